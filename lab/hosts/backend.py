@@ -1,0 +1,79 @@
+"""The contract between the lab's API and the machines behind it.
+
+Owned here: what a machine is made from and what can be done to one. Left to others: when it happens
+(transactions, `lab/api`), and how (`uml.py` boots user-mode Linux, `instant.py` only remembers).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class PowerState(StrEnum):
+    """What a machine is doing, in SoftLayer's words where it has one."""
+
+    RUNNING = "RUNNING"
+    HALTED = "HALTED"
+    ABSENT = "ABSENT"
+
+
+@dataclass(frozen=True)
+class Interface:
+    """One network card: its address (dotted quad), prefix length in bits, and MAC."""
+
+    address: str
+    prefix: int
+    mac: str
+    gateway: str
+
+
+@dataclass(frozen=True)
+class HostSpec:
+    """Everything a backend needs to make one machine.
+
+    `disks` are sizes in GB in device order without swap: the first is the system disk, the second the
+    first data disk. `public` is None for a private-only guest. `memory` is in MB.
+    """
+
+    id: int
+    hostname: str
+    domain: str
+    image: str
+    cores: int
+    memory: int
+    disks: tuple[int, ...]
+    private: Interface
+    public: Interface | None
+    ssh_keys: tuple[str, ...]
+    user_data: str | None = None
+    post_install_uri: str | None = None
+
+
+class HostBackend(Protocol):
+    """Makes, boots and destroys machines. Every call may be repeated; repeating changes nothing."""
+
+    def create(self, spec: HostSpec) -> None:
+        """Make the machine's disks (sparse) and record its spec. Does not boot it."""
+
+    def start(self, host_id: int) -> None:
+        """Boot; returns once the machine's process runs, without waiting for sshd."""
+
+    def answers(self, host_id: int) -> bool:
+        """Whether sshd answers now."""
+
+    def stop(self, host_id: int, *, hard: bool = False) -> None:
+        """Power off; `hard` pulls the plug."""
+
+    def reload(self, spec: HostSpec) -> None:
+        """Replace the system disk by a fresh one, keeping data disks. The machine must be halted."""
+
+    def resize(self, spec: HostSpec) -> None:
+        """Adopt new cores, memory or larger/more disks for the next boot. The machine must be halted."""
+
+    def destroy(self, host_id: int) -> None:
+        """Power off if needed and remove every trace."""
+
+    def state(self, host_id: int) -> PowerState:
+        """What the machine is doing now."""
