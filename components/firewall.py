@@ -1,0 +1,63 @@
+"""The hosts' firewall: one security group for each side, bound when the hosts are ordered.
+
+Owns: the two groups. Leaves to others: the port table (components/softlayer/firewall.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from components.softlayer.firewall import private_rules, public_rules
+from components.softlayer.security_group import SecurityGroup, SecurityGroupArgs
+
+
+@dataclass(frozen=True)
+class FirewallArgs:
+    """Who may reach the hosts.
+
+    Attributes:
+        owner: `StackIdentity.owner`.
+        public_ssh_from: CIDRs that may reach SSH on the public addresses.
+        private_ssh_from: CIDRs that may reach SSH on the private addresses.
+        published_ports: TCP ports open to everybody on the public addresses.
+        encrypted_overlay: let the overlay's ESP packets pass between the hosts.
+    """
+
+    owner: pulumi.Input[str]
+    public_ssh_from: Sequence[str] = ()
+    private_ssh_from: Sequence[str] = ()
+    published_ports: Sequence[int] = ()
+    encrypted_overlay: bool = True
+
+
+class Firewall(pulumi.ComponentResource):
+    """Both security groups.
+
+    Attributes:
+        public_group_id, private_group_id: for the servers' orders.
+    """
+
+    public_group_id: pulumi.Output[str]
+    private_group_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: FirewallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("swarm-galera:firewall:Firewall", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        public = SecurityGroup(
+            f"{name}-public",
+            SecurityGroupArgs(args.owner, public_rules(args.public_ssh_from, args.published_ports)),
+            child,
+        )
+        private = SecurityGroup(
+            f"{name}-private",
+            SecurityGroupArgs(args.owner, private_rules(args.private_ssh_from, args.encrypted_overlay)),
+            child,
+        )
+        self.public_group_id = public.id
+        self.private_group_id = private.id
+        self.register_outputs(
+            {"public_group_id": self.public_group_id, "private_group_id": self.private_group_id}
+        )

@@ -1,0 +1,228 @@
+"""The one way to the SoftLayer API: credentials, endpoint, time limits and retries.
+
+Owns: where credentials come from, how the SDK's client is built, and which calls may be sent again.
+Leaves to others: what is called and why (the providers), and the words of errors (errors.py).
+
+Retries: reads and calls that may be repeated without harm are sent again on rate limits, HTTP 429 and 5xx
+and lost connections, with growing, jittered pauses and within a bound. Orders are not: `Api.once` sends
+exactly one request, and what it raises says whether the request may have been carried out.
+"""
+
+from __future__ import annotations
+
+import configparser
+import ipaddress
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import SoftLayer
+from SoftLayer.auth import BasicAuthentication, BasicHTTPAuthentication
+from SoftLayer.transports import XmlRpcTransport
+
+from components.softlayer.errors import CredentialsMissing, SettingInvalid, is_transient, was_refused
+
+PUBLIC_ENDPOINT = "https://api.softlayer.com/xmlrpc/v3.1"
+TIMEOUT = 60.0
+"""Seconds until an unanswered request counts as lost; the SDK's own default is for ever."""
+PAGE = 100
+"""Rows a list call asks for at a time."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who asks, and whom. The key shows in no representation.
+
+    Attributes:
+        username: the account's user, or `apikey` for an IBM Cloud key (then sent as HTTP Basic).
+        api_key: the key; kept out of `repr`.
+        endpoint: base address of the XML-RPC API.
+    """
+
+    username: str
+    api_key: str = field(repr=False)
+    endpoint: str = PUBLIC_ENDPOINT
+
+
+class ConfigReader(Protocol):
+    """What Pulumi hands a provider's `configure`, and what `pulumi.Config` offers as well."""
+
+    def get(self, key: str) -> Any: ...
+
+
+def find_credentials(
+    config: ConfigReader | None = None,
+    environment: dict[str, str] | None = None,
+    files: tuple[Path, ...] | None = None,
+) -> Credentials:
+    """Credentials from the stack's settings, else `SL_USERNAME`/`SL_API_KEY`, else `~/.softlayer`.
+
+    User and key are taken from one place, never half from one and half from another.
+    The endpoint comes from the stack's settings, else from the same file, else it is SoftLayer's public one.
+
+    Raises:
+        CredentialsMissing: no place has both; says which places were tried.
+        SettingInvalid: the endpoint is no http(s) address.
+    """
+    env = dict(os.environ) if environment is None else environment
+    places = (Path.home() / ".softlayer", Path("/etc/softlayer.conf")) if files is None else files
+
+    def setting(key: str) -> str:
+        value = config.get(key) if config is not None else None
+        return str(value).strip() if value is not None else ""
+
+    endpoint = setting("swarm-galera:endpoint")
+    pairs: list[tuple[str, str, str]] = [
+        (setting("swarm-galera:username"), setting("swarm-galera:apiKey"), ""),
+        (env.get("SL_USERNAME", ""), env.get("SL_API_KEY", ""), ""),
+        *(_from_file(path) for path in places),
+    ]
+    for username, api_key, file_endpoint in pairs:
+        if username and api_key:
+            url = (endpoint or file_endpoint or PUBLIC_ENDPOINT).rstrip("/")
+            _check_endpoint(url)
+            return Credentials(username, api_key, url)
+    raise CredentialsMissing()
+
+
+def _from_file(path: Path) -> tuple[str, str, str]:
+    # No interpolation: a key may hold a percent sign.
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        if not path.is_file():
+            return "", "", ""
+        parser.read(path)
+    except (OSError, configparser.Error):
+        # The parser's own message quotes the line it stumbled over, which may be the key.
+        raise SettingInvalid(str(path), "cannot be read as an INI file", "run `slcli setup` anew") from None
+    if not parser.has_section("softlayer"):
+        return "", "", ""
+    section = parser["softlayer"]
+    return section.get("username", ""), section.get("api_key", ""), section.get("endpoint_url", "")
+
+
+def _check_endpoint(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingInvalid(
+            "swarm-galera:endpoint",
+            f"'{url}' is no http(s) address",
+            f"leave it out, or use {PUBLIC_ENDPOINT}",
+        )
+    if parts.username or parts.password:
+        raise SettingInvalid(
+            "swarm-galera:endpoint",
+            "the address holds a user or password",
+            "take them out; credentials belong in SL_USERNAME and SL_API_KEY",
+        )
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise SettingInvalid(
+            "swarm-galera:endpoint",
+            f"'{url}' would carry the API key in plain text",
+            "use https; http is for an API on this machine's loopback only",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine: localhost or a loopback address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def connect(credentials: Credentials, timeout: float = TIMEOUT) -> SoftLayer.BaseClient:
+    """The SDK's own client, with a finite time limit, and past any proxy when the API is on loopback."""
+    auth = (
+        BasicHTTPAuthentication("apikey", credentials.api_key)
+        if credentials.username == "apikey"
+        else BasicAuthentication(credentials.username, credentials.api_key)
+    )
+    transport = XmlRpcTransport(endpoint_url=credentials.endpoint, timeout=timeout)
+    if is_loopback(urlsplit(credentials.endpoint).hostname or ""):
+        # `requests` applies https_proxy and friends even to loopback, where no proxy can answer.
+        transport.client.trust_env = False
+    return SoftLayer.BaseClient(auth=auth, transport=transport, config_file=os.devnull)
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Bounded, growing, jittered pauses.
+
+    Attributes:
+        first: seconds before the second try; each further pause doubles.
+        most: the longest pause in seconds.
+        limit: seconds after which the last error is raised.
+    """
+
+    first: float = 0.5
+    most: float = 10.0
+    limit: float = 120.0
+
+    def pauses(self) -> Iterator[float]:
+        """Seconds to pause before each further try, until the limit is used up."""
+        end = time.monotonic() + self.limit
+        pause = self.first
+        while time.monotonic() < end:
+            # Jitter: four workers that were refused together must not come back together.
+            yield min(pause * random.uniform(0.5, 1.5), max(0.0, end - time.monotonic()))
+            pause = min(pause * 2, self.most)
+
+
+class Api:
+    """Calls on SoftLayer services, as the providers make them.
+
+    A thin layer over the SDK's client: `call` for what may be repeated, `once` for what may not.
+    Not shared between threads: each provider method builds its own.
+    """
+
+    def __init__(
+        self, credentials: Credentials, backoff: Backoff | None = None, timeout: float = TIMEOUT
+    ) -> None:
+        self._client = connect(credentials, timeout)
+        self._backoff = backoff or Backoff()
+
+    @property
+    def client(self) -> SoftLayer.BaseClient:
+        """The SDK's client, for the SDK's managers."""
+        return self._client
+
+    def once(self, service: str, method: str, *args: Any, **options: Any) -> Any:
+        """One request, never repeated by this program nor by the SDK. For orders."""
+        return self._client.call(service, method, *args, **options)
+
+    def call(self, service: str, method: str, *args: Any, **options: Any) -> Any:
+        """A request that may be repeated: reads, and writes that set a state rather than add to it."""
+        return self.retrying(lambda: self._client.call(service, method, *args, **options), is_transient)
+
+    def insist(self, service: str, method: str, *args: Any, **options: Any) -> Any:
+        """A request repeated only where the API says that it refused to carry it out (rate limits)."""
+        return self.retrying(lambda: self._client.call(service, method, *args, **options), was_refused)
+
+    def list(self, service: str, method: str, **options: Any) -> list[dict[str, Any]]:
+        """All rows of a list call, page by page."""
+        rows: list[dict[str, Any]] = []
+        while True:
+            page = self.call(service, method, limit=PAGE, offset=len(rows), **options)
+            rows.extend(page)
+            if len(page) < PAGE:
+                return rows
+
+    def retrying(self, action: Callable[[], Any], again: Callable[[BaseException], bool]) -> Any:
+        """`action`'s result; repeated while `again(error)` holds and the time limit allows."""
+        pauses = self._backoff.pauses()
+        while True:
+            try:
+                return action()
+            except SoftLayer.SoftLayerError as error:
+                pause = next(pauses, None)
+                if pause is None or not again(error):
+                    raise
+                time.sleep(pause)

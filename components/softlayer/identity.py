@@ -1,0 +1,92 @@
+"""Whose a thing in the account is: the identity that every order of a stack carries.
+
+Owns: the stack's owner string, the marker of one resource, the tag that people and `make audit` look for.
+Leaves to others: putting them on things and looking for them.
+
+A stack's name is not enough: two people may both have a stack `dev` on one account. So each stack draws a
+random token once, as its first resource, before anything is ordered. The marker of a guest is part of the
+order itself (its user data), because tags and notes can only be set by a later call, which may never come.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
+
+PROGRAM_TAG = "swarm-galera"
+"""Tag on every guest that this program ordered, whatever its stack."""
+
+_MARKER_LINE = re.compile(r"^# swarm-galera-identity: (\S+)$", re.MULTILINE)
+_NOT_IN_TAGS = re.compile(r"[^a-z0-9-]+")
+
+
+def marker_of(owner: str, resource: str) -> str:
+    """The identity of one resource of one stack, e.g. `demo/dev/4f1c9a20b7e3/galera-1`."""
+    return f"{owner}/{resource}"
+
+
+def owner_of(marker: str) -> str:
+    """The owner part of a marker."""
+    return marker.rsplit("/", 1)[0]
+
+
+def stack_tag(owner: str) -> str:
+    """The tag of all guests of a stack, made of letters, digits and hyphens only, as every API accepts."""
+    return f"{PROGRAM_TAG}-{_NOT_IN_TAGS.sub('-', owner.lower()).strip('-')}"
+
+
+def mark_user_data(user_data: str | None, marker: str) -> str:
+    """`user_data` with the marker as a last comment line: shells, cloud-init and YAML pass over it."""
+    line = f"# swarm-galera-identity: {marker}"
+    if not user_data:
+        return line
+    return f"{user_data}{'' if user_data.endswith(chr(10)) else chr(10)}{line}"
+
+
+def marker_in(text: str) -> str | None:
+    """The marker in a guest's user data or notes; None when there is none."""
+    found = _MARKER_LINE.findall(text)
+    return found[-1] if found else None
+
+
+def unmark_user_data(text: str) -> str:
+    """User data as the user gave it, without the marker's line."""
+    return _MARKER_LINE.sub("", text).removesuffix("\n")
+
+
+class StackIdentityProvider(ResourceProvider):
+    """Draws the token once; nothing outside the state is touched."""
+
+    serialize_as_secret_always = False
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        """Draw 48 random bits: enough that no two stacks of an account meet."""
+        token = secrets.token_hex(6)
+        owner = f"{props['project']}/{props['stack']}/{token}"
+        return CreateResult(token, {**props, "owner": owner})
+
+    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
+        """Never changes: a renamed stack keeps the identity that its guests carry."""
+        return DiffResult(changes=False)
+
+    def update(self, _id: str, olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
+        """Keep what was drawn."""
+        return UpdateResult(olds)
+
+
+class StackIdentity(Resource, module="softlayer", name="StackIdentity"):
+    """The stack's identity, drawn once.
+
+    Attributes:
+        owner: `PROJECT/STACK/TOKEN`, given to all that this stack orders.
+    """
+
+    owner: pulumi.Output[str]
+
+    def __init__(self, name: str = "identity", opts: pulumi.ResourceOptions | None = None) -> None:
+        props = {"project": pulumi.get_project(), "stack": pulumi.get_stack(), "owner": None}
+        super().__init__(StackIdentityProvider(), name, props, opts)

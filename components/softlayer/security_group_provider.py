@@ -1,0 +1,9 @@
+"""SecurityGroupProvider (first commit: the class's name and place, for its importers)."""
+
+from __future__ import annotations
+
+from components.softlayer.provider import SoftLayerProvider
+
+
+class SecurityGroupProvider(SoftLayerProvider):
+    """See the resource of the same name."""

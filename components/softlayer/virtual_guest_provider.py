@@ -1,0 +1,9 @@
+"""VirtualGuestProvider (first commit: the class's name and place, for its importers)."""
+
+from __future__ import annotations
+
+from components.softlayer.provider import SoftLayerProvider
+
+
+class VirtualGuestProvider(SoftLayerProvider):
+    """See the resource of the same name."""

@@ -1,0 +1,95 @@
+"""How the program gets onto its hosts: the key that the account installs on them.
+
+Owns: choosing between a generated pair, a given public key and one that the account has under a label.
+Leaves to others: the account's side (components/softlayer/ssh_key.py), connecting (virtual_server.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+
+from components.softlayer.ssh_key import SshKey, SshKeyArgs, SshKeyPair
+
+
+@dataclass(frozen=True)
+class SshAccessArgs:
+    """Which key.
+
+    Attributes:
+        owner: `StackIdentity.owner`.
+        public_key: a public key's line; None to have a pair generated, unless `label` is given.
+        label: label of a key that the account has already.
+        private_key_file: the private half of a given or labelled key, without a passphrase; None for one
+            that the SSH agent holds.
+    """
+
+    owner: pulumi.Input[str]
+    public_key: str | None = None
+    label: str | None = None
+    private_key_file: str | None = None
+
+
+class SshAccess(pulumi.ComponentResource):
+    """The key of the hosts' root.
+
+    Attributes:
+        key_id: the key's id in the account.
+        private_key: OpenSSH text, secret; an Output of None where the SSH agent holds the key.
+        public_key: one OpenSSH line.
+    """
+
+    key_id: pulumi.Output[str]
+    private_key: pulumi.Output[str | None]
+    public_key: pulumi.Output[str]
+
+    def __init__(self, name: str, args: SshAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """
+        Raises:
+            ValueError: the private key file cannot be read, is none, or wants a passphrase.
+        """
+        super().__init__("swarm-galera:ssh_access:SshAccess", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        generated = args.public_key is None and args.label is None
+        if generated:
+            pair = SshKeyPair(f"{name}-pair", child)
+            public_key: pulumi.Input[str] | None = pair.public_key
+            self.private_key = pair.private_key
+        else:
+            public_key = args.public_key
+            text = read_private_key(args.private_key_file) if args.private_key_file else None
+            self.private_key = pulumi.Output.secret(text)
+        key = SshKey(f"{name}-key", SshKeyArgs(args.owner, public_key, args.label), child)
+        self.key_id = key.id
+        self.public_key = key.key
+        self.register_outputs({"key_id": self.key_id, "public_key": self.public_key})
+
+
+def read_private_key(file: str) -> str:
+    """The text of a private key file.
+
+    Raises:
+        ValueError: it cannot be read, is no private key, or has a passphrase; says what to do.
+    """
+    import asyncssh
+
+    path = Path(file).expanduser()
+    try:
+        text = path.read_text()
+        asyncssh.import_private_key(text)
+    except OSError as error:
+        raise ValueError(
+            f"ssh.privateKeyFile: {path} cannot be read ({error.strerror}); give the path of the private half"
+        ) from None
+    except asyncssh.KeyEncryptionError:
+        raise ValueError(
+            f"ssh.privateKeyFile: {path} has a passphrase; load it into the SSH agent (`ssh-add {path}`) and "
+            "leave the setting out"
+        ) from None
+    except (asyncssh.KeyImportError, ValueError):
+        raise ValueError(
+            f"ssh.privateKeyFile: {path} holds no private key; give the file without `.pub`"
+        ) from None
+    return text

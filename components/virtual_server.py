@@ -1,0 +1,154 @@
+"""One host: its order, the wait for it, and how to connect to it.
+
+Owns: the composition of order and wait, and the order of both among many hosts.
+Leaves to others: the API (components/softlayer), what runs on the host.
+
+Pulumi's dynamic provider serves four calls at a time. Orders take a moment, waits take minutes: were a wait
+to start before the last order was placed, four waits would hold up the orders of all further hosts. So all
+servers of a stack share one `OrderGate`: no wait starts until every order has been taken, and then all hosts
+are provisioned side by side, whoever is being waited for. The gate leaves no edges in the state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import pulumi
+from pulumi_command import remote
+
+from components.softlayer.guest_ready import GuestReady, GuestReadyArgs
+from components.softlayer.virtual_guest import VirtualGuest, VirtualGuestArgs
+from components.ssh_access import SshAccess
+
+
+class OrderGate:
+    """Opens when every server that was declared before `close` has been ordered.
+
+    Use: `gate = OrderGate()`; make all servers with it; `gate.close()`. A forgotten `close` would wait for
+    ever, so use it as a context: `with OrderGate() as gate: …`.
+    """
+
+    def __init__(self) -> None:
+        self._ids: list[pulumi.Output[str]] = []
+        self._closed = asyncio.Event()
+
+    def __enter__(self) -> OrderGate:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def add(self, guest: VirtualGuest) -> None:
+        """Have the gate wait for one more order."""
+        if self._closed.is_set():
+            raise RuntimeError("the gate is closed: declare all servers before OrderGate.close()")
+        self._ids.append(guest.id)
+
+    def close(self) -> None:
+        """No more servers will be declared."""
+        self._closed.set()
+
+    async def opened(self) -> list[pulumi.Resource]:
+        """Wait until all orders have been taken; for use as `depends_on`, which it leaves empty."""
+        await self._closed.wait()
+        await asyncio.gather(*(guest_id.future() for guest_id in self._ids))
+        return []
+
+
+@dataclass(frozen=True)
+class VirtualServerArgs:
+    """One host.
+
+    Attributes:
+        guest: what to order; its `ssh_key_ids` are filled in from `ssh`.
+        ssh: the key to install and to connect with.
+        gate: shared by all servers of the stack.
+        ssh_address: `public` or `private`: where the program connects to.
+        protect: refuse to delete or replace the host until the setting is lifted.
+        provision_timeout, ssh_timeout: seconds, see `GuestReadyArgs`.
+        user: who the program connects as.
+    """
+
+    guest: VirtualGuestArgs
+    ssh: SshAccess
+    gate: OrderGate
+    ssh_address: str = "public"
+    protect: bool = False
+    provision_timeout: float = 5400.0
+    ssh_timeout: float = 900.0
+    user: str = "root"
+
+
+class VirtualServer(pulumi.ComponentResource):
+    """A host that has been ordered, provisioned and met over SSH.
+
+    Attributes:
+        hostname: its name, known at preview.
+        guest_id: the id in the account.
+        public_ip: None for a private-only host.
+        private_ip: its private address.
+        host_key: pinned at first contact, `ssh-ed25519 AAAA…`.
+        address: the one the program connects to.
+        connection: for `pulumi_command.remote`; the host key is checked.
+        ready: depend on this to run after the host can be used.
+    """
+
+    def __init__(
+        self, name: str, args: VirtualServerArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("swarm-galera:virtual_server:VirtualServer", name, None, opts)
+        self.hostname: str = args.guest.hostname
+        guest = VirtualGuest(
+            f"{name}-guest",
+            replace(args.guest, ssh_key_ids=[args.ssh.key_id]),
+            pulumi.ResourceOptions(parent=self, protect=args.protect),
+        )
+        args.gate.add(guest)
+        self.ready = GuestReady(
+            f"{name}-ready",
+            GuestReadyArgs(
+                guest_id=guest.id,
+                hostname=args.guest.hostname,
+                ssh_address=args.ssh_address,
+                reload_token=args.guest.reload_token,
+                provision_timeout=args.provision_timeout,
+                ssh_timeout=args.ssh_timeout,
+            ),
+            pulumi.ResourceOptions(parent=self, depends_on=args.gate.opened()),
+        )
+        self.guest_id: pulumi.Output[str] = guest.id
+        self.public_ip: pulumi.Output[str | None] = self.ready.public_ip
+        self.private_ip: pulumi.Output[str] = self.ready.private_ip
+        self.host_key: pulumi.Output[str] = self.ready.host_key
+        self.address: pulumi.Output[str] = (
+            self.ready.private_ip
+            if args.ssh_address == "private"
+            else self.ready.public_ip.apply(lambda ip: ip or "")
+        )
+        self.connection = remote.ConnectionArgs(
+            host=self.address,
+            user=args.user,
+            # None where the SSH agent holds the key; the package's types do not say that this is fine.
+            private_key=cast(pulumi.Output[str], args.ssh.private_key),
+            host_key=self.host_key,
+            # The host has answered SSH already: a few more tries cover a reboot.
+            dial_error_limit=30,
+            per_dial_timeout=15,
+        )
+        self.register_outputs(
+            {
+                "hostname": self.hostname,
+                "guest_id": self.guest_id,
+                "public_ip": self.public_ip,
+                "private_ip": self.private_ip,
+                "host_key": self.host_key,
+            }
+        )
+
+
+def names(servers: Sequence[VirtualServer]) -> list[str]:
+    """Host names, in order."""
+    return [server.hostname for server in servers]
