@@ -1,0 +1,65 @@
+# The targets a person types. What they do is in lab/toolchain (Python); this file only names them.
+
+PYTHON ?= python3
+LAB    ?= dev
+STACK  ?= dev
+export LAB STACK
+
+DRIVER     := @$(PYTHON) -m lab.toolchain
+OPERATIONS := $(DRIVER) operations --lab $(LAB) --stack $(STACK)
+VENV       := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help preflight toolchain venv up verify down test fmt lint type unit provider lab-test bench chaos audit \
+        preview refresh destroy clean-cache
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## everything from a bare machine to a running cluster; again: brings it to what the settings say
+	$(DRIVER) up --lab $(LAB) --stack $(STACK)
+
+verify: ## check the cluster; exit code 0 only if all holds
+	$(OPERATIONS) -- verify
+
+preview: ## what `make up` would change, and what it would cost
+	$(OPERATIONS) -- preview
+
+refresh: ## compare the state with what is really there
+	$(OPERATIONS) -- refresh
+
+audit: ## guests and keys that were ordered for this stack and are in no state
+	$(OPERATIONS) -- audit
+
+destroy: ## cancel all that the stack ordered; the lab stays
+	$(OPERATIONS) -- destroy --yes
+
+down: ## take the lab and all in it away; the caches stay
+	$(DRIVER) down --lab $(LAB)
+
+test: ## lint, types, unit, provider, and the whole job on real hosts in a lab of its own
+	$(DRIVER) test
+
+preflight: ## whether this machine can run it all; changes nothing
+	$(DRIVER) preflight
+
+toolchain: ## only Pulumi's programs
+	$(DRIVER) toolchain
+
+venv: ## only Debian's packages and the virtual environment
+	$(DRIVER) venv
+
+lint type unit provider lab-test: ## one part of `make test`
+	$(DRIVER) $@
+
+fmt: venv ## format the code and fix what ruff can fix
+	@$(VENV) -m ruff check --fix . && $(VENV) -m ruff format .
+
+bench: toolchain venv ## pulumi up against the same job by hand, and previews by size
+	@$(VENV) bench/deploy.py && $(VENV) bench/scale.py
+
+chaos: toolchain venv ## pulumi up killed at random moments (SEED=…)
+	@$(VENV) bench/chaos.py $(if $(SEED),--seed $(SEED))
+
+clean-cache: ## remove what was downloaded and built
+	$(DRIVER) clean-cache

@@ -1,0 +1,178 @@
+"""`python3 -m lab.toolchain JOB`: what the Makefile calls. Run by the system's own Python, 3.11 or newer.
+
+Owned here: the command line, one job at a time for each lab, the words at the end. Jobs are in `jobs.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 (this is the check that makes it true for the rest)
+    sys.exit(
+        f"{sys.executable} is Python {sys.version.split()[0]}, but 3.11 or newer is needed: install it, or "
+        "name another one with `make PYTHON=/path/to/python3 …`."
+    )
+
+import argparse
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+from lab.toolchain import build, jobs, locks, places, preflight
+from lab.toolchain.errors import Interrupted, ToolchainError
+from lab.toolchain.stages import Run, Stage, Step, table
+
+INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one job; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python3 -m lab.toolchain", description="What the Makefile's targets do."
+    )
+    parser.add_argument("job", choices=[*JOBS, *jobs.CHECKS])
+    parser.add_argument(
+        "--lab", default=os.environ.get("LAB") or "dev", help="the lab's name (default: $LAB or dev)"
+    )
+    parser.add_argument(
+        "--stack", default=os.environ.get("STACK") or "dev", help="the stack (default: $STACK or dev)"
+    )
+    parser.add_argument("rest", nargs="*", help="passed on by `operations` and `lab`")
+    options = parser.parse_args(arguments)
+    try:
+        if options.job in jobs.CHECKS:
+            _preflight()
+            _run(options.job, jobs.one_check(options.job))
+        else:
+            JOBS[options.job](options)
+    except ToolchainError as error:
+        print(f"\nError: {error}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, Interrupted):
+        print(f"\nInterrupted. `make {options.job}` goes on from here.", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def _preflight() -> preflight.Facts:
+    facts = preflight.gather(go_needed=build.needed())
+    found = preflight.refusals(facts)
+    if found:
+        raise ToolchainError(
+            "this machine cannot run the lab yet; nothing was changed.\n  - " + "\n  - ".join(found)
+        )
+    return facts
+
+
+def _run(job: str, stages: list[Stage]) -> list[Step]:
+    begin = time.monotonic()
+    steps = Run(stages, places.logs(job)).go()
+    print("\n" + "\n".join(table(steps, time.monotonic() - begin)))
+    return steps
+
+
+def _refusal(lab: str) -> str:
+    return f"{{holder}} is at work on lab {lab}: wait for its end, or end it with Ctrl-C where it runs."
+
+
+def _lock(job: str, lab: str) -> AbstractContextManager[None]:
+    return locks.held(places.state() / "locks" / f"lab-{lab}.lock", f"make {job}", refusal=_refusal(lab))
+
+
+def _do_preflight(_options: argparse.Namespace) -> None:
+    facts = _preflight()
+    go = f"Go {preflight.dotted(facts.go)}" if facts.go else "no Go (not needed: pulumi is there)"
+    disks = ", ".join(f"{free:.0f} GiB free on {folder}" for folder, free in facts.disk)
+    python = preflight.dotted(facts.python)
+    print(f"This machine will do: Python {python}, {go}, {facts.memory:.0f} GiB memory, {disks}.")
+
+
+def _do_toolchain(_options: argparse.Namespace) -> None:
+    _preflight()
+    _run("toolchain", jobs.toolchain())
+    print(f"\nPulumi's programs are in {build.bin_folder()}.")
+
+
+def _do_venv(_options: argparse.Namespace) -> None:
+    _preflight()
+    _run("venv", jobs.environment())
+
+
+def _do_up(options: argparse.Namespace) -> None:
+    _preflight()
+    with _lock("up", options.lab):
+        _run("up", jobs.up(options.lab, options.stack))
+    print(
+        f"\nStack {options.stack} is up in lab {options.lab}. Next:\n"
+        "  make verify                      check the cluster\n"
+        "  .venv/bin/python -m lab status   what runs\n"
+        "  .venv/bin/python -m lab shell    a shell inside, with pulumi and slcli\n"
+        "  make preview                     what a change of Pulumi.dev.yaml would do\n"
+        "  make down                        take it all away"
+    )
+
+
+def _do_test(options: argparse.Namespace) -> None:
+    _preflight()
+    with _lock("test", "test"):
+        steps = _run("test", jobs.test())
+    print("\npytest's closing lines:")
+    for step in steps:
+        for line in jobs.closing_lines(step.log.read_text(encoding="utf-8")):
+            print(f"  {step.name}: {line}")
+
+
+def _do_down(options: argparse.Namespace) -> None:
+    if not places.VENV_PYTHON.exists():
+        if places.lab_folder(options.lab).exists():
+            raise ToolchainError(
+                f"Lab {options.lab} is there, but .venv is not: run `make venv`, then `make down`."
+            )
+        print(f"There is no lab {options.lab}.")
+        return
+    with _lock("down", options.lab):
+        code = subprocess.run(
+            jobs.python("-m", "lab", "down", "--name", options.lab), cwd=places.CHECKOUT
+        ).returncode
+    if code != 0:
+        raise ToolchainError(f"Lab {options.lab} is not quite down (see above): run `make down` again.")
+
+
+def _do_operations(options: argparse.Namespace) -> None:
+    """Become `python -m operations REST` inside the lab, with the terminal as it is."""
+    if not places.VENV_PYTHON.exists() or not places.lab_folder(options.lab).exists():
+        raise ToolchainError(f"There is no lab {options.lab} to work on: run `make up`.")
+    words = [
+        str(word)
+        for word in jobs.in_lab(options.lab, "-m", "operations", *options.rest, "--stack", options.stack)
+    ]
+    os.chdir(places.CHECKOUT)
+    os.execv(words[0], words)
+
+
+def _do_clean_cache(_options: argparse.Namespace) -> None:
+    labs = [folder.name for folder in (places.state() / "labs").glob("*")]
+    if labs:
+        raise ToolchainError(
+            f"Labs use the cache: {', '.join(sorted(labs))}. Take them away with `make down LAB=…` first."
+        )
+    shutil.rmtree(places.cache(), ignore_errors=True)
+    print(f"Removed {places.cache()}. Go's own caches stay: `go clean -cache -modcache` removes them.")
+
+
+JOBS = {
+    "preflight": _do_preflight,
+    "toolchain": _do_toolchain,
+    "venv": _do_venv,
+    "up": _do_up,
+    "test": _do_test,
+    "down": _do_down,
+    "operations": _do_operations,
+    "clean-cache": _do_clean_cache,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

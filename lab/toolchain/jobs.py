@@ -1,0 +1,123 @@
+"""What the Makefile's targets consist of, as stages and their order.
+
+Owned here: the jobs `toolchain`, `up`, `test` and the single checks. Left to others: how stages run
+(`stages.py`); what a lab is (`python -m lab`) and a stack (`python -m operations`): both are only called.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.toolchain import build, packages, places, plugins, virtualenv
+from lab.toolchain.stages import Stage, Step
+
+Command = tuple[str, ...]
+
+# Each check's commands, run by the virtual environment's Python as `python -m …`.
+CHECKS: dict[str, tuple[Command, ...]] = {
+    "lint": (("ruff", "check", "."), ("ruff", "format", "--check", ".")),
+    "type": (("mypy", "--strict", "."),),
+    "unit": (("pytest", "tests/unit", "-n", "2"),),
+    "provider": (("pytest", "tests/provider", "-n", "2"),),
+    "lab-test": (("pytest", "tests/lab", "-x", "-v"),),
+}
+CLOSING_LINE = re.compile(r"^=+ .*\b\d+ \w+.* in [\d.]+s.* =+$")
+
+
+def python(*words: str) -> list[str | Path]:
+    """A command line of the virtual environment's Python."""
+    return [places.VENV_PYTHON, *words]
+
+
+def in_lab(lab: str, *words: str) -> list[str | Path]:
+    """A command line that runs `python WORDS` inside the lab, with its environment."""
+    return python("-m", "lab", "exec", "--name", lab, "--", str(places.VENV_PYTHON), *words)
+
+
+def toolchain() -> list[Stage]:
+    """Pulumi's programs; both builds at once fill the second core while the larger one links."""
+    if not build.needed():
+        return [Stage("toolchain", build.finish)]
+    return [
+        Stage("pulumi CLI", build.build_cli),
+        Stage("language host", build.build_language_host),
+        Stage("toolchain", build.finish, ("pulumi CLI", "language host")),
+    ]
+
+
+def environment() -> list[Stage]:
+    """Debian's packages and the virtual environment, which waits only where apt must bring `ensurepip`."""
+    needs = () if importlib.util.find_spec("ensurepip") else ("packages",)
+    return [Stage("packages", packages.install), Stage("venv", virtualenv.make, needs)]
+
+
+def up(lab: str, stack: str) -> list[Stage]:
+    """From a bare machine to a stack that is up in the lab."""
+    pulumi_up = in_lab(lab, "-m", "operations", "up", "--stack", stack, "--yes")
+    return [
+        *toolchain(),
+        *environment(),
+        Stage("lab", _runs(python("-m", "lab", "up", "--name", lab)), ("packages", "venv")),
+        Stage("plugins", _plugins(lab), ("toolchain", "venv", "lab")),
+        Stage(
+            "pulumi up",
+            _runs(pulumi_up, show=True),
+            ("plugins",),
+        ),
+    ]
+
+
+def test() -> list[Stage]:
+    """Every check; those that need no hosts run beside the builds."""
+    return [
+        *toolchain(),
+        *environment(),
+        *(check(name, ("venv",)) for name in ("lint", "type", "unit")),
+        check("provider", ("venv", "packages", "unit")),
+        Stage("lab cache", _runs(python("-m", "lab", "prepare")), ("packages", "venv")),
+        check("lab-test", ("toolchain", "lab cache", "lint", "type", "unit", "provider"), show=True),
+    ]
+
+
+def one_check(name: str) -> list[Stage]:
+    """A single check with what it needs."""
+    if name == "lab-test":
+        return [*toolchain(), *environment(), check(name, ("toolchain", "packages", "venv"), show=True)]
+    return [*environment(), check(name, ("packages", "venv"), show=True)]
+
+
+def check(name: str, needs: tuple[str, ...], *, show: bool = False) -> Stage:
+    """The check of that name as a stage; its note is pytest's closing line, where there is one."""
+
+    def work(step: Step) -> None:
+        for words in CHECKS[name]:
+            step.run(python("-m", *words), cwd=places.CHECKOUT, show=show)
+        closing = closing_lines(step.log.read_text(encoding="utf-8"))
+        if closing:
+            step.result(closing[-1].strip("= "))
+
+    return Stage(name, work, needs)
+
+
+def closing_lines(output: str) -> list[str]:
+    """Pytest's summaries (`==== 3 passed in 0.1s ====`) in its output."""
+    return [line for line in output.splitlines() if CLOSING_LINE.match(line)]
+
+
+def _runs(argv: list[str | Path], *, show: bool = False) -> Callable[[Step], None]:
+    def work(step: Step) -> None:
+        step.run(argv, cwd=places.CHECKOUT, show=show)
+
+    return work
+
+
+def _plugins(lab: str) -> Callable[[Step], None]:
+    def work(step: Step) -> None:
+        home = places.pulumi_home(lab)
+        home.mkdir(parents=True, exist_ok=True)
+        step.result(plugins.ensure(home))
+
+    return work

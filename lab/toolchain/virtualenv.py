@@ -1,0 +1,50 @@
+"""The virtual environment in `.venv`: made once, brought up to date only when the requirements change."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from lab.toolchain import locks, places
+from lab.toolchain.stages import Step
+
+REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
+STAMP = "swarm-galera.stamp"
+
+
+def key(checkout: Path = places.CHECKOUT) -> str:
+    """What the environment is made from: the requirement files, the place, and Python's version."""
+    digest = hashlib.sha256(f"{checkout} {sys.version_info[:2]}".encode())
+    for name in REQUIREMENTS:
+        digest.update((checkout / name).read_bytes())
+    return digest.hexdigest()
+
+
+def works() -> bool:
+    """Whether the environment's Python starts and has pip; a half made one, or a moved one, does not."""
+    if not places.VENV_PYTHON.exists():
+        return False
+    return (
+        subprocess.run([places.VENV_PYTHON, "-c", "import pip"], capture_output=True, check=False).returncode
+        == 0
+    )
+
+
+def make(step: Step) -> None:
+    """Bring `.venv` to what requirements-dev.txt says."""
+    with locks.waited_for(places.cache() / "venv.lock", "make", lambda who: step.say(f"waiting for {who}")):
+        stamp = places.VENV / STAMP
+        if stamp.exists() and stamp.read_text(encoding="ascii") == key() and places.VENV_PYTHON.exists():
+            step.result("up to date")
+            return
+        stamp.unlink(missing_ok=True)
+        if not works():
+            shutil.rmtree(places.VENV, ignore_errors=True)
+            step.run([sys.executable, "-m", "venv", places.VENV])
+        pip: list[str | Path] = [places.VENV_PYTHON, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+        requirements = places.CHECKOUT / REQUIREMENTS[-1]
+        step.run([*pip, "install", "--progress-bar", "off", "--requirement", requirements])
+        stamp.write_text(key(), encoding="ascii")
