@@ -1,0 +1,1 @@
+"""Entrypoint of the etcd image: decides how a member starts, then becomes etcd."""

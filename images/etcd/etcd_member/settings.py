@@ -1,0 +1,120 @@
+"""What a member is told from outside: environment and secret files.
+
+Owns the reading and the refusal of wrong values. Leaves to others what is done with them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message says what, why and the remedy."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One member's settings.
+
+    `peers` maps each member's name to its peer URL, this one included. `client_url` is where clients reach
+    the cluster as a whole (any live member answers there). Intervals are in milliseconds; the defaults
+    suit hosts whose disks and CPUs stall now and then.
+    """
+
+    name: str
+    peers: Mapping[str, str]
+    token: str
+    client_url: str = "http://etcd:2379"
+    client_port: int = 2379
+    data_dir: Path = Path("/var/lib/etcd")
+    secrets: Path = Path("/run/secrets")
+    heartbeat_ms: int = 300
+    election_ms: int = 3000
+    listen: str = "0.0.0.0"
+    extra: tuple[str, ...] = field(default=())
+
+    @property
+    def peer_url(self) -> str:
+        """This member's own peer URL."""
+        return self.peers[self.name]
+
+    @property
+    def ca_file(self) -> Path:
+        return self.secrets / "etcd-peer-ca.crt"
+
+    @property
+    def cert_file(self) -> Path:
+        return self.secrets / "etcd-peer.crt"
+
+    @property
+    def key_file(self) -> Path:
+        return self.secrets / "etcd-peer.key"
+
+
+def parse_peers(text: str) -> dict[str, str]:
+    """Reads `name=https://address:port,…`; raises SettingsError with the offending part."""
+    peers: dict[str, str] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        name, _, url = part.partition("=")
+        split = urlsplit(url)
+        if not name or split.scheme != "https" or not split.hostname or not split.port:
+            raise SettingsError(
+                f"ETCD_INITIAL_CLUSTER: {part!r} is not name=https://address:port. "
+                "Members speak mutual TLS with one another; give each an https URL with a port."
+            )
+        if name in peers:
+            raise SettingsError(f"ETCD_INITIAL_CLUSTER names {name!r} twice. Give each member once.")
+        peers[name] = url
+    return peers
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from the environment; raises SettingsError when one is missing or a secret is unreadable."""
+
+    def need(key: str) -> str:
+        value = environ.get(key, "").strip()
+        if not value:
+            raise SettingsError(f"{key} is not set. Set it in the service's environment.")
+        return value
+
+    def milliseconds(key: str, default: int) -> int:
+        text = environ.get(key, str(default))
+        if not text.isdigit() or int(text) == 0:
+            raise SettingsError(f"{key}={text!r} is not a positive number of milliseconds.")
+        return int(text)
+
+    name, peers = need("NODE_NAME"), parse_peers(need("ETCD_INITIAL_CLUSTER"))
+    if name not in peers:
+        raise SettingsError(
+            f"NODE_NAME={name} is not in ETCD_INITIAL_CLUSTER ({', '.join(sorted(peers))}). "
+            "Run the service only on the hosts that the list names, or add this one to the list."
+        )
+    heartbeat = milliseconds("HEARTBEAT_MS", 300)
+    election = milliseconds("ELECTION_MS", 3000)
+    if election < 5 * heartbeat:
+        raise SettingsError(
+            f"ELECTION_MS={election} is less than five times HEARTBEAT_MS={heartbeat}: members would hold "
+            "elections without need. Raise the former."
+        )
+    settings = Settings(
+        name=name,
+        peers=peers,
+        token=need("CLUSTER_TOKEN"),
+        client_url=environ.get("CLIENT_URL", "http://etcd:2379").rstrip("/"),
+        data_dir=Path(environ.get("DATA_DIR", "/var/lib/etcd")),
+        secrets=Path(environ.get("SECRETS_DIR", "/run/secrets")),
+        listen=environ.get("LISTEN_ADDRESS", "0.0.0.0"),
+        heartbeat_ms=heartbeat,
+        election_ms=election,
+    )
+    for path in (settings.ca_file, settings.cert_file, settings.key_file):
+        if not os.access(path, os.R_OK):
+            raise SettingsError(
+                f"{path} is missing or not readable for user id {os.getuid()}. Attach the secret "
+                f"{path.name!r} to the service, readable for that user (mode 0444 or its uid)."
+            )
+    return settings
