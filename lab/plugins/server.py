@@ -1,0 +1,436 @@
+"""The gRPC side of a Pulumi provider plugin: what the engine calls, and nothing of any provider.
+
+Owns: serving many requests side by side, secrets and unknowns on the wire, log messages with the resource's
+URN, half-made resources, cancellation (Ctrl-C in `pulumi up`) and the end of the process when the engine is
+gone. Leaves to the providers: what resources are. A provider derives from `Provider` and runs with `serve`.
+
+Written on the bare service and not on `pulumi.provider.experimental.server`, which passes on neither logs
+nor detailed diffs nor `ErrorResourceInitFailed`, and can't write unknowns (see `values`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import sys
+import traceback
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf import any_pb2, empty_pb2
+from pulumi.runtime.proto import (
+    engine_pb2,
+    engine_pb2_grpc,
+    plugin_pb2,
+    provider_pb2,
+    provider_pb2_grpc,
+    status_pb2,
+)
+
+from lab.plugins.diffs import Change, Diff
+from lab.plugins.values import Properties, from_struct, to_struct
+
+Severity = Literal["debug", "info", "warning", "error"]
+T = TypeVar("T")
+
+_MESSAGE_LIMIT = 400 * 1024 * 1024  # bytes; the engine's own limit
+_ENGINE_GONE_AFTER = 5.0  # seconds without a connection to the engine
+
+_SEVERITIES: Mapping[Severity, engine_pb2.LogSeverity.ValueType] = {
+    "debug": engine_pb2.DEBUG,
+    "info": engine_pb2.INFO,
+    "warning": engine_pb2.WARNING,
+    "error": engine_pb2.ERROR,
+}
+
+
+class ResourceError(Exception):
+    """What went wrong with one resource, in words for the user. Nothing of it is left behind."""
+
+
+class ResourceInitFailed(ResourceError):
+    """The resource exists but is not as wanted: its id and state are kept, the reasons are shown."""
+
+    def __init__(self, id: str, state: Properties, inputs: Properties, reason: str) -> None:
+        super().__init__(reason)
+        self.id, self.state, self.inputs = id, state, inputs
+
+
+class Cancelled(ResourceError):
+    """The engine asked to stop (Ctrl-C) while this resource was under way."""
+
+
+@dataclass(frozen=True)
+class CheckFailure:
+    """An input that can't be; `property` may be empty when no single one is to blame."""
+
+    property: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What `read` found: the state, and the inputs that would make it. An empty id means: gone."""
+
+    id: str
+    state: Properties = field(default_factory=dict)
+    inputs: Properties = field(default_factory=dict)
+
+
+class Log:
+    """Messages to the user about one resource (or about none)."""
+
+    def __init__(self, engine: engine_pb2_grpc.EngineStub | None, urn: str) -> None:
+        self._engine, self.urn = engine, urn
+
+    async def __call__(self, severity: Severity, message: str, *, status: bool = False) -> None:
+        """Show `message`; with `status` only beside the resource while it is worked on."""
+        if self._engine is None:
+            return
+        request = engine_pb2.LogRequest(
+            severity=_SEVERITIES[severity], message=message, urn=self.urn, ephemeral=status
+        )
+        # A message that can't be delivered must not end the work it is about: the engine may be on its way
+        # out.
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            await self._engine.Log(request)
+
+
+class Provider:
+    """What a provider implements. `token` is the resource's type, `docker:index/network:Network`.
+
+    Inputs and state keep secrets and unknowns as `Value` has them. Errors are `ResourceError`s.
+    """
+
+    name: str
+    version: str
+
+    async def check_config(self, news: Properties) -> list[CheckFailure]:
+        """Refuse provider settings that can't work. Unknowns are possible."""
+        return []
+
+    async def configure(self, settings: Properties) -> None:
+        """Take the settings; nothing is connected yet, so that a preview needs no host."""
+
+    async def check(self, token: str, news: Properties) -> tuple[Properties, list[CheckFailure]]:
+        """Return the inputs with defaults filled in, and what is wrong with them. No network."""
+        raise NotImplementedError
+
+    async def diff(self, token: str, old_inputs: Properties, state: Properties, news: Properties) -> Diff:
+        """Say what changes from `old_inputs` (and `state`) to `news`, and what of it replaces. No network."""
+        raise NotImplementedError
+
+    async def preview_create(self, token: str, news: Properties) -> Properties:
+        """The state that a creation would give, unknowns where only the creation can tell."""
+        raise NotImplementedError
+
+    async def preview_update(self, token: str, id: str, state: Properties, news: Properties) -> Properties:
+        """The state that an update would give, unknowns where only the update can tell."""
+        raise NotImplementedError
+
+    async def create(self, token: str, urn: str, news: Properties, log: Log) -> tuple[str, Properties]:
+        """Create; return id and state."""
+        raise NotImplementedError
+
+    async def read(self, token: str, id: str, state: Properties, inputs: Properties, log: Log) -> Found:
+        """Look at the real thing. `state` and `inputs` are what was known (empty on import)."""
+        raise NotImplementedError
+
+    async def update(
+        self, token: str, id: str, state: Properties, news: Properties, log: Log, old_inputs: Properties
+    ) -> Properties:
+        """Change in place; return the whole new state."""
+        raise NotImplementedError
+
+    async def delete(self, token: str, id: str, state: Properties, log: Log) -> None:
+        """Delete; something already gone is no error."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Give connections back. Called once, at the end of the process."""
+
+
+def unique_id(name: str) -> str:
+    """An id as the official providers make them: the resource's name and random hex digits."""
+    return f"{name}{secrets.token_hex(4)}"
+
+
+def name_of(urn: str) -> str:
+    """The resource's logical name: the URN's last part."""
+    return urn.rsplit("::", 1)[-1]
+
+
+class Servicer(provider_pb2_grpc.ResourceProviderServicer):
+    """Translates the engine's calls to a `Provider` and its answers and errors back."""
+
+    def __init__(self, provider: Provider, engine: engine_pb2_grpc.EngineStub | None) -> None:
+        self._provider, self._engine = provider, engine
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._cancelled = False
+
+    # -- the plugin itself
+
+    async def Handshake(
+        self, request: provider_pb2.ProviderHandshakeRequest, context: object
+    ) -> provider_pb2.ProviderHandshakeResponse:
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
+
+    async def GetPluginInfo(self, request: empty_pb2.Empty, context: object) -> plugin_pb2.PluginInfo:
+        return plugin_pb2.PluginInfo(version=self._provider.version)
+
+    async def Cancel(self, request: empty_pb2.Empty, context: object) -> empty_pb2.Empty:
+        self.cancel()
+        return empty_pb2.Empty()
+
+    def cancel(self) -> None:
+        """Stop what runs; what is called from now on is refused."""
+        self._cancelled = True
+        for task in self._under_way:
+            task.cancel()
+
+    async def CheckConfig(
+        self, request: provider_pb2.CheckRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> provider_pb2.CheckResponse:
+        news = from_struct(request.news)
+        failures = await self._run(context, self._provider.check_config(news))
+        return provider_pb2.CheckResponse(inputs=to_struct(news), failures=_failures(failures))
+
+    async def DiffConfig(
+        self, request: provider_pb2.DiffRequest, context: object
+    ) -> provider_pb2.DiffResponse:
+        # Other settings never replace what is managed through them: an address may change, the swarm stays.
+        same = from_struct(request.old_inputs or request.olds) == from_struct(request.news)
+        changes = provider_pb2.DiffResponse.DIFF_NONE if same else provider_pb2.DiffResponse.DIFF_SOME
+        return provider_pb2.DiffResponse(changes=changes)
+
+    async def Configure(
+        self, request: provider_pb2.ConfigureRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> provider_pb2.ConfigureResponse:
+        await self._run(context, self._provider.configure(from_struct(request.args)))
+        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+
+    # -- resources
+
+    async def Check(
+        self, request: provider_pb2.CheckRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> provider_pb2.CheckResponse:
+        inputs, failures = await self._run(
+            context, self._provider.check(_token(request.urn), from_struct(request.news))
+        )
+        return provider_pb2.CheckResponse(inputs=to_struct(inputs), failures=_failures(failures))
+
+    async def Diff(
+        self, request: provider_pb2.DiffRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> provider_pb2.DiffResponse:
+        diff = await self._run(
+            context,
+            self._provider.diff(
+                _token(request.urn),
+                from_struct(request.old_inputs),
+                from_struct(request.olds),
+                from_struct(request.news),
+            ),
+        )
+        return _diff_response(diff)
+
+    async def Create(
+        self, request: provider_pb2.CreateRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> provider_pb2.CreateResponse:
+        token, news = _token(request.urn), from_struct(request.properties)
+        if request.preview:
+            state = await self._run(context, self._provider.preview_create(token, news))
+            return provider_pb2.CreateResponse(id="", properties=to_struct(state))
+        log = Log(self._engine, request.urn)
+        id, state = await self._run(context, self._provider.create(token, request.urn, news, log))
+        return provider_pb2.CreateResponse(id=id, properties=to_struct(state))
+
+    async def Read(
+        self, request: provider_pb2.ReadRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> provider_pb2.ReadResponse:
+        found = await self._run(
+            context,
+            self._provider.read(
+                _token(request.urn),
+                request.id,
+                from_struct(request.properties),
+                from_struct(request.inputs),
+                Log(self._engine, request.urn),
+            ),
+        )
+        if not found.id:
+            return provider_pb2.ReadResponse()
+        return provider_pb2.ReadResponse(
+            id=found.id, properties=to_struct(found.state), inputs=to_struct(found.inputs)
+        )
+
+    async def Update(
+        self, request: provider_pb2.UpdateRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> provider_pb2.UpdateResponse:
+        token, state, news = _token(request.urn), from_struct(request.olds), from_struct(request.news)
+        if request.preview:
+            planned = await self._run(context, self._provider.preview_update(token, request.id, state, news))
+            return provider_pb2.UpdateResponse(properties=to_struct(planned))
+        log = Log(self._engine, request.urn)
+        old_inputs = from_struct(request.old_inputs)
+        updated = await self._run(
+            context, self._provider.update(token, request.id, state, news, log, old_inputs)
+        )
+        return provider_pb2.UpdateResponse(properties=to_struct(updated))
+
+    async def Delete(
+        self, request: provider_pb2.DeleteRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> empty_pb2.Empty:
+        log, state = Log(self._engine, request.urn), from_struct(request.properties)
+        await self._run(context, self._provider.delete(_token(request.urn), request.id, state, log))
+        return empty_pb2.Empty()
+
+    async def _run(self, context: grpc.aio.ServicerContext[Any, Any], work: Awaitable[T]) -> T:
+        """Await `work` so that Cancel can stop it, and turn its errors into what the engine understands."""
+        task = asyncio.ensure_future(work)
+        if self._cancelled:
+            task.cancel()
+        self._under_way.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            await context.abort(
+                grpc.StatusCode.CANCELLED,
+                "cancelled: the update was interrupted while this resource was under way. "
+                "Run `pulumi up` again to go on.",
+            )
+        except ResourceInitFailed as failed:
+            context.set_trailing_metadata((("grpc-status-details-bin", _init_failed(failed)),))
+            await context.abort(grpc.StatusCode.UNKNOWN, str(failed))
+        except Cancelled as error:
+            await context.abort(grpc.StatusCode.CANCELLED, str(error))
+        except ResourceError as error:
+            await context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        except Exception as error:
+            # Anything else is a defect of the plugin: say so, with the trace, instead of a bare word.
+            trace = "".join(traceback.format_exception(error))
+            await context.abort(
+                grpc.StatusCode.INTERNAL, f"defect in the {self._provider.name} plugin:\n{trace}"
+            )
+        finally:
+            self._under_way.discard(task)
+        raise AssertionError("unreachable: abort raises")
+
+
+def serve(provider: Provider, arguments: list[str]) -> None:
+    """Run the plugin: print the port it listens on, serve until the engine goes away."""
+    parser = argparse.ArgumentParser(
+        prog=f"pulumi-resource-{provider.name}", description="A Pulumi provider plugin; the engine starts it."
+    )
+    parser.add_argument("engine", nargs="?", default="", help="address of the engine's gRPC server")
+    parser.add_argument("--version", action="version", version=provider.version)
+    # The engine may pass flags for logging and tracing (-v=9 --logtostderr --tracing …); none matter here.
+    known, _ignored = parser.parse_known_args(arguments)
+    asyncio.run(_serve(provider, known.engine))
+
+
+async def _serve(provider: Provider, engine_address: str) -> None:
+    options = [
+        ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
+        ("grpc.max_send_message_length", _MESSAGE_LIMIT),
+        # Requests wait in the queue while others run; the default drops them after 30 s.
+        ("grpc.server_max_unrequested_time_in_server", 30 * 60),
+    ]
+    channel = grpc.aio.insecure_channel(engine_address, options=options) if engine_address else None
+    servicer = Servicer(provider, engine_pb2_grpc.EngineStub(channel) if channel else None)
+    server = grpc.aio.server(options=options)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # Ctrl-C reaches the whole terminal group; the engine decides what to cancel and says so by Cancel.
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    watch = asyncio.create_task(_until_engine_gone(channel, stop)) if channel else None
+    await stop.wait()
+    servicer.cancel()
+    await server.stop(grace=2)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(provider.close(), timeout=2)
+    if watch:
+        watch.cancel()
+    if channel:
+        await channel.close()
+
+
+async def _until_engine_gone(channel: grpc.aio.Channel, stop: asyncio.Event) -> None:
+    """Set `stop` when the engine's server is away for good: a killed `pulumi` leaves no plugin behind."""
+    parent = os.getppid()
+    while not stop.is_set():
+        state = channel.get_state(try_to_connect=True)
+        if state == grpc.ChannelConnectivity.READY:
+            await channel.wait_for_state_change(state)
+            continue
+        try:
+            await asyncio.wait_for(_ready(channel), timeout=_ENGINE_GONE_AFTER)
+        except TimeoutError:
+            # A busy machine may be slow to answer, but a dead parent does not come back.
+            if os.getppid() != parent or state == grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+                stop.set()
+
+
+async def _ready(channel: grpc.aio.Channel) -> None:
+    while (state := channel.get_state(try_to_connect=True)) != grpc.ChannelConnectivity.READY:
+        await channel.wait_for_state_change(state)
+
+
+def _token(urn: str) -> str:
+    """The resource's own type from `urn:pulumi:STACK::PROJECT::PARENT$TYPE::NAME`."""
+    return urn.split("::")[2].rsplit("$", 1)[-1]
+
+
+def _failures(failures: list[CheckFailure]) -> list[provider_pb2.CheckFailure]:
+    return [provider_pb2.CheckFailure(property=f.property, reason=f.reason) for f in failures]
+
+
+_KINDS: Mapping[tuple[Change, bool], provider_pb2.PropertyDiff.Kind.ValueType] = {
+    (Change.ADD, False): provider_pb2.PropertyDiff.ADD,
+    (Change.ADD, True): provider_pb2.PropertyDiff.ADD_REPLACE,
+    (Change.DELETE, False): provider_pb2.PropertyDiff.DELETE,
+    (Change.DELETE, True): provider_pb2.PropertyDiff.DELETE_REPLACE,
+    (Change.UPDATE, False): provider_pb2.PropertyDiff.UPDATE,
+    (Change.UPDATE, True): provider_pb2.PropertyDiff.UPDATE_REPLACE,
+}
+
+
+def _diff_response(diff: Diff) -> provider_pb2.DiffResponse:
+    some = provider_pb2.DiffResponse.DIFF_SOME
+    return provider_pb2.DiffResponse(
+        changes=some if diff.changes else provider_pb2.DiffResponse.DIFF_NONE,
+        replaces=sorted({c.key for c in diff.changes if c.replaces}),
+        diffs=sorted({c.key for c in diff.changes}),
+        deleteBeforeReplace=diff.delete_before_replace,
+        hasDetailedDiff=True,
+        detailedDiff={
+            c.path: provider_pb2.PropertyDiff(kind=_KINDS[c.kind, c.replaces], inputDiff=True)
+            for c in diff.changes
+        },
+    )
+
+
+def _init_failed(failed: ResourceInitFailed) -> bytes:
+    detail = provider_pb2.ErrorResourceInitFailed(
+        id=failed.id,
+        properties=to_struct(failed.state),
+        inputs=to_struct(failed.inputs),
+        reasons=[str(failed)],
+    )
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(failed), details=[packed])
+    return bytes(status.SerializeToString())
