@@ -109,7 +109,7 @@ class Step:
                     stderr=subprocess.STDOUT,
                     text=True,
                     errors="replace",
-                    start_new_session=True,  # so that Ctrl-C reaches it once: from us, not also from the terminal
+                    start_new_session=True,  # Ctrl-C reaches it once: from us
                 )
             except OSError as error:
                 raise ToolchainError(f"{self.name}: {words[0]} cannot be started: {error.strerror}") from None

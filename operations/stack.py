@@ -1,0 +1,240 @@
+"""`up`, `preview`, `refresh` and `destroy` of a stack: Pulumi's own, made safe to repeat after anything.
+
+Owned here: choosing or making the stack, the checks before a run, clearing what a killed run left, and
+the flags. Left to others: what the stack consists of (`__main__.py` of the checkout). Works on any
+backend and account: all it knows of is Pulumi's environment (`PULUMI_BACKEND_URL`,
+`PULUMI_CONFIG_PASSPHRASE`, …).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from operations import leftovers, passphrase
+from operations.engine import CHECKOUT, INTERRUPTED, NO_STACK, Pulumi
+from operations.errors import OperationsError
+
+# Nearly all of a run is waiting (for orders, boots, SSH), so Pulumi's default of four for each core would
+# make hosts wait for one another on a small machine.
+PARALLEL = "64"
+
+StackOption = Annotated[str, typer.Option("--stack", "-s", envvar="STACK", help="The stack's name.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not preview and ask first.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(up)
+    app.command()(preview)
+    app.command()(refresh)
+    app.command()(destroy)
+
+
+def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
+    """Bring everything to what the stack's settings say; makes the stack if there is none."""
+    with opened(stack, create=True) as one:
+        one.agreed(yes, "Do it?", "preview")
+        one.run("up", "--yes", "--skip-preview", "--parallel", PARALLEL)
+
+
+def preview(stack: StackOption = "dev") -> None:
+    """Show what `up` would do and what it would cost; changes and orders nothing."""
+    with opened(stack, create=True) as one:
+        one.run("preview")
+
+
+def refresh(stack: StackOption = "dev", yes: YesOption = False) -> None:
+    """Compare the state with what is really there, and take that into the state."""
+    with opened(stack) as one:
+        one.agreed(yes, "Take this into the state?", "refresh", "--preview-only")
+        one.run("refresh", "--yes", "--skip-preview", "--parallel", PARALLEL)
+
+
+def destroy(stack: StackOption = "dev", yes: YesOption = False) -> None:
+    """Cancel and remove all that the stack made; the stack itself and its settings stay."""
+    with opened(stack, absent_is_fine=True) as one:
+        one.agreed(yes, "Destroy all of this, with its data?", "destroy", "--preview-only")
+        one.run("destroy", "--yes", "--skip-preview", "--parallel", PARALLEL)
+
+
+@dataclass(frozen=True)
+class OpenStack:
+    """A stack that was checked and that nobody else works on."""
+
+    name: str
+    pulumi: Pulumi
+
+    def agreed(self, yes: bool, question: str, *words: str) -> None:
+        """Unless `yes`, show what pulumi's `words` show and ask; ends the program if the answer is no."""
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise OperationsError(
+                "There is no terminal to ask on: add --yes to go on without being asked, or run `preview` "
+                "first."
+            )
+        self.run(*words)
+        if not typer.confirm(question):
+            say("Nothing was changed.")
+            raise typer.Exit(1)
+
+    def run(self, *words: str) -> None:
+        """Run pulumi with its output shown; ends the program with its exit code if that is not 0."""
+        code = self.pulumi.run(*words)
+        if code == INTERRUPTED:
+            say("Interrupted. The same command goes on from here.")
+        if code != 0:
+            raise typer.Exit(code)
+
+
+@contextmanager
+def opened(stack: str, *, create: bool = False, absent_is_fine: bool = False) -> Iterator[OpenStack]:
+    """Check a stack, clear what a killed run left, and hold it for the block.
+
+    A stack that does not exist is made with `create`; without, it is an error, or with `absent_is_fine` the
+    program's happy end. Raises OperationsError for all that stands in the way.
+    """
+    backend = os.environ.get("PULUMI_BACKEND_URL", "")
+    project = _yaml(CHECKOUT / "Pulumi.yaml").get("name", "")
+    settings = CHECKOUT / f"Pulumi.{stack}.yaml"
+    secret = _passphrase(stack, settings)
+    mark = leftovers.mark(backend, project, stack)
+    with _alone(stack, mark):
+        leftovers.end_marked(mark, say)
+        folder = leftovers.lock_folder(backend, project, stack)
+        if folder is not None:
+            leftovers.clear_locks(folder, say)
+        pulumi = Pulumi(
+            stack, {leftovers.MARK: mark, **({} if secret is None else {passphrase.VARIABLE: secret})}
+        )
+        exported = _export(pulumi)
+        if exported is None:
+            if absent_is_fine:
+                say(f"There is no stack {stack}: nothing to do.")
+                raise typer.Exit(0)
+            if not create:
+                raise OperationsError(f"There is no stack {stack}: `up` makes it; --stack names another one.")
+            _init(pulumi, stack)
+        else:
+            _check_state(stack, exported, secret)
+            _forget_pending(pulumi, exported)
+        yield OpenStack(stack, pulumi)
+
+
+def say(text: str) -> None:
+    """A word to the user, apart from what pulumi prints."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except yaml.YAMLError as error:
+        raise OperationsError(f"{path.name} is not valid YAML: {error}. Correct it, or restore it.") from None
+    return found if isinstance(found, dict) else {}
+
+
+def _passphrase(stack: str, settings: Path) -> str | None:
+    """The passphrase, checked against the stack's settings; None where a key service is used instead."""
+    held = _yaml(settings)
+    if str(held.get("secretsprovider") or "passphrase") != "passphrase":
+        return None
+    secret = passphrase.given()
+    if secret is None and sys.stdin.isatty():
+        secret = str(typer.prompt(f"Passphrase of stack {stack}", hide_input=True))
+    if secret is None:
+        raise OperationsError(
+            f"There is no passphrase for stack {stack}: set {passphrase.VARIABLE} or "
+            f"{passphrase.FILE_VARIABLE}."
+        )
+    if held.get("encryptionsalt"):
+        passphrase.demand(stack, str(held["encryptionsalt"]), settings.name, secret)
+    return secret
+
+
+def _check_state(stack: str, exported: dict[str, Any], secret: str | None) -> None:
+    provider = (exported.get("deployment") or {}).get("secrets_providers") or {}
+    salt = (provider.get("state") or {}).get("salt")
+    if provider.get("type") == "passphrase" and salt and secret is not None:
+        passphrase.demand(stack, salt, "its state", secret)
+
+
+def _export(pulumi: Pulumi) -> dict[str, Any] | None:
+    """The stack's state with its secrets encrypted; None if there is no such stack."""
+    done = pulumi.ask("stack", "export")
+    if done.returncode == NO_STACK:
+        return None
+    if done.returncode != 0:
+        backend = os.environ.get("PULUMI_BACKEND_URL") or "the backend of `pulumi login`"
+        raise OperationsError(
+            f"The stack's state cannot be read from {backend}: {_reason(done.stderr)} Check "
+            "PULUMI_BACKEND_URL "
+            "and that the place can be reached, or `pulumi login`."
+        )
+    exported = json.loads(done.stdout)
+    assert isinstance(exported, dict)
+    return exported
+
+
+def _init(pulumi: Pulumi, stack: str) -> None:
+    done = pulumi.ask("stack", "init", "--secrets-provider", "passphrase")
+    if done.returncode != 0:
+        raise OperationsError(f"Stack {stack} cannot be made: {_reason(done.stderr)}")
+    say(f"Made stack {stack}.")
+
+
+def _forget_pending(pulumi: Pulumi, exported: dict[str, Any]) -> None:
+    clean, pending = leftovers.without_pending(exported)
+    if not pending:
+        return
+    done = pulumi.ask("stack", "import", given=json.dumps(clean))
+    if done.returncode != 0:
+        raise OperationsError(
+            f"The pending operations of an interrupted run cannot be cleared: {_reason(done.stderr)}"
+        )
+    say(f"Cleared what an interrupted run left pending; it is found or done again: {', '.join(pending)}.")
+
+
+def _reason(said: str) -> str:
+    """Pulumi's own words in one line, ending with a full stop."""
+    lines = [line.removeprefix("error: ").strip() for line in said.splitlines()]
+    kept = [line for line in lines if line and not line.startswith("warning:")]
+    return " ".join(kept).rstrip(".") + "."
+
+
+@contextmanager
+def _alone(stack: str, mark: str) -> Iterator[None]:
+    """One run of a stack on this machine at a time; the kernel drops the lock when this process ends."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    folder = (
+        (Path(base) if os.path.isabs(base) else Path.home() / ".local" / "state") / "swarm-galera" / "runs"
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{mark}.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip()
+            raise OperationsError(
+                f"Another run on stack {stack} is going on (process {holder}): wait for its end, or end it "
+                "with "
+                "Ctrl-C where it runs."
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
