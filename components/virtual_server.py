@@ -51,11 +51,15 @@ class OrderGate:
         """No more servers will be declared."""
         self._closed.set()
 
-    async def opened(self) -> list[pulumi.Resource]:
-        """Wait until all orders have been taken; for use as `depends_on`, which it leaves empty."""
-        await self._closed.wait()
-        await asyncio.gather(*(guest_id.future() for guest_id in self._ids))
-        return []
+    def opened(self) -> pulumi.Output[list[pulumi.Resource]]:
+        """For use as `depends_on`: resolves when all orders have been taken, and names no resource."""
+
+        async def wait() -> list[pulumi.Resource]:
+            await self._closed.wait()
+            await asyncio.gather(*(guest_id.future() for guest_id in self._ids))
+            return []
+
+        return pulumi.Output.from_input(wait())
 
 
 @dataclass(frozen=True)

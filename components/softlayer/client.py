@@ -22,6 +22,8 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import SoftLayer
+from requests.adapters import HTTPAdapter
+from SoftLayer import exceptions as sl
 from SoftLayer.auth import BasicAuthentication, BasicHTTPAuthentication
 from SoftLayer.transports import XmlRpcTransport
 
@@ -146,6 +148,9 @@ def connect(credentials: Credentials, timeout: float = TIMEOUT) -> SoftLayer.Bas
         else BasicAuthentication(credentials.username, credentials.api_key)
     )
     transport = XmlRpcTransport(endpoint_url=credentials.endpoint, timeout=timeout)
+    # No second attempts below this module: it alone knows what may be sent twice.
+    for scheme in ("http://", "https://"):
+        transport.client.mount(scheme, HTTPAdapter(max_retries=0))
     if is_loopback(urlsplit(credentials.endpoint).hostname or ""):
         # `requests` applies https_proxy and friends even to loopback, where no proxy can answer.
         transport.client.trust_env = False
@@ -187,6 +192,7 @@ class Api:
         self, credentials: Credentials, backoff: Backoff | None = None, timeout: float = TIMEOUT
     ) -> None:
         self._client = connect(credentials, timeout)
+        self._key = credentials.api_key
         self._backoff = backoff or Backoff()
 
     @property
@@ -196,15 +202,15 @@ class Api:
 
     def once(self, service: str, method: str, *args: Any, **options: Any) -> Any:
         """One request, never repeated by this program nor by the SDK. For orders."""
-        return self._client.call(service, method, *args, **options)
+        return self._send(service, method, *args, **options)
 
     def call(self, service: str, method: str, *args: Any, **options: Any) -> Any:
         """A request that may be repeated: reads, and writes that set a state rather than add to it."""
-        return self.retrying(lambda: self._client.call(service, method, *args, **options), is_transient)
+        return self.retrying(lambda: self._send(service, method, *args, **options), is_transient)
 
     def insist(self, service: str, method: str, *args: Any, **options: Any) -> Any:
         """A request repeated only where the API says that it refused to carry it out (rate limits)."""
-        return self.retrying(lambda: self._client.call(service, method, *args, **options), was_refused)
+        return self.retrying(lambda: self._send(service, method, *args, **options), was_refused)
 
     def list(self, service: str, method: str, **options: Any) -> list[dict[str, Any]]:
         """All rows of a list call, page by page."""
@@ -214,6 +220,16 @@ class Api:
             rows.extend(page)
             if len(page) < PAGE:
                 return rows
+
+    def _send(self, service: str, method: str, *args: Any, **options: Any) -> Any:
+        try:
+            return self._client.call(service, method, *args, **options)
+        except sl.SoftLayerAPIError as error:
+            # Should a server or a library ever repeat the request in its error: the key does not get further.
+            # A new exception, not chained, because the old one's arguments hold the text.
+            hidden = str(error.faultString).replace(self._key, "[hidden]")
+            scrubbed = type(error)(error.faultCode, hidden)
+        raise scrubbed
 
     def retrying(self, action: Callable[[], Any], again: Callable[[BaseException], bool]) -> Any:
         """`action`'s result; repeated while `again(error)` holds and the time limit allows."""

@@ -1,9 +1,182 @@
-"""GuestReadyProvider (first commit: the class's name and place, for its importers)."""
+"""The dynamic provider of `GuestReady`: wait until an ordered guest can really be used.
+
+Owns: the conditions, the first contact over SSH, pinning the host key.
+Leaves to others: the order (virtual_guest_provider.py), everything done on the host.
+
+A guest is provisioned when its provision date is set and no transaction is outstanding and it has all its
+addresses: each alone is reported too early (a power state or `status` of ACTIVE even more so). Then SSH must
+answer. The host key read at this first contact is trusted and pinned; SoftLayer has no call that tells it.
+
+Polls come one after the other within a wait, and Pulumi runs at most four waits at a time: however many
+guests there are, the API sees about four requests a second.
+"""
 
 from __future__ import annotations
 
-from components.softlayer.provider import SoftLayerProvider
+import asyncio
+from typing import Any
+
+import asyncssh
+from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, UpdateResult
+
+from components.softlayer import guests
+from components.softlayer.client import Api
+from components.softlayer.errors import SoftLayerFailed, explaining
+from components.softlayer.guest_spec import Guest
+from components.softlayer.progress import wait_for
+from components.softlayer.provider import SoftLayerProvider, is_unknown
+
+HOST_KEY_TYPES = (
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-256",
+    "rsa-sha2-512",
+    "ssh-ed25519",
+)
+"""In the order in which Go's SSH client asks: the command provider compares with the one key it is given, so
+that must be the one it will be shown."""
+SSH_TRY = 10.0
+"""Seconds until one attempt to reach SSH is given up."""
 
 
 class GuestReadyProvider(SoftLayerProvider):
-    """See the resource of the same name."""
+    """The wait for one guest."""
+
+    REPLACE = frozenset({"guest_id"})
+    UPDATE = frozenset({"ssh_address", "ssh_port", "reload_token"})
+    IGNORE = frozenset({"hostname", "provision_timeout", "ssh_timeout"})
+
+    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        """Refuse what cannot work. No network."""
+        found = []
+        if not is_unknown(news["ssh_address"]) and news["ssh_address"] not in ("public", "private"):
+            reason = f"'{news['ssh_address']}' is no side of a server; give `public` or `private`"
+            found.append(CheckFailure("ssh_address", reason))
+        for key in ("provision_timeout", "ssh_timeout"):
+            if not is_unknown(news[key]) and float(news[key]) <= 0:
+                found.append(CheckFailure(key, f"{news[key]} s is no time to wait; give a number above 0"))
+        return CheckResult(news, found)
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        """Wait until the guest is provisioned and answers SSH.
+
+        Raises:
+            WaitedTooLong: says what was last seen: the transaction, the missing address, or SSH's error.
+        """
+        return CreateResult(str(props["guest_id"]), self._wait(props))
+
+    def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
+        """After a reload the host has a new key; over another address it is met anew."""
+        return UpdateResult(self._wait(news))
+
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        """Addresses as they are now. The host key stays pinned: a changed one is an error, not drift."""
+        with explaining(f"{props.get('hostname', id_)}: reading the server {id_}"):
+            guest = guests.get(self.api(), int(float(id_)))
+        if guest is None or guest.reclaiming:
+            return ReadResult("", {})
+        facts = facts_of(guest)
+        return ReadResult(id_, {**props, **{k: v for k, v in facts.items() if v is not None}})
+
+    def _wait(self, props: dict[str, Any]) -> dict[str, Any]:
+        name = str(props["hostname"])
+        guest = wait_provisioned(
+            self.api(), int(float(props["guest_id"])), name, float(props["provision_timeout"])
+        )
+        facts = facts_of(guest)
+        address = facts["private_ip" if props["ssh_address"] == "private" else "public_ip"]
+        if address is None:
+            raise SoftLayerFailed(
+                f"{name}: it has no public address, so SSH cannot be reached there; set ssh.address to "
+                "private"
+            )
+        facts["host_key"] = wait_host_key(
+            name, str(address), int(float(props["ssh_port"])), float(props["ssh_timeout"])
+        )
+        return {**props, **facts}
+
+
+def facts_of(guest: Guest) -> dict[str, Any]:
+    """What is known of a provisioned guest; None for what it does not have."""
+    facts: dict[str, Any] = {
+        "public_ip": guest.raw.get("primaryIpAddress") or None,
+        "private_ip": guest.raw.get("primaryBackendIpAddress") or None,
+        "provision_date": guest.raw.get("provisionDate") or None,
+    }
+    for side in ("public", "private"):
+        component = guest.interface(side)
+        facts[f"{side}_vlan_id"] = (component.get("networkVlan") or {}).get("id")
+        facts[f"{side}_subnet_id"] = (component.get("primarySubnet") or {}).get("id")
+    return facts
+
+
+def unready(guest: Guest) -> str | None:
+    """Why the guest is not provisioned yet; None when it is."""
+    if guest.transaction:
+        return f"transaction {guest.transaction}"
+    if not guest.raw.get("provisionDate"):
+        return "not provisioned yet"
+    if not guest.raw.get("primaryBackendIpAddress"):
+        return "no private address yet"
+    if not guest.raw.get("privateNetworkOnlyFlag") and not guest.raw.get("primaryIpAddress"):
+        return "no public address yet"
+    return None
+
+
+def wait_provisioned(api: Api, guest_id: int, name: str, timeout: float) -> Guest:
+    """Wait until the guest is provisioned.
+
+    Raises:
+        SoftLayerFailed: it does not exist (any more).
+        WaitedTooLong: after `timeout` seconds.
+    """
+
+    def look() -> tuple[Guest | None, str]:
+        guest = guests.get(api, guest_id)
+        if guest is None or guest.reclaiming:
+            raise SoftLayerFailed(
+                f"{name}: the server {guest_id} was cancelled while it was waited for; run `pulumi refresh`, "
+                "then the same command again to have a new one ordered"
+            )
+        why = unready(guest)
+        return (guest, "") if why is None else (None, why)
+
+    what = f"{name}: waiting until it is provisioned"
+    with explaining(what, left="The server stays ordered."):
+        return wait_for(what, look, timeout, guests.STUCK)
+
+
+def wait_host_key(name: str, address: str, port: int, timeout: float) -> str:
+    """Wait until SSH answers; its host key as one OpenSSH line.
+
+    Raises:
+        WaitedTooLong: after `timeout` seconds.
+    """
+
+    def look() -> tuple[str | None, str]:
+        try:
+            return asyncio.run(_host_key(address, port)), ""
+        except TimeoutError:
+            return None, f"no answer within {SSH_TRY:.0f} s"
+        except (OSError, asyncssh.Error) as error:
+            return None, f"{type(error).__name__}: {error}"
+
+    return wait_for(
+        f"{name}: waiting for SSH at {address}:{port}",
+        look,
+        timeout,
+        "check that this machine can reach that address (firewall, ssh.address public or private) and look "
+        "at the server's console; then run the same command again",
+        pause=lambda elapsed: 0.5 if elapsed < 30 else 2.0,
+    )
+
+
+async def _host_key(address: str, port: int) -> str:
+    key = await asyncio.wait_for(
+        asyncssh.get_server_host_key(address, port, server_host_key_algs=HOST_KEY_TYPES, config=None),
+        SSH_TRY,
+    )
+    if key is None:
+        raise asyncssh.Error(0, "the server showed no host key")
+    return key.export_public_key().decode().strip()

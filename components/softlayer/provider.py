@@ -15,7 +15,7 @@ from typing import Any
 from pulumi.dynamic import ConfigureRequest, DiffResult, ResourceProvider
 from pulumi.runtime import rpc
 
-from components.softlayer.client import Api, ConfigReader, find_credentials
+from components.softlayer.client import Api, Backoff, ConfigReader, find_credentials
 
 PROVIDER_KEY = "__provider"
 
@@ -41,9 +41,9 @@ class SoftLayerProvider(ResourceProvider):
         """Keep the stack's settings at hand; they are read only when a call needs them."""
         self._config: ConfigReader = req.config
 
-    def api(self) -> Api:
+    def api(self, backoff: Backoff | None = None) -> Api:
         """A connection for one provider call."""
-        return Api(find_credentials(getattr(self, "_config", None)))
+        return Api(find_credentials(getattr(self, "_config", None)), backoff)
 
     def same(self, key: str, old: Any, new: Any) -> bool:
         """Whether two values of a property mean the same; None, "" and [] all mean "not given"."""

@@ -1,9 +1,396 @@
-"""VirtualGuestProvider (first commit: the class's name and place, for its importers)."""
+"""The dynamic provider of `VirtualGuest`: order, change in place, cancel.
+
+Owns: what every property's change means (the tables below) and the steps of each operation.
+Leaves to others: placing the order (orders.py), what is declared (guest_spec.py), waiting until the guest can
+be used (guest_ready_provider.py).
+
+Every step of `update` and `delete` compares with the guest as it is and does nothing where nothing is to be
+done: an operation that was interrupted anywhere can simply be run again.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import SoftLayer
+from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, DiffResult, ReadResult, UpdateResult
+from SoftLayer import exceptions as sl
+
+from components.softlayer import guests, orders, upgrades
+from components.softlayer.client import Api, Backoff
+from components.softlayer.errors import (
+    NotOurs,
+    SoftLayerFailed,
+    explained,
+    explaining,
+    is_busy,
+    is_gone,
+)
+from components.softlayer.guest_spec import Guest, GuestSpec, failures, parse
+from components.softlayer.identity import stack_tag
+from components.softlayer.progress import say, wait_for
 from components.softlayer.provider import SoftLayerProvider
+
+_SETS = frozenset({"tags", "public_security_groups", "private_security_groups", "ssh_key_ids"})
+_DESCRIBED = ("hostname", "domain", "datacenter", "cores", "memory", "hourly", "local_disk", "private_only")
+"""What the settings must say rightly of a guest to be adopted."""
+_LABEL_PATIENCE = Backoff(limit=60.0)
 
 
 class VirtualGuestProvider(SoftLayerProvider):
-    """See the resource of the same name."""
+    """Operations on one virtual server."""
+
+    REPLACE = frozenset(
+        {
+            "datacenter",
+            "os",
+            "image",
+            "hourly",
+            "local_disk",
+            "private_only",
+            "public_vlan",
+            "private_vlan",
+            "public_subnet",
+            "private_subnet",
+            "placement_group",
+        }
+    )
+    UPDATE = frozenset(
+        {
+            "hostname",
+            "domain",
+            "cores",
+            "memory",
+            "disks",
+            "nic_speed",
+            "public_security_groups",
+            "private_security_groups",
+            "tags",
+            "notes",
+            "user_data",
+            "reload_token",
+            # These two are recorded now and take effect at the next reload: said in words by `update`.
+            "ssh_key_ids",
+            "post_install_url",
+        }
+    )
+    IGNORE = frozenset({"owner", "resource", "adopt"})
+    """`owner` and `resource` are the identity, drawn once; `adopt` matters at creation only."""
+    DELETE_BEFORE_REPLACE = True
+    """A new server beside the old one would have the same name, and the same identity."""
+
+    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        """Refuse what cannot work. No network."""
+        # A server that is replaced starts with new disks: they need not fit the old ones.
+        replaced = any(
+            not self.same(key, olds.get(key), news.get(key))
+            for key in self.REPLACE
+            if key in olds or key in news
+        )
+        before = {} if replaced else olds
+        return CheckResult(news, [CheckFailure(key, reason) for key, reason in failures(before, news)])
+
+    def same(self, key: str, old: Any, new: Any) -> bool:
+        """Tags, groups and keys are sets; tags do not know upper and lower case."""
+        if key in _SETS and isinstance(old or [], list) and isinstance(new or [], list):
+            return {_plain(item) for item in old or []} == {_plain(item) for item in new or []}
+        return super().same(key, old, new)
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        """Changed properties; also a guest that never got its tags, which are set by the next update."""
+        result = super().diff(_id, olds, news)
+        if olds.get("labelled") is False:
+            result.changes = True
+        return result
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        """Order the guest, or find the one ordered by an interrupted run, or adopt an existing one.
+
+        Returns as soon as the id is known. Tags and notes come right after; if the API does not take them
+        within a minute, the guest is returned all the same and the next update sets them.
+        """
+        spec = parse(props)
+        api = self.api()
+        if spec.adopt is not None:
+            return _adopted(api, spec, props)
+        guest, found = orders.place(api, spec, settle=self.settle())
+        outs = {**props, "marker": spec.marker, "adopted": False, "last_reload": guest.last_reload}
+        if found:
+            # Declared and ordered may differ by now: what differs is what the next update changes.
+            outs = {**guest.observed(props), **{k: outs[k] for k in ("marker", "adopted", "last_reload")}}
+        outs["labelled"] = self._label(guest.id, spec)
+        return CreateResult(str(guest.id), outs)
+
+    def settle(self) -> float:
+        """Seconds to look for an order with unknown outcome: setting `orderSettle`, default 60."""
+        config = getattr(self, "_config", None)
+        value = config.get("swarm-galera:orderSettle") if config is not None else None
+        return float(value) if value is not None else orders.SETTLE
+
+    def _label(self, guest_id: int, spec: GuestSpec) -> bool:
+        """Set tags and notes; whether the API took them. Never raises: the guest must get into the state."""
+        api = self.api(_LABEL_PATIENCE)
+        try:
+            # Right after an order the API may refuse for a moment: any fault is worth another try.
+            api.retrying(lambda: _set_labels(api, guest_id, spec), lambda error: not is_gone(error))
+        except sl.SoftLayerError as error:
+            say(
+                f"{explained(error, f'{spec.name}: setting tags and notes')} The server itself is ordered and "
+                "recorded; run the same command again to have them set."
+            )
+            return False
+        return True
+
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        """The guest as it is; empty when it is gone or being reclaimed."""
+        with explaining(f"reading the server {id_}"):
+            guest = guests.get(self.api(), int(id_))
+        if guest is None or guest.reclaiming:
+            return ReadResult("", {})
+        spec = parse(props)
+        seen = guest.observed(props)
+        if props.get("adopted"):
+            # Settings of an adopted guest say nothing of its tags, notes, groups: those are no drift.
+            seen = {**props, **{key: seen[key] for key in _DESCRIBED}}
+        else:
+            seen["labelled"] = set(spec.all_tags[:2]) <= {tag.lower() for tag in guest.tags}
+        return ReadResult(id_, seen)
+
+    def update(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
+        """Change in place what differs; each step waits for outstanding transactions."""
+        spec, guest_id, api = parse(news), int(id_), self.api()
+        changed = {key for key in self.UPDATE if not self.same(key, olds.get(key), news.get(key))}
+        with explaining(f"{spec.name}: reading the server {id_}"):
+            guest = guests.get(api, guest_id)
+        if guest is None:
+            raise SoftLayerFailed(
+                f"{spec.name}: the server {id_} is gone; run `pulumi refresh`, then the same command again"
+            )
+        outs = {
+            **news,
+            "marker": olds.get("marker", spec.marker),
+            "adopted": olds.get("adopted", False),
+            "last_reload": olds.get("last_reload"),
+            "labelled": olds.get("labelled", True),
+        }
+        if changed & {"hostname", "domain", "notes", "tags", "user_data"} or olds.get("labelled") is False:
+            with explaining(f"{spec.name}: changing names, notes, tags or user data"):
+                _edit(api, guest_id, spec, changed, adopted=bool(outs["adopted"]))
+            outs["labelled"] = True
+        for side in ("public", "private"):
+            if f"{side}_security_groups" in changed:
+                wanted = set(getattr(spec, f"{side}_security_groups"))
+                with explaining(f"{spec.name}: changing security groups"):
+                    _bind(api, guest, side, wanted)
+        if "nic_speed" in changed:
+            _set_speed(api, guest, spec)
+        if changed & {"cores", "memory", "disks"}:
+            upgrades.upgrade(api, guest_id, spec)
+        if "reload_token" in changed:
+            outs["last_reload"] = _reload(api, guest_id, spec, olds.get("last_reload"))
+        elif changed & {"ssh_key_ids", "post_install_url"}:
+            say(
+                f"{spec.name}: SSH keys and post-install script of a running server take effect at its next "
+                "OS reload (change its reload token; the first disk is wiped)"
+            )
+        return UpdateResult(outs)
+
+    def delete(self, id_: str, props: dict[str, Any]) -> None:
+        """Cancel exactly the guest with this id, if it is still the one this stack ordered.
+
+        Raises:
+            NotOurs: its name or tag no longer match; nothing has been cancelled.
+        """
+        spec, guest_id, api = parse(props), int(id_), self.api()
+        if props.get("adopted"):
+            say(f"{spec.name}: the server {id_} was adopted, so it is left as it is and only forgotten")
+            return
+        with explaining(f"cancelling {spec.name}", left="Nothing has been cancelled."):
+            guest = guests.get(api, guest_id)
+        if guest is None:
+            return
+        if not guest.reclaiming:
+            _require_ours(guest, spec, labelled=props.get("labelled") is not False)
+            _cancel(api, guest_id, spec)
+        _wait_gone(api, guest_id, spec.name)
+
+
+def _plain(item: Any) -> str:
+    return f"{item:.0f}" if isinstance(item, float) else str(item).lower()
+
+
+def _adopted(api: Api, spec: GuestSpec, props: Mapping[str, Any]) -> CreateResult:
+    """Take over an existing guest as it is.
+
+    Raises:
+        SoftLayerFailed: there is none of that id, or the settings do not describe it.
+    """
+    guest_id = spec.adopt or 0
+    with explaining(f"adopting the server {guest_id}", left="Nothing has been changed."):
+        guest = guests.get(api, guest_id)
+    if guest is None or guest.reclaiming:
+        raise SoftLayerFailed(
+            f"adopting the server {guest_id} failed: there is none of that id; see `slcli vs list`"
+        )
+    seen = guest.observed(props)
+    wrong = [
+        f"{key} is {seen[key]}, the settings say {getattr(spec, key)}"
+        for key in _DESCRIBED
+        if seen.get(key) != getattr(spec, key)
+    ]
+    if wrong:
+        raise SoftLayerFailed(
+            f"adopting the server {guest_id} failed: settings must describe it as it is, because adopting "
+            f"changes nothing; {'; '.join(wrong)}"
+        )
+    outs = {
+        **props,
+        "marker": spec.marker,
+        "adopted": True,
+        "labelled": True,
+        "last_reload": guest.last_reload,
+    }
+    return CreateResult(str(guest.id), outs)
+
+
+def _set_labels(api: Api, guest_id: int, spec: GuestSpec) -> None:
+    api.once("Virtual_Guest", "setTags", ",".join(spec.all_tags), id=guest_id)
+    api.once("Virtual_Guest", "editObject", {"notes": spec.sent_notes}, id=guest_id)
+
+
+def _edit(api: Api, guest_id: int, spec: GuestSpec, changed: set[str], *, adopted: bool) -> None:
+    """Names, notes, tags and user data. An adopted guest gets none of the program's own marks."""
+    tags = spec.tags if adopted else spec.all_tags
+    notes = spec.notes if adopted else spec.sent_notes
+    user_data = spec.user_data if adopted else spec.sent_user_data
+    if "user_data" in changed:
+        api.call("Virtual_Guest", "setUserMetadata", [user_data], id=guest_id)
+    if "tags" in changed or not adopted:
+        api.call("Virtual_Guest", "setTags", ",".join(tags), id=guest_id)
+    edited = {"hostname": spec.hostname, "domain": spec.domain, "notes": notes}
+    api.call("Virtual_Guest", "editObject", edited, id=guest_id)
+
+
+def _bind(api: Api, guest: Guest, side: str, wanted: set[int]) -> None:
+    """Attach and detach security groups. New ones first, so that the interface is never without."""
+    component = guest.interface(side).get("id")
+    if component is None:
+        raise SoftLayerFailed(f"{guest.name}: it has no {side} interface to bind security groups to")
+    now = set(guest.groups(side))
+    for group in sorted(wanted - now):
+        api.call("Network_SecurityGroup", "attachNetworkComponents", [int(component)], id=group)
+    for group in sorted(now - wanted):
+        api.call("Network_SecurityGroup", "detachNetworkComponents", [int(component)], id=group)
+
+
+def _set_speed(api: Api, guest: Guest, spec: GuestSpec) -> None:
+    methods = ["setPrivateNetworkInterfaceSpeed"]
+    if not spec.private_only:
+        methods.append("setPublicNetworkInterfaceSpeed")
+    for method in methods:
+        guests.when_idle(
+            api,
+            guest.id,
+            spec.name,
+            f"changing the network speed to {spec.nic_speed} Mbit/s",
+            lambda method=method: api.call("Virtual_Guest", method, spec.nic_speed, id=guest.id),  # type: ignore[misc]
+        )
+    guests.wait_idle(api, guest.id, spec.name)
+
+
+def _reload(api: Api, guest_id: int, spec: GuestSpec, last: Any) -> int | None:
+    """Reload the operating system, unless an interrupted run did it already; the id of the reload."""
+    before = guests.wait_idle(api, guest_id, spec.name)
+    known = None if last is None else int(last)
+    if before is not None and before.last_reload != known:
+        say(f"{spec.name}: it has been reloaded since the last run; going on with that")
+        return before.last_reload
+    manager = SoftLayer.VSManager(api.client)
+    guests.when_idle(
+        api,
+        guest_id,
+        spec.name,
+        "reloading the operating system",
+        lambda: manager.reload_instance(
+            guest_id,
+            post_uri=spec.post_install_url,
+            ssh_keys=list(spec.ssh_key_ids) or None,
+            image_id=spec.image,
+        ),
+    )
+
+    def look() -> tuple[int | None, str]:
+        guest = guests.get(api, guest_id)
+        if guest is None:
+            raise SoftLayerFailed(f"{spec.name}: the server {guest_id} vanished during its reload")
+        if guest.transaction is None and guest.last_reload != known:
+            return guest.last_reload, ""
+        return None, f"transaction {guest.transaction}" if guest.transaction else "not begun yet"
+
+    with explaining(f"{spec.name}: reloading the operating system"):
+        return wait_for(
+            f"{spec.name}: reloading the operating system", look, guests.TRANSACTION_LIMIT, guests.STUCK
+        )
+
+
+def _require_ours(guest: Guest, spec: GuestSpec, *, labelled: bool) -> None:
+    """Refuse to cancel a guest that is not, or no longer, the one in the state.
+
+    A guest that never got its tags (`labelled` False) is told by the identity in its order alone.
+    """
+    tag = stack_tag(spec.owner)
+    reasons = []
+    if guest.hostname != spec.hostname or guest.domain != spec.domain:
+        reasons.append(f"its name is {guest.name}")
+    if labelled and tag not in {name.lower() for name in guest.tags}:
+        reasons.append(f"it lacks the tag {tag}")
+    if guest.marker not in (None, spec.marker) or (not labelled and guest.marker is None):
+        reasons.append(f"its order carries the identity {guest.marker}")
+    if reasons:
+        raise NotOurs(
+            f"{spec.name}: the server {guest.id} is not cancelled, because it is no longer the one that this "
+            f"stack ordered: {'; '.join(reasons)}. If it is, put its name and tag back; if it is not, "
+            "`pulumi state delete URN` has the stack forget it"
+        )
+
+
+def _cancel(api: Api, guest_id: int, spec: GuestSpec) -> None:
+    name = spec.name
+    with explaining(f"cancelling {name}", left="The server still exists."):
+        guest = guests.wait_idle(api, guest_id, name)
+        if guest is None or guest.reclaiming:
+            return
+        for side in ("public", "private"):
+            if guest.groups(side):
+                _bind(api, guest, side, set())
+
+        def look() -> tuple[bool | None, str]:
+            current = guests.wait_idle(api, guest_id, name)
+            if current is None or current.reclaiming:
+                return True, ""
+            try:
+                api.call("Virtual_Guest", "deleteObject", id=guest_id)
+            except sl.SoftLayerAPIError as error:
+                if is_gone(error):
+                    return True, ""
+                if is_busy(error):
+                    return None, "refused because of an outstanding transaction"
+                raise
+            return True, ""
+
+        wait_for(f"{name}: cancelling", look, guests.TRANSACTION_LIMIT, guests.STUCK)
+
+
+def _wait_gone(api: Api, guest_id: int, name: str) -> None:
+    def look() -> tuple[bool | None, str]:
+        guest = guests.get(api, guest_id)
+        return (True, "") if guest is None else (None, f"transaction {guest.transaction or 'none yet'}")
+
+    with explaining(f"waiting until {name} is gone", left="It is cancelled already."):
+        wait_for(
+            f"{name}: cancelled, waiting until it is gone",
+            look,
+            guests.TRANSACTION_LIMIT,
+            "it is cancelled; run the same command again to see whether it is gone by now",
+        )

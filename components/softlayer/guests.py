@@ -1,0 +1,108 @@
+"""Guests in the account: read, look up by identity, wait for their transactions.
+
+Owns: the reads. Leaves to others: every change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from SoftLayer import exceptions as sl
+
+from components.softlayer.client import Api
+from components.softlayer.errors import SoftLayerFailed, explaining, is_busy, is_gone
+from components.softlayer.guest_spec import MASK, Guest
+from components.softlayer.progress import wait_for
+
+TRANSACTION_LIMIT = 5400.0
+"""Seconds that an outstanding transaction may take: 90 minutes, as SoftLayer's slowest orders do."""
+STUCK = "run the same command again to go on waiting; one that is stuck for hours needs a ticket to support"
+
+
+def get(api: Api, guest_id: int) -> Guest | None:
+    """The guest; None when it does not exist."""
+    try:
+        raw = api.call("Virtual_Guest", "getObject", id=guest_id, mask=MASK)
+    except sl.SoftLayerAPIError as error:
+        if is_gone(error):
+            return None
+        raise
+    # An empty answer is how some proxies and old versions of the API say "not found".
+    return Guest(raw) if raw else None
+
+
+def find(api: Api, hostname: str, domain: str, marker: str) -> Guest | None:
+    """The guest that carries the marker; None when there is none.
+
+    Asked by name, decided by marker: a server of the same name that somebody else ordered is passed over, and
+    so is one that is cancelled already.
+
+    Raises:
+        SoftLayerFailed: several carry the marker.
+    """
+    name_filter = {
+        "virtualGuests": {
+            "hostname": {"operation": f"_= {hostname}"},
+            "domain": {"operation": f"_= {domain}"},
+        }
+    }
+    rows = api.list("Account", "getVirtualGuests", mask=MASK, filter=name_filter)
+    found = [guest for guest in map(Guest, rows) if guest.marker == marker and not guest.reclaiming]
+    if len(found) > 1:
+        ids = ", ".join(str(guest.id) for guest in found)
+        raise SoftLayerFailed(
+            f"{hostname}.{domain}: {len(found)} servers ({ids}) carry the identity {marker} of one; "
+            "keep one and cancel the others (`slcli vs cancel ID`), then run the same command again"
+        )
+    return found[0] if found else None
+
+
+def wait_idle(api: Api, guest_id: int, name: str, timeout: float = TRANSACTION_LIMIT) -> Guest | None:
+    """Wait until the guest has no outstanding transaction.
+
+    Returns:
+        The guest, or None if it does not exist (any more).
+
+    Raises:
+        WaitedTooLong: names the transaction that is outstanding.
+    """
+
+    def look() -> tuple[tuple[Guest | None] | None, str]:
+        guest = get(api, guest_id)
+        if guest is None or guest.transaction is None:
+            return (guest,), ""
+        return None, f"transaction {guest.transaction}"
+
+    (guest,) = wait_for(f"{name}: waiting for its outstanding transaction", look, timeout, STUCK)
+    return guest
+
+
+def when_idle(
+    api: Api,
+    guest_id: int,
+    name: str,
+    what: str,
+    action: Callable[[], object],
+    timeout: float = TRANSACTION_LIMIT,
+) -> None:
+    """Do something that an outstanding transaction forbids, as soon as it allows it.
+
+    A transaction may start between the wait and the action, and it may be outstanding before it shows: so the
+    action is tried again when the API says that one is in the way.
+    """
+
+    def look() -> tuple[bool | None, str]:
+        if wait_idle(api, guest_id, name, timeout) is None:
+            raise SoftLayerFailed(
+                f"{name}: {what} failed: the server {guest_id} is gone; run `pulumi refresh`"
+            )
+        try:
+            action()
+        except sl.SoftLayerAPIError as error:
+            if is_busy(error):
+                return None, "refused because of an outstanding transaction"
+            raise
+        return True, ""
+
+    with explaining(f"{name}: {what}"):
+        wait_for(f"{name}: {what}", look, timeout, STUCK)

@@ -1,0 +1,100 @@
+"""Waiting that shows that it waits, ends, and stops when nobody is left who asked.
+
+Owns: the rhythm of polls, lines of progress, the time limit, the check that Pulumi's engine still lives.
+Leaves to others: what is waited for.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from components.softlayer.errors import SoftLayerFailed, WaitedTooLong
+
+T = TypeVar("T")
+
+EVERY = 30.0
+"""Seconds between two lines of progress."""
+_ADDRESS = re.compile(r"127\.0\.0\.1:\d+")
+
+
+def say(line: str) -> None:
+    """A line for the user: Pulumi shows what a provider prints."""
+    print(line, flush=True)
+
+
+def pause_after(elapsed: float) -> float:
+    """Seconds to the next poll: a second at first, later a tenth of the time waited, never above ten."""
+    return min(max(elapsed / 10, 1.0), 10.0)
+
+
+def engine_gone() -> bool:
+    """Whether the Pulumi engine that started this provider has died.
+
+    A provider outlives a killed engine and would go on with what it was asked: nothing it orders then would
+    get into any state. The engine's address is the provider's last argument; outside of a provider process
+    (tests, other programs) there is none, and nothing is gone.
+    """
+    address = next((a for a in reversed(sys.argv[1:]) if _ADDRESS.fullmatch(a)), None)
+    if address is None:
+        return False
+    host, port = address.split(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def require_engine() -> None:
+    """Stop here if nobody waits for the result any more.
+
+    Raises:
+        SoftLayerFailed: the engine is gone.
+    """
+    if engine_gone():
+        raise SoftLayerFailed("Pulumi has ended; run the same command again to go on from here.")
+
+
+def wait_for(
+    what: str,
+    look: Callable[[], tuple[T | None, str]],
+    timeout: float,
+    remedy: str,
+    *,
+    pause: Callable[[float], float] = pause_after,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T:
+    """Poll until `look` returns something.
+
+    Args:
+        what: what is waited for, e.g. `galera-1: waiting until it is provisioned`.
+        look: returns (result, "") when done, else (None, what it is doing now).
+        timeout: seconds.
+        remedy: what to do when the time is over.
+
+    Raises:
+        WaitedTooLong: the time is over; says what was last seen.
+        SoftLayerFailed: the engine is gone.
+    """
+    start = clock()
+    told = start - EVERY + 10.0  # the first line after ten seconds
+    while True:
+        result, seen = look()
+        if result is not None:
+            return result
+        elapsed = clock() - start
+        if elapsed >= timeout:
+            raise WaitedTooLong(f"{what}: not after {elapsed:.0f} s (last seen: {seen}); {remedy}")
+        if clock() - told >= EVERY:
+            told = clock()
+            say(f"{what}: {seen} ({elapsed:.0f} s of at most {timeout:.0f} s)")
+            require_engine()
+        sleep(min(pause(elapsed), max(timeout - elapsed, 0.0) + 0.01))

@@ -1,0 +1,157 @@
+"""Cores, memory and disks of an existing guest, changed by an upgrade order.
+
+Owns: finding the prices, placing the order once, waiting until the guest has what was ordered.
+Leaves to others: everything that needs no order.
+
+Cores and memory reboot the server. Like every order, an upgrade is never placed again blindly: what the guest
+has is read first, and an order whose answer was lost is waited for.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from SoftLayer import exceptions as sl
+
+from components.softlayer import guests
+from components.softlayer.client import Api
+from components.softlayer.errors import SoftLayerFailed, explaining, is_busy, outcome_unknown
+from components.softlayer.guest_spec import Guest, GuestSpec
+from components.softlayer.progress import say, wait_for
+
+BEGIN_LIMIT = 120.0
+"""Seconds until an upgrade whose order's answer was lost must have begun."""
+_PRICE_MASK = "mask[id,locationGroupId,categories[id,name,categoryCode],item[description,capacity,units]]"
+
+
+def missing(guest: Guest, spec: GuestSpec) -> dict[str, int]:
+    """What an upgrade must change: category code of the price to the capacity wanted (cores, GB)."""
+    wanted: dict[str, int] = {}
+    if int(guest.raw.get("startCpus", 0)) != spec.cores:
+        wanted["guest_core"] = spec.cores
+    if int(guest.raw.get("maxMemory", 0)) != spec.memory:
+        wanted["ram"] = spec.memory // 1024
+    for position, size in enumerate(spec.disks):
+        if position >= len(guest.disks) or guest.disks[position] != size:
+            wanted[f"guest_disk{position}"] = size
+    return wanted
+
+
+def pick_prices(
+    offered: Iterable[Mapping[str, Any]], wanted: Mapping[str, int], name: str
+) -> list[dict[str, Any]]:
+    """The prices of an upgrade order.
+
+    Args:
+        offered: what `getUpgradeItemPrices` returned.
+        wanted: category code to capacity.
+        name: for messages.
+
+    Raises:
+        SoftLayerFailed: a capacity is not offered; says which are.
+    """
+    rows = list(offered)
+    picked = []
+    for category_code, capacity in wanted.items():
+        matches = [
+            (price, category)
+            for price in rows
+            for category in price.get("categories") or ()
+            if category.get("categoryCode") == category_code
+            # Prices of a location group are for places that have their own; the standard one fits everywhere.
+            and price.get("locationGroupId") in (None, "")
+            and (price.get("item") or {}).get("units") not in ("PRIVATE_CORE", "DEDICATED_CORE")
+        ]
+        fitting = [m for m in matches if _capacity(m[0]) == capacity]
+        if not fitting:
+            sizes = ", ".join(str(c) for c in sorted({_capacity(p) for p, _ in matches})) or "none"
+            raise SoftLayerFailed(
+                f"{name}: {category_code} cannot be changed to {capacity}; offered for this server: {sizes}. "
+                "Nothing has been ordered"
+            )
+        price, category = fitting[0]
+        # Disk prices serve several slots: the order must say which one is meant.
+        picked.append(
+            {"id": price["id"], "categories": [{"id": category["id"], "categoryCode": category_code}]}
+        )
+    return picked
+
+
+def _capacity(price: Mapping[str, Any]) -> int:
+    try:
+        return int(float((price.get("item") or {}).get("capacity") or 0))
+    except ValueError:
+        return 0
+
+
+def upgrade(api: Api, guest_id: int, spec: GuestSpec) -> None:
+    """Bring cores, memory and disks to what is declared.
+
+    Raises:
+        SoftLayerFailed: a size is not sold, or the API refuses; says what is left behind.
+        WaitedTooLong: the upgrade did not end.
+    """
+
+    def place() -> bool:
+        guest = guests.wait_idle(api, guest_id, spec.name)
+        if guest is None:
+            raise SoftLayerFailed(f"{spec.name}: the server {guest_id} is gone; run `pulumi refresh`")
+        wanted = missing(guest, spec)
+        if not wanted:
+            return True
+        offered = api.call("Virtual_Guest", "getUpgradeItemPrices", True, id=guest_id, mask=_PRICE_MASK)
+        order = {
+            "complexType": "SoftLayer_Container_Product_Order_Virtual_Guest_Upgrade",
+            "virtualGuests": [{"id": guest_id}],
+            "prices": pick_prices(offered, wanted, spec.name),
+            "properties": [
+                {
+                    "name": "MAINTENANCE_WINDOW",
+                    "value": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%S%z"),
+                }
+            ],
+        }
+        try:
+            api.insist("Product_Order", "placeOrder", order)
+        except sl.SoftLayerAPIError as error:
+            if is_busy(error):
+                return False
+            if not outcome_unknown(error):
+                raise
+            say(f"{spec.name}: the answer to the upgrade's order was lost; waiting whether it begins")
+            _wait_begun(api, guest_id, spec)
+        return True
+
+    def reached() -> tuple[bool | None, str]:
+        guest = guests.get(api, guest_id)
+        if guest is None:
+            raise SoftLayerFailed(f"{spec.name}: the server {guest_id} vanished during its upgrade")
+        wanted = missing(guest, spec)
+        if not wanted and guest.transaction is None:
+            return True, ""
+        return None, f"transaction {guest.transaction}" if guest.transaction else "not begun yet"
+
+    with explaining(f"{spec.name}: upgrading", left="The server is as it was."):
+        wait_for(
+            f"{spec.name}: placing the upgrade's order",
+            lambda: (place() or None, "refused because of an outstanding transaction"),
+            guests.TRANSACTION_LIMIT,
+            guests.STUCK,
+        )
+        wait_for(f"{spec.name}: upgrading", reached, guests.TRANSACTION_LIMIT, guests.STUCK)
+
+
+def _wait_begun(api: Api, guest_id: int, spec: GuestSpec) -> None:
+    def look() -> tuple[bool | None, str]:
+        guest = guests.get(api, guest_id)
+        begun = guest is None or guest.transaction is not None or not missing(guest, spec)
+        return (True, "") if begun else (None, "not begun yet")
+
+    wait_for(
+        f"{spec.name}: looking for an upgrade whose order's answer was lost",
+        look,
+        BEGIN_LIMIT,
+        "it was probably not ordered; run the same command again: it looks at what the server has first",
+    )
