@@ -1,0 +1,251 @@
+"""An empty SoftLayer account to a Galera cluster on Docker swarm: the stack's parts, wired together.
+
+Owns: composition: settings in, components wired, outputs exported.
+Leaves to others: everything that is done (components/) and what may be configured (settings.py).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pulumi
+
+import settings as stack_settings
+from components import cost_report
+from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
+from components.commands.engine import daemon_json
+from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
+from components.etcd import Etcd, EtcdArgs
+from components.firewall import Firewall, FirewallArgs
+from components.galera import LABEL, Galera, GaleraArgs
+from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
+from components.softlayer import cost
+from components.softlayer.client import Api, find_credentials
+from components.softlayer.errors import SoftLayerFailed
+from components.softlayer.identity import StackIdentity
+from components.softlayer.virtual_guest import VirtualGuestArgs
+from components.ssh_access import SshAccess, SshAccessArgs
+from components.swarm import Swarm, SwarmArgs
+from settings import Settings
+
+
+class StackConfig:
+    """The stack's configuration as the SoftLayer client reads it: by full key."""
+
+    def get(self, key: str) -> str | None:
+        """The value of a key like `swarm-galera:endpoint`; None if it is not set."""
+        value: str | None = pulumi.runtime.get_config(key)
+        return value
+
+
+def estimated_cost(settings: Settings) -> cost.Estimate:
+    """Ask for the price of all hosts and show it; raises SoftLayerFailed, also above `maxMonthlyCost`."""
+    servers = settings.servers
+    shape = cost.Shape(
+        datacenter=servers.datacenter,
+        cores=servers.cores,
+        memory=servers.memory,
+        disks=tuple(servers.disks),
+        os=servers.os or "",
+        hourly=servers.hourly,
+        local_disk=servers.local_disk,
+        nic_speed=servers.nic_speed,
+        private_only=servers.private_only,
+    )
+    limit = None if settings.max_monthly_cost is None else Decimal(str(settings.max_monthly_cost))
+    estimate = cost.estimate(
+        Api(find_credentials(StackConfig())),
+        dict.fromkeys(servers.hostnames, shape),
+        pulumi.get_project(),
+        pulumi.get_stack(),
+        limit,
+    )
+    pulumi.log.info(cost_report.table(estimate))
+    return estimate
+
+
+def hosts_of(settings: Settings, identity: StackIdentity, ssh: SshAccess) -> ClusterHosts:
+    """Order the hosts, behind their firewall, and bring them to a running engine."""
+    servers, engine = settings.servers, settings.engine
+    public_groups: list[pulumi.Input[str]] = []
+    private_groups: list[pulumi.Input[str]] = []
+    if servers.firewall:
+        by_address = {settings.ssh.address: tuple(settings.ssh.allowed_cidrs)}
+        firewall = Firewall(
+            "firewall",
+            FirewallArgs(
+                owner=identity.owner,
+                public_ssh_from=by_address.get("public", ()),
+                private_ssh_from=by_address.get("private", ()),
+                encrypted_overlay=settings.network.encrypted,
+            ),
+        )
+        private_groups = [firewall.private_group_id]
+        public_groups = [] if servers.private_only else [firewall.public_group_id]
+    labels = {"datacenter": servers.datacenter}
+    size = f"{servers.cores}x{servers.memory}"
+    return ClusterHosts(
+        "hosts",
+        ClusterHostsArgs(
+            managers=servers.manager_names,
+            workers=servers.worker_names,
+            guest=VirtualGuestArgs(
+                owner=identity.owner,
+                hostname="",
+                domain=servers.domain,
+                datacenter=servers.datacenter,
+                cores=servers.cores,
+                memory=servers.memory,
+                disks=servers.disks,
+                os=servers.os,
+                image=servers.image,
+                hourly=servers.hourly,
+                local_disk=servers.local_disk,
+                nic_speed=servers.nic_speed,
+                private_only=servers.private_only,
+                public_vlan=servers.public_vlan,
+                private_vlan=servers.private_vlan,
+                public_subnet=servers.public_subnet,
+                private_subnet=servers.private_subnet,
+                public_security_groups=public_groups,
+                private_security_groups=private_groups,
+                tags=servers.tags,
+                notes=servers.notes,
+                user_data=servers.user_data,
+                post_install_url=servers.post_install_url,
+                placement_group=servers.placement_group,
+                reload_token=servers.reload_token,
+            ),
+            adopt=servers.adopt,
+            ssh=ssh,
+            ssh_address=settings.ssh.address,
+            protect=servers.protect,
+            subnet=settings.network.subnet,
+            engine_config=daemon_json(
+                {**labels, "size": size, **engine.labels},
+                engine.dns,
+                engine.registry_mirrors,
+                engine.insecure_registries,
+            ),
+            images=[settings.discovery.image, settings.galera.image],
+            manager_labels={**labels, LABEL: "true"},
+            worker_labels={**labels, LABEL: "false"},
+        ),
+    )
+
+
+def deploy(settings: Settings) -> None:
+    """Declare the whole stack and its outputs."""
+    estimate = estimated_cost(settings)
+    identity = StackIdentity()
+    ssh = SshAccess(
+        "ssh",
+        SshAccessArgs(
+            owner=identity.owner,
+            public_key=settings.ssh.public_key,
+            label=settings.ssh.label,
+            private_key_file=settings.ssh.private_key_file,
+        ),
+    )
+    hosts = hosts_of(settings, identity, ssh)
+    first = hosts.managers[0]
+    swarm = Swarm("swarm", SwarmArgs(hosts.members))
+    access = DockerHostAccess("docker", DockerHostAccessArgs(first, ssh.private_key, [swarm.started]))
+    # With the first manager the whole swarm goes: then none of this need be taken apart piece by piece.
+    on_swarm = pulumi.ResourceOptions(providers=[access.provider], deleted_with=first)
+    network = OverlayNetwork(
+        "network",
+        OverlayNetworkArgs(settings.network.name, settings.network.subnet, settings.network.encrypted),
+        on_swarm,
+    )
+    # Engines whose configuration changed have restarted, one by one, before any service is touched.
+    ready_for_services = [*swarm.nodes, *hosts.current_managers]
+    store = Etcd(
+        "etcd",
+        EtcdArgs(settings.discovery.image, hosts.managers, network, identity.owner, ready_for_services),
+        on_swarm,
+    )
+    galera = Galera(
+        "galera",
+        GaleraArgs(
+            image=settings.galera.image,
+            cluster_name=settings.galera.cluster_name,
+            database=settings.galera.database,
+            nodes=hosts.managers,
+            network=network,
+            store=store,
+            after=ready_for_services,
+            options=settings.galera.config,
+            initdb=settings.galera.initdb,
+        ),
+        on_swarm,
+    )
+
+    roles = {manager.hostname: "manager" for manager in hosts.managers}
+    pulumi.export(
+        "hosts",
+        [
+            {
+                "name": server.hostname,
+                "id": server.guest_id,
+                "publicIp": server.public_ip,
+                "privateIp": server.private_ip,
+                "datacenter": settings.servers.datacenter,
+                "role": roles.get(server.hostname, "worker"),
+            }
+            for server in hosts.servers
+        ],
+    )
+    pulumi.export("managers", settings.servers.manager_names)
+    pulumi.export("workers", settings.servers.worker_names)
+    pulumi.export("joinTokens", {"manager": swarm.manager_token, "worker": swarm.worker_token})
+    pulumi.export(
+        "discovery", {"kind": store.kind, "address": store.address, "port": store.port, "vip": store.vip}
+    )
+    pulumi.export(
+        "network",
+        {
+            "name": network.name,
+            "id": network.network_id,
+            "subnet": network.subnet,
+            "encrypted": settings.network.encrypted,
+        },
+    )
+    pulumi.export(
+        "galera",
+        {
+            "clusterName": galera.cluster_name,
+            "service": galera.service,
+            "vip": galera.vip,
+            "port": galera.port,
+            "size": galera.size,
+            "members": galera.members,
+            "database": settings.galera.database,
+        },
+    )
+    pulumi.export("estimatedCost", estimate.as_output())
+    pulumi.export(
+        "ssh",
+        pulumi.Output.secret(
+            {
+                "user": "root",
+                "privateKey": ssh.private_key,
+                "addresses": {server.hostname: server.address for server in hosts.servers},
+                "hostKeys": {server.hostname: server.host_key for server in hosts.servers},
+            }
+        ),
+    )
+    pulumi.export(
+        "passwords", pulumi.Output.secret({"root": galera.root_password, "app": galera.app_password})
+    )
+
+
+def main() -> None:
+    """Refuse bad settings and a refusing API with one message and no traceback, else deploy."""
+    try:
+        deploy(stack_settings.load())
+    except (stack_settings.SettingsError, SoftLayerFailed, ValueError) as error:
+        raise pulumi.RunError(str(error)) from None
+
+
+main()

@@ -1,0 +1,170 @@
+"""Installing packages on whatever family of Linux a host runs.
+
+Owns: the families as data, and the one script made of them. A further family is a further row.
+Leaves to others: configuring and starting what is installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from components.commands.shell import assign
+
+Purpose = Literal["storage", "engine"]
+
+
+@dataclass(frozen=True)
+class Package:
+    """One package.
+
+    Attributes:
+        name: as the family calls it.
+        command: a program it brings; where that is found the package counts as installed.
+        only_if: a path that must exist for the package to be needed; empty means always.
+    """
+
+    name: str
+    command: str
+    only_if: str = ""
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family of distributions.
+
+    Attributes:
+        name: for people.
+        ids: words looked for in ID and ID_LIKE of /etc/os-release.
+        repository: a repository file to write first, as path and text; None for the distribution's own.
+        refresh: command that fetches the lists of packages; empty if installing does that.
+        install: command that installs the packages appended to it.
+        packages: what each purpose needs.
+    """
+
+    name: str
+    ids: tuple[str, ...]
+    repository: tuple[str, str] | None
+    refresh: str
+    install: str
+    packages: dict[Purpose, tuple[Package, ...]]
+
+
+_STORAGE = (Package("lvm2", "vgcreate"), Package("btrfs-progs", "mkfs.btrfs"))
+
+FAMILIES = (
+    Family(
+        name="Debian and Ubuntu",
+        ids=("debian", "ubuntu"),
+        repository=None,
+        refresh="apt-get -q -o Acquire::Retries=3 update",
+        install=(
+            "env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get -q -y --no-install-recommends "
+            "-o Acquire::Retries=3 -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 "
+            "-o Dpkg::Options::=--force-confold install"
+        ),
+        packages={
+            "storage": _STORAGE,
+            "engine": (
+                Package("docker.io", "dockerd"),
+                Package("iptables", "iptables"),
+                Package("ca-certificates", "update-ca-certificates"),
+                # Where the kernel enforces AppArmor, the engine can't start a container without its parser.
+                Package("apparmor", "apparmor_parser", only_if="/sys/module/apparmor"),
+            ),
+        },
+    ),
+    Family(
+        name="RHEL, CentOS, Rocky, Alma and Fedora",
+        ids=("rhel", "centos", "fedora", "rocky", "almalinux"),
+        repository=(
+            "/etc/yum.repos.d/docker-ce.repo",
+            "[docker-ce-stable]\n"
+            "name=Docker CE Stable\n"
+            "baseurl=https://download.docker.com/linux/centos/$releasever/$basearch/stable\n"
+            "enabled=1\n"
+            "gpgcheck=1\n"
+            "gpgkey=https://download.docker.com/linux/centos/gpg",
+        ),
+        refresh="",
+        install="dnf -q -y --setopt=install_weak_deps=False --setopt=retries=3 install",
+        packages={
+            "storage": _STORAGE,
+            "engine": (
+                Package("docker-ce", "dockerd"),
+                Package("docker-ce-cli", "docker"),
+                Package("containerd.io", "containerd"),
+                Package("iptables", "iptables"),
+            ),
+        },
+    ),
+)
+
+
+def install(
+    purposes: Iterable[Purpose],
+    hostname: str,
+    families: tuple[Family, ...] = FAMILIES,
+    os_release: str = "/etc/os-release",
+    state: str = "/run/swarm-galera",
+) -> str:
+    """Shell text that installs what `purposes` need and the host does not have yet.
+
+    Two such texts may run on a host at a time: a lock in `state` makes them take turns.
+    """
+    wanted = tuple(purposes)
+    cases = "\n".join(_case(family, wanted) for family in families)
+    known = "; ".join(family.name for family in families)
+    return f"""
+# Packages for: {", ".join(wanted)}
+{assign(os_release=os_release, state=state, hostname=hostname, known=known)}
+need() {{ type -P "$2" >/dev/null || packages+=("$1"); }}
+ID='' ID_LIKE='' packages=() refresh=() install=() repository=() family=''
+. "$os_release"
+for id in $ID $ID_LIKE; do
+  case $id in
+{cases}
+  esac
+done
+[[ $family ]] || fail "$hostname runs '${{ID:-an unknown system}}', and this program installs packages on: \\
+$known. Remedy: choose another servers.os, or add the family to components/commands/packages.py"
+if (( ${{#packages[@]}} )); then
+  [[ -d $state ]] || mkdir -p "$state"
+  exec {{turn}}>"$state/packages.lock"
+  patiently "waiting for another installation" flock "$turn"
+  if (( ${{#repository[@]}} )) && [[ ! -e ${{repository[0]}} ]]; then
+    write_file "${{repository[0]}}" "${{repository[1]}}"
+  fi
+  if (( ${{#refresh[@]}} )) && [[ ! -e $state/packages.refreshed ]]; then
+    patiently "fetching package lists" "${{refresh[@]}}" || fail "the package lists could not be fetched on \\
+$hostname (see above). Remedy: check the host's package sources and its way to them, then repeat"
+    : >"$state/packages.refreshed"
+  fi
+  say "installing ${{packages[*]}}"
+  patiently "installing packages" "${{install[@]}}" "${{packages[@]}}" || fail "the packages \\
+${{packages[*]}} could not be installed on $hostname (see above). \\
+Remedy: check its package sources, then repeat"
+  exec {{turn}}>&-
+fi
+"""
+
+
+def _case(family: Family, purposes: tuple[Purpose, ...]) -> str:
+    """One family's branch; it only fills variables."""
+    lines = [f"family={_array(family.name)}"]
+    if family.repository:
+        lines.append(assign(repository=family.repository))
+    if family.refresh:
+        lines.append(f"refresh=({family.refresh})")
+    lines.append(f"install=({family.install})")
+    for purpose in purposes:
+        for package in family.packages[purpose]:
+            condition = f"[[ ! -e {package.only_if} ]] || " if package.only_if else ""
+            lines.append(f"{condition}need {package.name} {package.command}")
+    body = "\n".join(f"      {line}" for line in lines)
+    return f"    {'|'.join(family.ids)})\n{body}\n      break ;;"
+
+
+def _array(text: str) -> str:
+    return assign(x=text).removeprefix("x=")

@@ -1,0 +1,158 @@
+"""Forming the swarm: init, join, a node's role and labels, and leaving in an order that keeps the quorum.
+
+Owns: what is run on which host and what counts as done already.
+Leaves to others: which hosts and labels (components/swarm.py).
+
+`start` and `join` run on the host itself; `describe_node` and `remove_node` run on the first manager, so that
+also a dead host can be removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from components.commands.shell import assign
+
+PORT = 2377
+Role = Literal["manager", "worker"]
+
+
+def start(hostname: str) -> str:
+    """Shell text for the first manager. Standard input: its private address.
+
+    Standard output is JSON: `cluster`, `node` (ids), `manager`, `worker` (join tokens: keep it secret).
+    """
+    return f"{assign(hostname=hostname, port=PORT)}\n{_START}"
+
+
+_START = r"""
+read -r address
+IFS='|' read -r state control known < <(
+  docker info --format '{{.Swarm.LocalNodeState}}|{{.Swarm.ControlAvailable}}|{{.Swarm.NodeAddr}}')
+case $state in
+  inactive)
+    docker swarm init --advertise-addr "$address" --listen-addr "$address:$port" --data-path-addr "$address" \
+      >/dev/null || fail "$hostname could not start a swarm on $address:$port (see above)"
+    say "swarm started on $address" ;;
+  active)
+    [[ $control == true ]] || fail "$hostname is only a worker of some swarm already. \
+Remedy: if that is of no use, run 'docker swarm leave' on it, then repeat"
+    [[ $known == "$address" ]] || fail "$hostname leads a swarm on $known, not on its private address \
+$address. Remedy: if that is of no use, run 'docker swarm leave --force' on it, then repeat" ;;
+  *)
+    fail "the swarm of $hostname is '$state'. \
+Remedy: see 'docker info' and 'journalctl -u docker' on the host" ;;
+esac
+read -r cluster node < <(docker info --format '{{.Swarm.Cluster.ID}} {{.Swarm.NodeID}}')
+manager=$(docker swarm join-token -q manager)
+worker=$(docker swarm join-token -q worker)
+printf '{"cluster":"%s","node":"%s","manager":"%s","worker":"%s"}\n' "$cluster" "$node" "$manager" "$worker"
+""".strip()
+
+
+def join(hostname: str) -> str:
+    """Shell text for a further host. Standard input: token, its address, the first manager's address.
+
+    Standard output is the node's id. A token never stands in the script, only on its standard input.
+    """
+    return f"{assign(hostname=hostname, port=PORT)}\n{_JOIN}"
+
+
+_JOIN = r"""
+read -r token address first
+format='{{.Swarm.LocalNodeState}}|{{.Swarm.NodeID}}|{{range .Swarm.RemoteManagers}}{{.Addr}} {{end}}'
+look() {
+  IFS='|' read -r state node remotes < <(docker info --format "$format")
+}
+look
+if [[ $state == active && " $remotes " != *" $first:$port "* ]]; then
+  fail "$hostname belongs to another swarm (managers: $remotes). \
+Remedy: if that is of no use, run 'docker swarm leave --force' on it, then repeat"
+fi
+deadline=$((SECONDS + 300)) told=$SECONDS
+until [[ $state == active ]]; do
+  (( SECONDS < deadline )) || fail "$hostname could not join the swarm of $first in 5 minutes (see above). \
+Remedy: check that $first:$port answers it over the private network (servers.firewall), then repeat"
+  if [[ $state == pending ]]; then
+    # The engine goes on trying in the background.
+    if (( SECONDS - told >= 10 )); then say "joining $first"; told=$SECONDS; fi
+    sleep 1
+  else
+    [[ $state == inactive ]] || docker swarm leave --force >/dev/null 2>&1 || :
+    docker swarm join --token "$token" --advertise-addr "$address" --listen-addr "$address:$port" \
+      --data-path-addr "$address" "$first:$port" >/dev/null || sleep 2
+  fi
+  look
+done
+printf '%s\n' "$node"
+""".strip()
+
+
+def describe_node(hostname: str, role: Role, labels: Mapping[str, str]) -> str:
+    """Shell text for the first manager: wait for the node, give it its role and labels.
+
+    Standard input is the node's id. Labels are set, never removed: give all that may change every time.
+    """
+    options = [
+        option for key, value in sorted(labels.items()) for option in ("--label-add", f"{key}={value}")
+    ]
+    return f"{assign(hostname=hostname, role=role, options=options)}\n{_DESCRIBE}"
+
+
+_DESCRIBE = r"""
+read -r node
+deadline=$((SECONDS + 180)) told=$SECONDS state=unknown
+look() { state=$(docker node inspect --format '{{.Status.State}}' "$node" 2>/dev/null); }
+until look && [[ $state == ready ]]; do
+  (( SECONDS < deadline )) || fail "$hostname joined, but the swarm sees it as '$state'. \
+Remedy: check the private network between the hosts (2377/tcp, 7946/tcp and udp), then repeat"
+  if (( SECONDS - told >= 10 )); then say "waiting for $hostname to be ready ($state)"; told=$SECONDS; fi
+  sleep 1
+done
+for try in 1 2 3 4 5 6; do
+  # Another change of the same node in between makes the engine refuse ours: look again.
+  ! message=$(docker node update --role "$role" --availability active "${options[@]}" "$node" 2>&1) || break
+  (( try < 6 )) || fail "the swarm refused role and labels for $hostname: $message"
+  sleep 1
+done
+""".strip()
+
+
+def remove_node(hostname: str) -> str:
+    """Shell text for the first manager: take a node out, its containers first, then its vote.
+
+    Standard input is the node's id. Does nothing for a node that is gone. A node that answers is drained, so
+    that a database on it shuts down in order; one that does not is removed at once.
+    """
+    return f"{assign(hostname=hostname)}\n{_REMOVE}"
+
+
+_REMOVE = r"""
+read -r node
+look() {
+  IFS='|' read -r state role reach < <(docker node inspect --format \
+    '{{.Status.State}}|{{.Spec.Role}}|{{with .ManagerStatus}}{{.Reachability}}{{end}}' "$node" 2>/dev/null)
+}
+look || { say "$hostname is no longer in the swarm"; exit 0; }
+if [[ $state == ready ]]; then
+  docker node update --availability drain "$node" >/dev/null || :
+  deadline=$((SECONDS + 90)) told=$SECONDS
+  while [[ $(docker node ps --format '{{.CurrentState}}' "$node" 2>/dev/null) == *Running* ]]; do
+    (( SECONDS < deadline )) || { say "$hostname did not stop its containers in 90 s"; break; }
+    if (( SECONDS - told >= 10 )); then say "$hostname is stopping its containers"; told=$SECONDS; fi
+    sleep 1
+  done
+fi
+if [[ $role == manager ]]; then
+  docker node demote "$node" >/dev/null || fail "$hostname could not be demoted (see above): without a \
+majority of managers the swarm takes no change. Remedy: bring the other managers back, then repeat"
+  deadline=$((SECONDS + 60))
+  while look && [[ $reach ]]; do
+    (( SECONDS < deadline )) || fail "$hostname still votes a minute after it was demoted. Remedy: repeat"
+    sleep 1
+  done
+fi
+docker node rm --force "$node" >/dev/null
+say "$hostname has left the swarm"
+""".strip()

@@ -1,0 +1,78 @@
+"""The Docker engine of one host, configured and running on its own disk; its images fetched.
+
+Owns: configuration, start, the later restart in turn. Leaves to others: packages, disk, swarm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from components import remote
+from components.commands import engine, images
+from components.virtual_server import VirtualServer
+
+
+@dataclass(frozen=True)
+class DockerEngineArgs:
+    """One host's engine.
+
+    Attributes:
+        server: the host.
+        after: what must be there first: packages and disk.
+        config: daemon.json's text.
+        images: references to fetch as soon as the engine runs.
+    """
+
+    server: VirtualServer
+    after: Sequence[pulumi.Resource]
+    config: str
+    images: Sequence[str] = ()
+
+
+class DockerEngine(pulumi.ComponentResource):
+    """A running engine.
+
+    Attributes:
+        version: the engine's version.
+        started: depend on this to use the engine.
+        fetched: depend on this to have the images there; None if there are none.
+    """
+
+    version: pulumi.Output[str]
+
+    def __init__(self, name: str, args: DockerEngineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("swarm-galera:docker_engine:DockerEngine", name, None, opts)
+        hostname = args.server.hostname
+        self._name, self._server, self._config = name, args.server, args.config
+        self.started = remote.run(
+            f"{name}-configured",
+            args.server.connection,
+            engine.configure(hostname, args.config),
+            pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
+        )
+        self.fetched = None
+        if args.images:
+            self.fetched = remote.run(
+                f"{name}-images",
+                args.server.connection,
+                images.pull(hostname, args.images),
+                pulumi.ResourceOptions(parent=self, depends_on=[self.started]),
+            )
+        self.version = self.started.stdout
+        self.register_outputs({"version": self.version})
+
+    def restart_in_turn(self, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
+        """Have a changed configuration take effect after `after`, so that one host restarts at a time.
+
+        Call it once; hand what it returns to the next host's `after`.
+        """
+        return remote.run(
+            f"{self._name}-current",
+            self._server.connection,
+            engine.restart_if_needed(self._server.hostname),
+            pulumi.ResourceOptions(parent=self, depends_on=[self.started, *after]),
+            triggers=[self._config],
+        )

@@ -1,0 +1,133 @@
+"""etcd as a global service: one member on each manager, found by all under one name on the overlay network.
+
+Owns: the service, its peers' certificates, the wait until all members run.
+Leaves to others: how a member starts, joins and stays (images/etcd).
+
+Clients come over the overlay network and nothing is published for them. Peers talk over the hosts' private
+network with mutual TLS: a member's peer address must outlive its container, which no overlay address does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_docker as docker
+
+from components import remote
+from components.commands import convergence
+from components.overlay_network import OverlayNetwork
+from components.peer_certificates import PeerCertificates
+from components.services import KEEPALIVE, one_at_a_time, restart_always, spec_fingerprint
+from components.swarm_files import secret
+from components.virtual_server import VirtualServer
+
+SERVICE = "etcd"
+CLIENT_PORT = 2379
+PEER_PORT = 2380
+
+
+@dataclass(frozen=True)
+class EtcdArgs:
+    """The store.
+
+    Attributes:
+        image: container image.
+        managers: one member each; the first is asked whether all run.
+        network: where clients are.
+        token: tells this cluster's members from another's; the stack's identity.
+        after: what must be there first, e.g. all nodes of the swarm.
+    """
+
+    image: str
+    managers: Sequence[VirtualServer]
+    network: OverlayNetwork
+    token: pulumi.Input[str]
+    after: Sequence[pulumi.Resource]
+
+
+class Etcd(pulumi.ComponentResource):
+    """A running etcd cluster; a `KeyValueStore`."""
+
+    kind: str = SERVICE
+    address: str = SERVICE
+    port: int = CLIENT_PORT
+    url: str = f"etcd://{SERVICE}:{CLIENT_PORT}"
+    vip: pulumi.Output[str]
+    declared: list[pulumi.Resource]
+    running: list[pulumi.Resource]
+
+    def __init__(self, name: str, args: EtcdArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """`opts` bring the provider, which the service inherits."""
+        super().__init__("swarm-galera:etcd:Etcd", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        on_swarm = pulumi.ResourceOptions(parent=self, depends_on=list(args.after))
+        addresses = pulumi.Output.all(*(manager.private_ip for manager in args.managers))
+        certificates = PeerCertificates(f"{name}-certificates", addresses, child)
+        secrets = [
+            secret(name, "etcd-peer-ca.crt", certificates.ca_certificate, on_swarm),
+            secret(name, "etcd-peer.crt", certificates.certificate, on_swarm),
+            secret(name, "etcd-peer.key", certificates.private_key, on_swarm),
+        ]
+        names = [manager.hostname for manager in args.managers]
+        cluster = addresses.apply(
+            lambda known: ",".join(
+                f"{hostname}=https://{address}:{PEER_PORT}"
+                for hostname, address in zip(names, known, strict=True)
+            )
+        )
+        env: dict[str, pulumi.Input[str]] = {
+            "NODE_NAME": "{{.Node.Hostname}}",
+            "ETCD_INITIAL_CLUSTER": cluster,
+            "CLUSTER_TOKEN": args.token,
+        }
+        service = docker.Service(
+            f"{name}-service",
+            name=SERVICE,
+            mode=docker.ServiceModeArgs(global_=True),
+            task_spec=docker.ServiceTaskSpecArgs(
+                container_spec=docker.ServiceTaskSpecContainerSpecArgs(
+                    image=args.image,
+                    env=env,
+                    secrets=secrets,
+                    mounts=[
+                        docker.ServiceTaskSpecContainerSpecMountArgs(
+                            type="volume", source="etcd-data", target="/var/lib/etcd"
+                        )
+                    ],
+                    healthcheck=docker.ServiceTaskSpecContainerSpecHealthcheckArgs(
+                        tests=["CMD", "etcd-member", "health"],
+                        interval="5s",
+                        timeout="10s",
+                        retries=6,
+                        start_period="2m0s",
+                    ),
+                    stop_grace_period="30s",
+                    sysctl=KEEPALIVE,
+                ),
+                networks_advanceds=[docker.ServiceTaskSpecNetworksAdvancedArgs(id=args.network.network_id)],
+                placement=docker.ServiceTaskSpecPlacementArgs(constraints=["node.role==manager"]),
+                restart_policy=restart_always(),
+            ),
+            endpoint_spec=docker.ServiceEndpointSpecArgs(
+                mode="vip",
+                ports=[
+                    docker.ServiceEndpointSpecPortArgs(
+                        target_port=PEER_PORT, published_port=PEER_PORT, protocol="tcp", publish_mode="host"
+                    )
+                ],
+            ),
+            update_config=one_at_a_time(monitor="20s"),
+            opts=on_swarm,
+        )
+        formed = remote.run(
+            f"{name}-running",
+            args.managers[0].connection,
+            convergence.service_running(SERVICE, len(names), args.network.name),
+            pulumi.ResourceOptions(parent=self, depends_on=[service]),
+            triggers=[service.id, spec_fingerprint(args.image, env, secrets)],
+        )
+        self.vip = formed.stdout
+        self.declared, self.running = [service], [formed]
+        self.register_outputs({"vip": self.vip, "url": self.url})

@@ -1,0 +1,41 @@
+"""The contract between Galera and whatever key-value store the stack runs.
+
+Owns: the names. Leaves to others: etcd.py, and Consul when it comes. Galera's component takes this and knows
+no more about the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import pulumi
+
+
+class KeyValueStore(Protocol):
+    """A replicated store that the nodes reach over the overlay network.
+
+    Attributes:
+        kind: which store, e.g. `etcd`.
+        address: its DNS name on the overlay network.
+        port: TCP.
+        vip: the virtual IP behind the address; known once the store runs.
+        url: all of it, e.g. `etcd://etcd:2379`.
+        declared: depend on these to start beside the store; clients are patient until it answers.
+        running: depend on these to start after it answers.
+    """
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def vip(self) -> pulumi.Output[str]: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def declared(self) -> Sequence[pulumi.Resource]: ...
+    @property
+    def running(self) -> Sequence[pulumi.Resource]: ...

@@ -1,0 +1,58 @@
+"""What all services of the stack have in common.
+
+Owns: the update and restart policies, TCP keepalive, the fingerprint that makes a wait run again.
+Leaves to others: the services.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+import pulumi_docker as docker
+
+KEEPALIVE = {
+    "net.ipv4.tcp_keepalive_time": "600",
+    "net.ipv4.tcp_keepalive_intvl": "60",
+    "net.ipv4.tcp_keepalive_probes": "5",
+}
+"""Seconds, seconds, count: IPVS forgets a connection through a virtual IP that is idle for 900 s."""
+
+
+def one_at_a_time(monitor: str) -> docker.ServiceUpdateConfigArgs:
+    """One task after the other, the old one stopped first; stops at the first that fails.
+
+    A task counts as updated once its health check has passed, so the next node waits for it.
+
+    Args:
+        monitor: how long an updated task must not fail before the next one's turn.
+    """
+    return docker.ServiceUpdateConfigArgs(
+        parallelism=1,
+        delay="5s",
+        order="stop-first",
+        failure_action="pause",
+        max_failure_ratio="0.0",
+        monitor=monitor,
+    )
+
+
+def restart_always() -> docker.ServiceTaskSpecRestartPolicyArgs:
+    """Restart for ever, five seconds apart."""
+    return docker.ServiceTaskSpecRestartPolicyArgs(condition="any", delay="5s")
+
+
+def spec_fingerprint(
+    image: str, env: Mapping[str, Any], files: Sequence[Any], *more: Any
+) -> pulumi.Output[str]:
+    """Changes whenever the service's tasks will be replaced, so that the wait for them runs again.
+
+    Args:
+        files: secrets and configs, as given to the container.
+    """
+    ids = [getattr(file, "secret_id", None) or getattr(file, "config_id", None) for file in files]
+    return pulumi.Output.all(image, dict(env), ids, *more).apply(
+        lambda known: hashlib.sha256(repr(known).encode()).hexdigest()[:12]
+    )

@@ -1,0 +1,109 @@
+"""The swarm: the first manager starts it, all other hosts join over the private network.
+
+Owns: who joins whom, tokens, roles and labels, and that a leaving manager gives up its vote first.
+Leaves to others: engines (docker_engine.py), what runs on the swarm.
+
+A node is taken out from the first manager, so a dead host can be removed too. When the first manager itself
+goes, the swarm goes with it (`deleted_with`), and nobody waits for anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_command.remote import Command
+
+from components import remote
+from components.commands import swarm as commands
+from components.commands.swarm import Role
+from components.docker_engine import DockerEngine
+from components.virtual_server import VirtualServer
+
+
+@dataclass(frozen=True)
+class Member:
+    """One host of the swarm.
+
+    Attributes:
+        server: the host. engine: its engine. role: manager or worker.
+        labels: node labels, for placement.
+    """
+
+    server: VirtualServer
+    engine: DockerEngine
+    role: Role
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class SwarmArgs:
+    """members: the first one is a manager and starts the swarm."""
+
+    members: Sequence[Member]
+
+
+class Swarm(pulumi.ComponentResource):
+    """A swarm whose nodes are all there, with their roles and labels.
+
+    Attributes:
+        manager_token, worker_token: join tokens, secret.
+        started: the swarm exists (with one node).
+        nodes: depend on these to have all nodes in place.
+    """
+
+    manager_token: pulumi.Output[str]
+    worker_token: pulumi.Output[str]
+    nodes: list[pulumi.Resource]
+
+    def __init__(self, name: str, args: SwarmArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("swarm-galera:swarm:Swarm", name, None, opts)
+        first = args.members[0]
+        self._name, self._first = name, first.server
+        self.started = remote.run(
+            f"{name}-started",
+            first.server.connection,
+            commands.start(first.server.hostname),
+            pulumi.ResourceOptions(parent=self, depends_on=[first.engine.started]),
+            stdin=_lines(first.server.private_ip),
+            secret_output=True,
+        )
+        facts: pulumi.Output[dict[str, str]] = self.started.stdout.apply(json.loads)
+        self.manager_token = pulumi.Output.secret(facts.apply(lambda f: f["manager"]))
+        self.worker_token = pulumi.Output.secret(facts.apply(lambda f: f["worker"]))
+        node = pulumi.Output.unsecret(facts.apply(lambda f: f["node"]))
+        self.nodes = [self._described(first, node, self.started)]
+        for member in args.members[1:]:
+            joined = self._joined(member)
+            self.nodes.append(self._described(member, joined.stdout, joined))
+        self.register_outputs({"manager_token": self.manager_token, "worker_token": self.worker_token})
+
+    def _joined(self, member: Member) -> Command:
+        token = self.manager_token if member.role == "manager" else self.worker_token
+        hostname = member.server.hostname
+        return remote.run(
+            f"{self._name}-{hostname}-joined",
+            member.server.connection,
+            commands.join(hostname),
+            pulumi.ResourceOptions(parent=self, depends_on=[member.engine.started, self.started]),
+            stdin=_lines(token, member.server.private_ip, self._first.private_ip, joined_by=" "),
+        )
+
+    def _described(self, member: Member, node: pulumi.Output[str], after: pulumi.Resource) -> pulumi.Resource:
+        hostname = member.server.hostname
+        leaves = member.server is not self._first
+        return remote.run(
+            f"{self._name}-{hostname}-node",
+            self._first.connection,
+            commands.describe_node(hostname, member.role, member.labels),
+            pulumi.ResourceOptions(parent=self, depends_on=[after], deleted_with=self._first),
+            stdin=_lines(node),
+            delete=commands.remove_node(hostname) if leaves else None,
+        )
+
+
+def _lines(*values: pulumi.Input[str], joined_by: str = "\n") -> pulumi.Output[str]:
+    """Values for a script's standard input."""
+    return pulumi.Output.all(*values).apply(lambda known: joined_by.join(known) + "\n")

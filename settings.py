@@ -1,0 +1,674 @@
+"""The stack's settings: what may be configured, its defaults, and every reason to refuse a value.
+
+Owns: the shape of `swarm-galera:*` in a stack's file and all checks that need no network, so that a bad value
+is refused before anything is ordered, together with all other bad values.
+Leaves to others: checks that need the cloud (an unknown datacenter, a price: `components/softlayer`) or the
+hosts (a subnet that a host already routes: `components/commands/host.py`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+PROJECT = "swarm-galera"
+PUBLIC_ENDPOINT = "https://api.softlayer.com/xmlrpc/v3.1"
+PROVIDER_KEYS = frozenset({"username", "apiKey", "orderSettle"})
+"""Keys that only the SoftLayer provider reads; the credentials must not reach the program."""
+
+LARGEST_SQL_FILE = 500_000
+"""Bytes: a Docker config holds no more."""
+MOST_MANAGERS = 7
+"""Every write of the swarm's and etcd's state waits for a majority; more managers only make it slower."""
+TAKEN_SUBNETS = {
+    "127.0.0.0/8": "the loopback network of every host",
+    "169.254.0.0/16": "the link-local network of every host",
+    "172.17.0.0/16": "the engine's default bridge docker0",
+    "172.18.0.0/16": "the engine's bridge docker_gwbridge",
+    "10.0.0.0/24": "the swarm's ingress network",
+    "224.0.0.0/4": "multicast",
+}
+FORBIDDEN_MYSQLD = {
+    "datadir": "the data must be in the volume galera-data",
+    "socket": "the health check and the SST look for the server's own socket",
+    "pid-file": "the node's supervisor owns it",
+    "port": "the service's VIP and the other nodes expect 3306",
+    "bind-address": "clients reach the server over the overlay network",
+    "skip-networking": "clients reach the server over the overlay network",
+    "user": "the image starts the server as mysql",
+    "log-error": "the log belongs on the container's standard error, where `docker service logs` shows it",
+    "default-storage-engine": "Galera replicates InnoDB tables only",
+    "enforce-storage-engine": "Galera replicates InnoDB tables only",
+    "init-file": "it would run on every node at every start; use galera.initdb",
+    "plugin-dir": "the Galera library and the authentication plugins are in the image's own",
+    "innodb-force-recovery": "a node that repairs itself must not replicate",
+    "server-id": "the node sets its own",
+    "basedir": "the server's files are where the image puts them",
+}
+FIXED_MYSQLD = {
+    "binlog-format": ("ROW", "Galera replicates rows"),
+    "innodb-autoinc-lock-mode": ("2", "appliers would deadlock on the auto-increment lock"),
+    "innodb-flush-log-at-trx-commit": ("1", "nodes that crash soon after one another would lose commits"),
+    "innodb-doublewrite": ("1", "a crash would leave torn pages, and every crash would cost a full SST"),
+}
+SYSTEM_DATABASES = frozenset({"mysql", "information_schema", "performance_schema", "sys"})
+SYSTEM_USERS = frozenset({"root", "mysql", "sst", "monitor", "mariadb.sys", "galera"})
+
+
+class SettingsError(Exception):
+    """The stack's settings can't be used; the message lists every problem with its remedy."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        super().__init__(f"The stack's settings have {count}; nothing was ordered or changed:\n{lines}")
+
+
+def _refuse(what: str, remedy: str) -> ValueError:
+    return ValueError(f"{what}. Remedy: {remedy}")
+
+
+# --- Values ---------------------------------------------------------------------------------------------
+
+
+def _hostname_label(value: str) -> str:
+    if not re.fullmatch(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?", value):
+        raise _refuse(
+            f"{value!r} can't begin host names",
+            "use 1 to 50 lower-case letters, digits and hyphens, a letter first and no hyphen last",
+        )
+    return value
+
+
+def _domain(value: str) -> str:
+    label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+    if len(value) > 190 or not re.fullmatch(rf"({label}\.)+[a-z][a-z0-9-]*[a-z0-9]", value):
+        raise _refuse(f"{value!r} is no domain name", "give one of at least two labels, like example.com")
+    return value
+
+
+def _datacenter(value: str) -> str:
+    if not re.fullmatch(r"[a-z]{3}\d{2}", value):
+        raise _refuse(
+            f"{value!r} is no datacenter's short name",
+            "use one like tor01; `slcli vs create-options` lists them",
+        )
+    return value
+
+
+def _image(value: str) -> str:
+    """An image reference that always means the same image."""
+    name = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*"
+    pattern = (
+        rf"(?:[A-Za-z0-9.-]+(?::\d+)?/)?{name}(?:/{name})*(:[\w][\w.-]{{0,127}})?(@sha256:[0-9a-f]{{64}})?"
+    )
+    match = re.fullmatch(pattern, value)
+    if match is None:
+        raise _refuse(f"{value!r} is no image reference", "write it like registry.example.com/galera:10.11-1")
+    tag, digest = match.groups()
+    if digest is None and tag in (None, ":latest"):
+        raise _refuse(
+            f"{value!r} may be another image tomorrow, so nodes would run different versions",
+            "add a version's tag or a digest, like :10.11-1",
+        )
+    return value
+
+
+def _address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise _refuse(f"{value!r} is no IP address", "give DNS servers by address, like 10.0.80.11") from None
+
+
+def _cidr(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError as error:
+        raise _refuse(f"{value!r} is no network ({error})", "write it like 198.51.100.7/32") from None
+
+
+def _subnet(value: str) -> str:
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError as error:
+        raise _refuse(f"{value!r} is no IPv4 network ({error})", "write it like 10.20.0.0/24") from None
+    for taken, by in TAKEN_SUBNETS.items():
+        if network.overlaps(ipaddress.IPv4Network(taken)):
+            raise _refuse(
+                f"{value} overlaps {taken}, {by}", "choose a private network of its own, like 10.20.0.0/24"
+            )
+    if not network.is_private:
+        raise _refuse(
+            f"{value} is public address space, so the hosts would lose sight of the real owners",
+            "choose a private network, like 10.20.0.0/24",
+        )
+    if not 16 <= network.prefixlen <= 26:
+        raise _refuse(
+            f"{value} has {network.num_addresses} addresses, and swarm gives out one for every task, service "
+            "and host",
+            "choose a prefix from /16 to /26",
+        )
+    return value
+
+
+def _registry(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d{1,5})?(/\d{1,2})?", value):
+        raise _refuse(f"{value!r} is no registry", "write host:port without a scheme, or a network as CIDR")
+    return value
+
+
+def _mirror(value: str) -> str:
+    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?", value):
+        raise _refuse(f"{value!r} is no registry mirror", "write it like https://mirror.example.com")
+    return value
+
+
+def _endpoint(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+        raise _refuse(f"{value!r} is no web address", f"leave it out for {PUBLIC_ENDPOINT}")
+    if "/rest" in value:
+        raise _refuse(f"{value!r} is the REST API", "give the XML-RPC one, which ends in /xmlrpc/v3.1")
+    return value
+
+
+def _tag(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._:-]{0,63}", value):
+        raise _refuse(f"SoftLayer takes no tag {value!r}", "use letters, digits, blanks and . _ : - only")
+    return value
+
+
+def _docker_name(value: str) -> str:
+    if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}", value):
+        raise _refuse(f"{value!r} is no name the engine takes", "use letters, digits and . _ - only")
+    if value in {"host", "bridge", "none", "ingress", "docker_gwbridge"}:
+        raise _refuse(f"{value!r} is a network the engine brings itself", "choose another name")
+    return value
+
+
+def _cluster_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", value):
+        raise _refuse(f"{value!r} is no cluster name Galera takes", "use up to 32 letters, digits, _ and -")
+    return value
+
+
+def _database(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", value):
+        raise _refuse(
+            f"{value!r} can't name a database and its user",
+            "use up to 64 letters, digits and _, no digit first",
+        )
+    if value.lower() in SYSTEM_DATABASES | SYSTEM_USERS:
+        raise _refuse(f"{value!r} belongs to the server itself", "choose another name, like app")
+    return value
+
+
+def _public_key(value: str) -> str:
+    if not re.fullmatch(
+        r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+) [A-Za-z0-9+/]+={0,3}( .*)?", value.strip()
+    ):
+        raise _refuse(
+            "this is no OpenSSH public key", "paste the one line of a .pub file, like ssh-ed25519 AAAA…"
+        )
+    return value.strip()
+
+
+def _managers(value: int) -> int:
+    """Quorum's arithmetic, as a refusal people can follow."""
+    if value < 1:
+        raise _refuse(
+            f"{value} managers make no swarm: it needs at least one to decide",
+            "use 3 (survives the loss of one host) or 5 (of two)",
+        )
+    if value % 2 == 0:
+        raise _refuse(
+            f"an even number of managers ({value}) is refused: swarm, etcd and Galera decide by majority "
+            f"(quorum), and {value} survive the loss of {(value - 1) // 2}, no more than {value - 1} would, "
+            "but have one host more that can fail",
+            f"use {value - 1} or {value + 1}",
+        )
+    if value > MOST_MANAGERS:
+        raise _refuse(
+            f"{value} managers: each write waits for a majority, so more than {MOST_MANAGERS} only make the "
+            "cluster slower",
+            f"use at most {MOST_MANAGERS} managers, and workers for the rest",
+        )
+    return value
+
+
+def _memory(value: int) -> int:
+    if value < 1024 or value % 1024:
+        raise _refuse(
+            f"{value} MB can't be ordered: SoftLayer sells whole GB, at least 1024 MB",
+            f"use {max(1, round(value / 1024)) * 1024}",
+        )
+    return value
+
+
+def _disks(value: list[int]) -> list[int]:
+    if len(value) < 2:
+        raise _refuse("the engine's data needs a second disk", "give two sizes in GB, like [25, 25]")
+    return value
+
+
+def _scalar(value: object) -> object:
+    """YAML turns `yes` and 100 into other types than the text my.cnf needs."""
+    if isinstance(value, bool):
+        return "ON" if value else "OFF"
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _options(value: dict[str, str]) -> dict[str, str]:
+    if problems := list(_bad_options(value)):
+        raise ValueError("\n".join(problems))
+    return value
+
+
+def _scripts(value: str | None) -> str | None:
+    if problems := list(_bad_scripts(value)):
+        raise ValueError("\n".join(problems))
+    return value
+
+
+def _bad_options(config: Mapping[str, str]) -> Iterable[str]:
+    """Server options that would break the cluster, or the file they are written to."""
+    for key, value in config.items():
+        name = key.lower().replace("_", "-").removeprefix("loose-")
+        if not re.fullmatch(r"[a-z][a-z0-9.-]*", name):
+            yield f"{key!r} is no name of a server option. Remedy: write it as in my.cnf"
+        elif re.search(r"[\x00-\x1f\x7f]", value):
+            yield f"{key}: the value has line breaks or control characters. Remedy: put it on one line"
+        elif name.startswith("wsrep"):
+            yield (
+                f"{key}: the node sets all wsrep options itself, and a wrong one splits the cluster. "
+                "Remedy: remove it"
+            )
+        elif name in FORBIDDEN_MYSQLD:
+            yield f"{key}: {FORBIDDEN_MYSQLD[name]}. Remedy: remove it"
+        elif name in FIXED_MYSQLD:
+            wanted, why = FIXED_MYSQLD[name]
+            same = {wanted.upper()} | ({"ON", "TRUE"} if wanted == "1" else set())
+            if value.upper() not in same:
+                yield f"{key}: with {value!r} {why}. Remedy: remove it or set it to {wanted}"
+
+
+def _bad_scripts(folder: str | None) -> Iterable[str]:
+    """Reasons why the first bootstrap could not run the SQL files of `folder`."""
+    if folder is None:
+        return
+    if not Path(folder).is_dir():
+        yield f"there is no folder {folder!r}. Remedy: give a path relative to the project, or null"
+        return
+    files = sorted(Path(folder).glob("*.sql"))
+    if not files:
+        yield f"{folder!r} holds no *.sql file. Remedy: add one, or set initdb to null"
+    for file in files:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,50}\.sql", file.name):
+            yield f"the engine takes no name like {file.name!r}. Remedy: use letters, digits, . _ and - only"
+        if file.stat().st_size > LARGEST_SQL_FILE:
+            yield (
+                f"{file.name} has {file.stat().st_size} bytes, and a Docker config holds "
+                f"{LARGEST_SQL_FILE}. Remedy: split it, or load it through the VIP after the first start"
+            )
+
+
+DockerName = Annotated[str, AfterValidator(_docker_name)]
+Image = Annotated[str, AfterValidator(_image)]
+OptionValue = Annotated[str, BeforeValidator(_scalar)]
+
+
+class _Section(BaseModel):
+    """A part of the settings: camelCase keys, no unknown ones, never changed after reading."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=False, extra="forbid", frozen=True, allow_inf_nan=False
+    )
+    title: ClassVar[str]
+
+
+class Ssh(_Section):
+    """How the hosts are reached.
+
+    Attributes:
+        public_key: a key of your own to install instead of a generated one; needs `private_key_file`.
+        label: a key SoftLayer has already, by its label; needs `private_key_file`.
+        private_key_file: path of the private half, read on this machine when hosts are prepared.
+        allowed_cidrs: networks SSH may come from, for the firewall.
+        address: which of a host's addresses SSH uses.
+    """
+
+    title: ClassVar[str] = "ssh"
+    public_key: Annotated[str, AfterValidator(_public_key)] | None = None
+    label: str | None = Field(None, min_length=1)
+    private_key_file: str | None = Field(None, min_length=1)
+    allowed_cidrs: list[Annotated[str, AfterValidator(_cidr)]] = []
+    address: Literal["public", "private"] = "public"
+
+    @model_validator(mode="after")
+    def _halves_belong_together(self) -> Ssh:
+        if self.public_key and self.label:
+            raise _refuse("publicKey and label both name the key", "keep one of the two")
+        if (self.public_key or self.label) and not self.private_key_file:
+            raise _refuse(
+                "the program can't log in with a public key alone",
+                "set ssh.privateKeyFile to the private half, or leave the key out to have one generated",
+            )
+        if self.private_key_file and not (self.public_key or self.label):
+            raise _refuse(
+                "privateKeyFile without publicKey or label leaves open which key SoftLayer installs",
+                "add the one that belongs to it",
+            )
+        if self.private_key_file and not Path(self.private_key_file).expanduser().is_file():
+            raise _refuse(f"there is no private key file {self.private_key_file}", "correct the path")
+        return self
+
+
+class Servers(_Section):
+    """The virtual servers: `PREFIX-1` … are managers, the numbers after them workers.
+
+    Attributes:
+        prefix, domain: names; the full name is `PREFIX-N.DOMAIN`.
+        managers: odd; each is a Galera node and an etcd member.
+        workers: hosts for applications.
+        datacenter: short name.
+        cores: count. memory: MB, whole GB. disks: GB each; the first is the system's, the second becomes
+            /var/lib/docker.
+        local_disk: local disks, else SAN.
+        os: SoftLayer's operating system reference code. image: an image template's identifier instead.
+        hourly: hourly billing, else monthly.
+        nic_speed: Mbit/s.
+        private_only: no public interface.
+        public_vlan, private_vlan, public_subnet, private_subnet: ids; null lets SoftLayer choose.
+        placement_group: id.
+        tags, notes: for people; the stack's own tag comes on top.
+        user_data: text the hosts can read. post_install_url: https address of a script run after first boot.
+        firewall: security groups bound with the order.
+        protect: refuse to delete or replace the hosts.
+        reload_token: change it to reload the operating systems (first disks are wiped).
+        adopt: host name to id of a guest that exists already and is taken over as it is.
+    """
+
+    title: ClassVar[str] = "servers"
+    prefix: Annotated[str, AfterValidator(_hostname_label)] = "galera"
+    domain: Annotated[str, AfterValidator(_domain)]
+    managers: Annotated[int, AfterValidator(_managers)] = 3
+    workers: int = Field(0, ge=0, le=500)
+    datacenter: Annotated[str, AfterValidator(_datacenter)]
+    cores: int = Field(1, ge=1, le=64)
+    memory: Annotated[int, AfterValidator(_memory)] = 2048
+    disks: Annotated[list[Annotated[int, Field(ge=10, le=12000)]], AfterValidator(_disks)] = [25, 25]
+    local_disk: bool = True
+    os: str | None = Field("DEBIAN_LATEST", pattern=r"^[A-Z0-9_]+$")
+    image: str | None = None
+    hourly: bool = True
+    nic_speed: Literal[10, 100, 1000, 10000] = 100
+    private_only: bool = False
+    public_vlan: int | None = Field(None, gt=0)
+    private_vlan: int | None = Field(None, gt=0)
+    public_subnet: int | None = Field(None, gt=0)
+    private_subnet: int | None = Field(None, gt=0)
+    placement_group: int | None = Field(None, gt=0)
+    tags: list[Annotated[str, AfterValidator(_tag)]] = []
+    notes: str = Field("", max_length=1000)
+    user_data: str = Field("", max_length=16000)
+    post_install_url: str | None = Field(None, pattern=r"^https://\S+$")
+    firewall: bool = True
+    protect: bool = False
+    reload_token: str = ""
+    adopt: dict[str, int] = {}
+
+    @model_validator(mode="after")
+    def _can_be_ordered(self) -> Servers:
+        problems = []
+        if len(self.disks) > (2 if self.local_disk else 5):
+            problems.append(
+                f"disks: {len(self.disks)} can't be ordered: a guest has at most 2 local or 5 SAN disks. "
+                "Remedy: shorten the list or set localDisk: false"
+            )
+        if (self.os is None) == (self.image is None):
+            problems.append(
+                "os: exactly one of os and image says what is installed. Remedy: set the other to null"
+            )
+        if self.private_only and (self.public_vlan or self.public_subnet):
+            problems.append(
+                "privateOnly: a private-only guest has no public VLAN or subnet. "
+                "Remedy: remove publicVlan and publicSubnet, or privateOnly"
+            )
+        for vlan, subnet, name in (
+            (self.public_vlan, self.public_subnet, "public"),
+            (self.private_vlan, self.private_subnet, "private"),
+        ):
+            if subnet and not vlan:
+                problems.append(
+                    f"{name}Subnet: a subnet is only taken together with its VLAN. Remedy: set {name}Vlan too"
+                )
+        unknown = sorted(set(self.adopt) - set(self.hostnames))
+        if unknown:
+            problems.append(
+                f"adopt: {', '.join(unknown)} is no host of this stack. "
+                f"Remedy: use names from {self.hostnames[0]} to {self.hostnames[-1]}"
+            )
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    @property
+    def manager_names(self) -> list[str]:
+        """Host names of the managers, the first one first."""
+        return [f"{self.prefix}-{n}" for n in range(1, self.managers + 1)]
+
+    @property
+    def worker_names(self) -> list[str]:
+        """Host names of the workers."""
+        first = self.managers + 1
+        return [f"{self.prefix}-{n}" for n in range(first, first + self.workers)]
+
+    @property
+    def hostnames(self) -> list[str]:
+        """All host names, managers first."""
+        return [*self.manager_names, *self.worker_names]
+
+
+class Engine(_Section):
+    """The Docker engine on every host.
+
+    Attributes:
+        dns: servers for containers; empty takes the host's.
+        registry_mirrors, insecure_registries: as in daemon.json.
+        labels: further engine labels besides datacenter and size.
+    """
+
+    title: ClassVar[str] = "engine"
+    dns: list[Annotated[str, AfterValidator(_address)]] = []
+    registry_mirrors: list[Annotated[str, AfterValidator(_mirror)]] = []
+    insecure_registries: list[Annotated[str, AfterValidator(_registry)]] = []
+    labels: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")], str] = {}
+
+
+class Network(_Section):
+    """The overlay network that etcd, Galera and applications share.
+
+    Attributes:
+        name: its name. subnet: IPv4, must not overlap any network of the hosts.
+        encrypted: IPsec between the hosts.
+    """
+
+    title: ClassVar[str] = "network"
+    name: DockerName = "galera"
+    subnet: Annotated[str, AfterValidator(_subnet)] = "10.20.0.0/24"
+    encrypted: bool = True
+
+
+class Discovery(_Section):
+    """The key-value store. kind: which one. image: its container image."""
+
+    title: ClassVar[str] = "discovery"
+    kind: Literal["etcd"] = "etcd"
+    image: Image
+
+
+class Galera(_Section):
+    """The database cluster.
+
+    Attributes:
+        image: container image. cluster_name: wsrep_cluster_name.
+        database: created at the first bootstrap, with a user of the same name.
+        config: extra options of the server's [mysqld] group.
+        initdb: folder of *.sql files, run once at the very first bootstrap in the order of their names.
+    """
+
+    title: ClassVar[str] = "galera"
+    image: Image
+    cluster_name: Annotated[str, AfterValidator(_cluster_name)] = "galera"
+    database: Annotated[str, AfterValidator(_database)] = "app"
+    config: Annotated[dict[str, OptionValue], AfterValidator(_options)] = {}
+    initdb: Annotated[str | None, AfterValidator(_scripts)] = None
+
+
+class Settings(_Section):
+    """All settings of a stack.
+
+    Attributes:
+        endpoint: the SoftLayer API's XML-RPC address.
+        max_monthly_cost: in the account's currency; a dearer plan is refused. None is no limit.
+    """
+
+    title: ClassVar[str] = ""
+    endpoint: Annotated[str, AfterValidator(_endpoint)] = PUBLIC_ENDPOINT
+    max_monthly_cost: float | None = Field(None, gt=0)
+    ssh: Ssh = Field(default_factory=lambda: Ssh.model_validate({}))
+    servers: Servers
+    engine: Engine = Engine()
+    network: Network = Network()
+    discovery: Discovery
+    galera: Galera
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Settings:
+        problems = []
+        servers, ssh = self.servers, self.ssh
+        if servers.private_only and ssh.address == "public":
+            problems.append(
+                "ssh.address: private-only hosts have no public address. Remedy: set ssh.address: private "
+                "and run from a machine on the private network"
+            )
+        if servers.firewall and ssh.address == "public" and not ssh.allowed_cidrs:
+            problems.append(
+                "ssh.allowedCidrs: with the firewall on and no network allowed, nobody reaches the hosts, "
+                "this program included. Remedy: list your administrators' networks, like [198.51.100.7/32], "
+                "or set servers.firewall: false"
+            )
+        hosts = servers.managers + servers.workers
+        addresses = ipaddress.IPv4Network(self.network.subnet).num_addresses
+        if addresses < 4 * hosts + 16:
+            problems.append(
+                f"network.subnet: {self.network.subnet} has {addresses} addresses, and {hosts} hosts with "
+                f"their tasks and services need {4 * hosts + 16}. "
+                "Remedy: choose a larger one, like 10.20.0.0/20"
+            )
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+
+# --- Reading --------------------------------------------------------------------------------------------
+
+
+def parse(config: Mapping[str, Any]) -> Settings:
+    """Settings from `swarm-galera` keys (without the project's name) to values or their JSON.
+
+    Raises SettingsError with all problems at once.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    unreadable: set[str] = set()
+    for key, value in config.items():
+        if key in PROVIDER_KEYS:
+            continue
+        try:
+            values[key] = _structured(key, value)
+        except ValueError as error:
+            problems.append(f"{PROJECT}:{key}: {error}")
+            unreadable.add(key)
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(problems + list(_explain(error, unreadable))) from None
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _structured(key: str, value: Any) -> Any:
+    """Pulumi hands sections over as JSON and single values as text."""
+    field = {to_camel(name): field for name, field in Settings.model_fields.items()}.get(key)
+    section = (
+        field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, _Section)
+    )
+    if not section or not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        raise _refuse("this must be a section, not a single value", "indent its keys below it") from None
+
+
+def _explain(error: ValidationError, unreadable: set[str]) -> Iterable[str]:
+    """Each fault of pydantic as one line: where, what, remedy; `unreadable` sections are told already."""
+    for fault in error.errors(include_url=False):
+        if fault["loc"] and fault["loc"][0] in unreadable:
+            continue
+        path = ".".join(str(part) for part in fault["loc"] if part != "[key]")
+        where = f"{PROJECT}:{path}" if path else PROJECT
+        match fault["type"]:
+            case "value_error":
+                for line in str(fault["ctx"]["error"]).splitlines():
+                    own_key = bool(re.match(r"[a-z][\w.-]*: ", line))
+                    yield f"{where}{('.' if path else ':') if own_key else ': '}{line}"
+            case "missing":
+                yield f"{where}: this is missing. Remedy: add it to the stack's file, as in Pulumi.dev.yaml"
+            case "extra_forbidden":
+                known = _known(fault["loc"])
+                yield f"{where}: there is no such setting. Remedy: correct its spelling (known: {known})"
+            case _:
+                reason = fault["msg"][0].lower() + fault["msg"][1:]
+                yield f"{where}: {fault['input']!r} is refused: {reason}. Remedy: correct the value"
+
+
+def _known(location: tuple[int | str, ...]) -> str:
+    """The keys there are where an unknown one stood."""
+    model: type[_Section] = Settings
+    for part in location[:-1]:
+        for name, field in model.model_fields.items():
+            if to_camel(name) == part and isinstance(field.annotation, type):
+                model = field.annotation
+    return ", ".join(to_camel(name) for name in model.model_fields)
+
+
+def load() -> Settings:
+    """The settings of the stack that Pulumi runs now. Raises SettingsError."""
+    from pulumi.runtime import config as pulumi_config
+
+    everything = {**pulumi_config.get_config_env(), **pulumi_config.CONFIG.get()}
+    mine = {
+        key.removeprefix(f"{PROJECT}:"): value
+        for key, value in everything.items()
+        if key.startswith(f"{PROJECT}:")
+    }
+    return parse(mine)
