@@ -1,0 +1,45 @@
+"""SoftLayer_Product_Package and its presets: the order form, by the generic getters."""
+
+from __future__ import annotations
+
+from lab.api import catalog, errors
+from lab.api.context import Call
+from lab.api.masks import Entity
+from lab.api.service import Service, exposed
+from lab.api.views_product import flavor_view, package_view
+
+
+class ProductPackage(Service):
+    """What can be ordered together."""
+
+    name = "Product_Package"
+
+    def entity(self, call: Call) -> Entity:
+        package = catalog.package(call.number())
+        if package is None:
+            raise errors.not_found(call.identifier)
+        return package_view(package)
+
+    @exposed("getObject")
+    def get_object(self, call: Call) -> Entity:
+        return self.entity(call)
+
+    @exposed("getAllObjects")
+    def get_all_objects(self, call: Call) -> list[Entity]:
+        return [package_view(package) for package in catalog.PACKAGES]
+
+
+class ProductPackagePreset(Service):
+    """Flavors."""
+
+    name = "Product_Package_Preset"
+
+    def entity(self, call: Call) -> Entity:
+        flavor = catalog.flavor_by_id(call.number())
+        if flavor is None:
+            raise errors.not_found(call.identifier)
+        return flavor_view(flavor)
+
+    @exposed("getObject")
+    def get_object(self, call: Call) -> Entity:
+        return self.entity(call)

@@ -1,0 +1,471 @@
+"""How a virtual server looks over the wire: its own properties, cards, disks, transactions, billing, software."""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from typing import Any
+
+from lab.api import catalog, views_network
+from lab.api.context import ACCOUNT_ID, Lab
+from lab.api.masks import Entity
+from lab.api.records import Disk, Guest, Nic, Order, PlacementGroup, Transaction, iso
+from lab.api.transactions import PLANS
+from lab.api.views_product import category_view, datacenter_view, image_view, price_view, system_view
+from lab.hosts.backend import PowerState
+
+_NEVER = frozenset(
+    {
+        "dedicatedHost",
+        "monitoringServiceComponent",
+        "networkMonitors",
+        "reservedCapacityGroupInstance",
+        "activeTickets",
+        "scaleAssets",
+        "monitoringRobot",
+        "primaryIpv6Address",
+        "pendingMigrationFlag",
+    }
+)
+
+
+def is_shown(lab: Lab, nic: Nic) -> bool:
+    """Whether the API tells a card's address yet."""
+    if not nic.shown or time.time() < nic.hidden_until:
+        return False
+    return nic.held_by is None or not lab.faults.present(nic.held_by)
+
+
+def active_transaction(lab: Lab, guest: Guest) -> Transaction | None:
+    """The transaction that the API shows as active; None in the window before it begins."""
+    entry = lab.store.get(Transaction, guest.transaction) if guest.transaction else None
+    if entry is None or entry.finished or entry.hidden or time.time() < entry.not_before:
+        return None
+    return entry
+
+
+def transaction_view(lab: Lab, entry: Transaction) -> Entity:
+    """SoftLayer_Provisioning_Version1_Transaction."""
+    plan = PLANS[entry.kind]
+    step = plan.steps[min(entry.step, len(plan.steps) - 1)]
+    return Entity(
+        "Provisioning_Version1_Transaction",
+        {
+            "id": entry.id,
+            "guestId": entry.guest_id,
+            "createDate": iso(entry.created),
+            "modifyDate": iso(entry.modified),
+            "statusChangeDate": iso(entry.modified),
+            "elapsedSeconds": int(max(0.0, time.time() - entry.created)),
+        },
+        {
+            "transactionStatus": lambda: Entity(
+                "Provisioning_Version1_Transaction_Status",
+                {
+                    "name": "COMPLETE" if entry.finished else step.name,
+                    "friendlyName": "Complete" if entry.finished else step.friendly,
+                    "averageDuration": str(lab.engine.linger(entry.kind, step.name)),
+                },
+            ),
+            "transactionGroup": lambda: Entity(
+                "Provisioning_Version1_Transaction_Group",
+                {"name": plan.group, "averageTimeToComplete": "1"},
+            ),
+        },
+        frozenset({"pendingTransactions", "account", "ticket"}),
+    )
+
+
+def nic_view(lab: Lab, guest: Guest, nic: Nic) -> Entity:
+    """SoftLayer_Virtual_Guest_Network_Component."""
+    vlan = catalog.vlan(nic.vlan_id)
+
+    def address() -> str | None:
+        return nic.address if is_shown(lab, nic) else None
+
+    return Entity(
+        "Virtual_Guest_Network_Component",
+        {
+            "id": nic.id,
+            "guestId": guest.id,
+            "networkId": nic.port,
+            "name": "eth",
+            "port": nic.port,
+            "macAddress": nic.mac,
+            "speed": nic.speed,
+            "maxSpeed": nic.max_speed,
+            "status": "ACTIVE" if nic.speed else "DISABLED",
+            "createDate": iso(guest.created),
+            "modifyDate": iso(guest.modified),
+            "uuid": f"{guest.guid[:-1]}{nic.port}",
+        },
+        {
+            "primaryIpAddress": address,
+            "primarySubnet": lambda: views_network.subnet_view(lab, vlan) if vlan else None,
+            "networkVlan": lambda: views_network.vlan_view(lab, vlan) if vlan else None,
+            "guest": lambda: guest_view(lab, guest),
+            "securityGroupBindings": lambda: [
+                views_network.binding_view(lab, guest, nic, group) for group in nic.security_groups
+            ],
+            "router": lambda: (
+                views_network.router_view(vlan.datacenter, public=vlan.public) if vlan else None
+            ),
+        },
+        frozenset({"primaryVersion6IpAddressRecord", "primaryIpAddressRecord"}),
+    )
+
+
+def _block_device(guest: Guest, number: int, device: int, capacity: int, kind: str) -> Entity:
+    return Entity(
+        "Virtual_Guest_Block_Device",
+        {
+            "id": number,
+            "guestId": guest.id,
+            "device": str(device),
+            "mountType": "Disk",
+            "mountMode": "RW",
+            "bootableFlag": int(device == 0),
+            "hotPlugFlag": 0,
+            "statusId": 1,
+            "createDate": iso(guest.created),
+        },
+        {
+            "diskImage": lambda: Entity(
+                "Virtual_Disk_Image",
+                {
+                    "id": number + 1,
+                    "capacity": capacity,
+                    "units": "GB",
+                    "name": f"{guest.name}-{device}",
+                    "description": f"{guest.name}-{'SWAP' if kind == 'SWAP' else device}",
+                    "localDiskFlag": guest.local_disk,
+                    "typeId": 246 if kind == "SWAP" else 241,
+                },
+                {
+                    "type": lambda: {"keyName": kind, "name": kind.title()},
+                    "metadataFlag": lambda: False,
+                },
+            ),
+        },
+    )
+
+
+def block_devices(guest: Guest) -> list[Entity]:
+    """All its disks in device order; device 1 is the swap disk that every server has."""
+
+    def view(disk: Disk) -> Entity:
+        return _block_device(
+            guest, disk.id, disk.device, disk.capacity, "SYSTEM" if disk.device == 0 else "DATA"
+        )
+
+    disks = sorted(guest.disks, key=lambda disk: disk.device)
+    # The swap disk's id is one that the first disk reserved: see orders.py.
+    swap = _block_device(guest, disks[0].id + 2, 1, 2, "SWAP")
+    return [view(disks[0]), swap, *(view(disk) for disk in disks[1:])]
+
+
+def _operating_system(guest: Guest) -> Entity | None:
+    system = catalog.operating_system(guest.os_code) if guest.os_code else None
+    if system is None:
+        return None
+    password = Entity(
+        "Software_Component_Password",
+        {
+            "id": guest.billing_item + 5,
+            "username": "root",
+            # Recognizable, so that a test can show that no client of ours ever asks for it.
+            "password": f"LAB-OS-PASSWORD-{guest.id}",
+            "notes": "",
+            "port": "",
+        },
+    )
+    return Entity(
+        "Software_Component_OperatingSystem",
+        {"id": guest.billing_item + 4, "manufacturerLicenseInstance": ""},
+        {
+            "passwords": lambda: [password],
+            "softwareLicense": lambda: Entity(
+                "Software_License", {"id": 1}, {"softwareDescription": lambda: system_view(system)}
+            ),
+            "softwareDescription": lambda: system_view(system),
+        },
+    )
+
+
+def _fee(guest: Guest, price: catalog.Price) -> str:
+    return (price.hourly if guest.hourly else price.monthly) or "0"
+
+
+def billing_view(lab: Lab, guest: Guest) -> Entity:
+    """SoftLayer_Billing_Item_Virtual_Guest: the core's item with one child for each other price."""
+    picks = [(catalog.price(pick.price_id), pick.category) for pick in guest.prices]
+    items = [(price, category) for price, category in picks if price is not None]
+
+    def child(position: int, price: catalog.Price, category: str) -> Entity:
+        local: dict[str, Any] = {
+            "id": guest.billing_item + 10 + position,
+            "parentId": guest.billing_item,
+            "categoryCode": category,
+            "description": price.item.description,
+            "recurringFee": price.monthly or "0",
+            "hourlyFlag": guest.hourly,
+            "cancellationDate": "",
+            "createDate": iso(guest.created),
+            "nextInvoiceTotalRecurringAmount": _fee(guest, price),
+        }
+        if guest.hourly:
+            local["hourlyRecurringFee"] = price.hourly or "0"
+        return Entity(
+            "Billing_Item",
+            local,
+            {
+                "category": lambda: category_view(catalog.CATEGORIES[category]),
+                "item": lambda: None,
+                "location": lambda: None,
+            },
+        )
+
+    def children() -> list[Entity]:
+        return [
+            child(position, price, category)
+            for position, (price, category) in enumerate(items)
+            if category != "guest_core"
+        ]
+
+    core = next((price for price, category in items if category == "guest_core"), None)
+    package = catalog.package(catalog.PUBLIC_CLOUD_SERVER if guest.flavor else catalog.CLOUD_SERVER)
+    total = sum((Decimal(_fee(guest, price)) for price, _ in items), Decimal(0))
+
+    def order_item() -> Entity:
+        order = lab.store.get(Order, guest.order_id)
+        return Entity(
+            "Billing_Order_Item",
+            {"id": guest.billing_item + 3, "billingOrderId": guest.order_id},
+            {
+                "order": lambda: order_view(lab, order) if order else None,
+                "preset": lambda: {"keyName": guest.flavor} if guest.flavor else None,
+            },
+        )
+
+    local: dict[str, Any] = {
+        "id": guest.billing_item,
+        "categoryCode": "guest_core",
+        "description": core.item.description if core else "",
+        "hostName": guest.hostname,
+        "domainName": guest.domain,
+        "hourlyFlag": guest.hourly,
+        "recurringFee": (core.monthly if core else None) or "0",
+        "cancellationDate": "",
+        "createDate": iso(guest.created),
+        "orderItemId": guest.billing_item + 3,
+        "resourceName": guest.name,
+        "resourceTableId": guest.id,
+    }
+    if guest.hourly:
+        local["hourlyRecurringFee"] = (core.hourly if core else None) or "0"
+    return Entity(
+        "Billing_Item_Virtual_Guest",
+        local,
+        {
+            "package": lambda: (
+                {"id": package.id, "keyName": package.key, "name": package.name} if package else None
+            ),
+            "children": children,
+            "nextInvoiceChildren": children,
+            "nextInvoiceTotalRecurringAmount": lambda: str(total),
+            "orderItem": order_item,
+            "location": lambda: _place(guest),
+            "category": lambda: category_view(catalog.CATEGORIES["guest_core"]),
+            "resource": lambda: guest_view(lab, guest),
+        },
+        frozenset({"cancellationReason", "invoiceItem", "upgradeItem", "associatedBillingItem"}),
+    )
+
+
+def order_view(lab: Lab, order: Order) -> Entity:
+    """SoftLayer_Billing_Order."""
+    total = order.hourly_total if order.hourly else order.monthly_total
+    return Entity(
+        "Billing_Order",
+        {
+            "id": order.id,
+            "accountId": ACCOUNT_ID,
+            "createDate": iso(order.created),
+            "modifyDate": iso(order.created),
+            "orderApprovalDate": iso(order.created),
+            "status": "APPROVED",
+            "orderTypeId": 4,
+        },
+        {
+            "orderTotalAmount": lambda: total,
+            "userRecord": lambda: user_view(lab),
+            "items": lambda: [{"description": text} for text in order.descriptions],
+            "initialInvoice": lambda: {
+                "id": order.id + 1,
+                "amount": total,
+                "invoiceTotalAmount": total,
+                "invoiceTopLevelItems": [],
+            },
+            "orderTypeId": lambda: 4,
+        },
+        frozenset({"presaleEvent", "quote"}),
+    )
+
+
+def user_view(lab: Lab) -> Entity:
+    """SoftLayer_User_Customer: the lab's one user."""
+    return Entity(
+        "User_Customer",
+        {
+            "id": ACCOUNT_ID + 1,
+            "accountId": ACCOUNT_ID,
+            "username": lab.username,
+            "displayName": lab.username,
+            "email": f"{lab.username}@example.com",
+            "firstName": "Lab",
+            "lastName": "User",
+        },
+        {"userStatus": lambda: {"id": 1001, "keyName": "ACTIVE", "name": "Active"}},
+    )
+
+
+def _place(guest: Guest) -> Entity | None:
+    place = catalog.datacenter(guest.datacenter)
+    return datacenter_view(place) if place else None
+
+
+def _power(lab: Lab, guest: Guest) -> Entity:
+    running = lab.power(guest.id) is PowerState.RUNNING
+    key, name = ("RUNNING", "Running") if running else ("HALTED", "Halted")
+    return Entity("Virtual_Guest_Power_State", {"keyName": key, "name": name, "description": ""})
+
+
+def guest_view(lab: Lab, guest: Guest) -> Entity:
+    """SoftLayer_Virtual_Guest."""
+
+    def transaction() -> Entity | None:
+        entry = active_transaction(lab, guest)
+        return transaction_view(lab, entry) if entry else None
+
+    def last_transaction() -> Entity | None:
+        for number in (guest.transaction, guest.last_transaction):
+            entry = lab.store.get(Transaction, number) if number else None
+            if entry is not None and not entry.hidden and time.time() >= entry.not_before:
+                return transaction_view(lab, entry)
+        return None
+
+    def address(nic: Nic | None) -> str | None:
+        return nic.address if nic is not None and is_shown(lab, nic) else None
+
+    def placement() -> Entity | None:
+        group = lab.store.get(PlacementGroup, guest.placement_group) if guest.placement_group else None
+        return views_network.placement_view(lab, group) if group else None
+
+    def vlans() -> list[Entity]:
+        found = [catalog.vlan(nic.vlan_id) for nic in guest.nics]
+        return [views_network.vlan_view(lab, vlan) for vlan in found if vlan]
+
+    def image() -> Entity | None:
+        found = catalog.image_template(guest.image_guid) if guest.image_guid else None
+        return image_view(found) if found else None
+
+    def last_reload() -> Entity | None:
+        if guest.last_reload is None:
+            return None
+        return Entity("Provisioning_Version1_Transaction", {"id": guest.last_reload})
+
+    def prices() -> list[Entity]:
+        found = [(catalog.price(pick.price_id), pick.category) for pick in guest.prices]
+        return [price_view(price, category) for price, category in found if price]
+
+    def components() -> list[Entity]:
+        system = _operating_system(guest)
+        return [system] if system else []
+
+    def user_data() -> list[Entity]:
+        if guest.user_data is None:
+            return []
+        return [
+            Entity(
+                "Virtual_Guest_Attribute",
+                {"value": guest.user_data},
+                {"type": lambda: {"keyname": "USER_DATA"}},
+            )
+        ]
+
+    def frontend() -> list[Entity]:
+        return [nic_view(lab, guest, guest.public)] if guest.public else []
+
+    return Entity(
+        "Virtual_Guest",
+        {
+            "id": guest.id,
+            "accountId": ACCOUNT_ID,
+            "globalIdentifier": guest.guid,
+            "uuid": guest.guid,
+            "hostname": guest.hostname,
+            "domain": guest.domain,
+            "fullyQualifiedDomainName": guest.name,
+            "createDate": iso(guest.created),
+            "modifyDate": iso(guest.modified),
+            "provisionDate": iso(guest.provisioned),
+            "startCpus": guest.cores,
+            "maxCpu": guest.cores,
+            "maxCpuUnits": "CORE",
+            "maxMemory": guest.memory,
+            "statusId": 1001,
+            "localDiskFlag": guest.local_disk,
+            "dedicatedAccountHostOnlyFlag": guest.dedicated,
+            "placementGroupId": guest.placement_group,
+            "notes": guest.notes,
+            "postInstallScriptUri": guest.post_install_uri,
+            "lastVerifiedDate": None,
+            "metricPollDate": None,
+        },
+        {
+            "status": lambda: Entity("Virtual_Guest_Status", {"keyName": "ACTIVE", "name": "Active"}),
+            "deviceStatus": lambda: {"id": 1, "name": "Normal"},
+            "powerState": lambda: _power(lab, guest),
+            "lastKnownPowerState": lambda: _power(lab, guest),
+            "datacenter": lambda: _place(guest),
+            "location": lambda: _place(guest),
+            "hourlyBillingFlag": lambda: guest.hourly,
+            "privateNetworkOnlyFlag": lambda: guest.private_only,
+            "transientGuestFlag": lambda: guest.transient,
+            "primaryIpAddress": lambda: address(guest.public),
+            "primaryBackendIpAddress": lambda: address(guest.private),
+            "networkComponents": lambda: [nic_view(lab, guest, nic) for nic in guest.nics],
+            "networkComponentCount": lambda: len(guest.nics),
+            "primaryNetworkComponent": lambda: nic_view(lab, guest, guest.public) if guest.public else None,
+            "primaryBackendNetworkComponent": lambda: nic_view(lab, guest, guest.private),
+            "frontendNetworkComponents": frontend,
+            "backendNetworkComponents": lambda: [nic_view(lab, guest, guest.private)],
+            "networkVlans": vlans,
+            "activeTransaction": transaction,
+            "activeTransactions": lambda: [entry for entry in [transaction()] if entry],
+            "activeTransactionCount": lambda: int(transaction() is not None),
+            "lastTransaction": last_transaction,
+            "lastOperatingSystemReload": last_reload,
+            "blockDevices": lambda: block_devices(guest),
+            "blockDeviceTemplateGroup": image,
+            "operatingSystem": lambda: _operating_system(guest),
+            "operatingSystemReferenceCode": lambda: guest.os_code,
+            "softwareComponents": components,
+            "userData": user_data,
+            "billingItem": lambda: billing_view(lab, guest),
+            "tagReferences": lambda: views_network.tag_references(guest.tags, guest.id, "GUEST"),
+            "sshKeys": lambda: [{"id": number} for number in guest.ssh_key_ids],
+            "placementGroup": placement,
+            "upgradeableItemPrices": prices,
+            "type": lambda: {"keyName": "PUBLIC", "name": "Public Virtual Server"},
+            "account": lambda: {"id": ACCOUNT_ID},
+            "internalTagReferences": list,
+            "allowedNetworkStorage": list,
+            "attachedNetworkStorages": list,
+            "reverseDomainRecords": list,
+            "billingCycleBandwidthUsage": list,
+            "bandwidthAllotmentDetail": lambda: None,
+            "supplementalCreateObjectOptions": lambda: {"bootMode": guest.boot_mode},
+        },
+        _NEVER,
+    )

@@ -1,0 +1,247 @@
+"""How networks look over the wire: VLANs, subnets, routers, pods, security groups, placement groups."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from lab.api import catalog, views_guest
+from lab.api.context import ACCOUNT_ID, Lab
+from lab.api.masks import Entity
+from lab.api.records import Guest, Nic, PlacementGroup, Rule, SecurityGroup, VlanNotes, iso
+from lab.api.views_product import datacenter_view
+
+_NEVER = frozenset({"billingItem", "networkVlanFirewall", "attachedNetworkGateway", "primarySubnetId"})
+
+
+def tag_id(name: str) -> int:
+    """A tag's id: the same text always gets the same number, within int32."""
+    return zlib.crc32(name.encode()) & 0x3FFFFFFF
+
+
+def tag_references(names: list[str], owner: int, kind: str) -> list[Entity]:
+    """SoftLayer_Tag_Reference for each of an object's tags."""
+
+    def reference(name: str) -> Entity:
+        return Entity(
+            "Tag_Reference",
+            {"id": tag_id(f"{owner}/{name}"), "tagId": tag_id(name), "resourceTableId": owner},
+            {
+                "tag": lambda: Entity("Tag", {"id": tag_id(name), "name": name, "internal": 0}),
+                "tagType": lambda: {"keyName": kind, "description": kind.title()},
+            },
+        )
+
+    return [reference(name) for name in names]
+
+
+def router_view(place: catalog.Datacenter, *, public: bool) -> Entity:
+    """SoftLayer_Hardware_Router."""
+    position = int(public)
+    name = place.routers[position]
+    return Entity(
+        "Hardware_Router",
+        {
+            "id": place.router_ids[position],
+            "hostname": name,
+            "domain": "softlayer.com",
+            "fullyQualifiedDomainName": f"{name}.softlayer.com",
+        },
+        {"datacenter": lambda: datacenter_view(place), "topLevelLocation": lambda: datacenter_view(place)},
+    )
+
+
+def pod_view(place: catalog.Datacenter) -> Entity:
+    """SoftLayer_Network_Pod: one a datacenter."""
+    private, public = place.routers
+    private_id, public_id = place.router_ids
+    return Entity(
+        "Network_Pod",
+        {
+            "name": f"{place.name}.pod01",
+            "datacenterId": place.id,
+            "datacenterName": place.name,
+            "datacenterLongName": place.long_name,
+            "backendRouterId": private_id,
+            "backendRouterName": private,
+            "frontendRouterId": public_id,
+            "frontendRouterName": public,
+        },
+        {"capabilities": lambda: ["SUPPORTS_SECURITY_GROUP"]},
+    )
+
+
+def _guests_in(lab: Lab, vlan: catalog.Vlan) -> list[Guest]:
+    return [guest for guest in lab.store.all(Guest) if any(nic.vlan_id == vlan.id for nic in guest.nics)]
+
+
+def vlan_view(lab: Lab, vlan: catalog.Vlan) -> Entity:
+    """SoftLayer_Network_Vlan."""
+    notes = lab.store.get(VlanNotes, vlan.id) or VlanNotes(id=vlan.id)
+    router = vlan.datacenter.routers[int(vlan.public)].split(".")[0]
+    network = lab.networks.public if vlan.public else lab.networks.private
+    return Entity(
+        "Network_Vlan",
+        {
+            "id": vlan.id,
+            "accountId": ACCOUNT_ID,
+            "name": notes.name if notes.name is not None else vlan.name,
+            "note": notes.note or "",
+            "vlanNumber": vlan.number,
+            "primarySubnetId": vlan.subnet_id,
+            "fullyQualifiedName": f"{vlan.datacenter.name}.{router}.{vlan.number}",
+            "modifyDate": "",
+        },
+        {
+            "networkSpace": lambda: vlan.space,
+            "datacenter": lambda: datacenter_view(vlan.datacenter),
+            "podName": lambda: f"{vlan.datacenter.name}.pod01",
+            "primaryRouter": lambda: router_view(vlan.datacenter, public=vlan.public),
+            "primarySubnet": lambda: subnet_view(lab, vlan),
+            "primarySubnets": lambda: [subnet_view(lab, vlan)],
+            "subnets": lambda: [subnet_view(lab, vlan)],
+            "subnetCount": lambda: 1,
+            "hardware": list,
+            "hardwareCount": lambda: 0,
+            "firewallInterfaces": list,
+            "totalPrimaryIpAddressCount": lambda: network.num_addresses,
+            "virtualGuests": lambda: [views_guest.guest_view(lab, guest) for guest in _guests_in(lab, vlan)],
+            "virtualGuestCount": lambda: len(_guests_in(lab, vlan)),
+            "tagReferences": lambda: tag_references(notes.tags, vlan.id, "NETWORK_VLAN"),
+        },
+        _NEVER,
+    )
+
+
+def subnet_view(lab: Lab, vlan: catalog.Vlan) -> Entity:
+    """SoftLayer_Network_Subnet: the primary subnet of a VLAN."""
+    network = lab.networks.public if vlan.public else lab.networks.private
+    return Entity(
+        "Network_Subnet",
+        {
+            "id": vlan.subnet_id,
+            "networkVlanId": vlan.id,
+            "networkIdentifier": str(network.network_address),
+            "cidr": network.prefixlen,
+            "netmask": str(network.netmask),
+            "gateway": str(network[1]),
+            "broadcastAddress": str(network.broadcast_address),
+            "subnetType": "PRIMARY",
+            "addressSpace": vlan.space,
+            "totalIpAddresses": str(network.num_addresses),
+            "usableIpAddressCount": str(network.num_addresses - 2 - lab.networks.first_host + 1),
+            "version": 4,
+            "note": "",
+            "isCustomerOwned": False,
+            "isCustomerRoutable": False,
+            "sortOrder": "4",
+        },
+        {
+            "ipAddressCount": lambda: network.num_addresses,
+            "datacenter": lambda: datacenter_view(vlan.datacenter),
+            "networkVlan": lambda: vlan_view(lab, vlan),
+            "hardware": list,
+            "virtualGuests": lambda: [views_guest.guest_view(lab, guest) for guest in _guests_in(lab, vlan)],
+            "tagReferences": list,
+        },
+        frozenset({"billingItem", "endPointIpAddress", "ipAddresses"}),
+    )
+
+
+def rule_view(rule: Rule, group: int) -> Entity:
+    """SoftLayer_Network_SecurityGroup_Rule."""
+    return Entity(
+        "Network_SecurityGroup_Rule",
+        {
+            "id": rule.id,
+            "securityGroupId": group,
+            "direction": rule.direction,
+            "ethertype": rule.ethertype,
+            "protocol": rule.protocol,
+            "portRangeMin": rule.port_min,
+            "portRangeMax": rule.port_max,
+            "remoteIp": rule.remote_ip,
+            "remoteGroupId": rule.remote_group,
+            "createDate": iso(rule.created),
+            "modifyDate": iso(rule.modified),
+        },
+    )
+
+
+def group_view(lab: Lab, group: SecurityGroup) -> Entity:
+    """SoftLayer_Network_SecurityGroup."""
+
+    def bindings() -> list[Entity]:
+        return [
+            binding_view(lab, guest, nic, group.id)
+            for guest in lab.store.all(Guest)
+            for nic in guest.nics
+            if group.id in nic.security_groups
+        ]
+
+    return Entity(
+        "Network_SecurityGroup",
+        {
+            "id": group.id,
+            "name": group.name,
+            "description": group.description,
+            "createDate": iso(group.created),
+            "modifyDate": iso(group.modified),
+        },
+        {
+            "rules": lambda: [rule_view(rule, group.id) for rule in group.rules],
+            "networkComponentBindings": bindings,
+        },
+        frozenset({"orderBindings"}),
+    )
+
+
+def binding_view(lab: Lab, guest: Guest, nic: Nic, group: int) -> Entity:
+    """SoftLayer_Virtual_Network_SecurityGroup_NetworkComponentBinding."""
+
+    def security_group() -> Any:
+        found = lab.store.get(SecurityGroup, group)
+        return group_view(lab, found) if found else None
+
+    return Entity(
+        "Virtual_Network_SecurityGroup_NetworkComponentBinding",
+        {"id": tag_id(f"{nic.id}/{group}"), "networkComponentId": nic.id, "securityGroupId": group},
+        {
+            "networkComponent": lambda: views_guest.nic_view(lab, guest, nic),
+            "securityGroup": security_group,
+        },
+    )
+
+
+PLACEMENT_RULES = ({"id": 1, "keyName": "SPREAD", "name": "SPREAD"},)
+
+
+def placement_view(lab: Lab, group: PlacementGroup) -> Entity:
+    """SoftLayer_Virtual_PlacementGroup."""
+
+    def members() -> list[Guest]:
+        return [guest for guest in lab.store.all(Guest) if guest.placement_group == group.id]
+
+    def router() -> Entity | None:
+        for place in catalog.DATACENTERS:
+            if place.router_ids[0] == group.router_id:
+                return router_view(place, public=False)
+        return None
+
+    return Entity(
+        "Virtual_PlacementGroup",
+        {
+            "id": group.id,
+            "accountId": ACCOUNT_ID,
+            "name": group.name,
+            "ruleId": group.rule_id,
+            "backendRouterId": group.router_id,
+            "createDate": iso(group.created),
+        },
+        {
+            "rule": lambda: next(rule for rule in PLACEMENT_RULES if rule["id"] == group.rule_id),
+            "backendRouter": router,
+            "guests": lambda: [views_guest.guest_view(lab, guest) for guest in members()],
+            "guestCount": lambda: len(members()),
+        },
+    )
