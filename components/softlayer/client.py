@@ -11,6 +11,8 @@ exactly one request, and what it raises says whether the request may have been c
 from __future__ import annotations
 
 import configparser
+import copy
+import dataclasses
 import ipaddress
 import os
 import random
@@ -27,7 +29,14 @@ from SoftLayer import exceptions as sl
 from SoftLayer.auth import BasicAuthentication, BasicHTTPAuthentication
 from SoftLayer.transports import XmlRpcTransport
 
-from components.softlayer.errors import CredentialsMissing, SettingInvalid, is_transient, was_refused
+from components.softlayer.errors import (
+    CredentialsMissing,
+    SettingInvalid,
+    code_of,
+    is_transient,
+    was_refused,
+)
+from components.softlayer.progress import EVERY, say
 
 PUBLIC_ENDPOINT = "https://api.softlayer.com/xmlrpc/v3.1"
 TIMEOUT = 60.0
@@ -231,14 +240,24 @@ class Api:
             scrubbed = type(error)(error.faultCode, hidden)
         raise scrubbed
 
+    def patient_for(self, seconds: float) -> Api:
+        """The same connection, whose repeated calls give up after so many seconds."""
+        other = copy.copy(self)
+        other._backoff = dataclasses.replace(self._backoff, limit=seconds)
+        return other
+
     def retrying(self, action: Callable[[], Any], again: Callable[[BaseException], bool]) -> Any:
         """`action`'s result; repeated while `again(error)` holds and the time limit allows."""
         pauses = self._backoff.pauses()
+        told = time.monotonic() - EVERY + 10.0  # the first line after ten seconds
         while True:
             try:
                 return action()
-            except SoftLayer.SoftLayerError as error:
-                pause = next(pauses, None)
-                if pause is None or not again(error):
+            except sl.SoftLayerError as error:
+                pause = next(pauses, None) if again(error) else None
+                if pause is None:
                     raise
+                if time.monotonic() - told >= EVERY:
+                    told = time.monotonic()
+                    say(f"the SoftLayer API does not take a request yet ({code_of(error)}); trying on")
                 time.sleep(pause)

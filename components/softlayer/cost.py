@@ -1,24 +1,42 @@
 """What a plan costs, asked of the API without ordering anything.
 
-Owns: the estimate, its comparison with what the stack has, and the refusal above a limit.
-Leaves to others: showing it. Runs in the program, at preview and at up, before anything is declared.
+Owns: the estimate, its comparison with what the stack pays now, and the refusal above a limit.
+Leaves to others: showing it (components/cost_report.py).
+
+Runs in the program, at preview and at up, before any resource is declared. Prices of the plan come from
+`Product_Order::verifyOrder`, which creates nothing; what is paid now comes from the guests' billing items.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from components.softlayer.client import Api
+from components.softlayer.errors import CostTooHigh, SoftLayerFailed, explaining
+from components.softlayer.guest_spec import Guest
+from components.softlayer.identity import PROGRAM_TAG
+
+HOURS_A_MONTH = Decimal(730)
+"""8760 hours a year over 12: what an hourly server costs when it runs all month."""
+
+PATIENCE = 15.0
+"""Seconds until an API that cannot be reached is an error: nothing has begun, and somebody is watching."""
+_EXISTING_MASK = (
+    "mask[id,hostname,domain,hourlyBillingFlag,userData[value],tagReferences[tag[name]],"
+    "activeTransaction[transactionStatus[name]],"
+    "billingItem[id,hourlyRecurringFee,recurringFee,"
+    "children[id,hourlyRecurringFee,recurringFee,cancellationDate]]]"
+)
 
 
 @dataclass(frozen=True)
 class Shape:
     """All of a server that has a price; equal shapes are asked for once.
 
-    Attributes: as in `VirtualGuestArgs`.
+    Attributes: as in `VirtualGuestArgs`; `image` instead of `os` where a server is made from an image.
     """
 
     datacenter: str
@@ -30,14 +48,57 @@ class Shape:
     local_disk: bool = True
     nic_speed: int = 100
     private_only: bool = False
+    image: str = ""
+
+    def template(self) -> dict[str, Any]:
+        """For `Virtual_Guest::generateOrderTemplate`. The names matter to nobody: nothing is created."""
+        devices = [0, *range(2, len(self.disks) + 1)]
+        template: dict[str, Any] = {
+            "hostname": "estimate",
+            "domain": "example.com",
+            "datacenter": {"name": self.datacenter},
+            "startCpus": self.cores,
+            "maxMemory": self.memory,
+            "hourlyBillingFlag": self.hourly,
+            "localDiskFlag": self.local_disk,
+            "networkComponents": [{"maxSpeed": self.nic_speed}],
+            "blockDevices": [
+                {"device": str(device), "diskImage": {"capacity": size}}
+                for device, size in zip(devices, self.disks, strict=True)
+            ],
+        }
+        if self.image:
+            template["blockDeviceTemplateGroup"] = {"globalIdentifier": self.image}
+        else:
+            template["operatingSystemReferenceCode"] = self.os
+        if self.private_only:
+            template["privateNetworkOnlyFlag"] = True
+        return template
+
+    def __str__(self) -> str:
+        cores = f"{self.cores} core{'s' if self.cores > 1 else ''}"
+        return f"{cores}, {self.memory} MB, disks {'+'.join(map(str, self.disks))} GB in {self.datacenter}"
 
 
 @dataclass(frozen=True)
 class Price:
-    """In the account's currency."""
+    """In the account's currency. Of an hourly server, `monthly` is what it costs when it runs all month."""
 
     hourly: Decimal
     monthly: Decimal
+
+    def __add__(self, other: Price) -> Price:
+        return Price(self.hourly + other.hourly, self.monthly + other.monthly)
+
+    def __sub__(self, other: Price) -> Price:
+        return Price(self.hourly - other.hourly, self.monthly - other.monthly)
+
+    def as_output(self) -> dict[str, float]:
+        """Numbers for the stack's outputs: four decimals an hour, two a month."""
+        return {"hourly": round(float(self.hourly), 4), "monthly": round(float(self.monthly), 2)}
+
+
+NOTHING = Price(Decimal(0), Decimal(0))
 
 
 @dataclass(frozen=True)
@@ -47,8 +108,10 @@ class Estimate:
     Attributes:
         hosts: price by host name.
         total: of all.
-        adds, removes: host names that the account will have more, or less, than now for this stack.
+        adds, removes: host names that the account will have more, or fewer, for this stack than it has now.
         currency: ISO code.
+        before: what the stack pays now.
+        resized: host names that stay and cost something else than now.
     """
 
     hosts: Mapping[str, Price]
@@ -56,16 +119,31 @@ class Estimate:
     adds: tuple[str, ...]
     removes: tuple[str, ...]
     currency: str
+    before: Price = NOTHING
+    resized: tuple[str, ...] = ()
+
+    @property
+    def change(self) -> Price:
+        """What the plan adds to (or, below zero, takes off) what the stack pays now."""
+        return self.total - self.before
 
     def as_output(self) -> dict[str, Any]:
-        """For the stack's output `estimatedCost`: hourly, monthly, currency, hosts, adds, removes."""
-        raise NotImplementedError  # follows with the first working version
+        """For the stack's output `estimatedCost`: hourly, monthly, currency, hosts."""
+        return {
+            **self.total.as_output(),
+            "currency": self.currency,
+            "hosts": {name: price.as_output() for name, price in self.hosts.items()},
+        }
 
 
 def estimate(
-    api: Api, shapes: Mapping[str, Shape], project: str, stack: str, max_monthly: Decimal | None = None
+    api: Api,
+    shapes: Mapping[str, Shape],
+    project: str,
+    stack: str,
+    max_monthly: Decimal | None = None,
 ) -> Estimate:
-    """Ask for the price of every host.
+    """Ask for the price of every host: one pair of calls for each distinct shape.
 
     Args:
         shapes: by host name.
@@ -74,6 +152,81 @@ def estimate(
 
     Raises:
         CostTooHigh: above `max_monthly`; nothing has been ordered.
-        SoftLayerFailed: the API cannot be reached, or refuses the key or the shape.
+        SoftLayerFailed: the API cannot be reached, or refuses the key or a shape.
     """
-    raise NotImplementedError  # follows with the first working version
+    api = api.patient_for(PATIENCE)
+    prices: dict[Shape, Price] = {}
+    currency = "USD"
+    for shape in dict.fromkeys(shapes.values()):
+        with explaining(f"asking for the price of a server ({shape})", left="Nothing has been ordered."):
+            order = api.call("Virtual_Guest", "generateOrderTemplate", shape.template())
+            verified = api.call("Product_Order", "verifyOrder", order)
+        prices[shape] = price_of(verified.get("prices") or (), hourly=shape.hourly)
+        currency = str(verified.get("currencyShortName") or currency)
+    hosts = {name: prices[shape] for name, shape in shapes.items()}
+    total = sum(hosts.values(), NOTHING)
+    if max_monthly is not None and total.monthly > max_monthly:
+        raise CostTooHigh(
+            f"the plan costs {total.monthly:.2f} {currency} a month, maxMonthlyCost is {max_monthly:.2f}: "
+            f"nothing has been ordered. Have fewer or smaller servers, or raise the limit: "
+            f"`pulumi config set swarm-galera:maxMonthlyCost {total.monthly.__ceil__()}`"
+        )
+    with explaining("looking at what the stack has already", left="Nothing has been ordered."):
+        now = existing(api, project, stack)
+    return Estimate(
+        hosts=hosts,
+        total=total,
+        adds=tuple(name for name in hosts if name not in now),
+        removes=tuple(name for name in now if name not in hosts),
+        currency=currency,
+        before=sum(now.values(), NOTHING),
+        resized=tuple(name for name in hosts if name in now and now[name] != hosts[name]),
+    )
+
+
+def price_of(prices: Iterable[Mapping[str, Any]], *, hourly: bool) -> Price:
+    """The sum of an order's prices.
+
+    Raises:
+        SoftLayerFailed: a fee is not a number, or there is none at all: none is better than a wrong one.
+    """
+    rows = list(prices)
+    if not rows:
+        raise SoftLayerFailed("the API named no price; run the same command again")
+    key = "hourlyRecurringFee" if hourly else "recurringFee"
+    total = sum((_fee(row, key) for row in rows), Decimal(0))
+    return Price(total, total * HOURS_A_MONTH) if hourly else Price(total / HOURS_A_MONTH, total)
+
+
+def _fee(row: Mapping[str, Any], key: str) -> Decimal:
+    value = row.get(key)
+    if value in (None, ""):
+        return Decimal(0)
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        raise SoftLayerFailed(f"the API named a price that is no number: {key} = {value!r}") from None
+
+
+def existing(api: Api, project: str, stack: str) -> dict[str, Price]:
+    """What the account pays now for this stack's servers, by host name."""
+    tagged = {"operation": "in", "options": [{"name": "data", "value": [PROGRAM_TAG]}]}
+    rows = api.list(
+        "Account",
+        "getVirtualGuests",
+        mask=_EXISTING_MASK,
+        filter={"virtualGuests": {"tagReferences": {"tag": {"name": tagged}}}},
+    )
+    found: dict[str, Price] = {}
+    for row in rows:
+        guest = Guest(row)
+        if (guest.marker or "").startswith(f"{project}/{stack}/") and not guest.reclaiming:
+            found[guest.hostname] = paid_for(row)
+    return found
+
+
+def paid_for(row: Mapping[str, Any]) -> Price:
+    """What a guest's billing item and its children cost; nothing while it has none yet."""
+    item = row.get("billingItem") or {}
+    items = [item, *(child for child in item.get("children") or () if not child.get("cancellationDate"))]
+    return price_of(items, hourly=bool(row.get("hourlyBillingFlag")))

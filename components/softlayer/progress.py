@@ -28,8 +28,11 @@ def say(line: str) -> None:
 
 
 def pause_after(elapsed: float) -> float:
-    """Seconds to the next poll: a second at first, later a tenth of the time waited, never above ten."""
-    return min(max(elapsed / 10, 1.0), 10.0)
+    """Seconds to the next poll: a quarter at first, later a tenth of the time waited, never above five.
+
+    With four waits at a time that is below twenty requests a second in the first moments and soon below one.
+    """
+    return min(max(elapsed / 10, 0.25), 5.0)
 
 
 def engine_gone() -> bool:

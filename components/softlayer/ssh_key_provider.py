@@ -110,7 +110,8 @@ class SshKeyProvider(SoftLayerProvider):
     def _created(self, props: Mapping[str, Any], row: Mapping[str, Any], *, adopted: bool) -> CreateResult:
         if adopted:
             say(
-                f"SSH key {row.get('label')} ({row['id']}): the account has it already; it is used, never deleted"
+                f"SSH key {row.get('label')} ({row['id']}): the account has it already; "
+                "it is used, and never deleted"
             )
         facts = {"key": row["key"], "fingerprint": row.get("fingerprint", ""), "adopted": adopted}
         return CreateResult(str(row["id"]), {**props, **facts})
@@ -152,7 +153,7 @@ class SshKeyProvider(SoftLayerProvider):
         if str(row["id"]) != id_:
             raise SoftLayerFailed(
                 f"the label {news['label']} is that of another SSH key ({row['id']}); servers get their keys "
-                "when they are ordered or reloaded. To change over, give `ssh.publicKey` and reload the servers"
+                "when they are ordered or reloaded. To change over, give `ssh.publicKey` and a reloadToken"
             )
 
     def delete(self, id_: str, props: dict[str, Any]) -> None:

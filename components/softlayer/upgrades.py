@@ -1,10 +1,10 @@
-"""Cores, memory and disks of an existing guest, changed by an upgrade order.
+"""Cores, memory, disks and network speed of an existing guest, changed by an upgrade order.
 
 Owns: finding the prices, placing the order once, waiting until the guest has what was ordered.
 Leaves to others: everything that needs no order.
 
-Cores and memory reboot the server. Like every order, an upgrade is never placed again blindly: what the guest
-has is read first, and an order whose answer was lost is waited for.
+Cores, memory and disks reboot the server. Like every order, an upgrade is never placed again blindly: what
+the guest has is read first, and an order whose answer was lost is waited for.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PRICE_MASK = "mask[id,locationGroupId,categories[id,name,categoryCode],item[des
 
 
 def missing(guest: Guest, spec: GuestSpec) -> dict[str, int]:
-    """What an upgrade must change: category code of the price to the capacity wanted (cores, GB)."""
+    """What an upgrade must change: category code of the price to the capacity wanted (cores, GB, Mbit/s)."""
     wanted: dict[str, int] = {}
     if int(guest.raw.get("startCpus", 0)) != spec.cores:
         wanted["guest_core"] = spec.cores
@@ -36,11 +36,14 @@ def missing(guest: Guest, spec: GuestSpec) -> dict[str, int]:
     for position, size in enumerate(spec.disks):
         if position >= len(guest.disks) or guest.disks[position] != size:
             wanted[f"guest_disk{position}"] = size
+    speeds = {guest.interface(side).get("maxSpeed") for side in ("public", "private")} - {None}
+    if speeds and speeds != {spec.nic_speed}:
+        wanted["port_speed"] = spec.nic_speed
     return wanted
 
 
 def pick_prices(
-    offered: Iterable[Mapping[str, Any]], wanted: Mapping[str, int], name: str
+    offered: Iterable[Mapping[str, Any]], wanted: Mapping[str, int], name: str, *, private_only: bool
 ) -> list[dict[str, Any]]:
     """The prices of an upgrade order.
 
@@ -48,6 +51,7 @@ def pick_prices(
         offered: what `getUpgradeItemPrices` returned.
         wanted: category code to capacity.
         name: for messages.
+        private_only: a server without a public interface has uplinks of its own.
 
     Raises:
         SoftLayerFailed: a capacity is not offered; says which are.
@@ -63,6 +67,7 @@ def pick_prices(
             # Prices of a location group are for places that have their own; the standard one fits everywhere.
             and price.get("locationGroupId") in (None, "")
             and (price.get("item") or {}).get("units") not in ("PRIVATE_CORE", "DEDICATED_CORE")
+            and (category_code != "port_speed" or _is_private_uplink(price) == private_only)
         ]
         fitting = [m for m in matches if _capacity(m[0]) == capacity]
         if not fitting:
@@ -79,6 +84,10 @@ def pick_prices(
     return picked
 
 
+def _is_private_uplink(price: Mapping[str, Any]) -> bool:
+    return "public" not in str((price.get("item") or {}).get("description", "")).lower()
+
+
 def _capacity(price: Mapping[str, Any]) -> int:
     try:
         return int(float((price.get("item") or {}).get("capacity") or 0))
@@ -87,7 +96,7 @@ def _capacity(price: Mapping[str, Any]) -> int:
 
 
 def upgrade(api: Api, guest_id: int, spec: GuestSpec) -> None:
-    """Bring cores, memory and disks to what is declared.
+    """Bring cores, memory, disks and network speed to what is declared.
 
     Raises:
         SoftLayerFailed: a size is not sold, or the API refuses; says what is left behind.
@@ -105,7 +114,7 @@ def upgrade(api: Api, guest_id: int, spec: GuestSpec) -> None:
         order = {
             "complexType": "SoftLayer_Container_Product_Order_Virtual_Guest_Upgrade",
             "virtualGuests": [{"id": guest_id}],
-            "prices": pick_prices(offered, wanted, spec.name),
+            "prices": pick_prices(offered, wanted, spec.name, private_only=spec.private_only),
             "properties": [
                 {
                     "name": "MAINTENANCE_WINDOW",

@@ -26,6 +26,7 @@ from components.softlayer.errors import (
     explaining,
     is_busy,
     is_gone,
+    is_transient,
 )
 from components.softlayer.guest_spec import Guest, GuestSpec, failures, parse
 from components.softlayer.identity import stack_tag
@@ -135,10 +136,9 @@ class VirtualGuestProvider(SoftLayerProvider):
             # Right after an order the API may refuse for a moment: any fault is worth another try.
             api.retrying(lambda: _set_labels(api, guest_id, spec), lambda error: not is_gone(error))
         except sl.SoftLayerError as error:
-            say(
-                f"{explained(error, f'{spec.name}: setting tags and notes')} The server itself is ordered and "
-                "recorded; run the same command again to have them set."
-            )
+            what = f"{spec.name}: setting tags and notes"
+            left = "The server is ordered and recorded; the next run sets them."
+            say(str(explained(error, what, left=left)))
             return False
         return True
 
@@ -174,18 +174,17 @@ class VirtualGuestProvider(SoftLayerProvider):
             "last_reload": olds.get("last_reload"),
             "labelled": olds.get("labelled", True),
         }
-        if changed & {"hostname", "domain", "notes", "tags", "user_data"} or olds.get("labelled") is False:
-            with explaining(f"{spec.name}: changing names, notes, tags or user data"):
-                _edit(api, guest_id, spec, changed, adopted=bool(outs["adopted"]))
-            outs["labelled"] = True
+        with explaining(f"{spec.name}: changing names, notes, tags or user data"):
+            _edit(api, guest_id, spec, changed, adopted=bool(outs["adopted"]))
+            if olds.get("labelled") is False:
+                api.retrying(lambda: _set_labels(api, guest_id, spec), is_transient)
+                outs["labelled"] = True
         for side in ("public", "private"):
             if f"{side}_security_groups" in changed:
                 wanted = set(getattr(spec, f"{side}_security_groups"))
                 with explaining(f"{spec.name}: changing security groups"):
                     _bind(api, guest, side, wanted)
-        if "nic_speed" in changed:
-            _set_speed(api, guest, spec)
-        if changed & {"cores", "memory", "disks"}:
+        if changed & {"cores", "memory", "disks", "nic_speed"}:
             upgrades.upgrade(api, guest_id, spec)
         if "reload_token" in changed:
             outs["last_reload"] = _reload(api, guest_id, spec, olds.get("last_reload"))
@@ -262,14 +261,16 @@ def _set_labels(api: Api, guest_id: int, spec: GuestSpec) -> None:
 def _edit(api: Api, guest_id: int, spec: GuestSpec, changed: set[str], *, adopted: bool) -> None:
     """Names, notes, tags and user data. An adopted guest gets none of the program's own marks."""
     tags = spec.tags if adopted else spec.all_tags
-    notes = spec.notes if adopted else spec.sent_notes
-    user_data = spec.user_data if adopted else spec.sent_user_data
+    edited: dict[str, str] = {key: getattr(spec, key) for key in ("hostname", "domain") if key in changed}
+    if "notes" in changed:
+        edited["notes"] = spec.notes if adopted else spec.sent_notes
     if "user_data" in changed:
+        user_data = spec.user_data if adopted else spec.sent_user_data
         api.call("Virtual_Guest", "setUserMetadata", [user_data], id=guest_id)
-    if "tags" in changed or not adopted:
+    if "tags" in changed:
         api.call("Virtual_Guest", "setTags", ",".join(tags), id=guest_id)
-    edited = {"hostname": spec.hostname, "domain": spec.domain, "notes": notes}
-    api.call("Virtual_Guest", "editObject", edited, id=guest_id)
+    if edited:
+        api.call("Virtual_Guest", "editObject", edited, id=guest_id)
 
 
 def _bind(api: Api, guest: Guest, side: str, wanted: set[int]) -> None:
@@ -282,21 +283,6 @@ def _bind(api: Api, guest: Guest, side: str, wanted: set[int]) -> None:
         api.call("Network_SecurityGroup", "attachNetworkComponents", [int(component)], id=group)
     for group in sorted(now - wanted):
         api.call("Network_SecurityGroup", "detachNetworkComponents", [int(component)], id=group)
-
-
-def _set_speed(api: Api, guest: Guest, spec: GuestSpec) -> None:
-    methods = ["setPrivateNetworkInterfaceSpeed"]
-    if not spec.private_only:
-        methods.append("setPublicNetworkInterfaceSpeed")
-    for method in methods:
-        guests.when_idle(
-            api,
-            guest.id,
-            spec.name,
-            f"changing the network speed to {spec.nic_speed} Mbit/s",
-            lambda method=method: api.call("Virtual_Guest", method, spec.nic_speed, id=guest.id),  # type: ignore[misc]
-        )
-    guests.wait_idle(api, guest.id, spec.name)
 
 
 def _reload(api: Api, guest_id: int, spec: GuestSpec, last: Any) -> int | None:
