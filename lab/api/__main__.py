@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--credentials",
         type=Path,
-        help="JSON with username and api_key, made if missing; default: credentials.json in the lab's directory "
+        help="JSON with username and api_key, made if missing; default: the lab's credentials.json "
         "(the environment variables LAB_API_USERNAME and LAB_API_KEY override both)",
     )
     parser.add_argument("--private-subnet", default="10.144.12.0/24")

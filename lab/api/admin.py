@@ -27,7 +27,9 @@ class _Refused(Exception):
 
 
 class FaultRequest(BaseModel):
-    """A rule to add; see `faults.py` for the kinds and `InjectedFault` for the fields. `count` 0 or none: for ever."""
+    """A rule to add; see `faults.py` for the kinds and `InjectedFault` for the fields. `count` 0 or none:
+    for ever.
+    """
 
     model_config = ConfigDict(extra="forbid")
 

@@ -6,7 +6,7 @@ and are invented. Ids are fixed: the same in every lab. Fees are kept as text, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from ipaddress import IPv4Network
 
@@ -51,8 +51,8 @@ DATACENTERS = (
 class Networks:
     """The two networks under all VLANs of a lab: one bridge each, whatever the datacenter."""
 
-    private: IPv4Network = IPv4Network("10.144.12.0/24")
-    public: IPv4Network = IPv4Network("203.0.113.0/24")
+    private: IPv4Network = field(default_factory=lambda: IPv4Network("10.144.12.0/24"))
+    public: IPv4Network = field(default_factory=lambda: IPv4Network("203.0.113.0/24"))
     first_host: int = 10
     """Number, within the network, of the first address that guests get; .1 is the gateway."""
 

@@ -1,4 +1,6 @@
-"""What every service needs: the store, the networks, the engine, the faults, and who is asking. No behaviour."""
+"""What every service needs: the store, the networks, the engine, the faults, and who is asking. No
+behaviour.
+"""
 
 from __future__ import annotations
 

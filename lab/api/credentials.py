@@ -1,4 +1,6 @@
-"""The lab's one user name and API key: made once, kept in `credentials.json`, compared without leaking time."""
+"""The lab's one user name and API key: made once, kept in `credentials.json`, compared without leaking
+time.
+"""
 
 from __future__ import annotations
 

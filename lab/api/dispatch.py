@@ -1,4 +1,6 @@
-"""From a call to its answer: finds the service, carries the call out in one transaction, filters, pages and masks."""
+"""From a call to its answer: finds the service, carries the call out in one transaction, filters, pages and
+masks.
+"""
 
 from __future__ import annotations
 
@@ -46,8 +48,8 @@ class Dispatcher:
 def _filtered(items: list[Any], tree: Any, root: str | None) -> list[Any]:
     """Apply the part of a filter that is about these items.
 
-    Lists of an object's property have filters rooted at that property; whatever else the tree holds (the SDK adds
-    an `id` on top when it pages) is about the object and changes nothing here.
+    Lists of an object's property have filters rooted at that property; whatever else the tree holds (the
+    SDK adds an `id` on top when it pages) is about the object and changes nothing here.
     """
     if not isinstance(tree, dict) or not all(isinstance(item, Entity) for item in items):
         return items

@@ -1,11 +1,12 @@
-"""Faults on purpose: what a client may meet on a bad day, as rules that calls and transaction steps are held against.
+"""Faults on purpose: what a client may meet on a bad day, as rules that calls and transaction steps are
+held against.
 
 Kinds for calls: `lost-response` (done, then the connection breaks), `drop` (the connection breaks, nothing is
-done), `http-500`, `http-429`, `rate-limit`, `fault` (any code and message), `set-tags` (setTags fails), `delay`
-(`seconds` before the answer). With `after` the call is carried out first and then fails in that way.
-Kinds for transactions: `slow` (a step takes `seconds` longer), `stuck` (a step waits until the rule is cleared),
-`backend` (a step's machine call fails), `partial-ips` (the public address stays hidden for `seconds` after
-provisioning; without seconds until the rule is cleared).
+done), `http-500`, `http-429`, `rate-limit`, `fault` (any code and message), `set-tags` (setTags fails),
+`delay` (`seconds` before the answer). With `after` the call is carried out first and then fails in that
+way. Kinds for transactions: `slow` (a step takes `seconds` longer), `stuck` (a step waits until the rule is
+cleared), `backend` (a step's machine call fails), `partial-ips` (the public address stays hidden for
+`seconds` after provisioning; without seconds until the rule is cleared).
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class FaultInjector:
         return self._store.get(InjectedFault, number) is not None
 
     def for_call(self, service: str, method: str, hostnames: list[str]) -> list[InjectedFault]:
-        """The rules that this call meets, in the order they were made: delays first, then at most one failure."""
+        """The rules that this call meets, in the order they were made: delays first, then at most one
+        failure.
+        """
         met: list[InjectedFault] = []
         with self._store.transaction():
             for rule in self.rules():

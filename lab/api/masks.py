@@ -22,7 +22,8 @@ _TOKEN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*|[\[\](),.])")
 
 @dataclass
 class Entity:
-    """One SoftLayer object: its type without prefix, local properties, and relational ones, computed when asked.
+    """One SoftLayer object: its type without prefix, local properties, and relational ones, computed when
+    asked.
 
     `unset` names relational properties that the type has and the lab never fills.
     """
@@ -79,7 +80,9 @@ def from_legacy(mask: object) -> Mask:
 
 
 def render(value: Any, mask: Mask | None) -> Any:
-    """What goes over the wire for `value` under `mask`: structs, lists and scalars, without unset relations."""
+    """What goes over the wire for `value` under `mask`: structs, lists and scalars, without unset
+    relations.
+    """
     if isinstance(value, Entity):
         return _render_entity(value, mask or {})
     if isinstance(value, list | tuple):
@@ -111,9 +114,8 @@ def _tokens(text: str) -> list[str]:
     while position < len(stripped):
         match = _TOKEN.match(stripped, position)
         if not match:
-            raise errors.bad_mask(
-                f"Error on line 1 at column {position}: Expected PROPERTY, got '{stripped[position:].strip()[0]}'"
-            )
+            found = stripped[position:].strip()[0]
+            raise errors.bad_mask(f"Error on line 1 at column {position}: Expected PROPERTY, got '{found}'")
         tokens.append(match.group(1))
         position = match.end()
     return tokens

@@ -29,8 +29,9 @@ class Disk(BaseModel):
 class Nic(BaseModel):
     """A guest's network card: port 0 is private (eth0), 1 public (eth1). Speeds in Mbit/s.
 
-    The address is reserved with the order and shown from the transaction step that assigns it. A fault may hold
-    it back: while the rule `held_by` stands, or for `held_seconds` after provisioning (`hidden_until`).
+    The address is reserved with the order and shown from the transaction step that assigns it. A fault may
+    hold it back: while the rule `held_by` stands, or for `held_seconds` after provisioning
+    (`hidden_until`).
     """
 
     id: int
@@ -49,7 +50,9 @@ class Nic(BaseModel):
 
 
 class PricePick(BaseModel):
-    """A price and the category it was ordered for: the same disk price serves the first and the second disk."""
+    """A price and the category it was ordered for: the same disk price serves the first and the second
+    disk.
+    """
 
     price_id: int
     category: str
@@ -110,9 +113,10 @@ class Guest(Record):
 class Transaction(Record):
     """A chain of steps on one guest: the guest's active transaction while it runs.
 
-    Nothing is shown of it before `not_before`. `step` counts steps done; the current one has done its work when
-    `acted` is set and is left at `linger_until`. `held_by` is the injected fault that holds it. `changes` holds
-    what the steps apply (an upgrade's new sizes). `error` is the backend's last message when a step failed.
+    Nothing is shown of it before `not_before`. `step` counts steps done; the current one has done its work
+    when `acted` is set and is left at `linger_until`. `held_by` is the injected fault that holds it.
+    `changes` holds what the steps apply (an upgrade's new sizes). `error` is the backend's last message
+    when a step failed.
     """
 
     table: ClassVar[str] = "transactions"

@@ -38,7 +38,9 @@ _MAX_CALLS = 20_000
 
 @dataclass(frozen=True)
 class SeenCall:
-    """A call as the admin interface lists it: nothing of its parameters. `outcome` is `ok` or a fault's code."""
+    """A call as the admin interface lists it: nothing of its parameters. `outcome` is `ok` or a fault's
+    code.
+    """
 
     at: float
     service: str
@@ -72,7 +74,9 @@ class ApiServer:
         port: int = 0,
         networks: Networks | None = None,
     ) -> None:
-        """Open the state directory and the port (0: any free one). Raises OSError when either cannot be had."""
+        """Open the state directory and the port (0: any free one). Raises OSError when either cannot be
+        had.
+        """
         self.credentials = credentials
         self.backend = backend
         self._listener = _Listener((host, port), self)

@@ -48,7 +48,8 @@ class Service:
         raise errors.unknown_method(call.method)
 
     def invoke(self, call: Call) -> tuple[Any, str | None]:
-        """Carry out a call: its value, and the property that its filter is rooted at (None: the object itself).
+        """Carry out a call: its value, and the property that its filter is rooted at (None: the object
+        itself).
 
         Raises Fault, among others for an unknown method or parameters that do not fit.
         """

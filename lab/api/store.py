@@ -1,4 +1,5 @@
-"""The API's memory: one SQLite file, written through at every commit, so that a killed API loses nothing it said.
+"""The API's memory: one SQLite file, written through at every commit, so that a killed API loses nothing it
+said.
 
 Owned here: records by table and id, ids, and who may write when. One lock serves all threads: a call sees
 one state from beginning to end, and a call that fails leaves nothing behind.
@@ -48,7 +49,9 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing: commits at the end, rolls back on any exception. Joins an outer one of this thread."""
+        """All or nothing: commits at the end, rolls back on any exception. Joins an outer one of this
+        thread.
+        """
         with self._lock:
             if self._depth:
                 self._depth += 1
@@ -104,7 +107,8 @@ class Store:
         """Write a record, new or changed."""
         with self.transaction():
             self._db.execute(
-                "INSERT INTO records VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
+                "INSERT INTO records VALUES (?, ?, ?) "
+                "ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
                 (record.table, record.id, record.model_dump_json()),
             )
 

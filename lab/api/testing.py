@@ -84,7 +84,9 @@ class LabApi:
         self.server.engine.notify()
 
     def durations(self, **seconds: float) -> None:
-        """Set how long steps last, in seconds: by step, by transaction kind (`provision=60`), `START_DELAY`."""
+        """Set how long steps last, in seconds: by step, by transaction kind (`provision=60`),
+        `START_DELAY`.
+        """
         with self.server.store.transaction():
             settings = self.server.engine.settings()
             settings.durations |= seconds

@@ -1,10 +1,10 @@
 """Transactions: what happens to a guest after an order, a cancellation, an upgrade or a reload, step by step.
 
-Owned here: the steps, when they act on a machine, how long each lingers, and going on after a restart of the API.
-Every running transaction has a thread of its own, so guests never wait for one another; everything it has done is
-in the store, so a thread can be started anew at any time. A step whose machine call fails is logged, tried again
-after 5 to 60 seconds, and shows as a transaction that does not end. Status names follow SoftLayer's; those of
-upgrade and reclaim are inferred.
+Owned here: the steps, when they act on a machine, how long each lingers, and going on after a restart of
+the API. Every running transaction has a thread of its own, so guests never wait for one another; everything
+it has done is in the store, so a thread can be started anew at any time. A step whose machine call fails is
+logged, tried again after 5 to 60 seconds, and shows as a transaction that does not end. Status names follow
+SoftLayer's; those of upgrade and reclaim are inferred.
 """
 
 from __future__ import annotations
@@ -132,7 +132,9 @@ class Engine:
             self._spawn(entry.id)
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Let all threads end where they are; waits up to `timeout` seconds for those inside a machine call."""
+        """Let all threads end where they are; waits up to `timeout` seconds for those inside a machine
+        call.
+        """
         with self._changed:
             self._stopping = True
             self._changed.notify_all()

@@ -196,6 +196,12 @@ def datacenter_view(place: catalog.Datacenter) -> Entity:
     )
 
 
+def place_view(name: str) -> Entity | None:
+    """The datacenter of that short name."""
+    place = catalog.datacenter(name)
+    return datacenter_view(place) if place else None
+
+
 def _region_view(place: catalog.Datacenter) -> Entity:
     def package_location() -> Entity:
         return Entity("Location_Region_Location", {}, {"location": lambda: datacenter_view(place)})

@@ -30,7 +30,9 @@ class InstantBackend:
     def __init__(
         self, *, create: float = 0.0, boot: float = 0.0, stop: float = 0.0, destroy: float = 0.0
     ) -> None:
-        """Delays in seconds: how long `create`, `stop` and `destroy` take, and how long after `start` sshd answers."""
+        """Delays in seconds: how long `create`, `stop` and `destroy` take, and how long after `start` sshd
+        answers.
+        """
         self.delays = {"create": create, "boot": boot, "stop": stop, "destroy": destroy}
         self.machines: dict[int, Machine] = {}
         self.destroyed: list[int] = []

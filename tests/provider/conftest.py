@@ -15,8 +15,9 @@ from lab.api.testing import LabApi
 def lab_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabApi]:
     """A lab's API of the test's own: empty, quick, on a free port of the loopback interface.
 
-    `lab_api.endpoint`, `.username`, `.api_key`, `.environment`, `.client()`; `.fault(kind, …)`, `.durations(…)`;
-    `.count(service, method)`, `.ordered`, `.guests()`, `.wait_idle(id)`; `.restart()`; `.backend` for the hosts.
+    `lab_api.endpoint`, `.username`, `.api_key`, `.environment`, `.client()`; `.fault(kind, …)`,
+    `.durations(…)`; `.count(service, method)`, `.ordered`, `.guests()`, `.wait_idle(id)`; `.restart()`;
+    `.backend` for the hosts.
     """
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)

@@ -1,4 +1,6 @@
-"""One file a SoftLayer service (or a few small ones that belong together); `ALL` is the dispatch table's source."""
+"""One file a SoftLayer service (or a few small ones that belong together); `ALL` is the dispatch table's
+source.
+"""
 
 from lab.api.service import Service
 from lab.api.services.account import Account, Search

@@ -12,7 +12,8 @@ from lab.api.masks import Entity
 from lab.api.records import Guest, Order, PlacementGroup, SecurityGroup, SshKey
 from lab.api.service import Service, exposed
 from lab.api.services.ssh_key import key_view
-from lab.api.views_guest import billing_view, guest_view, order_view, user_view
+from lab.api.views_billing import billing_view, order_view, user_view
+from lab.api.views_guest import guest_view
 from lab.api.views_network import group_view, placement_view, subnet_view, vlan_view
 from lab.api.views_product import image_view
 

@@ -8,7 +8,7 @@ from lab.api.masks import Entity
 from lab.api.records import Guest, Order
 from lab.api.service import Service, exposed
 from lab.api.services.virtual_guest import cancel
-from lab.api.views_guest import billing_view, order_view
+from lab.api.views_billing import billing_view, order_view
 
 
 class BillingItem(Service):

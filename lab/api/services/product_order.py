@@ -6,8 +6,10 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from lab.api import catalog, errors, orders, upgrades
+from lab.api import catalog, errors
 from lab.api.context import Call
+from lab.api.ordering import containers, placing, prices, upgrades
+from lab.api.ordering.request import GUEST_ORDER, GuestRequest
 from lab.api.records import Guest, Order, iso
 from lab.api.service import Service, exposed
 
@@ -21,27 +23,25 @@ class ProductOrder(Service):
 
     @exposed("verifyOrder")
     def verify_order(self, call: Call, order: dict[str, Any]) -> dict[str, Any]:
-        containers = _containers(order)
-        verified = [self._verify(container) for container in containers]
+        verified = [self._verify(container) for container in _containers(order)]
         return {"orderContainers": verified} if "orderContainers" in order else verified[0]
 
     @exposed("placeOrder")
     def place_order(self, call: Call, order: dict[str, Any], save_as_quote: bool = False) -> dict[str, Any]:
         if save_as_quote:
             raise errors.Fault(errors.PUBLIC, "The lab does not keep quotes.")
-        containers = _containers(order)
         # Everything is checked before anything is created.
         checked = [
             (container, None if _is_upgrade(container) else self._requests(container))
-            for container in containers
+            for container in _containers(order)
         ]
         receipts = []
         for container, requests in checked:
             if requests is None:
                 receipts.append(self._upgrade(container))
             else:
-                placed, guests = orders.place(self.lab, requests, "placeOrder")
-                details = orders.verified(requests, container)
+                placed, guests = placing.place(self.lab, requests, "placeOrder")
+                details = containers.verified(requests, container)
                 details["virtualGuests"] = [_receipt_guest(guest) for guest in guests]
                 receipts.append(_receipt(placed, details))
         if "orderContainers" in order:
@@ -50,21 +50,21 @@ class ProductOrder(Service):
             ]
         return receipts[0]
 
-    def _requests(self, container: dict[str, Any]) -> list[orders.GuestRequest]:
+    def _requests(self, container: dict[str, Any]) -> list[GuestRequest]:
         kind = str(container.get("complexType") or "")
-        if kind != orders.GUEST_ORDER:
-            raise errors.order_data("complexType", f"The lab takes {orders.GUEST_ORDER}, not '{kind}'.")
-        return orders.from_container(self.lab, container)
+        if kind != GUEST_ORDER:
+            raise errors.order_data("complexType", f"The lab takes {GUEST_ORDER}, not '{kind}'.")
+        return containers.from_container(self.lab, container)
 
     def _verify(self, container: dict[str, Any]) -> dict[str, Any]:
         if _is_upgrade(container):
             return upgrades.verified(upgrades.check(self.lab, container), container)
-        return orders.verified(self._requests(container), container)
+        return containers.verified(self._requests(container), container)
 
     def _upgrade(self, container: dict[str, Any]) -> dict[str, Any]:
         upgrade = upgrades.check(self.lab, container)
         details = upgrades.verified(upgrade, container)
-        hourly, monthly = orders.totals(upgrade.picks)
+        hourly, monthly = prices.totals(upgrade.picks)
         placed = Order(
             id=self.lab.store.next_id(),
             kind="upgrade",
@@ -86,10 +86,10 @@ class ProductOrder(Service):
 def _containers(order: Any) -> list[dict[str, Any]]:
     if not isinstance(order, dict):
         raise errors.order_data("orderContainers", "The order is empty.")
-    containers = order.get("orderContainers", [order])
-    if not isinstance(containers, list) or not containers:
+    found = order.get("orderContainers", [order])
+    if not isinstance(found, list) or not found:
         raise errors.order_data("orderContainers", "The order is empty.")
-    return containers
+    return found
 
 
 def _is_upgrade(container: dict[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from lab.api import errors
 from lab.api.context import Call
 from lab.api.masks import Entity
-from lab.api.orders import MAX_SECURITY_GROUPS
+from lab.api.ordering.parts import MAX_SECURITY_GROUPS
 from lab.api.records import Guest, Nic, Rule, SecurityGroup
 from lab.api.service import Service, exposed
 from lab.api.views_network import group_view, rule_view

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lab.api.context import Call
 from lab.api.masks import Entity
 from lab.api.service import Service, exposed
-from lab.api.views_guest import user_view
+from lab.api.views_billing import user_view
 
 
 class UserCustomer(Service):

@@ -1,13 +1,16 @@
-"""SoftLayer_Virtual_Guest: creating, looking at, changing, reloading, powering and cancelling virtual servers."""
+"""SoftLayer_Virtual_Guest: creating, looking at, changing, reloading, powering and cancelling virtual
+servers.
+"""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-from lab.api import catalog, errors, orders
+from lab.api import catalog, errors
 from lab.api.context import Call, Lab
 from lab.api.masks import Entity
+from lab.api.ordering import parts, placing, templates
 from lab.api.records import Guest, Transaction
 from lab.api.service import Service, exposed
 from lab.api.services.tag import parse_tags
@@ -68,19 +71,19 @@ class VirtualGuest(Service):
 
     @exposed("createObject")
     def create_object(self, call: Call, template: dict[str, Any]) -> Entity:
-        request = orders.from_template(self.lab, template)
-        _, guests = orders.place(self.lab, [request], "createObject")
+        request = templates.from_template(self.lab, template)
+        _, guests = placing.place(self.lab, [request], "createObject")
         return guest_view(self.lab, guests[0])
 
     @exposed("createObjects")
-    def create_objects(self, call: Call, templates: list[dict[str, Any]]) -> list[Entity]:
-        requests = [orders.from_template(self.lab, template) for template in templates]
-        created = [orders.place(self.lab, [request], "createObject")[1][0] for request in requests]
+    def create_objects(self, call: Call, wanted: list[dict[str, Any]]) -> list[Entity]:
+        requests = [templates.from_template(self.lab, template) for template in wanted]
+        created = [placing.place(self.lab, [request], "createObject")[1][0] for request in requests]
         return [guest_view(self.lab, guest) for guest in created]
 
     @exposed("generateOrderTemplate")
     def generate_order_template(self, call: Call, template: dict[str, Any]) -> dict[str, Any]:
-        return orders.container_of(orders.from_template(self.lab, template))
+        return templates.container_of(templates.from_template(self.lab, template))
 
     @exposed("getCreateObjectOptions")
     def get_create_object_options(self, call: Call) -> dict[str, Any]:
@@ -93,9 +96,9 @@ class VirtualGuest(Service):
             if name not in _EDITABLE:
                 raise errors.invalid_value(name, "It cannot be changed by editing the server.")
         if "hostname" in template:
-            guest.hostname = orders.check_hostname(template["hostname"])
+            guest.hostname = parts.check_hostname(template["hostname"])
         if "domain" in template:
-            guest.domain = orders.check_domain(template["domain"])
+            guest.domain = parts.check_domain(template["domain"])
         if "notes" in template:
             notes = str(template["notes"] or "")
             if len(notes) > 1000:
@@ -154,9 +157,9 @@ class VirtualGuest(Service):
         config = config or {}
         changes: dict[str, object] = {}
         if config.get("sshKeyIds"):
-            numbers = orders.check_ssh_keys(self.lab, list(config["sshKeyIds"]))
+            numbers = parts.check_ssh_keys(self.lab, list(config["sshKeyIds"]))
             changes["ssh_key_ids"] = numbers
-            changes["ssh_keys"] = orders.key_texts(self.lab, numbers)
+            changes["ssh_keys"] = parts.key_texts(self.lab, numbers)
         if config.get("customProvisionScriptUri"):
             changes["post_install_uri"] = str(config["customProvisionScriptUri"])
         if config.get("imageTemplateId"):

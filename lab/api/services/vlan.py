@@ -1,4 +1,6 @@
-"""SoftLayer_Network_Vlan and SoftLayer_Network_Subnet: the catalog's networks, with a user's name, note and tags."""
+"""SoftLayer_Network_Vlan and SoftLayer_Network_Subnet: the catalog's networks, with a user's name, note and
+tags.
+"""
 
 from __future__ import annotations
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from lab.api import catalog, errors, orders
+from lab.api import catalog, errors
 from lab.api.context import Lab
+from lab.api.ordering import placing, prices
 from lab.api.records import Disk, Guest, PricePick, Transaction
 from lab.api.transactions import DEFAULT_START_DELAY, START_DELAY
 from lab.api.views_product import flavor_prices
@@ -56,7 +57,7 @@ def check(lab: Lab, container: dict[str, Any]) -> Upgrade:
             if category != "guest_disk0"
         ]
     if container.get("prices"):
-        new += orders.pick_prices(container["prices"], package, guest.hourly)
+        new += prices.pick_prices(container["prices"], package, guest.hourly)
     if not new:
         raise errors.order_data("prices", "The upgrade orders nothing.")
     _apply(lab, guest, new, changes)
@@ -70,13 +71,13 @@ def check(lab: Lab, container: dict[str, Any]) -> Upgrade:
 
 def verified(upgrade: Upgrade, container: dict[str, Any]) -> dict[str, Any]:
     """What verifyOrder answers for an upgrade: the prices that it brings, in full."""
-    hourly, monthly = orders.totals(upgrade.picks)
+    hourly, monthly = prices.totals(upgrade.picks)
     total = str(hourly if upgrade.guest.hourly else monthly)
     return {
         **{name: value for name, value in container.items() if name != "prices"},
         "packageId": catalog.PUBLIC_CLOUD_SERVER if upgrade.guest.flavor else catalog.CLOUD_SERVER,
         "useHourlyPricing": upgrade.guest.hourly,
-        "prices": [orders.price_struct(pick) for pick in upgrade.picks],
+        "prices": [prices.price_struct(pick) for pick in upgrade.picks],
         "currencyShortName": catalog.CURRENCY,
         "preTaxRecurring": total,
         "postTaxRecurring": total,
@@ -122,7 +123,7 @@ def _grow(
         return
     if slot != len(disks):
         raise errors.order_data("prices", f"The next disk to add is guest_disk{len(disks)}, not {category}.")
-    disks[device] = Disk(id=orders.new_disk_id(lab, device), device=device, capacity=capacity)
+    disks[device] = Disk(id=placing.new_disk_id(lab, device), device=device, capacity=capacity)
 
 
 def _window(container: dict[str, Any]) -> float:

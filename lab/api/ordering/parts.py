@@ -1,0 +1,241 @@
+"""The parts of a creation template that templates and order containers share, each checked. Raises Fault
+only.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from lab.api import catalog, errors
+from lab.api.context import Lab
+from lab.api.records import PlacementGroup, SecurityGroup, SshKey
+
+MAX_SECURITY_GROUPS = 5
+_HOSTNAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$")
+_DOMAIN = re.compile(r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$")
+
+
+def check_hostname(hostname: Any) -> str:
+    """A host name as SoftLayer takes it. Raises Fault."""
+    if len(str(hostname)) > 63:
+        raise errors.Fault(
+            errors.INVALID_LENGTH, "The value for 'hostname' is too long: at most 63 characters."
+        )
+    if not _HOSTNAME.match(str(hostname)):
+        raise errors.invalid_value("hostname", "Hostnames consist of letters, digits and hyphens.")
+    return str(hostname)
+
+
+def check_domain(domain: Any) -> str:
+    """A domain as SoftLayer takes it. Raises Fault."""
+    if len(str(domain)) > 190:
+        raise errors.Fault(
+            errors.INVALID_LENGTH, "The value for 'domain' is too long: at most 190 characters."
+        )
+    if not _DOMAIN.match(str(domain)):
+        raise errors.invalid_value(
+            "domain", "Domains consist of labels with dots and end in a top-level domain."
+        )
+    return str(domain)
+
+
+def names(template: dict[str, Any]) -> tuple[str, str]:
+    for name in ("hostname", "domain"):
+        if not template.get(name):
+            raise errors.missing_property(name)
+    return check_hostname(template["hostname"]), check_domain(template["domain"])
+
+
+def required_flag(template: dict[str, Any], name: str) -> bool:
+    if template.get(name) is None:
+        raise errors.missing_property(name)
+    return bool(template[name])
+
+
+def number(template: dict[str, Any], name: str) -> int:
+    if template.get(name) is None:
+        raise errors.missing_property(name)
+    try:
+        return int(template[name])
+    except (TypeError, ValueError):
+        raise errors.invalid_value(name, "It must be a whole number.") from None
+
+
+def datacenter(template: dict[str, Any]) -> catalog.Datacenter:
+    name = (template.get("datacenter") or {}).get("name")
+    if not name:
+        raise errors.missing_property("datacenter.name")
+    place = catalog.datacenter(str(name))
+    if place is None:
+        raise errors.invalid_value("datacenter.name", f"There is no datacenter '{name}'.")
+    return place
+
+
+def flavor_of(key: Any) -> catalog.Flavor | None:
+    if not key:
+        return None
+    flavor = catalog.flavor(str(key))
+    if flavor is None:
+        raise errors.invalid_value(
+            "supplementalCreateObjectOptions.flavorKeyName", f"There is no flavor '{key}'."
+        )
+    return flavor
+
+
+def software(
+    template: dict[str, Any],
+) -> tuple[catalog.OperatingSystem | None, catalog.ImageTemplate | None]:
+    group = template.get("blockDeviceTemplateGroup")
+    code = template.get("operatingSystemReferenceCode")
+    if group and code:
+        raise errors.invalid_value(
+            "blockDeviceTemplateGroup", "Give an image or an operating system, not both."
+        )
+    if group:
+        image = catalog.image_template(str(group.get("globalIdentifier")))
+        if image is None:
+            raise errors.not_found(group.get("globalIdentifier"))
+        return None, image
+    if not code:
+        raise errors.missing_property("operatingSystemReferenceCode")
+    system = catalog.operating_system(str(code))
+    if system is None:
+        raise errors.invalid_value("operatingSystemReferenceCode", f"There is no operating system '{code}'.")
+    return system, None
+
+
+def disks_of(devices: Any, local: bool, flavor: catalog.Flavor | None) -> dict[int, int]:
+    disks: dict[int, int] = {}
+    for entry in devices or []:
+        try:
+            device, capacity = int(entry["device"]), int(entry["diskImage"]["capacity"])
+        except (KeyError, TypeError, ValueError):
+            raise errors.invalid_value(
+                "blockDevices", "Each needs a device number and a capacity in GB."
+            ) from None
+        if device == 1:
+            raise errors.invalid_value("blockDevices", "Device 1 is reserved for the swap disk.")
+        if device in disks:
+            raise errors.invalid_value("blockDevices", f"Device {device} is given twice.")
+        disks[device] = capacity
+    if flavor:
+        disks[0] = flavor.disk
+    disks.setdefault(0, 25)
+    expected = [0, *range(2, len(disks) + 1)]
+    if sorted(disks) != expected:
+        raise errors.invalid_value("blockDevices", "Devices must be numbered 0, 2, 3, … without gaps.")
+    limit = catalog.MAX_LOCAL_DISKS if local else catalog.MAX_SAN_DISKS
+    if len(disks) > limit:
+        raise errors.invalid_value(
+            "blockDevices", f"A server has at most {limit} {'local' if local else 'SAN'} disks."
+        )
+    return disks
+
+
+def speed_of(template: dict[str, Any]) -> int:
+    components = template.get("networkComponents") or []
+    speed = (components[0] or {}).get("maxSpeed") if components else None
+    try:
+        return int(speed) if speed is not None else 100
+    except (TypeError, ValueError):
+        raise errors.invalid_value("networkComponents.maxSpeed", "It must be a number.") from None
+
+
+def network_of(
+    lab: Lab, template: dict[str, Any], place: catalog.Datacenter, private_only: bool
+) -> tuple[catalog.Vlan, catalog.Vlan | None, list[int], list[int]]:
+    private, private_groups = _side(lab, template, "primaryBackendNetworkComponent", place, public=False)
+    if private_only:
+        asked = template.get("primaryNetworkComponent") or {}
+        if asked.get("networkVlan") or asked.get("securityGroupBindings"):
+            raise errors.invalid_value(
+                "primaryNetworkComponent", "A private-only server has no public network."
+            )
+        return private, None, private_groups, []
+    public, public_groups = _side(lab, template, "primaryNetworkComponent", place, public=True)
+    return private, public, private_groups, public_groups
+
+
+def _side(
+    lab: Lab, template: dict[str, Any], name: str, place: catalog.Datacenter, *, public: bool
+) -> tuple[catalog.Vlan, list[int]]:
+    component = template.get(name) or {}
+    wanted = component.get("networkVlan") or {}
+    vlan = catalog.default_vlan(place, public=public)
+    router = (component.get("router") or {}).get("id")
+    if router is not None and int(router) != place.router_ids[int(public)]:
+        raise errors.invalid_value(f"{name}.router.id", f"There is no such router in {place.name}.")
+    number = wanted.get("id")
+    if number is not None:
+        found = catalog.vlan(int(number)) if str(number).isdigit() else None
+        if found is None or found.public is not public:
+            kind = "public" if public else "private"
+            raise errors.invalid_value(f"{name}.networkVlan.id", f"There is no {kind} VLAN with id {number}.")
+        if found.datacenter is not place:
+            raise errors.invalid_value(
+                f"{name}.networkVlan.id", f"VLAN {number} is in {found.datacenter.name}, not in {place.name}."
+            )
+        vlan = found
+    subnet = (wanted.get("primarySubnet") or {}).get("id")
+    if subnet is not None and str(subnet) != str(vlan.subnet_id):
+        raise errors.invalid_value(
+            f"{name}.networkVlan.primarySubnet.id", f"There is no subnet {subnet} on VLAN {vlan.id}."
+        )
+    groups = []
+    for binding in component.get("securityGroupBindings") or []:
+        group = (binding.get("securityGroup") or {}).get("id")
+        if not str(group).isdigit() or lab.store.get(SecurityGroup, int(str(group))) is None:
+            raise errors.not_found(group)
+        if int(str(group)) not in groups:
+            groups.append(int(str(group)))
+    if len(groups) > MAX_SECURITY_GROUPS:
+        raise errors.invalid_value(
+            f"{name}.securityGroupBindings",
+            f"An interface takes at most {MAX_SECURITY_GROUPS} security groups.",
+        )
+    return vlan, groups
+
+
+def check_ssh_keys(lab: Lab, numbers: list[Any]) -> list[int]:
+    """The ids as numbers. Raises Fault for one that is unknown."""
+    found = []
+    for number in numbers:
+        if not str(number).isdigit() or lab.store.get(SshKey, int(number)) is None:
+            raise errors.not_found(number)
+        if int(number) not in found:
+            found.append(int(number))
+    return found
+
+
+def key_texts(lab: Lab, numbers: list[int]) -> list[str]:
+    """The public keys behind checked ids, as an authorized_keys file has them."""
+    return [key.key for key in (lab.store.get(SshKey, number) for number in numbers) if key]
+
+
+def ssh_keys_of(lab: Lab, keys: Any) -> list[int]:
+    return check_ssh_keys(lab, [(key or {}).get("id") for key in keys or []])
+
+
+def user_data_of(template: dict[str, Any]) -> str | None:
+    entries = template.get("userData") or []
+    return str(entries[0].get("value")) if entries and entries[0].get("value") is not None else None
+
+
+def placement_of(lab: Lab, template: dict[str, Any]) -> int | None:
+    number = template.get("placementGroupId") or (template.get("placementGroup") or {}).get("id")
+    if not number:
+        return None
+    group = lab.store.get(PlacementGroup, int(number)) if str(number).isdigit() else None
+    if group is None:
+        raise errors.not_found(number)
+    return group.id
+
+
+def check_image(lab: Lab, image: str) -> None:
+    """Refuse what the lab's hosts cannot run, before anything is ordered."""
+    if lab.images is not None and image not in lab.images:
+        raise errors.invalid_value(
+            "operatingSystemReferenceCode",
+            f"The lab's hosts cannot run {image}; they can run: {', '.join(sorted(lab.images))}.",
+        )

@@ -1,0 +1,149 @@
+"""How money looks over the wire: billing items of guests, orders, and the user who placed them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from lab.api import catalog, views_guest
+from lab.api.context import ACCOUNT_ID, Lab
+from lab.api.masks import Entity
+from lab.api.records import Guest, Order, iso
+from lab.api.views_product import category_view, place_view
+
+
+def _fee(guest: Guest, price: catalog.Price) -> str:
+    return (price.hourly if guest.hourly else price.monthly) or "0"
+
+
+def billing_view(lab: Lab, guest: Guest) -> Entity:
+    """SoftLayer_Billing_Item_Virtual_Guest: the core's item with one child for each other price."""
+    picks = [(catalog.price(pick.price_id), pick.category) for pick in guest.prices]
+    items = [(price, category) for price, category in picks if price is not None]
+
+    def child(position: int, price: catalog.Price, category: str) -> Entity:
+        local: dict[str, Any] = {
+            "id": guest.billing_item + 10 + position,
+            "parentId": guest.billing_item,
+            "categoryCode": category,
+            "description": price.item.description,
+            "recurringFee": price.monthly or "0",
+            "hourlyFlag": guest.hourly,
+            "cancellationDate": "",
+            "createDate": iso(guest.created),
+            "nextInvoiceTotalRecurringAmount": _fee(guest, price),
+        }
+        if guest.hourly:
+            local["hourlyRecurringFee"] = price.hourly or "0"
+        return Entity(
+            "Billing_Item",
+            local,
+            {
+                "category": lambda: category_view(catalog.CATEGORIES[category]),
+                "item": lambda: None,
+                "location": lambda: None,
+            },
+        )
+
+    def children() -> list[Entity]:
+        return [
+            child(position, price, category)
+            for position, (price, category) in enumerate(items)
+            if category != "guest_core"
+        ]
+
+    core = next((price for price, category in items if category == "guest_core"), None)
+    package = catalog.package(catalog.PUBLIC_CLOUD_SERVER if guest.flavor else catalog.CLOUD_SERVER)
+    total = sum((Decimal(_fee(guest, price)) for price, _ in items), Decimal(0))
+
+    def order_item() -> Entity:
+        order = lab.store.get(Order, guest.order_id)
+        return Entity(
+            "Billing_Order_Item",
+            {"id": guest.billing_item + 3, "billingOrderId": guest.order_id},
+            {
+                "order": lambda: order_view(lab, order) if order else None,
+                "preset": lambda: {"keyName": guest.flavor} if guest.flavor else None,
+            },
+        )
+
+    local: dict[str, Any] = {
+        "id": guest.billing_item,
+        "categoryCode": "guest_core",
+        "description": core.item.description if core else "",
+        "hostName": guest.hostname,
+        "domainName": guest.domain,
+        "hourlyFlag": guest.hourly,
+        "recurringFee": (core.monthly if core else None) or "0",
+        "cancellationDate": "",
+        "createDate": iso(guest.created),
+        "orderItemId": guest.billing_item + 3,
+        "resourceName": guest.name,
+        "resourceTableId": guest.id,
+    }
+    if guest.hourly:
+        local["hourlyRecurringFee"] = (core.hourly if core else None) or "0"
+    return Entity(
+        "Billing_Item_Virtual_Guest",
+        local,
+        {
+            "package": lambda: (
+                {"id": package.id, "keyName": package.key, "name": package.name} if package else None
+            ),
+            "children": children,
+            "nextInvoiceChildren": children,
+            "nextInvoiceTotalRecurringAmount": lambda: str(total),
+            "orderItem": order_item,
+            "location": lambda: place_view(guest.datacenter),
+            "category": lambda: category_view(catalog.CATEGORIES["guest_core"]),
+            "resource": lambda: views_guest.guest_view(lab, guest),
+        },
+        frozenset({"cancellationReason", "invoiceItem", "upgradeItem", "associatedBillingItem"}),
+    )
+
+
+def order_view(lab: Lab, order: Order) -> Entity:
+    """SoftLayer_Billing_Order."""
+    total = order.hourly_total if order.hourly else order.monthly_total
+    return Entity(
+        "Billing_Order",
+        {
+            "id": order.id,
+            "accountId": ACCOUNT_ID,
+            "createDate": iso(order.created),
+            "modifyDate": iso(order.created),
+            "orderApprovalDate": iso(order.created),
+            "status": "APPROVED",
+            "orderTypeId": 4,
+        },
+        {
+            "orderTotalAmount": lambda: total,
+            "userRecord": lambda: user_view(lab),
+            "items": lambda: [{"description": text} for text in order.descriptions],
+            "initialInvoice": lambda: {
+                "id": order.id + 1,
+                "amount": total,
+                "invoiceTotalAmount": total,
+                "invoiceTopLevelItems": [],
+            },
+            "orderTypeId": lambda: 4,
+        },
+        frozenset({"presaleEvent", "quote"}),
+    )
+
+
+def user_view(lab: Lab) -> Entity:
+    """SoftLayer_User_Customer: the lab's one user."""
+    return Entity(
+        "User_Customer",
+        {
+            "id": ACCOUNT_ID + 1,
+            "accountId": ACCOUNT_ID,
+            "username": lab.username,
+            "displayName": lab.username,
+            "email": f"{lab.username}@example.com",
+            "firstName": "Lab",
+            "lastName": "User",
+        },
+        {"userStatus": lambda: {"id": 1001, "keyName": "ACTIVE", "name": "Active"}},
+    )
