@@ -14,7 +14,7 @@ import typer
 
 from operations.errors import OperationsError
 
-COMMANDS = ("operations.stack",)
+COMMANDS = ("operations.stack", "operations.audit")
 
 
 class CommandModule(Protocol):
