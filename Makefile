@@ -14,7 +14,7 @@ VENV       := .venv/bin/python
         preview refresh destroy clean-cache
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## everything from a bare machine to a running cluster; again: brings it to what the settings say
 	$(DRIVER) up --lab $(LAB) --stack $(STACK)
@@ -49,7 +49,7 @@ toolchain: ## only Pulumi's programs
 venv: ## only Debian's packages and the virtual environment
 	$(DRIVER) venv
 
-lint type unit provider lab-test: ## one part of `make test`
+lint type unit provider lab-test: ## each a part of `make test`
 	$(DRIVER) $@
 
 fmt: venv ## format the code and fix what ruff can fix

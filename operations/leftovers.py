@@ -27,7 +27,7 @@ from operations.errors import OperationsError
 
 MARK = "SWARM_GALERA_RUN"
 PROC = Path("/proc")
-ORDERLY = 60.0  # seconds an interrupted pulumi gets to write its state and end
+ORDERLY = 300.0  # seconds an interrupted pulumi gets to let what is under way end
 GRACE = 5.0  # seconds a left-over provider gets between SIGTERM and SIGKILL
 POLL = 0.2
 SAY = 10.0  # seconds between two lines of progress
@@ -67,9 +67,14 @@ def end_marked(value: str, say: Callable[[str], None]) -> None:
         return
     engines = [pid for pid in running if _name(pid) == "pulumi"]
     if engines:
+        # It was told to end when its run died (`engine.py`); a second SIGINT means "at once".
         say(f"An earlier run is still ending (pulumi, process {engines[0]}): waiting for it.")
-        _signal(engines, signal.SIGINT)
-        _await(lambda: [pid for pid in marked(value) if pid in engines], ORDERLY, say, "the earlier pulumi")
+        for _ in ("orderly", "at once"):
+            if _await(
+                lambda: [pid for pid in engines if pid in marked(value)], ORDERLY, say, "the earlier pulumi"
+            ):
+                break
+            _signal(engines, signal.SIGINT)
     running = marked(value)
     if running:
         say(f"Ending {len(running)} processes that a killed run left behind.")

@@ -43,6 +43,7 @@ def register(app: typer.Typer) -> None:
 
 def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
     """Bring everything to what the stack's settings say; makes the stack if there is none."""
+    _someone_to_ask(yes)
     with opened(stack, create=True) as one:
         one.agreed(yes, "Do it?", "preview")
         one.run("up", "--yes", "--skip-preview", "--parallel", PARALLEL)
@@ -56,6 +57,7 @@ def preview(stack: StackOption = "dev") -> None:
 
 def refresh(stack: StackOption = "dev", yes: YesOption = False) -> None:
     """Compare the state with what is really there, and take that into the state."""
+    _someone_to_ask(yes)
     with opened(stack) as one:
         one.agreed(yes, "Take this into the state?", "refresh", "--preview-only")
         one.run("refresh", "--yes", "--skip-preview", "--parallel", PARALLEL)
@@ -63,6 +65,7 @@ def refresh(stack: StackOption = "dev", yes: YesOption = False) -> None:
 
 def destroy(stack: StackOption = "dev", yes: YesOption = False) -> None:
     """Cancel and remove all that the stack made; the stack itself and its settings stay."""
+    _someone_to_ask(yes)
     with opened(stack, absent_is_fine=True) as one:
         one.agreed(yes, "Destroy all of this, with its data?", "destroy", "--preview-only")
         one.run("destroy", "--yes", "--skip-preview", "--parallel", PARALLEL)
@@ -79,11 +82,6 @@ class OpenStack:
         """Unless `yes`, show what pulumi's `words` show and ask; ends the program if the answer is no."""
         if yes:
             return
-        if not sys.stdin.isatty():
-            raise OperationsError(
-                "There is no terminal to ask on: add --yes to go on without being asked, or run `preview` "
-                "first."
-            )
         self.run(*words)
         if not typer.confirm(question):
             say("Nothing was changed.")
@@ -94,6 +92,9 @@ class OpenStack:
         code = self.pulumi.run(*words)
         if code == INTERRUPTED:
             say("Interrupted. The same command goes on from here.")
+        if code < 0:
+            say(f"pulumi was killed by signal {-code}. The same command goes on from here.")
+            raise typer.Exit(128 - code)
         if code != 0:
             raise typer.Exit(code)
 
@@ -127,9 +128,16 @@ def opened(stack: str, *, create: bool = False, absent_is_fine: bool = False) ->
                 raise OperationsError(f"There is no stack {stack}: `up` makes it; --stack names another one.")
             _init(pulumi, stack)
         else:
-            _check_state(stack, exported, secret)
+            _check_state(stack, exported, settings, secret)
             _forget_pending(pulumi, exported)
         yield OpenStack(stack, pulumi)
+
+
+def _someone_to_ask(yes: bool) -> None:
+    if not yes and not sys.stdin.isatty():
+        raise OperationsError(
+            "There is no terminal to ask on: add --yes to go on without being asked, or run `preview` first."
+        )
 
 
 def say(text: str) -> None:
@@ -165,10 +173,15 @@ def _passphrase(stack: str, settings: Path) -> str | None:
     return secret
 
 
-def _check_state(stack: str, exported: dict[str, Any], secret: str | None) -> None:
+def _check_state(stack: str, exported: dict[str, Any], settings: Path, secret: str | None) -> None:
+    """Check the passphrase against the state, too: its salt differs if the settings were replaced."""
     provider = (exported.get("deployment") or {}).get("secrets_providers") or {}
     salt = (provider.get("state") or {}).get("salt")
-    if provider.get("type") == "passphrase" and salt and secret is not None:
+    if provider.get("type") != "passphrase" or not salt or secret is None:
+        return
+    if salt != _yaml(settings).get(
+        "encryptionsalt"
+    ):  # the same was checked before, and each check takes a while
         passphrase.demand(stack, salt, "its state", secret)
 
 

@@ -14,6 +14,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 (this is the check that makes it t
     )
 
 import argparse
+import itertools
 import os
 import shutil
 import subprocess
@@ -40,8 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--stack", default=os.environ.get("STACK") or "dev", help="the stack (default: $STACK or dev)"
     )
-    parser.add_argument("rest", nargs="*", help="passed on by `operations` and `lab`")
-    options = parser.parse_args(arguments)
+    own, rest = _split(sys.argv[1:] if arguments is None else arguments)
+    options = parser.parse_args(own)
+    options.rest = rest
     try:
         if options.job in jobs.CHECKS:
             _preflight()
@@ -55,6 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\nInterrupted. `make {options.job}` goes on from here.", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Our own words, and those behind `--`, which `operations` passes on."""
+    own = list(itertools.takewhile(lambda word: word != "--", words))
+    return own, list(words[len(own) + 1 :])
 
 
 def _preflight() -> preflight.Facts:

@@ -1,0 +1,299 @@
+"""The toolchain's parts: locks, packages, virtual environment, builds, plugins, jobs, the Makefile."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from lab.toolchain import __main__ as driver
+from lab.toolchain import build, jobs, locks, packages, places, plugins, preflight, virtualenv
+from lab.toolchain.errors import ToolchainError
+
+REQUIREMENTS = places.CHECKOUT / "requirements.txt"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Cache and state folders of the test's own, and no pulumi on PATH."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    return tmp_path
+
+
+def put(path: Path, text: str = "", mode: int = 0o755) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    return path
+
+
+# -- locks
+
+
+def test_a_second_holder_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "lab.lock"
+    with locks.held(path, "make up", refusal="{holder} is at work"):
+        second = locks.held(path, "make down", refusal="{holder} is at work")
+        with pytest.raises(ToolchainError, match=rf"make up, process {os.getpid()} is at work"):
+            second.__enter__()
+    with locks.held(path, "make down", refusal="never"):
+        assert "make down" in path.read_text(encoding="utf-8")
+
+
+def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "lab.lock"
+    code = (
+        "import os, signal; from pathlib import Path; from lab.toolchain import locks\n"
+        f"with locks.held(Path({str(path)!r}), 'x', refusal=''): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=places.CHECKOUT, check=False)
+    with locks.held(path, "make up", refusal="{holder}"):
+        pass
+
+
+def test_who_waits_for_a_lock_is_told_for_whom(tmp_path: Path) -> None:
+    class Enough(Exception):
+        pass
+
+    def waiting(who: str) -> None:
+        raise Enough(who)
+
+    path = tmp_path / "build.lock"
+    second = locks.waited_for(path, "the second", waiting)
+    with locks.held(path, "the first", refusal=""), pytest.raises(Enough, match="the first"):
+        second.__enter__()
+
+
+# -- packages
+
+
+def test_only_packages_that_are_not_fully_installed_are_missing() -> None:
+    says = "buildah install ok installed\nskopeo deinstall ok config-files\niproute2 install ok unpacked\n"
+    assert packages.missing(["buildah", "skopeo", "iproute2", "mmdebstrap"], says) == [
+        "skopeo",
+        "iproute2",
+        "mmdebstrap",
+    ]
+
+
+def test_every_package_in_the_list_has_a_reason() -> None:
+    lines = [
+        line for line in packages.LIST.read_text(encoding="utf-8").splitlines() if not line.startswith("#")
+    ]
+    assert len(lines) == len(packages.wanted()) == len(set(packages.wanted()))
+    assert all(len(line.split()) > 2 for line in lines)
+
+
+# -- virtual environment
+
+
+def test_the_environment_is_made_anew_only_for_other_requirements_or_another_place(tmp_path: Path) -> None:
+    for name in virtualenv.REQUIREMENTS:
+        put(tmp_path / name, "pulumi==3.245.0\n")
+    first = virtualenv.key(tmp_path)
+    assert virtualenv.key(tmp_path) == first
+    put(tmp_path / virtualenv.REQUIREMENTS[0], "pulumi==3.246.0\n")
+    assert virtualenv.key(tmp_path) != first
+
+
+# -- builds
+
+
+def test_the_built_pulumi_is_the_one_whose_sdk_is_pinned() -> None:
+    assert f"pulumi=={build.version()}" in REQUIREMENTS.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("module", "package"), [(build.CLI_MODULE, build.CLI_PACKAGE), (build.HOST_MODULE, build.HOST_PACKAGE)]
+)
+def test_each_module_names_the_program_it_is_for_and_has_its_checksums(module: Path, package: str) -> None:
+    assert f"\ntool {package}\n" in (module / "go.mod").read_text(encoding="utf-8")
+    sums = (module / "go.sum").read_text(encoding="utf-8")
+    assert re.search(r"^github\.com/pulumi/pulumi/sdk/v3 v\S+ h1:", sums, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("said", "suitable"),
+    [("v3.245.0\n", True), ("v3.272.1", True), ("v3.244.9", False), ("v4.0.0", False), ("", False)],
+)
+def test_an_installed_pulumi_must_be_of_the_line_and_not_older(said: str, suitable: bool) -> None:
+    assert build.suits(said, "3.245.0") is suitable
+
+
+def test_an_installed_pulumi_with_its_language_host_is_used(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = home / "usr"
+    put(there / "pulumi", "#!/bin/sh\necho v3.999.0\n")
+    monkeypatch.setenv("PATH", f"{there}:/usr/bin:/bin")
+    assert build.bin_folder() is None
+    put(there / "pulumi-language-python", "#!/bin/sh\n")
+    assert build.bin_folder() == there
+    assert [stage.name for stage in jobs.toolchain()] == ["toolchain"]
+
+
+def test_a_toolchain_that_lacks_a_program_is_not_there(home: Path) -> None:
+    folder = build.home() / build.key() / "bin"
+    for program in build.PROGRAMS:
+        assert build.built() is None
+        put(folder / program)
+    assert build.built() == folder
+    assert not build.needed()
+
+
+def test_another_pinned_dependency_makes_another_toolchain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = build.key()
+    copy = tmp_path / "pulumi"
+    shutil.copytree(build.CLI_MODULE, copy)
+    monkeypatch.setattr(build, "CLI_MODULE", copy)
+    assert build.key() == before
+    with (copy / "go.sum").open("a", encoding="utf-8") as sums:
+        sums.write("example.com/x v1.0.0 h1:AAAA=\n")
+    assert build.key() != before
+
+
+# -- plugins
+
+
+def test_plugins_are_of_the_versions_that_the_python_packages_ask_for() -> None:
+    found = plugins.plugins("pulumi-command==1.2.1   # why\npulumi-docker==5.2.0\n")
+    assert [(each.name, each.version) for each in found] == [("command", "1.2.1"), ("docker", "5.2.0")]
+
+
+def test_a_requirement_without_a_pin_is_refused() -> None:
+    with pytest.raises(ToolchainError, match="does not pin pulumi-docker"):
+        plugins.plugins("pulumi-command==1.2.1\npulumi-docker>=5\n")
+
+
+def test_the_archive_holds_one_executable_launcher() -> None:
+    plugin = plugins.Plugin("command", "1.2.1")
+    script = plugins.launcher(plugin, Path("/a b/checkout"))
+    assert "PYTHONPATH='/a b/checkout' exec '/a b/checkout/.venv/bin/python' -m lab.plugins.command" in script
+    with tarfile.open(fileobj=io.BytesIO(plugins.tarball(plugin, script))) as archive:
+        (entry,) = archive.getmembers()
+    assert (entry.name, entry.mode) == ("pulumi-resource-command", 0o755)
+
+
+# Does of `pulumi plugin install` what the installation relies on, and counts.
+FAKE_PULUMI = """#!/bin/sh
+echo "$3 $4 $5" >> "$PULUMI_HOME/calls"
+[ "$6" = "--reinstall" ] || exit 1
+folder="$PULUMI_HOME/plugins/resource-$4-v$5"
+mkdir -p "$folder" && tar -xzf "$8" -C "$folder"
+"""
+
+
+@pytest.fixture
+def built(home: Path) -> Path:
+    folder = build.home() / build.key() / "bin"
+    for program in build.PROGRAMS:
+        put(folder / program, FAKE_PULUMI)
+    return folder
+
+
+def test_plugins_are_installed_once_and_again_when_their_launcher_changes(
+    home: Path, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pulumi_home = home / "pulumi-home"
+    pulumi_home.mkdir()
+    assert "command 1.2.1 (of the lab)" in plugins.ensure(pulumi_home)
+    plugins.ensure(pulumi_home)
+    calls = pulumi_home / "calls"
+    assert calls.read_text(encoding="utf-8").splitlines() == [
+        "resource command 1.2.1",
+        "resource docker 5.2.0",
+    ]
+    monkeypatch.setattr(plugins, "launcher", lambda plugin: f"#!/bin/sh\n# new {plugin.name}\n")
+    plugins.ensure(pulumi_home)
+    assert len(calls.read_text(encoding="utf-8").splitlines()) == 4
+    program = pulumi_home / "plugins" / "resource-docker-v5.2.0" / "pulumi-resource-docker"
+    assert "new docker" in program.read_text(encoding="utf-8")
+
+
+def test_plugins_without_a_toolchain_are_refused_with_the_remedy(home: Path) -> None:
+    with pytest.raises(ToolchainError, match="make toolchain"):
+        plugins.ensure(home)
+
+
+# -- jobs and the driver
+
+
+def test_a_lab_waits_for_packages_and_pulumi_for_everything(home: Path) -> None:
+    needs = {stage.name: set(stage.needs) for stage in jobs.up("dev", "dev")}
+    assert next(iter(needs)) == "pulumi CLI"  # the longest starts first
+    assert needs["lab"] == {"packages", "venv"}
+    assert needs["plugins"] >= {"toolchain", "venv"}
+    assert list(needs)[-1] == "pulumi up"
+
+
+def test_the_tests_on_hosts_come_after_all_the_others() -> None:
+    last = jobs.test()[-1]
+    assert last.name == "lab-test"
+    assert {"lint", "type", "unit", "provider", "toolchain"} <= set(last.needs)
+
+
+def test_pytests_closing_line_is_found_among_other_output() -> None:
+    output = "collected 3 items\n==== FAILURES ====\n===== 1 failed, 2 passed in 0.12s =====\nbye\n"
+    assert jobs.closing_lines(output) == ["===== 1 failed, 2 passed in 0.12s ====="]
+    assert jobs.closing_lines("==== 3 passed, 1 warning in 83.10s (0:01:23) ====") != []
+
+
+def test_a_machine_that_will_not_do_is_refused_before_anything_is_changed(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(preflight, "TUN", home / "no-tun")
+    assert driver.main(["up"]) == 1
+    said = capsys.readouterr().err
+    assert "nothing was changed" in said
+    assert "modprobe tun" in said
+    assert list(home.iterdir()) == []
+
+
+def test_a_second_up_is_refused_while_one_runs(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(preflight, "refusals", lambda _facts: [])
+    lock = places.state() / "locks" / "lab-dev.lock"
+    with locks.held(lock, "make up", refusal=""):
+        assert driver.main(["up", "--lab", "dev"]) == 1
+    assert f"make up, process {os.getpid()} is at work on lab dev" in capsys.readouterr().err
+
+
+def test_a_lab_that_is_not_there_cannot_be_operated_on(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert driver.main(["operations", "--lab", "nowhere", "--", "verify"]) == 1
+    assert "run `make up`" in capsys.readouterr().err
+
+
+def test_the_cache_stays_while_a_lab_uses_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    places.lab_folder("dev").mkdir(parents=True)
+    places.cache().mkdir(parents=True)
+    assert driver.main(["clean-cache"]) == 1
+    assert "make down" in capsys.readouterr().err
+    assert places.cache().exists()
+    places.lab_folder("dev").rmdir()
+    assert driver.main(["clean-cache"]) == 0
+    assert not places.cache().exists()
+
+
+def test_make_help_lists_every_target() -> None:
+    makefile = (places.CHECKOUT / "Makefile").read_text(encoding="utf-8")
+    phony = re.search(r"^\.PHONY:((?:.*\\\n)*.*)$", makefile, re.MULTILINE)
+    assert phony is not None
+    shown = subprocess.run(
+        ["make", "help"], cwd=places.CHECKOUT, capture_output=True, text=True, check=True
+    ).stdout
+    for target in phony.group(1).replace("\\", " ").split():
+        assert re.search(rf"\b{target}\b", shown), target
