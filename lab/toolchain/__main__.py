@@ -26,6 +26,7 @@ from lab.toolchain import build, jobs, locks, places, preflight
 from lab.toolchain.errors import Interrupted, ToolchainError
 from lab.toolchain.stages import Run, Stage, Step, table
 
+TESTING = "{holder} is at work already: wait for its end, or end it with Ctrl-C where it runs."
 INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
 
 
@@ -75,9 +76,9 @@ def _preflight() -> preflight.Facts:
     return facts
 
 
-def _run(job: str, stages: list[Stage]) -> list[Step]:
+def _run(job: str, stages: list[Stage], lab: str = "") -> list[Step]:
     begin = time.monotonic()
-    steps = Run(stages, places.logs(job)).go()
+    steps = Run(stages, places.logs(f"{job}-{lab}" if lab else job)).go()
     print("\n" + "\n".join(table(steps, time.monotonic() - begin)))
     return steps
 
@@ -112,7 +113,7 @@ def _do_venv(_options: argparse.Namespace) -> None:
 def _do_up(options: argparse.Namespace) -> None:
     _preflight()
     with _lock("up", options.lab):
-        _run("up", jobs.up(options.lab, options.stack))
+        _run("up", jobs.up(options.lab, options.stack), options.lab)
     print(
         f"\nStack {options.stack} is up in lab {options.lab}. Next:\n"
         "  make verify                      check the cluster\n"
@@ -125,7 +126,7 @@ def _do_up(options: argparse.Namespace) -> None:
 
 def _do_test(options: argparse.Namespace) -> None:
     _preflight()
-    with _lock("test", "test"):
+    with locks.held(places.state() / "locks" / "test.lock", "make test", refusal=TESTING):
         steps = _run("test", jobs.test())
     print("\npytest's closing lines:")
     for step in steps:

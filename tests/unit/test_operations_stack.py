@@ -1,0 +1,368 @@
+"""Operations on a stack: what is checked before, what is cleared away, how an interruption passes on.
+
+Pulumi is played by a script here; tests/lab uses the real one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import typer
+
+from operations import engine, leftovers, passphrase, stack
+from operations.errors import OperationsError
+
+# Made by Pulumi 3.245.0 with the lab's passphrase.
+SALT = "v1:n4FbuZqRRTU=:v1:A5h/y8YZQal/knVc:DV9OYkH4l0drM5kHPZBi7LtCXDvbHw=="
+PASSPHRASE = "swarm-galera-lab"
+URN = "urn:pulumi:dev::swarm-galera::pulumi-python:dynamic/softlayer:VirtualGuest::galera-1"
+
+
+# -- the passphrase
+
+
+def test_the_labs_stack_is_committed_with_a_check_that_the_labs_passphrase_fits() -> None:
+    assert f"\nencryptionsalt: {SALT}\n" in (engine.CHECKOUT / "Pulumi.dev.yaml").read_text(encoding="utf-8")
+    assert passphrase.fits(PASSPHRASE, SALT)
+
+
+def test_another_passphrase_does_not_fit() -> None:
+    assert not passphrase.fits("swarm-galera-lap", SALT)
+
+
+@pytest.mark.parametrize("salt", ["", "v1:AAAA", "v2:n4FbuZqRRTU=:v1:A5h/:DV9O", "v1:?:v1:A5h/:DV9O"])
+def test_a_damaged_check_is_explained(salt: str) -> None:
+    with pytest.raises(OperationsError, match="restore the line"):
+        passphrase.fits(PASSPHRASE, salt)
+
+
+def test_a_passphrase_is_read_from_the_file_that_pulumi_would_read(tmp_path: Path) -> None:
+    file = tmp_path / "passphrase"
+    file.write_text("word\n", encoding="utf-8")
+    assert passphrase.given({passphrase.FILE_VARIABLE: str(file)}) == "word"
+    assert passphrase.given({passphrase.FILE_VARIABLE: str(file), passphrase.VARIABLE: ""}) == ""
+    assert passphrase.given({}) is None
+    with pytest.raises(OperationsError, match="cannot be read"):
+        passphrase.given({passphrase.FILE_VARIABLE: str(tmp_path / "none")})
+
+
+# -- locks
+
+
+@pytest.mark.parametrize(
+    ("backend", "folder"),
+    [
+        ("file:///srv/state", "/srv/state/.pulumi/locks/organization/swarm-galera/dev"),
+        (
+            "file:///srv/my%20state?no_tmp_dir=true",
+            "/srv/my state/.pulumi/locks/organization/swarm-galera/dev",
+        ),
+        ("s3://bucket", None),
+        ("", None),
+    ],
+)
+def test_only_a_file_backend_has_locks_that_can_be_judged(backend: str, folder: str | None) -> None:
+    found = leftovers.lock_folder(backend, "swarm-galera", "dev")
+    assert found == (None if folder is None else Path(folder))
+
+
+def lock(folder: Path, pid: int, host: str = "", since: float | None = None) -> Path:
+    when = datetime.fromtimestamp(time.time() if since is None else since, UTC)
+    path = folder / "0-1-2.json"
+    path.write_text(
+        json.dumps(
+            {
+                "pid": pid,
+                "username": "root",
+                "hostname": host or socket.gethostname(),
+                "timestamp": when.strftime("%Y-%m-%dT%H:%M:%S.%f") + "123Z",
+            }
+        ),
+        encoding="utf-8",
+    )
+    path.with_name(path.name + ".attrs").write_text("{}", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def dead() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def test_the_lock_of_a_dead_process_is_removed_and_said(tmp_path: Path, dead: int) -> None:
+    said: list[str] = []
+    lock(tmp_path, dead)
+    leftovers.clear_locks(tmp_path, said.append)
+    assert list(tmp_path.iterdir()) == []
+    assert f"process {dead}" in said[0]
+
+
+def test_a_lock_cut_off_while_it_was_written_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"pid":', encoding="utf-8")
+    leftovers.clear_locks(tmp_path, lambda _: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_of_a_live_process_is_never_removed(tmp_path: Path) -> None:
+    path = lock(tmp_path, os.getpid())
+    with pytest.raises(OperationsError, match=f"kill -INT {os.getpid()}"):
+        leftovers.clear_locks(tmp_path, lambda _: None)
+    assert path.exists()
+
+
+def test_a_later_process_with_the_number_of_a_dead_one_does_not_count(tmp_path: Path) -> None:
+    lock(tmp_path, os.getpid(), since=time.time() - 365 * 86400)
+    leftovers.clear_locks(tmp_path, lambda _: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_of_another_machine_is_never_removed(tmp_path: Path, dead: int) -> None:
+    path = lock(tmp_path, dead, host="elsewhere")
+    with pytest.raises(OperationsError, match=r"root@elsewhere.*pulumi cancel"):
+        leftovers.clear_locks(tmp_path, lambda _: None)
+    assert path.exists()
+
+
+# -- processes that outlived their run
+
+
+def start(code: str, mark: str) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{code}; print(flush=True); import time; time.sleep(60)"],
+        env={**os.environ, leftovers.MARK: mark},
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def test_left_overs_of_the_stack_are_ended_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "GRACE", 0.5)
+    mark, other = f"t{os.getpid()}", f"u{os.getpid()}"
+    stubborn = start("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)", mark)
+    stranger = start("pass", other)
+    said: list[str] = []
+    try:
+        leftovers.end_marked(mark, said.append)
+        assert stubborn.wait() == -signal.SIGKILL
+        assert stranger.poll() is None
+        assert said == ["Ending 1 processes that a killed run left behind."]
+    finally:
+        for process in (stubborn, stranger):
+            process.kill()
+            process.wait()
+
+
+def test_the_run_itself_is_not_among_its_leftovers(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = (
+        "import os; from operations import leftovers\n"
+        "assert leftovers.marked(os.environ[leftovers.MARK]) == [], 'ends itself'"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=engine.CHECKOUT,
+        env={**os.environ, leftovers.MARK: f"v{os.getpid()}"},
+        check=True,
+    )
+
+
+def test_each_stack_of_each_backend_has_its_own_mark() -> None:
+    marks = {
+        leftovers.mark(backend, "p", name)
+        for backend in ("file:///a", "file:///b")
+        for name in ("dev", "test")
+    }
+    assert len(marks) == 4
+
+
+# -- pending operations
+
+
+def test_pending_operations_are_taken_out_of_a_state_and_named() -> None:
+    resources = [{"urn": URN}]
+    pending = [{"type": "creating", "resource": {"urn": URN}}]
+    exported = {"version": 3, "deployment": {"resources": resources, "pending_operations": pending}}
+    clean, words = leftovers.without_pending(exported)
+    assert clean == {"version": 3, "deployment": {"resources": resources}}
+    assert words == ["creating galera-1"]
+
+
+# -- a run
+
+FAKE_PULUMI = """#!/bin/sh
+echo "$@" >> calls
+case "$1 $2" in
+"stack export")
+    [ -e unreachable ] && { echo "error: unable to open bucket" >&2; exit 1; }
+    [ -e state.json ] || { echo "error: no stack named 'dev' found" >&2; exit 6; }
+    cat state.json ;;
+"stack init") echo '{"version": 3}' > state.json ;;
+"stack import") cat > state.json ;;
+*)
+    trap 'echo interrupted >> calls; exit 1' INT
+    echo "updating" ; touch running
+    while [ -e slow ]; do sleep 0.1; done ;;
+esac
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with a stack's settings, a file backend and a pulumi of the test's own."""
+    folder = tmp_path / "project"
+    program = tmp_path / "bin" / "pulumi"
+    (tmp_path / "backend").mkdir()
+    folder.mkdir()
+    program.parent.mkdir()
+    program.write_text(FAKE_PULUMI, encoding="utf-8")
+    program.chmod(0o755)
+    (folder / "Pulumi.yaml").write_text("name: swarm-galera\n", encoding="utf-8")
+    (folder / "Pulumi.dev.yaml").write_text(f"encryptionsalt: {SALT}\n", encoding="utf-8")
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path / 'backend'}")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", PASSPHRASE)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setattr(stack, "CHECKOUT", folder)
+    monkeypatch.setattr(engine, "CHECKOUT", folder)
+    return folder
+
+
+def calls(project: Path) -> list[str]:
+    path = project / "calls"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [line.replace(" --stack dev --non-interactive", "") for line in lines]
+
+
+def test_up_makes_the_stack_once_and_then_only_updates_it(project: Path) -> None:
+    stack.up("dev", yes=True)
+    stack.up("dev", yes=True)
+    update = "up --yes --skip-preview --parallel 64"
+    assert calls(project) == [
+        "stack export",
+        "stack init --secrets-provider passphrase",
+        update,
+        "stack export",
+        update,
+    ]
+
+
+def test_a_passphrase_that_does_not_fit_is_refused_before_pulumi_runs(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "wrong")
+    with pytest.raises(
+        OperationsError, match=r"does not fit stack dev \(checked against Pulumi\.dev\.yaml\)"
+    ):
+        stack.up("dev", yes=True)
+    assert calls(project) == []
+
+
+def test_a_passphrase_that_does_not_fit_the_state_is_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = {"type": "passphrase", "state": {"salt": SALT}}
+    (project / "state.json").write_text(json.dumps({"deployment": {"secrets_providers": provider}}))
+    (project / "Pulumi.dev.yaml").write_text("config: {}\n", encoding="utf-8")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "wrong")
+    with pytest.raises(OperationsError, match="checked against its state"):
+        stack.up("dev", yes=True)
+
+
+def test_no_passphrase_at_all_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE")
+    with pytest.raises(OperationsError, match="no passphrase for stack dev: set PULUMI_CONFIG_PASSPHRASE"):
+        stack.up("dev", yes=True)
+
+
+def test_a_key_service_needs_no_passphrase(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE")
+    (project / "Pulumi.dev.yaml").write_text("secretsprovider: awskms://alias/x\n", encoding="utf-8")
+    (project / "state.json").write_text('{"version": 3}', encoding="utf-8")
+    stack.up("dev", yes=True)
+    assert "up --yes --skip-preview --parallel 64" in calls(project)
+
+
+def test_a_backend_that_cannot_be_reached_is_named(project: Path) -> None:
+    (project / "unreachable").touch()
+    with pytest.raises(OperationsError, match=r"cannot be read from file://.*unable to open bucket\. Check"):
+        stack.up("dev", yes=True)
+
+
+def test_without_a_terminal_nothing_is_done_unasked(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", open(os.devnull, encoding="utf-8"))  # noqa: SIM115
+    for command in (stack.up, stack.refresh, stack.destroy):
+        with pytest.raises(OperationsError, match="add --yes"):
+            command("dev", yes=False)
+    assert calls(project) == []
+
+
+def test_destroying_a_stack_that_is_not_there_is_done(project: Path) -> None:
+    with pytest.raises(typer.Exit) as ended:
+        stack.destroy("dev", yes=True)
+    assert ended.value.exit_code == 0
+    assert calls(project) == ["stack export"]
+
+
+def test_pending_operations_are_cleared_before_the_run(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pending = [{"type": "creating", "resource": {"urn": URN}}]
+    (project / "state.json").write_text(json.dumps({"deployment": {"pending_operations": pending}}))
+    stack.up("dev", yes=True)
+    assert "stack import" in calls(project)
+    assert json.loads((project / "state.json").read_text(encoding="utf-8")) == {"deployment": {}}
+    assert "creating galera-1" in capsys.readouterr().err
+
+
+def test_a_second_run_of_a_stack_is_refused_while_one_runs(project: Path) -> None:
+    with stack.opened("dev", create=True), pytest.raises(OperationsError, match=f"process {os.getpid()}"):
+        stack.up("dev", yes=True)
+
+
+def test_an_interruption_reaches_pulumi_once_and_ends_the_run_with_130(project: Path) -> None:
+    (project / "slow").touch()
+    code = (
+        "from pathlib import Path; from operations import engine, stack, cli\n"
+        f"stack.CHECKOUT = engine.CHECKOUT = Path({str(project)!r})\n"
+        "cli.main()"
+    )
+    root = Path(engine.__file__).parents[1]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "up", "--yes"], cwd=root, stderr=subprocess.PIPE, text=True
+    )
+    while not (project / "running").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == engine.INTERRUPTED
+    assert calls(project).count("interrupted") == 1
+    assert "goes on from here" in said
+
+
+def test_an_error_is_one_message_and_no_traceback(project: Path) -> None:
+    root = Path(stack.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-m", "operations", "up", "--yes", "--stack", "none"],
+        cwd=root,
+        env={**os.environ, "PATH": "/nowhere"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: There is no `pulumi` on PATH")
+    assert "Traceback" not in done.stderr
