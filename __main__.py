@@ -47,6 +47,7 @@ def estimated_cost(settings: Settings) -> cost.Estimate:
         memory=servers.memory,
         disks=tuple(servers.disks),
         os=servers.os or "",
+        image=servers.image or "",
         hourly=servers.hourly,
         local_disk=servers.local_disk,
         nic_speed=servers.nic_speed,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -346,9 +347,10 @@ class Ssh(_Section):
     """How the hosts are reached.
 
     Attributes:
-        public_key: a key of your own to install instead of a generated one; needs `private_key_file`.
-        label: a key SoftLayer has already, by its label; needs `private_key_file`.
-        private_key_file: path of the private half, read on this machine when hosts are prepared.
+        public_key: a key of your own to install instead of a generated one.
+        label: a key SoftLayer has already, by its label.
+        private_key_file: path of the private half of either, without a passphrase; may be left out where an
+            SSH agent holds it.
         allowed_cidrs: networks SSH may come from, for the firewall.
         address: which of a host's addresses SSH uses.
     """
@@ -364,10 +366,12 @@ class Ssh(_Section):
     def _halves_belong_together(self) -> Ssh:
         if self.public_key and self.label:
             raise _refuse("publicKey and label both name the key", "keep one of the two")
-        if (self.public_key or self.label) and not self.private_key_file:
+        agent = os.environ.get("SSH_AUTH_SOCK")
+        if (self.public_key or self.label) and not self.private_key_file and not agent:
             raise _refuse(
                 "the program can't log in with a public key alone",
-                "set ssh.privateKeyFile to the private half, or leave the key out to have one generated",
+                "set ssh.privateKeyFile to the private half, or load it into an SSH agent (`ssh-add`), or "
+                "leave the key out to have one generated",
             )
         if self.private_key_file and not (self.public_key or self.label):
             raise _refuse(

@@ -29,6 +29,9 @@ SERVICE = "galera"
 PORT = 3306
 LABEL = "galera"
 """Node label, `true` on the hosts that bear a node."""
+START_PERIOD = 300
+"""Seconds in which a failing health check does not count; the node must know them, because a node that still
+receives its data after that calls itself healthy while the transfer advances."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class Galera(pulumi.ComponentResource):
             "STORE": args.store.url,
             "SUBNET": args.network.subnet,
             "DATABASE": args.database,
+            "START_PERIOD": str(START_PERIOD),
         }
         service = docker.Service(
             f"{name}-service",
@@ -121,9 +125,7 @@ class Galera(pulumi.ComponentResource):
                         interval="5s",
                         timeout="10s",
                         retries=6,
-                        # The check itself knows a node that waits, recovers or receives an SST; this is for
-                        # the time until it is there to answer.
-                        start_period="5m0s",
+                        start_period=f"{START_PERIOD // 60}m{START_PERIOD % 60}s",
                     ),
                     stop_grace_period="1m0s",
                     sysctl=KEEPALIVE,

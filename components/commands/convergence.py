@@ -34,7 +34,8 @@ def service_running(service: str, nodes: int, network: str, minutes: int = 15) -
 def galera_formed(service: str, size: int, minutes: int = 15) -> str:
     """Shell text that waits until the local node sees `size` nodes in one Primary component.
 
-    To run after `service_running`, which prints; this prints nothing.
+    To run after `service_running`, which prints; this prints nothing. The container's root is the server's
+    root over its socket: no password is needed.
     """
     variables = assign(service=service, size=size, patience=minutes * 60)
     return f"{variables}\n{_FORMED}"
@@ -98,7 +99,7 @@ while :; do
   declare -A status=()
   container=$(docker ps -q -f "label=com.docker.swarm.service.name=$service" -f status=running | head -n 1)
   while IFS=$'\t' read -r name value; do status[$name]=$value; done < <(
-    [[ ! $container ]] || docker exec -i "$container" mariadb -NB 2>&1 <<<"$query")
+    [[ ! $container ]] || docker exec -u 0 -i "$container" mariadb -NB 2>&1 <<<"$query")
   seen="${status[wsrep_cluster_size]:-no} nodes, ${status[wsrep_cluster_status]:-no answer}"
   seen+=", ${status[wsrep_local_state_comment]:-unknown}"
   [[ $seen != "$size nodes, Primary, Synced" ]] || break

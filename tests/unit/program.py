@@ -1,0 +1,159 @@
+"""Runs the whole program against recording mocks: no engine, no cloud, no hosts.
+
+Owns: the recording and the settings the tests start from. Leaves to others: what is expected of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import runpy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks as pulumi_mocks
+from pulumi.runtime import rpc
+from pulumi.runtime.config import set_all_config
+
+from components.softlayer import cost
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SETTINGS: dict[str, Any] = {
+    "endpoint": "http://127.0.0.1:9/xmlrpc/v3.1",
+    "ssh": {"allowedCidrs": ["203.0.113.0/24"]},
+    "servers": {"domain": "example.com", "datacenter": "tor01"},
+    "discovery": {"image": "registry.lab:5000/etcd:3.4-1"},
+    "galera": {"image": "registry.lab:5000/galera:10.11-1"},
+}
+
+
+@dataclass
+class Recorded:
+    """What the program declared: by resource name, and its exports."""
+
+    resources: dict[str, pulumi_mocks.MockResourceArgs] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    secret_outputs: set[str] = field(default_factory=set)
+    secret_inputs: dict[str, set[str]] = field(default_factory=dict)
+
+    def of_type(self, token: str) -> dict[str, pulumi_mocks.MockResourceArgs]:
+        """Resources of one type token, by name."""
+        return {name: made for name, made in self.resources.items() if made.typ == token}
+
+
+def holds_secret(value: Any) -> bool:
+    """Whether a property that goes over the wire is a secret, or has one in it."""
+    if isinstance(value, dict):
+        return rpc.is_rpc_secret(value) or any(holds_secret(item) for item in value.values())
+    return isinstance(value, list) and any(holds_secret(item) for item in value)
+
+
+def plain(value: Any) -> Any:
+    """The property without its wrapping as a secret."""
+    if isinstance(value, dict):
+        if rpc.is_rpc_secret(value):
+            return plain(value["value"])
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+class Recorder(pulumi_mocks.Mocks):
+    """Answers like the providers do, with made-up values."""
+
+    def __init__(self) -> None:
+        self.recorded = Recorded()
+
+    def new_resource(self, args: pulumi_mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        self.recorded.secret_inputs[args.name] = {
+            key for key, value in args.inputs.items() if holds_secret(value)
+        }
+        args.inputs = plain(args.inputs)
+        self.recorded.resources[args.name] = args
+        outputs = dict(args.inputs)
+        number = 10 + len([n for n in self.recorded.resources if n.endswith("-ready")])
+        if args.name.endswith("-ready"):
+            outputs |= {
+                "public_ip": f"203.0.113.{number}",
+                "private_ip": f"10.144.12.{number}",
+                "host_key": "ssh-ed25519 AAAA",
+            }
+        elif args.name == "swarm-started":
+            facts = {"cluster": "c", "node": "n1", "manager": "SWMTKN-m", "worker": "SWMTKN-w"}
+            outputs |= {"stdout": json.dumps(facts), "stderr": ""}
+        elif args.typ == "command:remote:Command":
+            outputs |= {"stdout": f"stdout-of-{args.name}", "stderr": ""}
+        elif args.name.endswith("-password"):
+            outputs["value"] = f"value-of-{args.name}"
+        elif args.name == "identity":
+            outputs["owner"] = "swarm-galera/test/0123456789ab"
+        elif args.name.endswith("-pair"):
+            outputs |= {"private_key": "PRIVATE KEY", "public_key": "ssh-ed25519 AAAA"}
+        elif args.name.endswith("-certificates"):
+            outputs |= {"ca_certificate": "CA", "certificate": "CERTIFICATE", "private_key": "PEER KEY"}
+        elif args.name == "ssh-key":
+            outputs["key"] = "ssh-ed25519 AAAA"
+        return f"id-of-{args.name}", outputs
+
+    def call(self, args: pulumi_mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        raise AssertionError(f"the program calls {args.token} while it is planned")
+
+
+def estimate_of(hosts: Mapping[str, Any]) -> cost.Estimate:
+    """An estimate that needed no API."""
+    price = cost.Price(Decimal("0.1"), Decimal("70"))
+    total = cost.Price(price.hourly * len(hosts), price.monthly * len(hosts))
+    return cost.Estimate(dict.fromkeys(hosts, price), total, tuple(hosts), (), "USD")
+
+
+def run(overrides: Mapping[str, Any] | None = None) -> Recorded:
+    """Run `__main__.py` with `SETTINGS`, sections merged with `overrides`, and wait for all of it."""
+    config = {key: dict(value) if isinstance(value, dict) else value for key, value in SETTINGS.items()}
+    for key, value in (overrides or {}).items():
+        config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value
+    flat = {
+        f"swarm-galera:{key}": json.dumps(value) if isinstance(value, dict) else str(value)
+        for key, value in config.items()
+    }
+    recorder = Recorder()
+    pulumi.runtime.set_mocks(recorder, project="swarm-galera", stack="test", preview=False)
+    set_all_config(flat)
+    exports: dict[str, pulumi.Output[Any]] = {}
+
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
+    def program() -> pulumi.Output[Any]:
+        with (
+            patched(pulumi, "export", export),
+            patched(cost, "estimate", lambda api, shapes, *_: estimate_of(shapes)),
+        ):
+            runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+        marks: list[Any] = [value.is_secret() for value in exports.values()]
+        secrets = pulumi.Output.all(*marks)
+        return pulumi.Output.all(pulumi.Output.all(**exports), secrets).apply(note)
+
+    def export(name: str, value: Any) -> None:
+        exports[name] = pulumi.Output.from_input(value)
+
+    def note(known: list[Any]) -> None:
+        recorder.recorded.outputs = known[0]
+        recorder.recorded.secret_outputs = {
+            name for name, secret in zip(exports, known[1], strict=True) if secret
+        }
+
+    program()
+    return recorder.recorded
+
+
+@contextlib.contextmanager
+def patched(target: Any, name: str, value: Any) -> Iterator[None]:
+    """`target.name` is `value` for a while."""
+    before = getattr(target, name)
+    setattr(target, name, value)
+    try:
+        yield
+    finally:
+        setattr(target, name, before)

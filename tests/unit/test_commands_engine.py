@@ -1,0 +1,140 @@
+"""The engine's script: its configuration, its start on its disk only, and when it may restart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from components.commands import engine
+from tests.unit.fake_host import FakeHost, Ran
+
+pytestmark = pytest.mark.unit
+
+CONFIG = engine.daemon_json({"datacenter": "tor01", "size": "1x2048"})
+OTHER = engine.daemon_json({"datacenter": "tor01", "size": "1x2048"}, dns=["10.0.80.11"])
+
+
+class Host(FakeHost):
+    """A host with an engine that is not started yet."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.program(
+            "systemctl",
+            'case "$*" in *is-active*) [[ -e $host/active ]] ;; '
+            '"start docker.service"|"restart docker.service") '
+            '[[ ! -e $host/broken ]] && : >"$host/active" ;; esac',
+        )
+        self.program("journalctl", "echo 'failed to start daemon: bad option'")
+        self.program(
+            "docker",
+            'case "$1 ${2:-}" in "info "*) echo "$(cat "$host/driver") 20.10.24" ;; '
+            '"ps -q") cat "$host/containers" 2>/dev/null || : ;; '
+            '"ps --format") cat "$host/status" ;; esac',
+        )
+        self.file("driver", "btrfs")
+        self.places = engine.Places(
+            daemon_json=str(folder / "docker/daemon.json"),
+            dropin=str(folder / "docker.service.d/10-disk.conf"),
+            wants=str(folder / "wants/docker.service"),
+            state=str(folder / "state"),
+        )
+
+    def configure(self, config: str = CONFIG) -> Ran:
+        return self.run(engine.configure("galera-1", config, self.places))
+
+    def restart(self) -> Ran:
+        return self.run(engine.restart_if_needed("galera-1", self.places))
+
+
+def actions(ran: Ran) -> list[str]:
+    """What was done to the unit, without looking at it."""
+    return [call for call in ran.called("systemctl") if "is-active" not in call]
+
+
+def test_logs_labels_and_driver_are_as_the_cluster_needs_them() -> None:
+    config = json.loads(engine.daemon_json({"size": "1x2048", "datacenter": "tor01"}))
+    assert config["storage-driver"] == "btrfs"
+    assert config["log-driver"] == "json-file"
+    assert config["log-opts"] == {"max-size": "10m", "max-file": "10"}
+    assert config["labels"] == ["datacenter=tor01", "size=1x2048"]
+
+
+def test_swarm_mode_refuses_live_restore_so_it_is_never_set() -> None:
+    assert "live-restore" not in CONFIG
+
+
+def test_dns_mirrors_and_insecure_registries_appear_only_when_given() -> None:
+    full = json.loads(engine.daemon_json({}, ["10.0.80.11"], ["https://mirror"], ["registry:5000"]))
+    assert full["dns"] == ["10.0.80.11"]
+    assert full["registry-mirrors"] == ["https://mirror"]
+    assert full["insecure-registries"] == ["registry:5000"]
+    assert not {"dns", "registry-mirrors", "insecure-registries"} & set(json.loads(CONFIG))
+
+
+def test_the_engine_starts_only_while_its_disk_is_mounted(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host")
+    ran = host.run(engine.bind_to_disk(host.places))
+    assert ran.code == 0, ran.err
+    dropin = Path(host.places.dropin).read_text()
+    assert "RequiresMountsFor=/var/lib/docker\n" in dropin
+    assert "ConditionPathIsMountPoint=/var/lib/docker\n" in dropin
+
+
+def test_a_fresh_engine_is_configured_enabled_and_started(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host")
+    ran = host.configure()
+    assert ran.code == 0, ran.err
+    assert ran.out == "20.10.24\n"
+    assert actions(ran) == [
+        "systemctl daemon-reload",
+        "systemctl -q enable docker.service",
+        "systemctl start docker.service",
+    ]
+    assert Path(host.places.daemon_json).read_text() == CONFIG + "\n"
+
+
+def test_a_second_run_leaves_a_running_engine_alone(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host")
+    host.configure()
+    host.file("wants/docker.service", "")
+    ran = host.configure()
+    assert ran.code == 0, ran.err
+    assert actions(ran) == []
+
+
+def test_a_changed_configuration_restarts_an_engine_without_containers(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host")
+    host.configure()
+    host.file("wants/docker.service", "")
+    assert actions(host.configure(OTHER)) == ["systemctl restart docker.service"]
+
+
+def test_a_changed_configuration_waits_for_its_turn_where_containers_run(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host")
+    host.configure()
+    host.file("wants/docker.service", "")
+    host.file("containers", "c1\nc2\n")
+    host.file("status", "Up 3 seconds (healthy)\nUp 2 seconds\n")
+    assert actions(host.configure(OTHER)) == ["systemctl reload docker.service"]
+    assert actions(host.restart()) == ["systemctl restart docker.service"]
+    assert actions(host.restart()) == []
+
+
+def test_an_engine_that_does_not_start_shows_its_last_words(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host")
+    host.file("broken", "")
+    ran = host.configure()
+    assert ran.code == 1
+    assert "bad option" in ran.err
+    assert "the engine of galera-1 does not start" in ran.err
+
+
+def test_an_engine_on_another_storage_driver_is_an_error(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host")
+    host.file("driver", "overlay2")
+    ran = host.configure()
+    assert ran.code == 1
+    assert "stores with 'overlay2' instead of btrfs" in ran.err

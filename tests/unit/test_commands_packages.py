@@ -1,0 +1,122 @@
+"""Installing packages: the family is found, only what is missing is fetched, failures are explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.commands import packages
+from components.commands.packages import FAMILIES, Package, Purpose
+from tests.unit.fake_host import FakeHost, Ran
+
+pytestmark = pytest.mark.unit
+
+DEBIAN = "ID=debian\nVERSION_ID=12\n"
+UBUNTU = 'ID=ubuntu\nID_LIKE=debian\nVERSION_ID="22.04"\n'
+ROCKY = 'ID="rocky"\nID_LIKE="rhel centos fedora"\n'
+
+# The machine that runs the tests has some of these programs itself: look for ones it can't have.
+UNKNOWN = tuple(
+    family.__class__(
+        name=family.name,
+        ids=family.ids,
+        repository=None,
+        refresh=family.refresh,
+        install=family.install,
+        packages={
+            "storage": (Package("volumes", "no-such-vgcreate"), Package("trees", "no-such-mkfs")),
+            "engine": (
+                Package("whales", "no-such-dockerd"),
+                Package("armour", "no-such-parser", only_if="/no/such/kernel/module"),
+            ),
+        },
+    )
+    for family in FAMILIES
+)
+
+
+class Host(FakeHost):
+    """A host of one family, without any of the packages' programs."""
+
+    def __init__(self, folder: Path, os_release: str) -> None:
+        super().__init__(folder)
+        self.file("os-release", os_release)
+        for name in ("apt-get", "dnf"):
+            self.program(name)
+        self.program("env", 'shift 2; exec "$@"')
+
+    def install(self, *purposes: Purpose) -> Ran:
+        return self.run(
+            packages.install(
+                purposes, "galera-1", UNKNOWN, str(self.folder / "os-release"), str(self.folder / "state")
+            )
+        )
+
+
+@pytest.mark.parametrize("os_release", [DEBIAN, UBUNTU])
+def test_debian_and_its_children_install_with_apt(tmp_path: Path, os_release: str) -> None:
+    ran = Host(tmp_path / "host", os_release).install("engine")
+    assert ran.code == 0, ran.err
+    update, install = ran.called("apt-get")
+    assert update.endswith(" update")
+    assert install.endswith(" install whales")
+
+
+def test_the_red_hat_family_installs_with_dnf_and_without_fetching_lists(tmp_path: Path) -> None:
+    ran = Host(tmp_path / "host", ROCKY).install("storage", "engine")
+    assert ran.code == 0, ran.err
+    assert ran.called("dnf") == [
+        "dnf -q -y --setopt=install_weak_deps=False --setopt=retries=3 install volumes trees whales"
+    ]
+
+
+def test_an_unknown_system_is_refused_with_the_families_there_are(tmp_path: Path) -> None:
+    ran = Host(tmp_path / "host", "ID=plan9\n").install("engine")
+    assert ran.code == 1
+    assert "galera-1 runs 'plan9'" in ran.err
+    assert all(family.name in ran.err for family in FAMILIES)
+
+
+def test_what_is_there_already_is_not_installed_again(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host", DEBIAN)
+    for command in ("no-such-vgcreate", "no-such-mkfs"):
+        host.program(command)
+    ran = host.install("storage")
+    assert ran.code == 0, ran.err
+    assert ran.calls == []
+
+
+def test_lists_are_fetched_once_though_two_steps_install(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host", DEBIAN)
+    host.install("storage")
+    assert not [call for call in host.install("engine").calls if call.endswith(" update")]
+
+
+def test_a_package_for_a_kernel_feature_is_left_out_where_the_kernel_lacks_it(tmp_path: Path) -> None:
+    ran = Host(tmp_path / "host", DEBIAN).install("engine")
+    assert not [call for call in ran.calls if "armour" in call]
+
+
+def test_a_failed_installation_shows_the_end_of_its_log_and_the_remedy(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host", DEBIAN)
+    host.program("apt-get", '[[ $* != *install* ]] || { echo "E: no space left" >&2; exit 100; }')
+    ran = host.install("engine")
+    assert ran.code == 1
+    assert "E: no space left" in ran.err
+    assert "could not be installed on galera-1" in ran.err
+    assert "Remedy: " in ran.err
+
+
+def test_lists_that_could_not_be_fetched_are_fetched_by_the_next_run(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host", DEBIAN)
+    host.program("apt-get", "exit 100")
+    assert "package lists could not be fetched" in host.install("engine").err
+    host.program("apt-get")
+    assert [call for call in host.install("engine").calls if call.endswith(" update")]
+
+
+def test_every_family_says_what_storage_and_the_engine_need() -> None:
+    for family in FAMILIES:
+        assert {package.command for package in family.packages["storage"]} == {"vgcreate", "mkfs.btrfs"}
+        assert "dockerd" in {package.command for package in family.packages["engine"]}

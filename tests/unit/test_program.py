@@ -1,0 +1,249 @@
+"""The whole program against recording mocks: what it declares, in which order, and what it hands out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from tests.unit.program import Recorded, run
+
+pytestmark = pytest.mark.unit
+
+HOSTS = ("galera-1", "galera-2", "galera-3")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the program writes its SSH files, and credentials that are never used."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder))
+        patch.setenv("SL_USERNAME", "nobody")
+        patch.setenv("SL_API_KEY", "marked-key")
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def dev(home: Path) -> Recorded:
+    """The smallest stack."""
+    return run()
+
+
+def test_each_host_is_ordered_awaited_prepared_and_joined(dev: Recorded) -> None:
+    for host in HOSTS:
+        for step in (
+            "guest",
+            "ready",
+            "system-packages",
+            "disk-prepared",
+            "engine-configured",
+            "engine-images",
+        ):
+            assert f"{host}-{step}" in dev.resources
+    assert "swarm-started" in dev.resources
+    assert [name for name in dev.resources if name.endswith("-joined")] == [
+        "swarm-galera-2-joined",
+        "swarm-galera-3-joined",
+    ]
+
+
+def test_every_command_checks_the_pinned_host_key(dev: Recorded) -> None:
+    commands = dev.of_type("command:remote:Command")
+    assert len(commands) > 20
+    for name, command in commands.items():
+        assert command.inputs["connection"]["hostKey"] == "ssh-ed25519 AAAA", name
+
+
+def test_every_docker_resource_goes_through_the_first_manager(dev: Recorded) -> None:
+    made = [args for args in dev.resources.values() if args.typ.startswith("docker:")]
+    assert len(made) == 3 + 4 + 1 + 1 + 2
+    assert all(args.provider and "docker-provider" in args.provider for args in made)
+    assert dev.resources["docker-provider"].inputs["host"] == "ssh://root@203.0.113.11"
+
+
+def test_the_ssh_programs_files_are_for_their_owner_only_and_pin_the_host(dev: Recorded, home: Path) -> None:
+    folder = home / "swarm-galera/ssh/swarm-galera-test"
+    assert (folder / "id").read_text() == "PRIVATE KEY\n"
+    assert (folder / "known_hosts").read_text() == "203.0.113.11 ssh-ed25519 AAAA\n"
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    options = json.loads(dev.resources["docker-provider"].inputs["sshOpts"])
+    assert "StrictHostKeyChecking=yes" in options
+    assert f"UserKnownHostsFile={folder / 'known_hosts'}" in options
+    assert "PRIVATE KEY" not in options
+
+
+def test_no_secret_stands_in_a_script_or_a_services_environment(dev: Recorded) -> None:
+    marked = ("SWMTKN", "value-of-", "PRIVATE KEY", "PEER KEY", "marked-key")
+    for name, args in dev.resources.items():
+        shown = dict(args.inputs)
+        if args.typ == "command:remote:Command":
+            shown = {key: shown.get(key) for key in ("create", "update", "delete", "environment", "triggers")}
+        elif args.typ == "docker:index/secret:Secret":
+            shown = {"name": shown["name"]}
+        text = json.dumps(shown, default=str)
+        assert not [mark for mark in marked if mark in text], name
+
+
+def test_the_join_tokens_stay_out_of_the_logs(dev: Recorded) -> None:
+    assert dev.resources["swarm-started"].inputs["logging"] == "stderr"
+
+
+def test_join_tokens_and_private_keys_go_to_hosts_as_secrets(dev: Recorded) -> None:
+    assert "stdin" in dev.secret_inputs["swarm-galera-2-joined"]
+    assert "stdin" not in dev.secret_inputs["swarm-galera-2-node"]
+    for name in dev.of_type("command:remote:Command"):
+        assert "connection" in dev.secret_inputs[name], name
+    for name in dev.of_type("docker:index/secret:Secret"):
+        assert dev.secret_inputs[name] == {"data"}, name
+
+
+def test_commands_run_again_in_place_and_get_no_previous_output(dev: Recorded) -> None:
+    for name, command in dev.of_type("command:remote:Command").items():
+        assert command.inputs["update"] == command.inputs["create"], name
+        assert command.inputs["addPreviousOutputInEnv"] is False, name
+
+
+def test_nodes_other_than_the_first_leave_the_swarm_when_they_go(dev: Recorded) -> None:
+    leaving = {
+        name for name, args in dev.of_type("command:remote:Command").items() if "delete" in args.inputs
+    }
+    assert leaving == {"swarm-galera-2-node", "swarm-galera-3-node"}
+    for name in leaving:
+        command = dev.resources[name].inputs
+        assert command["connection"]["host"] == "203.0.113.11"
+        assert "docker node demote" in command["delete"]
+
+
+def test_galera_is_a_global_service_with_local_data_and_no_published_port(dev: Recorded) -> None:
+    service = dev.resources["galera-service"].inputs
+    container = service["taskSpec"]["containerSpec"]
+    assert service["mode"] == {"global": True}
+    assert service["endpointSpec"] == {"mode": "vip"}
+    assert service["taskSpec"]["placement"] == {"constraints": ["node.labels.galera==true"]}
+    assert container["mounts"] == [{"type": "volume", "source": "galera-data", "target": "/var/lib/mysql"}]
+    assert container["env"] == {
+        "NODE_NAME": "{{.Node.Hostname}}",
+        "CLUSTER_NAME": "galera",
+        "CLUSTER_SIZE": "3",
+        "PEERS": "tasks.galera",
+        "STORE": "etcd://etcd:2379",
+        "SUBNET": "10.20.0.0/24",
+        "DATABASE": "app",
+        "START_PERIOD": "300",
+    }
+    assert {secret["fileName"] for secret in container["secrets"]} == {
+        "galera-root-password",
+        "galera-sst-password",
+        "galera-monitor-password",
+        "galera-app-password",
+    }
+
+
+def test_services_are_updated_one_node_at_a_time_and_stop_at_a_failure(dev: Recorded) -> None:
+    for name in ("etcd-service", "galera-service"):
+        update = dev.resources[name].inputs["updateConfig"]
+        assert (update["parallelism"], update["order"], update["failureAction"]) == (1, "stop-first", "pause")
+
+
+def test_connections_through_a_virtual_ip_are_probed_before_ipvs_forgets_them(dev: Recorded) -> None:
+    for name in ("etcd-service", "galera-service"):
+        sysctl = dev.resources[name].inputs["taskSpec"]["containerSpec"]["sysctl"]
+        assert int(sysctl["net.ipv4.tcp_keepalive_time"]) < 900
+
+
+def test_etcd_has_a_member_on_each_manager_and_publishes_only_its_peer_port(dev: Recorded) -> None:
+    service = dev.resources["etcd-service"].inputs
+    assert service["taskSpec"]["placement"] == {"constraints": ["node.role==manager"]}
+    assert service["taskSpec"]["containerSpec"]["env"]["ETCD_INITIAL_CLUSTER"] == (
+        "galera-1=https://10.144.12.11:2380,galera-2=https://10.144.12.12:2380,galera-3=https://10.144.12.13:2380"
+    )
+    (port,) = service["endpointSpec"]["ports"]
+    assert (port["targetPort"], port["publishMode"]) == (2380, "host")
+
+
+def test_the_overlay_is_encrypted_unless_the_settings_say_otherwise(dev: Recorded, home: Path) -> None:
+    network = dev.resources["network-network"].inputs
+    assert network["options"] == {"encrypted": ""}
+    assert network["ipamConfigs"] == [{"subnet": "10.20.0.0/24"}]
+    plain = run({"network": {"encrypted": False}}).resources["network-network"].inputs
+    assert "encrypted" not in plain.get("options", {})
+    assert plain["labels"] != network["labels"]
+
+
+def test_outputs_are_the_contract(dev: Recorded) -> None:
+    assert set(dev.outputs) == {
+        *("hosts", "managers", "workers", "joinTokens", "discovery", "network", "galera", "estimatedCost"),
+        *("ssh", "passwords"),
+    }
+    assert dev.outputs["hosts"][0] == {
+        "name": "galera-1",
+        "id": "id-of-galera-1-guest",
+        "publicIp": "203.0.113.11",
+        "privateIp": "10.144.12.11",
+        "datacenter": "tor01",
+        "role": "manager",
+    }
+    assert dev.outputs["managers"] == list(HOSTS)
+    assert dev.outputs["discovery"] == {
+        "kind": "etcd",
+        "address": "etcd",
+        "port": 2379,
+        "vip": "stdout-of-etcd-running",
+    }
+    assert dev.outputs["galera"]["vip"] == "stdout-of-galera-formed"
+    assert dev.outputs["galera"]["members"] == list(HOSTS)
+    assert dev.outputs["joinTokens"] == {"manager": "SWMTKN-m", "worker": "SWMTKN-w"}
+
+
+def test_tokens_keys_and_passwords_are_secret_outputs_and_nothing_else_is(dev: Recorded) -> None:
+    assert dev.secret_outputs == {"joinTokens", "ssh", "passwords"}
+
+
+def test_two_runs_declare_the_same(dev: Recorded, home: Path) -> None:
+    def told(recorded: Recorded) -> dict[str, Any]:
+        return {name: (args.typ, args.inputs) for name, args in recorded.resources.items()}
+
+    assert told(run()) == told(dev)
+
+
+def test_workers_join_with_their_own_token_and_bear_no_data(home: Path) -> None:
+    made = run({"servers": {"workers": 2}})
+    assert "SWMTKN-w" in made.resources["swarm-galera-5-joined"].inputs["stdin"]
+    assert "SWMTKN-m" in made.resources["swarm-galera-3-joined"].inputs["stdin"]
+    assert "galera=false" in made.resources["swarm-galera-5-node"].inputs["create"]
+    assert "galera=true" in made.resources["swarm-galera-3-node"].inputs["create"]
+    assert "galera-5-engine-images" not in made.resources
+    assert made.outputs["galera"]["size"] == 3
+    assert made.outputs["workers"] == ["galera-4", "galera-5"]
+
+
+def test_a_changed_password_is_a_new_secret_beside_the_old_one(dev: Recorded) -> None:
+    names = {args.inputs["name"] for args in dev.of_type("docker:index/secret:Secret").values()}
+    assert len(names) == 7
+    assert all(len(name.rsplit("-", 1)[1]) == 12 for name in names)
+
+
+def test_further_options_and_sql_files_become_configs(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "01-schema.sql").write_text("CREATE TABLE t (id INT PRIMARY KEY);")
+    made = run({"galera": {"config": {"max_connections": 300}, "initdb": str(tmp_path)}})
+    container = made.resources["galera-service"].inputs["taskSpec"]["containerSpec"]
+    assert [config["fileName"] for config in container["configs"]] == [
+        "/etc/mysql/mariadb.conf.d/90-stack.cnf",
+        "/docker-entrypoint-initdb.d/01-schema.sql",
+    ]
+
+
+def test_without_a_firewall_no_group_is_made_or_bound(home: Path) -> None:
+    made = run({"servers": {"firewall": False}, "ssh": {"allowedCidrs": []}})
+    assert not made.of_type("pulumi-python:dynamic/softlayer:SecurityGroup")
+    assert made.resources["galera-1-guest"].inputs["public_security_groups"] == []
+
+
+def test_bad_settings_end_the_run_before_anything_is_declared(home: Path) -> None:
+    with pytest.raises(pulumi.RunError, match="an even number of managers"):
+        run({"servers": {"managers": 2}})

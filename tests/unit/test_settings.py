@@ -1,0 +1,210 @@
+"""Settings: good ones are read with their defaults, bad ones are refused all at once with a remedy each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from settings import SettingsError, parse
+from tests.unit.program import ROOT, SETTINGS
+
+pytestmark = pytest.mark.unit
+
+
+def config(**sections: Any) -> dict[str, Any]:
+    """`SETTINGS` as Pulumi hands them over, sections merged with `sections`; None removes one."""
+    merged: dict[str, Any] = {}
+    for key in SETTINGS | sections:
+        base, change = SETTINGS.get(key), sections.get(key, {})
+        if change is None:
+            continue
+        value = {**base, **change} if isinstance(base, dict) and isinstance(change, dict) else change or base
+        merged[key] = json.dumps(value) if isinstance(value, dict) else value
+    return merged
+
+
+def problems(**sections: Any) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        parse(config(**sections))
+    return caught.value.problems
+
+
+def test_the_smallest_settings_give_three_managers_and_safe_defaults() -> None:
+    settings = parse(config())
+    assert settings.servers.manager_names == ["galera-1", "galera-2", "galera-3"]
+    assert settings.servers.worker_names == []
+    assert settings.servers.disks == [25, 25]
+    assert settings.servers.firewall
+    assert settings.network.encrypted
+    assert settings.network.subnet == "10.20.0.0/24"
+    assert settings.discovery.kind == "etcd"
+
+
+def test_workers_are_numbered_after_the_managers() -> None:
+    settings = parse(config(servers={"managers": 5, "workers": 2, "prefix": "db"}))
+    assert settings.servers.manager_names[-1] == "db-5"
+    assert settings.servers.worker_names == ["db-6", "db-7"]
+
+
+def test_numbers_and_switches_in_galera_config_become_what_my_cnf_reads() -> None:
+    settings = parse(config(galera={"config": {"max_connections": 300, "skip_log": True, "x": "256M"}}))
+    assert settings.galera.config == {"max_connections": "300", "skip_log": "ON", "x": "256M"}
+
+
+def test_the_credentials_are_left_to_the_provider() -> None:
+    settings = parse({**config(), "username": "marked-user", "apiKey": "marked-key"})
+    assert "marked" not in repr(settings)
+
+
+@pytest.mark.parametrize("file", ["Pulumi.dev.yaml", "Pulumi.tor01.yaml"])
+def test_the_stack_files_of_the_checkout_are_accepted(file: str) -> None:
+    values = yaml.safe_load((ROOT / file).read_text())["config"]
+    mine = {
+        key.removeprefix("swarm-galera:"): value for key, value in values.items() if "swarm-galera:" in key
+    }
+    parse({key: json.dumps(value) if isinstance(value, dict) else str(value) for key, value in mine.items()})
+
+
+def test_the_default_provider_for_docker_is_off_in_every_stack_file() -> None:
+    for file in ("Pulumi.dev.yaml", "Pulumi.tor01.yaml"):
+        values = yaml.safe_load((ROOT / file).read_text())["config"]
+        assert values["pulumi:disable-default-providers"] == ["docker"]
+
+
+def test_an_even_number_of_managers_is_refused_with_quorums_arithmetic() -> None:
+    (problem,) = problems(servers={"managers": 4})
+    assert problem.startswith("swarm-galera:servers.managers: an even number of managers (4) is refused")
+    assert "(quorum), and 4 survive the loss of 1, no more than 3 would" in problem
+    assert problem.endswith("Remedy: use 3 or 5")
+
+
+def test_all_problems_are_told_at_once_and_nothing_is_said_to_have_happened() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(config(servers={"managers": 2, "memory": 1500, "wrong": 1}, galera={"image": "a"}, nettwork={}))
+    assert len(caught.value.problems) == 5
+    assert str(caught.value).startswith(
+        "The stack's settings have 5 problems; nothing was ordered or changed:"
+    )
+
+
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("servers.managers", {"servers": {"managers": 0}}, "at least one"),
+    ("servers.managers", {"servers": {"managers": -1}}, "at least one"),
+    ("servers.managers", {"servers": {"managers": 6}}, "use 5 or 7"),
+    ("servers.managers", {"servers": {"managers": 9}}, "at most 7"),
+    ("servers.managers", {"servers": {"managers": "three"}}, "valid integer"),
+    ("servers.workers", {"servers": {"workers": -1}}, "greater than or equal to 0"),
+    ("servers.memory", {"servers": {"memory": 1500}}, "whole GB"),
+    ("servers.memory", {"servers": {"memory": 512}}, "use 1024"),
+    ("servers.cores", {"servers": {"cores": 0}}, "greater than or equal to 1"),
+    ("servers.cores", {"servers": {"cores": 1642}}, "less than or equal to 64"),
+    ("servers.disks", {"servers": {"disks": [25]}}, "second disk"),
+    ("servers.disks", {"servers": {"disks": [25, 25, 25]}}, "localDisk: false"),
+    ("servers.disks.1", {"servers": {"disks": [25, 0]}}, "greater than or equal to 10"),
+    ("servers.nicSpeed", {"servers": {"nicSpeed": 54}}, "10, 100, 1000"),
+    ("servers.datacenter", {"servers": {"datacenter": "Toronto"}}, "like tor01"),
+    ("servers.domain", {"servers": {"domain": "example"}}, "example.com"),
+    ("servers.domain", {"servers": {"domain": "exa_mple.com"}}, "example.com"),
+    ("servers.prefix", {"servers": {"prefix": "Galera"}}, "lower-case"),
+    ("servers.prefix", {"servers": {"prefix": "db-"}}, "no hyphen last"),
+    ("servers.os", {"servers": {"os": None}}, "exactly one of os and image"),
+    ("servers.os", {"servers": {"image": "some-id"}}, "exactly one of os and image"),
+    ("servers.tags.0", {"servers": {"tags": ["a,b"]}}, "letters, digits"),
+    ("servers.publicSubnet", {"servers": {"publicSubnet": 5}}, "set publicVlan too"),
+    ("servers.privateSubnet", {"servers": {"privateSubnet": 5}}, "set privateVlan too"),
+    ("servers.privateOnly", {"servers": {"privateOnly": True, "publicVlan": 5}}, "remove publicVlan"),
+    ("servers.postInstallUrl", {"servers": {"postInstallUrl": "http://x/y"}}, "https"),
+    ("servers.adopt", {"servers": {"adopt": {"web-1": 7}}}, "from galera-1 to galera-3"),
+    ("servers.manager", {"servers": {"manager": 3}}, "no such setting"),
+    ("servers.domain", {"servers": {"domain": None}}, "Remedy: "),
+    ("ssh.address", {"servers": {"privateOnly": True}}, "ssh.address: private"),
+    ("ssh.allowedCidrs", {"ssh": {"allowedCidrs": []}}, "nobody reaches the hosts"),
+    ("ssh.allowedCidrs.0", {"ssh": {"allowedCidrs": ["10.0.0.1/8"]}}, "198.51.100.7/32"),
+    ("ssh.publicKey", {"ssh": {"publicKey": "-----BEGIN PRIVATE KEY-----"}}, ".pub file"),
+    ("ssh", {"ssh": {"publicKey": "ssh-ed25519 AAAA", "label": "mine"}}, "keep one of the two"),
+    ("ssh", {"ssh": {"privateKeyFile": "/no/such/key"}}, "publicKey or label"),
+    ("ssh", {"ssh": {"label": "mine", "privateKeyFile": "/no/such/key"}}, "correct the path"),
+    ("engine.dns.0", {"engine": {"dns": ["dns.example.com"]}}, "by address"),
+    ("engine.registryMirrors.0", {"engine": {"registryMirrors": ["mirror"]}}, "https://"),
+    (
+        "engine.insecureRegistries.0",
+        {"engine": {"insecureRegistries": ["http://r:5000"]}},
+        "without a scheme",
+    ),
+    ("network.name", {"network": {"name": "ingress"}}, "choose another name"),
+    ("network.subnet", {"network": {"subnet": "10.20.0.0/8"}}, "host bits set"),
+    ("network.subnet", {"network": {"subnet": "fd00::/64"}}, "IPv4"),
+    ("network.subnet", {"network": {"subnet": "172.17.5.0/24"}}, "docker0"),
+    ("network.subnet", {"network": {"subnet": "10.0.0.0/24"}}, "ingress"),
+    ("network.subnet", {"network": {"subnet": "8.8.8.0/24"}}, "public address space"),
+    ("network.subnet", {"network": {"subnet": "10.20.0.0/28"}}, "from /16 to /26"),
+    ("network.subnet", {"servers": {"workers": 90}}, "10.20.0.0/20"),
+    ("discovery.image", {"discovery": {"image": "etcd"}}, "version's tag"),
+    ("discovery.image", {"discovery": {"image": "registry.lab:5000/etcd:latest"}}, "version's tag"),
+    ("discovery.kind", {"discovery": {"kind": "zookeeper"}}, "etcd"),
+    ("galera.image", {"galera": {"image": "Registry/Galera image"}}, "no image reference"),
+    ("galera.clusterName", {"galera": {"clusterName": "a b"}}, "up to 32"),
+    ("galera.database", {"galera": {"database": "mysql"}}, "belongs to the server"),
+    ("galera.database", {"galera": {"database": "root"}}, "belongs to the server"),
+    ("galera.database", {"galera": {"database": "a-b"}}, "letters, digits and _"),
+    ("galera.config.wsrep_on", {"galera": {"config": {"wsrep_on": "OFF"}}}, "splits the cluster"),
+    ("galera.config.loose-wsrep_x", {"galera": {"config": {"loose-wsrep_x": 1}}}, "splits the cluster"),
+    ("galera.config.bind_address", {"galera": {"config": {"bind_address": "::1"}}}, "Remedy: remove it"),
+    ("galera.config.datadir", {"galera": {"config": {"datadir": "/x"}}}, "volume galera-data"),
+    ("galera.config.binlog-format", {"galera": {"config": {"binlog-format": "MIXED"}}}, "set it to ROW"),
+    (
+        "galera.config.innodb_flush_log_at_trx_commit",
+        {"galera": {"config": {"innodb_flush_log_at_trx_commit": 0}}},
+        "lose commits",
+    ),
+    ("galera.config", {"galera": {"config": {"x]\n[client": "y"}}}, "no name of a server option"),
+    ("galera.config.sql_mode", {"galera": {"config": {"sql_mode": "A\n[client]"}}}, "one line"),
+    ("galera.initdb", {"galera": {"initdb": "/no/such/folder"}}, "no folder"),
+    ("endpoint", {"endpoint": "api.softlayer.com"}, "no web address"),
+    ("endpoint", {"endpoint": "https://api.softlayer.com/rest/v3.1"}, "xmlrpc"),
+    ("maxMonthlyCost", {"maxMonthlyCost": "-5"}, "greater than 0"),
+    ("maxMonthlyCost", {"maxMonthlyCost": "much"}, "valid number"),
+    ("servers", {"servers": None}, "Remedy: add it"),
+    ("galera", {"galera": None}, "Remedy: add it"),
+    ("discovery", {"discovery": "etcd"}, "must be a section"),
+    ("colour", {"colour": "red"}, "known: endpoint"),
+]
+
+
+@pytest.mark.parametrize(("where", "sections", "said"), BAD)
+def test_a_bad_value_is_refused_where_it_stands_with_a_remedy(
+    where: str, sections: dict[str, Any], said: str
+) -> None:
+    (problem,) = problems(**sections)
+    assert problem.startswith(f"swarm-galera:{where}: ")
+    assert said in problem
+    assert "Remedy: " in problem
+
+
+def test_a_public_key_without_its_private_half_needs_an_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    assert "ssh-add" in problems(ssh={"publicKey": "ssh-ed25519 AAAA"})[0]
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
+    assert parse(config(ssh={"publicKey": "ssh-ed25519 AAAA"})).ssh.public_key == "ssh-ed25519 AAAA"
+
+
+def test_safe_values_of_guarded_options_are_accepted() -> None:
+    guarded = {"binlog_format": "row", "innodb_autoinc_lock_mode": 2, "innodb_doublewrite": True}
+    assert len(parse(config(galera={"config": guarded})).galera.config) == 3
+
+
+def test_sql_files_that_the_engine_can_not_hold_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "big.sql").write_text("x" * 500_001)
+    (tmp_path / "odd name.sql").write_text("")
+    found = problems(galera={"initdb": str(tmp_path)})
+    assert len(found) == 2
+    assert "split it" in found[0]
+    assert "'odd name.sql'" in found[1]
+
+
+def test_a_folder_without_sql_files_is_refused(tmp_path: Path) -> None:
+    assert "holds no *.sql file" in problems(galera={"initdb": str(tmp_path)})[0]
