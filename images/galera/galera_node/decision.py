@@ -1,0 +1,211 @@
+"""Whether a node bootstraps, joins, waits, discards or refuses: the decision alone, a pure function.
+
+Owns every rule about the right to bootstrap. It reads no clock, file or network: what it says is a row of a
+table test. A decision that writes to the store carries the revisions it was based on, so that it only holds
+if nothing has changed meanwhile (see `Facts.revision` and docs/adr/0003).
+
+The rules in short:
+- a node with data never starts a second cluster, and a normal start always joins;
+- the first bootstrap needs a store that has never seen a cluster;
+- after a full outage only the most advanced node bootstraps, once every member has published its position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .local_state import NO_UUID, Kind, Local
+from .store import Facts, Position, Presence
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Start a new cluster: `first` on an empty directory, else from the own data at its position.
+
+    `expect` are the revisions to insist on; `abort` is a formation's UUID to be marked as ended.
+    """
+
+    first: bool
+    reason: str
+    expect: Mapping[str, int] = field(default_factory=dict)
+    abort: str | None = None
+
+
+@dataclass(frozen=True)
+class Join:
+    """Start against these live addresses. Never starts a cluster."""
+
+    addresses: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing can be done safely now."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Discard:
+    """Empty the own directory: it holds a formation that ended before any client was served."""
+
+    uuid: str
+    reason: str
+    expect: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """A person must decide."""
+
+    reason: str
+
+
+Decision = Bootstrap | Join | Wait | Discard | Refuse
+
+IN_PRIMARY = frozenset({"primary", "synced"})
+RUNNING = IN_PRIMARY | {"starting", "running"}
+
+
+def decide(node: str, size: int, local: Local, facts: Facts | None, live: Sequence[str]) -> Decision:
+    """What node `node` does now.
+
+    `facts` is None while the store does not answer. `live` are the other nodes' addresses whose Galera port
+    has just accepted a connection; the own address is not among them. `local` carries a certain position if
+    there is data (recovered from InnoDB after a crash).
+    """
+    if facts is None:
+        return _without_store(local, live)
+    others = {name: presence for name, presence in facts.present.items() if name != node}
+    if local.kind is Kind.DATA:
+        return _with_data(node, size, local, facts, others, live)
+    return _without_data(node, facts, others, live)
+
+
+def _without_store(local: Local, live: Sequence[str]) -> Decision:
+    if local.kind is Kind.DATA and local.uuid != NO_UUID and live:
+        return Join(tuple(live), "the store does not answer, but live nodes do")
+    if live:
+        return Wait("the store does not answer; an empty node asks it first whether the cluster is open to joiners")
+    return Wait("neither the store nor any other node answers")
+
+
+def _join(others: Mapping[str, Presence], live: Sequence[str], states: frozenset[str]) -> tuple[str, ...]:
+    """Live addresses of others in these states; an address the store still lists but nobody answers at is stale."""
+    known = {presence.address for presence in others.values() if presence.state in states}
+    return tuple(address for address in live if address in known)
+
+
+def _without_data(node: str, facts: Facts, others: Mapping[str, Presence], live: Sequence[str]) -> Decision:
+    cluster = facts.cluster
+    if cluster is None:
+        with_data = sorted(name for name, presence in others.items() if presence.uuid != NO_UUID)
+        if facts.nodes or with_data:
+            return Wait(
+                f"the store has no record of a cluster, but {', '.join(sorted({*facts.nodes, *with_data}))} hold data; "
+                "not starting a second one"
+            )
+        if facts.holder is not None:
+            return Wait(f"{facts.holder} holds the right to bootstrap")
+        return Bootstrap(True, "no cluster has ever existed here", {"cluster": 0, "bootstrap": 0})
+    if cluster.phase == "forming":
+        if facts.holder is not None:
+            return Wait(f"{facts.holder} is forming the cluster")
+        if facts.nodes or any(presence.uuid not in (NO_UUID, cluster.uuid) for presence in others.values()):
+            return Wait(f"the formation by {cluster.seed} has ended early, but others hold data; a person must decide")
+        return Bootstrap(
+            True,
+            f"the formation by {cluster.seed} ended before any client was served; forming anew",
+            {"cluster": facts.revision("cluster"), "bootstrap": 0},
+            abort=cluster.uuid,
+        )
+    addresses = _join(others, live, IN_PRIMARY)
+    if addresses:
+        return Join(addresses, f"the cluster {cluster.uuid} is open")
+    return Wait(f"no member of cluster {cluster.uuid} is in a Primary component; only members with data can restart it")
+
+
+def _with_data(
+    node: str, size: int, local: Local, facts: Facts, others: Mapping[str, Presence], live: Sequence[str]
+) -> Decision:
+    cluster = facts.cluster
+    if local.uuid in facts.aborted:
+        return Discard(local.uuid, "its formation ended before any client was served, and another took over")
+    if local.uuid == NO_UUID:
+        return Refuse(
+            "the data directory holds tables of no Galera cluster. Nothing is touched: move them away, or load "
+            "them into the running cluster."
+        )
+    if cluster is not None and local.uuid != cluster.uuid:
+        return Refuse(
+            f"the data directory belongs to cluster {local.uuid}, the store's is {cluster.uuid}. Nothing is "
+            "touched: if this node's data is not needed, empty its volume and it joins."
+        )
+    strangers = sorted(n for n, p in others.items() if p.uuid not in (NO_UUID, local.uuid))
+    if strangers:
+        return Wait(f"{', '.join(strangers)} hold data of another cluster than {local.uuid}; a person must decide")
+    if cluster is not None and cluster.phase == "forming":
+        if facts.holder is not None and facts.holder != node:
+            return Wait(f"{facts.holder} is forming the cluster")
+        if cluster.seed != node:
+            return Wait(f"{cluster.seed} is to form the cluster, yet this node holds its data; a person must decide")
+        return Discard(
+            local.uuid,
+            "this node's own formation ended before any client was served",
+            {"cluster": facts.revision("cluster")},
+        )
+    addresses = _join(others, live, IN_PRIMARY)
+    if addresses:
+        return Join(addresses, "a restarted node joins")
+    addresses = _join({n: p for n, p in others.items() if p.uuid == local.uuid}, live, RUNNING)
+    if addresses:
+        # They run without a Primary component: once the members of the last one meet again, it is restored.
+        return Join(addresses, "live members have no Primary component; joining them so that it can be restored")
+    return _recover(node, size, local, facts, others)
+
+
+def _recover(node: str, size: int, local: Local, facts: Facts, others: Mapping[str, Presence]) -> Decision:
+    """Nobody runs: the most advanced member restarts the cluster, once all have published."""
+    if facts.holder is not None and facts.holder != node:
+        return Wait(f"{facts.holder} is restarting the cluster after a full outage")
+    expected = set(facts.nodes) | {node}
+    missing = sorted(expected - set(others) - {node})
+    if missing:
+        return Wait(
+            f"nobody runs, and the position of {', '.join(missing)} is not known in this outage. Start "
+            f"{'it' if len(missing) == 1 else 'them'}, or if lost for good: galera-node forget NAME"
+        )
+    formed = facts.cluster is not None and facts.cluster.phase == "formed"
+    if (facts.cluster is None or (formed and len(expected) < size)) and len(others) + 1 < size:
+        return Wait(f"nobody runs, and only {len(others) + 1} of {size} nodes have published their position")
+    # A joiner that still runs without data of its own has nothing to say; one with data has.
+    busy = sorted(n for n, p in others.items() if p.uuid != NO_UUID and p.state != "stopped")
+    if busy:
+        return Wait(f"{', '.join(busy)} has started and is not reachable yet")
+    unknown = local.seqno < 0 or any(p.seqno < 0 for p in others.values() if p.state == "stopped")
+    if unknown:
+        return Wait("a member's position could not be recovered; a person must decide")
+    best = max([(local.seqno, node)] + [(p.seqno, n) for n, p in others.items() if p.state == "stopped"])
+    ahead = [
+        f"{name} at {position.seqno}"
+        for name, position in sorted(facts.nodes.items())
+        if _published(position, local.uuid) > best[0]
+    ]
+    if ahead:
+        return Wait(
+            f"the store has seen a more advanced position ({', '.join(ahead)}) than any node now has "
+            f"({best[0]}): data is missing. If it is lost for good: galera-node forget NAME"
+        )
+    if best[1] != node:
+        return Wait(f"{best[1]} is the most advanced at {best[0]} and restarts the cluster")
+    expect = {f"present/{name}": facts.revision(f"present/{name}") for name in others}
+    expect |= {"bootstrap": 0, "cluster": facts.revision("cluster")}
+    return Bootstrap(
+        False, f"nobody runs, all members have published, and this one is the most advanced at {best[0]}", expect
+    )
+
+
+def _published(position: Position, uuid: str) -> int:
+    return position.seqno if position.uuid == uuid else -1

@@ -1,0 +1,103 @@
+"""etcd as the node's store, over its v3 JSON gateway with the standard library alone.
+
+Owns the wire: base64, leases, transactions. One connection is kept and made anew after an error, so that the
+service's VIP can lead to another member.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from .store import Entry, Put, SessionLost, StoreError
+
+
+def encode(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def decode(text: str) -> str:
+    return base64.b64decode(text).decode()
+
+
+class EtcdStore:
+    """Implements `store.Store` for one cluster's prefix. `timeout` in seconds for one request."""
+
+    def __init__(self, url: str, cluster: str, timeout: float = 5.0) -> None:
+        split = urlsplit(url)
+        self._host, self._port = split.hostname or "etcd", split.port or 2379
+        self._prefix, self._timeout = f"swarm-galera/{cluster}/", timeout
+        self._connection: http.client.HTTPConnection | None = None
+        self._lease: str | None = None
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            if self._connection is None:
+                self._connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
+            self._connection.request("POST", path, json.dumps(body))
+            response = self._connection.getresponse()
+            text = response.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException) as error:
+            self._drop()
+            raise StoreError(f"etcd at {self._host}:{self._port} does not answer: {error}") from error
+        if response.status != 200:
+            self._drop()
+            if "requested lease not found" in text:
+                self._lease = None
+                raise SessionLost("the store's lease of this node has expired")
+            raise StoreError(f"etcd at {self._host}:{self._port} refuses {path}: {text.strip()[:200]}")
+        answer: dict[str, Any] = json.loads(text)
+        return answer
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _key(self, key: str) -> str:
+        return encode(self._prefix + key)
+
+    def read(self) -> dict[str, Entry]:
+        end = self._prefix[:-1] + chr(ord(self._prefix[-1]) + 1)
+        answer = self._post("/v3/kv/range", {"key": encode(self._prefix), "range_end": encode(end)})
+        return {
+            decode(item["key"])[len(self._prefix) :]: Entry(decode(item.get("value", "")), int(item["mod_revision"]))
+            for item in answer.get("kvs", ())
+        }
+
+    def open_session(self, ttl: int) -> None:
+        self._lease = self._post("/v3/lease/grant", {"TTL": ttl})["ID"]
+
+    def renew(self) -> None:
+        if self._lease is None:
+            raise SessionLost("this node has no lease in the store")
+        result = self._post("/v3/lease/keepalive", {"ID": self._lease}).get("result", {})
+        if int(result.get("TTL", 0)) <= 0:
+            self._lease = None
+            raise SessionLost("the store's lease of this node has expired")
+
+    def close_session(self) -> None:
+        if self._lease is not None:
+            lease, self._lease = self._lease, None
+            self._post("/v3/lease/revoke", {"ID": lease})
+
+    def commit(self, expect: Mapping[str, int], puts: Mapping[str, Put], deletes: tuple[str, ...] = ()) -> bool:
+        operations: list[dict[str, Any]] = []
+        for key, put in puts.items():
+            request: dict[str, Any] = {"key": self._key(key), "value": encode(put.value)}
+            if put.bound:
+                if self._lease is None:
+                    raise SessionLost("this node has no lease in the store")
+                request["lease"] = self._lease
+            operations.append({"request_put": request})
+        operations += [{"request_delete_range": {"key": self._key(key)}} for key in deletes]
+        compare = [
+            # mod_revision 0 means: the key is not there.
+            {"key": self._key(key), "target": "MOD", "result": "EQUAL", "mod_revision": str(revision)}
+            for key, revision in expect.items()
+        ]
+        return bool(self._post("/v3/kv/txn", {"compare": compare, "success": operations}).get("succeeded", False))

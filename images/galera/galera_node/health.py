@@ -1,0 +1,65 @@
+"""The health check: what the node's program last said, read from a file in memory.
+
+The check runs every few seconds on hosts where starting a process is dear, so it asks nobody. A file that the
+program has not refreshed is bad news in itself.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+FILE = "health"
+STALE = 30.0  # seconds without a word from the node's program
+TRANSFER_STALL = 120.0  # seconds without progress before a transfer counts as stuck
+
+
+@dataclass(frozen=True)
+class Status:
+    """What decides about health. `transfer_age`: seconds since a transfer's last progress, None without one."""
+
+    state: str  # as in store.Presence
+    detail: str
+    uptime: float  # seconds since the container's start
+    start_period: float  # seconds; the check's start period, in which failures are not counted
+    recorded: bool  # the store lists this node as a member
+    transfer_age: float | None = None
+
+
+def verdict(status: Status) -> tuple[bool, str]:
+    """Healthy or not, and why.
+
+    During the start period a node that is still receiving says "not yet": the engine does not count that, and
+    sends no client here. A transfer that takes longer counts as healthy while it advances, so that nobody ends it.
+    """
+    if status.state == "synced":
+        if not status.recorded:
+            return False, "Synced, but not yet listed as a member in the store"
+        return True, status.detail
+    if status.transfer_age is not None:
+        if status.transfer_age > TRANSFER_STALL:
+            return False, f"state transfer without progress for {status.transfer_age:.0f} s: {status.detail}"
+        if status.uptime > status.start_period:
+            return True, f"state transfer advances: {status.detail}"
+        return False, f"not yet: {status.detail}"
+    return False, status.detail
+
+
+def write(run_dir: Path, healthy: bool, text: str) -> None:
+    """Publishes the verdict for the check."""
+    new = run_dir / f"{FILE}.new"
+    new.write_text(f"{time.monotonic()} {int(healthy)} {text}\n")
+    new.rename(run_dir / FILE)
+
+
+def check(run_dir: Path) -> tuple[int, str]:
+    """Exit code and line of the health check."""
+    try:
+        at, healthy, text = (run_dir / FILE).read_text().rstrip("\n").split(" ", 2)
+        age = time.monotonic() - float(at)
+    except (OSError, ValueError):
+        return 1, "galera-node has not said anything yet"
+    if age > STALE:
+        return 1, f"galera-node has been silent for {age:.0f} s; it last said: {text}"
+    return (0 if healthy == "1" else 1), text

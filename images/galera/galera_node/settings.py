@@ -1,0 +1,114 @@
+"""What a node is told from outside: environment and secret files.
+
+Owns the reading and the refusal of wrong values. Passwords are read when they are needed and never kept
+in a settings object, so that none can reach a log through one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+from urllib.parse import urlsplit
+
+SECRETS = ("galera-root-password", "galera-sst-password", "galera-monitor-password", "galera-app-password")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message says what, why and the remedy."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One node's settings.
+
+    `peers` is the DNS name that lists the service's tasks. `store` is the key-value store's URL. `subnet` is
+    the overlay network whose address the node uses. `start_period` (seconds) must be the container's health
+    check start period: see `health`.
+    """
+
+    node: str
+    cluster: str
+    size: int
+    peers: str
+    store: str
+    subnet: IPv4Network
+    database: str
+    data_dir: Path = Path("/var/lib/mysql")
+    run_dir: Path = Path("/dev/shm/galera-node")
+    socket: Path = Path("/run/mysqld/mysqld.sock")
+    secrets: Path = Path("/run/secrets")
+    initdb: Path = Path("/docker-entrypoint-initdb.d")
+    seed_archive: Path = Path("/usr/local/lib/galera-node/seed.tar.gz")
+    start_period: float = 300.0
+
+    def secret(self, name: str) -> str:
+        """The content of a secret file without its line end. Raises SettingsError."""
+        path = self.secrets / name
+        try:
+            value = path.read_text().rstrip("\r\n")
+        except OSError as error:
+            raise SettingsError(
+                f"{path} cannot be read by user id {os.getuid()} ({error.strerror}). Attach the secret {name!r} "
+                "to the service, readable for that user (mode 0444 or its uid)."
+            ) from None
+        if not value or "\n" in value or "\0" in value:
+            raise SettingsError(f"{path} must hold one line that is not empty. Create the secret anew.")
+        return value
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from the environment; raises SettingsError for the first that is missing or wrong."""
+
+    def need(key: str) -> str:
+        value = environ.get(key, "").strip()
+        if not value:
+            raise SettingsError(f"{key} is not set. Set it in the service's environment.")
+        return value
+
+    def name(key: str) -> str:
+        value = need(key)
+        if not NAME.fullmatch(value):
+            raise SettingsError(
+                f"{key}={value!r} must be 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit."
+            )
+        return value
+
+    size = need("CLUSTER_SIZE")
+    if not size.isdigit() or not 1 <= int(size) <= 127:
+        raise SettingsError(f"CLUSTER_SIZE={size!r} must be the number of Galera nodes, 1 to 127.")
+    try:
+        subnet = IPv4Network(need("SUBNET"))
+    except ValueError as error:
+        raise SettingsError(f"SUBNET: {error}. Give the overlay network as address/prefix, e.g. 10.20.0.0/24.") from None
+    store = need("STORE")
+    url = urlsplit(store)
+    if url.scheme != "etcd" or not url.hostname:
+        raise SettingsError(f"STORE={store!r} is not a store this image knows. Give etcd://host:port.")
+    database = environ.get("DATABASE", "app").strip()
+    if not re.fullmatch(r"[A-Za-z0-9_]{1,64}", database):
+        raise SettingsError(f"DATABASE={database!r} must be 1 to 64 letters, digits or '_'.")
+    period = environ.get("START_PERIOD", "300")
+    if not period.isdigit():
+        raise SettingsError(f"START_PERIOD={period!r} must be a number of seconds.")
+    defaults = Settings
+    settings = Settings(
+        node=name("NODE_NAME"),
+        cluster=name("CLUSTER_NAME"),
+        size=int(size),
+        peers=need("PEERS"),
+        store=store,
+        subnet=subnet,
+        database=database,
+        data_dir=Path(environ.get("DATA_DIR", str(defaults.data_dir))),
+        run_dir=Path(environ.get("RUN_DIR", str(defaults.run_dir))),
+        secrets=Path(environ.get("SECRETS_DIR", str(defaults.secrets))),
+        start_period=float(period),
+    )
+    for secret in SECRETS:
+        settings.secret(secret)
+    return settings

@@ -1,0 +1,155 @@
+"""What the node asks and tells its own mariadbd, over the unix socket as the system user (no password).
+
+Owns the status query, the accounts of the first bootstrap and the initial SQL files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pymysql
+
+from .settings import Settings
+
+CLIENT = "/usr/bin/mariadb"
+STATUS = (
+    "wsrep_cluster_size",
+    "wsrep_cluster_state_uuid",
+    "wsrep_cluster_status",
+    "wsrep_connected",
+    "wsrep_last_committed",
+    "wsrep_local_state_comment",
+    "wsrep_ready",
+)
+
+
+class SqlError(Exception):
+    """mariadbd does not answer or refuses a statement."""
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """The wsrep status of the own mariadbd."""
+
+    state: str
+    primary: bool
+    ready: bool
+    uuid: str
+    committed: int
+    size: int
+
+    @property
+    def synced(self) -> bool:
+        """Serves clients: a donor does too, mariadb-backup does not block it."""
+        return self.primary and self.ready and self.state in ("Synced", "Donor/Desynced")
+
+
+def native_hash(password: str) -> str:
+    """MariaDB's stored form of a password (mysql_native_password).
+
+    Statements are replicated as text and stay in galera.cache: they must not hold the password itself.
+    """
+    return "*" + hashlib.sha1(hashlib.sha1(password.encode()).digest()).hexdigest().upper()
+
+
+def accounts(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
+    """The accounts of a new cluster, as statements with parameters, without the application's.
+
+    `root` by password from the cluster's network and by the system user locally; `sst` locally, for
+    mariadb-backup; `monitor` without any right but to connect and read the status.
+    """
+    root, sst, monitor = (
+        native_hash(settings.secret(f"galera-{name}-password")) for name in ("root", "sst", "monitor")
+    )
+    network = f"{settings.subnet.network_address}/{settings.subnet.netmask}"
+    return [
+        ("ALTER USER root@localhost IDENTIFIED VIA unix_socket OR mysql_native_password USING %s", (root,)),
+        ("CREATE USER root@%s IDENTIFIED BY PASSWORD %s", (network, root)),
+        ("GRANT ALL PRIVILEGES ON *.* TO root@%s WITH GRANT OPTION", (network,)),
+        ("CREATE USER sst@localhost IDENTIFIED BY PASSWORD %s", (sst,)),
+        ("GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR, REPLICA MONITOR ON *.* TO sst@localhost", ()),
+        ("CREATE USER monitor@'%%' IDENTIFIED BY PASSWORD %s", (monitor,)),
+        (f"CREATE DATABASE `{settings.database}`", ()),
+    ]
+
+
+def application(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
+    """The application's account, named as its database. The last step of all: before it, no client can come."""
+    name = settings.database
+    return [
+        (
+            f"CREATE USER `{name}`@'%%' IDENTIFIED BY PASSWORD %s",
+            (native_hash(settings.secret("galera-app-password")),),
+        ),
+        (f"GRANT ALL PRIVILEGES ON `{name}`.* TO `{name}`@'%%'", ()),
+    ]
+
+
+class Sql:
+    """A connection to the own mariadbd, made when needed and anew after an error. `timeout` in seconds."""
+
+    def __init__(self, socket: Path, user: str = "mysql", timeout: float = 10.0) -> None:
+        self._socket, self._user, self._timeout = socket, user, timeout
+        self._connection: Any = None
+
+    def close(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            try:
+                connection.close()
+            except (pymysql.Error, OSError):
+                pass  # the server has gone first
+
+    def run(self, statement: str, parameters: Sequence[str] = ()) -> list[tuple[Any, ...]]:
+        """Runs one statement. Raises SqlError, with the server's words but not the statement's."""
+        try:
+            if self._connection is None:
+                self._connection = pymysql.connect(
+                    unix_socket=str(self._socket),
+                    user=self._user,
+                    connect_timeout=self._timeout,
+                    read_timeout=600,
+                    autocommit=True,
+                )
+            with self._connection.cursor() as cursor:
+                # Parameters are always given, so that %% means the same in every statement.
+                cursor.execute(statement, tuple(parameters))
+                return list(cursor.fetchall())
+        except (pymysql.Error, OSError) as error:
+            self.close()
+            raise SqlError(str(error)) from error
+
+    def status(self) -> ServerStatus:
+        """The wsrep status now. Raises SqlError while mariadbd does not accept connections."""
+        names = ",".join(f"'{name}'" for name in STATUS)
+        found = {name.lower(): value for name, value in self.run(f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})")}
+        return ServerStatus(
+            state=found.get("wsrep_local_state_comment", ""),
+            primary=found.get("wsrep_cluster_status") == "Primary",
+            ready=found.get("wsrep_ready") == "ON",
+            uuid=found.get("wsrep_cluster_state_uuid", ""),
+            committed=int(found.get("wsrep_last_committed", -1)),
+            size=int(found.get("wsrep_cluster_size", 0)),
+        )
+
+    def set_weight(self, weight: int) -> None:
+        """This node's vote in the Primary component. Raises SqlError."""
+        self.run(f"SET GLOBAL wsrep_provider_options='pc.weight={weight}'")
+
+
+def load_file(settings: Settings, path: Path) -> None:
+    """Runs one SQL file through the client, which knows DELIMITER. Raises SqlError with its words."""
+    with open(path, "rb") as file:
+        done = subprocess.run(
+            [CLIENT, "--no-defaults", f"--socket={settings.socket}", "--user=mysql", settings.database],
+            stdin=file,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+    if done.returncode != 0:
+        raise SqlError(f"{path.name}: {done.stderr.decode(errors='replace').strip()}")

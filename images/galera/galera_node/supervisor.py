@@ -1,0 +1,478 @@
+"""The node's life: gather facts, decide, start mariadbd, watch it, publish, stop in order.
+
+Owns the loop and the order of writes to the store. The rules are in `decision`, the wire in `etcd`, mariadbd in
+`server` and `sql`.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+import uuid as uuid_module
+from dataclasses import replace
+
+from . import health, local_state, network, seed_data, sql, transfer
+from .config import NodeConfig, render
+from .decision import Bootstrap, Discard, Join, Refuse, decide
+from .local_state import NO_UUID, TRANSFER_MARK, Kind, Local
+from .server import RecoverError, Server, write_private
+from .settings import Settings
+from .sql import Sql, SqlError
+from .store import Cluster, Facts, Position, Presence, Put, SessionLost, Store, StoreError, dumps, parse
+
+SESSION_TTL = 20  # seconds without renewal until the store forgets what this node is
+RENEW_EVERY = 5.0  # seconds
+PUBLISH_EVERY = 10.0  # seconds between published positions
+LOOK_EVERY = 1.0  # seconds between looks while waiting or starting
+WATCH_EVERY = 2.0  # seconds between looks at a node that serves
+FAILURES = 5  # starts in a row that fail before the container ends and the engine shows it
+STEADY = 60.0  # seconds of being Synced after which former failures are forgotten
+
+
+def log(message: str) -> None:
+    """One line for a person, on the container's log."""
+    print(f"galera-node: {message}", file=sys.stderr, flush=True)
+
+
+class Stop(Exception):
+    """SIGTERM has come."""
+
+
+class Node:
+    """One node of the cluster; `run` returns when it has been told to stop."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.settings, self.store = settings, store
+        self.began = time.monotonic()
+        self.address = network.own_address(settings.subnet)
+        self.defaults = settings.run_dir / "my.cnf"
+        self.server = Server(self.defaults)
+        self.sql = Sql(settings.socket)
+        self.session = False
+        self.renewed = 0.0
+        self.presence: Presence | None = None  # as the store has it
+        self.recorded = False
+        self.weight = 1
+        self.said: dict[str, str] = {}
+        self.failures = 0
+        self.stopping = False
+        self.wake_read, self.wake_write = os.pipe()
+
+    # ---- waiting and words
+
+    def pause(self, seconds: float) -> None:
+        """Waits, but no longer than until a signal or a child's end. Raises Stop after SIGTERM."""
+        if not self.stopping and select.select([self.wake_read], [], [], seconds)[0]:
+            os.read(self.wake_read, 4096)
+        if self.stopping:
+            raise Stop
+        self.reap()
+
+    def reap(self) -> None:
+        """As the container's first process: takes in children of others that were left behind.
+
+        mariadbd itself is left to `server`.
+        """
+        while self.server.running or self.server.exit_code is not None:
+            try:
+                info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if info is None or info.si_pid == self.server.pid:
+                return
+            os.waitpid(info.si_pid, 0)
+
+    def say(self, topic: str, text: str) -> None:
+        """Logs a line unless it is what was last said on this topic."""
+        if self.said.get(topic) != text:
+            self.said[topic] = text
+            log(text)
+
+    def unhealthy(self, text: str) -> None:
+        health.write(self.settings.run_dir, False, text)
+
+    # ---- the store
+
+    def look(self, presence: Presence) -> Facts | None:
+        """Publishes what this node is and reads everything. None while the store does not answer."""
+        try:
+            if not self.session:
+                self.store.open_session(SESSION_TTL)
+                self.session, self.presence, self.renewed = True, None, time.monotonic()
+            elif time.monotonic() - self.renewed >= RENEW_EVERY:
+                self.store.renew()
+                self.renewed = time.monotonic()
+            if presence != self.presence:
+                key = f"present/{self.settings.node}"
+                self.store.commit({}, {key: Put(dumps(presence), bound=True)})
+                self.presence = presence
+            facts = parse(self.store.read())
+        except SessionLost as error:
+            self.session = False
+            self.say("store", f"{error}; opening a new one")
+            return None
+        except StoreError as error:
+            self.say("store", str(error))
+            return None
+        if "store" in self.said:
+            del self.said["store"]
+            log("the store answers again")
+        return facts
+
+    def leave(self, position: Position | None) -> None:
+        """Last words to the store: the final position, and the end of the session."""
+        try:
+            if position is not None and self.recorded:
+                self.store.commit({}, {f"nodes/{self.settings.node}": Put(dumps(position))})
+            if self.session:
+                self.store.close_session()
+        except StoreError as error:
+            log(f"the final position is not published: {error}")
+
+    # ---- the data directory
+
+    def local(self) -> Local:
+        """The data directory's state with a certain position; recovers it from InnoDB after a crash."""
+        state = local_state.read(self.settings.data_dir)
+        if state.kind is not Kind.DATA or state.seqno >= 0:
+            return state
+        log("the last stop was not orderly: recovering the position from InnoDB")
+        self.unhealthy("recovering the position from InnoDB")
+        self.configure(())
+        try:
+            uuid, seqno = self.server.recover()
+        except RecoverError as error:
+            log(f"{error}")
+            return state
+        log(f"recovered position {uuid}:{seqno}")
+        if state.uuid not in (NO_UUID, uuid):
+            log(f"grastate.dat says {state.uuid}, InnoDB says {uuid}: not trusting the position")
+            return replace(state, seqno=-1)
+        return Local(Kind.DATA, uuid, seqno)
+
+    def configure(self, join: tuple[str, ...]) -> None:
+        """Writes mariadbd's option file for this start."""
+        write_private(
+            self.defaults,
+            render(
+                NodeConfig(
+                    self.settings.node,
+                    self.settings.cluster,
+                    self.address,
+                    self.settings.secret("galera-sst-password"),
+                    self.weight,
+                    join,
+                )
+            ),
+        )
+
+    # ---- the life
+
+    def run(self) -> int:
+        """Runs until SIGTERM (exit code 0) or until starting has failed too often (1)."""
+        settings = self.settings
+        settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        transfer.end(settings.run_dir)
+        os.set_blocking(self.wake_write, False)
+        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        log(f"node {settings.node} of {settings.cluster} at {self.address}, {settings.size} nodes expected")
+        self.unhealthy("starting")
+        try:
+            while self.failures < FAILURES:
+                self.attempt()
+            log(f"mariadbd has failed {FAILURES} times in a row; ending so that the engine shows it")
+            self.leave(None)
+            return 1
+        except Stop:
+            self.shut_down()
+            return 0
+
+    def _on_stop(self, *_: object) -> None:
+        self.stopping = True
+
+    def attempt(self) -> None:
+        """From one decision that starts mariadbd to its end."""
+        local = self.local()
+        stopped = Presence("stopped" if local.kind is Kind.DATA else "empty", local.uuid, local.seqno, self.address)
+        while True:
+            facts = self.look(stopped)
+            known = [presence.address for presence in facts.present.values()] if facts else []
+            candidates = {*network.resolve(self.settings.peers), *known} - {self.address}
+            decision = decide(self.settings.node, self.settings.size, local, facts, network.accepting(candidates))
+            if isinstance(decision, Join):
+                self.say("decision", f"joining {', '.join(decision.addresses)}: {decision.reason}")
+                return self.join(decision, local, facts)
+            if isinstance(decision, Bootstrap) and facts is not None:
+                if self.bootstrap(decision, local, facts):
+                    return None
+                continue  # somebody was faster: look again
+            if isinstance(decision, Discard) and facts is not None:
+                self.discard(decision)
+                return None
+            verb = "refusing to start" if isinstance(decision, Refuse) else "waiting"
+            self.say("decision", f"{verb}: {decision.reason}")
+            self.unhealthy(f"{verb}: {decision.reason}")
+            self.pause(LOOK_EVERY)
+
+    def discard(self, decision: Discard) -> None:
+        """Empties the own directory, once the store has noted that its formation is over."""
+        key = f"aborted/{decision.uuid}"
+        try:
+            if not self.store.commit(decision.expect, {key: Put(self.settings.node)}):
+                return
+        except StoreError as error:
+            self.say("store", str(error))
+            self.pause(LOOK_EVERY)
+            return
+        log(f"discarding the data of {decision.uuid}: {decision.reason}")
+        local_state.clear(self.settings.data_dir)
+
+    def join(self, decision: Join, local: Local, facts: Facts | None) -> None:
+        """Starts against live members and serves."""
+        seed = facts is not None and facts.cluster is not None and facts.cluster.seed == self.settings.node
+        formed = facts is None or facts.cluster is None or facts.cluster.phase == "formed"
+        self.weight = self.settings.size if seed and not formed else 1
+        self.configure(decision.addresses)
+        options = []
+        if local.kind is Kind.DATA and local.seqno >= 0:
+            options = [f"--wsrep-start-position={local.uuid}:{local.seqno}"]
+        self.server.start(options)
+        self.serve(local, forming=False)
+
+    def bootstrap(self, decision: Bootstrap, local: Local, facts: Facts) -> bool:
+        """Takes the right to bootstrap and starts a cluster. False if the facts have changed meanwhile."""
+        node, data_dir = self.settings.node, self.settings.data_dir
+        puts = {"bootstrap": Put(node, bound=True)}
+        if decision.first:
+            uuid, seqno = str(uuid_module.uuid4()), 0
+            puts["cluster"] = Put(dumps(Cluster(uuid, "forming", node)))
+            if decision.abort is not None:
+                puts[f"aborted/{decision.abort}"] = Put(node)
+        else:
+            uuid, seqno = local.uuid, local.seqno
+            if facts.cluster is None:
+                puts["cluster"] = Put(dumps(Cluster(uuid, "formed", node)))
+        starting = Presence("starting", uuid, seqno, self.address)
+        puts[f"present/{node}"] = Put(dumps(starting), bound=True)
+        try:
+            if not self.store.commit(decision.expect, puts):
+                return False
+        except SessionLost:
+            self.session = False
+            return False
+        except StoreError as error:
+            # Whether the write happened is not known: the next look shows it.
+            self.say("store", str(error))
+            self.pause(LOOK_EVERY)
+            return False
+        self.presence = starting
+        self.say("decision", f"bootstrapping {uuid} at {seqno}: {decision.reason}")
+        self.unhealthy("bootstrapping")
+        if decision.first:
+            local_state.clear(data_dir)
+            (data_dir / TRANSFER_MARK).touch()
+            seed_data.unpack(self.settings.seed_archive, data_dir)
+        local_state.forget_view(data_dir)
+        local_state.write_grastate(data_dir, uuid, seqno, safe_to_bootstrap=True)
+        (data_dir / TRANSFER_MARK).unlink(missing_ok=True)
+        formed = facts.cluster is not None and facts.cluster.phase == "formed"
+        self.weight = 1 if formed or not (decision.first or self._is_seed(facts)) else self.settings.size
+        self.configure(())
+        self.server.start(["--wsrep-new-cluster", f"--wsrep-start-position={uuid}:{seqno}"])
+        self.serve(Local(Kind.DATA, uuid, seqno), forming=decision.first)
+        return True
+
+    def _is_seed(self, facts: Facts) -> bool:
+        return facts.cluster is not None and facts.cluster.seed == self.settings.node
+
+    # ---- serving
+
+    def serve(self, local: Local, forming: bool) -> None:
+        """Watches mariadbd until it ends. `forming`: the first bootstrap, whose initial SQL is still to run."""
+        synced_since: float | None = None
+        published, sample = 0.0, Position(local.uuid, local.seqno)
+        while self.server.running:
+            presence, detail, committed = self.observe(local)
+            facts = self.look(presence if not forming else replace(presence, state="starting"))
+            if forming and facts is None and not self.session:
+                self.server.kill()
+                log("the right to bootstrap is lost before the cluster was open: mariadbd is ended")
+                return
+            if presence.state == "synced":
+                if forming:
+                    if not self.open_cluster(presence.uuid):
+                        return
+                    forming = False
+                    continue
+                if synced_since is None:
+                    synced_since = time.monotonic()
+                    log(f"Synced after {synced_since - self.began:.1f} s")
+                if time.monotonic() - synced_since > STEADY:
+                    self.failures = 0
+                if facts is not None:
+                    if not self.recorded or time.monotonic() - published >= PUBLISH_EVERY:
+                        # The sample before: its transactions are on disk by now, so that a recovered position
+                        # is never behind a published one.
+                        if not self.recorded or sample.seqno != committed:
+                            self.publish(sample if self.recorded else Position(presence.uuid, local.seqno), facts)
+                        sample, published = Position(presence.uuid, committed), time.monotonic()
+                    self.settle(facts)
+            elif presence.state != "primary":
+                synced_since = None
+            self.report(presence, detail)
+            self.pause(WATCH_EVERY if synced_since is not None else LOOK_EVERY / 2)
+        transfer.end(self.settings.run_dir)
+        self.sql.close()
+        self.failures += 1
+        code = self.server.exit_code
+        log(f"mariadbd has ended with {code}; starting over ({self.failures} of {FAILURES})")
+        self.unhealthy(f"mariadbd has ended with {code}")
+        self.said.pop("decision", None)
+        self.pause(min(2.0 * self.failures, 10.0))
+
+    def observe(self, local: Local) -> tuple[Presence, str, int]:
+        """What mariadbd is now: presence, words for the health check, last committed seqno."""
+        try:
+            status = self.sql.status()
+        except SqlError as error:
+            progress = transfer.read(self.settings.run_dir)
+            detail = str(progress) if progress is not None else f"mariadbd does not answer yet: {error}"
+            return Presence("starting", local.uuid, local.seqno, self.address), detail, -1
+        state = "synced" if status.synced else "primary" if status.primary else "running"
+        if state == "primary" and status.state not in ("Joined", "Synced", "Donor/Desynced"):
+            state = "starting"  # a joiner: in the component, but without the data yet
+        uuid = status.uuid if state != "starting" and status.uuid != NO_UUID else local.uuid
+        # The position is published apart (`nodes/`): here it would change with every look.
+        detail = f"{status.state}, {'Primary' if status.primary else 'not Primary'}, {status.size} nodes"
+        return Presence(state, uuid, local.seqno, self.address), detail, status.committed
+
+    def report(self, presence: Presence, detail: str) -> None:
+        """Tells the health check, and the log when it changes."""
+        progress = transfer.read(self.settings.run_dir)
+        receiving = presence.state == "starting" and progress is not None
+        now = time.monotonic()
+        healthy, text = health.verdict(
+            health.Status(
+                state=presence.state,
+                detail=detail,
+                uptime=now - self.began,
+                start_period=self.settings.start_period,
+                recorded=self.recorded,
+                transfer_age=now - progress.at if progress is not None and receiving else None,
+            )
+        )
+        health.write(self.settings.run_dir, healthy, text)
+        if progress is None and not text.startswith("mariadbd does not answer yet"):
+            self.say("health", f"{'healthy' if healthy else 'not healthy'}: {text}")
+
+    def publish(self, position: Position, facts: Facts) -> None:
+        """Publishes a position; the first time, this makes the node a member in the store."""
+        try:
+            before = facts.nodes.get(self.settings.node)
+            if before is not None and before.uuid == position.uuid and before.seqno >= position.seqno:
+                self.recorded = True
+                return
+            self.store.commit({}, {f"nodes/{self.settings.node}": Put(dumps(position))})
+            self.recorded = True
+        except StoreError as error:
+            self.say("store", str(error))
+
+    def open_cluster(self, uuid: str) -> bool:
+        """The first bootstrap's last steps: accounts, initial SQL, then the word that joiners may come.
+
+        Everything is replicated like any other statement: no node differs. False (and no mariadbd) if a step
+        fails or the right to bootstrap is gone: the directory is then discarded and the formation starts anew.
+        """
+        settings = self.settings
+        try:
+            for statement, parameters in sql.accounts(settings):
+                self.sql.run(statement, parameters)
+            for path in sorted(settings.initdb.glob("*.sql")):
+                log(f"running {path.name}")
+                self.keep_alive()
+                sql.load_file(settings, path)
+            for statement, parameters in sql.application(settings):
+                self.sql.run(statement, parameters)
+            facts = parse(self.store.read())
+            mine = facts.cluster == Cluster(uuid, "forming", settings.node) and facts.holder == settings.node
+            expect = {key: facts.revision(key) for key in ("cluster", "bootstrap")}
+            opened = Put(dumps(Cluster(uuid, "open", settings.node)))
+            if not mine or not self.store.commit(expect, {"cluster": opened}, ("bootstrap",)):
+                raise SessionLost("the right to bootstrap is lost")
+        except (SqlError, StoreError) as error:
+            log(f"the formation of {uuid} fails before any client is served: {error}")
+            self.server.kill()
+            self.sql.close()
+            self.failures += 1
+            self.release()
+            self.pause(min(2.0 * self.failures, 10.0))
+            return False
+        log(f"cluster {uuid} is open: accounts and initial SQL are in, joiners are welcome")
+        return True
+
+    def keep_alive(self) -> None:
+        """Renews the session between long steps."""
+        self.store.renew()
+        self.renewed = time.monotonic()
+
+    def release(self) -> None:
+        """Gives the right to bootstrap back, with the whole session."""
+        try:
+            self.store.close_session()
+        except StoreError:
+            pass  # it expires by itself
+        self.session = False
+
+    def settle(self, facts: Facts) -> None:
+        """What a serving node does for the cluster: ends a recovery, completes the formation, lowers its vote."""
+        settings, cluster = self.settings, facts.cluster
+        try:
+            if facts.holder == settings.node:
+                self.store.commit({"bootstrap": facts.revision("bootstrap")}, {}, ("bootstrap",))
+            if cluster is None:
+                return
+            if cluster.phase == "open":
+                synced = sorted(name for name, presence in facts.present.items() if presence.state == "synced")
+                actor = cluster.seed if cluster.seed in facts.present else synced[0] if synced else ""
+                if len(synced) >= settings.size and actor == settings.node:
+                    self.lower_weight()
+                    formed = Put(dumps(replace(cluster, phase="formed")))
+                    if self.store.commit({"cluster": facts.revision("cluster")}, {"cluster": formed}):
+                        log(f"the cluster is formed: {', '.join(synced)} are Synced")
+            elif cluster.phase == "formed":
+                self.lower_weight()
+        except (SqlError, StoreError) as error:
+            self.say("store", str(error))
+
+    def lower_weight(self) -> None:
+        """From the formation's vote to an ordinary one."""
+        if self.weight != 1:
+            self.sql.set_weight(1)
+            self.weight = 1
+
+    # ---- the end
+
+    def shut_down(self) -> None:
+        """Stops mariadbd in order, publishes where it ended."""
+        self.unhealthy("stopping")
+        self.sql.close()
+        if self.server.running:
+            log("stopping mariadbd")
+            self.server.stop()
+            while self.server.running:
+                try:
+                    self.store.renew()
+                except StoreError:
+                    pass  # what matters now is the orderly end
+                select.select([self.wake_read], [], [], 1.0)
+        state = local_state.read(self.settings.data_dir)
+        clean = state.kind is Kind.DATA and state.seqno >= 0
+        if clean:
+            log(f"stopped at {state.uuid}:{state.seqno}")
+        self.leave(Position(state.uuid, state.seqno) if clean else None)

@@ -1,0 +1,47 @@
+"""The progress of a state transfer: a small file that the SST program writes and the node reads.
+
+In memory, replaced whole, with the monotonic clock that all processes of a host share.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+FILE = "transfer"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`phase`: waiting, receiving, preparing, sending, incremental. `at`: monotonic seconds of the last advance."""
+
+    role: str
+    phase: str
+    done: int
+    at: float
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.phase}, {self.done / 1e6:.1f} MB"
+
+
+def write(run_dir: Path, role: str, phase: str, done: int) -> None:
+    """Notes an advance now."""
+    new = run_dir / f"{FILE}.{os.getpid()}"
+    new.write_text(json.dumps({"role": role, "phase": phase, "done": done, "at": time.monotonic()}))
+    new.rename(run_dir / FILE)
+
+
+def read(run_dir: Path) -> Progress | None:
+    """The last advance, or None when no transfer is under way."""
+    try:
+        return Progress(**json.loads((run_dir / FILE).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def end(run_dir: Path) -> None:
+    """The transfer is over."""
+    (run_dir / FILE).unlink(missing_ok=True)
