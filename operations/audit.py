@@ -116,6 +116,7 @@ def known(exported: Mapping[str, Any]) -> Known:
 
 def stray_guests(rows: Iterable[Mapping[str, Any]], state: Known, project: str, stack: str) -> list[Finding]:
     """Guests of the stack that are in no state."""
+    tagged = re.compile(re.escape(stack_tag(f"{project}/{stack}")) + "-[0-9a-f]{12}")
     found = []
     for row in rows:
         guest = Guest(row)
@@ -126,7 +127,7 @@ def stray_guests(rows: Iterable[Mapping[str, Any]], state: Known, project: str, 
             if not guest.marker.startswith(f"{project}/{stack}/"):
                 continue
             why, todo = _reason(guest.marker, state, f"`slcli vs cancel {guest.id}`")
-        elif any(tag.startswith(stack_tag(f"{project}/{stack}")) for tag in guest.tags):
+        elif any(tagged.fullmatch(tag.lower()) for tag in guest.tags):
             why = f"it carries the tag {PROGRAM_TAG} and no identity: its user data was changed by hand"
             todo = f"if nobody needs it, `slcli vs cancel {guest.id}`"
         else:

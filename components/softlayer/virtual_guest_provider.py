@@ -93,7 +93,9 @@ class VirtualGuestProvider(SoftLayerProvider):
         return CheckResult(news, [CheckFailure(key, reason) for key, reason in failures(before, news)])
 
     def same(self, key: str, old: Any, new: Any) -> bool:
-        """Tags, groups and keys are sets; tags do not know upper and lower case."""
+        """Tags, groups and keys are sets; tags know no case; the end of the last line is no text."""
+        if key == "user_data":
+            return str(old or "").rstrip("\n") == str(new or "").rstrip("\n")
         if key in _SETS and isinstance(old or [], list) and isinstance(new or [], list):
             return {_plain(item) for item in old or []} == {_plain(item) for item in new or []}
         return super().same(key, old, new)

@@ -1,0 +1,129 @@
+"""Where credentials come from, and that they go nowhere else."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from components.softlayer.client import (
+    PUBLIC_ENDPOINT,
+    Backoff,
+    Credentials,
+    connect,
+    find_credentials,
+    is_loopback,
+)
+from components.softlayer.errors import CredentialsMissing, SettingInvalid
+
+KEY = "MARKED-KEY-0123456789"
+
+
+class Config(dict[str, str]):
+    """A stack's settings."""
+
+
+def write(folder: Path, text: str) -> tuple[Path, ...]:
+    file = folder / "softlayer"
+    file.write_text(text)
+    return (file,)
+
+
+STACK = Config({"swarm-galera:username": "stack-user", "swarm-galera:apiKey": KEY})
+ENVIRONMENT = {"SL_USERNAME": "env-user", "SL_API_KEY": "env-key"}
+FILE = "[softlayer]\nusername = file-user\napi_key = file%key\nendpoint_url = https://sl.example.com/xmlrpc/v3.1\n"
+
+
+def test_the_stack_s_settings_come_before_the_environment(tmp_path: Path) -> None:
+    found = find_credentials(STACK, ENVIRONMENT, write(tmp_path, FILE))
+    assert (found.username, found.api_key, found.endpoint) == ("stack-user", KEY, PUBLIC_ENDPOINT)
+
+
+def test_the_environment_comes_before_the_file(tmp_path: Path) -> None:
+    assert find_credentials(Config(), ENVIRONMENT, write(tmp_path, FILE)).username == "env-user"
+
+
+def test_the_file_brings_its_endpoint_and_keys_with_percent_signs(tmp_path: Path) -> None:
+    found = find_credentials(None, {}, write(tmp_path, FILE))
+    assert found == Credentials("file-user", "file%key", "https://sl.example.com/xmlrpc/v3.1")
+
+
+def test_the_stack_s_endpoint_comes_before_the_file_s(tmp_path: Path) -> None:
+    config = Config({"swarm-galera:endpoint": "http://127.0.0.1:8080/xmlrpc/v3.1/"})
+    found = find_credentials(config, {}, write(tmp_path, FILE))
+    assert found.endpoint == "http://127.0.0.1:8080/xmlrpc/v3.1"
+
+
+def test_half_a_pair_is_passed_over_whole(tmp_path: Path) -> None:
+    config = Config({"swarm-galera:username": "stack-user"})
+    found = find_credentials(config, {"SL_API_KEY": "env-key"}, write(tmp_path, FILE))
+    assert (found.username, found.api_key) == ("file-user", "file%key")
+
+
+def test_no_credentials_anywhere_says_where_they_may_be(tmp_path: Path) -> None:
+    with pytest.raises(CredentialsMissing, match=r"SL_USERNAME and SL_API_KEY.*pulumi config set --secret"):
+        find_credentials(Config(), {}, (tmp_path / "absent",))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "why"),
+    [
+        ("ftp://example.com", "no http"),
+        ("api.softlayer.com", "no http"),
+        ("http://api.example.com/xmlrpc/v3.1", "in plain text"),
+        ("https://me:secret@example.com/", "user or password"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_right_is_refused(endpoint: str, why: str) -> None:
+    with pytest.raises(SettingInvalid, match=why) as refused:
+        find_credentials(Config({**STACK, "swarm-galera:endpoint": endpoint}), {}, ())
+    assert "secret@" not in str(refused.value)
+
+
+def test_a_damaged_file_is_refused_without_quoting_it(tmp_path: Path) -> None:
+    with pytest.raises(SettingInvalid) as refused:
+        find_credentials(None, {}, write(tmp_path, f"api_key {KEY}\n"))
+    assert KEY not in str(refused.value)
+
+
+def test_credentials_never_show_their_key() -> None:
+    assert KEY not in repr(Credentials("me", KEY))
+
+
+def test_the_client_has_a_time_limit_and_never_repeats_by_itself() -> None:
+    transport = connect(Credentials("me", KEY)).transport
+    assert transport.timeout == 60
+    for scheme in ("http://", "https://"):
+        assert transport.client.get_adapter(scheme).max_retries.total == 0
+
+
+def test_a_proxy_is_passed_by_on_loopback_only() -> None:
+    assert not connect(Credentials("me", KEY, "http://127.0.0.1:1/")).transport.client.trust_env
+    assert connect(Credentials("me", KEY)).transport.client.trust_env
+
+
+def test_an_ibm_cloud_key_goes_as_http_basic() -> None:
+    assert type(connect(Credentials("apikey", KEY)).auth).__name__ == "BasicHTTPAuthentication"
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"), [("localhost", True), ("127.3.2.1", True), ("::1", True), ("10.0.0.1", False)]
+)
+def test_loopback_is_told(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+def test_pauses_grow_to_their_limit_and_end() -> None:
+    pauses = list(Backoff(first=0.0, most=0.0, limit=0.001).pauses())
+    assert all(pause == 0 for pause in pauses)
+    growing = Backoff(first=1.0, most=4.0, limit=1000.0).pauses()
+    drawn = [next(growing) for _ in range(6)]
+    assert drawn[0] <= 1.5
+    assert 2.0 <= drawn[-1] <= 6.0
+
+
+def test_a_provider_is_pickled_without_credentials() -> None:
+    from components.softlayer.virtual_guest_provider import VirtualGuestProvider
+
+    assert len(pickle.dumps(VirtualGuestProvider())) < 200

@@ -1,0 +1,55 @@
+"""The identity that every order of a stack carries."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from components.softlayer.identity import (
+    StackIdentityProvider,
+    mark_user_data,
+    marker_in,
+    marker_of,
+    owner_of,
+    stack_tag,
+    unmark_user_data,
+)
+
+MARKER = "demo/dev/0123456789ab/galera-1-guest"
+
+
+@pytest.mark.parametrize("text", ["", "#!/bin/sh\necho hello\n", "#cloud-config\npackages: [x]", "a\n\nb"])
+def test_user_data_keeps_its_text_and_gains_the_marker(text: str) -> None:
+    marked = mark_user_data(text, MARKER)
+    assert marked.startswith(text)
+    assert marker_in(marked) == MARKER
+    assert unmark_user_data(marked).rstrip("\n") == text.rstrip("\n")
+
+
+def test_user_data_without_a_marker_is_nobody_s() -> None:
+    assert marker_in("#!/bin/sh\n# swarm-galera is great\n") is None
+
+
+def test_an_owner_is_the_marker_without_the_resource() -> None:
+    assert owner_of(marker_of("demo/dev/0123456789ab", "galera-1-guest")) == "demo/dev/0123456789ab"
+
+
+@pytest.mark.parametrize("stack", ["dev", "Prod_EU", "a.b"])
+def test_a_stack_s_tag_is_made_of_what_every_api_takes(stack: str) -> None:
+    assert re.fullmatch(r"swarm-galera-demo-[a-z0-9-]+-0123456789ab", stack_tag(f"demo/{stack}/0123456789ab"))
+
+
+def test_two_stacks_of_the_same_name_are_told_apart() -> None:
+    props = {"project": "demo", "stack": "dev"}
+    provider = StackIdentityProvider()
+    first, second = provider.create(props), provider.create(props)
+    assert first.outs is not None
+    assert second.outs is not None
+    assert first.outs["owner"] != second.outs["owner"]
+    assert first.outs["owner"].startswith("demo/dev/")
+
+
+def test_a_renamed_stack_keeps_its_identity() -> None:
+    changed = StackIdentityProvider().diff("x", {"stack": "dev", "owner": "o"}, {"stack": "prod"})
+    assert changed.changes is False
