@@ -1,0 +1,48 @@
+"""A SoftLayer account whose servers are ready at once, for benches that need no hosts.
+
+Owns: the lab's API with instant hosts, and something that shows an SSH host key at every address.
+Leaves to others: the network namespace in which all those addresses are this machine's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import asyncssh
+
+from lab.api.testing import LabApi
+
+
+class Account:
+    """The API and the SSH answers, in threads of this process; use as a context.
+
+    Attributes:
+        endpoint: the API's URL.
+        environment: credentials as the program reads them.
+    """
+
+    def __init__(self, state: Path) -> None:
+        """Args: state: a folder for the API's database."""
+        self._api = LabApi(state)
+        self.endpoint = self._api.endpoint
+        self.environment = self._api.environment
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def __enter__(self) -> Account:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(_answer_ssh(), self._loop).result(timeout=30)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=10)
+        self._api.stop()
+
+
+async def _answer_ssh() -> None:
+    """Show a host key to everybody on port 22, at whichever address; nobody gets in."""
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    await asyncssh.listen("0.0.0.0", 22, server_host_keys=[key])

@@ -1,0 +1,261 @@
+"""How long a `pulumi preview` without changes takes, by number of hosts: `python -m bench.scale`.
+
+Owns: stacks of several sizes made by a real `pulumi up` of the whole program, repeated previews, the line
+through them. Leaves to others: the account (account.py), what answers instead of hosts (instant.py).
+
+Everything happens in namespaces of its own, which end with this process and take all others with them; files
+are in a temporary folder. Root is needed, hosts are not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from bench import report
+from bench.account import Account
+from lab.toolchain import build, places, plugins
+
+MANAGERS = {3: 3, 9: 3, 33: 5, 99: 5}
+"""Managers of a stack by number of hosts; the others are workers."""
+GOAL = 0.15
+"""Seconds a host may add to a preview."""
+INSIDE = "SWARM_GALERA_BENCH_INSIDE"
+PASSPHRASE = "bench"
+
+console = Console()
+
+
+class BenchFailed(Exception):
+    """A bench cannot go on; says why, and where the rest is to be read."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A straight line through measured points: seconds = fixed + a_host * hosts."""
+
+    fixed: float
+    a_host: float
+
+    def at(self, hosts: int) -> float:
+        """Seconds for that many hosts."""
+        return self.fixed + self.a_host * hosts
+
+
+def fit(medians: Mapping[int, float]) -> Line:
+    """The line with the least squares through `medians` (seconds by number of hosts, at least two)."""
+    slope, intercept = statistics.linear_regression(list(medians), list(medians.values()))
+    return Line(intercept, slope)
+
+
+def settings(hosts: int, endpoint: str, template: Mapping[str, Any]) -> dict[str, Any]:
+    """A stack's file: the lab's own stack with so many hosts, and a network that has room for them."""
+    config = {**template["config"], "swarm-galera:endpoint": endpoint}
+    managers = MANAGERS.get(hosts, 3)
+    servers = config["swarm-galera:servers"]
+    config["swarm-galera:servers"] = {**servers, "managers": managers, "workers": hosts - managers}
+    config["swarm-galera:network"] = {**config["swarm-galera:network"], "subnet": "10.20.0.0/20"}
+    return {"config": config}
+
+
+class Workspace:
+    """Pulumi with a home, a back end and projects of its own below `root`."""
+
+    def __init__(self, root: Path, account: Account) -> None:
+        tools = build.bin_folder()
+        if tools is None:
+            raise BenchFailed("there is no pulumi to measure; run `make toolchain`")
+        self.root, self._pulumi = root, tools / "pulumi"
+        self.whole, self.empty = root / "whole", root / "empty"
+        (root / "backend").mkdir()
+        self._environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("PULUMI_", "PYTHON", "SL_"))},
+            **account.environment,
+            "PATH": f"{tools}:{places.VENV / 'bin'}:{os.environ['PATH']}",
+            "PULUMI_HOME": str(root / "home"),
+            "PULUMI_BACKEND_URL": f"file://{root / 'backend'}",
+            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            # Compiled modules are found as on any machine where the program ran before, without any in the
+            # checkout.
+            "PYTHONPYCACHEPREFIX": str(root / "pycache"),
+            "XDG_STATE_HOME": str(root / "state"),
+        }
+        self._make_projects(account.endpoint)
+        self._install_plugins()
+
+    def _make_projects(self, endpoint: str) -> None:
+        """The checkout's program behind links, so that its folder is left alone; and one that does nothing."""
+        project = yaml.safe_load((places.CHECKOUT / "Pulumi.yaml").read_text(encoding="utf-8"))
+        project["runtime"]["options"]["virtualenv"] = str(places.VENV)
+        self._template = yaml.safe_load((places.CHECKOUT / "Pulumi.dev.yaml").read_text(encoding="utf-8"))
+        self._endpoint = endpoint
+        for folder in (self.whole, self.empty):
+            folder.mkdir()
+            (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project), encoding="utf-8")
+        for entry in places.CHECKOUT.iterdir():
+            if not entry.name.startswith((".", "Pulumi.")):
+                (self.whole / entry.name).symlink_to(entry)
+        (self.empty / "__main__.py").write_text("", encoding="utf-8")
+
+    def _install_plugins(self) -> None:
+        python, checkout = places.VENV_PYTHON, places.CHECKOUT
+        for plugin in plugins.plugins():
+            script = f'#!/bin/sh\nPYTHONPATH={checkout} exec {python} -m bench.instant {plugin.name} "$@"\n'
+            archive = self.root / f"{plugin.name}.tgz"
+            archive.write_bytes(plugins.tarball(plugin, script))
+            words = ["plugin", "install", "resource", plugin.name, plugin.version, "--file", str(archive)]
+            self.run(self.root, *words)
+
+    def stack(self, hosts: int) -> str:
+        """Make a stack of so many hosts (0: the empty program) and bring it up; its name."""
+        name, folder = f"hosts-{hosts}", self.folder(hosts)
+        self.run(folder, "stack", "init", name)
+        file = folder / f"Pulumi.{name}.yaml"
+        if hosts:
+            made = yaml.safe_load(file.read_text(encoding="utf-8"))
+            file.write_text(
+                yaml.safe_dump({**made, **settings(hosts, self._endpoint, self._template)}), encoding="utf-8"
+            )
+        self.run(folder, "up", "--yes", "--skip-preview", "--parallel", "64", "--stack", name)
+        return name
+
+    def folder(self, hosts: int) -> Path:
+        """The project's folder of a stack of so many hosts."""
+        return self.whole if hosts else self.empty
+
+    def preview(self, hosts: int) -> float:
+        """Seconds of one preview; a change in it is an error, because then it measures something else."""
+        return self.run(self.folder(hosts), "preview", "--expect-no-changes", "--stack", f"hosts-{hosts}")
+
+    def run(self, folder: Path, *words: str) -> float:
+        """Run pulumi and return the seconds it took. Raises BenchFailed with its words when it fails."""
+        begin = time.perf_counter()
+        done = subprocess.run(
+            [self._pulumi, *words, "--non-interactive"],
+            cwd=folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        seconds = time.perf_counter() - begin
+        if done.returncode != 0:
+            raise BenchFailed(f"`pulumi {' '.join(words)}` failed:\n{done.stdout.strip()}")
+        return seconds
+
+
+def measure(sizes: Sequence[int], repeats: int, root: Path) -> dict[int, list[float]]:
+    """Seconds of every preview by number of hosts; 0 is the empty program."""
+    every = [0, *sizes]
+    with Account(root / "api") as account:
+        workspace = Workspace(root, account)
+        for hosts in every:
+            begin = time.perf_counter()
+            console.print(f"pulumi up, {hosts} hosts" if hosts else "pulumi up, empty program", end=" … ")
+            workspace.stack(hosts)
+            console.print(f"{time.perf_counter() - begin:.1f} s")
+        for hosts in every:
+            workspace.preview(hosts)  # not counted: it fills the caches
+        seconds: dict[int, list[float]] = {hosts: [] for hosts in every}
+        # Turn and turn about, so that a busy minute of the machine does not fall on one size alone.
+        for turn in range(1, repeats + 1):
+            for hosts in every:
+                seconds[hosts].append(workspace.preview(hosts))
+            said = ", ".join(f"{hosts}: {seconds[hosts][-1]:.2f}" for hosts in every)
+            console.print(f"preview {turn} of {repeats}, seconds by hosts: {said}")
+    return seconds
+
+
+HEADINGS = ("hosts", "preview, median (s)", "fastest to slowest (s)", "above start-up, a host (s)")
+
+
+def table(seconds: Mapping[int, Sequence[float]]) -> list[list[str]]:
+    """Rows for people: the empty program first, then by number of hosts."""
+    rows = []
+    startup = statistics.median(seconds[0])
+    for hosts, values in sorted(seconds.items()):
+        median = statistics.median(values)
+        a_host = f"{(median - startup) / hosts:.3f}" if hosts else ""
+        name = str(hosts) if hosts else "empty program (Pulumi's own start-up)"
+        rows.append([name, f"{median:.2f}", f"{min(values):.2f} to {max(values):.2f}", a_host])
+    return rows
+
+
+def verdict(seconds: Mapping[int, Sequence[float]]) -> str:
+    """The line through the medians, in words, beside the goal."""
+    medians = {hosts: statistics.median(values) for hosts, values in seconds.items() if hosts}
+    line = fit(medians)
+    off = max(abs(line.at(hosts) / median - 1) for hosts, median in medians.items())
+    fixed = line.fixed - statistics.median(seconds[0])
+    return (
+        f"Each host adds {line.a_host:.3f} s (goal: at most {GOAL} s). The program itself adds {fixed:.2f} s to "
+        f"Pulumi's start-up, whatever the number of hosts. No median is further than {off:.0%} from that line."
+    )
+
+
+def _enter_namespaces(arguments: Sequence[str]) -> None:
+    """Start over in a network and a process namespace; both, and all in them, end with this process."""
+    if os.geteuid() != 0:
+        raise BenchFailed("network namespaces need root; run this as root")
+    words = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
+    python = [sys.executable, "-m", "bench.scale", *arguments]
+    os.execvpe("unshare", ["unshare", *words, *python], {**os.environ, INSIDE: "1"})
+
+
+def _own_every_address() -> None:
+    """Loopback up, and the guests' networks on it: every address of theirs is this machine's."""
+    for words in (
+        ("link", "set", "lo", "up"),
+        ("route", "add", "local", "203.0.113.0/24", "dev", "lo"),
+        ("route", "add", "local", "10.144.12.0/24", "dev", "lo"),
+    ):
+        subprocess.run(["ip", *words], check=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, write the document; the exit code is 0 unless something failed."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    parser = argparse.ArgumentParser(prog="python -m bench.scale", description="Previews by number of hosts.")
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(MANAGERS), help="numbers of hosts")
+    parser.add_argument("--repeats", type=int, default=5, help="previews of each size")
+    parser.add_argument("--no-document", action="store_true", help="leave docs/benchmarks.md alone")
+    options = parser.parse_args(given)
+    try:
+        if INSIDE not in os.environ:
+            _enter_namespaces(given)
+        _own_every_address()
+        with tempfile.TemporaryDirectory(prefix="swarm-galera-bench-") as root:
+            seconds = measure(options.sizes, options.repeats, Path(root))
+        rows, said = table(seconds), verdict(seconds)
+        shown = Table(*HEADINGS)
+        for row in rows:
+            shown.add_row(*row)
+        console.print(shown)
+        console.print(said)
+        if not options.no_document:
+            text = f"{report.machine()}; median of {options.repeats}.\n\n{report.markdown(HEADINGS, rows)}\n\n{said}"
+            report.write("scale", text)
+    except (BenchFailed, report.ReportError) as error:
+        console.print(f"Error: {error}", markup=False)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
