@@ -6,11 +6,14 @@ stored as such by the engine without an update of the real thing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from lab.plugins.values import Unknown, Value
+
+Names = tuple[str, ...]  # the names on the way to a property, without list indexes
 
 
 class Change(Enum):
@@ -23,15 +26,17 @@ class Change(Enum):
 
 @dataclass(frozen=True)
 class PropertyChange:
-    """One property that differs. `path` is Pulumi's (`taskSpec.networks[0]`), `key` its first part."""
+    """One property that differs. `path` is Pulumi's (`taskSpec.networks[0]`), `names` has no indexes."""
 
     path: str
+    names: Names
     kind: Change
     replaces: bool = False
 
     @property
     def key(self) -> str:
-        return self.path.split(".")[0].split("[")[0]
+        """The top-level property."""
+        return self.names[0]
 
 
 @dataclass(frozen=True)
@@ -42,72 +47,68 @@ class Diff:
     delete_before_replace: bool = False
 
 
+Same = Callable[[Names, Value | None, Value | None], bool]
+
+
 def compare(
     olds: Mapping[str, Value],
     news: Mapping[str, Value],
-    replaces: Callable[[str], bool] = lambda path: False,
+    replaces: Callable[[Names], bool] = lambda names: False,
+    same: Same = lambda names, old, new: False,
 ) -> tuple[PropertyChange, ...]:
-    """List what differs between two maps. `replaces` says of a path whether its change replaces."""
-    return tuple(PropertyChange(path, kind, replaces(path)) for path, kind in _compare_maps(olds, news, ""))
+    """List what differs between two maps. `replaces` says of a property whether its change replaces.
+
+    `same` may say that two values mean the same though they are written differently; else they are compared.
+    """
+    changes = _compare_maps(olds, news, "", (), same)
+    return tuple(PropertyChange(path, names, kind, replaces(names)) for path, names, kind in changes)
+
+
+_Found = Iterator[tuple[str, Names, Change]]
 
 
 def _compare_maps(
-    olds: Mapping[str, Value], news: Mapping[str, Value], prefix: str
-) -> Iterator[tuple[str, Change]]:
+    olds: Mapping[str, Value], news: Mapping[str, Value], path: str, names: Names, same: Same
+) -> _Found:
     for key in sorted({*olds, *news}):
-        yield from _compare(olds.get(key), news.get(key), _join(prefix, key))
+        yield from _compare(olds.get(key), news.get(key), _join(path, key), (*names, key), same)
 
 
-def _compare(old: Value | None, new: Value | None, path: str) -> Iterator[tuple[str, Change]]:
+def _compare(old: Value | None, new: Value | None, path: str, names: Names, same: Same) -> _Found:
     # An absent property and a null one say the same.
     before = None if old is None else old.value
     after = None if new is None else new.value
-    if before is None or after is None:
-        if before is None and after is not None:
-            yield path, Change.ADD
-        elif before is not None:
-            yield path, Change.DELETE
+    if (before is None and after is None) or same(names, old, new):
+        return
+    if before is None:
+        yield path, names, Change.ADD
+    elif after is None:
+        yield path, names, Change.DELETE
     elif isinstance(after, Unknown):
-        yield path, Change.UPDATE
+        yield path, names, Change.UPDATE
     elif isinstance(before, Mapping) and isinstance(after, Mapping):
-        yield from _compare_maps(before, after, path)
-    elif _is_list(before) and _is_list(after):
-        yield from _compare_lists(list(_items(before)), list(_items(after)), path)
+        yield from _compare_maps(before, after, path, names, same)
+    elif isinstance(before, list) and isinstance(after, list):
+        for index in range(max(len(before), len(after))):
+            was = before[index] if index < len(before) else None
+            will = after[index] if index < len(after) else None
+            yield from _compare(was, will, f"{path}[{index}]", names, same)
     elif not _same_leaf(before, after):
-        yield path, Change.UPDATE
+        yield path, names, Change.UPDATE
 
 
-def _compare_lists(olds: Sequence[Value], news: Sequence[Value], path: str) -> Iterator[tuple[str, Change]]:
-    for index in range(max(len(olds), len(news))):
-        old = olds[index] if index < len(olds) else None
-        new = news[index] if index < len(news) else None
-        yield from _compare(old, new, f"{path}[{index}]")
-
-
-def _same_leaf(before: object, after: object) -> bool:
-    if type(before) is not type(after) and not (_is_number(before) and _is_number(after)):
-        return False
+def _same_leaf(before: Any, after: Any) -> bool:
+    # In Python True == 1; to Pulumi they differ.
+    if isinstance(before, bool) or isinstance(after, bool):
+        return before is after
     # Assets and archives have no equality of their own; what they hold decides.
     if hasattr(before, "__dict__") and hasattr(after, "__dict__"):
-        return vars(before) == vars(after)
-    return before == after
+        return type(before) is type(after) and vars(before) == vars(after)
+    return bool(before == after)
 
 
-def _is_list(value: object) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
-
-
-def _items(value: object) -> Iterable[Value]:
-    assert isinstance(value, Sequence)
-    return value
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _join(prefix: str, key: str) -> str:
+def _join(path: str, key: str) -> str:
     if any(c in key for c in '."[]'):
         escaped = key.replace('"', '\\"')
-        return f'{prefix}["{escaped}"]'
-    return f"{prefix}.{key}" if prefix else key
+        return f'{path}["{escaped}"]'
+    return f"{path}.{key}" if path else key

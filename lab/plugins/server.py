@@ -119,8 +119,13 @@ class Provider:
     async def configure(self, settings: Properties) -> None:
         """Take the settings; nothing is connected yet, so that a preview needs no host."""
 
-    async def check(self, token: str, news: Properties) -> tuple[Properties, list[CheckFailure]]:
-        """Return the inputs with defaults filled in, and what is wrong with them. No network."""
+    async def check(
+        self, token: str, urn: str, olds: Properties, news: Properties
+    ) -> tuple[Properties, list[CheckFailure]]:
+        """Return the inputs with defaults filled in, and what is wrong with them. No network.
+
+        `olds` are the checked inputs of before, empty for a new resource (also for a replacement).
+        """
         raise NotImplementedError
 
     async def diff(self, token: str, old_inputs: Properties, state: Properties, news: Properties) -> Diff:
@@ -222,7 +227,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self, request: provider_pb2.CheckRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> provider_pb2.CheckResponse:
         inputs, failures = await self._run(
-            context, self._provider.check(_token(request.urn), from_struct(request.news))
+            context,
+            self._provider.check(
+                _token(request.urn), request.urn, from_struct(request.olds), from_struct(request.news)
+            ),
         )
         return provider_pb2.CheckResponse(inputs=to_struct(inputs), failures=_failures(failures))
 

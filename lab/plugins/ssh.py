@@ -34,7 +34,8 @@ class Endpoint:
     """A host and how to get in; the fields are those of `command.remote.ConnectionArgs`.
 
     `dial_error_limit` failed attempts are repeated (-1: without end), each may take `per_dial_timeout`
-    seconds (0: without limit). Without a `host_key` any host is believed; with one, only that.
+    seconds (0: without limit). With a `host_key` only that one is believed, with a `known_hosts_file` only
+    what it lists; without both any host is.
     """
 
     host: str
@@ -43,8 +44,10 @@ class Endpoint:
     password: str | None = field(default=None, repr=False)
     private_key: str | None = field(default=None, repr=False)
     private_key_password: str | None = field(default=None, repr=False)
+    private_key_file: str | None = None
     agent_socket_path: str | None = None
     host_key: str | None = None
+    known_hosts_file: str | None = None
     dial_error_limit: int = field(default=10, compare=False)
     per_dial_timeout: int = field(default=15, compare=False)
     proxy: Endpoint | None = None
@@ -155,10 +158,11 @@ async def _dial(
             return await asyncssh.connect(endpoint.host, endpoint.port, tunnel=tunnel or (), options=options)
         except asyncssh.HostKeyNotVerifiable as error:
             # Trying again can't help, and this is the one failure nobody must overlook.
+            place = endpoint.known_hosts_file or "the connection's hostKey"
             raise SshError(
                 f"{endpoint} does not show the expected SSH host key ({error}): it is another machine, it "
-                "was reinstalled, or someone is in between. If the change is wanted, set the connection's "
-                "hostKey to the new key (`ssh-keyscan HOST` on a trusted path)."
+                "was reinstalled, or someone is in between. If the change is wanted, put the new "
+                f"key into {place}."
             ) from error
         except (OSError, asyncssh.Error, TimeoutError) as error:
             failures += 1
@@ -199,7 +203,9 @@ def _options(endpoint: Endpoint) -> asyncssh.SSHClientConnectionOptions:
 
 def _known_hosts(
     endpoint: Endpoint,
-) -> tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]] | None:
+) -> str | tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]] | None:
+    if endpoint.known_hosts_file:
+        return endpoint.known_hosts_file
     if not endpoint.host_key:
         return None
     try:

@@ -123,12 +123,16 @@ class Engine(engine_pb2_grpc.EngineServicer):
     ) -> tuple[struct_pb2.Struct, list[str]]:
         """The checked inputs, and the reasons why some are refused."""
         answer = self._call(
-            self.stub.Check, provider_pb2.CheckRequest(urn=urn(token, "x"), news=struct(inputs))
+            self.stub.Check,
+            provider_pb2.CheckRequest(
+                urn=urn(token, "x"), olds=olds.inputs if olds else None, news=struct(inputs)
+            ),
         )
         return answer.inputs, [f.reason for f in answer.failures]
 
-    def checked(self, token: str, inputs: Mapping[str, Any]) -> struct_pb2.Struct:
-        checked, reasons = self.check(token, inputs)
+    def checked(self, token: str, inputs: Mapping[str, Any], olds: Made | None = None) -> struct_pb2.Struct:
+        """The checked inputs; none may be refused."""
+        checked, reasons = self.check(token, inputs, olds)
         assert not reasons, reasons
         return checked
 
@@ -145,13 +149,13 @@ class Engine(engine_pb2_grpc.EngineServicer):
             urn=made.urn,
             olds=made.state,
             old_inputs=made.inputs,
-            news=self.checked(token, inputs),
+            news=self.checked(token, inputs, made),
         )
         answer: provider_pb2.DiffResponse = self._call(self.stub.Diff, request)
         return answer
 
     def update(self, made: Made, inputs: Mapping[str, Any], *, preview: bool = False) -> Made:
-        news = self.checked(made.urn.split("::")[2], inputs)
+        news = self.checked(made.urn.split("::")[2], inputs, made)
         request = provider_pb2.UpdateRequest(
             id=made.id, urn=made.urn, olds=made.state, old_inputs=made.inputs, news=news, preview=preview
         )

@@ -183,6 +183,11 @@ def has_unknown(value: Value) -> bool:
     return any(isinstance(leaf.value, Unknown) for leaf, _ in _leaves(value))
 
 
+def contains_secret(value: Value) -> bool:
+    """Whether it, or anything inside, is secret."""
+    return value.is_secret or any(secret for _, secret in _leaves(value))
+
+
 def secret_texts(value: Value) -> set[str]:
     """Every text inside a secret value."""
     return {

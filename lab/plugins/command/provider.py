@@ -81,7 +81,9 @@ class CommandProvider(Provider):
     async def close(self) -> None:
         await self._pool.close()
 
-    async def check(self, token: str, news: Properties) -> tuple[Properties, list[CheckFailure]]:
+    async def check(
+        self, token: str, urn: str, olds: Properties, news: Properties
+    ) -> tuple[Properties, list[CheckFailure]]:
         if token not in _INPUTS:
             known = ", ".join(_INPUTS)
             raise ResourceError(
@@ -101,7 +103,7 @@ class CommandProvider(Provider):
     async def diff(self, token: str, old_inputs: Properties, state: Properties, news: Properties) -> Diff:
         # State from a version that did not record inputs: the state holds them, beside the outputs.
         olds = old_inputs or {k: v for k, v in state.items() if k not in ("stdout", "stderr")}
-        return Diff(compare(olds, news, replaces=lambda path: path.startswith("triggers")))
+        return Diff(compare(olds, news, replaces=lambda names: names[0] == "triggers"))
 
     async def preview_create(self, token: str, news: Properties) -> Properties:
         return dict(news) if token == COPY else {**news, **_unknown_outputs()}

@@ -1,0 +1,98 @@
+"""What all Docker resources share: the shape of a resource, and the engine's errors with a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import docker.errors
+
+from lab.plugins.docker.engine import Engine
+from lab.plugins.docker.schema import Schema
+from lab.plugins.server import CheckFailure, Found, Log, ResourceError
+from lab.plugins.values import Properties
+
+
+class Resource(Protocol):
+    """One type of resource. Inputs are checked, with defaults filled in and a name."""
+
+    @property
+    def what(self) -> str:
+        """The word for it in messages."""
+        ...
+
+    @property
+    def schema(self) -> Schema:
+        """Its inputs."""
+        ...
+
+    @property
+    def computed(self) -> Iterable[str]:
+        """Outputs that only the engine knows when the input is absent."""
+        ...
+
+    def check(self, inputs: Properties) -> list[CheckFailure]:
+        """What the schema can't say is wrong."""
+        ...
+
+    async def create(self, engine: Engine, inputs: Properties, log: Log) -> tuple[str, Properties]: ...
+
+    async def read(
+        self, engine: Engine, id: str, state: Properties, inputs: Properties, log: Log
+    ) -> Found: ...
+
+    async def update(
+        self, engine: Engine, id: str, state: Properties, olds: Properties, news: Properties, log: Log
+    ) -> Properties: ...
+
+    async def delete(self, engine: Engine, id: str, state: Properties, log: Log) -> None: ...
+
+
+_TAKEN = (
+    "It is in no state of this stack. If a broken-off update left it behind, remove it on the host "
+    "(`docker {what} rm {name}`) and run `pulumi up` again; if it belongs elsewhere, take another name."
+)
+_REMEDIES = (
+    (
+        "in use by the following service",
+        "It can be neither changed nor removed while a service uses it: give the new one another name (leave "
+        "'name' out, or put a hash of the content into it), so that the service changes over first.",
+    ),
+    (
+        "not a swarm manager",
+        "The docker provider's host must be a manager of the swarm: see `docker node ls` on another host.",
+    ),
+    (
+        "does not have a leader",
+        "The swarm has lost the majority of its managers: bring them back before anything can be changed.",
+    ),
+    ("already exists", _TAKEN),
+    ("name conflicts", _TAKEN),
+    (
+        "has active endpoints",
+        "Containers are still attached to it: see `docker network inspect` on the hosts.",
+    ),
+    ("overlaps with other one", "Choose another subnet: this one is in use on the host or in the swarm."),
+    ("not found", "If it was removed by hand, run `pulumi refresh`, then `pulumi up`."),
+)
+
+
+def failure(what: str, name: str, error: docker.errors.APIError) -> ResourceError:
+    """The engine's refusal, with the object it is about and what to do next."""
+    said = str(error.explanation or error)
+    words = f"{what} '{name}': the engine says: {said}"
+    for sign, remedy in _REMEDIES:
+        if sign in said:
+            words += f". {remedy.format(what=what, name=name)}"
+            break
+    return ResourceError(words)
+
+
+def pairs(labels: Any) -> dict[str, str]:
+    """Label inputs, [{label, value}], as a map."""
+    return {entry["label"]: entry["value"] for entry in labels or []}
+
+
+def label_inputs(labels: Any) -> list[dict[str, str]]:
+    """A map of labels as inputs."""
+    return [{"label": key, "value": value} for key, value in sorted((labels or {}).items())]
