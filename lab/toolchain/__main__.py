@@ -124,14 +124,18 @@ def _do_up(options: argparse.Namespace) -> None:
     )
 
 
-def _do_test(options: argparse.Namespace) -> None:
+def _do_test(_options: argparse.Namespace) -> None:
     _preflight()
     with locks.held(places.state() / "locks" / "test.lock", "make test", refusal=TESTING):
-        steps = _run("test", jobs.test())
-    print("\npytest's closing lines:")
-    for step in steps:
-        for line in jobs.closing_lines(step.log.read_text(encoding="utf-8")):
-            print(f"  {step.name}: {line}")
+        try:
+            _run("test", jobs.test())
+        finally:
+            print("\npytest's closing lines:")
+            for name in jobs.CHECKS:
+                log = places.logs("test") / f"{name}.log"
+                output = log.read_text(encoding="utf-8") if log.exists() else ""
+                for line in jobs.closing_lines(output):
+                    print(f"{name}: {line}")
 
 
 def _do_down(options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.toolchain import build, packages, places, plugins, virtualenv
+from lab.toolchain.errors import ToolchainError
 from lab.toolchain.stages import Stage, Step
 
 Command = tuple[str, ...]
@@ -25,6 +26,8 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     "lab-test": (("pytest", "tests/lab", "-x", "-v"),),
 }
 CLOSING_LINE = re.compile(r"^=+ .*\b\d+ \w+.* in [\d.]+s.* =+$")
+
+LEFT_OUT = re.compile(r"\d+ (skipped|xfailed|xpassed|deselected)")
 
 
 def python(*words: str) -> list[str | Path]:
@@ -95,9 +98,12 @@ def check(name: str, needs: tuple[str, ...], *, show: bool = False) -> Stage:
     def work(step: Step) -> None:
         for words in CHECKS[name]:
             step.run(python("-m", *words), cwd=places.CHECKOUT, show=show)
-        closing = closing_lines(step.log.read_text(encoding="utf-8"))
-        if closing:
-            step.result(closing[-1].strip("= "))
+        for closing in closing_lines(step.log.read_text(encoding="utf-8")):
+            if LEFT_OUT.search(closing):
+                raise ToolchainError(
+                    f"{name}: {closing.strip('= ')}: what cannot run must fail; see {step.log}"
+                )
+            step.result(closing.strip("= "))
 
     return Stage(name, work, needs)
 

@@ -16,6 +16,7 @@ import pytest
 from lab.toolchain import __main__ as driver
 from lab.toolchain import build, jobs, locks, packages, places, plugins, preflight, virtualenv
 from lab.toolchain.errors import ToolchainError
+from lab.toolchain.stages import Step, Terminal
 
 REQUIREMENTS = places.CHECKOUT / "requirements.txt"
 
@@ -297,3 +298,14 @@ def test_make_help_lists_every_target() -> None:
     ).stdout
     for target in phony.group(1).replace("\\", " ").split():
         assert re.search(rf"\b{target}\b", shown), target
+
+
+def test_a_skipped_test_fails_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(
+        tmp_path / "test_x.py",
+        "import pytest\n\n@pytest.mark.skip\ndef test_a():\n    pass\n\ndef test_b():\n    pass\n",
+    )
+    monkeypatch.setitem(jobs.CHECKS, "unit", (("pytest", "--rootdir", str(tmp_path), str(tmp_path)),))
+    step = Step("unit", tmp_path / "unit.log", Terminal(io.StringIO()))
+    with pytest.raises(ToolchainError, match="1 skipped.*what cannot run must fail"):
+        jobs.check("unit", ()).work(step)
