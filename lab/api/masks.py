@@ -25,7 +25,8 @@ class Entity:
     """One SoftLayer object: its type without prefix, local properties, and relational ones, computed when
     asked.
 
-    `unset` names relational properties that the type has and the lab never fills.
+    A local property may hold an Entity: SoftLayer sends some relations without being asked. `unset` names
+    relational properties that the type has and the lab never fills.
     """
 
     kind: str
@@ -94,7 +95,7 @@ def render(value: Any, mask: Mask | None) -> Any:
 
 def _render_entity(entity: Entity, mask: Mask) -> dict[str, Any]:
     wanted_locals = [name for name in mask if name in entity.local]
-    rendered = {name: entity.local[name] for name in wanted_locals or entity.local}
+    rendered = {name: render(entity.local[name], mask.get(name)) for name in wanted_locals or entity.local}
     for name, below in mask.items():
         if name in entity.local:
             continue
@@ -104,7 +105,7 @@ def _render_entity(entity: Entity, mask: Mask) -> dict[str, Any]:
             raise errors.bad_mask_property(name, entity.kind) from None
         if value is not None:
             rendered[name] = render(value, below)
-    return {name: render(value, None) for name, value in rendered.items()}
+    return rendered
 
 
 def _tokens(text: str) -> list[str]:

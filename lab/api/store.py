@@ -77,7 +77,7 @@ class Store:
             hook()
 
     def after_commit(self, hook: Callable[[], None]) -> None:
-        """Call `hook` once the transaction that is open now has been committed; never if it is rolled back."""
+        """Call `hook` once the transaction open now has been committed; never if it is rolled back."""
         with self._lock:
             self._after_commit.append(hook)
 

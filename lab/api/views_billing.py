@@ -28,7 +28,6 @@ def billing_view(lab: Lab, guest: Guest) -> Entity:
             "categoryCode": category,
             "description": price.item.description,
             "recurringFee": price.monthly or "0",
-            "hourlyFlag": guest.hourly,
             "cancellationDate": "",
             "createDate": iso(guest.created),
             "nextInvoiceTotalRecurringAmount": _fee(guest, price),
@@ -42,6 +41,7 @@ def billing_view(lab: Lab, guest: Guest) -> Entity:
                 "category": lambda: category_view(catalog.CATEGORIES[category]),
                 "item": lambda: None,
                 "location": lambda: None,
+                "hourlyFlag": lambda: guest.hourly,
             },
         )
 
@@ -73,7 +73,6 @@ def billing_view(lab: Lab, guest: Guest) -> Entity:
         "description": core.item.description if core else "",
         "hostName": guest.hostname,
         "domainName": guest.domain,
-        "hourlyFlag": guest.hourly,
         "recurringFee": (core.monthly if core else None) or "0",
         "cancellationDate": "",
         "createDate": iso(guest.created),
@@ -94,6 +93,7 @@ def billing_view(lab: Lab, guest: Guest) -> Entity:
             "nextInvoiceChildren": children,
             "nextInvoiceTotalRecurringAmount": lambda: str(total),
             "orderItem": order_item,
+            "hourlyFlag": lambda: guest.hourly,
             "location": lambda: place_view(guest.datacenter),
             "category": lambda: category_view(catalog.CATEGORIES["guest_core"]),
             "resource": lambda: views_guest.guest_view(lab, guest),

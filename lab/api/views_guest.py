@@ -25,6 +25,7 @@ _NEVER = frozenset(
         "monitoringRobot",
         "primaryIpv6Address",
         "pendingMigrationFlag",
+        "allowedHost",
     }
 )
 

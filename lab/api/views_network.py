@@ -46,8 +46,9 @@ def router_view(place: catalog.Datacenter, *, public: bool) -> Entity:
             "hostname": name,
             "domain": "softlayer.com",
             "fullyQualifiedDomainName": f"{name}.softlayer.com",
+            "topLevelLocation": datacenter_view(place),
         },
-        {"datacenter": lambda: datacenter_view(place), "topLevelLocation": lambda: datacenter_view(place)},
+        {"datacenter": lambda: datacenter_view(place)},
     )
 
 
@@ -104,6 +105,7 @@ def vlan_view(lab: Lab, vlan: catalog.Vlan) -> Entity:
             "hardware": list,
             "hardwareCount": lambda: 0,
             "firewallInterfaces": list,
+            "networkComponentTrunks": list,
             "totalPrimaryIpAddressCount": lambda: network.num_addresses,
             "virtualGuests": lambda: [views_guest.guest_view(lab, guest) for guest in _guests_in(lab, vlan)],
             "virtualGuestCount": lambda: len(_guests_in(lab, vlan)),
@@ -143,9 +145,36 @@ def subnet_view(lab: Lab, vlan: catalog.Vlan) -> Entity:
             "hardware": list,
             "virtualGuests": lambda: [views_guest.guest_view(lab, guest) for guest in _guests_in(lab, vlan)],
             "tagReferences": list,
+            "ipAddresses": lambda: _addresses(lab, vlan),
         },
-        frozenset({"billingItem", "endPointIpAddress", "ipAddresses"}),
+        frozenset({"billingItem", "endPointIpAddress"}),
     )
+
+
+def _addresses(lab: Lab, vlan: catalog.Vlan) -> list[Entity]:
+    """SoftLayer_Network_Subnet_IpAddress for every address of a subnet."""
+    network = lab.networks.public if vlan.public else lab.networks.private
+    guests = {nic.address: guest for guest in lab.store.all(Guest) for nic in guest.nics}
+
+    def view(number: int, address: str) -> Entity:
+        guest = guests.get(address)
+        return Entity(
+            "Network_Subnet_IpAddress",
+            {
+                "id": vlan.subnet_id * 1000 + number,
+                "ipAddress": address,
+                "subnetId": vlan.subnet_id,
+                "note": "",
+                "isNetwork": number == 0,
+                "isGateway": number == 1,
+                "isBroadcast": number == network.num_addresses - 1,
+                "isReserved": number < lab.networks.first_host,
+            },
+            {"virtualGuest": lambda: views_guest.guest_view(lab, guest) if guest else None},
+            frozenset({"hardware"}),
+        )
+
+    return [view(number, str(address)) for number, address in enumerate(network)]
 
 
 def rule_view(rule: Rule, group: int) -> Entity:

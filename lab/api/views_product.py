@@ -1,4 +1,4 @@
-"""How catalog entries look over the wire: packages, items, prices, flavors, datacenters, operating systems."""
+"""How the catalog looks over the wire: packages, items, prices, flavors, datacenters, operating systems."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def item_view(item: catalog.Item) -> Entity:
             "capacity": item.capacity,
             "units": item.units,
             "itemTaxCategoryId": 166,
+            "itemCategory": category_view(catalog.CATEGORIES[item.categories[0]]),
         },
         {
             "prices": lambda: [price_view(entry) for entry in catalog.PRICES if entry.item is item],
             "categories": lambda: [category_view(catalog.CATEGORIES[code]) for code in item.categories],
-            "itemCategory": lambda: category_view(catalog.CATEGORIES[item.categories[0]]),
             "softwareDescription": lambda: system_view(item.system) if item.system else None,
             "attributes": list,
         },
@@ -203,9 +203,6 @@ def place_view(name: str) -> Entity | None:
 
 
 def _region_view(place: catalog.Datacenter) -> Entity:
-    def package_location() -> Entity:
-        return Entity("Location_Region_Location", {}, {"location": lambda: datacenter_view(place)})
-
     return Entity(
         "Location_Region",
         {
@@ -215,12 +212,11 @@ def _region_view(place: catalog.Datacenter) -> Entity:
         },
         {
             # A region's `location` wraps the location once more; its `locations` is a list of such wraps.
-            "location": package_location,
+            "location": lambda: Entity("Location_Region_Location", {"location": datacenter_view(place)}),
             "locations": lambda: [
                 Entity(
                     "Product_Package_Locations",
-                    {"locationId": place.id},
-                    {"location": lambda: datacenter_view(place)},
+                    {"locationId": place.id, "location": datacenter_view(place)},
                 )
             ],
         },
@@ -241,20 +237,20 @@ def image_view(image: catalog.ImageTemplate) -> Entity:
             "accountId": 0,
             "parentId": "",
             "publicFlag": 1,
+            "createDate": "2026-01-01T00:00:00+00:00",
         },
-        {"status": lambda: {"keyName": "ACTIVE", "name": "Active"}},
+        {"status": lambda: {"keyName": "ACTIVE", "name": "Active"}, "children": list},
         frozenset(
             {
                 "accountReferences",
                 "imageType",
                 "imageTypeKeyName",
-                "children",
+                "firstChild",
                 "blockDevices",
                 "datacenters",
                 "datacenter",
                 "tagReferences",
                 "flexImageFlag",
-                "createDate",
                 "account",
                 "transaction",
             }

@@ -32,7 +32,7 @@ class Upgrade:
 
 
 def check(lab: Lab, container: dict[str, Any]) -> Upgrade:
-    """Check an upgrade container. Raises Fault; a guest with an outstanding transaction cannot be upgraded."""
+    """Check an upgrade container. Raises Fault, also for a guest with an outstanding transaction."""
     guests = container.get("virtualGuests") or []
     number = guests[0].get("id") if len(guests) == 1 and isinstance(guests[0], dict) else None
     guest = lab.store.get(Guest, int(str(number))) if str(number or "").isdigit() else None

@@ -66,6 +66,7 @@ def account_view(lab: Lab) -> Entity:
             "networkStorageCount": lambda: 0,
             "openTicketCount": lambda: 0,
             "globalIpRecords": list,
+            "portableStorageVolumes": list,
             "activeQuotes": list,
         },
         frozenset({"nextInvoiceTotalAmount", "pendingInvoice", "networkStorage"}),

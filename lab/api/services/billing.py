@@ -60,3 +60,7 @@ class BillingOrder(Service):
     @exposed("getObject")
     def get_object(self, call: Call) -> Entity:
         return self.entity(call)
+
+    @exposed("getAllObjects")
+    def get_all_objects(self, call: Call) -> list[Entity]:
+        return [order_view(self.lab, order) for order in self.lab.store.all(Order)]
