@@ -307,5 +307,5 @@ def test_a_skipped_test_fails_the_check(tmp_path: Path, monkeypatch: pytest.Monk
     )
     monkeypatch.setitem(jobs.CHECKS, "unit", (("pytest", "--rootdir", str(tmp_path), str(tmp_path)),))
     step = Step("unit", tmp_path / "unit.log", Terminal(io.StringIO()))
-    with pytest.raises(ToolchainError, match="1 skipped.*what cannot run must fail"):
+    with pytest.raises(ToolchainError, match=r"1 skipped.*what cannot run must fail"):
         jobs.check("unit", ()).work(step)
