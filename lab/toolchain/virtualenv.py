@@ -24,13 +24,13 @@ def key(checkout: Path = places.CHECKOUT) -> str:
 
 
 def works() -> bool:
-    """Whether the environment's Python starts and has pip; a half made one, or a moved one, does not."""
-    if not places.VENV_PYTHON.exists():
+    """Whether the environment starts and was made here: a half made or moved one has broken scripts."""
+    try:
+        done = subprocess.run([places.VENV / "bin" / "pip", "--version"], capture_output=True, check=False)
+    except OSError:
         return False
-    return (
-        subprocess.run([places.VENV_PYTHON, "-c", "import pip"], capture_output=True, check=False).returncode
-        == 0
-    )
+    head = (places.VENV / "bin" / "pip").read_text(encoding="utf-8", errors="replace").split("\n")[0]
+    return done.returncode == 0 and str(places.VENV) in head
 
 
 def make(step: Step) -> None:
