@@ -14,7 +14,7 @@ import typer
 
 from operations.errors import OperationsError
 
-COMMANDS = ("operations.stack", "operations.audit")
+COMMANDS = ("operations.stack", "operations.audit", "operations.verify", "operations.ssh_files")
 
 
 class CommandModule(Protocol):

@@ -1,0 +1,108 @@
+"""A stack's outputs, as any consumer may read them.
+
+Owned here: reading them through Pulumi and giving them types. Left to others: what is done with them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from operations import passphrase
+from operations.engine import NO_STACK, Pulumi
+from operations.errors import OperationsError
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host: name, role (manager or worker), private address, and how SSH reaches it."""
+
+    name: str
+    role: str
+    private_ip: str
+    address: str
+    host_key: str
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the operations need of a stack's outputs.
+
+    Attributes:
+        hosts: all of them, managers first.
+        user, private_key: for SSH; the key is None where the SSH agent holds it.
+        network, encrypted: the overlay's name, and whether it is encrypted.
+        service, vip, port, size, members, database: the Galera service; members are host names.
+        app_password: of the user that is called like the database.
+    """
+
+    hosts: tuple[Host, ...]
+    user: str
+    private_key: str | None = field(repr=False)
+    network: str
+    encrypted: bool
+    store: str
+    service: str
+    vip: str
+    port: int
+    size: int
+    members: tuple[str, ...]
+    database: str
+    app_password: str = field(repr=False)
+
+    @property
+    def managers(self) -> tuple[Host, ...]:
+        """The managers, the first one first."""
+        return tuple(host for host in self.hosts if host.role == "manager")
+
+
+def read(stack: str) -> Outputs:
+    """The outputs of `stack`. Raises OperationsError if there is none or it is not complete."""
+    secret = passphrase.given()
+    pulumi = Pulumi(stack, {} if secret is None else {passphrase.VARIABLE: secret})
+    done = pulumi.ask("stack", "output", "--json", "--show-secrets")
+    if done.returncode == NO_STACK:
+        raise OperationsError(f"There is no stack {stack}: `up` makes it; --stack names another one.")
+    if done.returncode != 0:
+        reason = done.stderr.strip().removeprefix("error: ")
+        raise OperationsError(f"The outputs of stack {stack} cannot be read: {reason}")
+    return parse(stack, json.loads(done.stdout))
+
+
+def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
+    """Outputs from their JSON. Raises OperationsError for a stack that did not come to its end."""
+    missing = [
+        key for key in ("hosts", "network", "discovery", "galera", "ssh", "passwords") if key not in values
+    ]
+    if missing:
+        raise OperationsError(
+            f"Stack {stack} has no output {', '.join(missing)}: its last `up` did not come to its end. "
+            "Run `up` again: it goes on where it stopped."
+        )
+    ssh, network, galera = values["ssh"], values["network"], values["galera"]
+    return Outputs(
+        hosts=tuple(
+            Host(
+                name=host["name"],
+                role=host["role"],
+                private_ip=host["privateIp"],
+                address=ssh["addresses"][host["name"]],
+                host_key=ssh["hostKeys"][host["name"]],
+            )
+            for host in values["hosts"]
+        ),
+        user=ssh["user"],
+        private_key=ssh["privateKey"],
+        network=network["name"],
+        encrypted=network["encrypted"],
+        store=values["discovery"]["kind"],
+        service=galera["service"],
+        vip=galera["vip"],
+        port=int(galera["port"]),
+        size=int(galera["size"]),
+        members=tuple(galera["members"]),
+        database=galera["database"],
+        app_password=values["passwords"]["app"],
+    )

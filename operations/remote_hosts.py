@@ -1,0 +1,95 @@
+"""SSH to the hosts of a stack, side by side, with their host keys pinned.
+
+Owned here: connections and running a script on each. Left to others: the scripts and what their answers mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+import asyncssh
+
+from components.commands.shell import script
+from operations.outputs import Host, Outputs
+
+CONNECT_TIMEOUT = 15.0
+"""Seconds until a host that does not answer counts as unreachable."""
+SCRIPT_TIMEOUT = 120.0
+"""Seconds that a script may take."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a host said: standard output if all went well, else why not."""
+
+    text: str = ""
+    error: str = ""
+
+
+class RemoteHosts:
+    """Open connections by host name; `unreachable` says why a host has none."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, asyncssh.SSHClientConnection] = {}
+        self.unreachable: dict[str, str] = {}
+
+    @property
+    def reachable(self) -> list[str]:
+        """Names of the hosts that answered."""
+        return list(self._open)
+
+    async def run(self, name: str, text: str, stdin: str = "") -> Answer:
+        """Run a script (shell text without the prologue) on one host; never raises."""
+        if name in self.unreachable:
+            return Answer(error=self.unreachable[name])
+        try:
+            done = await self._open[name].run(script(text), input=stdin, check=False, timeout=SCRIPT_TIMEOUT)
+        except asyncssh.TimeoutError:
+            return Answer(error=f"no answer within {SCRIPT_TIMEOUT:.0f} s")
+        except (OSError, asyncssh.Error) as error:
+            return Answer(error=f"the connection broke: {error}")
+        out, err = str(done.stdout or ""), str(done.stderr or "").strip()
+        if done.exit_status != 0:
+            return Answer(out, err.removeprefix("error: ") or f"exit code {done.exit_status}")
+        return Answer(out)
+
+    async def run_all(self, texts: Mapping[str, str], stdin: str = "") -> dict[str, Answer]:
+        """Run a script on each of several hosts at a time."""
+        answers = await asyncio.gather(*(self.run(name, text, stdin) for name, text in texts.items()))
+        return dict(zip(texts, answers, strict=True))
+
+
+@contextlib.asynccontextmanager
+async def connected(outputs: Outputs) -> AsyncIterator[RemoteHosts]:
+    """Connections to all hosts of a stack at a time; hosts that do not answer are noted, not raised."""
+    hosts = RemoteHosts()
+    keys = None if outputs.private_key is None else [asyncssh.import_private_key(outputs.private_key)]
+
+    async def connect(host: Host) -> None:
+        try:
+            hosts._open[host.name] = await asyncssh.connect(
+                host.address,
+                username=outputs.user,
+                client_keys=keys,
+                agent_path=None if keys else (),
+                known_hosts=asyncssh.import_known_hosts(f"{host.address} {host.host_key}\n"),
+                config=None,
+                connect_timeout=CONNECT_TIMEOUT,
+                keepalive_interval=15,
+            )
+        except asyncssh.HostKeyNotVerifiable:
+            hosts.unreachable[host.name] = f"{host.address} shows another host key than the pinned one"
+        except (OSError, asyncssh.Error) as error:
+            reason = str(error) or type(error).__name__
+            hosts.unreachable[host.name] = f"no SSH at {host.address}: {reason}"
+
+    await asyncio.gather(*(connect(host) for host in outputs.hosts))
+    try:
+        yield hosts
+    finally:
+        for connection in hosts._open.values():
+            connection.abort()
+        await asyncio.gather(*(c.wait_closed() for c in hosts._open.values()), return_exceptions=True)

@@ -1,0 +1,30 @@
+"""`ssh-files`: the SSH files that the Docker provider reads, written anew from the stack's outputs.
+
+Owned here: the command. Left to others: the files' place and content (components/docker_host_access.py).
+For `refresh` and `destroy` on another machine than the one that ran `up`: they do not run the program.
+"""
+
+from __future__ import annotations
+
+import typer
+import yaml
+
+from components.docker_host_access import ssh_folder, write_ssh_files
+from operations import outputs
+from operations.engine import CHECKOUT
+from operations.stack import StackOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command(name="ssh-files")(ssh_files)
+
+
+def ssh_files(stack: StackOption = "dev") -> None:
+    """Write the key and known-hosts files that refresh and destroy need on this machine."""
+    found = outputs.read(stack)
+    project = yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
+    first = found.managers[0]
+    folder = ssh_folder(project, stack)
+    write_ssh_files(folder, first.address, first.host_key, found.private_key)
+    print(f"Written: {folder}")

@@ -1,0 +1,139 @@
+"""`verify`: does the cluster that the stack describes really work? Changes nothing that stays.
+
+Owned here: the order of the stages, their times, the table and the JSON. Left to others: facts and checks.
+Works against any stack: all it knows comes from the stack's outputs and the hosts themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from operations import cluster_checks, cluster_facts, outputs
+from operations.cluster_checks import Check
+from operations.outputs import Outputs
+from operations.remote_hosts import Answer, connected
+from operations.stack import StackOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command()(verify)
+
+
+def verify(
+    stack: StackOption = "dev",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON for machines instead of a table.")
+    ] = False,
+) -> None:
+    """Check hosts, swarm, store, network and Galera; exit code 0 only if all holds."""
+    report = Report()
+    with report.stage("outputs"):
+        found = outputs.read(stack)
+    asyncio.run(_verify(found, report))
+    if as_json:
+        print(json.dumps(report.as_json(stack), indent=2))
+    else:
+        show(report, stack)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@dataclass
+class Report:
+    """What was checked. `stages`: name to seconds, in order."""
+
+    checks: list[Check] = field(default_factory=list)
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether all holds; a report without checks holds nothing."""
+        return bool(self.checks) and all(check.ok for check in self.checks)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.stages[name] = round(time.monotonic() - start, 2)
+
+    def as_json(self, stack: str) -> dict[str, object]:
+        """For machines."""
+        return {
+            "stack": stack,
+            "ok": self.ok,
+            "seconds": round(sum(self.stages.values()), 2),
+            "stages": [{"name": name, "seconds": seconds} for name, seconds in self.stages.items()],
+            "checks": [asdict(check) for check in self.checks],
+        }
+
+
+async def _verify(found: Outputs, report: Report) -> None:
+    """All stages; hosts are asked side by side."""
+    managers = {host.name for host in found.managers}
+    with report.stage("connect"):
+        context = connected(found)
+        hosts = await context.__aenter__()
+    try:
+        with report.stage("look"):
+            texts = {
+                host.name: cluster_facts.look(found, host.name in managers, host.name in found.members)
+                for host in found.hosts
+            }
+            answers = await hosts.run_all(texts)
+            facts = {name: cluster_facts.parse(answer.text, answer.error) for name, answer in answers.items()}
+        report.checks += [
+            *cluster_checks.of_hosts(found, facts),
+            *cluster_checks.of_network(found, facts),
+            *cluster_checks.of_store(found, facts),
+            *cluster_checks.of_galera(found, facts),
+        ]
+        writer = next((host.name for host in found.managers if host.name in hosts.reachable), None)
+        table = f"verify_{secrets.token_hex(6)}"
+        written, read = Answer(error="no manager answers"), {}
+        if writer is not None:
+            with report.stage("write"):
+                text = cluster_facts.write_row(found, table)
+                written = await hosts.run(writer, text, f"{found.app_password}\n")
+            if not written.error:
+                with report.stage("read"):
+                    query = cluster_facts.read_row(found, table)
+                    read = await hosts.run_all(dict.fromkeys(found.members, query))
+            with report.stage("clean up"):
+                await hosts.run(writer, cluster_facts.drop_table(found, table))
+        report.checks += cluster_checks.of_row(found, written, read)
+    finally:
+        await context.__aexit__(None, None, None)
+
+
+def show(report: Report, stack: str) -> None:
+    """The table for people."""
+    table = Table(title=f"Stack {stack}", title_justify="left")
+    for heading in ("", "where", "what", "found"):
+        table.add_column(heading, overflow="fold")
+    for check in report.checks:
+        mark = "[green]ok[/]" if check.ok else "[bold red]FAILED[/]"
+        table.add_row(mark, check.where, check.what, check.found)
+    console = Console()
+    console.print(table)
+    stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.stages.items())
+    console.print(f"Time: {stages}; in all {sum(report.stages.values()):.1f} s", highlight=False)
+    failed = sum(not check.ok for check in report.checks)
+    if failed:
+        console.print(f"[bold red]{failed} of {len(report.checks)} checks failed.[/]")
+    else:
+        console.print(f"[green]All {len(report.checks)} checks hold.[/]")
