@@ -248,30 +248,36 @@ class Run:
             self.terminal.event(f"{step.name} ({since}) {doing}".rstrip())
 
     def _end_the_rest(self, *, by_user: bool) -> None:
-        """Ask what runs to end and wait for it; a user may press Ctrl-C again, and a third time to kill."""
-        signals = (
-            [signal.SIGINT, signal.SIGINT, signal.SIGKILL] if by_user else [signal.SIGINT, signal.SIGKILL]
-        )
-        if by_user and self._running:
-            self.terminal.event(
-                "interrupted: waiting for what runs to end orderly (Ctrl-C again to hurry it)"
-            )
-        for number in signals:
+        """Ask what runs to end and wait for it.
+
+        A user may press Ctrl-C again, and a third time to kill; after a failure what does not end is killed
+        by itself, but never a command that is to be spared.
+        """
+        if not self._running:
+            return
+        if by_user:
+            self.terminal.event("interrupted: what runs is asked to end orderly (Ctrl-C again to hurry it)")
+        patience = [None, None, None] if by_user else [PATIENCE, None]
+        for index, seconds in enumerate(patience):
+            last = index == len(patience) - 1
             for step in self._running.values():
-                step.stop(number, also_spared=number == signal.SIGKILL)
-            deadline = None if by_user else time.monotonic() + PATIENCE
+                step.stop(signal.SIGKILL if last else signal.SIGINT, also_spared=last and by_user)
             try:
-                while self._running and (deadline is None or time.monotonic() < deadline):
-                    try:
-                        step, _ = self._ended.get(timeout=0.5)
-                    except queue.Empty:
-                        self._heartbeat()
-                        continue
-                    self._running.pop(step.name, None)
+                self._await_the_rest(seconds)
             except (KeyboardInterrupt, Interrupted):
                 continue
             if not self._running:
                 return
+
+    def _await_the_rest(self, seconds: float | None) -> None:
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while self._running and (deadline is None or time.monotonic() < deadline):
+            try:
+                step, _ = self._ended.get(timeout=0.5)
+            except queue.Empty:
+                self._heartbeat()
+                continue
+            self._running.pop(step.name, None)
 
 
 def _interrupt(_number: int, _frame: object) -> None:
