@@ -1,0 +1,253 @@
+"""`verify`: what it concludes from the hosts' answers, and that any one thing amiss makes it fail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from operations import cluster_checks, cluster_facts, outputs
+from operations.cluster_checks import Check
+from operations.cluster_facts import HostFacts
+from operations.errors import OperationsError
+from operations.outputs import Outputs
+from operations.remote_hosts import Answer
+from operations.verify import Report
+
+pytestmark = pytest.mark.unit
+
+NAMES = ("galera-1", "galera-2", "galera-3", "galera-4")
+VALUES: dict[str, Any] = {
+    "hosts": [
+        {
+            "name": name,
+            "id": str(n),
+            "publicIp": f"203.0.113.{n}",
+            "privateIp": f"10.144.12.{n}",
+            "datacenter": "tor01",
+            "role": "manager" if n < 4 else "worker",
+        }
+        for n, name in enumerate(NAMES, 1)
+    ],
+    "network": {"name": "galera", "id": "x", "subnet": "10.20.0.0/24", "encrypted": True},
+    "discovery": {"kind": "etcd", "address": "etcd", "port": 2379, "vip": "10.20.0.2"},
+    "galera": {
+        "clusterName": "galera",
+        "service": "galera",
+        "vip": "10.20.0.5",
+        "port": 3306,
+        "size": 3,
+        "members": list(NAMES[:3]),
+        "database": "app",
+    },
+    "ssh": {
+        "user": "root",
+        "privateKey": "PRIVATE KEY",
+        "addresses": {name: f"203.0.113.{n}" for n, name in enumerate(NAMES, 1)},
+        "hostKeys": dict.fromkeys(NAMES, "ssh-ed25519 AAAA"),
+    },
+    "passwords": {"root": "secret-root", "app": "secret-app"},
+}
+UUID = "9f3c1e0a-0000-11ee-8000-000000000001"
+
+
+@pytest.fixture
+def found() -> Outputs:
+    return outputs.parse("dev", VALUES)
+
+
+def printed(number: int, manager: bool = True) -> str:
+    """What a healthy host prints."""
+    lines = [
+        "mount\t/dev/mapper/docker_vg-docker_lv1 btrfs",
+        "volume\t  docker_vg/docker_lv1",
+        "driver\tbtrfs",
+        "swarm\tactive",
+        "option\tcom.docker.network.driver.overlay.vxlanid_list",
+        "option\tencrypted",
+        "option\t",
+        *(f"ipsec\t10.144.12.{peer}" for peer in (1, 2, 3) if peer != number),
+    ]
+    if manager:
+        lines += [
+            *("manager\tgalera-1=Leader", "manager\tgalera-2=Reachable", "manager\tgalera-3=Reachable"),
+            "manager\tgalera-4=",
+            "etcd\thealthy",
+            'etcd\t{"header":{"cluster_id":77,"member_id":1},"members":[{"ID":1},{"ID":2},{"ID":3}]}',
+            "galera\twsrep_local_state_comment\tSynced",
+            "galera\twsrep_cluster_size\t3",
+            "galera\twsrep_cluster_status\tPrimary",
+            "galera\twsrep_ready\tON",
+            f"galera\twsrep_cluster_state_uuid\t{UUID}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def facts() -> dict[str, HostFacts]:
+    return {name: cluster_facts.parse(printed(n, n < 4)) for n, name in enumerate(NAMES, 1)}
+
+
+def all_checks(found: Outputs, seen: Mapping[str, HostFacts]) -> list[Check]:
+    return [
+        *cluster_checks.of_hosts(found, seen),
+        *cluster_checks.of_network(found, seen),
+        *cluster_checks.of_store(found, seen),
+        *cluster_checks.of_galera(found, seen),
+    ]
+
+
+def failed(checks: list[Check]) -> list[tuple[str, str]]:
+    return [(check.where, check.found) for check in checks if not check.ok]
+
+
+def test_a_healthy_cluster_passes_every_check(found: Outputs) -> None:
+    checks = all_checks(found, facts())
+    assert failed(checks) == []
+    assert len(checks) == 4 * 3 + 1 + 3 + 3 + 1 + 3 + 1
+
+
+def galera(**changed: str) -> Callable[[HostFacts], HostFacts]:
+    return lambda seen: replace(seen, galera={**seen.galera, **changed})
+
+
+AMISS: list[tuple[str, Callable[[HostFacts], HostFacts], tuple[str, str]]] = [
+    (
+        "a node that is no donor and not synced",
+        galera(wsrep_local_state_comment="Joining"),
+        ("galera-2", "Joining"),
+    ),
+    ("a node that sees fewer nodes", galera(wsrep_cluster_size="2"), ("galera-2", "Synced, 2, Primary")),
+    (
+        "a node outside the Primary component",
+        galera(wsrep_cluster_status="non-Primary"),
+        ("galera-2", "non-Primary"),
+    ),
+    ("a node that takes no queries", galera(wsrep_ready="OFF"), ("galera-2", "OFF")),
+    ("a node of another cluster", galera(wsrep_cluster_state_uuid="other"), ("cluster", "other")),
+    ("a node without a server", lambda seen: replace(seen, galera={}), ("galera-2", "no answer")),
+    (
+        "data on the system's disk",
+        lambda seen: replace(seen, mount=("/dev/ubda", "ext4"), volume=""),
+        ("galera-2", "ext4 on no volume"),
+    ),
+    ("btrfs without LVM", lambda seen: replace(seen, volume=""), ("galera-2", "btrfs on no volume")),
+    ("another volume", lambda seen: replace(seen, volume="vg/data"), ("galera-2", "btrfs on vg/data")),
+    ("an unmounted disk", lambda seen: replace(seen, mount=()), ("galera-2", "not mounted")),
+    (
+        "an engine on overlay2",
+        lambda seen: replace(seen, driver="overlay2"),
+        ("galera-2", "overlay2, active"),
+    ),
+    (
+        "a host that left the swarm",
+        lambda seen: replace(seen, swarm="inactive"),
+        ("galera-2", "btrfs, inactive"),
+    ),
+    (
+        "an overlay in plain text",
+        lambda seen: replace(seen, network_options=frozenset({"vxlanid_list"})),
+        ("galera-2", "not encrypted"),
+    ),
+    ("no overlay", lambda seen: replace(seen, network_options=frozenset()), ("galera-2", "no such network")),
+    (
+        "no IPsec to one peer",
+        lambda seen: replace(seen, ipsec_peers=frozenset({"10.144.12.1"})),
+        ("galera-2", "encrypted, no IPsec to 10.144.12.3"),
+    ),
+    (
+        "a store without a majority",
+        lambda seen: replace(seen, etcd_healthy=False),
+        ("galera-2", "not healthy"),
+    ),
+    (
+        "a store that lacks a member",
+        lambda seen: replace(seen, etcd_members=2),
+        ("galera-2", "healthy, 2 members"),
+    ),
+    ("a store of its own", lambda seen: replace(seen, etcd_cluster="78"), ("cluster", "2 seen")),
+]
+
+
+@pytest.mark.parametrize(("what", "change", "expected"), AMISS, ids=[row[0] for row in AMISS])
+def test_one_thing_amiss_on_one_host_is_found_there(
+    found: Outputs, what: str, change: Callable[[HostFacts], HostFacts], expected: tuple[str, str]
+) -> None:
+    seen = facts()
+    seen["galera-2"] = change(seen["galera-2"])
+    assert any(
+        where == expected[0] and expected[1] in told for where, told in failed(all_checks(found, seen))
+    ), what
+
+
+@pytest.mark.parametrize("lost", NAMES)
+def test_a_host_that_does_not_answer_fails_whichever_it_is(found: Outputs, lost: str) -> None:
+    seen = facts()
+    seen[lost] = cluster_facts.parse("", "no SSH at 203.0.113.9: timed out")
+    assert (lost, "no SSH at 203.0.113.9: timed out") in failed(all_checks(found, seen))
+
+
+@pytest.mark.parametrize(
+    ("managers", "told"),
+    [
+        ({"galera-1": "Leader", "galera-2": "Reachable", "galera-3": "Unreachable"}, "galera-3 unreachable"),
+        ({"galera-1": "Leader", "galera-2": "Reachable"}, "galera-3 missing"),
+        ({"galera-1": "Reachable", "galera-2": "Reachable", "galera-3": "Reachable"}, "leader none"),
+        (
+            {"galera-1": "Leader", "galera-2": "Reachable", "galera-3": "Reachable", "ghost": "Unreachable"},
+            "ghost",
+        ),
+    ],
+)
+def test_managers_are_counted_as_the_swarm_sees_them(
+    found: Outputs, managers: dict[str, str], told: str
+) -> None:
+    seen = {name: replace(host, managers=managers) for name, host in facts().items()}
+    assert any(told in text for where, text in failed(all_checks(found, seen)) if where == "cluster")
+
+
+def test_a_row_counts_only_when_it_is_read_on_every_node(found: Outputs) -> None:
+    everywhere = {name: Answer("1\n") for name in found.members}
+    assert failed(cluster_checks.of_row(found, Answer(), everywhere)) == []
+    without = {**everywhere, "galera-3": Answer("")}
+    assert failed(cluster_checks.of_row(found, Answer(), without)) == [("galera-3", "not there")]
+    broken = {**everywhere, "galera-3": Answer(error="ERROR 1047 (08S01): WSREP has not yet prepared node")}
+    assert failed(cluster_checks.of_row(found, Answer(), broken))[0][1].startswith("ERROR 1047")
+
+
+def test_a_row_that_could_not_be_written_fails_on_every_node(found: Outputs) -> None:
+    checks = cluster_checks.of_row(found, Answer(error="ERROR 2002: can't connect"), {})
+    assert len(failed(checks)) == 1 + 3
+
+
+def test_a_report_without_checks_is_no_success() -> None:
+    assert not Report().ok
+
+
+def test_the_report_for_machines_says_all_and_no_secret(found: Outputs) -> None:
+    report = Report(all_checks(found, facts()))
+    with report.stage("look"):
+        pass
+    told = report.as_json("dev")
+    assert told["ok"] is True
+    assert len(report.checks) == len(told["checks"])  # type: ignore[arg-type]
+    assert "secret-app" not in json.dumps(told) + repr(found)
+    assert "PRIVATE KEY" not in repr(found)
+
+
+def test_a_stack_that_did_not_come_to_its_end_says_how_to_go_on() -> None:
+    values = {key: value for key, value in VALUES.items() if key not in ("galera", "passwords")}
+    with pytest.raises(OperationsError, match=r"no output galera, passwords.*Run `up` again"):
+        outputs.parse("dev", values)
+
+
+def test_the_password_is_in_no_script(found: Outputs) -> None:
+    texts = [
+        cluster_facts.look(found, True, True),
+        cluster_facts.write_row(found, "t"),
+        cluster_facts.read_row(found, "t"),
+        cluster_facts.drop_table(found, "t"),
+    ]
+    assert not [text for text in texts if "secret-" in text]
