@@ -19,7 +19,7 @@ from components.etcd import Etcd, EtcdArgs
 from components.firewall import Firewall, FirewallArgs
 from components.galera import LABEL, Galera, GaleraArgs
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
-from components.softlayer import cost
+from components.softlayer import cost, subnets
 from components.softlayer.client import Api, find_credentials
 from components.softlayer.errors import SoftLayerFailed
 from components.softlayer.identity import StackIdentity
@@ -38,7 +38,7 @@ class StackConfig:
         return value
 
 
-def estimated_cost(settings: Settings) -> cost.Estimate:
+def estimated_cost(settings: Settings, api: Api) -> cost.Estimate:
     """Ask for the price of all hosts and show it; raises SoftLayerFailed, also above `maxMonthlyCost`."""
     servers = settings.servers
     shape = cost.Shape(
@@ -55,7 +55,7 @@ def estimated_cost(settings: Settings) -> cost.Estimate:
     )
     limit = None if settings.max_monthly_cost is None else Decimal(str(settings.max_monthly_cost))
     estimate = cost.estimate(
-        Api(find_credentials(StackConfig())),
+        api,
         dict.fromkeys(servers.hostnames, shape),
         pulumi.get_project(),
         pulumi.get_stack(),
@@ -137,7 +137,9 @@ def hosts_of(settings: Settings, identity: StackIdentity, ssh: SshAccess) -> Clu
 
 def deploy(settings: Settings) -> None:
     """Declare the whole stack and its outputs."""
-    estimate = estimated_cost(settings)
+    api = Api(find_credentials(StackConfig()))
+    subnets.refuse_overlap(api, settings.network.subnet)
+    estimate = estimated_cost(settings, api)
     identity = StackIdentity()
     ssh = SshAccess(
         "ssh",

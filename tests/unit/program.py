@@ -19,7 +19,7 @@ from pulumi.runtime import mocks as pulumi_mocks
 from pulumi.runtime import rpc
 from pulumi.runtime.config import set_all_config
 
-from components.softlayer import cost
+from components.softlayer import cost, subnets
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -75,8 +75,9 @@ class Recorder(pulumi_mocks.Mocks):
         args.inputs = plain(args.inputs)
         self.recorded.resources[args.name] = args
         outputs = dict(args.inputs)
-        number = 10 + len([n for n in self.recorded.resources if n.endswith("-ready")])
         if args.name.endswith("-ready"):
+            # Resources arrive in any order, so the address comes from the name.
+            number = 10 + int(args.name.split("-")[1])
             outputs |= {
                 "public_ip": f"203.0.113.{number}",
                 "private_ip": f"10.144.12.{number}",
@@ -129,6 +130,7 @@ def run(overrides: Mapping[str, Any] | None = None) -> Recorded:
         with (
             patched(pulumi, "export", export),
             patched(cost, "estimate", lambda api, shapes, *_: estimate_of(shapes)),
+            patched(subnets, "refuse_overlap", lambda api, subnet: None),
         ):
             runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
         marks: list[Any] = [value.is_secret() for value in exports.values()]
