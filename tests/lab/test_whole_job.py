@@ -1,0 +1,223 @@
+"""The whole job on real hosts, once, through the doors that users take.
+
+Owned here: that an empty account becomes a cluster that holds, that nothing changes twice, that a lost node
+and a rebooted host come back, and that nothing stays behind. Left to others: each part's cases
+(tests/unit, tests/provider) and the hosts alone (test_hosts.py).
+
+The tests tell one story and run in the order they are written: each begins where the last one ended. They
+take a lab and a stack of their own (`LAB_UNDER_TEST`, default `suite`), so that a lab one works with is left
+alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+LAB = os.environ.get("LAB_UNDER_TEST", "suite")
+SETTINGS = CHECKOUT / f"Pulumi.{LAB}.yaml"
+
+pytestmark = pytest.mark.lab
+
+
+def run(*argv: str, check: bool = True, limit: float = 1500) -> subprocess.CompletedProcess[str]:
+    """Run a command from the checkout, its output shown and kept; `limit` is in seconds."""
+    environment = {**os.environ, "LAB": LAB, "STACK": LAB}
+    print(f"\n$ {' '.join(argv)}", flush=True)
+    result = subprocess.run(
+        argv,
+        cwd=CHECKOUT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=limit,
+        check=False,
+    )
+    print(result.stdout, flush=True)
+    if check:
+        assert result.returncode == 0, f"{' '.join(argv)} ended with {result.returncode}"
+    return result
+
+
+def make(target: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """One of the Makefile's targets, for the lab and stack under test."""
+    return run("make", target, f"LAB={LAB}", f"STACK={LAB}", **options)
+
+
+def in_lab(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """A command inside the lab's network namespace."""
+    return run(sys.executable, "-m", "lab", "exec", "--name", LAB, "--", *argv, **options)
+
+
+def on_host(host: str, command: str, **options: Any) -> str:
+    """What a shell command prints on a host."""
+    return run(sys.executable, "-m", "lab", "ssh", "--name", LAB, host, command, **options).stdout
+
+
+def operations(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """`python -m operations …` on the stack under test."""
+    return in_lab(sys.executable, "-m", "operations", *argv, "--stack", LAB, **options)
+
+
+def guests() -> list[dict[str, Any]]:
+    """The account's guests, asked for with SoftLayer's own command line."""
+    listed: list[dict[str, Any]] = json.loads(in_lab("slcli", "--format", "json", "vs", "list").stdout)
+    return listed
+
+
+def outputs() -> dict[str, Any]:
+    """The stack's outputs, secrets masked."""
+    found: dict[str, Any] = json.loads(in_lab("pulumi", "stack", "output", "--json", "--stack", LAB).stdout)
+    return found
+
+
+def wait_for(what: str, holds: Callable[[], bool], limit: float = 300) -> None:
+    """Poll until it holds; fails after `limit` seconds with the name of what was waited for."""
+    end = time.monotonic() + limit
+    while not holds():
+        assert time.monotonic() < end, f"{what}: not within {limit:.0f} s"
+        time.sleep(2)
+
+
+def verify_holds() -> bool:
+    return operations("verify", check=False).returncode == 0
+
+
+def cluster_uuids() -> set[str]:
+    """The cluster's UUID as each node sees it."""
+    report = json.loads(
+        operations("verify", "--json", check=False).stdout.split("\n{", 1)[-1].join(["{", ""])
+    )
+    return {node["cluster_uuid"] for node in report["nodes"]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lab() -> Iterator[None]:
+    """An empty lab of the tests' own; gone afterwards unless KEEP_LAB is set."""
+    run(sys.executable, "-m", "lab", "down", "--name", LAB)
+    shutil.copy(CHECKOUT / "Pulumi.dev.yaml", SETTINGS)
+    run(sys.executable, "-m", "lab", "up", "--name", LAB)
+    yield
+    if not os.environ.get("KEEP_LAB"):
+        run(sys.executable, "-m", "lab", "down", "--name", LAB)
+        SETTINGS.unlink(missing_ok=True)
+
+
+def test_a_preview_of_an_empty_account_shows_the_plan_and_its_cost_and_orders_nothing() -> None:
+    shown = operations("preview").stdout
+    assert guests() == []
+    for kind in ("VirtualGuest", "docker:index:Service", "command:remote:Command"):
+        assert kind in shown
+    assert re.search(r"hourly.*monthly", shown, re.DOTALL | re.IGNORECASE)
+
+
+def test_make_up_brings_an_empty_account_to_a_cluster_that_holds() -> None:
+    make("up")
+    make("verify")
+    assert sorted(guest["hostname"] for guest in guests()) == ["galera-1", "galera-2", "galera-3"]
+    found = outputs()
+    assert found["galera"]["size"] == 3
+    assert re.fullmatch(r"10\.20\.0\.\d+", found["galera"]["vip"])
+    assert re.fullmatch(r"10\.20\.0\.\d+", found["discovery"]["vip"])
+    assert found["managers"] == ["galera-1", "galera-2", "galera-3"]
+
+
+def test_a_second_up_changes_nothing() -> None:
+    shown = operations("up", "--yes").stdout
+    summary = shown.rsplit("Resources:", 1)[-1]
+    assert "unchanged" in summary
+    assert not re.search(r"created|updated|replaced|deleted", summary), summary
+
+
+def test_a_refresh_finds_no_drift() -> None:
+    in_lab("pulumi", "refresh", "--preview-only", "--expect-no-changes", "--yes", "--stack", LAB)
+
+
+def test_no_secret_is_in_plain_in_the_state_or_in_what_a_service_shows() -> None:
+    shown = in_lab("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", LAB).stdout
+    known = json.loads(shown)
+    secrets = [
+        *known["passwords"].values(),
+        *known["joinTokens"].values(),
+        known["ssh"]["privateKey"].splitlines()[1],
+    ]
+    seen = in_lab("pulumi", "stack", "export", "--stack", LAB).stdout
+    seen += on_host("galera-1", "docker service inspect etcd galera; ps axww; journalctl -b --no-pager")
+    seen += on_host("galera-1", "docker service logs galera 2>&1")
+    assert len(secrets) == 5
+    for secret in secrets:
+        assert secret not in seen
+
+
+def test_every_hosts_docker_data_is_btrfs_on_the_second_disk() -> None:
+    for host in ("galera-1", "galera-2", "galera-3"):
+        assert on_host(host, "findmnt -no FSTYPE,SOURCE /var/lib/docker").split() == [
+            "btrfs",
+            "/dev/mapper/docker_vg-docker_lv1",
+        ]
+
+
+def test_verify_notices_a_node_that_is_gone_and_the_node_rejoins_with_its_data() -> None:
+    before = cluster_uuids()
+    assert len(before) == 1
+    on_host("galera-1", "docker node update --label-rm galera galera-3")
+    wait_for(
+        "the node's end", lambda: "galera" not in on_host("galera-3", "docker ps --format {{.Names}}"), 120
+    )
+    broken = make("verify", check=False)
+    assert broken.returncode != 0
+    assert "galera-3" in broken.stdout
+    on_host("galera-1", "docker node update --label-add galera=true galera-3")
+    wait_for("three Synced nodes", verify_holds)
+    assert cluster_uuids() == before
+
+
+def test_a_node_killed_by_force_rejoins_the_same_cluster() -> None:
+    before = cluster_uuids()
+    on_host("galera-2", "docker kill --signal KILL $(docker ps -q --filter name=galera)")
+    wait_for("three Synced nodes", verify_holds)
+    assert cluster_uuids() == before
+
+
+def test_a_rebooted_host_comes_back_with_its_data() -> None:
+    before = cluster_uuids()
+    booted = on_host("galera-3", "cat /proc/sys/kernel/random/boot_id")
+    on_host("galera-3", "systemctl reboot", check=False)
+
+    def another_boot() -> bool:
+        seen = run(
+            sys.executable, "-m", "lab", "ssh", "--name", LAB, "galera-3",
+            "cat /proc/sys/kernel/random/boot_id", check=False,
+        )  # fmt: skip
+        return seen.returncode == 0 and seen.stdout != booted
+
+    wait_for("the host after its reboot", another_boot)
+    wait_for("three Synced nodes", verify_holds)
+    assert cluster_uuids() == before
+
+
+def test_up_after_the_reboot_still_changes_nothing() -> None:
+    in_lab("pulumi", "preview", "--expect-no-changes", "--stack", LAB)
+
+
+def test_destroy_leaves_nothing() -> None:
+    operations("destroy", "--yes")
+    assert guests() == []
+    assert json.loads(in_lab("slcli", "--format", "json", "sshkey", "list").stdout) == []
+    groups = json.loads(in_lab("slcli", "--format", "json", "securitygroup", "list").stdout)
+    assert [group for group in groups if LAB in str(group)] == []
+    make("down")
+    assert run("ip", "netns", "list").stdout.find(f"swarm-galera-{LAB}\n") == -1
