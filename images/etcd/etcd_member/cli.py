@@ -92,7 +92,9 @@ def run() -> NoReturn:
 
     settings = settings_module.load()
     if (has_data := has_member_data(settings.data_dir)) is False and any(settings.data_dir.glob("member/*")):
-        log(f"{settings.data_dir}/member has no write-ahead log: an earlier start ended before its first write")
+        log(
+            f"{settings.data_dir}/member has no write-ahead log: an earlier start ended before its first write"
+        )
     answers = []
     if not has_data:
         context = tls(settings)

@@ -28,7 +28,9 @@ class Member:
     client_urls: tuple[str, ...]
 
 
-def decide(has_data: bool, name: str, peer_url: str, answers: Sequence[Sequence[Member]]) -> tuple[Start, str]:
+def decide(
+    has_data: bool, name: str, peer_url: str, answers: Sequence[Sequence[Member]]
+) -> tuple[Start, str]:
     """The way to start and the reason, given what the other members' peer ports answered.
 
     A member publishes its client URLs once it has taken part in the cluster, so a seat of ours with client
@@ -70,5 +72,7 @@ def initial_cluster(name: str, peer_url: str, members: Sequence[Member], known: 
     pairs = []
     for member in members:
         for url in member.peer_urls:
-            pairs.append((name if url == peer_url else member.name or names.get(url, f"member-{member.id:x}"), url))
+            pairs.append(
+                (name if url == peer_url else member.name or names.get(url, f"member-{member.id:x}"), url)
+            )
     return ",".join(f"{member_name}={url}" for member_name, url in sorted(pairs))

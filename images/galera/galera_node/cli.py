@@ -20,7 +20,8 @@ def run() -> int:
     from . import settings as settings_module
     from .etcd import EtcdStore
     from .network import NoAddress
-    from .supervisor import Node, log
+    from .supervisor import Node
+    from .words import log
 
     try:
         settings = settings_module.load()
@@ -70,7 +71,10 @@ def forget(node: str) -> int:
     try:
         facts = parse(store.read())
         if node not in facts.nodes:
-            print(f"{node} is not a member; members: {', '.join(sorted(facts.nodes)) or 'none'}", file=sys.stderr)
+            print(
+                f"{node} is not a member; members: {', '.join(sorted(facts.nodes)) or 'none'}",
+                file=sys.stderr,
+            )
             return 1
         presence = facts.present.get(node)
         if presence is not None and presence.state not in ("empty", "stopped"):

@@ -88,7 +88,9 @@ def _without_store(local: Local, live: Sequence[str]) -> Decision:
     if local.kind is Kind.DATA and local.uuid != NO_UUID and live:
         return Join(tuple(live), "the store does not answer, but live nodes do")
     if live:
-        return Wait("the store does not answer; an empty node asks it first whether the cluster is open to joiners")
+        return Wait(
+            "the store does not answer; an empty node asks it first whether the cluster is open to joiners"
+        )
     return Wait("neither the store nor any other node answers")
 
 
@@ -114,7 +116,9 @@ def _without_data(node: str, facts: Facts, others: Mapping[str, Presence], live:
         if facts.holder is not None:
             return Wait(f"{facts.holder} is forming the cluster")
         if facts.nodes or any(presence.uuid not in (NO_UUID, cluster.uuid) for presence in others.values()):
-            return Wait(f"the formation by {cluster.seed} has ended early, but others hold data; a person must decide")
+            return Wait(
+                f"the formation by {cluster.seed} has ended early, but others hold data; a person must decide"
+            )
         return Bootstrap(
             True,
             f"the formation by {cluster.seed} ended before any client was served; forming anew",
@@ -124,7 +128,9 @@ def _without_data(node: str, facts: Facts, others: Mapping[str, Presence], live:
     addresses = _join(others, live, IN_PRIMARY)
     if addresses:
         return Join(addresses, f"the cluster {cluster.uuid} is open")
-    return Wait(f"no member of cluster {cluster.uuid} is in a Primary component; only members with data can restart it")
+    return Wait(
+        f"no member of cluster {cluster.uuid} is in a Primary component; only members with data can restart it"
+    )
 
 
 def _with_data(
@@ -145,12 +151,16 @@ def _with_data(
         )
     strangers = sorted(n for n, p in others.items() if p.uuid not in (NO_UUID, local.uuid))
     if strangers:
-        return Wait(f"{', '.join(strangers)} hold data of another cluster than {local.uuid}; a person must decide")
+        return Wait(
+            f"{', '.join(strangers)} hold data of another cluster than {local.uuid}; a person must decide"
+        )
     if cluster is not None and cluster.phase == "forming":
         if facts.holder is not None and facts.holder != node:
             return Wait(f"{facts.holder} is forming the cluster")
         if cluster.seed != node:
-            return Wait(f"{cluster.seed} is to form the cluster, yet this node holds its data; a person must decide")
+            return Wait(
+                f"{cluster.seed} is to form the cluster, yet this node holds its data; a person must decide"
+            )
         return Discard(
             local.uuid,
             "this node's own formation ended before any client was served",
@@ -162,7 +172,9 @@ def _with_data(
     addresses = _join({n: p for n, p in others.items() if p.uuid == local.uuid}, live, RUNNING)
     if addresses:
         # They run without a Primary component: once the members of the last one meet again, it is restored.
-        return Join(addresses, "live members have no Primary component; joining them so that it can be restored")
+        return Join(
+            addresses, "live members have no Primary component; joining them so that it can be restored"
+        )
     return _recover(node, size, local, facts, others)
 
 
@@ -203,7 +215,9 @@ def _recover(node: str, size: int, local: Local, facts: Facts, others: Mapping[s
     expect = {f"present/{name}": facts.revision(f"present/{name}") for name in others}
     expect |= {"bootstrap": 0, "cluster": facts.revision("cluster")}
     return Bootstrap(
-        False, f"nobody runs, all members have published, and this one is the most advanced at {best[0]}", expect
+        False,
+        f"nobody runs, all members have published, and this one is the most advanced at {best[0]}",
+        expect,
     )
 
 

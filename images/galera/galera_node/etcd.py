@@ -65,7 +65,9 @@ class EtcdStore:
         end = self._prefix[:-1] + chr(ord(self._prefix[-1]) + 1)
         answer = self._post("/v3/kv/range", {"key": encode(self._prefix), "range_end": encode(end)})
         return {
-            decode(item["key"])[len(self._prefix) :]: Entry(decode(item.get("value", "")), int(item["mod_revision"]))
+            decode(item["key"])[len(self._prefix) :]: Entry(
+                decode(item.get("value", "")), int(item["mod_revision"])
+            )
             for item in answer.get("kvs", ())
         }
 
@@ -85,7 +87,9 @@ class EtcdStore:
             lease, self._lease = self._lease, None
             self._post("/v3/lease/revoke", {"ID": lease})
 
-    def commit(self, expect: Mapping[str, int], puts: Mapping[str, Put], deletes: tuple[str, ...] = ()) -> bool:
+    def commit(
+        self, expect: Mapping[str, int], puts: Mapping[str, Put], deletes: tuple[str, ...] = ()
+    ) -> bool:
         operations: list[dict[str, Any]] = []
         for key, put in puts.items():
             request: dict[str, Any] = {"key": self._key(key), "value": encode(put.value)}
@@ -100,4 +104,6 @@ class EtcdStore:
             {"key": self._key(key), "target": "MOD", "result": "EQUAL", "mod_revision": str(revision)}
             for key, revision in expect.items()
         ]
-        return bool(self._post("/v3/kv/txn", {"compare": compare, "success": operations}).get("succeeded", False))
+        return bool(
+            self._post("/v3/kv/txn", {"compare": compare, "success": operations}).get("succeeded", False)
+        )

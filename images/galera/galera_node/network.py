@@ -26,7 +26,9 @@ def own_address(subnet: IPv4Network) -> str:
             probe.connect((str(subnet.network_address + 1), 9))  # sends nothing
             address: str = probe.getsockname()[0]
         except OSError as error:
-            raise NoAddress(f"no route into {subnet} ({error.strerror}). Attach the service to that network.") from None
+            raise NoAddress(
+                f"no route into {subnet} ({error.strerror}). Attach the service to that network."
+            ) from None
     if IPv4Address(address) not in subnet:
         raise NoAddress(
             f"this container has no address in {subnet} (it would use {address}). Attach the service to that "

@@ -84,7 +84,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     try:
         subnet = IPv4Network(need("SUBNET"))
     except ValueError as error:
-        raise SettingsError(f"SUBNET: {error}. Give the overlay network as address/prefix, e.g. 10.20.0.0/24.") from None
+        raise SettingsError(
+            f"SUBNET: {error}. Give the overlay network as address/prefix, e.g. 10.20.0.0/24."
+        ) from None
     store = need("STORE")
     url = urlsplit(store)
     if url.scheme != "etcd" or not url.hostname:

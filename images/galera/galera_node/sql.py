@@ -127,7 +127,10 @@ class Sql:
     def status(self) -> ServerStatus:
         """The wsrep status now. Raises SqlError while mariadbd does not accept connections."""
         names = ",".join(f"'{name}'" for name in STATUS)
-        found = {name.lower(): value for name, value in self.run(f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})")}
+        found = {
+            name.lower(): value
+            for name, value in self.run(f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})")
+        }
         return ServerStatus(
             state=found.get("wsrep_local_state_comment", ""),
             primary=found.get("wsrep_cluster_status") == "Primary",

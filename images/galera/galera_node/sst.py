@@ -29,6 +29,7 @@ from typing import IO, Any
 
 from . import transfer
 from .local_state import TRANSFER_MARK, clear
+from .words import log
 
 BACKUP = "/usr/bin/mariadb-backup"
 MBSTREAM = "/usr/bin/mbstream"
@@ -79,7 +80,9 @@ def parse(argv: Sequence[str]) -> Options:
             values[key] = value if has_value else next(words, "")
     missing = [key for key in ("role", "address", "datadir", "defaults-file") if not values.get(key)]
     if missing:
-        raise TransferError(f"mariadbd did not say {', '.join(missing)}; this version is not known to this program")
+        raise TransferError(
+            f"mariadbd did not say {', '.join(missing)}; this version is not known to this program"
+        )
     parent = values.get("parent", "")
     return Options(
         role=values["role"],
@@ -90,11 +93,6 @@ def parse(argv: Sequence[str]) -> Options:
         bypass=bypass,
         parent=int(parent) if parent.isdigit() else os.getppid(),
     )
-
-
-def log(role: str, message: str) -> None:
-    """One line for a person, on the container's log."""
-    print(f"galera-node: {role}: {message}", file=sys.stderr, flush=True)
 
 
 def say(line: str) -> None:
@@ -180,7 +178,7 @@ def donate(options: Options) -> None:
         send_record(stream, {"token": token, "mode": mode, "gtid": options.gtid})
         say("continue")
         if options.bypass:
-            log("donor", f"{host} needs only the write-sets after {options.gtid}")
+            log(f"donor: {host} needs only the write-sets after {options.gtid}")
         else:
             send_backup(options, stream, host)
         if receive_record(stream) != {"received": True}:
@@ -228,7 +226,7 @@ def send_backup(options: Options, stream: socket.socket, host: str) -> None:
         raise TransferError(f"mariadb-backup ended with {code}{tail(words)}")
     send_frame(stream, b"")
     send_record(stream, {"complete": True})
-    log("donor", f"sent {sent / 1e6:.1f} MB to {host} in {time.monotonic() - began:.1f} s")
+    log(f"donor: sent {sent / 1e6:.1f} MB to {host} in {time.monotonic() - began:.1f} s")
 
 
 # ---- joiner
@@ -245,14 +243,16 @@ def join(options: Options) -> None:
     with stream:
         if header["mode"] == "incremental":
             transfer.write(options.run_dir, "joiner", "incremental", 0)
-            log("joiner", f"only the write-sets after {header['gtid']} are missing")
+            log(f"joiner: only the write-sets after {header['gtid']} are missing")
             send_record(stream, {"received": True})
             say(str(header["gtid"]))
             return
         say(receive_backup(options, stream))
 
 
-def accept_donor(listener: socket.socket, token: str, options: Options) -> tuple[socket.socket, dict[str, Any]]:
+def accept_donor(
+    listener: socket.socket, token: str, options: Options
+) -> tuple[socket.socket, dict[str, Any]]:
     """The donor's connection and header. Whoever does not know the token is sent away."""
     while True:
         if not select.select([listener], [], [], 1.0)[0]:
@@ -265,9 +265,9 @@ def accept_donor(listener: socket.socket, token: str, options: Options) -> tuple
             header = receive_record(stream)
             if compare_digest(str(header.get("token", "")), token):
                 return stream, header
-            log("joiner", f"{peer} does not know this transfer's token; refused")
+            log(f"joiner: {peer} does not know this transfer's token; refused")
         except (TransferError, OSError) as error:
-            log("joiner", f"{peer} connected but is no donor: {error}")
+            log(f"joiner: {peer} connected but is no donor: {error}")
         stream.close()
 
 
@@ -308,8 +308,7 @@ def receive_backup(options: Options, stream: socket.socket) -> str:
     os.sync()
     (data / TRANSFER_MARK).unlink()
     log(
-        "joiner",
-        f"received {received / 1e6:.1f} MB in {took:.1f} s, prepared in "
+        f"joiner: received {received / 1e6:.1f} MB in {took:.1f} s, prepared in "
         f"{time.monotonic() - began - took:.1f} s, position {position}",
     )
     return position
@@ -397,7 +396,7 @@ def main(argv: Sequence[str]) -> int:
             transfer.end(options.run_dir)
         return 0
     except (TransferError, OSError) as error:
-        log(role, f"state transfer failed: {error}")
+        log(f"{role}: state transfer failed: {error}")
         return 32  # EPIPE: what mariadbd shows as "Broken pipe"
     finally:
         for child in CHILDREN:

@@ -62,7 +62,9 @@ class Store(Protocol):
     def close_session(self) -> None:
         """Ends the session and with it all its keys."""
 
-    def commit(self, expect: Mapping[str, int], puts: Mapping[str, Put], deletes: tuple[str, ...] = ()) -> bool:
+    def commit(
+        self, expect: Mapping[str, int], puts: Mapping[str, Put], deletes: tuple[str, ...] = ()
+    ) -> bool:
         """Writes all or nothing, if each key of `expect` still has that revision. False if one has not."""
 
 
@@ -144,5 +146,10 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
         except (ValueError, TypeError) as error:
             raise StoreError(f"the store's key {key!r} holds no record of this program: {error}") from error
     return Facts(
-        cluster, holder, nodes, present, frozenset(aborted), {key: entry.revision for key, entry in entries.items()}
+        cluster,
+        holder,
+        nodes,
+        present,
+        frozenset(aborted),
+        {key: entry.revision for key, entry in entries.items()},
     )

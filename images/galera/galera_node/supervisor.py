@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import sys
 import time
 import uuid as uuid_module
 from dataclasses import replace
@@ -22,6 +21,7 @@ from .server import RecoverError, Server, write_private
 from .settings import Settings
 from .sql import Sql, SqlError
 from .store import Cluster, Facts, Position, Presence, Put, SessionLost, Store, StoreError, dumps, parse
+from .words import log
 
 SESSION_TTL = 20  # seconds without renewal until the store forgets what this node is
 RENEW_EVERY = 5.0  # seconds
@@ -30,11 +30,6 @@ LOOK_EVERY = 1.0  # seconds between looks while waiting or starting
 WATCH_EVERY = 2.0  # seconds between looks at a node that serves
 FAILURES = 5  # starts in a row that fail before the container ends and the engine shows it
 STEADY = 60.0  # seconds of being Synced after which former failures are forgotten
-
-
-def log(message: str) -> None:
-    """One line for a person, on the container's log."""
-    print(f"galera-node: {message}", file=sys.stderr, flush=True)
 
 
 class Stop(Exception):
@@ -199,12 +194,16 @@ class Node:
     def attempt(self) -> None:
         """From one decision that starts mariadbd to its end."""
         local = self.local()
-        stopped = Presence("stopped" if local.kind is Kind.DATA else "empty", local.uuid, local.seqno, self.address)
+        stopped = Presence(
+            "stopped" if local.kind is Kind.DATA else "empty", local.uuid, local.seqno, self.address
+        )
         while True:
             facts = self.look(stopped)
             known = [presence.address for presence in facts.present.values()] if facts else []
             candidates = {*network.resolve(self.settings.peers), *known} - {self.address}
-            decision = decide(self.settings.node, self.settings.size, local, facts, network.accepting(candidates))
+            decision = decide(
+                self.settings.node, self.settings.size, local, facts, network.accepting(candidates)
+            )
             if isinstance(decision, Join):
                 self.say("decision", f"joining {', '.join(decision.addresses)}: {decision.reason}")
                 return self.join(decision, local, facts)
@@ -320,7 +319,10 @@ class Node:
                         # The sample before: its transactions are on disk by now, so that a recovered position
                         # is never behind a published one.
                         if not self.recorded or sample.seqno != committed:
-                            self.publish(sample if self.recorded else Position(presence.uuid, local.seqno), facts)
+                            self.publish(
+                                sample if self.recorded else Position(presence.uuid, max(local.seqno, 0)),
+                                facts,
+                            )
                         sample, published = Position(presence.uuid, committed), time.monotonic()
                     self.settle(facts)
             elif presence.state != "primary":
@@ -438,7 +440,9 @@ class Node:
             if cluster is None:
                 return
             if cluster.phase == "open":
-                synced = sorted(name for name, presence in facts.present.items() if presence.state == "synced")
+                synced = sorted(
+                    name for name, presence in facts.present.items() if presence.state == "synced"
+                )
                 actor = cluster.seed if cluster.seed in facts.present else synced[0] if synced else ""
                 if len(synced) >= settings.size and actor == settings.node:
                     self.lower_weight()

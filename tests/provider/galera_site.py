@@ -1,0 +1,160 @@
+"""Three etcd members and three Galera nodes as containers, as the stack's services would run them.
+
+Owns their environment, secrets and names, and questions to them. Leaves the machinery to `image_containers`.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.provider.image_containers import SUBNET, Container, Site, wait_for
+
+SIZE = 3
+PASSWORDS = {
+    "galera-root-password": "root-7f3a'\"\\",
+    "galera-sst-password": "sst-91c2\"\\ #;'",
+    "galera-monitor-password": "monitor-55d0",
+    "galera-app-password": "app-a1b2",
+}
+# Two lines: quoting in option files and statements is shown to hold for any character.
+STACK = "[mysqld]\ninnodb_buffer_pool_size=64M\ninnodb_buffer_pool_size_max=256M\n"
+
+
+def peer_certificates() -> dict[str, str]:
+    """A CA and one certificate for all members, as the stack makes them."""
+    now = datetime.datetime.now(datetime.UTC)
+    addresses = [x509.IPAddress(ip_address(etcd_address(number))) for number in range(1, SIZE + 1)]
+
+    def name(text: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+    def pem(certificate: x509.Certificate) -> str:
+        return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+
+    def build(subject: str, public: ec.EllipticCurvePublicKey, ca: bool) -> x509.Certificate:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(name(subject))
+            .issuer_name(name("etcd peers"))
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
+            .sign(ca_key, hashes.SHA256())
+        )
+
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return {
+        "etcd-peer-ca.crt": pem(build("etcd peers", ca_key.public_key(), True)),
+        "etcd-peer.crt": pem(build("etcd-peer", key.public_key(), False)),
+        "etcd-peer.key": private.decode(),
+    }
+
+
+def etcd_address(number: int) -> str:
+    return f"10.77.0.{10 + number}"
+
+
+def galera_address(number: int) -> str:
+    return f"10.77.0.{20 + number}"
+
+
+class GaleraSite(Site):
+    """`etcd-1` … and `galera-1` …, added but not started."""
+
+    def __init__(self, roots: Mapping[str, Path]) -> None:
+        super().__init__(roots)
+        self.secrets = peer_certificates()
+        self.hosts = "".join(f"{etcd_address(n)} etcd\n" for n in range(1, SIZE + 1)) + "".join(
+            f"{galera_address(n)} tasks.galera\n" for n in range(1, SIZE + 1)
+        )
+
+    def add_etcd(self, number: int) -> Container:
+        peers = ",".join(f"galera-{n}=https://{etcd_address(n)}:2380" for n in range(1, SIZE + 1))
+        return self.add(
+            f"etcd-{number}",
+            "etcd",
+            10 + number,
+            user="998:998",
+            volume_at="/var/lib/etcd",
+            command=("/usr/local/bin/etcd-member", "run"),
+            env={"NODE_NAME": f"galera-{number}", "ETCD_INITIAL_CLUSTER": peers, "CLUSTER_TOKEN": "test"},
+            secrets=self.secrets,
+            hosts=self.hosts,
+        )
+
+    def add_galera(self, number: int, initdb: Mapping[str, str] | None = None) -> Container:
+        container = self.add(
+            f"galera-{number}",
+            "galera",
+            20 + number,
+            user="999:999",
+            volume_at="/var/lib/mysql",
+            command=("/usr/local/bin/galera-node", "run"),
+            env={
+                "NODE_NAME": f"galera-{number}",
+                "CLUSTER_NAME": "galera",
+                "CLUSTER_SIZE": str(SIZE),
+                "PEERS": "tasks.galera",
+                "STORE": "etcd://etcd:2379",
+                "SUBNET": SUBNET,
+                "DATABASE": "app",
+            },
+            secrets=PASSWORDS,
+            hosts=self.hosts,
+        )
+        (container.here / "90-stack.cnf").write_text(STACK)
+        (container.here / "initdb").mkdir()
+        for name, text in (initdb or {}).items():
+            (container.here / "initdb" / name).write_text(text)
+        return container
+
+    def start_etcd(self) -> None:
+        """All members, up to a leader."""
+        members = [self.add_etcd(n) for n in range(1, SIZE + 1)]
+        for member in members:
+            member.start()
+        for member in members:
+            wait_for(lambda member=member: healthy(member), f"{member.name} healthy")  # type: ignore[misc]
+
+
+def healthy(container: Container) -> bool:
+    """The image's own health check, as an engine runs it."""
+    command = "etcd-member" if container.name.startswith("etcd") else "galera-node"
+    return container.run(f"/usr/local/bin/{command}", "health").returncode == 0
+
+
+def sql(container: Container, statement: str) -> str:
+    """Runs SQL as the system user over the socket; rows as tab-separated lines."""
+    done = container.run("/usr/bin/mariadb", "-N", "-e", statement)
+    if done.returncode != 0:
+        raise OSError(done.stderr.strip())
+    return done.stdout.strip()
+
+
+def status(container: Container, name: str) -> str:
+    """One wsrep status value."""
+    return sql(container, f"SHOW GLOBAL STATUS LIKE '{name}'").partition("\t")[2]
+
+
+def synced(container: Container, size: int = SIZE) -> bool:
+    """Synced in a Primary component of `size` nodes."""
+    return (
+        status(container, "wsrep_local_state_comment") == "Synced"
+        and status(container, "wsrep_cluster_status") == "Primary"
+        and status(container, "wsrep_cluster_size") == str(size)
+    )
