@@ -162,10 +162,17 @@ def deploy(settings: Settings) -> None:
         on_swarm,
     )
     # Engines whose configuration changed have restarted, one by one, before any service is touched.
-    ready_for_services = [*swarm.nodes, *hosts.current_managers]
+    calm = [swarm.started, *hosts.current_managers]
     store = Etcd(
         "etcd",
-        EtcdArgs(settings.discovery.image, hosts.managers, network, identity.owner, ready_for_services),
+        EtcdArgs(
+            image=settings.discovery.image,
+            managers=hosts.managers,
+            network=network,
+            token=identity.owner,
+            after=calm,
+            nodes=swarm.nodes,
+        ),
         on_swarm,
     )
     galera = Galera(
@@ -177,7 +184,8 @@ def deploy(settings: Settings) -> None:
             nodes=hosts.managers,
             network=network,
             store=store,
-            after=ready_for_services,
+            after=calm,
+            placed=swarm.nodes,
             options=settings.galera.config,
             initdb=settings.galera.initdb,
         ),

@@ -37,7 +37,8 @@ class EtcdArgs:
         managers: one member each; the first is asked whether all run.
         network: where clients are.
         token: tells this cluster's members from another's; the stack's identity.
-        after: what must be there first, e.g. all nodes of the swarm.
+        after: what must be there before the service is made or changed.
+        nodes: the swarm's nodes. The service does not wait for them, its tasks start as they come.
     """
 
     image: str
@@ -45,6 +46,7 @@ class EtcdArgs:
     network: OverlayNetwork
     token: pulumi.Input[str]
     after: Sequence[pulumi.Resource]
+    nodes: Sequence[pulumi.Resource]
 
 
 class Etcd(pulumi.ComponentResource):
@@ -62,13 +64,12 @@ class Etcd(pulumi.ComponentResource):
         """`opts` bring the provider, which the service inherits."""
         super().__init__("swarm-galera:etcd:Etcd", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        on_swarm = pulumi.ResourceOptions(parent=self, depends_on=list(args.after))
         addresses = pulumi.Output.all(*(manager.private_ip for manager in args.managers))
         certificates = PeerCertificates(f"{name}-certificates", addresses, child)
         secrets = [
-            secret(name, "etcd-peer-ca.crt", certificates.ca_certificate, on_swarm),
-            secret(name, "etcd-peer.crt", certificates.certificate, on_swarm),
-            secret(name, "etcd-peer.key", certificates.private_key, on_swarm),
+            secret(name, "etcd-peer-ca.crt", certificates.ca_certificate, child),
+            secret(name, "etcd-peer.crt", certificates.certificate, child),
+            secret(name, "etcd-peer.key", certificates.private_key, child),
         ]
         names = [manager.hostname for manager in args.managers]
         cluster = addresses.apply(
@@ -119,13 +120,13 @@ class Etcd(pulumi.ComponentResource):
                 ],
             ),
             update_config=one_at_a_time(monitor="20s"),
-            opts=on_swarm,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
         )
         formed = remote.run(
             f"{name}-running",
             args.managers[0].connection,
             convergence.service_running(SERVICE, len(names), args.network.name),
-            pulumi.ResourceOptions(parent=self, depends_on=[service]),
+            pulumi.ResourceOptions(parent=self, depends_on=[service, *args.nodes]),
             triggers=[service.id, spec_fingerprint(args.image, env, secrets)],
         )
         self.vip = formed.stdout

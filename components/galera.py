@@ -47,7 +47,8 @@ class GaleraArgs:
         store: for the bootstrap lease and positions.
         options: further lines of the server's [mysqld] group.
         initdb: folder of *.sql files for the very first bootstrap.
-        after: what must be there first, e.g. all nodes of the swarm.
+        after: what must be there before the service is made or changed.
+        placed: the swarm's nodes. The service does not wait for them, its tasks start as they come.
     """
 
     image: str
@@ -57,6 +58,7 @@ class GaleraArgs:
     network: OverlayNetwork
     store: KeyValueStore
     after: Sequence[pulumi.Resource]
+    placed: Sequence[pulumi.Resource]
     options: Mapping[str, str] = field(default_factory=dict)
     initdb: str | None = None
 
@@ -82,17 +84,15 @@ class Galera(pulumi.ComponentResource):
         self.service, self.port = SERVICE, PORT
         self.cluster_name, self.size = args.cluster_name, len(args.nodes)
         self.members = [node.hostname for node in args.nodes]
-        on_swarm = pulumi.ResourceOptions(parent=self, depends_on=[*args.after, *args.store.declared])
+        child = pulumi.ResourceOptions(parent=self)
         passwords = {
-            user: Password(f"{name}-{user}-password", opts=pulumi.ResourceOptions(parent=self)).value
+            user: Password(f"{name}-{user}-password", opts=child).value
             for user in ("root", "sst", "monitor", "app")
         }
         self.root_password, self.app_password = passwords["root"], passwords["app"]
-        secrets = [
-            secret(name, f"galera-{user}-password", value, on_swarm) for user, value in passwords.items()
-        ]
+        secrets = [secret(name, f"galera-{user}-password", value, child) for user, value in passwords.items()]
         configs = [
-            config(name, stem, path, text, on_swarm)
+            config(name, stem, path, text, child)
             for stem, path, text in config_files(args.options, args.initdb)
         ]
         env = {
@@ -136,7 +136,7 @@ class Galera(pulumi.ComponentResource):
             ),
             endpoint_spec=docker.ServiceEndpointSpecArgs(mode="vip"),
             update_config=one_at_a_time(monitor="30s"),
-            opts=on_swarm,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*args.after, *args.store.declared]),
         )
         self.formed = remote.run(
             f"{name}-formed",
@@ -147,7 +147,7 @@ class Galera(pulumi.ComponentResource):
                     convergence.galera_formed(SERVICE, self.size),
                 )
             ),
-            pulumi.ResourceOptions(parent=self, depends_on=[service, *args.store.running]),
+            pulumi.ResourceOptions(parent=self, depends_on=[service, *args.placed, *args.store.running]),
             triggers=[service.id, spec_fingerprint(args.image, env, [*secrets, *configs])],
         )
         self.vip = self.formed.stdout
