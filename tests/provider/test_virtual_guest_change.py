@@ -1,0 +1,304 @@
+"""Changes in place, replacement, cancellation."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.softlayer import guests
+from components.softlayer.errors import NotOurs, SoftLayerFailed, WaitedTooLong
+from components.softlayer.virtual_guest_provider import VirtualGuestProvider
+from lab.api.testing import LabApi
+from tests.provider.providers import GUEST, OWNER, TAG, configured, guest_of
+
+pytestmark = pytest.mark.provider
+
+
+@pytest.fixture(autouse=True)
+def _notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+class Managed:
+    """One guest and its state, changed as Pulumi would."""
+
+    def __init__(self, lab: LabApi, **declared: Any) -> None:
+        self.lab = lab
+        self.provider = configured(VirtualGuestProvider, lab)
+        self.declared = {**GUEST, **declared}
+        created = self.provider.create(dict(self.declared))
+        self.id = created.id
+        self.state: dict[str, Any] = dict(created.outs or {})
+        lab.wait_idle(int(self.id))
+
+    def change(self, **properties: Any) -> None:
+        """An update, as the engine makes it."""
+        wanted = {**self.declared, **properties}
+        result = self.provider.diff(self.id, self.state, wanted)
+        assert result.changes is True
+        assert result.replaces == []
+        self.state = dict(self.provider.update(self.id, self.state, dict(wanted)).outs or {})
+        self.declared = wanted
+
+    def refresh(self) -> None:
+        """What `pulumi refresh` does."""
+        self.state = dict(self.provider.read(self.id, self.state).outs or {})
+
+    def settled(self) -> bool:
+        """Whether neither state nor reality differ from what is declared."""
+        first = self.provider.diff(self.id, self.state, self.declared).changes
+        self.refresh()
+        return first is False and self.provider.diff(self.id, self.state, self.declared).changes is False
+
+    @property
+    def record(self) -> Any:
+        """The lab's own record."""
+        return self.lab.guest(int(self.id))
+
+
+@pytest.fixture
+def managed(lab_api: LabApi) -> Managed:
+    return Managed(lab_api)
+
+
+def test_a_fresh_guest_has_no_drift(managed: Managed) -> None:
+    assert managed.settled()
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"hostname": "galera-9"},
+    {"domain": "example.org"},
+    {"notes": "for the books"},
+    {"tags": ["dockerhost", "blue"]},
+    {"tags": []},
+    {"user_data": "#cloud-config\n"},
+    {"cores": 4.0},
+    {"memory": 8192.0},
+    {"cores": 2.0, "memory": 4096.0},
+    {"disks": [25.0, 100.0]},
+    {"disks": [100.0, 100.0]},
+    {"nic_speed": 1000.0},
+    {"nic_speed": 10.0},
+    {"ssh_key_ids": ["1"]},
+    {"post_install_url": "https://example.com/x"},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: ",".join(change))
+def test_a_change_in_place_keeps_the_guest_and_reaches_it(managed: Managed, change: dict[str, Any]) -> None:
+    managed.change(**change)
+    assert managed.settled()
+    assert managed.lab.ordered == 1
+    assert guest_of(managed.lab, managed.id).marker == f"{OWNER}/galera-1-guest"
+    assert TAG in managed.record.tags
+
+
+def test_a_disk_is_added_in_place(lab_api: LabApi) -> None:
+    managed = Managed(lab_api, disks=[25.0], local_disk=False)
+    managed.change(disks=[25.0, 100.0, 10.0])
+    assert managed.settled()
+
+
+def test_a_change_by_hand_is_found_and_put_back(managed: Managed) -> None:
+    client = managed.lab.client()
+    client.call("Virtual_Guest", "setTags", f"swarm-galera,{TAG},other", id=int(managed.id))
+    client.call("Virtual_Guest", "editObject", {"hostname": "renamed"}, id=int(managed.id))
+    managed.refresh()
+    assert managed.provider.diff(managed.id, managed.state, managed.declared).changes is True
+    managed.change()
+    assert managed.settled()
+    assert managed.record.hostname == "galera-1"
+
+
+def test_a_guest_that_lost_its_stack_s_tag_gets_it_back(managed: Managed) -> None:
+    managed.lab.client().call("Virtual_Guest", "setTags", "dockerhost", id=int(managed.id))
+    managed.refresh()
+    managed.change()
+    assert TAG in managed.record.tags
+
+
+def test_security_groups_are_attached_and_detached_in_place(managed: Managed) -> None:
+    client = managed.lab.client()
+    one, two = (
+        str(client.call("Network_SecurityGroup", "createObject", {"name": name})["id"]) for name in "ab"
+    )
+    managed.change(private_security_groups=[one, two], public_security_groups=[one])
+    assert managed.settled()
+    managed.change(private_security_groups=[two], public_security_groups=[])
+    assert managed.settled()
+    assert managed.record.private.security_groups == [int(two)]
+
+
+def test_an_upgrade_waits_for_an_outstanding_transaction(managed: Managed) -> None:
+    managed.lab.durations(reload=0.5)
+    managed.lab.client().call("Virtual_Guest", "reloadOperatingSystem", "FORCE", {}, id=int(managed.id))
+    managed.change(cores=2.0)
+    assert managed.record.cores == 2
+
+
+def test_an_upgrade_whose_answer_was_lost_is_not_ordered_again(managed: Managed) -> None:
+    managed.lab.fault("lost-response", method="placeOrder", count=1)
+    managed.change(cores=2.0)
+    assert managed.settled()
+    assert managed.lab.count("Product_Order", "placeOrder") == 1
+
+
+def test_an_upgrade_that_is_there_already_is_not_ordered(managed: Managed) -> None:
+    """The run that ordered it was killed before its state was written."""
+    state = dict(managed.state)
+    managed.change(cores=2.0)
+    placed = managed.lab.count("Product_Order", "placeOrder")
+    managed.provider.update(managed.id, state, dict(managed.declared))
+    assert managed.lab.count("Product_Order", "placeOrder") == placed
+
+
+def test_a_size_that_is_not_sold_is_refused_with_what_is(managed: Managed) -> None:
+    with pytest.raises(SoftLayerFailed, match=r"guest_core cannot be changed to 3; offered.*1, 2, 4"):
+        managed.change(cores=3.0)
+    assert managed.record.cores == 1
+
+
+def test_a_new_reload_token_reloads_once_and_keeps_the_data_disk(managed: Managed) -> None:
+    machine = managed.lab.backend.machines[int(managed.id)]
+    data = dict(machine.data_disks)
+    state = dict(managed.state)
+    managed.change(reload_token="2026-11")
+    assert machine.system_disk == 2
+    assert machine.data_disks == data
+    assert managed.settled()
+    # Killed before the state was written: the next run sees that the reload has happened.
+    managed.provider.update(managed.id, state, dict(managed.declared))
+    assert machine.system_disk == 2
+
+
+def test_a_change_of_a_guest_that_is_gone_says_so(managed: Managed) -> None:
+    managed.lab.client().call("Virtual_Guest", "deleteObject", id=int(managed.id))
+    managed.lab.wait_idle(int(managed.id))
+    with pytest.raises(SoftLayerFailed, match="is gone; run `pulumi refresh`"):
+        managed.change(notes="x")
+
+
+def test_a_guest_that_is_gone_or_going_is_empty_when_read(managed: Managed) -> None:
+    managed.lab.durations(reclaim=3600)
+    managed.lab.client().call("Virtual_Guest", "deleteObject", id=int(managed.id))
+    read = managed.provider.read(managed.id, managed.state)
+    assert (read.id, read.outs) == ("", {})
+
+
+# --- cancellation -----------------------------------------------------------------------------------------
+
+
+def gone(managed: Managed) -> bool:
+    return int(managed.id) not in {guest.id for guest in managed.lab.guests()}
+
+
+def test_a_cancelled_guest_is_gone_when_the_cancellation_returns(managed: Managed) -> None:
+    managed.lab.durations(reclaim=0.5)
+    managed.provider.delete(managed.id, managed.state)
+    assert gone(managed)
+
+
+def test_cancelling_twice_is_no_error(managed: Managed) -> None:
+    managed.provider.delete(managed.id, managed.state)
+    managed.provider.delete(managed.id, managed.state)
+    assert managed.lab.count("Virtual_Guest", "deleteObject") == 1
+
+
+def test_a_cancellation_goes_on_with_one_that_was_interrupted(managed: Managed) -> None:
+    managed.lab.durations(reclaim=0.5)
+    managed.lab.client().call("Virtual_Guest", "deleteObject", id=int(managed.id))
+    managed.provider.delete(managed.id, managed.state)
+    assert gone(managed)
+
+
+def test_a_cancellation_waits_for_the_outstanding_transaction(lab_api: LabApi) -> None:
+    provider = configured(VirtualGuestProvider, lab_api)
+    lab_api.durations(provision=1)
+    created = provider.create(dict(GUEST))
+    provider.delete(created.id, dict(created.outs or {}))
+    assert lab_api.guests() == []
+    assert [call["outcome"] for call in lab_api.calls("Virtual_Guest", "deleteObject")][-1] == "ok"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_cancellation_that_is_refused_as_busy_is_tried_again(managed: Managed, count: int) -> None:
+    managed.lab.fault(
+        "fault",
+        method="deleteObject",
+        count=count,
+        message="This cancellation could not be processed. There is currently an active transaction.",
+    )
+    managed.provider.delete(managed.id, managed.state)
+    assert gone(managed)
+
+
+def test_a_cancellation_whose_answer_was_lost_is_seen_through(managed: Managed) -> None:
+    managed.lab.fault("lost-response", method="deleteObject", count=1)
+    managed.provider.delete(managed.id, managed.state)
+    assert gone(managed)
+
+
+def test_security_groups_are_detached_before_the_cancellation(lab_api: LabApi) -> None:
+    group = str(lab_api.client().call("Network_SecurityGroup", "createObject", {"name": "a"})["id"])
+    managed = Managed(lab_api, private_security_groups=[group])
+    managed.provider.delete(managed.id, managed.state)
+    methods = [call["method"] for call in lab_api.calls()]
+    assert methods.index("detachNetworkComponents") < methods.index("deleteObject")
+
+
+def test_a_stuck_transaction_ends_the_wait_with_its_name(
+    managed: Managed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guests, "TRANSACTION_LIMIT", 0.5)
+    monkeypatch.setattr(guests.wait_idle, "__defaults__", (0.5,))
+    managed.lab.fault("stuck", step="RELOAD_POWER_OFF")
+    managed.lab.client().call("Virtual_Guest", "reloadOperatingSystem", "FORCE", {}, id=int(managed.id))
+    with pytest.raises(WaitedTooLong, match=r"RELOAD_POWER_OFF.*ticket"):
+        managed.provider.delete(managed.id, managed.state)
+    assert not gone(managed)
+
+
+STRANGERS: list[tuple[str, str, tuple[Any, ...]]] = [
+    ("its name is other.example.com", "editObject", ({"hostname": "other"},)),
+    ("its name is galera-1.example.org", "editObject", ({"domain": "example.org"},)),
+    ("it lacks the tag", "setTags", ("dockerhost",)),
+    ("its order carries the identity", "setUserMetadata", (["# swarm-galera-identity: a/b/c/d"],)),
+]
+
+
+@pytest.mark.parametrize(("reason", "method", "arguments"), STRANGERS, ids=lambda value: str(value)[:30])
+def test_a_guest_that_is_not_the_stack_s_any_more_is_not_cancelled(
+    managed: Managed, reason: str, method: str, arguments: tuple[Any, ...]
+) -> None:
+    managed.lab.client().call("Virtual_Guest", method, *arguments, id=int(managed.id))
+    with pytest.raises(NotOurs, match=reason) as refused:
+        managed.provider.delete(managed.id, managed.state)
+    assert "pulumi state delete" in str(refused.value)
+    assert managed.lab.count("Virtual_Guest", "deleteObject") == 0
+
+
+def test_a_guest_that_never_got_its_tags_is_cancelled_by_its_identity(managed: Managed) -> None:
+    managed.lab.client().call("Virtual_Guest", "setTags", "", id=int(managed.id))
+    managed.provider.delete(managed.id, {**managed.state, "labelled": False})
+    assert gone(managed)
+
+
+def test_another_guest_is_never_touched(managed: Managed) -> None:
+    other = Managed(managed.lab, resource="galera-2-guest", hostname="galera-2")
+    before = other.record
+    managed.change(notes="x", cores=2.0)
+    managed.provider.delete(managed.id, managed.state)
+    assert other.record == before
+
+
+def test_cancellations_side_by_side_do_not_wait_for_one_another(lab_api: LabApi) -> None:
+    made = [Managed(lab_api, resource=f"g{n}-guest", hostname=f"g{n}") for n in range(3)]
+    threads = [threading.Thread(target=m.provider.delete, args=(m.id, m.state)) for m in made]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert lab_api.guests() == []
