@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class SshServer:
-    """The server. Faults: `accepts_environment`, `room` (sessions on a connection), `refused_logins`."""
+    """The server. To order: `accepts_environment`, `room` (sessions on a connection), `refused_logins`."""
 
     def __init__(self) -> None:
         self.key = asyncssh.generate_private_key("ssh-ed25519")
@@ -33,6 +33,7 @@ class SshServer:
         self.room = 10
         self.refused_logins = 0
         self.logins = 0
+        self.sockets: dict[str, str] = {}  # where forwarded sockets really are
         self.most_sessions = 0
         self.port = 0
         self._logins: list[_Login] = []
@@ -131,8 +132,15 @@ class _Login(asyncssh.SSHServer):
     def connection_requested(self, *_: object) -> bool:
         return True
 
-    def unix_connection_requested(self, dest_path: str) -> bool:
-        return True
+    def unix_connection_requested(self, dest_path: str) -> Any:
+        return self._forward(self._server.sockets.get(dest_path, dest_path))
+
+    async def _forward(self, path: str) -> Any:
+        try:
+            forwarder = await self.connection.forward_unix_connection(path)
+        except OSError as error:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, str(error)) from error
+        return forwarder
 
 
 class _Shell(asyncssh.SSHServerProcess[bytes]):

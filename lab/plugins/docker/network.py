@@ -113,7 +113,9 @@ class Network:
                 found = await engine.read(log, lambda client: client.inspect_network(id))
             except docker.errors.APIError as error:
                 raise failure(self.what, name, error) from error
-            ready = found["Driver"] != "overlay" or (found.get("Options") and found["IPAM"].get("Config"))
+            # Until the swarm has allocated it, even the driver is missing.
+            complete = found.get("Driver") and found.get("Options") and found["IPAM"].get("Config")
+            ready = found.get("Scope") != "swarm" or complete
             if ready or time.monotonic() > deadline:
                 return dict(found)
             await asyncio.sleep(_POLL)

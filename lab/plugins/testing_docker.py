@@ -1,0 +1,160 @@
+"""A real Docker engine with a swarm of one, for the docker plugin's tests; beside any the machine has.
+
+Owns: getting Debian's packages (unpacked into the cache, not installed), running dockerd in namespaces of
+its own, an image of a few files of this machine. Needs root, and the package registry once. There is no bridge
+and no iptables: tasks have a network of their own with nothing on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+import signal
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import requests.exceptions
+
+IMAGE = "shell:1"  # /bin/sh and /bin/sleep
+
+_PACKAGES = ("docker.io", "containerd", "runc", "tini")
+_START = 120  # seconds for dockerd to answer; a busy machine is slow
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "swarm-galera" / "test-engine"
+
+# unshare keeps the machine's view of cgroups, which `ip netns exec` would hide behind a new /sys.
+_RUN = """
+set -e
+ip link set lo up
+echo "{}" > "$1/daemon.json"
+exec dockerd --config-file "$1/daemon.json" --iptables=false --ip-forward=false --bridge=none \\
+  --storage-driver=vfs --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/dockerd.pid" --host "unix://$1/engine.sock"
+"""
+
+
+@dataclass(frozen=True)
+class TestEngine:
+    """A running engine: its socket and a client for looking at it behind the plugin's back."""
+
+    __test__ = False  # not a test, whatever pytest thinks of its name
+
+    socket: Path
+    client: Any  # docker.APIClient; its stubs leave out types of the swarm's half
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+
+@contextlib.contextmanager
+def engine() -> Iterator[TestEngine]:
+    """Start an engine, make it a manager, give it `IMAGE`; take all of it away at the end."""
+    if os.geteuid() != 0:
+        raise RuntimeError(
+            "the docker plugin's tests start a Docker engine, which needs root: run them as root"
+        )
+    programs = _programs()
+    folder = Path(tempfile.mkdtemp(prefix="swarm-galera-engine-"))
+    path = f"{programs}/usr/bin:{programs}/usr/sbin:{os.environ['PATH']}"
+    with open(folder / "dockerd.log", "wb") as log:
+        process = subprocess.Popen(
+            [
+                "unshare",
+                "--net",
+                "--mount-proc",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "sh",
+                "-c",
+                _RUN,
+                "sh",
+                str(folder),
+            ],
+            env={"PATH": path, "HOME": str(folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        client = _client(process, folder)
+        client.init_swarm(advertise_addr="127.0.0.1", listen_addr="127.0.0.1:2377")
+        client.import_image_from_data(_image(), repository="shell", tag="1")
+        yield TestEngine(folder / "engine.sock", client)
+    finally:
+        _stop(process, folder)
+
+
+def _client(process: subprocess.Popen[bytes], folder: Path) -> docker.APIClient:
+    client = docker.APIClient(base_url=f"unix://{folder}/engine.sock", version="1.41", timeout=60)
+    deadline = time.monotonic() + _START
+    while True:
+        with contextlib.suppress(docker.errors.DockerException, requests.exceptions.RequestException):
+            client.ping()
+            return client
+        if process.poll() is not None or time.monotonic() > deadline:
+            log = (folder / "dockerd.log").read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"the test's Docker engine does not start; its log ends with:\n{log}")
+        time.sleep(0.2)
+
+
+def _stop(process: subprocess.Popen[bytes], folder: Path) -> None:
+    # The PID namespace ends with its first process, so nothing of the engine or its containers outlives it.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for mount in sorted(_mounts_below(folder), reverse=True):
+        subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _mounts_below(folder: Path) -> list[str]:
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    return [line.split()[1] for line in lines if line.split()[1].startswith(f"{folder}/")]
+
+
+def _programs() -> Path:
+    """Debian's packages, unpacked; downloaded once."""
+    unpacked = _CACHE / "root"
+    if unpacked.exists():
+        return unpacked
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_CACHE) as scratch:
+        command = ["apt-get", "-o", "APT::Sandbox::User=root", "download", *_PACKAGES]
+        done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(
+                f"the docker plugin's tests need Debian's {', '.join(_PACKAGES)}: {done.stderr.strip()}. "
+                "Run `apt-get update` and see that the package registry is reachable."
+            )
+        for package in Path(scratch).glob("*.deb"):
+            subprocess.run(["dpkg-deb", "--extract", str(package), f"{scratch}/root"], check=True)
+        with contextlib.suppress(OSError):  # another test run was faster
+            (Path(scratch) / "root").rename(unpacked)
+    return unpacked
+
+
+def _image() -> bytes:
+    """A tar of a shell and `sleep` with the libraries that they need."""
+    files = [Path("/bin/sh").resolve(), Path("/bin/sleep").resolve()]
+    listed = subprocess.run(["ldd", *map(str, files)], capture_output=True, text=True, check=True).stdout
+    libraries = {word for word in listed.split() if word.startswith("/") and not word.endswith(":")}
+    names = {"/bin/sh": files[0], "/bin/sleep": files[1], **{library: Path(library) for library in libraries}}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, file in names.items():
+            data = file.read_bytes()
+            entry = tarfile.TarInfo(name.lstrip("/"))
+            entry.size, entry.mode = len(data), 0o755
+            tar.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
