@@ -108,7 +108,15 @@ def estimate_of(hosts: Mapping[str, Any]) -> cost.Estimate:
     """An estimate that needed no API."""
     price = cost.Price(Decimal("0.1"), Decimal("70"))
     total = cost.Price(price.hourly * len(hosts), price.monthly * len(hosts))
-    return cost.Estimate(dict.fromkeys(hosts, price), total, tuple(hosts), (), "USD")
+    return cost.Estimate(
+        hosts=dict.fromkeys(hosts, price),
+        total=total,
+        adds=tuple(hosts),
+        removes=(),
+        resized=(),
+        before=cost.NOTHING,
+        currency="USD",
+    )
 
 
 def run(overrides: Mapping[str, Any] | None = None) -> Recorded:

@@ -1,0 +1,40 @@
+"""Another project that uses the cluster: it reads the stack's outputs and nothing else.
+
+Owns: what an application needs to connect. Leaves to others: the cluster (the project above this folder).
+
+    cd examples/consumer
+    pulumi stack init dev && pulumi up
+    pulumi stack output dsn --show-secrets
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+
+
+def dsn(galera: dict[str, Any], passwords: dict[str, str]) -> str:
+    """Where an application attached to the overlay network connects; the user is called like the database."""
+    user = galera["database"]
+    return f"mysql://{user}:{passwords['app']}@{galera['service']}:{galera['port']}/{galera['database']}"
+
+
+def main() -> None:
+    """Read the outputs and hand out what an application is configured with."""
+    cluster = pulumi.StackReference(pulumi.Config().require("cluster"))
+    galera = cluster.require_output("galera")
+    network = cluster.require_output("network")
+    passwords = cluster.require_output("passwords")
+
+    # Attach the application's service to this network: nothing of the database is published elsewhere.
+    pulumi.export("network", network.apply(lambda known: known["name"]))
+    pulumi.export("members", galera.apply(lambda known: known["members"]))
+    # Passwords are secret outputs of the cluster's stack, so what is made of them is secret here, too.
+    pulumi.export("dsn", pulumi.Output.all(galera, passwords).apply(lambda known: dsn(known[0], known[1])))
+    # Where an application connects that must not depend on the overlay's DNS.
+    pulumi.export("vip", galera.apply(lambda known: known["vip"]))
+    pulumi.export("monthlyCost", cluster.require_output("estimatedCost").apply(lambda cost: cost["monthly"]))
+
+
+main()
