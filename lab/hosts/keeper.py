@@ -1,0 +1,78 @@
+"""The first process of a host: boots its kernel, boots it again when the host reboots, and ends with it.
+
+Run as `python -m lab.hosts.keeper FOLDER LOCKFD` in a process namespace of its own, as its process 1: whatever
+user-mode Linux leaves behind ends with it, and it ends with whoever unshared the namespace.
+
+Owned here: what an end of the kernel means. Left to others: everything before (`uml.py`). The kernel re-executes
+itself by the name in its argv[0] when the host reboots; that name is a program here which ends with a code of its
+own, so that a reboot can be told from a power-off and starts from a clean slate, with what boot.json says by then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from lab.hosts.machine import Machine
+
+REBOOT = 75  # EX_TEMPFAIL: come again
+REBOOT_PROGRAM = "reboot-asked-for"
+
+
+def reboot_program(machine: Machine) -> Path:
+    """The program that the kernel runs in place of itself."""
+    return machine.folder / REBOOT_PROGRAM
+
+
+def boot_once(machine: Machine) -> int:
+    """Boot and wait; returns the exit code, REBOOT if the host asked for a reboot."""
+    boot = json.loads(machine.boot.read_text(encoding="utf-8"))
+    shutil.rmtree(machine.run, ignore_errors=True)
+    machine.run.mkdir()
+    program = reboot_program(machine)
+    program.write_text(f"#!/bin/sh\nexit {REBOOT}\n", encoding="ascii")
+    program.chmod(0o755)
+    with machine.console.open("ab", buffering=0) as console:
+        done = subprocess.run(
+            [f"./{program.name}", *boot["argv"][1:]],
+            executable=boot["argv"][0],
+            cwd=machine.folder,
+            env=boot["env"],
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=console,
+            check=False,
+        )
+        console.write(f"\n-- the kernel ended with code {done.returncode}\n".encode())
+    return done.returncode
+
+
+def _end_leftovers() -> None:
+    """End the traced children that the old kernel leaves; in this process namespace there is nobody else."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
+
+
+def main() -> int:
+    """Keep the host until it is off."""
+    if os.getpid() != 1:
+        sys.exit("lab.hosts.keeper must be the first process of a process namespace: `lab up` and the API start it.")
+    machine = Machine(Path(sys.argv[1]))
+    os.set_inheritable(int(sys.argv[2]), False)  # held by us alone: it must not outlive us in a stray process
+    while boot_once(machine) == REBOOT:
+        _end_leftovers()
+    machine.powered.unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""The lab's long-running processes: API, registry, apt repository.
+
+Owned here: starting one detached with a log and a file that names its process, telling whether it still runs, ending
+it. Left to others: what they are (`up.py`). A process counts as the service only if it started when the file says, so
+that a process number that was given to somebody else is never taken for it, nor killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import LabError
+
+POLL = 0.1  # seconds
+PATIENCE = 10.0  # seconds between SIGTERM and SIGKILL
+TAIL = 10  # last lines of the log shown when a service does not come up
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process by its name; `record` and `log` are its files."""
+
+    name: str
+    record: Path
+    log: Path
+
+
+def start_time(pid: int) -> int | None:
+    """When the process started, in the kernel's ticks since the boot; None if there is none or it is a zombie."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else int(fields[19])
+
+
+def pid(service: Service) -> int | None:
+    """The service's process, None if it does not run."""
+    try:
+        record = json.loads(service.record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    number, started = int(record["pid"]), int(record["started"])
+    return number if start_time(number) == started else None
+
+
+def matches(service: Service, key: str) -> bool:
+    """Whether the service runs and was started with this `key` (a digest of its configuration)."""
+    if pid(service) is None:
+        return False
+    return bool(json.loads(service.record.read_text(encoding="utf-8")).get("key") == key)
+
+
+def start(
+    service: Service,
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    key: str,
+    ready: Callable[[], bool],
+    patience: float = 60.0,
+) -> bool:
+    """Start the service unless it runs with the same `key`, and wait until `ready`; returns whether it was started.
+
+    LabError with the end of its log when it ends, or is not ready within `patience` seconds.
+    """
+    fresh = not matches(service, key)
+    if fresh:
+        stop(service)
+        service.record.parent.mkdir(parents=True, exist_ok=True)
+        service.log.parent.mkdir(parents=True, exist_ok=True)
+        with service.log.open("ab") as log:
+            process = subprocess.Popen(
+                list(argv),
+                cwd=cwd,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        record = {"pid": process.pid, "started": start_time(process.pid), "key": key}
+        service.record.write_text(json.dumps(record), encoding="utf-8")
+    deadline = time.monotonic() + patience
+    while not ready():
+        if pid(service) is None:
+            raise LabError(f"The lab's {service.name} ended at once; its log, {service.log}, ends with:\n{tail(service)}")
+        if time.monotonic() > deadline:
+            raise LabError(
+                f"The lab's {service.name} does not answer after {patience:.0f} s; its log, {service.log}, "
+                f"ends with:\n{tail(service)}"
+            )
+        time.sleep(POLL)
+    return fresh
+
+
+def stop(service: Service) -> None:
+    """End the service: SIGTERM, after 10 s SIGKILL for all of its session. Not running is fine."""
+    number = pid(service)
+    if number is not None:
+        for how, patience in ((signal.SIGTERM, PATIENCE), (signal.SIGKILL, PATIENCE)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(number, how)
+            deadline = time.monotonic() + patience
+            while pid(service) is not None and time.monotonic() < deadline:
+                time.sleep(POLL)
+            if pid(service) is None:
+                break
+    service.record.unlink(missing_ok=True)
+
+
+def tail(service: Service) -> str:
+    """The last lines of the service's log, indented."""
+    try:
+        lines = service.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return "    (no log)"
+    return "\n".join(f"    {line}" for line in lines[-TAIL:])
