@@ -13,7 +13,8 @@ from typing import Any
 
 from lab.plugins.values import Unknown, Value
 
-Names = tuple[str, ...]  # the names on the way to a property, without list indexes
+Names = tuple[str, ...]  # the names on the way to a property; any place in a list is ITEM
+ITEM = "[]"
 
 
 class Change(Enum):
@@ -26,7 +27,7 @@ class Change(Enum):
 
 @dataclass(frozen=True)
 class PropertyChange:
-    """One property that differs. `path` is Pulumi's (`taskSpec.networks[0]`), `names` has no indexes."""
+    """One property that differs. `path` is Pulumi's (`taskSpec.networks[0]`), `names` the way there."""
 
     path: str
     names: Names
@@ -92,7 +93,7 @@ def _compare(old: Value | None, new: Value | None, path: str, names: Names, same
         for index in range(max(len(before), len(after))):
             was = before[index] if index < len(before) else None
             will = after[index] if index < len(after) else None
-            yield from _compare(was, will, f"{path}[{index}]", names, same)
+            yield from _compare(was, will, f"{path}[{index}]", (*names, ITEM), same)
     elif not _same_leaf(before, after):
         yield path, names, Change.UPDATE
 

@@ -119,25 +119,27 @@ class Engine(engine_pb2_grpc.EngineServicer):
         return [f.reason for f in answer.failures]
 
     def check(
-        self, token: str, inputs: Mapping[str, Any], olds: Made | None = None
+        self, token: str, inputs: Mapping[str, Any], olds: Made | None = None, name: str = "x"
     ) -> tuple[struct_pb2.Struct, list[str]]:
         """The checked inputs, and the reasons why some are refused."""
         answer = self._call(
             self.stub.Check,
             provider_pb2.CheckRequest(
-                urn=urn(token, "x"), olds=olds.inputs if olds else None, news=struct(inputs)
+                urn=urn(token, name), olds=olds.inputs if olds else None, news=struct(inputs)
             ),
         )
         return answer.inputs, [f.reason for f in answer.failures]
 
-    def checked(self, token: str, inputs: Mapping[str, Any], olds: Made | None = None) -> struct_pb2.Struct:
+    def checked(
+        self, token: str, inputs: Mapping[str, Any], olds: Made | None = None, name: str = "x"
+    ) -> struct_pb2.Struct:
         """The checked inputs; none may be refused."""
-        checked, reasons = self.check(token, inputs, olds)
+        checked, reasons = self.check(token, inputs, olds, name)
         assert not reasons, reasons
         return checked
 
     def create(self, token: str, name: str, inputs: Mapping[str, Any], *, preview: bool = False) -> Made:
-        news = self.checked(token, inputs)
+        news = self.checked(token, inputs, name=name)
         request = provider_pb2.CreateRequest(urn=urn(token, name), properties=news, preview=preview)
         answer = self._call(self.stub.Create, request)
         return Made(answer.id, request.urn, news, answer.properties)

@@ -523,7 +523,10 @@ def test_a_global_service_cant_have_a_converge_config_as_in_the_official_plugin(
         (container(stopGracePeriod="10"), "'10' is no duration"),
         (container(env={"A": 1}), "'taskSpec.containerSpec.env.A' must be a string"),
         (container(mounts=[{"type": "nfs", "target": "/x"}]), "must be one of bind, volume, tmpfs"),
-        (container(secrets=[{"fileName": "x"}]), "Missing required property 'secretId'"),
+        (
+            container(secrets=[{"fileName": "x"}]),
+            "Missing required property 'taskSpec.containerSpec.secrets[0].secretId'",
+        ),
         ({"updateConfig": {"failureAction": "explode"}}, "must be one of pause, continue, rollback"),
         ({"updateConfig": {"maxFailureRatio": "2"}}, "must be between 0.0 and 1.0"),
         ({"mode": {"replicated": {"replicas": -1}}}, "must be a whole number of 0 or more"),
@@ -581,7 +584,8 @@ def test_a_volume_is_made_and_taken_away(pulumi: Engine, swarm: TestEngine) -> N
     assert swarm.client.inspect_volume("data")["Mountpoint"] == made.outputs["mountpoint"]
     assert_no_change(pulumi, made, inputs)
     pulumi.delete(made)
-    assert not swarm.client.volumes(filters={"name": "data"})["Volumes"]
+    with pytest.raises(docker.errors.NotFound):
+        swarm.client.inspect_volume("data")
 
 
 # -- the way to the engine

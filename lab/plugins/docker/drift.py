@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lab.plugins.diffs import Names
 from lab.plugins.docker.schema import Field, Schema, same
-from lab.plugins.values import Properties, Value, contains_secret, plain, wire
+from lab.plugins.values import Properties, Value, contains_secret, wire
 
-Path = tuple[str, ...]
-EngineDefaults = Mapping[Path, Any]  # plain values that the engine fills in when an input is absent
+EngineDefaults = Mapping[Names, Any]  # plain values that the engine fills in when an input is absent
 
 
 def refreshed(
@@ -32,7 +32,7 @@ def _refreshed_block(
     olds: Mapping[str, Value],
     actual: Mapping[str, Any],
     defaults: EngineDefaults,
-    path: Path,
+    path: Names,
 ) -> Properties:
     found = {}
     for key, field in fields.items():
@@ -44,7 +44,7 @@ def _refreshed_block(
 
 
 def _refreshed(
-    schema: Schema, field: Field, old: Value | None, actual: Any, defaults: EngineDefaults, path: Path
+    schema: Schema, field: Field, old: Value | None, actual: Any, defaults: EngineDefaults, path: Names
 ) -> Value | None:
     given = old is not None and old.value is not None
     real = None if actual is None else wire(actual)
@@ -61,8 +61,3 @@ def _refreshed(
     if real is None:
         return None
     return real.with_secret(old is not None and contains_secret(old))
-
-
-def as_given(inputs: Properties, key: str) -> Any:
-    """One input as a plain value, None when absent."""
-    return plain(inputs[key]) if key in inputs else None

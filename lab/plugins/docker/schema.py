@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lab.plugins.diffs import ITEM, Names
 from lab.plugins.docker import durations
 from lab.plugins.server import CheckFailure
 from lab.plugins.values import Properties, Unknown, Value, has_unknown, plain, wire
@@ -199,8 +200,8 @@ def _is_empty(about: Field, form: Any) -> bool:
     return form is None or form in ("", [], {}) or (about.default is None and not form)
 
 
-def same(schema: Schema, path: tuple[str, ...], old: Value | None, new: Value | None) -> bool:
-    """Whether two values of the input at `path` (names, without list indexes) mean the same."""
+def same(schema: Schema, path: Names, old: Value | None, new: Value | None) -> bool:
+    """Whether two values of the input at `path` mean the same."""
     field = field_at(schema, path)
     if field is None:
         return path[-1].startswith("__")
@@ -215,22 +216,17 @@ def same(schema: Schema, path: tuple[str, ...], old: Value | None, new: Value | 
     return bool(forms[0] == forms[1])
 
 
-def field_at(schema: Schema, path: tuple[str, ...]) -> Field | None:
+def field_at(schema: Schema, path: Names) -> Field | None:
     """The field at `path`, None when the schema says nothing about it (inside a map, say)."""
-    field: Field | None = None
-    fields: Schema = schema
+    field: Field | None = block(schema)
     for name in path:
-        field = fields.get(name)
         if field is None:
             return None
-        inner = field
-        while inner.item is not None:
-            inner = inner.item
-        fields = inner.fields
+        field = field.item if name == ITEM else field.fields.get(name)
     return field
 
 
-def replaces(schema: Schema, path: tuple[str, ...]) -> bool:
+def replaces(schema: Schema, path: Names) -> bool:
     """Whether a change at `path` replaces the resource: it or something around it says so."""
     fields = (field_at(schema, path[:length]) for length in range(1, len(path) + 1))
     return any(field.replaces for field in fields if field is not None)

@@ -25,6 +25,7 @@ from lab.plugins.values import Properties, Unknown, plain, plain_map, wire
 _POLL = 0.5  # seconds between two looks at a service
 _SECOND = 1_000_000_000
 _SETTLED = 2.0  # seconds in which a changed service must have begun to roll out, if it will at all
+_PUBLISHING = 30.0  # seconds for the engine to choose ports
 _REMOVAL = 60.0  # seconds beyond the grace period for a removed service's tasks to go
 _DEFAULT_GRACE = 10 * _SECOND
 _RETRIES = 5  # of an update that somebody else's came before
@@ -80,7 +81,7 @@ class Service:
         try:
             if "convergeConfig" in inputs:
                 await self._converge(engine, id, inputs, log, lambda service: False)
-            return id, _state(inputs, await self._inspect(engine, id, name, log))
+            return id, _state(inputs, await self._published(engine, id, name, log))
         except asyncio.CancelledError:
             # It exists; the state must know it, or the next update would trip over its name.
             raise ResourceInitFailed(
@@ -131,7 +132,7 @@ class Service:
                     return bool(unseen and time.monotonic() - began < _SETTLED)
 
                 await self._converge(engine, id, news, log, rolling)
-            return _state(news, await self._inspect(engine, id, name, log))
+            return _state(news, await self._published(engine, id, name, log))
         except asyncio.CancelledError:
             raise ResourceInitFailed(
                 id, _state(news, {}), news, f"service '{name}' was changed; the update was interrupted then"
@@ -147,6 +148,18 @@ class Service:
             return dict(await engine.read(log, lambda client: client.inspect_service(id)))
         except docker.errors.APIError as error:
             raise failure(self.what, name, error) from error
+
+    async def _published(self, engine: Engine, id: str, name: str, log: Log) -> dict[str, Any]:
+        """Inspect, once the engine has said under which ports it publishes the service."""
+        deadline = time.monotonic() + _PUBLISHING
+        while True:
+            found = await self._inspect(engine, id, name, log)
+            asked = found["Spec"].get("EndpointSpec", {}).get("Ports") or []
+            given = found.get("Endpoint", {}).get("Ports") or []
+            chosen = all(p.get("PublishedPort") for p in given if p.get("PublishMode") == "ingress")
+            if (len(given) == len(asked) and chosen) or time.monotonic() > deadline:
+                return found
+            await asyncio.sleep(_POLL)
 
     async def _refreshed(
         self, engine: Engine, inputs: Properties, found: Mapping[str, Any], log: Log
@@ -266,6 +279,8 @@ def comparable(actual: dict[str, Any], given: Mapping[str, Any], names: Mapping[
     `names` are the networks' by id: the engine stores ids, the program may have said names.
     """
     task, asked = actual["taskSpec"], given.get("taskSpec", {})
+    if "convergeConfig" in given:
+        actual["convergeConfig"] = given["convergeConfig"]  # ours alone; the engine knows nothing of it
     if "platforms" not in asked.get("placement", {}):
         task.get("placement", {}).pop("platforms", None)
     by_key = {n.get("id") or n.get("name"): n for n in asked.get("networksAdvanceds", [])}
