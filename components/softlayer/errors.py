@@ -183,18 +183,6 @@ FAULTS: tuple[Fault, ...] = (
     ),
     # What it is done to
     Fault(
-        r"SoftLayer_Exception_ObjectNotFound",
-        r"id of '0'|id of ''",
-        "an id is missing",
-        "run `pulumi refresh`, then the same command again",
-    ),
-    Fault(
-        r"SoftLayer_Exception_ObjectNotFound",
-        _ANY,
-        "it does not exist (any more), or the user may not see it",
-        "run `pulumi refresh` to have the state catch up, then the same command again",
-    ),
-    Fault(
         r"SoftLayer_Exception_Virtual_Guest_ActiveTransactionExists",
         _ANY,
         "the server has an outstanding transaction that did not end in the time allowed",
@@ -239,6 +227,12 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         _ANY,
+        r"globalIdentifier|blockDeviceTemplate|image template",
+        "there is no such image, or the account may not use it",
+        "correct `image`; `slcli image list` lists them",
+    ),
+    Fault(
+        _ANY,
         r"price for .*disk|disk.*(capacity|size)|blockDevice",
         "no disk of that size is sold in that place (local and SAN disks differ)",
         "correct `disks` or `localDisk`; `slcli vs create-options` lists the sizes",
@@ -254,12 +248,6 @@ FAULTS: tuple[Fault, ...] = (
         r"operatingSystemReferenceCode|operating system|price for os",
         "there is no such operating system code",
         "correct `os`; `slcli vs create-options` lists the codes",
-    ),
-    Fault(
-        _ANY,
-        r"globalIdentifier|blockDeviceTemplate|image template",
-        "there is no such image, or the account may not use it",
-        "correct `image`; `slcli image list` lists them",
     ),
     Fault(
         _ANY,
@@ -308,6 +296,18 @@ FAULTS: tuple[Fault, ...] = (
         r"hostname|domain",
         "the host or domain name is not acceptable",
         "use letters, digits and hyphens in the host's name, and a domain with a dot",
+    ),
+    Fault(
+        r"SoftLayer_Exception_ObjectNotFound",
+        r"id of '0'|id of ''",
+        "an id is missing",
+        "run `pulumi refresh`, then the same command again",
+    ),
+    Fault(
+        r"SoftLayer_Exception_ObjectNotFound",
+        _ANY,
+        "it does not exist (any more), or the user may not see it",
+        "run `pulumi refresh` to have the state catch up, then the same command again",
     ),
     Fault(
         "SoftLayer_Exception_InvalidDataLength",

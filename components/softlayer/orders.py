@@ -38,9 +38,12 @@ from components.softlayer.errors import (
     OrderUnknown,
     SoftLayerFailed,
     WaitedTooLong,
+    code_of,
     explaining,
+    is_gone,
     outcome_unknown,
     reraise,
+    text_of,
 )
 from components.softlayer.guest_spec import Guest, GuestSpec
 from components.softlayer.progress import pause_after, require_engine, say, wait_for
@@ -165,7 +168,7 @@ def place(
         except sl.SoftLayerError as error:
             if not outcome_unknown(error):
                 note.settled()
-                reraise(error, what, left="Nothing has been ordered.")
+                reraise(_naming_the_part(error, spec), what, left="Nothing has been ordered.")
             say(f"{spec.name}: the answer to the order was lost; looking for the server before anything else")
             found = _look_for(spec, find, settle)
             if found is None:
@@ -178,6 +181,22 @@ def place(
             return found, True
         note.settled()
         return Guest(raw), False
+
+
+def _naming_the_part(error: sl.SoftLayerError, spec: GuestSpec) -> sl.SoftLayerError:
+    """An order with an id that does not exist is refused by that id alone: say of what it is the id."""
+    if not is_gone(error):
+        return error
+    parts = {
+        "SSH key": spec.ssh_key_ids,
+        "security group": (*spec.public_security_groups, *spec.private_security_groups),
+        "VLAN": (spec.public_vlan, spec.private_vlan),
+        "subnet": (spec.public_subnet, spec.private_subnet),
+        "placement group": (spec.placement_group,),
+        "image template": (spec.image,),
+    }
+    named = [part for part, ids in parts.items() if any(f"'{id_}'" in text_of(error) for id_ in ids)]
+    return sl.SoftLayerAPIError(code_of(error), f"{text_of(error)} {', '.join(named)}".strip())
 
 
 def _look_for(spec: GuestSpec, find: Callable[[], Guest | None], seconds: float) -> Guest | None:

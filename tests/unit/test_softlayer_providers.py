@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-import dill
+import dill  # type: ignore[import-untyped]
 import pytest
 from pulumi.runtime import rpc
 

@@ -1,0 +1,105 @@
+"""Prices asked of the API, and nothing ordered by it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.softlayer.client import Api, Credentials
+from components.softlayer.cost import Shape, estimate
+from components.softlayer.errors import CostTooHigh, SoftLayerFailed
+from components.softlayer.virtual_guest_provider import VirtualGuestProvider
+from lab.api.testing import LabApi
+from tests.provider.providers import GUEST, api_of, configured
+
+pytestmark = pytest.mark.provider
+
+SHAPE = Shape("tor01", 1, 2048, (25, 25), "DEBIAN_LATEST")
+
+
+def plan(lab: LabApi, *names: str, shape: Shape = SHAPE, limit: Any = None, stack: str = "test") -> Any:
+    return estimate(api_of(lab), dict.fromkeys(names, shape), "swarm-galera", stack, limit)
+
+
+def order(lab: LabApi, name: str, **declared: Any) -> None:
+    configured(VirtualGuestProvider, lab).create(
+        {**GUEST, "resource": f"{name}-guest", "hostname": name, **declared}
+    )
+
+
+@pytest.fixture(autouse=True)
+def _notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+def test_an_estimate_orders_nothing(lab_api: LabApi) -> None:
+    plan(lab_api, "a", "b")
+    assert lab_api.ordered == 0
+    assert lab_api.count("Product_Order", "placeOrder") == 0
+    assert lab_api.count("Virtual_Guest", "createObject") == 0
+
+
+def test_equal_servers_are_asked_for_once(lab_api: LabApi) -> None:
+    found = plan(lab_api, *(f"galera-{number}" for number in range(99)))
+    assert lab_api.count("Product_Order", "verifyOrder") == 1
+    assert len(found.hosts) == 99
+    assert found.total.hourly == found.hosts["galera-0"].hourly * 99
+
+
+def test_a_larger_server_costs_more(lab_api: LabApi) -> None:
+    small = plan(lab_api, "a").total
+    large = plan(lab_api, "a", shape=Shape("tor01", 4, 8192, (25, 100), "DEBIAN_LATEST")).total
+    assert 0 < small.monthly < large.monthly
+
+
+def test_a_monthly_server_is_priced_by_the_month(lab_api: LabApi) -> None:
+    monthly = plan(lab_api, "a", shape=Shape("tor01", 1, 2048, (25,), "DEBIAN_LATEST", hourly=False)).total
+    assert monthly.monthly > 0
+    assert monthly.hourly == monthly.monthly / 730
+
+
+def test_what_is_estimated_is_what_is_paid(lab_api: LabApi) -> None:
+    expected = plan(lab_api, "galera-1").total
+    order(lab_api, "galera-1")
+    assert plan(lab_api, "galera-1").before == expected
+
+
+def test_the_estimate_says_what_the_plan_adds_removes_and_resizes(lab_api: LabApi) -> None:
+    for name in ("stays", "goes"):
+        order(lab_api, name)
+    order(lab_api, "grows", memory=1024.0)
+    order(lab_api, "foreign", owner="swarm-galera/other/0123456789ab")
+    found = plan(lab_api, "stays", "grows", "comes")
+    assert (found.adds, found.removes, found.resized) == (("comes",), ("goes",), ("grows",))
+    assert found.change == found.total - found.before
+    assert found.change.monthly > 0
+
+
+def test_a_plan_above_the_limit_is_refused_with_both_figures(lab_api: LabApi) -> None:
+    total = plan(lab_api, "a").total
+    with pytest.raises(CostTooHigh, match=rf"{total.monthly:.2f} USD.*10\.00.*nothing has been ordered"):
+        plan(lab_api, "a", limit=Decimal(10))
+    assert plan(lab_api, "a", limit=total.monthly).total == total
+
+
+def test_a_wrong_key_is_one_clear_error(lab_api: LabApi) -> None:
+    api = Api(Credentials(lab_api.username, "wrong", lab_api.endpoint))
+    with pytest.raises(SoftLayerFailed, match=r"do not belong together; check SL_USERNAME") as refused:
+        estimate(api, {"a": SHAPE}, "p", "s")
+    assert "wrong" not in str(refused.value)
+
+
+def test_an_api_that_is_not_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("components.softlayer.cost.PATIENCE", 0.3)
+    api = Api(Credentials("me", "key", "http://127.0.0.1:9/xmlrpc/v3.1"))
+    with pytest.raises(SoftLayerFailed, match=r"nothing answers.*python -m lab status.*Nothing has been"):
+        estimate(api, {"a": SHAPE}, "p", "s")
+
+
+def test_an_unknown_datacenter_is_refused_before_anything_is_ordered(lab_api: LabApi) -> None:
+    with pytest.raises(SoftLayerFailed, match=r"no such datacenter.*slcli vs create-options"):
+        plan(lab_api, "a", shape=Shape("nix99", 1, 2048, (25,), "DEBIAN_LATEST"))
+    assert lab_api.ordered == 0
