@@ -78,9 +78,9 @@ class LabApi:
             rule = InjectedFault(id=self.server.store.next_id(), kind=kind, remaining=count, **fields)
             return self.server.faults.add(rule).id
 
-    def clear_faults(self) -> None:
-        """Take all injected faults away; stuck transactions go on."""
-        self.server.faults.clear()
+    def clear_faults(self, number: int | None = None) -> None:
+        """Take one injected fault away, or all; stuck transactions go on."""
+        self.server.faults.clear(number)
         self.server.engine.notify()
 
     def durations(self, **seconds: float) -> None:
@@ -153,6 +153,10 @@ class LabApi:
             return found is None or found.transaction is None
 
         self.wait_until(idle, f"guest {number} to be idle", timeout)
+
+    def wait_step(self, number: int, step: str, timeout: float = 20.0) -> None:
+        """Wait until a guest's transaction is in that step."""
+        self.wait_until(lambda: self.step(number) == step, f"guest {number} to be in {step}", timeout)
 
     def wait_until(self, condition: Callable[[], bool], what: str, timeout: float = 20.0) -> None:
         """Poll until `condition` holds. Raises TimeoutError with `what` it was waiting for."""
