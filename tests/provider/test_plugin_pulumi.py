@@ -1,0 +1,288 @@
+"""Both plugins under the real `pulumi`, with the unmodified packages pulumi_command and pulumi_docker."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import textwrap
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.plugins.testing_docker import TestEngine, engine
+from lab.plugins.testing_ssh import SshServer
+from lab.toolchain import build, places, plugins
+
+pytestmark = pytest.mark.provider
+
+PROGRAM = """
+import base64
+import os
+
+import pulumi
+import pulumi_command as command
+import pulumi_docker as docker
+
+config = pulumi.Config()
+folder = config.require("folder")
+connection = command.remote.ConnectionArgs(
+    host="127.0.0.1",
+    port=config.require_int("port"),
+    private_key=config.require_secret("key"),
+    host_key=config.require("hostKey"),
+)
+
+facts = command.remote.Command("facts", connection=connection, create="echo in-$(basename " + folder + ")")
+write = command.remote.Command(
+    "write",
+    connection=connection,
+    create="cat >> " + folder + "/log",
+    stdin=pulumi.Output.concat("wrote ", config.require_secret("password"), "\\n"),
+    delete="echo deleted >> " + folder + "/log",
+    triggers=[config.get("trigger")],
+    opts=pulumi.ResourceOptions(depends_on=[facts]),
+)
+token = command.remote.Command(
+    "token",
+    connection=connection,
+    create="echo join-token-1234",
+    logging=command.remote.Logging.NONE,
+    opts=pulumi.ResourceOptions(additional_secret_outputs=["stdout"]),
+)
+if config.get_bool("slow"):
+    command.remote.Command("slow", connection=connection, create="trap 'echo stopped >> " + folder
+        + "/log; exit 1' TERM; echo waiting; while :; do sleep 0.1; done")
+
+provider = docker.Provider(
+    "swarm",
+    host="ssh://root@127.0.0.1:" + str(config.require_int("port")),
+    ssh_opts=["-i", folder + "/key", "-o", "UserKnownHostsFile=" + folder + "/known_hosts",
+              "-o", "StrictHostKeyChecking=yes"],
+    opts=pulumi.ResourceOptions(depends_on=[facts]),
+)
+options = pulumi.ResourceOptions(provider=provider)
+network = docker.Network(
+    "net", name="galera", driver="overlay", attachable=True, options={"encrypted": ""},
+    ipam_configs=[docker.NetworkIpamConfigArgs(subnet="10.20.0.0/24")], opts=options,
+)
+secret = docker.Secret(
+    "password",
+    data=config.require_secret("password").apply(lambda text: base64.b64encode(text.encode()).decode()),
+    opts=options,
+)
+settings = docker.ServiceConfig("settings", data=base64.b64encode(b"[mysqld]").decode(), opts=options)
+app = docker.Service(
+    "app",
+    name="app",
+    task_spec=docker.ServiceTaskSpecArgs(
+        container_spec=docker.ServiceTaskSpecContainerSpecArgs(
+            image="shell:1",
+            args=["/bin/sleep", "1000"],
+            env={"SIZE": config.get("size") or "3", "FROM": facts.stdout},
+            stop_signal="SIGKILL",
+            stop_grace_period="60s",
+            secrets=[docker.ServiceTaskSpecContainerSpecSecretArgs(
+                secret_id=secret.id, secret_name=secret.name, file_name="password")],
+            configs=[docker.ServiceTaskSpecContainerSpecConfigArgs(
+                config_id=settings.id, config_name=settings.name, file_name="/etc/my.cnf")],
+            mounts=[docker.ServiceTaskSpecContainerSpecMountArgs(
+                type="volume", source="app-data", target="/data")],
+        ),
+    ),
+    mode=docker.ServiceModeArgs(replicated=docker.ServiceModeReplicatedArgs(replicas=2)),
+    update_config=docker.ServiceUpdateConfigArgs(parallelism=2, monitor="100ms"),
+    converge_config=docker.ServiceConvergeConfigArgs(timeout="60s"),
+    opts=options,
+)
+etcd = docker.Service(
+    "global",
+    name="global",
+    task_spec=docker.ServiceTaskSpecArgs(
+        container_spec=docker.ServiceTaskSpecContainerSpecArgs(image="shell:1", args=["/bin/sleep", "1000"]),
+    ),
+    mode=docker.ServiceModeArgs(global_=True),
+    opts=options,
+)
+
+pulumi.export("facts", facts.stdout)
+pulumi.export("token", token.stdout)
+pulumi.export("network", network.id)
+pulumi.export("subnet", network.ipam_configs[0].subnet)
+pulumi.export("service", app.id)
+"""
+
+RESOURCES = 10  # with the stack and the provider
+
+
+@dataclass
+class Stack:
+    """A project in a folder of the test's own, with a file back end."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str, fails: bool = False) -> str:
+        """Run `pulumi` and return all it printed."""
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert (done.returncode != 0) is fails, done.stdout
+        return done.stdout
+
+    def command(self, *arguments: str) -> list[str]:
+        return ["pulumi", "--non-interactive", "--color=never", *arguments]
+
+    def outputs(self) -> Any:
+        return json.loads(self.run("stack", "output", "--json", "--show-secrets"))
+
+
+@pytest.fixture(scope="module")
+def swarm() -> Iterator[TestEngine]:
+    with engine() as running:
+        yield running
+
+
+@pytest.fixture
+def stack(swarm: TestEngine, tmp_path: Path) -> Iterator[Stack]:
+    toolchain = build.bin_folder()
+    assert toolchain is not None, "there is no pulumi for the tests: run `make toolchain` first"
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for each in plugins.plugins():
+        program = programs / each.program
+        program.write_text(plugins.launcher(each))
+        program.chmod(0o755)
+
+    sshd = SshServer()
+    sshd.sockets["/var/run/docker.sock"] = str(swarm.socket)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "Pulumi.yaml").write_text("name: plugins\nruntime: python\n")
+    (folder / "__main__.py").write_text(textwrap.dedent(PROGRAM))
+    (folder / "key").write_text(sshd.private_key)
+    (folder / "key").chmod(0o600)
+    (folder / "known_hosts").write_text(f"[127.0.0.1]:{sshd.port} {sshd.host_key}\n")
+    backend = tmp_path / "backend"
+    backend.mkdir()
+    path = f"{programs}:{toolchain}:{places.VENV / 'bin'}:{os.environ['PATH']}"
+    stack = Stack(
+        folder,
+        {
+            "PATH": path,
+            "HOME": str(tmp_path),
+            "PULUMI_HOME": str(tmp_path / "home"),
+            "PULUMI_BACKEND_URL": f"file://{backend}",
+            "PULUMI_CONFIG_PASSPHRASE": "test",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+        },
+    )
+    stack.run("stack", "init", "test")
+    for key, value in {"folder": str(folder), "port": str(sshd.port), "hostKey": sshd.host_key}.items():
+        stack.run("config", "set", key, value)
+    for key, value in {"key": sshd.private_key, "password": "hunter22"}.items():
+        stack.run("config", "set", "--secret", key, "--", value)
+    yield stack
+    stack.run("destroy", "--yes", "--skip-preview")
+    sshd.stop()
+
+
+def log_of(stack: Stack) -> list[str]:
+    log = stack.folder / "log"
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def test_a_stack_goes_up_stays_changes_and_goes_away(stack: Stack, swarm: TestEngine) -> None:
+    planned = stack.run("preview")
+    assert f"{RESOURCES} to create" in planned
+    assert not swarm.client.services()
+    assert not log_of(stack)
+
+    stack.run("up", "--yes", "--skip-preview")
+    outputs = stack.outputs()
+    assert outputs["facts"] == "in-project"
+    assert outputs["subnet"] == "10.20.0.0/24"
+    assert outputs["network"] == swarm.client.inspect_network("galera")["Id"]
+    assert log_of(stack) == ["wrote hunter22"]
+
+    state = (next((stack.folder.parent / "backend").rglob("test.json"))).read_text()
+    for text in ("hunter22", "aHVudGVyMjI=", "join-token-1234", "PRIVATE KEY"):
+        assert text not in state
+    assert json.loads(stack.run("stack", "output", "--json"))["token"] == "[secret]"
+
+    # Neither what is recorded nor what is there differs from the program.
+    assert f"{RESOURCES} unchanged" in stack.run("up", "--yes", "--skip-preview", "--expect-no-changes")
+    stack.run("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    stack.run("preview", "--expect-no-changes")
+
+    stack.run("config", "set", "size", "5")
+    changed = stack.run("up", "--yes", "--diff")
+    assert "1 updated" in changed
+    assert f"{RESOURCES - 1} unchanged" in changed
+    assert stack.outputs()["service"] == outputs["service"]
+    assert "SIZE=5" in swarm.client.inspect_service("app")["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"]
+
+    stack.run("config", "set", "trigger", "again")
+    assert "1 replaced" in stack.run("up", "--yes", "--skip-preview")
+    assert log_of(stack) == ["wrote hunter22", "wrote hunter22", "deleted"]
+
+    # A changed secret gets a new name, so the service changes over before the old one goes.
+    stack.run("config", "set", "--secret", "password", "hunter33")
+    stack.run("up", "--yes", "--skip-preview")
+    assert len(swarm.client.secrets()) == 1
+
+    stack.run("destroy", "--yes", "--skip-preview")
+    assert log_of(stack)[-1] == "deleted"
+    assert not swarm.client.services()
+    assert not swarm.client.secrets()
+    assert not swarm.client.configs()
+    assert [n["Name"] for n in swarm.client.networks(names=["galera"])] == []
+
+
+def test_a_failing_command_is_reported_with_its_resource(stack: Stack) -> None:
+    stack.run("config", "set", "folder", "/nonexistent")
+    printed = stack.run("up", "--yes", "--skip-preview", fails=True)
+    assert "command:remote:Command (write)" in printed
+    assert "Process exited with status" in printed
+    assert "hunter22" not in printed
+    stack.run("config", "set", "folder", str(stack.folder))
+
+
+def test_control_c_stops_the_command_and_leaves_a_state_that_goes_on(stack: Stack, swarm: TestEngine) -> None:
+    stack.run("config", "set", "slow", "true")
+    running = subprocess.Popen(
+        stack.command("up", "--yes", "--skip-preview"),
+        cwd=stack.folder,
+        env=stack.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not swarm.client.services(filters={"name": "app"}):
+        assert time.monotonic() < deadline and running.poll() is None, (
+            "the update does not get to its service"
+        )
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    printed, _ = running.communicate(timeout=120)
+    assert running.returncode != 0, printed
+    assert "stopped" in log_of(stack), printed
+
+    stack.run("config", "set", "slow", "false")
+    printed = stack.run("up", "--yes", "--skip-preview")
+    stack.run("up", "--yes", "--skip-preview", "--expect-no-changes")
+    assert len(swarm.client.services()) == 2
