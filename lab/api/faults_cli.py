@@ -1,7 +1,7 @@
 """`lab fault …`: a bad day at SoftLayer, on request. `app` is mounted by the lab's command line.
 
-Besides: `calls` (what clients asked for), `durations` (how long transactions take), `transactions` (what runs
-or is stuck, and why). The API is found by the lab's name, or by `--url` or `LAB_API_URL`.
+Besides: `calls` (what clients asked for), `durations` (how long transactions take), `limit` (calls a second),
+`transactions` (what runs or is stuck, and why). The API is found by the lab's name, or by `--url` or `LAB_API_URL`.
 """
 
 from __future__ import annotations
@@ -163,6 +163,17 @@ def durations(
     )
     for step, seconds in sorted(settings["durations"].items()):
         print(f"{step}={seconds:g}")
+
+
+@app.command()
+def limit(
+    calls_a_second: Annotated[int, typer.Argument(min=0, help="SoftLayer's is 50; 0: no limit.")],
+    name: Name = "dev",
+    url: Url = None,
+) -> None:
+    """Refuse what exceeds so many calls a second, as SoftLayer does."""
+    settings = _call(name, url, "POST", "settings", {"rateLimit": calls_a_second})
+    print(f"{settings['rateLimit']} calls a second." if settings["rateLimit"] else "No limit.")
 
 
 @app.command()

@@ -268,7 +268,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(405, b"Use POST.\n", "text/plain", {"Allow": "POST"})
 
     def do_DELETE(self) -> None:
-        self._admin("DELETE", self._body() or b"")
+        body = self._body()
+        if body is not None:
+            self._admin("DELETE", body)
 
     def _service(self) -> str | None:
         for base in (BASE_PATH, *_OTHER_BASE_PATHS):

@@ -15,9 +15,9 @@ import SoftLayer
 from SoftLayer.transports import XmlRpcTransport
 
 from lab.api.credentials import Credentials
-from lab.api.records import Guest, InjectedFault, Settings, Transaction
+from lab.api.records import Guest, InjectedFault, Order, Settings, Transaction
 from lab.api.server import ApiServer
-from lab.api.transactions import SETTINGS_ID, START_DELAY
+from lab.api.transactions import PLANS, SETTINGS_ID, START_DELAY
 from lab.hosts.instant import InstantBackend
 
 USERNAME = "lab"
@@ -117,12 +117,7 @@ class LabApi:
     @property
     def ordered(self) -> int:
         """How many guests were created so far, by any method, gone ones too."""
-        return sum(len(order.guests) for order in self._orders() if order.kind != "upgrade")
-
-    def _orders(self) -> list[Any]:
-        from lab.api.records import Order
-
-        return self.server.store.all(Order)
+        return sum(len(order.guests) for order in self.server.store.all(Order) if order.kind != "upgrade")
 
     def guests(self) -> list[Guest]:
         """The guests that exist, those being reclaimed too."""
@@ -137,8 +132,6 @@ class LabApi:
 
     def step(self, number: int) -> str | None:
         """The step that a guest's transaction is in, None when it has none."""
-        from lab.api.transactions import PLANS
-
         found = self.server.store.get(Guest, number)
         entry = self.server.store.get(Transaction, found.transaction) if found and found.transaction else None
         if entry is None or entry.finished:

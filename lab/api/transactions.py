@@ -20,7 +20,7 @@ from lab.api.catalog import Networks
 from lab.api.faults import FaultInjector
 from lab.api.records import Disk, Guest, Nic, PricePick, Settings, Transaction
 from lab.api.store import Store
-from lab.hosts.backend import HostBackend, HostSpec, Interface
+from lab.hosts.backend import HostBackend, HostSpec, Interface, PowerState
 
 log = logging.getLogger("lab.api.transactions")
 
@@ -186,6 +186,17 @@ class Engine:
         self._store.put(guest)
         self._store.after_commit(lambda: self._spawn(entry.id))
         return entry
+
+    def renamed(self, guest: Guest) -> None:
+        """Tell a backend that keeps names (an optional `rename(spec)`) that the guest has another one."""
+        rename = getattr(self._backend, "rename", None)
+        if rename is None or self._backend.state(guest.id) is PowerState.ABSENT:
+            return
+        try:
+            rename(self.spec(guest))
+        except Exception:
+            # The API's name is the one that counts; the machine itself never changes its own.
+            log.exception("guest %d (%s): its machine keeps its old name", guest.id, guest.name)
 
     def settings(self) -> Settings:
         """The lab's settings as they are now."""

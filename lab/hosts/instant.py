@@ -5,6 +5,7 @@ Delays (seconds, all 0 by default) and failures can be set at any time, from any
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from dataclasses import dataclass, field
@@ -90,6 +91,12 @@ class InstantBackend:
             machine.spec = spec
             for position in range(1, len(spec.disks)):
                 machine.data_disks.setdefault(position, f"data-{spec.id}-{position}")
+
+    def rename(self, spec: HostSpec) -> None:
+        """Remember another host name or domain."""
+        with self._lock:
+            machine = self._machine(spec.id)
+            machine.spec = dataclasses.replace(machine.spec, hostname=spec.hostname, domain=spec.domain)
 
     def destroy(self, host_id: int) -> None:
         self._enter("destroy")

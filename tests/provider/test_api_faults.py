@@ -218,6 +218,9 @@ def test_the_command_line_adds_lists_and_clears_faults(client: Any, lab_api: Lab
     assert lab_api.server.engine.linger("provision", "CLONE_CLOUD_TEMPLATE") == lab_api.server.engine.linger(
         "provision", "ASSIGN_HOST"
     )
+    assert "50 calls a second" in run("limit", "50")
+    assert lab_api.server.engine.settings().rate_limit == 50
+    assert "No limit" in run("limit", "0")
     assert "There is no step" in run("durations", "NONSENSE=1", code=1)
     refused = run("add", "nonsense", code=1)
     assert all(kind in refused.replace("\n", " ") for kind in KINDS)

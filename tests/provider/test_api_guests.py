@@ -349,6 +349,8 @@ def test_editing_changes_names_and_notes_and_nothing_else(client: Any, lab_api: 
     assert service.editObject({"hostname": "new", "domain": "example.net", "notes": "n"}, id=guest) is True
     seen = lab_api.guest(guest)
     assert (seen.name, seen.notes) == ("new.example.net", "n")
+    spec = lab_api.backend.machines[guest].spec
+    assert (spec.hostname, spec.domain) == ("new", "example.net")
     for change in ({"maxMemory": 4096}, {"hostname": "a_b"}, {"domain": "x"}):
         assert _code(service.editObject, change, id=guest) == "SoftLayer_Exception_InvalidValue"
     assert (

@@ -107,6 +107,8 @@ class VirtualGuest(Service):
                 )
             guest.notes = notes
         self._save(guest)
+        if "hostname" in template or "domain" in template:
+            self.lab.store.after_commit(lambda: self.lab.engine.renamed(guest))
         return True
 
     @exposed("setTags")
