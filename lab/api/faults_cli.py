@@ -1,7 +1,8 @@
 """`lab fault …`: a bad day at SoftLayer, on request. `app` is mounted by the lab's command line.
 
 Besides: `calls` (what clients asked for), `durations` (how long transactions take), `limit` (calls a second),
-`transactions` (what runs or is stuck, and why). The API is found by the lab's name, or by `--url` or `LAB_API_URL`.
+`transactions` (what runs or is stuck, and why). The API is found by the lab's name, or by `--url` or
+`LAB_API_URL`.
 """
 
 from __future__ import annotations
