@@ -148,7 +148,7 @@ disk is not mounted: an engine ran there before. Remedy: move it away, then repe
     btrfs) uuid=$(blkid -p -o value -s UUID "$volume") ;;
     '')
       uuid=$(</proc/sys/kernel/random/uuid)
-      mkfs.btrfs -q -L docker -U "$uuid" "$volume"
+      mkfs.btrfs -q -L docker -U "$uuid" "$volume" >/dev/null
       say "$volume: btrfs" ;;
     *) fail "$volume of $hostname already holds $type; it was left as it is. \
 Remedy: save what is needed, run 'wipefs --all $volume' on the host, then repeat" ;;

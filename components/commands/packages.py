@@ -22,12 +22,12 @@ class Package:
     Attributes:
         name: as the family calls it.
         command: a program it brings; where that is found the package counts as installed.
-        only_if: a path that must exist for the package to be needed; empty means always.
+        switch: a file of the kernel that must say Y for the package to be needed; empty means always.
     """
 
     name: str
     command: str
-    only_if: str = ""
+    switch: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ FAMILIES = (
                 Package("iptables", "iptables"),
                 Package("ca-certificates", "update-ca-certificates"),
                 # Where the kernel enforces AppArmor, the engine can't start a container without its parser.
-                Package("apparmor", "apparmor_parser", only_if="/sys/module/apparmor"),
+                Package("apparmor", "apparmor_parser", switch="/sys/module/apparmor/parameters/enabled"),
             ),
         },
     ),
@@ -160,7 +160,9 @@ def _case(family: Family, purposes: tuple[Purpose, ...]) -> str:
     lines.append(f"install=({family.install})")
     for purpose in purposes:
         for package in family.packages[purpose]:
-            condition = f"[[ ! -e {package.only_if} ]] || " if package.only_if else ""
+            condition = (
+                f"[[ ! -r {package.switch} || $(<{package.switch}) != Y ]] || " if package.switch else ""
+            )
             lines.append(f"{condition}need {package.name} {package.command}")
     body = "\n".join(f"      {line}" for line in lines)
     return f"    {'|'.join(family.ids)})\n{body}\n      break ;;"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from components.commands import packages
-from components.commands.packages import FAMILIES, Package, Purpose
+from components.commands.packages import FAMILIES, Family, Package, Purpose
 from tests.unit.fake_host import FakeHost, Ran
 
 pytestmark = pytest.mark.unit
@@ -16,24 +17,14 @@ DEBIAN = "ID=debian\nVERSION_ID=12\n"
 UBUNTU = 'ID=ubuntu\nID_LIKE=debian\nVERSION_ID="22.04"\n'
 ROCKY = 'ID="rocky"\nID_LIKE="rhel centos fedora"\n'
 
-# The machine that runs the tests has some of these programs itself: look for ones it can't have.
-UNKNOWN = tuple(
-    family.__class__(
-        name=family.name,
-        ids=family.ids,
-        repository=None,
-        refresh=family.refresh,
-        install=family.install,
-        packages={
-            "storage": (Package("volumes", "no-such-vgcreate"), Package("trees", "no-such-mkfs")),
-            "engine": (
-                Package("whales", "no-such-dockerd"),
-                Package("armour", "no-such-parser", only_if="/no/such/kernel/module"),
-            ),
-        },
-    )
-    for family in FAMILIES
-)
+
+def unknown_to_this_machine(switch: Path) -> tuple[Family, ...]:
+    """The families with packages whose programs the machine that runs the tests can't have."""
+    made: dict[Purpose, tuple[Package, ...]] = {
+        "storage": (Package("volumes", "no-such-vgcreate"), Package("trees", "no-such-mkfs")),
+        "engine": (Package("whales", "no-such-dockerd"), Package("armour", "no-such-parser", str(switch))),
+    }
+    return tuple(replace(family, repository=None, packages=made) for family in FAMILIES)
 
 
 class Host(FakeHost):
@@ -49,7 +40,11 @@ class Host(FakeHost):
     def install(self, *purposes: Purpose) -> Ran:
         return self.run(
             packages.install(
-                purposes, "galera-1", UNKNOWN, str(self.folder / "os-release"), str(self.folder / "state")
+                purposes,
+                "galera-1",
+                unknown_to_this_machine(self.folder / "switch"),
+                str(self.folder / "os-release"),
+                str(self.folder / "state"),
             )
         )
 
@@ -93,9 +88,14 @@ def test_lists_are_fetched_once_though_two_steps_install(tmp_path: Path) -> None
     assert not [call for call in host.install("engine").calls if call.endswith(" update")]
 
 
-def test_a_package_for_a_kernel_feature_is_left_out_where_the_kernel_lacks_it(tmp_path: Path) -> None:
-    ran = Host(tmp_path / "host", DEBIAN).install("engine")
-    assert not [call for call in ran.calls if "armour" in call]
+@pytest.mark.parametrize(("switch", "wanted"), [("Y\n", True), ("N\n", False), (None, False)])
+def test_a_package_for_a_kernel_feature_is_installed_only_where_it_is_on(
+    tmp_path: Path, switch: str | None, wanted: bool
+) -> None:
+    host = Host(tmp_path / "host", DEBIAN)
+    if switch is not None:
+        host.file("switch", switch)
+    assert any("armour" in call for call in host.install("engine").calls) == wanted
 
 
 def test_a_failed_installation_shows_the_end_of_its_log_and_the_remedy(tmp_path: Path) -> None:
