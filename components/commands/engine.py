@@ -102,14 +102,16 @@ Remedy: correct what it complains of (settings under engine:), then repeat"
 _CONFIGURE = r"""
 changed=0
 write_file "$dropin" "$dropin_text"
-if (( changed )); then systemctl daemon-reload; fi
-changed=0
+reload=$changed changed=0
 write_file "$daemon_json" "$config"
 [[ -e $wants ]] || systemctl -q enable docker.service
 if ! systemctl -q is-active docker.service; then
+  # Also for the units of packages that were installed without a word to systemd.
+  systemctl daemon-reload
   start_engine start
   say "engine started"
-elif (( changed )); then
+elif (( reload || changed )); then
+  (( ! reload )) || systemctl daemon-reload
   if [[ $(docker ps -q) ]]; then
     [[ -d $state ]] || mkdir -p "$state"
     : >"$state/engine.restart"

@@ -89,8 +89,8 @@ def test_a_fresh_engine_is_configured_enabled_and_started(tmp_path: Path) -> Non
     assert ran.code == 0, ran.err
     assert ran.out == "20.10.24\n"
     assert actions(ran) == [
-        "systemctl daemon-reload",
         "systemctl -q enable docker.service",
+        "systemctl daemon-reload",
         "systemctl start docker.service",
     ]
     assert Path(host.places.daemon_json).read_text() == CONFIG + "\n"

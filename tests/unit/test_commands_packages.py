@@ -35,7 +35,7 @@ class Host(FakeHost):
         self.file("os-release", os_release)
         for name in ("apt-get", "dnf"):
             self.program(name)
-        self.program("env", 'shift 2; exec "$@"')
+        self.program("env", 'while [[ $1 == *=* ]]; do shift; done; exec "$@"')
 
     def install(self, *purposes: Purpose) -> Ran:
         return self.run(
@@ -80,6 +80,12 @@ def test_what_is_there_already_is_not_installed_again(tmp_path: Path) -> None:
     ran = host.install("storage")
     assert ran.code == 0, ran.err
     assert ran.calls == []
+
+
+def test_the_engines_packages_do_not_start_it_before_it_is_configured(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host", DEBIAN)
+    assert "SYSTEMD_OFFLINE=1" in host.install("engine").called("env")[0]
+    assert "SYSTEMD_OFFLINE=1" not in host.install("storage").called("env")[0]
 
 
 def test_lists_are_fetched_once_though_two_steps_install(tmp_path: Path) -> None:
