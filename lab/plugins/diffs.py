@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from lab.plugins.values import Unknown, Value
+import pulumi
+
+from lab.plugins.values import Unknown, Value, to_struct
+
+_ASSETS = (pulumi.Asset, pulumi.Archive)
 
 Names = tuple[str, ...]  # the names on the way to a property; any place in a list is ITEM
 ITEM = "[]"
@@ -102,9 +106,9 @@ def _same_leaf(before: Any, after: Any) -> bool:
     # In Python True == 1; to Pulumi they differ.
     if isinstance(before, bool) or isinstance(after, bool):
         return before is after
-    # Assets and archives have no equality of their own; what they hold decides.
-    if hasattr(before, "__dict__") and hasattr(after, "__dict__"):
-        return type(before) is type(after) and vars(before) == vars(after)
+    if isinstance(before, _ASSETS) and isinstance(after, _ASSETS):
+        # They have no equality of their own; what would be sent decides.
+        return bool(to_struct({"": Value(before)}) == to_struct({"": Value(after)}))
     return bool(before == after)
 
 

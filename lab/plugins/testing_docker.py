@@ -1,8 +1,8 @@
 """A real Docker engine with a swarm of one, for the docker plugin's tests; beside any the machine has.
 
-Owns: getting Debian's packages (unpacked into the cache, not installed), running dockerd in its own namespaces,
-an image of a few files of this machine. Needs root, and the package registry once. There is no bridge and no
-iptables: tasks have a network of their own with nothing on it.
+Owns: getting Debian's packages (unpacked into the cache, not installed), running dockerd in namespaces of
+its own, an image of a few files of this machine. Needs root, and the package registry once. There is no
+bridge and no iptables: tasks have a network of their own with nothing on it.
 """
 
 from __future__ import annotations

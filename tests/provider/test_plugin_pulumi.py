@@ -51,7 +51,7 @@ write = command.remote.Command(
 token = command.remote.Command(
     "token",
     connection=connection,
-    create="echo join-token-1234",
+    create="printf join-; echo token-1234",
     logging=command.remote.Logging.NONE,
     opts=pulumi.ResourceOptions(additional_secret_outputs=["stdout"]),
 )
@@ -273,9 +273,8 @@ def test_control_c_stops_the_command_and_leaves_a_state_that_goes_on(stack: Stac
     )
     deadline = time.monotonic() + 120
     while not swarm.client.services(filters={"name": "app"}):
-        assert time.monotonic() < deadline and running.poll() is None, (
-            "the update does not get to its service"
-        )
+        assert running.poll() is None, "the update ended before its service was made"
+        assert time.monotonic() < deadline, "the update does not get to its service"
         time.sleep(0.1)
     running.send_signal(signal.SIGINT)
     printed, _ = running.communicate(timeout=120)

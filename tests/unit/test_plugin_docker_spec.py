@@ -1,0 +1,625 @@
+"""The docker plugin's pure parts: inputs to the engine's terms and back, drift, settings, progress."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.plugins.docker import convergence, durations, schema, service_spec, settings
+from lab.plugins.docker.drift import refreshed
+from lab.plugins.docker.service import ENGINE_DEFAULTS, comparable
+from lab.plugins.docker.service_spec import SERVICE
+from lab.plugins.values import UNKNOWN, Properties, Value, plain_map, wire
+
+pytestmark = pytest.mark.unit
+
+SECOND = 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "nanoseconds", "rendered"),
+    [
+        ("0s", 0, "0s"),
+        ("0", 0, "0s"),
+        ("250us", 250_000, "250us"),
+        ("500ms", SECOND // 2, "500ms"),
+        ("1500ms", 3 * SECOND // 2, "1.5s"),
+        ("10s", 10 * SECOND, "10s"),
+        ("60s", 60 * SECOND, "1m"),
+        ("90s", 90 * SECOND, "1m30s"),
+        ("1h0m0s", 3600 * SECOND, "1h"),
+        ("1h30s", 3630 * SECOND, "1h30s"),
+        (".5s", SECOND // 2, "500ms"),
+    ],
+)
+def test_a_duration_is_read_and_written(text: str, nanoseconds: int, rendered: str) -> None:
+    assert durations.parse(text) == nanoseconds
+    assert durations.render(nanoseconds) == rendered
+    assert durations.parse(rendered) == nanoseconds
+
+
+@pytest.mark.parametrize("text", ["", "10", "s", "1 s", "-1s", "1x", "10s5", "1d"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no duration; write it as"):
+        durations.parse(text)
+
+
+def inputs(**container: Any) -> Properties:
+    """Checked inputs of a service `app` whose container has these."""
+    given = {"name": "app", "taskSpec": {"containerSpec": {"image": "shell:1", **container}}}
+    return schema.with_defaults(SERVICE, {key: wire(value) for key, value in given.items()})
+
+
+def task_inputs(**task: Any) -> Properties:
+    given = {"name": "app", "taskSpec": {"containerSpec": {"image": "shell:1"}, **task}}
+    return schema.with_defaults(SERVICE, {key: wire(value) for key, value in given.items()})
+
+
+def service_inputs(**service: Any) -> Properties:
+    given = {"name": "app", "taskSpec": {"containerSpec": {"image": "shell:1"}}, **service}
+    return schema.with_defaults(SERVICE, {key: wire(value) for key, value in given.items()})
+
+
+def spec_of(given: Properties) -> dict[str, Any]:
+    return service_spec.to_spec(schema.canonical(SERVICE, given))
+
+
+CONTAINERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"commands": ["/bin/sh", "-c"], "args": ["x"]}, {"Command": ["/bin/sh", "-c"], "Args": ["x"]}),
+    ({"env": {"B": "2", "A": "1=1", "C": ""}}, {"Env": ["A=1=1", "B=2", "C="]}),
+    ({"hostname": "{{.Node.Hostname}}"}, {"Hostname": "{{.Node.Hostname}}"}),
+    ({"stopGracePeriod": "1m"}, {"StopGracePeriod": 60 * SECOND}),
+    (
+        {"stopSignal": "SIGQUIT", "user": "mysql", "dir": "/x"},
+        {"StopSignal": "SIGQUIT", "User": "mysql", "Dir": "/x"},
+    ),
+    ({"init": True, "readOnly": True}, {"Init": True, "ReadOnly": True}),
+    ({"labels": [{"label": "a", "value": "b"}]}, {"Labels": {"a": "b"}}),
+    ({"sysctl": {"net.core.somaxconn": "512"}}, {"Sysctls": {"net.core.somaxconn": "512"}}),
+    (
+        {"capAdds": ["CAP_NET_ADMIN"], "capDrops": ["ALL"]},
+        {"CapabilityAdd": ["CAP_NET_ADMIN"], "CapabilityDrop": ["ALL"]},
+    ),
+    ({"hosts": [{"ip": "10.0.0.1", "host": "db"}]}, {"Hosts": ["10.0.0.1 db"]}),
+    (
+        {"dnsConfig": {"nameservers": ["10.0.0.53"], "searches": ["lab"], "options": ["ndots:1"]}},
+        {"DNSConfig": {"Nameservers": ["10.0.0.53"], "Search": ["lab"], "Options": ["ndots:1"]}},
+    ),
+    (
+        {
+            "healthcheck": {
+                "tests": ["CMD", "galera-node", "health"],
+                "interval": "5s",
+                "startPeriod": "10m",
+                "retries": 3,
+            }
+        },
+        {
+            "Healthcheck": {
+                "Test": ["CMD", "galera-node", "health"],
+                "Interval": 5 * SECOND,
+                "Timeout": 0,
+                "StartPeriod": 600 * SECOND,
+                "Retries": 3,
+            }
+        },
+    ),
+    (
+        {
+            "secrets": [
+                {"secretId": "id", "secretName": "n", "fileName": "f", "fileMode": 0o400, "fileUid": "999"}
+            ]
+        },
+        {
+            "Secrets": [
+                {
+                    "SecretID": "id",
+                    "SecretName": "n",
+                    "File": {"Name": "f", "UID": "999", "GID": "0", "Mode": 0o400},
+                }
+            ]
+        },
+    ),
+    (
+        {"configs": [{"configId": "id", "configName": "n", "fileName": "/etc/my.cnf"}]},
+        {
+            "Configs": [
+                {
+                    "ConfigID": "id",
+                    "ConfigName": "n",
+                    "File": {"Name": "/etc/my.cnf", "UID": "0", "GID": "0", "Mode": 0o444},
+                }
+            ]
+        },
+    ),
+    (
+        {
+            "mounts": [
+                {
+                    "type": "bind",
+                    "source": "/a",
+                    "target": "/b",
+                    "readOnly": True,
+                    "bindOptions": {"propagation": "rslave"},
+                }
+            ]
+        },
+        {
+            "Mounts": [
+                {
+                    "Type": "bind",
+                    "Source": "/a",
+                    "Target": "/b",
+                    "ReadOnly": True,
+                    "BindOptions": {"Propagation": "rslave"},
+                }
+            ]
+        },
+    ),
+    (
+        {
+            "mounts": [
+                {
+                    "type": "volume",
+                    "source": "data",
+                    "target": "/b",
+                    "volumeOptions": {
+                        "noCopy": True,
+                        "labels": [{"label": "a", "value": "b"}],
+                        "driverName": "local",
+                        "driverOptions": {"o": "x"},
+                    },
+                }
+            ]
+        },
+        {
+            "Mounts": [
+                {
+                    "Type": "volume",
+                    "Source": "data",
+                    "Target": "/b",
+                    "VolumeOptions": {
+                        "NoCopy": True,
+                        "Labels": {"a": "b"},
+                        "DriverConfig": {"Name": "local", "Options": {"o": "x"}},
+                    },
+                }
+            ]
+        },
+    ),
+    (
+        {"mounts": [{"type": "tmpfs", "target": "/b", "tmpfsOptions": {"sizeBytes": 1024, "mode": 0o1777}}]},
+        {"Mounts": [{"Type": "tmpfs", "Target": "/b", "TmpfsOptions": {"SizeBytes": 1024, "Mode": 0o1777}}]},
+    ),
+    (
+        {"privileges": {"seLinuxContext": {"disable": True}, "credentialSpec": {"file": "x"}}},
+        {"Privileges": {"SELinuxContext": {"Disable": True}, "CredentialSpec": {"File": "x"}}},
+    ),
+]
+
+TASKS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (
+        {
+            "resources": {
+                "limits": {"memoryBytes": 1024},
+                "reservation": {
+                    "nanoCpus": 5,
+                    "genericResources": {
+                        "namedResourcesSpecs": ["GPU=1"],
+                        "discreteResourcesSpecs": ["SSD=3"],
+                    },
+                },
+            }
+        },
+        {
+            "Resources": {
+                "Limits": {"MemoryBytes": 1024},
+                "Reservations": {
+                    "NanoCPUs": 5,
+                    "GenericResources": [
+                        {"NamedResourceSpec": {"Kind": "GPU", "Value": "1"}},
+                        {"DiscreteResourceSpec": {"Kind": "SSD", "Value": 3}},
+                    ],
+                },
+            }
+        },
+    ),
+    (
+        {"restartPolicy": {"condition": "on-failure", "delay": "1s", "maxAttempts": 3, "window": "2m"}},
+        {
+            "RestartPolicy": {
+                "Condition": "on-failure",
+                "Delay": SECOND,
+                "MaxAttempts": 3,
+                "Window": 120 * SECOND,
+            }
+        },
+    ),
+    (
+        {
+            "placement": {
+                "constraints": ["node.labels.galera==true"],
+                "prefs": ["node.labels.rack"],
+                "maxReplicas": 1,
+                "platforms": [{"architecture": "amd64", "os": "linux"}],
+            }
+        },
+        {
+            "Placement": {
+                "Constraints": ["node.labels.galera==true"],
+                "Preferences": [{"Spread": {"SpreadDescriptor": "node.labels.rack"}}],
+                "MaxReplicas": 1,
+                "Platforms": [{"Architecture": "amd64", "OS": "linux"}],
+            }
+        },
+    ),
+    (
+        {"networksAdvanceds": [{"id": "net", "aliases": ["b", "a"], "driverOpts": ["k=v=w"]}]},
+        {"Networks": [{"Target": "net", "Aliases": ["a", "b"], "DriverOpts": {"k": "v=w"}}]},
+    ),
+    (
+        {"logDriver": {"name": "json-file", "options": {"max-size": "10m"}}},
+        {"LogDriver": {"Name": "json-file", "Options": {"max-size": "10m"}}},
+    ),
+    ({"forceUpdate": 2, "runtime": "container"}, {"ForceUpdate": 2, "Runtime": "container"}),
+]
+
+SERVICES: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {"Mode": {"Replicated": {"Replicas": 1}}}),
+    ({"mode": {"replicated": {"replicas": 0}}}, {"Mode": {"Replicated": {"Replicas": 0}}}),
+    ({"mode": {"global": True}}, {"Mode": {"Global": {}}}),
+    ({"mode": {"global": False}}, {"Mode": {"Replicated": {"Replicas": 1}}}),
+    ({"labels": [{"label": "a", "value": "b"}]}, {"Labels": {"a": "b"}}),
+    (
+        {
+            "updateConfig": {
+                "parallelism": 0,
+                "delay": "2s",
+                "failureAction": "rollback",
+                "maxFailureRatio": "0.25",
+                "order": "start-first",
+            }
+        },
+        {
+            "UpdateConfig": {
+                "Parallelism": 0,
+                "Delay": 2 * SECOND,
+                "FailureAction": "rollback",
+                "Monitor": 5 * SECOND,
+                "MaxFailureRatio": 0.25,
+                "Order": "start-first",
+            }
+        },
+    ),
+    (
+        {"rollbackConfig": {}},
+        {
+            "RollbackConfig": {
+                "Parallelism": 1,
+                "Delay": 0,
+                "FailureAction": "pause",
+                "Monitor": 5 * SECOND,
+                "MaxFailureRatio": 0.0,
+                "Order": "stop-first",
+            }
+        },
+    ),
+    (
+        {
+            "endpointSpec": {
+                "mode": "vip",
+                "ports": [{"targetPort": 2380, "publishedPort": 2380, "publishMode": "host"}],
+            }
+        },
+        {
+            "EndpointSpec": {
+                "Mode": "vip",
+                "Ports": [
+                    {"Protocol": "tcp", "TargetPort": 2380, "PublishedPort": 2380, "PublishMode": "host"}
+                ],
+            }
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "expected"), CONTAINERS)
+def test_inputs_of_a_container_become_the_engines(given: dict[str, Any], expected: dict[str, Any]) -> None:
+    made = spec_of(inputs(**given))["TaskTemplate"]["ContainerSpec"]
+    assert made == {"Image": "shell:1", "Isolation": "default", **expected}
+
+
+@pytest.mark.parametrize(("given", "expected"), TASKS)
+def test_inputs_of_a_task_become_the_engines(given: dict[str, Any], expected: dict[str, Any]) -> None:
+    made = spec_of(task_inputs(**given))["TaskTemplate"]
+    assert {key: made[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(("given", "expected"), SERVICES)
+def test_inputs_of_a_service_become_the_engines(given: dict[str, Any], expected: dict[str, Any]) -> None:
+    made = spec_of(service_inputs(**given))
+    assert {key: made[key] for key in expected} == expected
+
+
+ALL = (
+    [inputs(**given) for given, _ in CONTAINERS]
+    + [task_inputs(**given) for given, _ in TASKS]
+    + [service_inputs(**given) for given, _ in SERVICES]
+)
+
+
+def inspected(given: Properties) -> dict[str, Any]:
+    """What the engine shows of a service made from these inputs, with all that it fills in."""
+    spec = spec_of(given)
+    container = {"StopGracePeriod": 10 * SECOND, "DNSConfig": {}, **spec["TaskTemplate"]["ContainerSpec"]}
+    policy = {
+        "Condition": "any",
+        "Delay": 5 * SECOND,
+        "MaxAttempts": 0,
+        **spec["TaskTemplate"].get("RestartPolicy", {}),
+    }
+    task = {
+        "Resources": {"Limits": {}, "Reservations": {}},
+        "Placement": {"Platforms": [{"Architecture": "amd64", "OS": "linux"}]},
+        "Runtime": "container",
+        **spec["TaskTemplate"],
+        "ContainerSpec": container,
+        "RestartPolicy": policy,
+    }
+    rollout = {
+        "Parallelism": 1,
+        "FailureAction": "pause",
+        "Monitor": 5 * SECOND,
+        "MaxFailureRatio": 0,
+        "Order": "stop-first",
+    }
+    filled = {"UpdateConfig": rollout, "RollbackConfig": rollout, **spec, "TaskTemplate": task}
+    return {
+        "Spec": {**filled, "EndpointSpec": {"Mode": "vip", **spec["EndpointSpec"]}},
+        "Endpoint": {"Ports": spec["EndpointSpec"].get("Ports"), "Spec": {"Mode": "vip"}},
+    }
+
+
+def after_refresh(given: Properties, found: dict[str, Any]) -> Properties:
+    actual = comparable(service_spec.to_inputs(found), plain_map(given), {})
+    return refreshed(SERVICE, given, actual, ENGINE_DEFAULTS)
+
+
+@pytest.mark.parametrize("given", ALL)
+def test_what_the_engine_filled_in_is_no_drift(given: Properties) -> None:
+    assert after_refresh(given, inspected(given)) == given
+
+
+@pytest.mark.parametrize("given", ALL)
+def test_an_imported_service_has_inputs_that_would_make_it(given: Properties) -> None:
+    found = service_spec.to_inputs(inspected(given))
+    imported = {key: wire(value) for key, value in found.items()}
+    assert not schema.failures(SERVICE, imported)
+    made, again = spec_of(given), spec_of(imported)
+    for key in made["TaskTemplate"]["ContainerSpec"]:
+        assert again["TaskTemplate"]["ContainerSpec"][key] == made["TaskTemplate"]["ContainerSpec"][key]
+    assert again["Mode"] == made["Mode"]
+
+
+def drifted(change: Any) -> dict[str, Any]:
+    found = inspected(inputs(env={"A": "1"}, stopGracePeriod="60s"))
+    change(found["Spec"])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "value"),
+    [
+        (
+            lambda s: s["TaskTemplate"]["ContainerSpec"].update(Image="other"),
+            ("containerSpec", "image"),
+            "other",
+        ),
+        (
+            lambda s: s["TaskTemplate"]["ContainerSpec"].update(Env=["A=2"]),
+            ("containerSpec", "env"),
+            {"A": "2"},
+        ),
+        (lambda s: s["TaskTemplate"]["ContainerSpec"].update(Env=[]), ("containerSpec", "env"), None),
+        (lambda s: s["TaskTemplate"]["ContainerSpec"].update(User="x"), ("containerSpec", "user"), "x"),
+        (
+            lambda s: s["TaskTemplate"]["ContainerSpec"].update(StopGracePeriod=SECOND),
+            ("containerSpec", "stopGracePeriod"),
+            "1s",
+        ),
+        (lambda s: s["TaskTemplate"].update(ForceUpdate=3), ("forceUpdate",), 3),
+        (
+            lambda s: s["TaskTemplate"]["RestartPolicy"].update(Condition="none"),
+            ("restartPolicy", "condition"),
+            "none",
+        ),
+    ],
+)
+def test_what_somebody_changed_is_drift(change: Any, path: tuple[str, ...], value: Any) -> None:
+    now: Any = plain_map(after_refresh(inputs(env={"A": "1"}, stopGracePeriod="60s"), drifted(change)))[
+        "taskSpec"
+    ]
+    for name in path[:-1]:
+        now = now[name]
+    assert now.get(path[-1]) == value
+
+
+def test_a_secret_input_that_drifted_stays_secret() -> None:
+    given = inputs(env={"A": Value("1", is_secret=True)}, stopGracePeriod="60s")
+    found = inspected(given)
+    found["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"] = ["A=2"]
+    container = after_refresh(given, found)["taskSpec"].value["containerSpec"].value
+    assert container["env"].is_secret
+
+
+def test_defaults_are_filled_in_also_inside_of_lists() -> None:
+    given = plain_map(service_inputs(endpointSpec={"ports": [{"targetPort": 1}]}, convergeConfig={}))
+    assert given["endpointSpec"]["ports"] == [{"targetPort": 1, "protocol": "tcp", "publishMode": "ingress"}]
+    assert given["convergeConfig"] == {"delay": "7s", "timeout": "3m"}
+
+
+def test_an_unknown_input_is_never_the_same() -> None:
+    path = ("taskSpec", "containerSpec", "image")
+    assert not schema.same(SERVICE, path, Value(UNKNOWN), Value(UNKNOWN))
+    assert schema.same(SERVICE, path, Value("a"), Value("a"))
+
+
+# -- settings
+
+
+def test_ssh_options_are_read_as_ssh_would() -> None:
+    options = [
+        "-i",
+        "/k",
+        "-o",
+        "UserKnownHostsFile=/known",
+        "-oStrictHostKeyChecking=yes",
+        "-p2222",
+        "-l",
+        "ops",
+        "-q",
+    ]
+    address = settings.parse({"host": "ssh://10.0.0.1", "sshOpts": options}, {})
+    assert address.endpoint is not None
+    endpoint = address.endpoint
+    assert (endpoint.host, endpoint.port, endpoint.user) == ("10.0.0.1", 2222, "ops")
+    assert (endpoint.private_key_file, endpoint.known_hosts_file) == ("/k", "/known")
+
+
+def test_a_port_in_the_address_counts_before_the_options() -> None:
+    address = settings.parse({"host": "ssh://root@10.0.0.1:2200", "sshOpts": '["-p", "22"]'}, {})
+    assert address.endpoint is not None
+    assert address.endpoint.port == 2200
+    assert str(address) == "root@10.0.0.1:2200"
+
+
+def test_without_options_the_users_known_hosts_are_asked() -> None:
+    endpoint = settings.parse({"host": "ssh://10.0.0.1"}, {}).endpoint
+    assert endpoint is not None
+    assert str(endpoint.known_hosts_file).endswith(".ssh/known_hosts")
+
+
+def test_only_an_explicit_no_turns_the_host_key_off() -> None:
+    options = ["-o", "StrictHostKeyChecking no"]
+    endpoint = settings.parse({"host": "ssh://10.0.0.1", "sshOpts": options}, {}).endpoint
+    assert endpoint is not None
+    assert endpoint.known_hosts_file is None
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "url"),
+    [
+        ({}, {}, "unix:///var/run/docker.sock"),
+        ({}, {"DOCKER_HOST": "tcp://10.0.0.1:2375"}, "tcp://10.0.0.1:2375"),
+        (
+            {"host": "unix:///x.sock", "version": "5.2.0"},
+            {"DOCKER_HOST": "tcp://10.0.0.1:2375"},
+            "unix:///x.sock",
+        ),
+    ],
+)
+def test_without_ssh_the_address_is_taken_as_it_is(
+    given: dict[str, Any], environment: dict[str, str], url: str
+) -> None:
+    address = settings.parse(given, environment)
+    assert (address.url, address.endpoint) == (url, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"host": "10.0.0.1"}, "must begin with ssh://"),
+        ({"host": "ssh://"}, "names no host"),
+        ({"host": "ssh://root:pw@h"}, "may only have a user, a host and a port"),
+        ({"host": "ssh://h:x"}, "has a wrong port"),
+        ({"host": "ssh://h", "sshOpts": "-i key"}, "is no list"),
+        ({"host": "ssh://h", "sshOpts": [1]}, "must be a list of strings"),
+        ({"host": "ssh://h", "sshOpts": ["-i"]}, "lacks its value"),
+        ({"host": "ssh://h", "sshOpts": ["-p", "x"]}, "must be a number"),
+        ({"host": "ssh://h", "sshOpts": ["-J", "bastion"]}, "'-J', which is not known"),
+        ({"host": "ssh://h", "sshOpts": ["-o", "ProxyCommand=nc"]}, "'proxycommand', which is not known"),
+        ({"host": "ssh://h", "sshOpts": ["-o", "StrictHostKeyChecking=accept-new"]}, "accept-new"),
+        ({"host": "ssh://h", "sshOpts": ["-o", "BatchMode"]}, "must be NAME=VALUE"),
+        ({"host": "ssh://h", "sshOpts": ["-F", "/x"]}, "may only be 'none'"),
+        ({"registryAuth": '[{"address": "x"}]'}, "has no 'registryAuth'"),
+        ({"hosts": "x"}, "no setting 'hosts'"),
+    ],
+)
+def test_a_setting_that_cant_work_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(settings.SettingsError, match=message):
+        settings.parse(given, {})
+
+
+# -- convergence
+
+
+NODES = [
+    {"ID": "n1", "Description": {"Hostname": "galera-1"}, "Status": {"State": "ready"}},
+    {"ID": "n2", "Description": {"Hostname": "galera-2"}, "Status": {"State": "down"}},
+]
+
+
+def task(
+    state: str, node: str = "n1", desired: str = "running", error: str = "", at: str = "1"
+) -> dict[str, Any]:
+    return {
+        "NodeID": node,
+        "DesiredState": desired,
+        "Spec": {"ForceUpdate": 0},
+        "Status": {"State": state, "Err": error, "Timestamp": at},
+    }
+
+
+def replicated(replicas: int) -> dict[str, Any]:
+    return {"Spec": {"Mode": {"Replicated": {"Replicas": replicas}}, "TaskTemplate": {"ForceUpdate": 0}}}
+
+
+@pytest.mark.parametrize(
+    ("replicas", "tasks", "done", "words"),
+    [
+        (0, [], True, "0/0 running"),
+        (1, [], False, "0/1 running"),
+        (1, [task("running")], True, "1/1 running"),
+        (1, [task("running", node="n2")], False, "0/1 running"),
+        (2, [task("running"), task("starting")], False, "1/2 running (1 starting)"),
+        (1, [task("running", desired="shutdown")], False, "0/1 running"),
+        (1, [task("failed", desired="shutdown"), task("running")], True, "1/1 running"),
+    ],
+)
+def test_a_service_is_there_when_its_tasks_run_on_living_nodes(
+    replicas: int, tasks: list[dict[str, Any]], done: bool, words: str
+) -> None:
+    current = convergence.progress(replicated(replicas), tasks, NODES)
+    assert (current.done, current.words) == (done, words)
+
+
+def test_why_tasks_fail_is_told_once_each_newest_first() -> None:
+    tasks = [
+        task("rejected", desired="shutdown", error="No such image: x", at="1"),
+        task("rejected", desired="shutdown", error="No such image: x", at="2"),
+        task("failed", desired="shutdown", error="task: non-zero exit (1)", at="3"),
+        task("pending", node="", error="no suitable node (1 node not available)", at="0"),
+    ]
+    current = convergence.progress(replicated(1), tasks, NODES)
+    assert current.failures == (
+        "galera-1: task: non-zero exit (1)",
+        "galera-1: No such image: x",
+        "no suitable node (1 node not available)",
+    )
+    assert "non-zero exit" in convergence.explained("service 'app'", current)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (None, (False, "")),
+        ({"State": "updating"}, (False, "")),
+        ({"State": "completed"}, (True, "")),
+        ({"State": "paused", "Message": "why"}, (True, "update paused: why")),
+        ({"State": "rollback_started"}, (False, "")),
+        ({"State": "rollback_completed", "Message": ""}, (True, "rolled back")),
+    ],
+)
+def test_an_update_ends_well_or_with_a_reason(status: Any, expected: tuple[bool, str]) -> None:
+    assert convergence.outcome({"UpdateStatus": status}) == expected
