@@ -1,8 +1,8 @@
 """Containers without an engine: an image's root file system, namespaces, and what swarm would mount.
 
-Owns starting, killing and removing processes inside an image's root: network namespace with an address on a bridge
-of its own, private mounts (volume, secrets, memory), a process-id namespace whose first process is the image's
-entrypoint. Leaves building the root to `image_roots` and what is expected of the processes to the tests.
+Owns starting, killing and removing processes inside an image's root: network namespace with an address on a
+bridge of its own, private mounts (volume, secrets, memory), a process-id namespace whose first process is
+the image's entrypoint. Leaves building the root to `image_roots` and what is expected of the processes to the tests.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ class Container:
         os.chown(self.volume, owner.st_uid, owner.st_gid)
 
 
-def wait_for(probe: Callable[[], T], what: str, seconds: float = 120) -> T:
+def wait_for(probe: Callable[[], T], what: str, seconds: float = 240) -> T:
     """Polls until `probe` gives something true; raises with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -10,7 +10,10 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:  # the health check must not pay for it
+    from .settings import Settings
 
 RETRY = 2.0  # seconds between tries while the cluster has no quorum to change its seats
 
@@ -26,7 +29,7 @@ def has_member_data(data_dir: Path) -> bool:
     return wal.is_dir() and any(entry.name.endswith(".wal") for entry in wal.iterdir())
 
 
-def arguments(settings, state: str, cluster: str) -> list[str]:  # type: ignore[no-untyped-def]
+def arguments(settings: Settings, state: str, cluster: str) -> list[str]:
     """The complete command line of etcd; nothing is taken from the environment."""
     port = settings.peer_url.rsplit(":", 1)[1].rstrip("/")
     return [
@@ -60,7 +63,7 @@ def arguments(settings, state: str, cluster: str) -> list[str]:  # type: ignore[
     ]
 
 
-def rejoin(settings) -> str:  # type: ignore[no-untyped-def]
+def rejoin(settings: Settings) -> str:
     """Takes this member's own seat anew; returns the `--initial-cluster` text. Waits for a quorum."""
     from .api import ApiError, ClusterApi
     from .formation import has_free_seat, initial_cluster, seats_to_remove
@@ -92,9 +95,7 @@ def run() -> NoReturn:
 
     settings = settings_module.load()
     if (has_data := has_member_data(settings.data_dir)) is False and any(settings.data_dir.glob("member/*")):
-        log(
-            f"{settings.data_dir}/member has no write-ahead log: an earlier start ended before its first write"
-        )
+        log(f"{settings.data_dir}/member has no log: an earlier start ended before its first write")
     answers = []
     if not has_data:
         context = tls(settings)

@@ -95,7 +95,7 @@ def _without_store(local: Local, live: Sequence[str]) -> Decision:
 
 
 def _join(others: Mapping[str, Presence], live: Sequence[str], states: frozenset[str]) -> tuple[str, ...]:
-    """Live addresses of others in these states; an address the store still lists but nobody answers at is stale."""
+    """Live addresses of others in these states; one that the store lists and nobody answers at is stale."""
     known = {presence.address for presence in others.values() if presence.state in states}
     return tuple(address for address in live if address in known)
 
@@ -106,8 +106,8 @@ def _without_data(node: str, facts: Facts, others: Mapping[str, Presence], live:
         with_data = sorted(name for name, presence in others.items() if presence.uuid != NO_UUID)
         if facts.nodes or with_data:
             return Wait(
-                f"the store has no record of a cluster, but {', '.join(sorted({*facts.nodes, *with_data}))} hold data; "
-                "not starting a second one"
+                f"the store has no record of a cluster, but {', '.join(sorted({*facts.nodes, *with_data}))} hold "
+                "data; not starting a second one"
             )
         if facts.holder is not None:
             return Wait(f"{facts.holder} holds the right to bootstrap")
@@ -129,7 +129,7 @@ def _without_data(node: str, facts: Facts, others: Mapping[str, Presence], live:
     if addresses:
         return Join(addresses, f"the cluster {cluster.uuid} is open")
     return Wait(
-        f"no member of cluster {cluster.uuid} is in a Primary component; only members with data can restart it"
+        f"no member of cluster {cluster.uuid} is in a Primary component; only those with data can restart it"
     )
 
 
@@ -141,8 +141,8 @@ def _with_data(
         return Discard(local.uuid, "its formation ended before any client was served, and another took over")
     if local.uuid == NO_UUID:
         return Refuse(
-            "the data directory holds tables of no Galera cluster. Nothing is touched: move them away, or load "
-            "them into the running cluster."
+            "the data directory holds tables of no Galera cluster. Nothing is touched: move them away, or "
+            "load them into the running cluster."
         )
     if cluster is not None and local.uuid != cluster.uuid:
         return Refuse(

@@ -17,7 +17,7 @@ TRANSFER_STALL = 120.0  # seconds without progress before a transfer counts as s
 
 @dataclass(frozen=True)
 class Status:
-    """What decides about health. `transfer_age`: seconds since a transfer's last progress, None without one."""
+    """What decides about health. `transfer_age`: seconds since a transfer's last progress, else None."""
 
     state: str  # as in store.Presence
     detail: str
@@ -30,8 +30,9 @@ class Status:
 def verdict(status: Status) -> tuple[bool, str]:
     """Healthy or not, and why.
 
-    During the start period a node that is still receiving says "not yet": the engine does not count that, and
-    sends no client here. A transfer that takes longer counts as healthy while it advances, so that nobody ends it.
+    During the start period a node that is still receiving says "not yet": the engine does not count that,
+    and sends no client here. A transfer that takes longer counts as healthy while it advances, so that nobody
+    ends it.
     """
     if status.state == "synced":
         if not status.recorded:

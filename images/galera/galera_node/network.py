@@ -50,7 +50,7 @@ def resolve(names: str) -> list[str]:
 
 
 def accepting(addresses: Iterable[str], port: int = GALERA_PORT, timeout: float = 1.5) -> list[str]:
-    """Those of `addresses` that accept a TCP connection within `timeout` seconds; all are tried side by side."""
+    """Those of `addresses` that accept a TCP connection within `timeout` seconds, tried side by side."""
     selector = selectors.DefaultSelector()
     alive: list[str] = []
     pending = 0

@@ -1,7 +1,7 @@
 """The prepared system tables: packed when the image is built, unpacked by the first node.
 
-The archive is made once from a fresh `mariadb-install-db`; unpacking it leaves runs of zeros as holes, so that
-the redo log costs no writing.
+The archive is made once from a fresh `mariadb-install-db`; unpacking it leaves runs of zeros as holes, so
+that the redo log costs no writing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ CHUNK = 1 << 16
 
 
 def pack(data_dir: Path, archive: Path) -> None:
-    """Packs a data directory; owners and times are left out, so that equal directories give equal archives."""
+    """Packs a data directory without owners and times: equal directories give equal archives."""
 
     def plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
         info.uid = info.gid = info.mtime = 0

@@ -53,8 +53,8 @@ class Settings:
             value = path.read_text().rstrip("\r\n")
         except OSError as error:
             raise SettingsError(
-                f"{path} cannot be read by user id {os.getuid()} ({error.strerror}). Attach the secret {name!r} "
-                "to the service, readable for that user (mode 0444 or its uid)."
+                f"{path} cannot be read by user id {os.getuid()} ({error.strerror}). Attach the secret "
+                f"{name!r} to the service, readable for that user (mode 0444 or its uid)."
             ) from None
         if not value or "\n" in value or "\0" in value:
             raise SettingsError(f"{path} must hold one line that is not empty. Create the secret anew.")
@@ -74,7 +74,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         value = need(key)
         if not NAME.fullmatch(value):
             raise SettingsError(
-                f"{key}={value!r} must be 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit."
+                f"{key}={value!r} must be 1 to 63 letters, digits, '.', '_' or '-', the first a letter or digit."
             )
         return value
 

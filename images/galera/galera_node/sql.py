@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def accounts(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def application(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
-    """The application's account, named as its database. The last step of all: before it, no client can come."""
+    """The application's account, named as its database. The last step: before it, no client can come."""
     name = settings.database
     return [
         (
@@ -100,10 +101,8 @@ class Sql:
     def close(self) -> None:
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            try:
+            with suppress(pymysql.Error, OSError):  # the server has gone first
                 connection.close()
-            except (pymysql.Error, OSError):
-                pass  # the server has gone first
 
     def run(self, statement: str, parameters: Sequence[str] = ()) -> list[tuple[Any, ...]]:
         """Runs one statement. Raises SqlError, with the server's words but not the statement's."""

@@ -1,12 +1,12 @@
 """State transfer by mariadb-backup: the program that mariadbd starts on the donor and on the joiner.
 
-Speaks mariadbd's protocol with SST scripts on standard output (`ready`, `continue`, `done`, and the position at
-the end) and an own small framing between donor and joiner. It takes the place of the stock shell script, whose
-hundreds of forks take more than a minute on slow hosts; it does the same steps with three processes.
+Speaks mariadbd's protocol with SST scripts on standard output (`ready`, `continue`, `done`, and the position
+at the end) and an own small framing between donor and joiner. It takes the place of the stock shell script,
+whose hundreds of forks take more than a minute on slow hosts; it does the same steps with three processes.
 
-Between the two: the donor connects to the address that the joiner has named and sends the token from it, so that
-nobody else can feed a joiner. Then a JSON header, the mbstream in frames, an empty frame, a JSON trailer. Without a
-trailer that says so, nothing was received.
+Between the two: the donor connects to the address that the joiner has named and sends the token from it, so
+that nobody else can feed a joiner. Then come a JSON header, the mbstream in frames, an empty frame and a JSON
+trailer. Without a trailer that says so, nothing was received.
 """
 
 from __future__ import annotations
@@ -315,7 +315,7 @@ def receive_backup(options: Options, stream: socket.socket) -> str:
 
 
 def extract(options: Options, stream: socket.socket, stage: Path) -> int:
-    """Unpacks the donor's mbstream; returns its size in bytes. Raises TransferError unless it was complete."""
+    """Unpacks the donor's mbstream; its size in bytes. Raises TransferError unless it was complete."""
     unpack = subprocess.Popen([MBSTREAM, "-x", "-C", str(stage)], stdin=subprocess.PIPE)
     CHILDREN.append(unpack)
     sink = pipe(unpack.stdin)

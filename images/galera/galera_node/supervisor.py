@@ -1,7 +1,7 @@
 """The node's life: gather facts, decide, start mariadbd, watch it, publish, stop in order.
 
-Owns the loop and the order of writes to the store. The rules are in `decision`, the wire in `etcd`, mariadbd in
-`server` and `sql`.
+Owns the loop and the order of writes to the store. The rules are in `decision`, the wire in `etcd`, mariadbd
+in `server` and `sql`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import select
 import signal
 import time
 import uuid as uuid_module
+from contextlib import suppress
 from dataclasses import replace
 
 from . import health, local_state, network, seed_data, sql, transfer
@@ -293,7 +294,7 @@ class Node:
     # ---- serving
 
     def serve(self, local: Local, forming: bool) -> None:
-        """Watches mariadbd until it ends. `forming`: the first bootstrap, whose initial SQL is still to run."""
+        """Watches mariadbd until it ends. `forming`: the first bootstrap, its initial SQL still to run."""
         synced_since: float | None = None
         published, sample = 0.0, Position(local.uuid, local.seqno)
         while self.server.running:
@@ -389,7 +390,7 @@ class Node:
         """The first bootstrap's last steps: accounts, initial SQL, then the word that joiners may come.
 
         Everything is replicated like any other statement: no node differs. False (and no mariadbd) if a step
-        fails or the right to bootstrap is gone: the directory is then discarded and the formation starts anew.
+        fails or the right to bootstrap is gone: the directory is then discarded, the formation starts anew.
         """
         settings = self.settings
         try:
@@ -425,14 +426,12 @@ class Node:
 
     def release(self) -> None:
         """Gives the right to bootstrap back, with the whole session."""
-        try:
+        with suppress(StoreError):  # it expires by itself
             self.store.close_session()
-        except StoreError:
-            pass  # it expires by itself
         self.session = False
 
     def settle(self, facts: Facts) -> None:
-        """What a serving node does for the cluster: ends a recovery, completes the formation, lowers its vote."""
+        """What a serving node does for all: ends a recovery, completes the formation, lowers its vote."""
         settings, cluster = self.settings, facts.cluster
         try:
             if facts.holder == settings.node:
@@ -470,10 +469,8 @@ class Node:
             log("stopping mariadbd")
             self.server.stop()
             while self.server.running:
-                try:
+                with suppress(StoreError):  # what matters now is the orderly end
                     self.store.renew()
-                except StoreError:
-                    pass  # what matters now is the orderly end
                 select.select([self.wake_read], [], [], 1.0)
         state = local_state.read(self.settings.data_dir)
         clean = state.kind is Kind.DATA and state.seqno >= 0

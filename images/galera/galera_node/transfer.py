@@ -16,7 +16,7 @@ FILE = "transfer"
 
 @dataclass(frozen=True)
 class Progress:
-    """`phase`: waiting, receiving, preparing, sending, incremental. `at`: monotonic seconds of the last advance."""
+    """`phase`: waiting, receiving, preparing, sending, incremental. `at`: monotonic seconds, last advance."""
 
     role: str
     phase: str

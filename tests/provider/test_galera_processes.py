@@ -1,0 +1,243 @@
+"""The images' programs with real etcd and mariadbd processes, each in its own network namespace.
+
+Nothing is simulated but the engine: root file systems built from the Dockerfiles, volumes, secrets, names, the
+entrypoints as first processes, sudden deaths by SIGKILL of a container's whole process-id namespace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.provider.galera_site import PASSWORDS, SIZE, GaleraSite, healthy, sql, status, synced
+from tests.provider.image_containers import Container, wait_for
+from tests.provider.image_roots import image_root
+
+INITDB = {
+    "01-tables.sql": (
+        "CREATE TABLE word (id INT AUTO_INCREMENT PRIMARY KEY, text VARCHAR(40), UNIQUE (text));\n"
+        "INSERT INTO word (text) VALUES ('first');\n"
+    ),
+    "02-routine.sql": "DELIMITER //\nCREATE PROCEDURE one() BEGIN SELECT 1; END//\nDELIMITER ;\n",
+}
+
+
+@pytest.fixture
+def site() -> Iterator[GaleraSite]:
+    made = GaleraSite({name: image_root(name) for name in ("etcd", "galera")})
+    try:
+        yield made
+    finally:
+        for container in made.containers.values():
+            print(f"==== {container.name}\n{container.log[-6000:]}")  # shown when a test fails
+        made.remove()
+
+
+def start(site: GaleraSite, *numbers: int) -> list[Container]:
+    nodes = [site.add_galera(number, INITDB) for number in numbers]
+    for node in nodes:
+        node.start()
+    return nodes
+
+
+def until(container: Container, what: str, seconds: float = 240) -> None:
+    wait_for(lambda: what in container.log, f"{container.name}: {what!r} in its log", seconds)
+
+
+def formed(nodes: list[Container], size: int = SIZE) -> None:
+    for node in nodes:
+        wait_for(lambda node=node: synced(node, size) and healthy(node), f"{node.name} Synced of {size}")  # type: ignore[misc]
+
+
+def rows(nodes: list[Container]) -> list[str]:
+    return [sql(node, "SELECT GROUP_CONCAT(text ORDER BY text) FROM app.word") for node in nodes]
+
+
+def add(node: Container, word: str) -> None:
+    sql(node, f"INSERT INTO app.word (text) VALUES ('{word}')")
+
+
+def uuids(nodes: list[Container]) -> set[str]:
+    return {status(node, "wsrep_cluster_state_uuid") for node in nodes}
+
+
+def test_three_empty_nodes_form_one_cluster_and_a_node_returns_by_what_it_lacks(site: GaleraSite) -> None:
+    site.start_etcd()
+    nodes = start(site, 1, 2, 3)
+    formed(nodes)
+    (uuid,) = uuids(nodes)
+    wait_for(
+        lambda: "formed" in nodes[0].run("/usr/local/bin/galera-node", "status").stdout, "the cluster formed"
+    )
+
+    # The initial SQL ran once and is everywhere, with the accounts.
+    assert rows(nodes) == ["first"] * SIZE
+    accounts = [
+        sql(n, "SELECT User, Host, authentication_string FROM mysql.user ORDER BY 1, 2") for n in nodes
+    ]
+    assert accounts[0].count("\n") == 6
+    assert len(set(accounts)) == 1
+    assert [sql(n, "CALL app.one()") for n in nodes] == ["1"] * SIZE
+    # A client of the network comes in by password; the application sees its own database only.
+    password = PASSWORDS["galera-app-password"]
+    client = ("/usr/bin/mariadb", "-N", "-uapp", f"-p{password}", "-h", nodes[1].address)
+    assert nodes[0].run(*client, "app", "-e", "SELECT text FROM word").stdout == "first\n"
+    assert "denied" in nodes[0].run(*client, "mysql", "-e", "SELECT 1").stderr
+    root = (
+        "/usr/bin/mariadb",
+        "-N",
+        "-uroot",
+        f"-p{PASSWORDS['galera-root-password']}",
+        "-h",
+        nodes[2].address,
+    )
+    assert nodes[0].run(*root, "-e", "SELECT 1").stdout == "1\n"
+    # Every node has one ordinary vote once all are in.
+    for node in nodes:
+        wait_for(
+            lambda node=node: "pc.weight = 1;" in sql(node, "SELECT @@wsrep_provider_options"),  # type: ignore[misc]
+            f"{node.name} with one vote",
+        )
+    # No password is in a log, on a command line, in an environment, or in a file of the volume.
+    for node in nodes:
+        told = node.log + node.run("/bin/sh", "-c", "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ").stdout
+        for path in node.volume.rglob("*"):
+            if path.is_file():
+                told += path.read_bytes().decode(errors="replace")
+        for secret in PASSWORDS.values():
+            assert secret not in told
+
+    # An orderly stop saves the position; the node returns with the write-sets it lacks.
+    assert nodes[2].stop() == 0
+    grastate = (nodes[2].volume / "grastate.dat").read_text()
+    assert uuid in grastate
+    assert "seqno:   -1" not in grastate
+    add(nodes[0], "second")
+    transfers = nodes[2].log.count("joiner: received")
+    nodes[2].start()
+    formed(nodes)
+    assert nodes[2].log.count("joiner: received") == transfers
+    # So does one that died suddenly: its position comes from InnoDB.
+    nodes[2].kill()
+    wait_for(lambda: synced(nodes[0], 2), "two nodes")
+    add(nodes[0], "third")
+    nodes[2].start()
+    formed(nodes)
+    until(nodes[2], f"recovered position {uuid}:")
+    assert nodes[2].log.count("joiner: received") == transfers
+    assert rows(nodes) == ["first,second,third"] * SIZE
+    # One that has lost its volume receives everything.
+    nodes[1].kill()
+    nodes[1].lose_volume()
+    wait_for(lambda: synced(nodes[0], 2), "two nodes")
+    add(nodes[0], "fourth")
+    nodes[1].start()
+    formed(nodes)
+    assert rows(nodes) == ["first,fourth,second,third"] * SIZE
+    assert uuids(nodes) == {uuid}
+
+
+def test_a_joiner_that_dies_leaves_the_lone_first_node_serving(site: GaleraSite) -> None:
+    site.start_etcd()
+    (first,) = start(site, 1)
+    formed([first], 1)
+    (second,) = start(site, 2)
+    wait_for(lambda: synced(first, 2), "two members")
+    second.kill()
+    wait_for(lambda: synced(first, 1), "the first node alone and Primary")
+    add(first, "alone")
+    second.lose_volume()
+    second.start()
+    formed([first, second], 2)
+    # A third one that dies before its data is there changes nothing either.
+    (third,) = start(site, 3)
+    until(third, "joining")
+    third.kill()
+    formed([first, second], 2)
+    third.start()
+    formed([first, second, third])
+    assert rows([first, second, third]) == ["alone,first"] * SIZE
+
+
+def test_after_a_full_outage_the_most_advanced_node_restarts_the_cluster(site: GaleraSite) -> None:
+    site.start_etcd()
+    nodes = start(site, 1, 2, 3)
+    formed(nodes)
+    (uuid,) = uuids(nodes)
+    assert nodes[0].stop() == 0
+    wait_for(lambda: synced(nodes[1], 2), "two nodes")
+    add(nodes[1], "without the first")
+    nodes[1].kill()
+    nodes[2].kill()
+    # Two of three are back, the third is not: nobody guesses.
+    nodes[0].start()
+    nodes[1].start()
+    until(nodes[0], "the position of galera-3 is not known in this outage")
+    until(nodes[1], "the position of galera-3 is not known in this outage")
+    assert not healthy(nodes[0])
+    assert "waiting" in nodes[0].run("/usr/local/bin/galera-node", "health").stdout
+    nodes[2].start()
+    formed(nodes)
+    assert rows(nodes) == ["first,without the first"] * SIZE
+    assert uuids(nodes) == {uuid}
+    assert "bootstrapping" not in nodes[0].log.rpartition("is not known in this outage")[2]
+
+
+def test_a_formation_that_dies_is_taken_over_and_its_data_is_discarded(site: GaleraSite) -> None:
+    site.start_etcd()
+    slow = {"01.sql": "CREATE TABLE word (id INT PRIMARY KEY, text VARCHAR(40));\nSELECT SLEEP(600);\n"}
+    first = site.add_galera(1, slow)
+    first.start()
+    until(first, "running 01.sql")
+    # It does not answer as healthy and nobody may join it yet.
+    assert not healthy(first)
+    (second,) = start(site, 2)
+    until(second, "galera-1 is forming the cluster")
+    first.kill()
+    until(second, "forming anew")
+    formed([second], 1)
+    (first.here / "initdb" / "01.sql").unlink()
+    first.start()
+    until(first, "discarding the data of")
+    formed([first, second], 2)
+    assert rows([first, second]) == ["first"] * 2
+
+
+def test_a_node_with_data_of_another_cluster_is_left_alone(site: GaleraSite) -> None:
+    site.start_etcd()
+    (first,) = start(site, 1)
+    formed([first], 1)
+    stranger = site.add_galera(2)
+    foreign = "11111111-2222-3333-4444-555555555555"
+    (stranger.volume / "mysql").mkdir()
+    (stranger.volume / "ibdata1").write_bytes(b"precious")
+    (stranger.volume / "grastate.dat").write_text(f"uuid: {foreign}\nseqno: 7\nsafe_to_bootstrap: 1\n")
+    stranger.start()
+    until(stranger, f"the data directory belongs to cluster {foreign}")
+    assert not healthy(stranger)
+    stranger.stop()
+    assert (stranger.volume / "ibdata1").read_bytes() == b"precious"
+    assert synced(first, 1)
+
+
+def test_an_etcd_member_that_lost_its_disk_takes_its_own_seat_anew(site: GaleraSite) -> None:
+    site.start_etcd()
+    (node,) = start(site, 1)
+    formed([node], 1)
+    member = site.containers["etcd-2"]
+    member.kill()
+    # With data it just goes on.
+    member.start()
+    wait_for(lambda: healthy(member), "the member back")
+    assert "resume: the data directory holds a member" in member.log
+    member.kill()
+    member.lose_volume()
+    member.start()
+    until(member, "rejoin: the cluster exists and this member has lost its data")
+    wait_for(lambda: healthy(member), "the member back in its seat")
+    listed = member.run("/usr/bin/etcdctl", "member", "list").stdout
+    assert listed.count("started") == SIZE
+    # It holds the cluster's data again: the others may go.
+    site.containers["etcd-1"].stop()
+    assert "galera-1: synced" in node.run("/usr/local/bin/galera-node", "status").stdout
