@@ -21,13 +21,14 @@ class Account:
     Attributes:
         endpoint: the API's URL.
         environment: credentials as the program reads them.
+        lab: the API itself, for faults, durations and what was called.
     """
 
     def __init__(self, state: Path) -> None:
         """Args: state: a folder for the API's database."""
-        self._api = LabApi(state)
-        self.endpoint = self._api.endpoint
-        self.environment = self._api.environment
+        self.lab = LabApi(state)
+        self.endpoint = self.lab.endpoint
+        self.environment = self.lab.environment
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -39,7 +40,7 @@ class Account:
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
-        self._api.stop()
+        self.lab.stop()
 
 
 async def _answer_ssh() -> None:
