@@ -1,9 +1,9 @@
 """The lab's apt repository: the engine's packages, served to the hosts over HTTP.
 
-Owned here: turning the packages that were fetched with the root file system into a flat repository. Left to others:
-which packages (`hosts/rootfs.py`), serving the folder (`up.py`). The packages are Debian's with one change: their data
-is compressed by zstd and not by xz, because three hosts that unpack xz side by side on a small machine spend half a
-minute on it.
+Owned here: turning the packages that were fetched with the root file system into a flat repository. Left to
+others: which packages (`hosts/rootfs.py`), serving the folder (`up.py`). The packages are Debian's with one
+change: their data is compressed by zstd and not by xz, because three hosts that unpack xz side by side on a
+small machine spend half a minute on it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def index(folder: Path) -> None:
 
 
 def _ftparchive(what: str, folder: Path) -> str:
-    done = subprocess.run(["apt-ftparchive", what, "."], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["apt-ftparchive", what, "."], cwd=folder, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise LabError(f"apt-ftparchive failed on {folder}: {done.stderr.strip()}. Is apt-utils installed?")
     return done.stdout

@@ -1,8 +1,8 @@
 """The lab's certificate authority and the certificates it signs.
 
-Owned here: one authority for all labs of a user, kept in the cache, and server certificates. Left to others: who
-trusts it (the hosts' root file system) and who serves with it (`registry.py`). It signs for names under `.lab` only,
-which nobody owns on the internet, and says so in its own certificate.
+Owned here: one authority for all labs of a user, kept in the cache, and server certificates. Left to others:
+who trusts it (the hosts' root file system) and who serves with it (`registry.py`). It signs for names under
+`.lab` only, which nobody owns on the internet, and says so in its own certificate.
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ def issue(authority: Authority, name: str, address: str, certificate: Path, key:
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
+        )
         .sign(issuer_key, hashes.SHA256())
     )
     _write(key, _pem(own))

@@ -1,8 +1,8 @@
 """A lab's network namespace, its two bridges, and the hosts' taps.
 
 Owned here: addresses of the two networks, making and removing the namespace, taps, sockets inside it. Left to
-others: which host has which address (`lab/api`), what listens (`services.py`). Every lab has the same addresses;
-its namespace keeps them apart from the machine's and from other labs'.
+others: which host has which address (`lab/api`), what listens (`services.py`). Every lab has the same
+addresses; its namespace keeps them apart from the machine's and from other labs'.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ def _ip(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
     if check and done.returncode != 0:
         raise LabError(
-            f"`ip {' '.join(words)}` failed: {done.stderr.strip() or done.returncode}. The lab needs root and the right to make "
-            "network namespaces and taps (in a container: --privileged)."
+            f"`ip {' '.join(words)}` failed: {done.stderr.strip() or done.returncode}. "
+            "The lab needs root "
+            "and the right to make network namespaces and taps (in a container: --privileged)."
         )
     return done
 
@@ -61,7 +62,7 @@ def up(namespace: str) -> bool:
     _ip("-n", namespace, "link", "set", "lo", "up")
     for bridge, address in BRIDGES.items():
         if _ip("-n", namespace, "link", "show", bridge, check=False).returncode != 0:
-            # A fixed MAC: a bridge otherwise takes that of its lowest port, and changes it as hosts come and go.
+            # A fixed MAC: a bridge otherwise takes that of a port, and changes it as hosts come and go.
             mac = f"02:00:{':'.join(f'{byte:02x}' for byte in address.ip.packed)}"
             _ip("-n", namespace, "link", "add", bridge, "address", mac, "type", "bridge")
         _ip("-n", namespace, "addr", "replace", str(address), "dev", bridge)
@@ -120,8 +121,8 @@ def remove_tap(namespace: str, name: str) -> None:
 def connect(namespace: str, address: str, port: int, timeout: float) -> socket.socket:
     """A TCP connection made inside the namespace, from whichever one the caller is in. Timeout in seconds.
 
-    Raises OSError as `socket.create_connection` does. A socket belongs to the namespace of the thread that made
-    it, so a short-lived thread enters the namespace and the rest of the process stays where it is.
+    Raises OSError as `socket.create_connection` does. A socket belongs to the namespace of the thread that
+    made it, so a short-lived thread enters the namespace and the rest of the process stays where it is.
     """
     result: list[socket.socket | OSError] = []
 

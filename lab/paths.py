@@ -1,7 +1,7 @@
 """Where a lab keeps its things: names and folders, nothing else.
 
-Owned here: the layout of a lab's state folder and of the shared cache, and which names a lab may have. Left to
-others: what is in the files. The base folders are the toolchain's (`lab/toolchain/places.py`).
+Owned here: the layout of a lab's state folder and of the shared cache, and which names a lab may have. Left
+to others: what is in the files. The base folders are the toolchain's (`lab/toolchain/places.py`).
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ def lab(name: str) -> LabPaths:
     """The paths of the lab of that name; LabError for a name that no namespace could have."""
     if not NAME.fullmatch(name):
         raise LabError(
-            f"“{name}” cannot be a lab's name: use 1 to 32 lower-case letters, digits and inner hyphens, e.g. dev."
+            f"“{name}” cannot be a lab's name: use 1 to 32 lower-case letters, "
+            "digits and inner hyphens, e.g. dev."
         )
     return LabPaths(name, places.lab_folder(name))
 

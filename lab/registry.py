@@ -1,7 +1,8 @@
 """The lab's image registry: its configuration and what it has.
 
-Owned here: the configuration file, TLS, asking for a tag's digest. Left to others: the process (`up.py`), the images
-(`images.py`). Its storage is in the cache, shared by all labs; every lab serves it under the same name.
+Owned here: the configuration file, TLS, asking for a tag's digest. Left to others: the process (`up.py`), the
+images (`images.py`). Its storage is in the cache, shared by all labs; every lab serves it under the same
+name.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def configure(lab: LabPaths, authority: ca.Authority, storage: Path) -> Path:
     ca.issue(authority, HOST, ADDRESS, certificate, key)
     storage.mkdir(parents=True, exist_ok=True)
     path = lab.registry / "config.yml"
-    secret = lab.registry / "http-secret"  # only signs the state of uploads, but must stay the same over restarts
+    secret = (
+        lab.registry / "http-secret"
+    )  # only signs the state of uploads, but must stay the same over restarts
     if not secret.exists():
         secret.touch(mode=0o600)
         secret.write_text(secrets.token_hex(32), encoding="ascii")

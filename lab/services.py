@@ -1,8 +1,8 @@
 """The lab's long-running processes: API, registry, apt repository.
 
-Owned here: starting one detached with a log and a file that names its process, telling whether it still runs, ending
-it. Left to others: what they are (`up.py`). A process counts as the service only if it started when the file says, so
-that a process number that was given to somebody else is never taken for it, nor killed.
+Owned here: starting one detached with a log and a file that names its process, telling whether it still runs,
+ending it. Left to others: what they are (`up.py`). A process counts as the service only if it started when
+the file says, so that a process number that was given to somebody else is never taken for it, nor killed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Service:
 
 
 def start_time(pid: int) -> int | None:
-    """When the process started, in the kernel's ticks since the boot; None if there is none or it is a zombie."""
+    """When the process started, in ticks since the machine's boot; None if there is none, or a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -70,7 +70,7 @@ def start(
     ready: Callable[[], bool],
     patience: float = 60.0,
 ) -> bool:
-    """Start the service unless it runs with the same `key`, and wait until `ready`; returns whether it was started.
+    """Start the service unless it runs with the same `key`, wait until `ready`; returns if it was started.
 
     LabError with the end of its log when it ends, or is not ready within `patience` seconds.
     """
@@ -94,7 +94,9 @@ def start(
     deadline = time.monotonic() + patience
     while not ready():
         if pid(service) is None:
-            raise LabError(f"The lab's {service.name} ended at once; its log, {service.log}, ends with:\n{tail(service)}")
+            raise LabError(
+                f"The lab's {service.name} ended at once; its log, {service.log}, ends with:\n{tail(service)}"
+            )
         if time.monotonic() > deadline:
             raise LabError(
                 f"The lab's {service.name} does not answer after {patience:.0f} s; its log, {service.log}, "

@@ -1,7 +1,7 @@
 """Disk files: sparse data disks, and a system disk that outgrows the image it is a copy on write of.
 
-Owned here: sizes, and the format of user-mode Linux's copy-on-write files (version 3, arch/um/drivers/cow_user.c).
-Left to others: which disks a host has.
+Owned here: sizes, and the format of user-mode Linux's copy-on-write files (version 3,
+arch/um/drivers/cow_user.c). Left to others: which disks a host has.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from pathlib import Path
 from lab.errors import LabError
 
 GB = 1024**3
-HEADER = struct.Struct(">IIIQIII4096s")  # magic, version, mtime, size, sector size, alignment, format, backing file
+HEADER = struct.Struct(
+    ">IIIQIII4096s"
+)  # magic, version, mtime, size, sector size, alignment, format, backing file
 MAGIC = 0x4F4F4F4D
 TOUCHED = re.compile(rb"[^\0]+")
 
@@ -40,7 +42,9 @@ def read_cow(path: Path) -> Cow:
         raise LabError(f"{path} is no copy-on-write disk: it has {len(raw)} bytes.")
     magic, version, _mtime, size, sector, alignment, _format, base = HEADER.unpack(raw)
     if magic != MAGIC or version != 3:
-        raise LabError(f"{path} is no copy-on-write disk that this lab can read (magic {magic:#x}, version {version}).")
+        raise LabError(
+            f"{path} is no copy-on-write disk that this lab can read (magic {magic:#x}, version {version})."
+        )
     bitmap = _up(HEADER.size, alignment)
     data = _up(bitmap + (size // sector + 7) // 8, alignment)
     return Cow(Path(base.rstrip(b"\0").decode()), size, sector, bitmap, data)
@@ -90,7 +94,9 @@ def ensure_data(disk: Path, size: int) -> None:
         disk.touch(mode=0o600)
     present = disk.stat().st_size
     if present > size * GB:
-        raise LabError(f"{disk} has {present / GB:.0f} GB and cannot shrink to {size} GB: order at least what it has.")
+        raise LabError(
+            f"{disk} has {present / GB:.0f} GB and cannot shrink to {size} GB: order at least what it has."
+        )
     if present < size * GB:
         os.truncate(disk, size * GB)
 
@@ -98,4 +104,6 @@ def ensure_data(disk: Path, size: int) -> None:
 def _run(argv: list[str], accept: tuple[int, ...] = (0,)) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode not in accept:
-        raise LabError(f"`{' '.join(argv)}` ended with code {done.returncode}: {(done.stderr or done.stdout).strip()}")
+        raise LabError(
+            f"`{' '.join(argv)}` ended with code {done.returncode}: {(done.stderr or done.stdout).strip()}"
+        )

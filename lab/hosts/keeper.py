@@ -1,11 +1,12 @@
 """The first process of a host: boots its kernel, boots it again when the host reboots, and ends with it.
 
-Run as `python -m lab.hosts.keeper FOLDER LOCKFD` in a process namespace of its own, as its process 1: whatever
-user-mode Linux leaves behind ends with it, and it ends with whoever unshared the namespace.
+Run as `python -m lab.hosts.keeper FOLDER LOCKFD` in a process namespace of its own, as its process 1:
+whatever user-mode Linux leaves behind ends with it, and it ends with whoever unshared the namespace.
 
-Owned here: what an end of the kernel means. Left to others: everything before (`uml.py`). The kernel re-executes
-itself by the name in its argv[0] when the host reboots; that name is a program here which ends with a code of its
-own, so that a reboot can be told from a power-off and starts from a clean slate, with what boot.json says by then.
+Owned here: what an end of the kernel means. Left to others: everything before (`uml.py`). The kernel
+re-executes itself by the name in its argv[0] when the host reboots; that name is a program here which ends
+with a code of its own, so that a reboot can be told from a power-off and starts from a clean slate, with what
+boot.json says by then.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def _end_leftovers() -> None:
 def main() -> int:
     """Keep the host until it is off."""
     if os.getpid() != 1:
-        sys.exit("lab.hosts.keeper must be the first process of a process namespace: `lab up` and the API start it.")
+        sys.exit("lab.hosts.keeper must be process 1 of a namespace: `lab up` and the API start it so.")
     machine = Machine(Path(sys.argv[1]))
     os.set_inheritable(int(sys.argv[2]), False)  # held by us alone: it must not outlive us in a stray process
     while boot_once(machine) == REBOOT:

@@ -72,8 +72,10 @@ class Machine:
 
     @property
     def powered(self) -> Path:
-        """There while the host is meant to run: made by a start, removed by any orderly end. It outlives a crash of
-        the machine, so that the lab knows what to boot again."""
+        """There while the host is meant to run: made by a start, removed by any orderly end.
+
+        It outlives a crash of the machine, so that the lab knows what to boot again.
+        """
         return self.folder / "powered-on"
 
     @property
@@ -120,8 +122,8 @@ def card(number: int, host_id: int, network: str, interface: Interface) -> str:
 def command_line(machine: Machine, spec: HostSpec, base: Path | None) -> list[str]:
     """The words that boot the host. `base` is None when the system disk is no copy on write any more.
 
-    One processor whatever was ordered: user-mode Linux has no more. Paths are relative to the host's folder, where
-    the kernel runs, because the address of its socket may have 107 characters only.
+    One processor whatever was ordered: user-mode Linux has no more. Paths are relative to the host's folder,
+    where the kernel runs, because the address of its socket may have 107 characters only.
     """
     system = machine.system.name if base is None else f"{machine.system.name},{base}"
     disks = [f"ubda={system}"]

@@ -1,7 +1,7 @@
 """The management socket of a user-mode Linux kernel: one request, one answer.
 
-Owned here: the wire format (`struct mconsole_request` of the kernel's arch/um/drivers/mconsole.h). Left to others:
-what is asked for and why.
+Owned here: the wire format (`struct mconsole_request` of the kernel's arch/um/drivers/mconsole.h). Left to
+others: what is asked for and why.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def ask(path: Path, command: str, timeout: float = 5.0) -> str:
         raise MconsoleError(f"{path} is not there: {error.strerror}") from None
     try:
         # By way of /proc the address is short, however long the path is.
-        return _exchange(f"/proc/self/fd/{folder}/{path.name}", REQUEST.pack(MAGIC, VERSION, len(data), data), timeout)
+        return _exchange(
+            f"/proc/self/fd/{folder}/{path.name}", REQUEST.pack(MAGIC, VERSION, len(data), data), timeout
+        )
     except OSError as error:
         raise MconsoleError(f"{path} does not answer: {error}") from None
     finally:
@@ -43,7 +45,10 @@ def ask(path: Path, command: str, timeout: float = 5.0) -> str:
 
 
 def _exchange(address: str, request: bytes, timeout: float) -> str:
-    with tempfile.TemporaryDirectory(prefix="mconsole-") as own, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+    with (
+        tempfile.TemporaryDirectory(prefix="mconsole-") as own,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line,
+    ):
         line.settimeout(timeout)
         line.bind(os.path.join(own, "answer"))
         line.sendto(request, address)

@@ -1,10 +1,11 @@
 """The root file system that the lab's hosts are installed with.
 
-Owned here: what is in it (`image/`: packages, overlay, masked units), building it once for each content, and images
-of it in the sizes that are ordered. Left to others: one host's own data (`seed.py`), the repository that is made of
-the packages fetched beside it (`lab/apt.py`).
+Owned here: what is in it (`image/`: packages, overlay, masked units), building it once for each content, and
+images of it in the sizes that are ordered. Left to others: one host's own data (`seed.py`), the repository
+that is made of the packages fetched beside it (`lab/apt.py`).
 
-It is Debian 12 for every operating system code that can be ordered: the lab has one kernel and one distribution.
+It is Debian 12 for every operating system code that can be ordered: the lab has one kernel and one
+distribution.
 """
 
 from __future__ import annotations
@@ -30,7 +31,13 @@ SIZE = 25  # GB of the image that every build makes; others are made from it whe
 GB = 1024**3  # SoftLayer's disks count in these
 JOURNAL = 32  # MB; sudden deaths are part of the job, so there is one
 INODE_RATIO = 32768  # bytes a inode: 800,000 of them are plenty, and fewer tables are to be read
-KEPT_OUT = ("usr/share/man/*", "usr/share/doc/*", "usr/share/info/*", "usr/share/locale/*", "usr/share/lintian/*")
+KEPT_OUT = (
+    "usr/share/man/*",
+    "usr/share/doc/*",
+    "usr/share/info/*",
+    "usr/share/locale/*",
+    "usr/share/lintian/*",
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,9 @@ class RootFs:
         if path.is_file():
             return path
         if size < 2:
-            raise LabError(f"A system disk of {size} GB is too small for the hosts' root file system: order 2 GB or more.")
+            raise LabError(
+                f"A system disk of {size} GB does not hold the hosts' root file system: order 2 GB or more."
+            )
         with locks.waited_for(self.folder / "image.lock", f"image of {size} GB", lambda _holder: None):
             if not path.is_file():
                 fresh = path.with_suffix(".new")
@@ -70,12 +79,16 @@ def listed(name: str) -> list[str]:
 
 
 def key(authority: Path) -> str:
-    """The name of the build in the cache: a digest of everything it is made from but Debian's own packages."""
-    digest = hashlib.sha256(f"{RECIPE} {SUITE} {SIZE} {JOURNAL} {INODE_RATIO} {KEPT_OUT} {_kernel()}".encode())
+    """The build's name in the cache: a digest of all it is made from but Debian's own packages."""
+    digest = hashlib.sha256(
+        f"{RECIPE} {SUITE} {SIZE} {JOURNAL} {INODE_RATIO} {KEPT_OUT} {_kernel()}".encode()
+    )
     digest.update(authority.read_bytes())
     for path in sorted(HERE.rglob("*")):
         if path.is_file():
-            digest.update(f"{path.relative_to(HERE)} {path.stat().st_mode & 0o111}\n".encode() + path.read_bytes())
+            digest.update(
+                f"{path.relative_to(HERE)} {path.stat().st_mode & 0o111}\n".encode() + path.read_bytes()
+            )
     return digest.hexdigest()[:16]
 
 
@@ -84,7 +97,10 @@ def _kernel() -> str:
 
 
 def ensure(step: Step, home: Path, authority: Path) -> RootFs:
-    """The build for the present recipe in `home`, made if it is not there. `authority`: the lab's CA certificate."""
+    """The build for the present recipe in `home`, made if it is not there.
+
+    `authority` is the lab's CA certificate.
+    """
     if not KERNEL.is_file():
         raise LabError(f"{KERNEL} is missing: install Debian's package user-mode-linux (`make up` does).")
     built = RootFs(home / key(authority))
@@ -123,22 +139,31 @@ def _mmdebstrap(tree: Path, packages: Path) -> list[str]:
         '--aptopt=APT::Install-Recommends "false"',
         "--dpkgopt=force-unsafe-io",
         *(f"--dpkgopt=path-exclude=/{pattern}" for pattern in KEPT_OUT),
-        # The engine's packages are fetched while apt's lists are there, but not installed: the program does that.
+        # The engine's packages are only fetched, while apt's lists are there: the program installs them.
+        '--customize-hook=chroot "$1" apt-get clean',
         '--customize-hook=chroot "$1" apt-get --yes --no-install-recommends --download-only install '
         + " ".join(listed("engine.txt")),
         f'--customize-hook=cp "$1"/var/cache/apt/archives/*.deb "{packages}"/',
     ]
-    return ["mmdebstrap", *options, *_proxy(), SUITE, str(tree)]
+    return ["mmdebstrap", *options, *proxy(), SUITE, str(tree)]
 
 
-def _proxy() -> list[str]:
+def proxy() -> list[str]:
     """The machine's own way to Debian's archive, where apt is told of one."""
-    said = subprocess.run(["apt-config", "dump", "Acquire::http::Proxy"], capture_output=True, text=True, check=False)
-    return [f"--aptopt={line}" for line in said.stdout.splitlines() if line.rstrip().endswith('";') and '""' not in line]
+    said = subprocess.run(
+        ["apt-config", "dump", "Acquire::http::Proxy"], capture_output=True, text=True, check=False
+    )
+    return [
+        f"--aptopt={line}"
+        for line in said.stdout.splitlines()
+        if line.rstrip().endswith('";') and '""' not in line
+    ]
 
 
 def _mke2fs(tree: Path, image: Path) -> list[str]:
-    extended = "lazy_itable_init=0,lazy_journal_init=0"  # or every host zeroes its tables for minutes after the boot
+    extended = (
+        "lazy_itable_init=0,lazy_journal_init=0"  # or every host zeroes its tables for minutes after the boot
+    )
     words = ["mke2fs", "-q", "-t", "ext4", "-J", f"size={JOURNAL}", "-i", str(INODE_RATIO), "-E", extended]
     return [*words, "-L", "root", "-d", str(tree), str(image), f"{SIZE}G"]
 
@@ -168,10 +193,17 @@ def furnish(tree: Path, authority: Path) -> None:
     _chroot(tree, "update-alternatives", "--set", "iptables", "/usr/sbin/iptables-legacy")
     _chroot(tree, "update-alternatives", "--set", "ip6tables", "/usr/sbin/ip6tables-legacy")
     _chroot(tree, "systemctl", "enable", "lab-post-install.service")
-    for pattern in ("etc/ssh/ssh_host_*", "etc/apt/sources.list", "etc/apt/sources.list.d/*", "var/cache/apt/*.bin"):
+    for pattern in (
+        "etc/ssh/ssh_host_*",
+        "etc/apt/sources.list",
+        "etc/apt/sources.list.d/*",
+        "var/cache/apt/*.bin",
+    ):
         for path in tree.glob(pattern):
             path.unlink()
-    (tree / "etc/apt/sources.list").write_text("deb [trusted=yes] http://apt.lab:8081/ ./\n", encoding="utf-8")
+    (tree / "etc/apt/sources.list").write_text(
+        "deb [trusted=yes] http://apt.lab:8081/ ./\n", encoding="utf-8"
+    )
     (tree / "etc/machine-id").write_text("", encoding="utf-8")
     (tree / "etc/hosts").write_text(network.hosts_file(), encoding="utf-8")
     (tree / "etc/resolv.conf").write_text("", encoding="utf-8")
@@ -186,6 +218,7 @@ def _run(argv: list[str], accept: tuple[int, ...] = (0,)) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode not in accept:
         raise LabError(
-            f"The hosts' root file system cannot be made: `{' '.join(argv)}` ended with code {done.returncode}: "
+            f"The hosts' root file system cannot be made: `{' '.join(argv)}` ended with code "
+            f"{done.returncode}: "
             f"{(done.stderr or done.stdout).strip()}"
         )

@@ -1,10 +1,11 @@
 """What a host is told on its first boot: its name, addresses, keys, and what the order brought along.
 
 Owned here: the files, laid out as they will lie on the host, under a folder that the host's kernel may mount
-(hostfs). `image/overlay/usr/lib/lab/init` copies them. Left to others: everything that all hosts have (`rootfs.py`).
+(hostfs). `image/overlay/usr/lib/lab/init` copies them. Left to others: everything that all hosts have
+(`rootfs.py`).
 
-The host's SSH keys are made here and not on the host, where that would take seconds of the boot; like keys made on a
-first boot they are the host's own, stay over reboots, and are new after a reload.
+The host's SSH keys are made here and not on the host, where that would take seconds of the boot; like keys
+made on a first boot they are the host's own, stay over reboots, and are new after a reload.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def host_keys() -> dict[str, PrivateKey]:
 
 
 def write(folder: Path, spec: HostSpec, console_key: str | None = None) -> None:
-    """Lay out a new seed in `folder`, with new host keys and a new machine id; an old seed there is replaced."""
+    """Lay out a new seed in `folder`, with new host keys and machine id; an old one is replaced."""
     fresh = folder.with_name(folder.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     for name, text in texts(spec, console_key).items():
@@ -97,7 +98,9 @@ def write(folder: Path, spec: HostSpec, console_key: str | None = None) -> None:
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
         )
-        public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+        public = key.public_key().public_bytes(
+            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+        )
         path = fresh / "etc/ssh" / f"ssh_host_{kind}_key"
         _put(path, private)
         _put(path.with_name(path.name + ".pub"), public + f" root@{spec.hostname}\n".encode(), 0o644)

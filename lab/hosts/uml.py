@@ -1,8 +1,8 @@
 """Hosts as user-mode Linux kernels: `HostBackend` for a lab.
 
-Owned here: making, booting, ending and finding them. All that is known of a host is in its folder, so any process
-may ask or act; a lock that the host's own processes hold says whether it runs. Left to others: the files
-(`machine.py`, `seed.py`, `disks.py`), what goes on while it runs (`keeper.py`), when (`lab/api`).
+Owned here: making, booting, ending and finding them. All that is known of a host is in its folder, so any
+process may ask or act; a lock that the host's own processes hold says whether it runs. Left to others: the
+files (`machine.py`, `seed.py`, `disks.py`), what goes on while it runs (`keeper.py`), when (`lab/api`).
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class UmlBackend:
         Raises LabError for a spec no host can be made of: more than eight disks, a disk that would shrink.
         """
         if not 1 <= len(spec.disks) <= len(machine.DEVICES):
-            raise LabError(f"A host has 1 to {len(machine.DEVICES)} disks; {spec.hostname} was ordered with {len(spec.disks)}.")
+            raise LabError(
+                f"{spec.hostname} has {len(spec.disks)} disks: order 1 to {len(machine.DEVICES)}."
+            )
         host = self._machine(spec.id)
         host.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if host.spec_file.exists():
@@ -65,7 +67,9 @@ class UmlBackend:
             if lock is None:
                 return
             self._plug(spec)
-            base = Path(host.base_file.read_text(encoding="utf-8").strip()) if host.base_file.exists() else None
+            base = (
+                Path(host.base_file.read_text(encoding="utf-8").strip()) if host.base_file.exists() else None
+            )
             memory = machine.memory_folder(spec.memory) or host.folder
             boot = {
                 "argv": machine.command_line(host, spec, base),
@@ -102,7 +106,7 @@ class UmlBackend:
             return False
 
     def stop(self, host_id: int, *, hard: bool = False) -> None:
-        """Power off and wait until it is off: by the power button (up to 60 s, then the plug), `hard` by the plug."""
+        """Power off and wait until it is off: by the power button, after 60 s or if `hard` by the plug."""
         host = self._machine(host_id)
         if not self._runs(host):
             host.powered.unlink(missing_ok=True)
@@ -128,7 +132,7 @@ class UmlBackend:
             machine.save(host.spec_file, spec)
 
     def resize(self, spec: HostSpec) -> None:
-        """New memory, larger or more disks, for the next boot. Names and keys stay as the first boot set them.
+        """New memory, larger or more disks, for the next boot; names and keys stay as they were installed.
 
         The host must be off. LabError when a disk would shrink.
         """
@@ -136,7 +140,10 @@ class UmlBackend:
         with self._off(host) as lock:
             self._must_be_off(lock, spec, "resized")
             if spec.disks[0] < present.disks[0] or len(spec.disks) < len(present.disks):
-                raise LabError(f"Disks of {spec.hostname} cannot shrink or go: it has {present.disks} GB, asked: {spec.disks}.")
+                raise LabError(
+                    f"Disks of {spec.hostname} cannot shrink or go: it has {present.disks} GB, "
+                    f"asked for were {spec.disks}."
+                )
             if spec.disks[0] > present.disks[0]:
                 if host.system.exists():
                     disks.grow_system(host.system, spec.disks[0], is_cow=host.base_file.exists())
@@ -191,7 +198,9 @@ class UmlBackend:
     def _made(self, host_id: int) -> tuple[Machine, HostSpec]:
         host = self._machine(host_id)
         if not host.spec_file.exists():
-            raise LabError(f"There is no host {host_id} in lab {self.lab.name}: `lab status` lists those there are.")
+            raise LabError(
+                f"There is no host {host_id} in lab {self.lab.name}: `lab status` lists those there are."
+            )
         return host, machine.load(host.spec_file)
 
     def _rootfs(self) -> rootfs.RootFs:
@@ -199,7 +208,9 @@ class UmlBackend:
             record = json.loads(self.lab.record.read_text(encoding="utf-8"))
             return rootfs.RootFs(Path(record["rootfs"]))
         except (OSError, KeyError):
-            raise LabError(f"Lab {self.lab.name} has no root file system for hosts yet: run `lab up`.") from None
+            raise LabError(
+                f"Lab {self.lab.name} has no root file system for hosts yet: run `lab up`."
+            ) from None
 
     def _console_key(self) -> str | None:
         path = self.lab.ssh / "id_ed25519.pub"
@@ -256,6 +267,7 @@ class UmlBackend:
                 os.kill(pid, signal.SIGKILL)
         if not self._wait_off(host, DEATH):
             raise LabError(
-                f"Host {host.folder.name} does not end. Its first process should be {host.pid.read_text().strip()} "
+                f"Host {host.folder.name} does not end. Its first process should be "
+                f"{host.pid.read_text().strip()} "
                 f"(see {host.pid}); end it with `kill -9`, then repeat."
             )

@@ -1,0 +1,221 @@
+"""`python -m lab`: the lab's command line.
+
+Owned here: commands, options, exit codes, what people read. Left to others: what the commands do
+(`lifecycle.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lab import environment, lifecycle, network, paths
+from lab.errors import LabError
+from lab.hosts import seed
+from lab.hosts.backend import HostSpec
+from lab.hosts.machine import Machine
+from lab.hosts.uml import UmlBackend
+from lab.paths import LabPaths
+from lab.toolchain.errors import Interrupted, ToolchainError
+
+INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
+NOT_HEALTHY = 3  # of `status`
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A SoftLayer of one's own: an API, real Linux hosts, an image registry, in a network of their own.",
+)
+Name = Annotated[str, typer.Option("--name", "-n", help="The lab's name.", envvar="LAB", show_default="dev")]
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+@app.command()
+def up(name: Name = "dev") -> None:
+    """Bring the lab up, or complete it. Hosts that ran when the machine went down are booted again."""
+    lifecycle.up(paths.lab(name))
+
+
+@app.command()
+def prepare() -> None:
+    """Fill the cache with downloads and builds, without making a lab."""
+    lifecycle.prepare()
+
+
+@app.command()
+def down(name: Name = "dev") -> None:
+    """Take this lab away: its hosts, their disks, its network, its state. The cache stays."""
+    lifecycle.down(paths.lab(name))
+
+
+@app.command()
+def status(
+    name: Name = "dev", as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False
+) -> None:
+    """What runs. Exit code 3 unless the lab's network and services are all there."""
+    lab = paths.lab(name)
+    found = lifecycle.status(lab)
+    if as_json:
+        print(json.dumps(found.as_json(), indent=2))
+    elif not found.exists:
+        print(f"There is no lab {lab.name}: `python -m lab up --name {lab.name}` makes it.")
+    else:
+        _print_status(found, lab)
+    if not found.healthy():
+        raise typer.Exit(NOT_HEALTHY)
+
+
+def _print_status(found: lifecycle.Status, lab: LabPaths) -> None:
+    console = Console()
+    table = Table("part", "state", title=f"lab {found.name}", title_justify="left")
+    table.add_row("network", lab.namespace if found.network else "[red]gone[/red]: run `lab up`")
+    for service, pid in found.services.items():
+        table.add_row(
+            service,
+            f"runs (process {pid})"
+            if pid
+            else f"[red]dead[/red]: see {lab.logs / service}.log, run `lab up`",
+        )
+    console.print(table)
+    if not found.hosts:
+        console.print("No hosts: order some, e.g. `lab exec -- slcli vs create …` or `pulumi up`.")
+        return
+    hosts = Table(
+        "id",
+        "host",
+        "private",
+        "public",
+        "power",
+        "ssh",
+        "memory",
+        "disks",
+        title="hosts",
+        title_justify="left",
+    )
+    for host in found.hosts:
+        disks = " + ".join(str(size) for size in host.disks)
+        ssh = "answers" if host.ssh else "-"
+        hosts.add_row(
+            str(host.id),
+            host.hostname,
+            host.private_ip,
+            host.public_ip or "-",
+            host.power,
+            ssh,
+            f"{host.memory} MB",
+            f"{disks} GB",
+        )
+    console.print(hosts)
+
+
+@app.command(context_settings=PASS_ON, name="exec")
+def execute(context: typer.Context, name: Name = "dev") -> None:
+    """Run a command inside the lab: `lab exec -- slcli vs list`. Its exit code is passed on."""
+    if not context.args:
+        raise LabError("`lab exec` needs a command: `python -m lab exec -- slcli vs list`.")
+    _become(paths.lab(name), context.args)
+
+
+@app.command()
+def shell(name: Name = "dev") -> None:
+    """A shell inside the lab, with pulumi and slcli."""
+    lab = paths.lab(name)
+    program = os.environ.get("SHELL", "/bin/sh")
+    print(f"Inside lab {lab.name}; `exit` leaves it. Try: slcli vs list; pulumi stack ls", file=sys.stderr)
+    _become(lab, [program])
+
+
+def _become(lab: LabPaths, argv: list[str]) -> None:
+    """Become the command, in place of this process: signals reach it once, its exit code is ours."""
+    lifecycle.require(lab)
+    words = network.command(lab.namespace, argv)
+    sys.stdout.flush()
+    os.execvpe(words[0], words, environment.inside(lab))
+
+
+@app.command(context_settings=PASS_ON)
+def ssh(context: typer.Context, host: str, name: Name = "dev") -> None:
+    """Log in to a host (name, id or address) as root, or run a command there.
+
+    With the lab's own key, as a data center's console would let one in; the ordered keys are not touched.
+    """
+    lab = paths.lab(name)
+    lifecycle.require(lab)
+    spec = _host(lab, host)
+    words = [
+        *(
+            "ssh",
+            "-i",
+            str(lab.ssh / "id_ed25519"),
+            "-o",
+            "IdentitiesOnly=yes",
+            "-o",
+            "StrictHostKeyChecking=yes",
+        ),
+        *("-o", f"UserKnownHostsFile={_known_hosts(lab, spec)}", "-o", "HostKeyAlgorithms=ssh-ed25519"),
+        *("-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10", f"root@{spec.private.address}", *context.args),
+    ]
+    _become(lab, words)
+
+
+@app.command()
+def console(
+    host: str,
+    name: Name = "dev",
+    follow: Annotated[bool, typer.Option("--follow/--no-follow", "-f", help="Wait for more.")] = True,
+) -> None:
+    """What a host's kernel and init say, from the last screenful on. `lab ssh` logs in."""
+    lab = paths.lab(name)
+    path = Machine(lab.hosts / str(_host(lab, host).id)).console
+    words = ["tail", "-n", "50", *(["-F"] if follow else []), str(path)]
+    os.execvp(words[0], words)
+
+
+def _host(lab: LabPaths, wanted: str) -> HostSpec:
+    """The host of that name, full name, id or address. LabError if there is none, or more than one."""
+    known = UmlBackend(lab.root).hosts()
+    found = []
+    for spec in known:
+        addresses = {spec.private.address, spec.public.address if spec.public else ""}
+        if wanted in {spec.hostname, f"{spec.hostname}.{spec.domain}", str(spec.id), *addresses}:
+            found.append(spec)
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(f"{spec.hostname} ({spec.id})" for spec in known) or "none"
+    if not found:
+        raise LabError(f"Lab {lab.name} has no host “{wanted}”. There are: {names}.")
+    raise LabError(
+        f"“{wanted}” is the name of {len(found)} hosts of lab {lab.name}: give the id. There are: {names}."
+    )
+
+
+def _known_hosts(lab: LabPaths, spec: HostSpec) -> Path:
+    """A known-hosts file with this host's key, which the lab knows because it made it."""
+    key = seed.known_host(Machine(lab.hosts / str(spec.id)).seed)
+    path = lab.ssh / f"known_hosts-{spec.id}"
+    path.write_text(f"{spec.private.address} {key}\n", encoding="ascii")
+    return path
+
+
+def main() -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        app(prog_name="lab")
+    except ToolchainError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, Interrupted):
+        print("Interrupted. Repeat the command: it goes on from here.", file=sys.stderr)
+        return INTERRUPTED
+    except PermissionError as error:
+        print(f"Error: {error}. The lab needs root: it makes network namespaces and taps.", file=sys.stderr)
+        return 1
+    return 0

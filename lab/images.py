@@ -1,0 +1,177 @@
+"""The container images of `images/*`, built without an engine and brought to the lab's registry.
+
+Owned here: which folder makes which image, building each once for each content, pushing what the registry
+lacks. Left to others: what is in them (`images/`), the registry (`registry.py`). A folder with a Dockerfile
+and a file TAG is an image: `images/etcd` with TAG `3.4-1` is `registry.lab:5000/swarm-galera/etcd:3.4-1`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import network, registry
+from lab.errors import LabError
+from lab.hosts.rootfs import SUITE
+from lab.hosts.rootfs import proxy as apt_proxy
+from lab.paths import LabPaths
+from lab.toolchain import locks, places
+from lab.toolchain.stages import Step
+
+FOLDER = places.CHECKOUT / "images"
+PREFIX = "swarm-galera"
+RECIPE = 1  # raise it when the code below changes what is built
+BASE = f"localhost/debian:{SUITE}"
+LEVEL = "6"  # of gzip; see docs: unpacking costs the hosts the same at every level, fetching does not
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image: the folder it is made from, its repository and tag in the registry."""
+
+    folder: Path
+    repository: str
+    tag: str
+
+    @property
+    def name(self) -> str:
+        """The folder's name, e.g. `etcd`."""
+        return self.folder.name
+
+
+def discover(folder: Path = FOLDER) -> list[Image]:
+    """The images in `folder`, by name. LabError for a Dockerfile without a usable TAG."""
+    found = []
+    for dockerfile in sorted(folder.glob("*/Dockerfile")):
+        path = dockerfile.with_name("TAG")
+        tag = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+        if not tag or any(character.isspace() or character in "/:@" for character in tag):
+            raise LabError(f"{path} must hold the image's tag and nothing else, e.g. 3.4-1.")
+        found.append(Image(dockerfile.parent, f"{PREFIX}/{dockerfile.parent.name}", tag))
+    return found
+
+
+def key(image: Image) -> str:
+    """A digest of everything the image is made from but Debian's own packages."""
+    digest = hashlib.sha256(f"{RECIPE} {SUITE} {LEVEL} {image.name}".encode())
+    for path in sorted(image.folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            mode = path.stat().st_mode & 0o111
+            digest.update(f"{path.relative_to(image.folder)} {mode}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class Builder:
+    """buildah with a storage of its own under `home`, so that nothing of the machine's is touched."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def buildah(self, *words: str) -> list[str]:
+        """A command line of buildah on this storage."""
+        storage = ["--root", str(self.home / "storage"), "--runroot", str(self.home / "run")]
+        return ["buildah", *storage, "--storage-driver", self._driver(), *words]
+
+    def _driver(self) -> str:
+        """overlay where the kernel lets us, else vfs, which is slower. Decided once for a storage."""
+        path = self.home / "driver"
+        if not path.is_file():
+            self.home.mkdir(parents=True, exist_ok=True)
+            trial = self.home / "trial"
+            words = [
+                "buildah",
+                "--root",
+                str(trial / "s"),
+                "--runroot",
+                str(trial / "r"),
+                "--storage-driver",
+                "overlay",
+            ]
+            works = (
+                subprocess.run([*words, "from", "scratch"], capture_output=True, check=False).returncode == 0
+            )
+            if works:
+                subprocess.run([*words, "rm", "--all"], capture_output=True, check=False)
+            shutil.rmtree(trial, ignore_errors=True)
+            path.write_text("overlay" if works else "vfs", encoding="ascii")
+        return path.read_text(encoding="ascii")
+
+    def local(self, image: Image) -> str:
+        """The name of the built image in the storage."""
+        return f"localhost/{image.repository}:{key(image)}"
+
+    def has(self, name: str) -> bool:
+        """Whether the storage has an image of that name."""
+        return (
+            subprocess.run(self.buildah("inspect", "--type", "image", name), capture_output=True).returncode
+            == 0
+        )
+
+    def build(self, step: Step, images: list[Image]) -> None:
+        """Build what is not built yet; a second builder waits for the first."""
+        with locks.waited_for(
+            self.home / "build.lock",
+            "lab up",
+            lambda holder: step.say(f"waiting for {holder}, which builds images"),
+        ):
+            missing = [image for image in images if not self.has(self.local(image))]
+            if missing:
+                self._base(step)
+            for image in missing:
+                step.say(f"building {image.name}")
+                step.run(
+                    self.buildah(
+                        *("bud", "--isolation", "chroot", "--network", "host", "--pull=never"),
+                        *("--build-arg", f"BASE={BASE}", "--tag", self.local(image), str(image.folder)),
+                    )
+                )
+            step.result(f"built {', '.join(image.name for image in missing)}" if missing else "in the cache")
+
+    def _base(self, step: Step) -> None:
+        if self.has(BASE):
+            return
+        step.say("the images' base, by mmdebstrap")
+        archive = self.home / "base.tar"
+        excluded = [
+            f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("man", "doc", "info", "locale")
+        ]
+        words = ["--variant=minbase", "--format=tar", "--dpkgopt=force-unsafe-io", *excluded, *apt_proxy()]
+        # The lists stay, so that the Dockerfiles' own `apt-get update` finds them fresh.
+        step.run(["mmdebstrap", *words, "--include=ca-certificates", SUITE, str(archive)])
+        step.run(self.buildah("from", "--name", "debian-base", "scratch"))
+        step.run(self.buildah("add", "debian-base", str(archive), "/"))
+        step.run(self.buildah("commit", "--rm", "debian-base", BASE))
+        archive.unlink()
+
+    def push(self, step: Step, lab: LabPaths, authority: Path, images: list[Image]) -> None:
+        """Bring to the lab's registry what it lacks or has otherwise."""
+        pushed = []
+        for image in images:
+            record = self.home / "pushed" / f"{key(image)}.json"
+            known = json.loads(record.read_text(encoding="utf-8"))["digest"] if record.is_file() else None
+            if known and registry.digest(lab, authority, image.repository, image.tag) == known:
+                continue
+            step.say(f"pushing {image.name}")
+            record.parent.mkdir(parents=True, exist_ok=True)
+            digest = record.with_suffix(".digest")
+            target = f"docker://{registry.ADDRESS}:{registry.PORT}/{image.repository}:{image.tag}"
+            options = ["--cert-dir", str(self._trust(authority)), "--digestfile", str(digest)]
+            compression = ["--compression-format", "gzip", "--compression-level", LEVEL]
+            words = self.buildah("push", *options, *compression, self.local(image), target)
+            step.run([*network.enter(lab.namespace), *words])
+            record.write_text(
+                json.dumps({"digest": digest.read_text(encoding="ascii").strip()}), encoding="utf-8"
+            )
+            digest.unlink()
+            pushed.append(image.name)
+        step.result(f"pushed {', '.join(pushed)}" if pushed else "the registry has them")
+
+    def _trust(self, authority: Path) -> Path:
+        folder = self.home / "trust"
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(authority, folder / "ca.crt")
+        return folder

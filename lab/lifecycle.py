@@ -1,0 +1,340 @@
+"""A lab's beginning and end: what `up`, `prepare`, `down` and `status` do.
+
+Owned here: the order of the steps and which of them go side by side. Left to others: each step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from lab import apt, ca, environment, images, network, paths, registry, services
+from lab.errors import LabError
+from lab.hosts import rootfs
+from lab.hosts.backend import PowerState
+from lab.hosts.uml import UmlBackend
+from lab.paths import LabPaths
+from lab.services import Service
+from lab.toolchain import locks, places
+from lab.toolchain.stages import Run, Stage, Step, clock
+
+API_PORT = 8080
+GREETING = 2.0  # seconds a service may take to take a connection
+LAST_BREATH = 10.0  # seconds processes in the namespace get to end when the lab goes down
+
+
+def service(lab: LabPaths, name: str) -> Service:
+    """One of the lab's services by name."""
+    return Service(name, lab.services / f"{name}.json", lab.logs / f"{name}.log")
+
+
+SERVICES = ("api", "registry", "apt")
+
+
+@dataclass
+class _Made:
+    """What the steps hand to one another."""
+
+    authority: ca.Authority
+    rootfs: rootfs.RootFs | None = None
+    repository: Path | None = None
+    recovered: list[str] = field(default_factory=list)
+
+
+def _changing(lab: LabPaths, command: str) -> contextlib.AbstractContextManager[None]:
+    refusal = f"{{holder}} is changing lab {lab.name}: wait for its end, or take another lab with --name."
+    return locks.held(lab.lock, f"lab {command}", refusal=refusal)
+
+
+def up(lab: LabPaths) -> None:
+    """Bring the lab up, or complete it: whatever is there already stays as it is."""
+    with _changing(lab, "up"):
+        begin = time.monotonic()
+        for folder in (lab.root, lab.hosts, lab.ssh, lab.pulumi, lab.pulumi_home, lab.logs):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        steps = Run(_stages(lab), lab.logs / "up").go()
+        slowest = max(steps, key=lambda step: step.seconds)
+        print(
+            f"Lab {lab.name} is up after {clock(time.monotonic() - begin)} "
+            f"(longest: {slowest.name}, {clock(slowest.seconds)}). "
+            "`lab status` shows it, `lab shell` enters it."
+        )
+
+
+def prepare() -> None:
+    """Fill the cache with all that a lab needs, without making one."""
+    made = _Made(ca.ensure(paths.cache("ca")))
+    Run([*_root_file_system(made), _images_built()], places.logs("prepare")).go()
+
+
+def _stages(lab: LabPaths) -> list[Stage]:
+    made = _Made(ca.ensure(paths.cache("ca")))
+    builder = images.Builder(paths.cache("images"))
+
+    def push(step: Step) -> None:
+        builder.push(step, lab, made.authority.certificate, images.discover())
+
+    return [
+        Stage("network", lambda step: _network(step, lab)),
+        Stage("registry", lambda step: _registry(step, lab, made), ("network",)),
+        *_root_file_system(made),
+        _images_built(),
+        Stage("images", push, ("image builds", "registry")),
+        Stage("apt repository", lambda step: _apt(step, lab, made), ("network", "packages")),
+        Stage("api", lambda step: _api(step, lab, made), ("network", "root file system")),
+        Stage("hosts", lambda step: _recover(step, lab), ("api", "apt repository", "images")),
+    ]
+
+
+def _root_file_system(made: _Made) -> list[Stage]:
+    def root(step: Step) -> None:
+        made.rootfs = rootfs.ensure(step, paths.cache("rootfs"), made.authority.certificate)
+
+    def packages(step: Step) -> None:
+        assert made.rootfs is not None
+        made.repository = apt.ensure(step, paths.cache("apt"), made.rootfs.packages, made.rootfs.folder.name)
+
+    return [Stage("root file system", root), Stage("packages", packages, ("root file system",))]
+
+
+def _images_built() -> Stage:
+    def build(step: Step) -> None:
+        images.Builder(paths.cache("images")).build(step, images.discover())
+
+    return Stage("image builds", build)
+
+
+def _network(step: Step, lab: LabPaths) -> None:
+    if network.up(lab.namespace):
+        step.result(f"namespace {lab.namespace}")
+
+
+def _answers(lab: LabPaths, address: str, port: int) -> Callable[[], bool]:
+    def ready() -> bool:
+        try:
+            network.connect(lab.namespace, address, port, GREETING).close()
+        except OSError:
+            return False
+        return True
+
+    return ready
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _generation(lab: LabPaths) -> int:
+    """Tells this namespace from one of the same name before it: services of the old one are of no use."""
+    return network.path(lab.namespace).stat().st_ino
+
+
+def _registry(step: Step, lab: LabPaths, made: _Made) -> None:
+    config = registry.configure(lab, made.authority, paths.cache("registry"))
+    fresh = services.start(
+        service(lab, "registry"),
+        registry.argv(lab, config),
+        cwd=lab.root,
+        env={**environment.service(), "OTEL_TRACES_EXPORTER": "none"},
+        key=_digest(
+            config.read_text(encoding="utf-8"), (lab.registry / "registry.crt").read_text(), _generation(lab)
+        ),
+        ready=lambda: registry.answers(lab, made.authority.certificate),
+    )
+    step.result("started" if fresh else "runs")
+
+
+def _apt(step: Step, lab: LabPaths, made: _Made) -> None:
+    assert made.repository is not None
+    address = str(network.PRIVATE.ip)
+    argv = [
+        *network.enter(lab.namespace),
+        *(sys.executable, "-m", "http.server", str(apt.PORT), "--bind", address),
+        *("--directory", str(made.repository)),
+    ]
+    fresh = services.start(
+        service(lab, "apt"),
+        argv,
+        cwd=lab.root,
+        env=environment.service(),
+        key=_digest(argv, _generation(lab)),
+        ready=_answers(lab, address, apt.PORT),
+    )
+    step.result("started" if fresh else "runs")
+
+
+def _api(step: Step, lab: LabPaths, made: _Made) -> None:
+    assert made.rootfs is not None
+    _console_key(lab)
+    record = {
+        "name": lab.name,
+        "namespace": lab.namespace,
+        "endpoint": environment.ENDPOINT,
+        "rootfs": str(made.rootfs.folder),
+        "created": _created(lab),
+    }
+    fresh_record = lab.record.with_suffix(".new")
+    fresh_record.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    fresh_record.replace(lab.record)
+    environment.write(lab)
+    argv = [
+        *network.enter(lab.namespace),
+        *(sys.executable, "-m", "lab.api", "--state", str(lab.api), "--lab", str(lab.root)),
+        *("--listen", f"127.0.0.1:{API_PORT}", "--backend", "uml"),
+    ]
+    fresh = services.start(
+        service(lab, "api"),
+        argv,
+        cwd=places.CHECKOUT,
+        env=environment.service(),
+        key=_digest(argv, _generation(lab)),
+        ready=_answers(lab, "127.0.0.1", API_PORT),
+    )
+    step.result("started" if fresh else "runs")
+
+
+def _created(lab: LabPaths) -> str:
+    try:
+        return str(json.loads(lab.record.read_text(encoding="utf-8"))["created"])
+    except (OSError, KeyError, ValueError):
+        return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+
+
+def _console_key(lab: LabPaths) -> None:
+    """The lab's own key pair for `lab ssh`, made once for a lab."""
+    private = lab.ssh / "id_ed25519"
+    if private.exists() and private.with_suffix(".pub").exists():
+        return
+    key = ed25519.Ed25519PrivateKey.generate()
+    private.unlink(missing_ok=True)
+    file = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(file, "wb") as out:
+        out.write(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+            )
+        )
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    private.with_suffix(".pub").write_bytes(public + f" lab-{lab.name}-console\n".encode())
+
+
+def _recover(step: Step, lab: LabPaths) -> None:
+    recovered = UmlBackend(lab.root).recover()
+    if recovered:
+        names = ", ".join(spec.hostname for spec in recovered)
+        step.result(f"booting again what ran when the machine went down: {names}")
+
+
+def down(lab: LabPaths) -> None:
+    """Take the lab away: hosts, services, namespace, state. Other labs and the cache stay."""
+    with _changing(lab, "down"):
+        if not lab.root.exists() and not network.exists(lab.namespace):
+            print(f"There is no lab {lab.name}.")
+            return
+        services.stop(service(lab, "api"))  # first: it would boot what goes away
+        backend = UmlBackend(lab.root)
+        for folder in sorted(lab.hosts.glob("*")) if lab.hosts.is_dir() else []:
+            if folder.name.isdecimal():
+                backend.destroy(int(folder.name))
+        for name in SERVICES:
+            services.stop(service(lab, name))
+        _end_all_inside(lab)
+        network.down(lab.namespace)
+        if lab.root.exists():
+            shutil.rmtree(lab.root)
+        print(f"Lab {lab.name} is gone; the cache of downloads and builds stays ({places.cache()}).")
+
+
+def _end_all_inside(lab: LabPaths) -> None:
+    """End what else runs in the namespace, a shell, say: it would keep the namespace alive."""
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        present = [pid for pid in network.processes(lab.namespace) if pid != os.getpid()]
+        for pid in present:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, how)
+        deadline = time.monotonic() + LAST_BREATH
+        while any(services.start_time(pid) is not None for pid in present) and time.monotonic() < deadline:
+            time.sleep(services.POLL)
+
+
+@dataclass(frozen=True)
+class HostStatus:
+    """What `status` says of one host; `memory` in MB, `disks` in GB."""
+
+    id: int
+    hostname: str
+    private_ip: str
+    public_ip: str | None
+    power: str
+    ssh: bool
+    memory: int
+    disks: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `status` says; `services` maps a name to its process or None."""
+
+    name: str
+    exists: bool
+    network: bool
+    services: dict[str, int | None]
+    hosts: list[HostStatus]
+
+    def healthy(self) -> bool:
+        """Whether network and services are all there."""
+        return self.exists and self.network and all(self.services.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines."""
+        return {**asdict(self), "healthy": self.healthy()}
+
+
+def status(lab: LabPaths) -> Status:
+    """What there is of the lab now."""
+    backend = UmlBackend(lab.root)
+    hosts = []
+    for spec in backend.hosts() if lab.hosts.is_dir() else []:
+        power = backend.state(spec.id)
+        ssh = power is PowerState.RUNNING and backend.answers(spec.id)
+        public = spec.public.address if spec.public else None
+        hosts.append(
+            HostStatus(
+                spec.id,
+                spec.hostname,
+                spec.private.address,
+                public,
+                power.value,
+                ssh,
+                spec.memory,
+                spec.disks,
+            )
+        )
+    there = lab.exists()
+    processes = {name: services.pid(service(lab, name)) for name in SERVICES}
+    return Status(lab.name, there, network.exists(lab.namespace), processes, hosts)
+
+
+def require(lab: LabPaths) -> None:
+    """LabError unless the lab is there with its network."""
+    if not lab.exists():
+        raise LabError(f"There is no lab {lab.name}: `python -m lab up --name {lab.name}` makes it.")
+    if not network.exists(lab.namespace):
+        raise LabError(
+            f"Lab {lab.name} was not taken down, but its network is gone (did the machine reboot?): "
+            f"`python -m lab up --name {lab.name}` brings it back, hosts included."
+        )

@@ -1,0 +1,228 @@
+"""The lab around its hosts, so far as no network is needed: names, environment, authority, images."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from lab import ca, environment, images, paths, services
+from lab.errors import LabError
+from lab.services import Service
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """State and cache of this test only."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("name", ["dev", "a", "ci-17", "x" * 32])
+def test_a_name_that_a_namespace_can_have_is_taken(name: str) -> None:
+    assert paths.lab(name).namespace == f"swarm-galera-{name}"
+
+
+@pytest.mark.parametrize("name", ["", "Dev", "a b", "../dev", "-a", "a-", "x" * 33, "a/b", "dev\n"])
+def test_any_other_name_is_refused(name: str) -> None:
+    with pytest.raises(LabError, match="cannot be a lab's name"):
+        paths.lab(name)
+
+
+def test_a_lab_is_the_same_by_name_and_by_folder() -> None:
+    lab = paths.lab("dev")
+    assert paths.at(lab.root) == lab
+
+
+def test_the_lock_outlives_the_labs_folder() -> None:
+    lab = paths.lab("dev")
+    assert lab.root not in lab.lock.parents
+
+
+def _compose(machine: dict[str, str]) -> dict[str, str]:
+    return environment.compose(machine, paths.lab("dev"), "lab", "key", [Path("/lab/bin"), Path("/venv/bin")])
+
+
+def test_no_proxy_leads_out_of_the_lab() -> None:
+    inside = _compose({"https_proxy": "http://p", "HTTP_PROXY": "http://p", "no_proxy": "x", "HOME": "/root"})
+    assert not [name for name in inside if name.lower().endswith("_proxy")]
+    assert inside["HOME"] == "/root"
+
+
+def test_the_labs_programs_come_first_and_the_machines_follow() -> None:
+    assert _compose({"PATH": "/usr/bin"})["PATH"] == "/lab/bin:/venv/bin:/usr/bin"
+
+
+def test_the_labs_credentials_replace_those_of_a_real_account() -> None:
+    inside = _compose(
+        {"SL_USERNAME": "me", "SL_API_KEY": "mine", "PULUMI_BACKEND_URL": "https://example.com"}
+    )
+    assert (inside["SL_USERNAME"], inside["SL_API_KEY"]) == ("lab", "key")
+    assert inside["PULUMI_BACKEND_URL"].startswith("file://")
+
+
+def test_a_passphrase_of_the_user_is_kept() -> None:
+    assert _compose({})["PULUMI_CONFIG_PASSPHRASE"] == environment.PASSPHRASE
+    assert _compose({"PULUMI_CONFIG_PASSPHRASE": "mine"})["PULUMI_CONFIG_PASSPHRASE"] == "mine"
+
+
+def test_services_get_no_secret_of_whoever_starts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SL_API_KEY", "s3cr3t")
+    monkeypatch.setenv("https_proxy", "http://user:s3cr3t@p")
+    assert "s3cr3t" not in " ".join(environment.service().values())
+
+
+def test_slcli_is_pointed_to_the_lab_and_its_configuration_is_for_the_owner_only() -> None:
+    lab = paths.lab("dev")
+    lab.root.mkdir(parents=True)
+    environment.write(lab)
+    key = json.loads(lab.credentials.read_text())["api_key"]
+    assert lab.softlayer_conf.stat().st_mode & 0o777 == 0o600
+    assert environment.ENDPOINT in lab.softlayer_conf.read_text()
+    assert key in lab.softlayer_conf.read_text()
+    assert str(lab.softlayer_conf) in (lab.bin / "slcli").read_text()
+    assert key not in (lab.bin / "slcli").read_text()
+    environment.write(lab)
+    assert json.loads(lab.credentials.read_text())["api_key"] == key
+
+
+def test_the_authority_stays_and_signs_for_the_lab_only(tmp_path: Path) -> None:
+    authority = ca.ensure(tmp_path / "ca")
+    before = authority.certificate.read_bytes()
+    assert ca.ensure(tmp_path / "ca").certificate.read_bytes() == before
+    assert authority.key.stat().st_mode & 0o777 == 0o600
+    certificate = x509.load_pem_x509_certificate(before)
+    names = certificate.extensions.get_extension_for_class(x509.NameConstraints)
+    assert names.critical
+    assert x509.DNSName("lab") in (names.value.permitted_subtrees or [])
+
+
+def test_a_certificate_stays_until_its_authority_changes(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "r.crt", tmp_path / "r.key"
+
+    def issue(authority: str) -> bytes:
+        ca.issue(ca.ensure(tmp_path / authority), "registry.lab", "10.144.12.1", certificate, key)
+        return certificate.read_bytes()
+
+    first = issue("one")
+    assert issue("one") == first
+    second = issue("two")
+    assert second != first
+    x509.load_pem_x509_certificate(second).verify_directly_issued_by(
+        x509.load_pem_x509_certificate((tmp_path / "two/ca.crt").read_bytes())
+    )
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """A service that is ended after the test."""
+    made = Service("test", tmp_path / "test.json", tmp_path / "test.log")
+    yield made
+    services.stop(made)
+
+
+def _start(service: Service, program: str, key: str = "k", patience: float = 20.0) -> bool:
+    return services.start(
+        service,
+        [sys.executable, "-c", program],
+        cwd=Path("/"),
+        env=dict(os.environ),
+        key=key,
+        ready=lambda: service.log.exists() and "ready" in service.log.read_text(),
+        patience=patience,
+    )
+
+
+SLEEPER = "import time; print('ready', flush=True); time.sleep(600)"
+
+
+def test_a_service_that_runs_is_left_alone_until_its_configuration_changes(service: Service) -> None:
+    assert _start(service, SLEEPER)
+    first = services.pid(service)
+    assert first is not None
+    assert not _start(service, SLEEPER)
+    assert services.pid(service) == first
+    assert _start(service, SLEEPER, key="other")
+    assert services.pid(service) not in (first, None)
+
+
+def test_a_service_that_ends_at_once_shows_its_last_words(service: Service) -> None:
+    with pytest.raises(LabError, match="no such port"):
+        _start(service, "import sys; sys.exit('no such port')")
+
+
+def test_a_service_that_never_answers_is_an_error(service: Service) -> None:
+    with pytest.raises(LabError, match="does not answer"):
+        _start(service, "import time; time.sleep(600)", patience=0.3)
+
+
+def test_a_stranger_with_the_services_process_number_is_left_alone(service: Service) -> None:
+    stranger = subprocess.Popen(["sleep", "600"])
+    try:
+        service.record.write_text(json.dumps({"pid": stranger.pid, "started": 1, "key": "k"}))
+        assert services.pid(service) is None
+        services.stop(service)
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_service_that_ignores_being_asked_is_ended(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "PATIENCE", 0.5)
+    ignore = f"import signal; signal.signal({int(signal.SIGTERM)}, signal.SIG_IGN); {SLEEPER}"
+    _start(service, ignore)
+    services.stop(service)
+    assert services.pid(service) is None
+    assert not service.record.exists()
+
+
+def _image(folder: Path, name: str, tag: str | None) -> Path:
+    (folder / name).mkdir(parents=True)
+    (folder / name / "Dockerfile").write_text("FROM scratch\n")
+    if tag is not None:
+        (folder / name / "TAG").write_text(tag)
+    return folder
+
+
+def test_a_folder_with_a_dockerfile_and_a_tag_is_an_image(tmp_path: Path) -> None:
+    _image(tmp_path, "etcd", "3.4-1\n")
+    (tmp_path / "notes").mkdir()
+    assert [(image.repository, image.tag) for image in images.discover(tmp_path)] == [
+        ("swarm-galera/etcd", "3.4-1")
+    ]
+
+
+@pytest.mark.parametrize("tag", [None, "", "a b", "x:y", "a/b"])
+def test_an_image_without_a_usable_tag_is_refused(tmp_path: Path, tag: str | None) -> None:
+    with pytest.raises(LabError, match="must hold the image's tag"):
+        images.discover(_image(tmp_path, "etcd", tag))
+
+
+def test_an_images_key_follows_its_content_and_nothing_else(tmp_path: Path) -> None:
+    [image] = images.discover(_image(tmp_path, "etcd", "1"))
+    before = images.key(image)
+    (image.folder / "__pycache__").mkdir()
+    (image.folder / "__pycache__" / "x.pyc").write_bytes(b"x")
+    assert images.key(image) == before
+    program = image.folder / "program"
+    program.write_text("#!/bin/sh\n")
+    with_program = images.key(image)
+    assert with_program != before
+    program.chmod(0o755)
+    assert images.key(image) != with_program
+
+
+def test_every_image_of_the_project_has_its_tag() -> None:
+    assert {image.name for image in images.discover()} >= {"etcd", "galera"}
