@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 from pulumi_command import remote
 
-from components.commands.shell import script
+from components.commands.shell import alone, script
 
 
 def run(
@@ -34,7 +34,7 @@ def run(
         stdin: the values that are only known during `up`, and all secrets: they never stand in a script.
         secret_output: keep standard output out of the logs and encrypted in the state.
     """
-    text = script(create)
+    text = script(alone(name), create)
     if secret_output:
         opts = pulumi.ResourceOptions.merge(
             opts, pulumi.ResourceOptions(additional_secret_outputs=["stdout"])
@@ -44,7 +44,7 @@ def run(
         connection=connection,
         create=text,
         update=text,
-        delete=None if delete is None else script(delete),
+        delete=None if delete is None else script(alone(name), delete),
         stdin=stdin,
         triggers=None if triggers is None else list(triggers),
         # Else the plugin would hand the previous output, a secret at times, over in the environment.

@@ -63,7 +63,7 @@ while :; do
       *)
         [[ $desired == Running || $desired == Ready ]] || continue
         [[ $state != Running* ]] || running=$((running + 1))
-        summary+=", $node ${state%% *}" ;;
+        summary+=", ${node:-no node} ${state%% *}${error:+: $error}" ;;
     esac
   done < <(docker service ps --no-trunc \
     --format '{{.ID}}|{{.Node}}|{{.DesiredState}}|{{.CurrentState}}|{{.Error}}' "$service")

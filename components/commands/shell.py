@@ -50,6 +50,15 @@ write_file() {
 """.strip()
 
 
+def alone(step: str, folder: str = "/run/swarm-galera") -> str:
+    """Shell text that waits until no earlier run of this step goes on: an interrupted `up` may leave one."""
+    return f"""
+[[ -d {folder} ]] || mkdir -p {folder}
+exec {{step}}>{folder}/{step}.lock
+flock -n "$step" || patiently "waiting for an earlier run of this step" flock "$step"
+"""
+
+
 def script(*parts: str) -> str:
     """One script: the prologue, then `parts` in order."""
     return "\n\n".join([PROLOGUE, *(part.strip() for part in parts)]) + "\n"
