@@ -487,6 +487,14 @@ def test_ssh_options_are_read_as_ssh_would() -> None:
     assert (endpoint.private_key_file, endpoint.known_hosts_file) == ("/k", "/known")
 
 
+def test_options_that_only_tune_are_let_through() -> None:
+    tuning = ("GlobalKnownHostsFile=/dev/null", "BatchMode=yes", "ConnectTimeout=30", "IdentitiesOnly=yes")
+    options = [part for each in tuning for part in ("-o", each)]
+    endpoint = settings.parse({"host": "ssh://10.0.0.1", "sshOpts": options}, {}).endpoint
+    assert endpoint is not None
+    assert endpoint.per_dial_timeout == 30
+
+
 def test_a_port_in_the_address_counts_before_the_options() -> None:
     address = settings.parse({"host": "ssh://root@10.0.0.1:2200", "sshOpts": '["-p", "22"]'}, {})
     assert address.endpoint is not None

@@ -30,6 +30,7 @@ _HARMLESS_OPTIONS = {
     "controlmaster",
     "controlpath",
     "controlpersist",
+    "globalknownhostsfile",  # it is never read here
     "identitiesonly",
     "loglevel",
     "passwordauthentication",
