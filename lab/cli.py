@@ -23,6 +23,7 @@ from lab.hosts.backend import HostSpec
 from lab.hosts.machine import Machine
 from lab.hosts.uml import UmlBackend
 from lab.paths import LabPaths
+from lab.toolchain import build, plugins
 from lab.toolchain.errors import Interrupted, ToolchainError
 
 INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
@@ -136,6 +137,8 @@ def shell(name: Name = "dev") -> None:
 def _become(lab: LabPaths, argv: list[str]) -> None:
     """Become the command, in place of this process: signals reach it once, its exit code is ours."""
     lifecycle.require(lab)
+    if build.bin_folder() is not None:  # a lab may be up, and of use, before Pulumi is built
+        plugins.ensure(lab.pulumi_home)
     words = network.command(lab.namespace, argv)
     sys.stdout.flush()
     os.execvpe(words[0], words, environment.inside(lab))
