@@ -34,16 +34,17 @@ class Account:
 
     def __enter__(self) -> Account:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(_answer_ssh(), self._loop).result(timeout=30)
+        self._ssh = asyncio.run_coroutine_threadsafe(_answer_ssh(), self._loop).result(timeout=30)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._ssh.close)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
         self.lab.stop()
 
 
-async def _answer_ssh() -> None:
+async def _answer_ssh() -> asyncssh.SSHAcceptor:
     """Show a host key to everybody on port 22, at whichever address; nobody gets in."""
     key = asyncssh.generate_private_key("ssh-ed25519")
-    await asyncssh.listen("0.0.0.0", 22, server_host_keys=[key])
+    return await asyncssh.listen("0.0.0.0", 22, server_host_keys=[key])

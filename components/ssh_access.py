@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncssh
 import pulumi
 
 from components.softlayer.ssh_key import SshKey, SshKeyArgs, SshKeyPair
@@ -73,8 +74,6 @@ def read_private_key(file: str) -> str:
     Raises:
         ValueError: it cannot be read, is no private key, or has a passphrase; says what to do.
     """
-    import asyncssh
-
     path = Path(file).expanduser()
     try:
         text = path.read_text()
@@ -83,12 +82,13 @@ def read_private_key(file: str) -> str:
         raise ValueError(
             f"ssh.privateKeyFile: {path} cannot be read ({error.strerror}); give the path of the private half"
         ) from None
-    except asyncssh.KeyEncryptionError:
-        raise ValueError(
-            f"ssh.privateKeyFile: {path} has a passphrase; load it into the SSH agent (`ssh-add {path}`) and "
-            "leave the setting out"
-        ) from None
-    except (asyncssh.KeyImportError, ValueError):
+    except (asyncssh.KeyEncryptionError, asyncssh.KeyImportError, ValueError) as error:
+        # What is asked for is a passphrase, whichever exception asks for it.
+        if "passphrase" in str(error).lower():
+            raise ValueError(
+                f"ssh.privateKeyFile: {path} has a passphrase; load it into the SSH agent "
+                f"(`ssh-add {path}`) and leave the setting out"
+            ) from None
         raise ValueError(
             f"ssh.privateKeyFile: {path} holds no private key; give the file without `.pub`"
         ) from None
