@@ -56,10 +56,10 @@ fmt: venv ## format the code and fix what ruff can fix
 	@$(VENV) -m ruff check --fix . && $(VENV) -m ruff format .
 
 bench: toolchain venv ## pulumi up against the same job by hand, and previews by size
-	@$(VENV) bench/deploy.py && $(VENV) bench/scale.py
+	@$(VENV) -m bench.deploy && $(VENV) -m bench.scale
 
 chaos: toolchain venv ## pulumi up killed at random moments (SEED=…)
-	@$(VENV) bench/chaos.py $(if $(SEED),--seed $(SEED))
+	@$(VENV) -m bench.chaos $(if $(SEED),--seed $(SEED))
 
 clean-cache: ## remove what was downloaded and built
 	$(DRIVER) clean-cache
