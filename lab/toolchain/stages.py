@@ -124,8 +124,11 @@ class Step:
         if stopping:
             raise Interrupted
         shown = "" if show else "".join(f"\n    {line}" for line in tail)
+        command = " ".join([Path(words[0]).name, *words[1:]])
+        if len(command) > WIDTH:
+            command = command[: WIDTH - 1] + "…"
         raise ToolchainError(
-            f"{self.name}: {words[0]} ended with code {code}; its output is in {self.log}{shown}"
+            f"{self.name}: `{command}` ended with code {code}; its output is in {self.log}{shown}"
         )
 
     def _follow(self, process: subprocess.Popen[str], words: list[str], show: bool) -> list[str]:
