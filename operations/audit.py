@@ -91,7 +91,7 @@ def audit(
     state = known(_exported(pulumi))
     try:
         api = Api(find_credentials(_config(pulumi))).patient_for(15.0)
-        found = _compare(api, state, project, stack)
+        found = compare(api, state, project, stack)
     except SoftLayerFailed as error:
         raise OperationsError(str(error)) from None
     if as_json:
@@ -169,7 +169,8 @@ def _reason(marker: str, state: Known, remove: str) -> tuple[str, str]:
     return f"it is of an earlier life of the stack ({owner_of(marker)}), whose state is gone", remove
 
 
-def _compare(api: Api, state: Known, project: str, stack: str) -> list[Finding]:
+def compare(api: Api, state: Known, project: str, stack: str) -> list[Finding]:
+    """All that account and state do not agree on. Raises SoftLayerFailed."""
     with explaining("listing what the account has"):
         guests = api.list("Account", "getVirtualGuests", mask=_GUEST_MASK)
         keys = api.list("Account", "getSshKeys", mask="mask[id,label,notes]")

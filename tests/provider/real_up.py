@@ -103,7 +103,7 @@ def run(root: Path) -> dict[str, Any]:
             "looks": [call["id"] for call in calls if call["method"] == "getObject"],
             "key_in_said": lab.api_key in said,
             "key_in_arguments": sorted(line for line in watch.seen if lab.api_key in line),
-            "saw_providers": any("pulumi.dynamic" in line for line in watch.seen),
+            "providers": sorted(line for line in watch.seen if "pulumi.dynamic" in line),
             "key_in_files": holding(root / "pulumi", lab.api_key),
             "private_key_in_files": holding(root / "pulumi" / "backend", "PRIVATE KEY"),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -57,10 +58,15 @@ def test_every_server_carries_the_stack_s_tag(facts: dict[str, Any]) -> None:
 
 def test_the_api_key_is_in_no_argument_no_output_and_no_file(facts: dict[str, Any]) -> None:
     assert facts["secret"] == 0
-    assert facts["saw_providers"]
+    assert facts["providers"]
     assert facts["key_in_arguments"] == []
     assert facts["key_in_said"] is False
     assert facts["key_in_files"] == []
+
+
+def test_a_provider_is_told_its_engine_s_address(facts: dict[str, Any]) -> None:
+    """By which it knows whether the engine still lives (components/softlayer/progress.py)."""
+    assert all(re.search(r" 127\.0\.0\.1:\d+\b", line) for line in facts["providers"])
 
 
 def test_the_private_ssh_key_is_a_secret_of_the_state(facts: dict[str, Any]) -> None:
