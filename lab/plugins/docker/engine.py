@@ -9,6 +9,7 @@ Leaves to others: what is called.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -31,6 +32,8 @@ Client: TypeAlias = Any  # docker.APIClient; its stubs leave out types of the sw
 
 _SIDE_BY_SIDE = 32  # calls at once; each has a thread
 _ANSWER = 120  # seconds for the engine to answer one call; creating a service may ask every manager
+
+_FOLDER = "pulumi-resource-docker"
 
 _BROKEN = (requests.exceptions.ConnectionError, ConnectionError)
 
@@ -106,7 +109,7 @@ class Engine:
 
         endpoint = await asyncio.to_thread(_with_key, self.address.endpoint)
         self._connection = await ssh.dial(endpoint, on_retry)
-        self._folder = Path(tempfile.mkdtemp(prefix="docker-plugin-"))
+        self._folder = _private_folder()
         socket = self._folder / "engine.sock"
         await self._connection.forward_local_path(str(socket), self.address.socket)
         return f"unix://{socket}"
@@ -146,6 +149,19 @@ async def _finished(work: asyncio.Future[T]) -> T:
             asyncio.get_running_loop().call_soon(task.cancel)
             return work.result()
         raise
+
+
+def _private_folder() -> Path:
+    """A folder for this process's socket, which only this user can enter.
+
+    Pulumi ends its plugins with SIGKILL, so the folders of those before could not be removed then; now they
+    are.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER}-*"):
+        owner = left.name.removeprefix(f"{_FOLDER}-").partition("-")[0]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}-{os.getpid()}-"))
 
 
 def _connect(url: str) -> docker.APIClient:
