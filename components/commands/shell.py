@@ -22,7 +22,7 @@ fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 # patiently WHAT COMMAND…: its output goes to a log; every 10 s a line of progress; the log's end if it fails.
 patiently() {
-  local what=$1 log status=1 waited=0 done code; shift
+  local what=$1 log status=1 waited=0 last done code; shift
   log=$(mktemp)
   exec {done}< <({ "$@" >"$log" 2>&1 </dev/null && echo 0; } || echo $?)
   while :; do
@@ -30,7 +30,8 @@ patiently() {
     read -r -t 10 -u "$done" status || code=$?
     (( code > 128 )) || break
     waited=$((waited + 10))
-    say "$what: $waited s, $(tail -n 1 "$log" | cut -c -100)"
+    last=$(tail -n 1 "$log")
+    say "$what: $waited s${last:+, ${last::100}}"
   done
   exec {done}<&-
   if [[ $status != 0 ]]; then tail -n 20 "$log" >&2; fi
