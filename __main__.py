@@ -48,7 +48,6 @@ def estimated_cost(settings: Settings, api: Api) -> cost.Estimate:
         disks=tuple(servers.disks),
         os=servers.os or "",
         image=servers.image or "",
-        image=servers.image or "",
         hourly=servers.hourly,
         local_disk=servers.local_disk,
         nic_speed=servers.nic_speed,
