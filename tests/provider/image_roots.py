@@ -79,7 +79,6 @@ def _step(what: str, *argv: str) -> str:
     print(f"{what}: {' '.join(argv[:1])} …", file=sys.stderr, flush=True)
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode != 0:
-        raise RuntimeError(
-            f"{what}: {' '.join(argv)} ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-        )
+        words = f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        raise RuntimeError(f"{what}: {' '.join(argv)} ended with {done.returncode}:\n{words}")
     return done.stdout

@@ -1,7 +1,7 @@
 """The images' programs with real etcd and mariadbd processes, each in its own network namespace.
 
-Nothing is simulated but the engine: root file systems built from the Dockerfiles, volumes, secrets, names, the
-entrypoints as first processes, sudden deaths by SIGKILL of a container's whole process-id namespace.
+Nothing is simulated but the engine: root file systems built from the Dockerfiles, volumes, secrets, names,
+the entrypoints as first processes, sudden deaths by SIGKILL of a container's whole process-id namespace.
 """
 
 from __future__ import annotations

@@ -13,7 +13,10 @@ SST_PORT = 4444
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """One start of mariadbd. `weight` is this node's vote in the Primary component (docs/adr/0003)."""
+    """One start of mariadbd.
+
+    `weight` is this node's vote in the Primary component: see docs/adr/bootstrap-and-formation.md.
+    """
 
     node: str
     cluster: str

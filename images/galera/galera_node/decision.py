@@ -2,7 +2,7 @@
 
 Owns every rule about the right to bootstrap. It reads no clock, file or network: what it says is a row of a
 table test. A decision that writes to the store carries the revisions it was based on, so that it only holds
-if nothing has changed meanwhile (see `Facts.revision` and docs/adr/0003).
+if nothing has changed meanwhile (see `Facts.revision` and docs/adr/bootstrap-and-formation.md).
 
 The rules in short:
 - a node with data never starts a second cluster, and a normal start always joins;
@@ -105,9 +105,9 @@ def _without_data(node: str, facts: Facts, others: Mapping[str, Presence], live:
     if cluster is None:
         with_data = sorted(name for name, presence in others.items() if presence.uuid != NO_UUID)
         if facts.nodes or with_data:
+            holders = ", ".join(sorted({*facts.nodes, *with_data}))
             return Wait(
-                f"the store has no record of a cluster, but {', '.join(sorted({*facts.nodes, *with_data}))} hold "
-                "data; not starting a second one"
+                f"the store has no record of a cluster, but {holders} hold data; not starting a second one"
             )
         if facts.holder is not None:
             return Wait(f"{facts.holder} holds the right to bootstrap")
@@ -117,7 +117,7 @@ def _without_data(node: str, facts: Facts, others: Mapping[str, Presence], live:
             return Wait(f"{facts.holder} is forming the cluster")
         if facts.nodes or any(presence.uuid not in (NO_UUID, cluster.uuid) for presence in others.values()):
             return Wait(
-                f"the formation by {cluster.seed} has ended early, but others hold data; a person must decide"
+                f"the formation by {cluster.seed} ended early, yet others hold data; a person must decide"
             )
         return Bootstrap(
             True,

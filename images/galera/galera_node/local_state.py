@@ -6,6 +6,7 @@ it to `decision`.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shutil
@@ -71,6 +72,16 @@ def write_grastate(data_dir: Path, uuid: str, seqno: int, safe_to_bootstrap: boo
     directory = os.open(data_dir, os.O_RDONLY)
     try:
         os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def flush(data_dir: Path) -> None:
+    """Brings the file system that holds `data_dir`, and only that one, to its disk."""
+    directory = os.open(data_dir, os.O_RDONLY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(directory) != 0:
+            raise OSError(ctypes.get_errno(), "syncfs", str(data_dir))
     finally:
         os.close(directory)
 

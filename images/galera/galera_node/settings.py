@@ -74,7 +74,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         value = need(key)
         if not NAME.fullmatch(value):
             raise SettingsError(
-                f"{key}={value!r} must be 1 to 63 letters, digits, '.', '_' or '-', the first a letter or digit."
+                f"{key}={value!r} must be 1 to 63 letters, digits, '.', '_' or '-', and begin with a letter "
+                "or digit."
             )
         return value
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from . import transfer
-from .local_state import TRANSFER_MARK, clear
+from .local_state import TRANSFER_MARK, clear, flush
 from .words import log
 
 BACKUP = "/usr/bin/mariadb-backup"
@@ -258,6 +258,8 @@ def accept_donor(
         if not select.select([listener], [], [], 1.0)[0]:
             if not Path(f"/proc/{options.parent}").exists():
                 raise TransferError("mariadbd has gone")
+            # Waiting for a donor that serves somebody else is not a fault that a restart would cure.
+            transfer.write(options.run_dir, "joiner", "waiting", 0)
             continue
         stream, (peer, _) = listener.accept()
         stream.settimeout(IDLE)
@@ -305,7 +307,7 @@ def receive_backup(options: Options, stream: socket.socket) -> str:
             continue
         entry.rename(data / entry.name)
     shutil.rmtree(stage)
-    os.sync()
+    flush(data)
     (data / TRANSFER_MARK).unlink()
     log(
         f"joiner: received {received / 1e6:.1f} MB in {took:.1f} s, prepared in "

@@ -14,13 +14,13 @@ import uuid as uuid_module
 from contextlib import suppress
 from dataclasses import replace
 
-from . import health, local_state, network, seed_data, sql, transfer
+from . import accounts, health, local_state, network, seed_data, transfer
 from .config import NodeConfig, render
 from .decision import Bootstrap, Discard, Join, Refuse, decide
 from .local_state import NO_UUID, TRANSFER_MARK, Kind, Local
 from .server import RecoverError, Server, write_private
 from .settings import Settings
-from .sql import Sql, SqlError
+from .sql import Sql, SqlError, load_file
 from .store import Cluster, Facts, Position, Presence, Put, SessionLost, Store, StoreError, dumps, parse
 from .words import log
 
@@ -50,8 +50,10 @@ class Node:
         self.session = False
         self.renewed = 0.0
         self.presence: Presence | None = None  # as the store has it
-        self.recorded = False
+        self.recorded = False  # the store lists this node as a member
+        self.sample, self.published = Position(NO_UUID, -1), 0.0
         self.weight = 1
+        self.committed, self.advanced = -1, self.began  # last committed seqno, and when it last moved
         self.said: dict[str, str] = {}
         self.failures = 0
         self.stopping = False
@@ -72,13 +74,13 @@ class Node:
 
         mariadbd itself is left to `server`.
         """
-        while self.server.running or self.server.exit_code is not None:
+        while True:
             try:
                 info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
             if info is None or info.si_pid == self.server.pid:
-                return
+                return  # nobody, or mariadbd: it is taken in by whoever asks the server next
             os.waitpid(info.si_pid, 0)
 
     def say(self, topic: str, text: str) -> None:
@@ -296,35 +298,27 @@ class Node:
     def serve(self, local: Local, forming: bool) -> None:
         """Watches mariadbd until it ends. `forming`: the first bootstrap, its initial SQL still to run."""
         synced_since: float | None = None
-        published, sample = 0.0, Position(local.uuid, local.seqno)
+        # One that comes back with the cluster's data is a member already, should the store be away just now.
+        self.recorded = local.kind is Kind.DATA and not forming
+        self.sample, self.published = Position(local.uuid, local.seqno), 0.0
         while self.server.running:
             presence, detail, committed = self.observe(local)
-            facts = self.look(presence if not forming else replace(presence, state="starting"))
-            if forming and facts is None and not self.session:
-                self.server.kill()
+            if committed != self.committed:
+                self.committed, self.advanced = committed, time.monotonic()
+            facts = self.look(replace(presence, state="starting") if forming else presence)
+            if forming and not self.session:
                 log("the right to bootstrap is lost before the cluster was open: mariadbd is ended")
-                return
+                self.server.kill()
+                break
+            if presence.state == "synced" and forming:
+                if not self.open_cluster(presence.uuid):
+                    break
+                forming = False
+                continue
             if presence.state == "synced":
-                if forming:
-                    if not self.open_cluster(presence.uuid):
-                        return
-                    forming = False
-                    continue
-                if synced_since is None:
-                    synced_since = time.monotonic()
-                    log(f"Synced after {synced_since - self.began:.1f} s")
-                if time.monotonic() - synced_since > STEADY:
-                    self.failures = 0
+                synced_since = self.steady(synced_since)
                 if facts is not None:
-                    if not self.recorded or time.monotonic() - published >= PUBLISH_EVERY:
-                        # The sample before: its transactions are on disk by now, so that a recovered position
-                        # is never behind a published one.
-                        if not self.recorded or sample.seqno != committed:
-                            self.publish(
-                                sample if self.recorded else Position(presence.uuid, max(local.seqno, 0)),
-                                facts,
-                            )
-                        sample, published = Position(presence.uuid, committed), time.monotonic()
+                    self.publish(Position(presence.uuid, committed), facts)
                     self.settle(facts)
             elif presence.state != "primary":
                 synced_since = None
@@ -338,6 +332,16 @@ class Node:
         self.unhealthy(f"mariadbd has ended with {code}")
         self.said.pop("decision", None)
         self.pause(min(2.0 * self.failures, 10.0))
+
+    def steady(self, since: float | None) -> float:
+        """Notes since when the node is Synced; forgives former failures after a while."""
+        now = time.monotonic()
+        if since is None:
+            log(f"Synced after {now - self.began:.1f} s")
+            return now
+        if now - since > STEADY:
+            self.failures = 0
+        return since
 
     def observe(self, local: Local) -> tuple[Presence, str, int]:
         """What mariadbd is now: presence, words for the health check, last committed seqno."""
@@ -358,8 +362,11 @@ class Node:
     def report(self, presence: Presence, detail: str) -> None:
         """Tells the health check, and the log when it changes."""
         progress = transfer.read(self.settings.run_dir)
-        receiving = presence.state == "starting" and progress is not None
         now = time.monotonic()
+        age = None
+        if presence.state == "starting" and (progress is not None or self.committed >= 0):
+            # A transfer advances by its own word; one of write-sets alone by the seqno.
+            age = now - max(self.advanced, progress.at if progress is not None else 0.0)
         healthy, text = health.verdict(
             health.Status(
                 state=presence.state,
@@ -367,7 +374,7 @@ class Node:
                 uptime=now - self.began,
                 start_period=self.settings.start_period,
                 recorded=self.recorded,
-                transfer_age=now - progress.at if progress is not None and receiving else None,
+                transfer_age=age,
             )
         )
         health.write(self.settings.run_dir, healthy, text)
@@ -375,14 +382,20 @@ class Node:
             self.say("health", f"{'healthy' if healthy else 'not healthy'}: {text}")
 
     def publish(self, position: Position, facts: Facts) -> None:
-        """Publishes a position; the first time, this makes the node a member in the store."""
+        """Publishes where the node is; the first time, this makes it a member in the store.
+
+        What is published is the sample before: its transactions are on disk by now, so that a position
+        recovered after a power cut is never behind the published one.
+        """
+        before = facts.nodes.get(self.settings.node)
+        if before is not None and time.monotonic() - self.published < PUBLISH_EVERY:
+            return
+        durable = self.sample if self.sample.seqno >= 0 else Position(position.uuid, 0)
         try:
-            before = facts.nodes.get(self.settings.node)
-            if before is not None and before.uuid == position.uuid and before.seqno >= position.seqno:
-                self.recorded = True
-                return
-            self.store.commit({}, {f"nodes/{self.settings.node}": Put(dumps(position))})
+            if before is None or before.uuid != durable.uuid or before.seqno < durable.seqno:
+                self.store.commit({}, {f"nodes/{self.settings.node}": Put(dumps(durable))})
             self.recorded = True
+            self.sample, self.published = position, time.monotonic()
         except StoreError as error:
             self.say("store", str(error))
 
@@ -394,27 +407,26 @@ class Node:
         """
         settings = self.settings
         try:
-            for statement, parameters in sql.accounts(settings):
+            for statement, parameters in accounts.accounts(settings):
                 self.sql.run(statement, parameters)
             for path in sorted(settings.initdb.glob("*.sql")):
                 log(f"running {path.name}")
                 self.keep_alive()
-                sql.load_file(settings, path)
-            for statement, parameters in sql.application(settings):
+                load_file(settings, path)
+            for statement, parameters in accounts.application(settings):
                 self.sql.run(statement, parameters)
+            # The unpacked tables must be on disk before anybody relies on them.
+            local_state.flush(settings.data_dir)
             facts = parse(self.store.read())
             mine = facts.cluster == Cluster(uuid, "forming", settings.node) and facts.holder == settings.node
             expect = {key: facts.revision(key) for key in ("cluster", "bootstrap")}
             opened = Put(dumps(Cluster(uuid, "open", settings.node)))
             if not mine or not self.store.commit(expect, {"cluster": opened}, ("bootstrap",)):
                 raise SessionLost("the right to bootstrap is lost")
-        except (SqlError, StoreError) as error:
+        except (SqlError, StoreError, OSError) as error:
             log(f"the formation of {uuid} fails before any client is served: {error}")
             self.server.kill()
-            self.sql.close()
-            self.failures += 1
             self.release()
-            self.pause(min(2.0 * self.failures, 10.0))
             return False
         log(f"cluster {uuid} is open: accounts and initial SQL are in, joiners are welcome")
         return True
