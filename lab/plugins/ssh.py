@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +21,8 @@ import asyncssh
 SESSIONS = 8  # on one connection; below sshd's default MaxSessions of 10
 
 _KEEPALIVE = 15  # seconds between probes of an idle or silent host
-_KEEPALIVE_MISSED = 4  # probes without an answer: the connection is dead
+_KEEPALIVE_MISSED = 8  # probes without an answer: dead; a crowded host may be silent for a minute
+_LOGIN = 60  # seconds for handshake and login at least; a dial's own limit is for reaching the host
 
 _FIRST_DELAY, _DELAY_FACTOR, _LONGEST_DELAY = 0.1, 1.5, 5.0  # seconds; the official provider's backoff
 
@@ -34,8 +36,8 @@ class Endpoint:
     """A host and how to get in; the fields are those of `command.remote.ConnectionArgs`.
 
     `dial_error_limit` failed attempts are repeated (-1: without end), each may take `per_dial_timeout`
-    seconds (0: without limit). With a `host_key` only that one is believed, with a `known_hosts_file` only
-    what it lists; without both any host is.
+    seconds to reach the host (0: without limit). With a `host_key` only that one is believed, with a
+    `known_hosts_file` only what it lists; without both any host is.
     """
 
     host: str
@@ -155,7 +157,11 @@ async def _dial(
     failures, delay = 0, _FIRST_DELAY
     while True:
         try:
-            return await asyncssh.connect(endpoint.host, endpoint.port, tunnel=tunnel or (), options=options)
+            if tunnel is not None:
+                return await asyncssh.connect(endpoint.host, endpoint.port, tunnel=tunnel, options=options)
+            # Reached here and not by asyncssh, whose timeout would count the handshake, too.
+            reached = await asyncio.wait_for(_reach(endpoint), endpoint.per_dial_timeout or None)
+            return await asyncssh.connect(endpoint.host, endpoint.port, sock=reached, options=options)
         except asyncssh.HostKeyNotVerifiable as error:
             # Trying again can't help, and this is the one failure nobody must overlook.
             place = endpoint.known_hosts_file or "the connection's hostKey"
@@ -175,6 +181,26 @@ async def _dial(
         delay = min(delay * _DELAY_FACTOR, _LONGEST_DELAY)
 
 
+async def _reach(endpoint: Endpoint) -> socket.socket:
+    """A TCP connection to the host, by the first of its addresses that answers."""
+    loop = asyncio.get_running_loop()
+    addresses = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    failure: OSError | None = None
+    for family, kind, protocol, _, address in addresses:
+        reached = socket.socket(family, kind, protocol)
+        reached.setblocking(False)
+        try:
+            await loop.sock_connect(reached, address)
+            return reached
+        except OSError as error:
+            reached.close()
+            failure = error
+        except BaseException:
+            reached.close()
+            raise
+    raise failure or OSError(f"{endpoint.host} has no address")
+
+
 def _options(endpoint: Endpoint) -> asyncssh.SSHClientConnectionOptions:
     keys = []
     if endpoint.private_key:
@@ -186,7 +212,7 @@ def _options(endpoint: Endpoint) -> asyncssh.SSHClientConnectionOptions:
                 "OpenSSH or PEM form; an encrypted one needs privateKeyPassword."
             ) from error
     agent = endpoint.agent_socket_path or os.environ.get("SSH_AUTH_SOCK") or None
-    timeout = endpoint.per_dial_timeout or None
+    timeout = max(_LOGIN, endpoint.per_dial_timeout) if endpoint.per_dial_timeout else None
     return asyncssh.SSHClientConnectionOptions(
         username=endpoint.user,
         password=endpoint.password,
@@ -219,7 +245,7 @@ def _known_hosts(
 
 def _reason(error: Exception, endpoint: Endpoint) -> str:
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
-        return f"no answer within {endpoint.per_dial_timeout} s"
+        return f"no answer within {endpoint.per_dial_timeout} s, or no login within {_LOGIN} s"
     if isinstance(error, asyncssh.PermissionDenied):
         return f"login refused ({error}); does {endpoint.host} have the key or password for {endpoint.user}?"
     return str(error) or type(error).__name__

@@ -12,7 +12,7 @@ from typing import Any
 import docker.errors
 import pytest
 
-from lab.plugins.testing import Engine, Made, PluginError, Secret, plugin
+from lab.plugins.testing import Engine, Made, PluginError, Secret, plugin, struct
 from lab.plugins.testing_docker import IMAGE, TestEngine, engine
 from lab.plugins.testing_ssh import SshServer
 from lab.plugins.values import UNKNOWN, Unknown
@@ -540,6 +540,15 @@ def test_a_bad_input_is_refused_before_anything_is_made(
     _, reasons = pulumi.check(SERVICE, merged(service_inputs(), change))
     assert len(reasons) == 1
     assert reason in reasons[0]
+
+
+def test_a_service_of_somebody_else_can_be_imported(pulumi: Engine, swarm: TestEngine) -> None:
+    made = pulumi.create(SERVICE, "app", service_inputs())
+    imported = pulumi.read(Made(made.id, made.urn, struct({}), struct({})))
+    assert imported is not None
+    assert imported.outputs["name"] == "app"
+    assert imported.outputs["taskSpec"]["containerSpec"]["env"] == {"A": "1=1", "B": "2"}
+    assert not pulumi.diff(imported, service_inputs()).replaces
 
 
 def test_a_broken_off_creation_is_found_again(pulumi: Engine) -> None:
