@@ -113,6 +113,14 @@ def test_a_failing_command_says_its_status_and_all_it_printed(engine: Engine, ss
     assert caught.value.kept is None
 
 
+def test_a_failing_script_is_told_by_its_first_line_and_its_output(engine: Engine, sshd: SshServer) -> None:
+    script = "set -eu\n" + "true\n" * 50 + "echo here >&2\nfalse\n"
+    with pytest.raises(PluginError) as caught:
+        engine.create(REMOTE, "x", {"connection": sshd.connection(), "create": script})
+    said = f'running "set -eu…" (53 lines) on root@127.0.0.1:{sshd.port}:\nhere\n'
+    assert str(caught.value) == f"Process exited with status 1: {said}"
+
+
 def test_a_secret_is_hidden_in_the_text_of_a_failure(engine: Engine, sshd: SshServer) -> None:
     inputs = {
         "connection": sshd.connection(),

@@ -20,7 +20,7 @@ LOGGING = {
     "none": frozenset[str](),
 }
 
-_LONGEST_COMMAND = 400  # characters of the command in a failure; the state has the whole
+_LONGEST_COMMAND = 400  # characters of the command in a failure
 _LONGEST_OUTPUT = 32 * 1024  # characters of the output's end in a failure
 
 
@@ -68,13 +68,13 @@ class Output:
 
     def failure(self, reason: str, command: str, where: str = "") -> str:
         """The text of a failed command: why, which command, and what it printed; secrets hidden."""
-        shown = hide(command, self._hidden)
-        if len(shown) > _LONGEST_COMMAND:
-            shown = shown[:_LONGEST_COMMAND] + "…"
+        # Of a script its first line: the rest is in the state, and what it printed matters more.
+        first, *others = hide(command, self._hidden).strip().split("\n")
+        shown = first[:_LONGEST_COMMAND] + ("…" if others or len(first) > _LONGEST_COMMAND else "")
         output = hide("".join(self._both), self._hidden)
         if len(output) > _LONGEST_OUTPUT:
             output = "… (earlier output left out)\n" + output[-_LONGEST_OUTPUT:]
-        place = f" on {where}" if where else ""
+        place = (f" ({len(others) + 1} lines)" if others else "") + (f" on {where}" if where else "")
         return f"{reason}: running {json.dumps(shown, ensure_ascii=False)}{place}:\n{output}"
 
     def _take(self, stream: str, text: str) -> None:
