@@ -1,8 +1,8 @@
 """Plugins `command` and `docker` without hosts: `python -m bench.instant command ENGINE`.
 
 Owns: making things up where a real plugin would ask a host: ids, and what the program's scripts would print.
-Leaves to others: checks and diffs of commands, which are those of the lab's plugin, so that a preview costs here
-what it costs there. A stack has a handful of docker resources whatever its size; for those, a plain
+Leaves to others: checks and diffs of commands, which are those of the lab's plugin, so that a preview costs
+here what it costs there. A stack has a handful of docker resources whatever its size; for those, a plain
 comparison will do.
 """
 

@@ -61,6 +61,12 @@ def fit(medians: Mapping[int, float]) -> Line:
     return Line(intercept, slope)
 
 
+def template() -> dict[str, Any]:
+    """The lab's own stack, from which those of the bench are made."""
+    read: dict[str, Any] = yaml.safe_load((places.CHECKOUT / "Pulumi.dev.yaml").read_text(encoding="utf-8"))
+    return read
+
+
 def settings(hosts: int, endpoint: str, template: Mapping[str, Any]) -> dict[str, Any]:
     """A stack's file: the lab's own stack with so many hosts, and a network that has room for them."""
     config = {**template["config"], "swarm-galera:endpoint": endpoint}
@@ -98,10 +104,10 @@ class Workspace:
         self._install_plugins()
 
     def _make_projects(self, endpoint: str) -> None:
-        """The checkout's program behind links, so that its folder is left alone; and one that does nothing."""
+        """The checkout's program behind links, so that its folder is left alone, and an empty one."""
         project = yaml.safe_load((places.CHECKOUT / "Pulumi.yaml").read_text(encoding="utf-8"))
         project["runtime"]["options"]["virtualenv"] = str(places.VENV)
-        self._template = yaml.safe_load((places.CHECKOUT / "Pulumi.dev.yaml").read_text(encoding="utf-8"))
+        self._template = template()
         self._endpoint = endpoint
         for folder in (self.whole, self.empty):
             folder.mkdir()
@@ -204,8 +210,9 @@ def verdict(seconds: Mapping[int, Sequence[float]]) -> str:
     off = max(abs(line.at(hosts) / median - 1) for hosts, median in medians.items())
     fixed = line.fixed - statistics.median(seconds[0])
     return (
-        f"Each host adds {line.a_host:.3f} s (goal: at most {GOAL} s). The program itself adds {fixed:.2f} s to "
-        f"Pulumi's start-up, whatever the number of hosts. No median is further than {off:.0%} from that line."
+        f"Each host adds {line.a_host:.3f} s (goal: at most {GOAL} s). The program itself adds {fixed:.2f} s "
+        "to Pulumi's start-up, whatever the number of hosts. "
+        f"No median is further than {off:.0%} from that line."
     )
 
 
@@ -249,8 +256,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(shown)
         console.print(said)
         if not options.no_document:
-            text = f"{report.machine()}; median of {options.repeats}.\n\n{report.markdown(HEADINGS, rows)}\n\n{said}"
-            report.write("scale", text)
+            facts = f"{report.machine()}; {options.repeats} previews of each size."
+            report.write("scale", "\n\n".join([facts, report.markdown(HEADINGS, rows), said]))
     except (BenchFailed, report.ReportError) as error:
         console.print(f"Error: {error}", markup=False)
         return 1

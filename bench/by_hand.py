@@ -1,0 +1,400 @@
+"""The job as people do it today, one step after another: `python -m bench.by_hand`, inside a lab.
+
+Owns: which steps there are, what each one really waits for, and doing them in sequence over the SDK and the
+`ssh` program, one connection a step; taking all away again.
+Leaves to others: what is run on a host (components/commands: the very text that `pulumi up` runs), the
+services (by_hand_services.py), the comparison (deploy.py).
+
+It makes no security groups, which `pulumi up` does, and fetches images when the services first need them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import SoftLayer
+import yaml
+
+import settings as stack_settings
+from bench import by_hand_services as lines
+from components import etcd, galera
+from components.commands import convergence, disk, engine, host, packages, shell, swarm
+from components.peer_certificates import make_certificates
+from components.softlayer.client import connect, find_credentials
+from settings import Settings
+
+POLL = 1.0
+"""Seconds between two looks; the SDK's own default is ten."""
+PATIENCE = 900
+"""Seconds until a server that is not ready is given up."""
+
+
+class ByHandFailed(Exception):
+    """A step failed; says which and why."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing somebody does and waits for.
+
+    Attributes:
+        name: unique. stage: as in the bench's table. host: where; empty for the account.
+        after: names of the steps that this one really waits for, whatever the order in which it is done.
+        run: does it, and returns when it is done.
+    """
+
+    name: str
+    stage: str
+    host: str
+    after: tuple[str, ...]
+    run: Callable[[], None]
+
+
+class Job:
+    """One run. What a step finds out is kept for the later ones.
+
+    Args:
+        settings: of the stack. manager: of virtual servers, the SDK's own. keys: the SDK's too.
+        folder: for the SSH key and the known hosts; 0700.
+    """
+
+    def __init__(self, settings: Settings, client: SoftLayer.BaseClient, folder: Path) -> None:
+        self.settings, self._folder = settings, folder
+        self._servers = SoftLayer.VSManager(client)
+        self._keys = SoftLayer.SshKeyManager(client)
+        self._key_id = 0
+        self._ids: dict[str, int] = {}
+        self._public: dict[str, str] = {}
+        self._private: dict[str, str] = {}
+        self._nodes: dict[str, str] = {}
+        self._tokens: dict[str, str] = {}
+
+    def steps(self) -> list[Step]:
+        """All steps in the order in which they are done."""
+        hosts = self.settings.servers.hostnames
+        made = [Step("ssh key", "servers", "", (), self._add_key)]
+        for name in hosts:
+            made.append(Step(f"order {name}", "servers", name, ("ssh key",), self._on(self._order, name)))
+            made.append(
+                Step(f"wait for {name}", "servers", name, (f"order {name}",), self._on(self._wait, name))
+            )
+        for name in hosts:
+            ready = (f"wait for {name}",)
+            made.append(Step(f"disk of {name}", "hosts", name, ready, self._on(self._disk, name)))
+            made.append(Step(f"packages of {name}", "hosts", name, ready, self._on(self._packages, name)))
+            prepared = (f"disk of {name}", f"packages of {name}")
+            made.append(Step(f"engine of {name}", "hosts", name, prepared, self._on(self._engine, name)))
+        return [*made, *self._swarm_steps(hosts), *self._service_steps(hosts[0])]
+
+    def _swarm_steps(self, hosts: Sequence[str]) -> list[Step]:
+        first = hosts[0]
+        made = [Step("swarm init", "swarm", first, (f"engine of {first}",), self._init)]
+        for name in hosts[1:]:
+            after = ("swarm init", f"engine of {name}")
+            made.append(Step(f"join {name}", "swarm", name, after, self._on(self._join, name)))
+        for name in hosts:
+            joined = ("swarm init",) if name == first else (f"join {name}",)
+            made.append(Step(f"labels of {name}", "swarm", first, joined, self._on(self._describe, name)))
+        return made
+
+    def _service_steps(self, first: str) -> list[Step]:
+        managers = self.settings.servers.manager_names
+        joined = tuple(f"labels of {name}" for name in self.settings.servers.hostnames)
+        made = [
+            Step("overlay network", "network", first, ("swarm init",), self._network),
+            Step("etcd secrets", "etcd", first, ("swarm init",), self._etcd_secrets),
+            Step("etcd service", "etcd", first, ("overlay network", "etcd secrets"), self._etcd_service),
+            Step("etcd runs", "etcd", first, ("etcd service", *joined), self._etcd_runs),
+            Step("galera secrets", "galera", first, ("swarm init",), self._galera_secrets),
+            Step(
+                "galera service", "galera", first, ("overlay network", "galera secrets"), self._galera_service
+            ),
+        ]
+        beginning = ("galera service", "etcd runs")
+        for number, name in enumerate(managers, start=1):
+            # A joiner needs a donor, and there is one as soon as the first node is Synced.
+            after = beginning if number == 1 else (f"galera on {managers[0]}", f"labels of {name}")
+            made.append(
+                Step(f"galera on {name}", "galera", name, after, self._on(self._galera_node, name, number))
+            )
+        return made
+
+    @staticmethod
+    def _on(work: Callable[..., None], *given: Any) -> Callable[[], None]:
+        return lambda: work(*given)
+
+    # --- the account -------------------------------------------------------------------------------------
+
+    def _add_key(self) -> None:
+        key = self._folder / "id"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        public = key.with_suffix(".pub").read_text(encoding="utf-8").strip()
+        self._key_id = int(self._keys.add_key(public, f"by-hand-{secrets.token_hex(4)}")["id"])
+
+    def _order(self, name: str) -> None:
+        servers = self.settings.servers
+        made = self._servers.create_instance(
+            hostname=name,
+            domain=servers.domain,
+            datacenter=servers.datacenter,
+            cpus=servers.cores,
+            memory=servers.memory,
+            disks=[str(size) for size in servers.disks],
+            os_code=servers.os,
+            hourly=servers.hourly,
+            local_disk=servers.local_disk,
+            nic_speed=servers.nic_speed,
+            ssh_keys=[self._key_id],
+            tags=",".join(servers.tags),
+        )
+        self._ids[name] = int(made["id"])
+
+    def _wait(self, name: str) -> None:
+        number = self._ids[name]
+        if not self._servers.wait_for_ready(number, limit=PATIENCE, delay=POLL, pending=True):
+            raise ByHandFailed(f"{name} (id {number}) is not ready after {PATIENCE} s; see its transactions")
+        mask = "mask[primaryIpAddress,primaryBackendIpAddress]"
+        found = self._servers.get_instance(number, mask=mask)
+        self._public[name] = found["primaryIpAddress"]
+        self._private[name] = found["primaryBackendIpAddress"]
+        end = time.monotonic() + PATIENCE
+        while self._ssh(name, "true", check=False).returncode != 0:
+            if time.monotonic() > end:
+                raise ByHandFailed(f"{name} does not answer SSH after {PATIENCE} s; see its console")
+            time.sleep(POLL)
+
+    def take_away(self) -> None:
+        """Cancel every server that was ordered, wait until the account has none of them, delete the key."""
+        for number in self._ids.values():
+            self._servers.cancel_instance(number)
+        end = time.monotonic() + PATIENCE
+        while left := [number for number in self._ids.values() if self._exists(number)]:
+            if time.monotonic() > end:
+                raise ByHandFailed(
+                    f"the servers {left} are still there {PATIENCE} s after they were cancelled"
+                )
+            time.sleep(POLL)
+        if self._key_id:
+            self._keys.delete_key(self._key_id)
+
+    def _exists(self, number: int) -> bool:
+        try:
+            self._servers.get_instance(number, mask="mask[id]")
+        except SoftLayer.SoftLayerAPIError as error:
+            if error.faultCode == "SoftLayer_Exception_ObjectNotFound":
+                return False
+            raise
+        return True
+
+    # --- hosts -------------------------------------------------------------------------------------------
+
+    def _disk(self, name: str) -> None:
+        self._script(name, packages.install(["storage"], name), disk.prepare(name))
+
+    def _packages(self, name: str) -> None:
+        self._script(
+            name,
+            host.refuse_overlap(self.settings.network.subnet, name),
+            host.name_and_limits(name),
+            engine.bind_to_disk(),
+            packages.install(["engine"], name),
+        )
+
+    def _engine(self, name: str) -> None:
+        servers, wanted = self.settings.servers, self.settings.engine
+        labels = {
+            "datacenter": servers.datacenter,
+            "size": f"{servers.cores}x{servers.memory}",
+            **wanted.labels,
+        }
+        config = engine.daemon_json(labels, wanted.dns, wanted.registry_mirrors, wanted.insecure_registries)
+        self._script(name, engine.configure(name, config))
+
+    # --- the swarm ---------------------------------------------------------------------------------------
+
+    @property
+    def _first(self) -> str:
+        return self.settings.servers.hostnames[0]
+
+    def _init(self) -> None:
+        said = self._script(self._first, swarm.start(self._first), given=f"{self._private[self._first]}\n")
+        facts: dict[str, str] = json.loads(said)
+        self._tokens = {"manager": facts["manager"], "worker": facts["worker"]}
+        self._nodes[self._first] = facts["node"]
+
+    def _join(self, name: str) -> None:
+        token = self._tokens[self._role(name)]
+        given = f"{token} {self._private[name]} {self._private[self._first]}\n"
+        self._nodes[name] = self._script(name, swarm.join(name), given=given)
+
+    def _describe(self, name: str) -> None:
+        labels = {"datacenter": self.settings.servers.datacenter}
+        text = swarm.describe_node(name, self._role(name), labels)
+        self._script(self._first, text, given=f"{self._nodes[name]}\n")
+
+    def _role(self, name: str) -> swarm.Role:
+        return "manager" if name in self.settings.servers.manager_names else "worker"
+
+    # --- services ----------------------------------------------------------------------------------------
+
+    def _network(self) -> None:
+        self._script(self._first, lines.network(self.settings))
+
+    def _etcd_secrets(self) -> None:
+        addresses = [self._private[name] for name in self.settings.servers.manager_names]
+        made = make_certificates("by-hand", addresses, dt.datetime.now(dt.UTC))
+        texts = (made["ca_certificate"], made["certificate"], made["private_key"])
+        for name, text in zip(lines.ETCD_SECRETS, texts, strict=True):
+            self._script(self._first, lines.secret(name), given=text)
+
+    def _etcd_service(self) -> None:
+        addresses = {name: self._private[name] for name in self.settings.servers.manager_names}
+        self._script(self._first, lines.etcd_service(self.settings, addresses, "by-hand"))
+
+    def _etcd_runs(self) -> None:
+        managers = len(self.settings.servers.manager_names)
+        text = convergence.service_running(etcd.SERVICE, managers, self.settings.network.name)
+        self._script(self._first, text)
+
+    def _galera_secrets(self) -> None:
+        for user in lines.GALERA_USERS:
+            name = f"galera-{user}-password"
+            self._script(self._first, lines.secret(name), given=secrets.token_hex(16))
+        for name, _path, text in self._config_files():
+            self._script(self._first, lines.config(name), given=text)
+
+    def _config_files(self) -> list[tuple[str, str, str]]:
+        return galera.config_files(self.settings.galera.config, self.settings.galera.initdb)
+
+    def _galera_service(self) -> None:
+        configs = {name: path for name, path, _text in self._config_files()}
+        self._script(self._first, lines.galera_service(self.settings, configs))
+
+    def _galera_node(self, name: str, number: int) -> None:
+        """Let the node start, and wait until the cluster has it: so many nodes, Primary, Synced."""
+        self._script(
+            self._first,
+            f"docker node update --label-add {galera.LABEL}=true {self._nodes[name]} >/dev/null",
+            convergence.service_running(galera.SERVICE, number, self.settings.network.name),
+            convergence.galera_formed(galera.SERVICE, number),
+        )
+
+    def services(self) -> dict[str, Any]:
+        """What the engine made of the service definitions."""
+        names = (etcd.SERVICE, galera.SERVICE)
+        said = self._script(self._first, f"docker service inspect {' '.join(names)}")
+        return {service["Spec"]["Name"]: service["Spec"] for service in json.loads(said)}
+
+    # --- ssh ---------------------------------------------------------------------------------------------
+
+    def _script(self, name: str, *parts: str, given: str = "") -> str:
+        """Run a script on a host over one SSH connection; its standard output without the last line break.
+
+        What it says to standard error is shown. Raises ByHandFailed when it fails.
+        """
+        done = self._ssh(name, shell.script(*parts), given)
+        if done.returncode != 0:
+            raise ByHandFailed(
+                f"a step on {name} failed with exit code {done.returncode} (its words are above)"
+            )
+        return done.stdout.rstrip("\n")
+
+    def _ssh(
+        self, name: str, command: str, given: str = "", *, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        options = [
+            *("-i", str(self._folder / "id"), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"),
+            *("-o", f"UserKnownHostsFile={self._folder / 'known_hosts'}"),
+            *("-o", "StrictHostKeyChecking=accept-new", "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR"),
+        ]
+        return subprocess.run(
+            ["ssh", *options, f"root@{self._public[name]}", command],
+            input=given,
+            stdout=subprocess.PIPE,
+            stderr=None if check else subprocess.DEVNULL,
+            text=True,
+            check=False,
+        )
+
+
+def carry_out(steps: Sequence[Step], say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Do one step after another; each with the seconds it took. Raises what a step raises."""
+    done = []
+    for step in steps:
+        say(f"{step.name} …")
+        begin = time.perf_counter()
+        step.run()
+        seconds = time.perf_counter() - begin
+        say(f"{step.name}: {seconds:.1f} s")
+        done.append(
+            {
+                "name": step.name,
+                "stage": step.stage,
+                "host": step.host,
+                "after": step.after,
+                "seconds": seconds,
+            }
+        )
+    return done
+
+
+def load_settings(file: Path) -> Settings:
+    """The settings of a stack's file. Raises SettingsError, OSError."""
+    config = yaml.safe_load(file.read_text(encoding="utf-8"))["config"]
+    prefix = f"{stack_settings.PROJECT}:"
+    return stack_settings.parse(
+        {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do the whole job, write what it took, take all away; 1 when something failed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.by_hand", description=(__doc__ or "").split(":")[0]
+    )
+    parser.add_argument("settings", type=Path, help="a stack's file")
+    parser.add_argument("result", type=Path, help="where the durations go (JSON)")
+    options = parser.parse_args(arguments)
+    settings = load_settings(options.settings)
+
+    class Endpoint:
+        """The stack's endpoint, beside the environment's credentials."""
+
+        def get(self, key: str) -> str | None:
+            return settings.endpoint if key == "swarm-galera:endpoint" else None
+
+    begin = time.perf_counter()
+
+    def say(text: str) -> None:
+        print(f"[{time.perf_counter() - begin:6.1f} s] {text}", flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="swarm-galera-by-hand-") as folder:
+        job = Job(settings, connect(find_credentials(Endpoint())), Path(folder))
+        try:
+            steps = carry_out(job.steps(), say)
+            seconds = time.perf_counter() - begin
+            services = job.services()
+            say("taking everything away …")
+            job.take_away()
+            say("everything is gone")
+        except (ByHandFailed, SoftLayer.SoftLayerError, subprocess.CalledProcessError) as error:
+            print(f"Error: {error}", file=sys.stderr)
+            return 1
+    result = {"seconds": seconds, "steps": steps, "services": services}
+    options.result.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

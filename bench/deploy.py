@@ -1,0 +1,305 @@
+"""The same job by hand and by `pulumi up`, side by side in one run: `python -m bench.deploy`.
+
+Owns: the lab of its own, the order of the two runs, the comparison. Leaves to others: the job by hand
+(by_hand.py), what pulumi did when (timeline.py), the longest chain (chain.py).
+
+Whatever happens, the lab is taken down by its name at the end, and one left by a killed run at the beginning.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import report, timeline
+from bench.chain import Chain, longest
+from components.etcd import SERVICE as ETCD
+from components.galera import SERVICE as GALERA
+from lab.toolchain import places
+
+LAB = STACK = "bench"
+SETTINGS = places.CHECKOUT / "Pulumi.dev.yaml"
+OWN_SETTINGS = places.CHECKOUT / f"Pulumi.{STACK}.yaml"
+HALF, SLACK = 0.5, 1.3
+"""The goals: a share of the time by hand, and a multiple of the longest chain."""
+HEADINGS = ("stage", "by hand (s)", "pulumi up (s)", "ratio")
+
+console = Console(highlight=False)
+
+
+class BenchFailed(Exception):
+    """A part of the bench failed; says which. Its own words have been shown."""
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """What the job by hand took.
+
+    Attributes:
+        seconds: in all. stages: seconds by stage. chain: of the steps that really wait for one another.
+        services: what the engine made of the services' definitions.
+    """
+
+    seconds: float
+    stages: Mapping[str, float]
+    chain: Chain
+    services: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ByPulumi:
+    """What `pulumi up` took; the same, with the length of each stage's window: stages overlap."""
+
+    seconds: float
+    stages: Mapping[str, float]
+    chain: Chain
+    services: Mapping[str, Any]
+
+
+def read_by_hand(result: Mapping[str, Any]) -> ByHand:
+    """From the file that by_hand.py writes."""
+    steps = result["steps"]
+    stages = dict.fromkeys(timeline.STAGES, 0.0)
+    for step in steps:
+        stages[step["stage"]] += step["seconds"]
+    durations = {step["name"]: step["seconds"] for step in steps}
+    chain = longest(durations, {step["name"]: step["after"] for step in steps})
+    return ByHand(result["seconds"], stages, chain, result["services"])
+
+
+def read_by_pulumi(
+    seconds: float, spans: Mapping[str, timeline.Span], state: Mapping[str, Any], services: Mapping[str, Any]
+) -> ByPulumi:
+    """From the event log's spans and the exported state."""
+    windows = timeline.windows(spans.values())
+    stages = {stage: end - begin for stage, (begin, end) in windows.items()}
+    durations = {urn: span.seconds for urn, span in spans.items()}
+    chain = longest(durations, timeline.dependencies(state))
+    names = tuple(timeline.short(urn) for urn in chain.steps)
+    return ByPulumi(seconds, stages, Chain(chain.seconds, names), services)
+
+
+def comparable(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A service's definition without what differs from one swarm to another: ids, names with fingerprints."""
+    task = json.loads(json.dumps(spec["TaskTemplate"]))
+    container = task["ContainerSpec"]
+    for kind in ("Secrets", "Configs"):
+        container[kind] = sorted(
+            (file["File"]["Name"], file["File"]["Mode"]) for file in container.get(kind, ())
+        )
+    container["Env"] = sorted(
+        "CLUSTER_TOKEN" if line.startswith("CLUSTER_TOKEN=") else line for line in container.get("Env", ())
+    )
+    container["Labels"] = container.get("Labels") or {}
+    # Without a command of its own the image's health check is run, which is the same one.
+    (container.get("Healthcheck") or {}).pop("Test", None)
+    task["Networks"] = len(task.get("Networks") or spec.get("Networks") or ())
+    return {
+        **{key: task.get(key) for key in ("ContainerSpec", "Networks", "RestartPolicy")},
+        "Constraints": (task.get("Placement") or {}).get("Constraints"),
+        **{key: spec.get(key) for key in ("Mode", "UpdateConfig", "EndpointSpec")},
+    }
+
+
+def differences(one: Any, other: Any, path: str = "") -> list[str]:
+    """Where two definitions differ, one line each; an absent key, null and nothing say the same."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        found = []
+        for key in sorted({*one, *other}):
+            found += differences(one.get(key), other.get(key), f"{path}.{key}" if path else key)
+        return found
+    empty: tuple[Any, ...] = (None, "", 0, False, [], {})
+    if one == other or (one in empty and other in empty):
+        return []
+    return [f"{path}: {one!r} by hand, {other!r} by pulumi"]
+
+
+def table(hand: ByHand, pulumi: ByPulumi) -> list[list[str]]:
+    """Rows for people: each stage, then all."""
+    rows = []
+    for stage in timeline.STAGES:
+        by_hand, by_pulumi = hand.stages.get(stage, 0.0), pulumi.stages.get(stage, 0.0)
+        rows.append([stage, f"{by_hand:.1f}", f"{by_pulumi:.1f}", _ratio(by_pulumi, by_hand)])
+    total = _ratio(pulumi.seconds, hand.seconds)
+    return [*rows, ["whole job", f"{hand.seconds:.1f}", f"{pulumi.seconds:.1f}", total]]
+
+
+def _ratio(part: float, whole: float) -> str:
+    return f"{part / whole:.2f}" if whole else ""
+
+
+def verdict(hand: ByHand, pulumi: ByPulumi) -> list[str]:
+    """The goals and the chains, in words."""
+    share, multiple = pulumi.seconds / hand.seconds, pulumi.seconds / hand.chain.seconds
+    return [
+        f"`pulumi up` takes {share:.2f} of the time by hand (goal: at most {HALF}, {_met(share <= HALF)}) "
+        f"and {multiple:.2f} times the longest chain of dependent steps (goal: at most {SLACK}, "
+        f"{_met(multiple <= SLACK)}).",
+        f"Longest chain by the durations of the steps by hand, {hand.chain.seconds:.1f} s: "
+        f"{' → '.join(hand.chain.steps)}.",
+        f"Longest chain in pulumi's own graph, {pulumi.chain.seconds:.1f} s: "
+        f"{' → '.join(pulumi.chain.steps)}.",
+    ]
+
+
+def _met(holds: bool) -> str:
+    return "met" if holds else "missed"
+
+
+# --- doing it --------------------------------------------------------------------------------------------
+
+
+def _python(*words: str) -> list[str]:
+    return [str(places.VENV_PYTHON), *words]
+
+
+def _in_lab(*words: str) -> list[str]:
+    return _python("-m", "lab", "exec", "--name", LAB, "--", *words)
+
+
+def _environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's, without a passphrase: the lab has its own, which fits the settings."""
+    dropped = {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", "LAB", "STACK"}
+    return {**{k: v for k, v in os.environ.items() if k not in dropped}, **(extra or {})}
+
+
+def _run(what: str, words: Sequence[str], extra: Mapping[str, str] | None = None) -> float:
+    """Run a part with its output shown; the seconds it took. Raises BenchFailed."""
+    console.rule(what)
+    begin = time.perf_counter()
+    code = subprocess.run(
+        words, cwd=places.CHECKOUT, env=_environment(extra), stdin=subprocess.DEVNULL, check=False
+    ).returncode
+    if code != 0:
+        raise BenchFailed(f"{what} ended with exit code {code}; its own words are above")
+    return time.perf_counter() - begin
+
+
+def _ask(what: str, words: Sequence[str]) -> Any:
+    """The JSON that a command prints. Raises BenchFailed."""
+    done = subprocess.run(
+        words, cwd=places.CHECKOUT, env=_environment(), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise BenchFailed(f"{what} failed: {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+@contextmanager
+def _lab() -> Any:
+    """A lab of the bench's own, gone at the end; so is what a killed run left of it."""
+    down = _python("-m", "lab", "down", "--name", LAB)
+    _run("lab down (whatever an earlier run left)", down)
+    try:
+        _run("lab up", _python("-m", "lab", "up", "--name", LAB))
+        shutil.copyfile(SETTINGS, OWN_SETTINGS)
+        yield
+    finally:
+        OWN_SETTINGS.unlink(missing_ok=True)
+        _run("lab down", down)
+
+
+def by_hand(folder: Path) -> ByHand:
+    """Do the job by hand in the lab, everything taken away again."""
+    result = folder / "by-hand.json"
+    words = _in_lab(*_python("-m", "bench.by_hand", str(OWN_SETTINGS), str(result)))
+    _run("by hand, one step after another", words)
+    return read_by_hand(json.loads(result.read_text(encoding="utf-8")))
+
+
+def by_pulumi(folder: Path) -> ByPulumi:
+    """`pulumi up` through the operations, checked by `verify`, everything taken away again."""
+    log = folder / "events.jsonl"
+    logged = {"PULUMI_DEBUG_COMMANDS": "true", "PULUMI_OPTION_EVENT_LOG": str(log)}
+    operations = _python("-m", "operations")
+    with timeline.Follower(log) as follower:
+        seconds = _run("pulumi up", _in_lab(*operations, "up", "--stack", STACK, "--yes"), logged)
+    _run("verify", _in_lab(*operations, "verify", "--stack", STACK))
+    state = _ask("exporting the state", _in_lab("pulumi", "stack", "export", "--stack", STACK))
+    first = state_output(state, "managers")[0]
+    inspect = ["docker", "service", "inspect", ETCD, GALERA]
+    services = _ask("reading the services", _python("-m", "lab", "ssh", "--name", LAB, first, *inspect))
+    _run("destroy", _in_lab(*operations, "destroy", "--stack", STACK, "--yes"))
+    made = timeline.spans(follower.events)
+    if not made:
+        raise BenchFailed(f"pulumi wrote no events to {log}; does it know PULUMI_OPTION_EVENT_LOG?")
+    specs = {service["Spec"]["Name"]: service["Spec"] for service in services}
+    return read_by_pulumi(seconds, made, state, specs)
+
+
+def state_output(state: Mapping[str, Any], name: str) -> Any:
+    """One of the stack's outputs in an exported state."""
+    resources = state["deployment"]["resources"]
+    return next(r for r in resources if r["type"] == "pulumi:pulumi:Stack")["outputs"][name]
+
+
+def compare(hand: ByHand, pulumi: ByPulumi) -> None:
+    """Raise BenchFailed unless both made the same services: otherwise the figures compare two jobs."""
+    found = [
+        f"{name}: {line}"
+        for name in (ETCD, GALERA)
+        for line in differences(comparable(hand.services[name]), comparable(pulumi.services[name]))
+    ]
+    if found:
+        listed = "\n  ".join(found)
+        raise BenchFailed(
+            f"the two runs made different services; bring bench/by_hand_services.py up to date:\n  {listed}"
+        )
+
+
+def show(hand: ByHand, pulumi: ByPulumi) -> None:
+    """Print the table and the words."""
+    shown = Table(*HEADINGS)
+    for row in table(hand, pulumi):
+        shown.add_row(*row)
+    console.print(shown)
+    for line in verdict(hand, pulumi):
+        console.print(line)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run both, print, write the document; the exit code is 0 unless something failed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.deploy", description="The job by hand and by pulumi up."
+    )
+    parser.add_argument("--first", choices=["by-hand", "pulumi"], default="by-hand", help="which goes first")
+    parser.add_argument("--no-document", action="store_true", help="leave docs/benchmarks.md alone")
+    options = parser.parse_args(arguments)
+    folder = places.logs("bench-deploy")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    facts = report.machine()
+    results: dict[str, Any] = {}
+    runs: dict[str, Callable[[Path], ByHand | ByPulumi]] = {"by-hand": by_hand, "pulumi": by_pulumi}
+    order = ["by-hand", "pulumi"] if options.first == "by-hand" else ["pulumi", "by-hand"]
+    try:
+        with _lab():
+            for name in order:
+                results[name] = runs[name](folder)
+        hand, pulumi = results["by-hand"], results["pulumi"]
+        show(hand, pulumi)
+        compare(hand, pulumi)
+        if not options.no_document:
+            parts = [f"{facts}; {order[0]} first.", report.markdown(HEADINGS, table(hand, pulumi))]
+            report.write("deploy", "\n\n".join([*parts, *verdict(hand, pulumi)]))
+    except (BenchFailed, report.ReportError) as error:
+        console.print(f"Error: {error}", markup=False)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
