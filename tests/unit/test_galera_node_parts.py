@@ -1,0 +1,401 @@
+"""The parts of galera-node that need no process: settings, data directory, accounts, health, framing."""
+
+from __future__ import annotations
+
+import socket
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from images.galera.galera_node import (
+    accounts,
+    config,
+    health,
+    local_state,
+    seed_data,
+    settings,
+    sst,
+    store,
+    transfer,
+)
+from images.galera.galera_node.local_state import NO_UUID, TRANSFER_MARK, Kind, Local
+from images.galera.galera_node.network import NoAddress, accepting, own_address, resolve
+from images.galera.galera_node.server import recovered_position, write_private
+
+U = "aaaaaaaa-0000-0000-0000-000000000001"
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    for name in settings.SECRETS:
+        (tmp_path / name).write_text(f"secret of {name}\n")
+    return {
+        "NODE_NAME": "galera-1",
+        "CLUSTER_NAME": "galera",
+        "CLUSTER_SIZE": "3",
+        "PEERS": "tasks.galera",
+        "STORE": "etcd://etcd:2379",
+        "SUBNET": "10.20.0.0/24",
+        "DATABASE": "app",
+        "SECRETS_DIR": str(tmp_path),
+    }
+
+
+def test_settings_come_from_the_environment_and_secrets_from_files(environ: dict[str, str]) -> None:
+    loaded = settings.load(environ)
+    assert (loaded.node, loaded.size, loaded.subnet) == ("galera-1", 3, IPv4Network("10.20.0.0/24"))
+    assert loaded.secret("galera-app-password") == "secret of galera-app-password"
+    assert "secret of" not in repr(loaded)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("NODE_NAME", "", "NODE_NAME is not set"),
+        ("NODE_NAME", "a b", "letters"),
+        ("CLUSTER_NAME", "x\nwsrep_on=OFF", "letters"),
+        ("CLUSTER_SIZE", "three", "number of Galera nodes"),
+        ("CLUSTER_SIZE", "0", "1 to 127"),
+        ("SUBNET", "10.20.0.1/24", "address/prefix"),
+        ("STORE", "http://etcd:2379", "etcd://host:port"),
+        ("STORE", "etcd://", "etcd://host:port"),
+        ("DATABASE", "app`; DROP", "letters"),
+        ("START_PERIOD", "5m", "seconds"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_its_name(
+    environ: dict[str, str], key: str, value: str, words: str
+) -> None:
+    with pytest.raises(settings.SettingsError, match=key) as error:
+        settings.load({**environ, key: value})
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize("content", [None, "", "\n", "two\nlines\n"])
+def test_a_missing_or_odd_secret_is_refused(environ: dict[str, str], content: str | None) -> None:
+    path = Path(environ["SECRETS_DIR"]) / "galera-sst-password"
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(settings.SettingsError, match="galera-sst-password"):
+        settings.load(environ)
+
+
+GRASTATE = "# GALERA saved state\nversion: 2.1\nuuid:    {uuid}\nseqno:   {seqno}\nsafe_to_bootstrap: 0\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, Local(Kind.EMPTY)),
+        ({"lost+found": ""}, Local(Kind.EMPTY)),
+        ({"ibdata1": "", "grastate.dat": GRASTATE.format(uuid=U, seqno=7)}, Local(Kind.DATA, U, 7)),
+        ({"ibdata1": "", "grastate.dat": GRASTATE.format(uuid=U.upper(), seqno=-1)}, Local(Kind.DATA, U, -1)),
+        ({"ibdata1": "", "grastate.dat": ""}, Local(Kind.DATA)),
+        ({"ibdata1": ""}, Local(Kind.DATA)),
+        ({"mysql": ""}, Local(Kind.DATA)),
+        ({"galera.cache": "", "grastate.dat": GRASTATE.format(uuid=NO_UUID, seqno=-1)}, Local(Kind.PARTIAL)),
+        (
+            {"ibdata1": "", "grastate.dat": GRASTATE.format(uuid=U, seqno=7), TRANSFER_MARK: ""},
+            Local(Kind.PARTIAL),
+        ),
+    ],
+)
+def test_a_data_directory_is_read_as_what_it_is(
+    tmp_path: Path, files: dict[str, str], expected: Local
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert local_state.read(tmp_path) == expected
+
+
+def test_a_written_state_is_read_back(tmp_path: Path) -> None:
+    (tmp_path / "ibdata1").touch()
+    local_state.write_grastate(tmp_path, U, 12, safe_to_bootstrap=True)
+    assert local_state.read(tmp_path) == Local(Kind.DATA, U, 12)
+    assert "safe_to_bootstrap: 1" in (tmp_path / "grastate.dat").read_text()
+    assert [entry.name for entry in tmp_path.iterdir() if entry.name.endswith(".new")] == []
+
+
+def test_clearing_keeps_what_is_to_be_kept_and_shows_that_it_is_under_way(tmp_path: Path) -> None:
+    for name in ("ibdata1", "galera.cache"):
+        (tmp_path / name).touch()
+    (tmp_path / "mysql").mkdir()
+    (tmp_path / "mysql" / "user.frm").touch()
+    local_state.clear(tmp_path, sst.KEEP)
+    assert {entry.name for entry in tmp_path.iterdir()} == {"galera.cache", TRANSFER_MARK}
+    local_state.clear(tmp_path)
+    assert local_state.read(tmp_path) == Local(Kind.EMPTY)
+    local_state.flush(tmp_path)
+
+
+def test_an_unpacked_seed_equals_the_packed_one(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "mysql").mkdir(parents=True)
+    target.mkdir()
+    contents = {
+        "ib_logfile0": b"head" + bytes(5_000_000),
+        "ibdata1": bytes(70_000) + b"middle" + bytes(70_000),
+        "mysql/db.frm": b"\x00\x01",
+        "empty": b"",
+        "zeros": bytes(8192),
+    }
+    for name, content in contents.items():
+        (source / name).write_bytes(content)
+    seed_data.pack(source, tmp_path / "seed.tar.gz")
+    seed_data.unpack(tmp_path / "seed.tar.gz", target)
+    assert {name: (target / name).read_bytes() for name in contents} == contents
+    assert (target / "ib_logfile0").stat().st_blocks * 512 < 100_000
+    assert (tmp_path / "seed.tar.gz").stat().st_size < 10_000
+
+
+def test_the_option_file_ends_with_the_nodes_own_settings() -> None:
+    text = config.render(
+        config.NodeConfig(
+            "galera-1", "galera", "10.20.0.5", 'p"a\\ss #;', weight=3, join=("10.20.0.6", "10.20.0.7")
+        )
+    )
+    lines = text.splitlines()
+    assert lines[0] == "!include /etc/mysql/my.cnf"
+    assert "wsrep_cluster_address = gcomm://10.20.0.6,10.20.0.7" in lines
+    assert "wsrep_node_address = 10.20.0.5" in lines
+    assert "wsrep_sst_receive_address = 10.20.0.5:4444" in lines
+    assert 'password = "p\\"a\\\\ss #;"' in lines
+    (options,) = [line for line in lines if line.startswith("wsrep_provider_options")]
+    for option in ("gmcast.listen_addr=tcp://10.20.0.5:4567", "ist.recv_addr=10.20.0.5:4568", "pc.weight=3"):
+        assert option in options
+    # mariadb-backup reads its group from the same file; the server's settings must not be in it.
+    assert lines.index("[mariabackup]") > lines.index("[mysqld]")
+    assert not any(line.startswith("wsrep") for line in lines[lines.index("[mariabackup]") :])
+
+
+def test_a_node_that_bootstraps_has_an_empty_address_list() -> None:
+    text = config.render(config.NodeConfig("a", "c", "10.0.0.1", "p"))
+    assert "wsrep_cluster_address = gcomm://\n" in text
+
+
+def test_statements_hold_hashes_and_never_a_password(environ: dict[str, str]) -> None:
+    loaded = settings.load(environ)
+    statements = [*accounts.accounts(loaded), *accounts.application(loaded)]
+    told = repr(statements)
+    assert "secret of" not in told
+    assert "10.20.0.0/255.255.255.0" in told
+    # The application can come in only after everything else is done.
+    names = [text for text, _ in statements]
+    assert [i for i, text in enumerate(names) if "`app`@" in text] == [len(names) - 2, len(names) - 1]
+
+
+def test_the_hash_is_the_one_of_mariadb() -> None:
+    # SELECT PASSWORD('mariadb')
+    assert accounts.native_hash("mariadb") == "*54958E764CE10E50764C2EECBB71D01F08549980"
+
+
+SYNCED = health.Status("synced", "Synced", uptime=10, start_period=300, recorded=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "healthy"),
+    [
+        (SYNCED, True),
+        (replace(SYNCED, recorded=False), False),
+        (replace(SYNCED, state="running"), False),
+        (replace(SYNCED, state="primary"), False),
+        (replace(SYNCED, state="starting"), False),
+        # A transfer: not yet ready in the start period; not to be ended after it; stuck when nothing moves.
+        (replace(SYNCED, state="starting", transfer_age=5.0), False),
+        (replace(SYNCED, state="starting", transfer_age=5.0, uptime=301), True),
+        (replace(SYNCED, state="starting", transfer_age=121.0, uptime=301), False),
+    ],
+)
+def test_health_is_what_a_client_and_the_engine_need(status: health.Status, healthy: bool) -> None:
+    assert health.verdict(status)[0] is healthy
+
+
+def test_the_check_repeats_the_last_word_and_distrusts_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert health.check(tmp_path)[0] == 1
+    health.write(tmp_path, True, "Synced, Primary, 3 nodes")
+    assert health.check(tmp_path) == (0, "Synced, Primary, 3 nodes")
+    health.write(tmp_path, False, "waiting: nobody runs")
+    assert health.check(tmp_path) == (1, "waiting: nobody runs")
+    health.write(tmp_path, True, "Synced")
+    later = time.monotonic() + health.STALE + 1
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    code, text = health.check(tmp_path)
+    assert code == 1
+    assert "silent" in text
+
+
+def test_progress_is_read_back_until_the_transfer_ends(tmp_path: Path) -> None:
+    assert transfer.read(tmp_path) is None
+    transfer.write(tmp_path, "joiner", "receiving", 5_000_000)
+    progress = transfer.read(tmp_path)
+    assert progress is not None
+    assert str(progress) == "joiner receiving, 5.0 MB"
+    transfer.end(tmp_path)
+    assert transfer.read(tmp_path) is None
+
+
+def test_mariadbds_arguments_are_understood() -> None:
+    donor = [
+        *("--role", "donor", "--address", "10.0.0.2:4444/abc", "--local-port", "3306", "--socket", "/run/s"),
+        *(
+            "--progress",
+            "0",
+            "--datadir",
+            "/var/lib/mysql/",
+            "--defaults-file",
+            "/dev/shm/galera-node/my.cnf",
+        ),
+        *("--mysqld-version", "10.11.19", "--gtid", f"{U}:13", "--gtid-domain-id", "0", "--bypass"),
+        *("--mysqld-args", "--wsrep-new-cluster", "--address", "wrong"),
+    ]
+    options = sst.parse(donor)
+    assert (options.role, options.address, options.gtid, options.bypass) == (
+        "donor",
+        "10.0.0.2:4444/abc",
+        f"{U}:13",
+        True,
+    )
+    assert options.run_dir == Path("/dev/shm/galera-node")
+    with pytest.raises(sst.TransferError, match="datadir"):
+        sst.parse(["--role", "joiner", "--address", "10.0.0.2:4444", "--defaults-file", "/x"])
+
+
+@pytest.mark.parametrize("address", ["10.0.0.2", "10.0.0.2:4444", ":4444/abc", "10.0.0.2:x/abc"])
+def test_a_joiners_address_without_port_or_token_is_refused(address: str) -> None:
+    with pytest.raises(sst.TransferError, match=r"host:port/token"):
+        sst.target(address)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    left, right = socket.socketpair()
+    with left, right:
+        yield left, right
+
+
+def test_frames_arrive_as_they_were_sent(pair: tuple[socket.socket, socket.socket]) -> None:
+    left, right = pair
+    big = bytes(range(256)) * 4096
+    parts = (b"x", big, b"")
+
+    def send() -> None:
+        for part in parts:
+            sst.send_frame(left, part)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    assert [sst.receive_frame(right) for _ in range(3)] == list(parts)
+    sender.join()
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"\x00\x00", b"\x00\x00\x00\x05abc", b"\xff\xff\xff\xff", b"\x00\x00\x00\x02[]"]
+)
+def test_a_broken_stream_is_never_taken_for_a_whole_one(
+    pair: tuple[socket.socket, socket.socket], sent: bytes
+) -> None:
+    left, right = pair
+    left.sendall(sent)
+    left.close()
+    with pytest.raises(sst.TransferError):
+        sst.receive_record(right)
+
+
+def test_who_does_not_know_the_token_is_sent_away(tmp_path: Path) -> None:
+    options = sst.parse(
+        [
+            "--role",
+            "joiner",
+            "--address",
+            "127.0.0.1:0",
+            "--datadir",
+            "/d",
+            "--defaults-file",
+            f"{tmp_path}/my.cnf",
+        ]
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        place = listener.getsockname()
+
+        def visit() -> None:
+            with socket.create_connection(place) as stranger:
+                sst.send_record(stranger, {"token": "guess", "mode": "full"})
+                assert stranger.recv(1) == b""
+            with socket.create_connection(place) as donor:
+                sst.send_record(donor, {"token": "right", "mode": "incremental", "gtid": f"{U}:5"})
+                donor.recv(1)
+
+        visitor = threading.Thread(target=visit)
+        visitor.start()
+        stream, header = sst.accept_donor(listener, "right", options)
+        stream.close()
+        visitor.join()
+    assert header["gtid"] == f"{U}:5"
+
+
+def test_records_survive_the_store_and_foreign_ones_are_refused() -> None:
+    entries = {
+        "cluster": store.Entry(store.dumps(store.Cluster(U, "open", "a")), 4),
+        "nodes/a": store.Entry(store.dumps(store.Position(U, 9)), 5),
+        "present/b": store.Entry(store.dumps(store.Presence("synced", U, 9, "10.0.0.2")), 6),
+        "bootstrap": store.Entry("a", 7),
+        f"aborted/{U}": store.Entry("b", 8),
+        "something/else": store.Entry("later versions may add keys", 9),
+    }
+    facts = store.parse(entries)
+    assert facts.cluster == store.Cluster(U, "open", "a")
+    assert facts.nodes == {"a": store.Position(U, 9)}
+    assert facts.present["b"].address == "10.0.0.2"
+    assert (facts.holder, facts.aborted) == ("a", frozenset({U}))
+    assert (facts.revision("nodes/a"), facts.revision("nodes/zz")) == (5, store.ABSENT)
+    for broken in ("", "[]", '{"uuid": "x"}', "no json"):
+        with pytest.raises(store.StoreError, match="cluster"):
+            store.parse({"cluster": store.Entry(broken, 1)})
+
+
+def test_only_addresses_that_accept_count_as_live() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert accepting(["127.0.0.1", "127.0.0.2"], port) == ["127.0.0.1"]
+    assert accepting(["127.0.0.1"], port) == []
+    assert accepting([], port) == []
+
+
+def test_names_that_do_not_resolve_are_nobody() -> None:
+    assert resolve("localhost, no.such.name.invalid") == ["127.0.0.1"]
+
+
+def test_the_own_address_is_the_one_inside_the_subnet() -> None:
+    assert own_address(IPv4Network("127.0.0.0/8")) == "127.0.0.1"
+    with pytest.raises(NoAddress, match=r"SUBNET|Attach"):
+        own_address(IPv4Network("198.51.100.0/24"))
+
+
+def test_the_option_file_is_readable_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "my.cnf"
+    path.write_text("older, for everybody")
+    write_private(path, "secret")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_text() == "secret"
+
+
+@pytest.mark.parametrize(
+    ("output", "position"),
+    [
+        (f"2026-01-01 [Note] WSREP: Recovered position: {U}:42\nend", (U, 42)),
+        (f"WSREP: Recovered position: {U}:42,0-1-7", (U, 42)),
+        (f"WSREP: Recovered position: {NO_UUID}:-1", (NO_UUID, -1)),
+        ("InnoDB: corrupted", None),
+    ],
+)
+def test_the_recovered_position_is_read_from_mariadbds_words(
+    output: str, position: tuple[str, int] | None
+) -> None:
+    assert recovered_position(output) == position
