@@ -32,10 +32,26 @@ SERVERS = 3
 console = Console(width=110)
 FAULTS: dict[str, dict[str, object]] = {
     "none": {},
-    "slow order": {"kind": "delay", "method": "createObject", "seconds": 1.0},
-    "answer to an order lost": {"kind": "lost-response", "method": "createObject", "count": 1},
-    "HTTP 500 after an order": {"kind": "http-500", "method": "createObject", "count": 1, "after": True},
-    "orders refused for a while": {"kind": "rate-limit", "method": "createObject", "count": 3},
+    "slow order": {"kind": "delay", "service": "Virtual_Guest", "method": "createObject", "seconds": 1.0},
+    "answer to an order lost": {
+        "kind": "lost-response",
+        "service": "Virtual_Guest",
+        "method": "createObject",
+        "count": 1,
+    },
+    "HTTP 500 after an order": {
+        "kind": "http-500",
+        "service": "Virtual_Guest",
+        "method": "createObject",
+        "count": 1,
+        "after": True,
+    },
+    "orders refused for a while": {
+        "kind": "rate-limit",
+        "service": "Virtual_Guest",
+        "method": "createObject",
+        "count": 3,
+    },
     "tags refused for a while": {"kind": "set-tags", "count": 3},
 }
 

@@ -23,7 +23,7 @@ from rich.table import Table
 from components.softlayer.client import Api, find_credentials
 from components.softlayer.cost import NOTHING, Price, paid_for
 from components.softlayer.errors import SoftLayerFailed, explaining
-from components.softlayer.guest_spec import Guest
+from components.softlayer.guest_seen import Guest
 from components.softlayer.identity import PROGRAM_TAG, owner_of, stack_tag
 from operations.engine import CHECKOUT, NO_STACK, Pulumi
 from operations.errors import OperationsError

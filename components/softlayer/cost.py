@@ -16,7 +16,7 @@ from typing import Any
 
 from components.softlayer.client import Api
 from components.softlayer.errors import CostTooHigh, SoftLayerFailed, explaining
-from components.softlayer.guest_spec import Guest
+from components.softlayer.guest_seen import Guest
 from components.softlayer.identity import PROGRAM_TAG
 
 HOURS_A_MONTH = Decimal(730)

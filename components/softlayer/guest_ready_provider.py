@@ -22,7 +22,7 @@ from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, 
 from components.softlayer import guests
 from components.softlayer.client import Api
 from components.softlayer.errors import SoftLayerFailed, explaining
-from components.softlayer.guest_spec import Guest
+from components.softlayer.guest_seen import Guest
 from components.softlayer.progress import wait_for
 from components.softlayer.provider import SoftLayerProvider, is_unknown
 

@@ -1,6 +1,6 @@
 """Guests in the account: read, look up by identity, wait for their transactions.
 
-Owns: the reads. Leaves to others: every change.
+Owns: the reads, the waits, and the binding of security groups. Leaves to others: every other change.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from SoftLayer import exceptions as sl
 
 from components.softlayer.client import Api
 from components.softlayer.errors import SoftLayerFailed, explaining, is_busy, is_gone
-from components.softlayer.guest_spec import MASK, Guest
+from components.softlayer.guest_seen import MASK, Guest
 from components.softlayer.progress import wait_for
 
 TRANSACTION_LIMIT = 5400.0
@@ -106,3 +106,15 @@ def when_idle(
 
     with explaining(f"{name}: {what}"):
         wait_for(f"{name}: {what}", look, timeout, STUCK)
+
+
+def bind(api: Api, guest: Guest, side: str, wanted: set[int]) -> None:
+    """Attach and detach security groups. New ones first, so that the interface is never without."""
+    component = guest.interface(side).get("id")
+    if component is None:
+        raise SoftLayerFailed(f"{guest.name}: it has no {side} interface to bind security groups to")
+    now = set(guest.groups(side))
+    for group in sorted(wanted - now):
+        api.call("Network_SecurityGroup", "attachNetworkComponents", [int(component)], id=group)
+    for group in sorted(now - wanted):
+        api.call("Network_SecurityGroup", "detachNetworkComponents", [int(component)], id=group)

@@ -45,7 +45,8 @@ from components.softlayer.errors import (
     reraise,
     text_of,
 )
-from components.softlayer.guest_spec import Guest, GuestSpec
+from components.softlayer.guest_seen import Guest
+from components.softlayer.guest_spec import GuestSpec
 from components.softlayer.progress import pause_after, require_engine, say, wait_for
 
 SETTLE = 60.0

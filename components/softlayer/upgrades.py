@@ -18,7 +18,8 @@ from SoftLayer import exceptions as sl
 from components.softlayer import guests
 from components.softlayer.client import Api
 from components.softlayer.errors import SoftLayerFailed, explaining, is_busy, outcome_unknown
-from components.softlayer.guest_spec import Guest, GuestSpec
+from components.softlayer.guest_seen import Guest
+from components.softlayer.guest_spec import GuestSpec
 from components.softlayer.progress import say, wait_for
 
 BEGIN_LIMIT = 120.0

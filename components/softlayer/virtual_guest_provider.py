@@ -10,32 +10,26 @@ done: an operation that was interrupted anywhere can simply be run again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-import SoftLayer
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, DiffResult, ReadResult, UpdateResult
 from SoftLayer import exceptions as sl
 
-from components.softlayer import guests, orders, upgrades
+from components.softlayer import adoption, cancellation, guests, orders, reloads, upgrades
 from components.softlayer.client import Api, Backoff
 from components.softlayer.errors import (
-    NotOurs,
     SoftLayerFailed,
     explained,
     explaining,
-    is_busy,
     is_gone,
     is_transient,
 )
-from components.softlayer.guest_spec import Guest, GuestSpec, failures, parse
-from components.softlayer.identity import stack_tag
-from components.softlayer.progress import say, wait_for
+from components.softlayer.guest_check import failures
+from components.softlayer.guest_spec import GuestSpec, parse
+from components.softlayer.progress import say
 from components.softlayer.provider import SoftLayerProvider
 
 _SETS = frozenset({"tags", "public_security_groups", "private_security_groups", "ssh_key_ids"})
-_DESCRIBED = ("hostname", "domain", "datacenter", "cores", "memory", "hourly", "local_disk", "private_only")
-"""What the settings must say rightly of a guest to be adopted."""
 _LABEL_PATIENCE = Backoff(limit=60.0)
 
 
@@ -116,7 +110,7 @@ class VirtualGuestProvider(SoftLayerProvider):
         spec = parse(props)
         api = self.api()
         if spec.adopt is not None:
-            return _adopted(api, spec, props)
+            return adoption.adopted(api, spec, props)
         guest, found = orders.place(api, spec, settle=self.settle())
         outs = {**props, "marker": spec.marker, "adopted": False, "last_reload": guest.last_reload}
         if found:
@@ -154,7 +148,7 @@ class VirtualGuestProvider(SoftLayerProvider):
         seen = guest.observed(props)
         if props.get("adopted"):
             # Settings of an adopted guest say nothing of its tags, notes, groups: those are no drift.
-            seen = {**props, **{key: seen[key] for key in _DESCRIBED}}
+            seen = {**props, **{key: seen[key] for key in adoption.DESCRIBED}}
         else:
             seen["labelled"] = set(spec.all_tags[:2]) <= {tag.lower() for tag in guest.tags}
         return ReadResult(id_, seen)
@@ -185,11 +179,11 @@ class VirtualGuestProvider(SoftLayerProvider):
             if f"{side}_security_groups" in changed:
                 wanted = set(getattr(spec, f"{side}_security_groups"))
                 with explaining(f"{spec.name}: changing security groups"):
-                    _bind(api, guest, side, wanted)
+                    guests.bind(api, guest, side, wanted)
         if changed & {"cores", "memory", "disks", "nic_speed"}:
             upgrades.upgrade(api, guest_id, spec)
         if "reload_token" in changed:
-            outs["last_reload"] = _reload(api, guest_id, spec, olds.get("last_reload"))
+            outs["last_reload"] = reloads.reload(api, guest_id, spec, olds.get("last_reload"))
         elif changed & {"ssh_key_ids", "post_install_url"}:
             say(
                 f"{spec.name}: SSH keys and post-install script of a running server take effect at its next "
@@ -212,47 +206,13 @@ class VirtualGuestProvider(SoftLayerProvider):
         if guest is None:
             return
         if not guest.reclaiming:
-            _require_ours(guest, spec, labelled=props.get("labelled") is not False)
-            _cancel(api, guest_id, spec)
-        _wait_gone(api, guest_id, spec.name)
+            cancellation.require_ours(guest, spec, labelled=props.get("labelled") is not False)
+            cancellation.cancel(api, guest_id, spec)
+        cancellation.wait_gone(api, guest_id, spec.name)
 
 
 def _plain(item: Any) -> str:
     return f"{item:.0f}" if isinstance(item, float) else str(item).lower()
-
-
-def _adopted(api: Api, spec: GuestSpec, props: Mapping[str, Any]) -> CreateResult:
-    """Take over an existing guest as it is.
-
-    Raises:
-        SoftLayerFailed: there is none of that id, or the settings do not describe it.
-    """
-    guest_id = spec.adopt or 0
-    with explaining(f"adopting the server {guest_id}", left="Nothing has been changed."):
-        guest = guests.get(api, guest_id)
-    if guest is None or guest.reclaiming:
-        raise SoftLayerFailed(
-            f"adopting the server {guest_id} failed: there is none of that id; see `slcli vs list`"
-        )
-    seen = guest.observed(props)
-    wrong = [
-        f"{key} is {seen[key]}, the settings say {getattr(spec, key)}"
-        for key in _DESCRIBED
-        if seen.get(key) != getattr(spec, key)
-    ]
-    if wrong:
-        raise SoftLayerFailed(
-            f"adopting the server {guest_id} failed: settings must describe it as it is, because adopting "
-            f"changes nothing; {'; '.join(wrong)}"
-        )
-    outs = {
-        **props,
-        "marker": spec.marker,
-        "adopted": True,
-        "labelled": True,
-        "last_reload": guest.last_reload,
-    }
-    return CreateResult(str(guest.id), outs)
 
 
 def _set_labels(api: Api, guest_id: int, spec: GuestSpec) -> None:
@@ -273,112 +233,3 @@ def _edit(api: Api, guest_id: int, spec: GuestSpec, changed: set[str], *, adopte
         api.call("Virtual_Guest", "setTags", ",".join(tags), id=guest_id)
     if edited:
         api.call("Virtual_Guest", "editObject", edited, id=guest_id)
-
-
-def _bind(api: Api, guest: Guest, side: str, wanted: set[int]) -> None:
-    """Attach and detach security groups. New ones first, so that the interface is never without."""
-    component = guest.interface(side).get("id")
-    if component is None:
-        raise SoftLayerFailed(f"{guest.name}: it has no {side} interface to bind security groups to")
-    now = set(guest.groups(side))
-    for group in sorted(wanted - now):
-        api.call("Network_SecurityGroup", "attachNetworkComponents", [int(component)], id=group)
-    for group in sorted(now - wanted):
-        api.call("Network_SecurityGroup", "detachNetworkComponents", [int(component)], id=group)
-
-
-def _reload(api: Api, guest_id: int, spec: GuestSpec, last: Any) -> int | None:
-    """Reload the operating system, unless an interrupted run did it already; the id of the reload."""
-    before = guests.wait_idle(api, guest_id, spec.name)
-    known = None if last is None else int(last)
-    if before is not None and before.last_reload != known:
-        say(f"{spec.name}: it has been reloaded since the last run; going on with that")
-        return before.last_reload
-    manager = SoftLayer.VSManager(api.client)
-    guests.when_idle(
-        api,
-        guest_id,
-        spec.name,
-        "reloading the operating system",
-        lambda: manager.reload_instance(
-            guest_id,
-            post_uri=spec.post_install_url,
-            ssh_keys=list(spec.ssh_key_ids) or None,
-            image_id=spec.image,
-        ),
-    )
-
-    def look() -> tuple[int | None, str]:
-        guest = guests.get(api, guest_id)
-        if guest is None:
-            raise SoftLayerFailed(f"{spec.name}: the server {guest_id} vanished during its reload")
-        if guest.transaction is None and guest.last_reload != known:
-            return guest.last_reload, ""
-        return None, f"transaction {guest.transaction}" if guest.transaction else "not begun yet"
-
-    with explaining(f"{spec.name}: reloading the operating system"):
-        return wait_for(
-            f"{spec.name}: reloading the operating system", look, guests.TRANSACTION_LIMIT, guests.STUCK
-        )
-
-
-def _require_ours(guest: Guest, spec: GuestSpec, *, labelled: bool) -> None:
-    """Refuse to cancel a guest that is not, or no longer, the one in the state.
-
-    A guest that never got its tags (`labelled` False) is told by the identity in its order alone.
-    """
-    tag = stack_tag(spec.owner)
-    reasons = []
-    if guest.hostname != spec.hostname or guest.domain != spec.domain:
-        reasons.append(f"its name is {guest.name}")
-    if labelled and tag not in {name.lower() for name in guest.tags}:
-        reasons.append(f"it lacks the tag {tag}")
-    if guest.marker not in (None, spec.marker) or (not labelled and guest.marker is None):
-        reasons.append(f"its order carries the identity {guest.marker}")
-    if reasons:
-        raise NotOurs(
-            f"{spec.name}: the server {guest.id} is not cancelled, because it is no longer the one that this "
-            f"stack ordered: {'; '.join(reasons)}. If it is, put its name and tag back; if it is not, "
-            "`pulumi state delete URN` has the stack forget it"
-        )
-
-
-def _cancel(api: Api, guest_id: int, spec: GuestSpec) -> None:
-    name = spec.name
-    with explaining(f"cancelling {name}", left="The server still exists."):
-        guest = guests.wait_idle(api, guest_id, name)
-        if guest is None or guest.reclaiming:
-            return
-        for side in ("public", "private"):
-            if guest.groups(side):
-                _bind(api, guest, side, set())
-
-        def look() -> tuple[bool | None, str]:
-            current = guests.wait_idle(api, guest_id, name)
-            if current is None or current.reclaiming:
-                return True, ""
-            try:
-                api.call("Virtual_Guest", "deleteObject", id=guest_id)
-            except sl.SoftLayerAPIError as error:
-                if is_gone(error):
-                    return True, ""
-                if is_busy(error):
-                    return None, "refused because of an outstanding transaction"
-                raise
-            return True, ""
-
-        wait_for(f"{name}: cancelling", look, guests.TRANSACTION_LIMIT, guests.STUCK)
-
-
-def _wait_gone(api: Api, guest_id: int, name: str) -> None:
-    def look() -> tuple[bool | None, str]:
-        guest = guests.get(api, guest_id)
-        return (True, "") if guest is None else (None, f"transaction {guest.transaction or 'none yet'}")
-
-    with explaining(f"waiting until {name} is gone", left="It is cancelled already."):
-        wait_for(
-            f"{name}: cancelled, waiting until it is gone",
-            look,
-            guests.TRANSACTION_LIMIT,
-            "it is cancelled; run the same command again to see whether it is gone by now",
-        )

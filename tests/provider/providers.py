@@ -11,7 +11,7 @@ from pulumi.dynamic import Config, ConfigureRequest
 
 from components.softlayer import guests
 from components.softlayer.client import Api, Credentials
-from components.softlayer.guest_spec import Guest
+from components.softlayer.guest_seen import Guest
 from components.softlayer.provider import SoftLayerProvider
 from lab.api.testing import LabApi
 

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from pulumi.runtime import rpc
 
-from components.softlayer.guest_spec import Guest, failures, parse
+from components.softlayer.guest_check import failures
+from components.softlayer.guest_seen import Guest
+from components.softlayer.guest_spec import parse
 
 PROPS: dict[str, Any] = {
     "owner": "demo/dev/0123456789ab",

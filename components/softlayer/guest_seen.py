@@ -1,0 +1,157 @@
+"""A virtual server as the API reports it.
+
+Owns: what is asked for, and reading the answer. Leaves to others: asking (guests.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from components.softlayer.guest_spec import GuestSpec, default_notes, parse
+from components.softlayer.identity import PROGRAM_TAG, marker_in, stack_tag, unmark_user_data
+
+MASK = (
+    "mask[id,globalIdentifier,hostname,domain,startCpus,maxMemory,notes,createDate,provisionDate,"
+    "hourlyBillingFlag,localDiskFlag,privateNetworkOnlyFlag,primaryIpAddress,primaryBackendIpAddress,"
+    "status[keyName],powerState[keyName],datacenter[name],userData[value],tagReferences[tag[name]],"
+    "activeTransaction[id,elapsedSeconds,transactionStatus[name,friendlyName]],"
+    "lastOperatingSystemReload[id],blockDevices[device,diskImage[capacity]],"
+    "primaryNetworkComponent[id,maxSpeed,networkVlan[id],primarySubnet[id],"
+    "securityGroupBindings[securityGroup[id]]],"
+    "primaryBackendNetworkComponent[id,maxSpeed,networkVlan[id],primarySubnet[id],"
+    "securityGroupBindings[securityGroup[id]]]]"
+)
+"""All that is ever asked about a guest: never the operating system's passwords, which the SDK's own default
+mask includes."""
+_SWAP_DEVICE = "1"
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A guest as the API reports it."""
+
+    raw: Mapping[str, Any]
+
+    @property
+    def id(self) -> int:
+        """Its id in the account."""
+        return int(self.raw["id"])
+
+    @property
+    def hostname(self) -> str:
+        """Without the domain."""
+        return str(self.raw.get("hostname", ""))
+
+    @property
+    def domain(self) -> str:
+        """Its domain."""
+        return str(self.raw.get("domain", ""))
+
+    @property
+    def name(self) -> str:
+        """Fully qualified."""
+        return f"{self.hostname}.{self.domain}"
+
+    @property
+    def user_data(self) -> str:
+        """Everything, the marker included."""
+        return "".join(str(entry.get("value", "")) for entry in self.raw.get("userData") or ())
+
+    @property
+    def marker(self) -> str | None:
+        """The identity that its order carried; None for a guest that this program did not order."""
+        return marker_in(self.user_data)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """In the API's order."""
+        return tuple(str(ref["tag"]["name"]) for ref in self.raw.get("tagReferences") or () if ref.get("tag"))
+
+    @property
+    def transaction(self) -> str | None:
+        """Name of the outstanding transaction; None when there is none."""
+        active = self.raw.get("activeTransaction") or {}
+        if not active:
+            return None
+        return str((active.get("transactionStatus") or {}).get("name") or "unnamed transaction")
+
+    @property
+    def reclaiming(self) -> bool:
+        """Whether it is cancelled and about to vanish."""
+        return bool(re.search(r"RECLAIM|CANCEL|DELETE|DESTROY", self.transaction or "", re.IGNORECASE))
+
+    @property
+    def last_reload(self) -> int | None:
+        """Id of the last operating system reload."""
+        reload = self.raw.get("lastOperatingSystemReload") or {}
+        return int(reload["id"]) if reload.get("id") is not None else None
+
+    @property
+    def disks(self) -> tuple[int, ...]:
+        """Sizes in GB by device, swap left out; empty when the API does not tell."""
+        devices = {
+            str(device.get("device")): device["diskImage"].get("capacity")
+            for device in self.raw.get("blockDevices") or ()
+            if device.get("diskImage")
+        }
+        numbered = sorted((int(d), c) for d, c in devices.items() if d.isdigit() and d != _SWAP_DEVICE)
+        return tuple(int(capacity) for _, capacity in numbered if capacity is not None)
+
+    def interface(self, side: str) -> Mapping[str, Any]:
+        """The primary network component of a side, `public` or `private`; empty when there is none."""
+        key = "primaryNetworkComponent" if side == "public" else "primaryBackendNetworkComponent"
+        component: Mapping[str, Any] = self.raw.get(key) or {}
+        return component
+
+    def groups(self, side: str) -> tuple[int, ...]:
+        """Ids of the security groups bound to a side."""
+        bindings = self.interface(side).get("securityGroupBindings") or ()
+        return tuple(int(b["securityGroup"]["id"]) for b in bindings if b.get("securityGroup"))
+
+    def observed(self, declared: Mapping[str, Any]) -> dict[str, Any]:
+        """The declared properties with what the API says in their place, for drift and found orders.
+
+        What was left to SoftLayer (VLANs, subnets) and what the API does not tell again (operating system
+        code, post-install script, keys) stays as declared.
+        """
+        spec = parse(declared)
+        seen: dict[str, Any] = {
+            "hostname": self.hostname,
+            "domain": self.domain,
+            "cores": int(self.raw.get("startCpus") or spec.cores),
+            "memory": int(self.raw.get("maxMemory") or spec.memory),
+            "hourly": bool(self.raw.get("hourlyBillingFlag", spec.hourly)),
+            "local_disk": bool(self.raw.get("localDiskFlag", spec.local_disk)),
+            "private_only": bool(self.raw.get("privateNetworkOnlyFlag", spec.private_only)),
+            "tags": list(spec.tags) if set(self.tags) == set(spec.all_tags) else _own_last(self.tags, spec),
+            "notes": _without_default(str(self.raw.get("notes") or ""), spec),
+            "user_data": unmark_user_data(self.user_data),
+        }
+        if place := (self.raw.get("datacenter") or {}).get("name"):
+            seen["datacenter"] = str(place)
+        if self.disks:
+            seen["disks"] = list(self.disks)
+        if speed := self.interface("private").get("maxSpeed"):
+            seen["nic_speed"] = int(speed)
+        for side in ("public", "private"):
+            for key, part in (("vlan", "networkVlan"), ("subnet", "primarySubnet")):
+                actual = (self.interface(side).get(part) or {}).get("id")
+                if declared.get(f"{side}_{key}") is not None and actual is not None:
+                    seen[f"{side}_{key}"] = int(actual)
+            declared_groups = declared.get(f"{side}_security_groups") or []
+            actual_groups = self.groups(side)
+            if {int(float(group)) for group in declared_groups} != set(actual_groups):
+                seen[f"{side}_security_groups"] = [str(group) for group in actual_groups]
+        return {**declared, **seen}
+
+
+def _own_last(tags: tuple[str, ...], spec: GuestSpec) -> list[str]:
+    own = {PROGRAM_TAG, stack_tag(spec.owner)}
+    return [tag for tag in tags if tag not in own]
+
+
+def _without_default(notes: str, spec: GuestSpec) -> str:
+    return "" if notes == default_notes(spec.marker) else notes
