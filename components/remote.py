@@ -1,6 +1,11 @@
 """A script on a host as a Pulumi resource, the one way in which this program uses `command.remote.Command`.
 
-Owns: the options that all our commands share. Leaves to others: the scripts (components/commands).
+Owns: how a script gets to the host, and the options that all our commands share.
+Leaves to others: the scripts (components/commands).
+
+The command itself is one short line that names the step, because the plugin quotes it in every error. The
+script comes over standard input, and with it the values that are only known during `up`: neither appears on
+a command line, where every process of the host could read a join token.
 """
 
 from __future__ import annotations
@@ -21,34 +26,55 @@ def run(
     opts: pulumi.ResourceOptions,
     *,
     delete: str | None = None,
-    stdin: pulumi.Input[str] | None = None,
+    values: pulumi.Input[str] = "",
     triggers: Sequence[pulumi.Input[Any]] | None = None,
     secret_output: bool = False,
 ) -> remote.Command:
-    """Run `create` now and again whenever it, `stdin` or `triggers` change; `delete` at the end.
+    """Run `create` now and again whenever it, `values` or `triggers` change; `delete` at the end.
 
     Scripts are idempotent, so a change runs the new text in place: nothing is deleted first.
 
     Args:
         create, delete: shell text without the prologue.
-        stdin: the values that are only known during `up`, and all secrets: they never stand in a script.
+        values: lines that both read from their standard input: what is only known during `up`, and secrets.
         secret_output: keep standard output out of the logs and encrypted in the state.
     """
-    text = script(alone(name), create)
     if secret_output:
         opts = pulumi.ResourceOptions.merge(
             opts, pulumi.ResourceOptions(additional_secret_outputs=["stdout"])
         )
+    text = steps(name, create, delete)
     return remote.Command(
         name,
         connection=connection,
-        create=text,
-        update=text,
-        delete=None if delete is None else script(alone(name), delete),
-        stdin=stdin,
+        create=call(name, "create"),
+        update=call(name, "create"),
+        delete=None if delete is None else call(name, "delete"),
+        stdin=pulumi.Output.from_input(values).apply(lambda lines: with_values(text, lines)),
         triggers=None if triggers is None else list(triggers),
         # Else the plugin would hand the previous output, a secret at times, over in the environment.
         add_previous_output_in_env=False,
         logging=remote.Logging.STDERR if secret_output else None,
         opts=opts,
     )
+
+
+def call(name: str, what: str) -> str:
+    """The command line: take the script from standard input and run one of its functions."""
+    return f'step={name}; eval "$(cat)"; run {what}'
+
+
+def steps(name: str, create: str, delete: str | None) -> str:
+    """The script with `create` and `delete` as functions."""
+    functions = [f"create() {{\n{create.strip()}\n}}"]
+    if delete is not None:
+        functions.append(f"delete() {{\n{delete.strip()}\n}}")
+    return script(*functions, alone(name))
+
+
+def with_values(text: str, lines: str) -> str:
+    """`text`, whose functions then read `lines` from standard input."""
+    end = "END-OF-VALUES"
+    if f"\n{end}\n" in f"\n{lines}\n":
+        raise ValueError(f"a value of a script holds the line {end}, which ends the values")
+    return f"{text}\nrun() {{\n\"$1\" <<'{end}'\n{lines.rstrip(chr(10))}\n{end}\n}}\n"

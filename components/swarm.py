@@ -67,7 +67,7 @@ class Swarm(pulumi.ComponentResource):
             first.server.connection,
             commands.start(first.server.hostname),
             pulumi.ResourceOptions(parent=self, depends_on=[first.engine.started]),
-            stdin=_lines(first.server.private_ip),
+            values=_lines(first.server.private_ip),
             secret_output=True,
         )
         facts: pulumi.Output[dict[str, str]] = self.started.stdout.apply(json.loads)
@@ -88,7 +88,7 @@ class Swarm(pulumi.ComponentResource):
             member.server.connection,
             commands.join(hostname),
             pulumi.ResourceOptions(parent=self, depends_on=[member.engine.started, self.started]),
-            stdin=_lines(token, member.server.private_ip, self._first.private_ip, joined_by=" "),
+            values=_lines(token, member.server.private_ip, self._first.private_ip, joined_by=" "),
         )
 
     def _described(self, member: Member, node: pulumi.Output[str], after: pulumi.Resource) -> pulumi.Resource:
@@ -99,7 +99,7 @@ class Swarm(pulumi.ComponentResource):
             self._first.connection,
             commands.describe_node(hostname, member.role, member.labels),
             pulumi.ResourceOptions(parent=self, depends_on=[after], deleted_with=self._first),
-            stdin=_lines(node),
+            values=_lines(node),
             delete=commands.remove_node(hostname) if leaves else None,
         )
 

@@ -110,10 +110,12 @@ Remedy: check the private network between the hosts (2377/tcp, 7946/tcp and udp)
   if (( SECONDS - told >= 10 )); then say "waiting for $hostname to be ready ($state)"; told=$SECONDS; fi
   sleep 1
 done
-for try in 1 2 3 4 5 6; do
-  # Another change of the same node in between makes the engine refuse ours: look again.
-  ! message=$(docker node update --role "$role" --availability active "${options[@]}" "$node" 2>&1) || break
-  (( try < 6 )) || fail "the swarm refused role and labels for $hostname: $message"
+deadline=$((SECONDS + 180)) told=$SECONDS
+# Another change of the node in between makes the engine refuse ours, and so does a manager that lags behind.
+while ! message=$(docker node update --role "$role" --availability active "${options[@]}" "$node" 2>&1); do
+  (( SECONDS < deadline )) || fail "the swarm refused role and labels for $hostname for 3 minutes: $message. \
+Remedy: see 'docker node ls' and 'journalctl -u docker' on a manager, then repeat"
+  if (( SECONDS - told >= 10 )); then say "role and labels of $hostname: $message"; told=$SECONDS; fi
   sleep 1
 done
 """.strip()

@@ -116,7 +116,8 @@ def test_nodes_other_than_the_first_leave_the_swarm_when_they_go(dev: Recorded) 
     for name in leaving:
         command = dev.resources[name].inputs
         assert command["connection"]["host"] == "203.0.113.11"
-        assert "docker node demote" in command["delete"]
+        assert command["delete"].endswith("; run delete")
+        assert "docker node demote" in command["stdin"]
 
 
 def test_galera_is_a_global_service_with_local_data_and_no_published_port(dev: Recorded) -> None:
@@ -215,8 +216,8 @@ def test_workers_join_with_their_own_token_and_bear_no_data(home: Path) -> None:
     made = run({"servers": {"workers": 2}})
     assert "SWMTKN-w" in made.resources["swarm-galera-5-joined"].inputs["stdin"]
     assert "SWMTKN-m" in made.resources["swarm-galera-3-joined"].inputs["stdin"]
-    assert "galera=false" in made.resources["swarm-galera-5-node"].inputs["create"]
-    assert "galera=true" in made.resources["swarm-galera-3-node"].inputs["create"]
+    assert "galera=false" in made.resources["swarm-galera-5-node"].inputs["stdin"]
+    assert "galera=true" in made.resources["swarm-galera-3-node"].inputs["stdin"]
     assert "galera-5-engine-images" not in made.resources
     assert made.outputs["galera"]["size"] == 3
     assert made.outputs["workers"] == ["galera-4", "galera-5"]
