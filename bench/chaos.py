@@ -198,7 +198,11 @@ def main(arguments: list[str]) -> int:
     console.print(verdict)
     if not options.no_document:
         text = f"{report.machine()}; seed {seed}.\n\n{report.markdown(HEADINGS, rows(done))}\n\n{verdict}"
-        report.write("chaos", text)
+        try:
+            report.write("chaos", text)
+        except (OSError, report.ReportError) as error:
+            console.print(f"Not written into the document: {error}\n{text}", markup=False)
+            return 1
     return 0 if good == len(done) else 1
 
 

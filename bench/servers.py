@@ -76,12 +76,14 @@ class Servers:
         (self.folder / "Pulumi.yaml").write_text(yaml.safe_dump(project), encoding="utf-8")
         (self.folder / "__main__.py").symlink_to(PROGRAM / "__main__.py")
         self.must("stack", "init", STACK)
-        self.settings({"endpoint": endpoint, "count": count, "disks": json.dumps([25, 25]), "orderSettle": 5})
+        self.settings({"endpoint": endpoint, "count": count, "disks": [25, 25], "orderSettle": 5})
 
     def settings(self, values: dict[str, Any]) -> None:
         """Set `swarm-galera:*` settings."""
-        for key, value in values.items():
-            self.must("config", "set", f"swarm-galera:{key}", str(value))
+        file = self.folder / f"Pulumi.{STACK}.yaml"
+        held = yaml.safe_load(file.read_text(encoding="utf-8"))
+        config = held.get("config", {}) | {f"swarm-galera:{key}": value for key, value in values.items()}
+        file.write_text(yaml.safe_dump({**held, "config": config}), encoding="utf-8")
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start pulumi in a session of its own, so that it can be killed together with its providers."""

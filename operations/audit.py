@@ -90,7 +90,7 @@ def audit(
     pulumi = Pulumi(stack, {})
     state = known(_exported(pulumi))
     try:
-        api = Api(find_credentials(_config(pulumi))).patient_for(15.0)
+        api = Api(find_credentials(_config(pulumi, stack))).patient_for(15.0)
         found = compare(api, state, project, stack)
     except SoftLayerFailed as error:
         raise OperationsError(str(error)) from None
@@ -212,15 +212,24 @@ class _Settings:
         return self._values.get(key, {}).get("value")
 
 
-def _config(pulumi: Pulumi) -> _Settings:
+def _config(pulumi: Pulumi, stack: str) -> _Settings:
     done = pulumi.ask("config", "--json")
     if done.returncode == NO_STACK:
-        return _Settings({})
+        return _Settings(_from_file(stack))
     if done.returncode == 0 and "swarm-galera:apiKey" in json.loads(done.stdout or "{}"):
         done = pulumi.ask("config", "--json", "--show-secrets")
     if done.returncode != 0:
         raise OperationsError(f"The stack's settings cannot be read: {done.stderr.strip()}")
     return _Settings(json.loads(done.stdout or "{}"))
+
+
+def _from_file(stack: str) -> dict[str, dict[str, Any]]:
+    """Settings of a stack whose state is gone: what it ordered may still be there."""
+    file = CHECKOUT / f"Pulumi.{stack}.yaml"
+    if not file.exists():
+        raise OperationsError(f"There is no stack {stack}, and no {file.name}: --stack names another one.")
+    config = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("config") or {}
+    return {key: {"value": value} for key, value in config.items() if not isinstance(value, dict)}
 
 
 def _show(found: list[Finding], stack: str) -> None:

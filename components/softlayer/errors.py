@@ -74,7 +74,8 @@ def explained(error: sl.SoftLayerError, what: str, *, left: str = "") -> SoftLay
     """
     code, text = code_of(error), text_of(error)
     fault = next((fault for fault in FAULTS if fault.matches(code, text)), UNKNOWN_FAULT)
-    text = " ".join(text.split())
+    # What the HTTP library says of lost connections is mostly its own inside; the cause is at its end.
+    text = re.sub(r".*\(Caused by (.*)\)", r"\1", " ".join(text.split()))
     if len(text) > _LONGEST:
         text = text[:_LONGEST] + "…"
     rest = f" {left}" if left else ""

@@ -82,7 +82,7 @@ def run(root: Path) -> dict[str, Any]:
         lab = account.lab
         stack = Servers(root / "pulumi", account.endpoint, {}, SERVERS)
         # As encrypted settings of the stack: the way in which a key might get into most places.
-        stack.must("config", "set", "swarm-galera:username", lab.username)
+        stack.settings({"username": lab.username})
         secret = stack.run("config", "set", "--secret", "swarm-galera:apiKey", given=lab.api_key)
         watch, hold = Watch(), Hold(lab)
         watch.start()
