@@ -75,45 +75,22 @@ def status(
 
 
 def _print_status(found: lifecycle.Status, lab: LabPaths) -> None:
-    console = Console()
-    table = Table("part", "state", title=f"lab {found.name}", title_justify="left")
-    table.add_row("network", lab.namespace if found.network else "[red]gone[/red]: run `lab up`")
+    # As wide as its content where there is no terminal: what is cut off in a log or a pipe is lost.
+    console = Console() if sys.stdout.isatty() else Console(width=160)
+    parts = Table("part", "state", title=f"lab {found.name}", title_justify="left")
+    parts.add_row("network", lab.namespace if found.network else "[red]gone[/red]: run `lab up`")
     for service, pid in found.services.items():
-        table.add_row(
-            service,
-            f"runs (process {pid})"
-            if pid
-            else f"[red]dead[/red]: see {lab.logs / service}.log, run `lab up`",
-        )
-    console.print(table)
+        dead = f"[red]dead[/red]: see {lab.logs / service}.log, run `lab up`"
+        parts.add_row(service, f"runs (process {pid})" if pid else dead)
+    console.print(parts)
     if not found.hosts:
         console.print("No hosts: order some, e.g. `lab exec -- slcli vs create …` or `pulumi up`.")
         return
-    hosts = Table(
-        "id",
-        "host",
-        "private",
-        "public",
-        "power",
-        "ssh",
-        "memory",
-        "disks",
-        title="hosts",
-        title_justify="left",
-    )
+    hosts = Table("id", "host", "private", "public", "state", "size", title="hosts", title_justify="left")
     for host in found.hosts:
-        disks = " + ".join(str(size) for size in host.disks)
-        ssh = "answers" if host.ssh else "-"
-        hosts.add_row(
-            str(host.id),
-            host.hostname,
-            host.private_ip,
-            host.public_ip or "-",
-            host.power,
-            ssh,
-            f"{host.memory} MB",
-            f"{disks} GB",
-        )
+        state = f"{host.power}, ssh answers" if host.ssh else host.power
+        size = f"{host.memory} MB, {' + '.join(str(disk) for disk in host.disks)} GB"
+        hosts.add_row(str(host.id), host.hostname, host.private_ip, host.public_ip or "-", state, size)
     console.print(hosts)
 
 

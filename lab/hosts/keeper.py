@@ -20,30 +20,32 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lab.hosts import machine
 from lab.hosts.machine import Machine
 
 REBOOT = 75  # EX_TEMPFAIL: come again
-REBOOT_PROGRAM = "reboot-asked-for"
 
 
-def reboot_program(machine: Machine) -> Path:
-    """The program that the kernel runs in place of itself."""
-    return machine.folder / REBOOT_PROGRAM
+def reboot_program(host: Machine) -> Path:
+    """The program that the kernel runs in place of itself; named so that `ps` shows which host that is."""
+    return host.folder / "bin" / machine.load(host.spec_file).hostname
 
 
-def boot_once(machine: Machine) -> int:
+def boot_once(host: Machine) -> int:
     """Boot and wait; returns the exit code, REBOOT if the host asked for a reboot."""
-    boot = json.loads(machine.boot.read_text(encoding="utf-8"))
-    shutil.rmtree(machine.run, ignore_errors=True)
-    machine.run.mkdir()
-    program = reboot_program(machine)
+    boot = json.loads(host.boot.read_text(encoding="utf-8"))
+    shutil.rmtree(host.run, ignore_errors=True)
+    host.run.mkdir()
+    program = reboot_program(host)
+    shutil.rmtree(program.parent, ignore_errors=True)
+    program.parent.mkdir()
     program.write_text(f"#!/bin/sh\nexit {REBOOT}\n", encoding="ascii")
     program.chmod(0o755)
-    with machine.console.open("ab", buffering=0) as console:
+    with host.console.open("ab", buffering=0) as console:
         done = subprocess.run(
-            [f"./{program.name}", *boot["argv"][1:]],
+            [f"bin/{program.name}", *boot["argv"][1:]],
             executable=boot["argv"][0],
-            cwd=machine.folder,
+            cwd=host.folder,
             env=boot["env"],
             stdin=subprocess.DEVNULL,
             stdout=console,
@@ -67,11 +69,11 @@ def main() -> int:
     """Keep the host until it is off."""
     if os.getpid() != 1:
         sys.exit("lab.hosts.keeper must be process 1 of a namespace: `lab up` and the API start it so.")
-    machine = Machine(Path(sys.argv[1]))
+    host = Machine(Path(sys.argv[1]))
     os.set_inheritable(int(sys.argv[2]), False)  # held by us alone: it must not outlive us in a stray process
-    while boot_once(machine) == REBOOT:
+    while boot_once(host) == REBOOT:
         _end_leftovers()
-    machine.powered.unlink(missing_ok=True)
+    host.powered.unlink(missing_ok=True)
     return 0
 
 
