@@ -14,7 +14,7 @@ from components.ssh_access import SshAccess, SshAccessArgs
 from components.virtual_server import OrderGate, VirtualServer, VirtualServerArgs
 
 mocked: Callable[[Callable[[], Any]], Callable[[], None]] = pulumi.runtime.test
-"""Runs a program against the mocks and waits for what it returns; an assertion in an `apply` fails the test."""
+"""Runs a program against the mocks and waits for what it returns, so that assertions in an `apply` count."""
 GUEST = VirtualGuestArgs(
     owner="demo/dev/0123456789ab",
     hostname="galera-1",
@@ -32,7 +32,7 @@ class Recorder(pulumi_mocks.Mocks):
 
     def new_resource(self, args: pulumi_mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.made.append(args)
-        answers = {
+        answers: dict[str, dict[str, Any]] = {
             "ssh-pair": {"private_key": "PRIVATE", "public_key": "ssh-ed25519 AAAA"},
             "ssh-key": {"key": "ssh-ed25519 AAAA", "adopted": False},
         }
