@@ -19,7 +19,7 @@ from components import remote
 from components.commands import convergence
 from components.overlay_network import OverlayNetwork
 from components.peer_certificates import PeerCertificates
-from components.services import KEEPALIVE, one_at_a_time, restart_always, spec_fingerprint
+from components.services import KEEPALIVE, health_check, one_at_a_time, restart_always, spec_fingerprint
 from components.swarm_files import secret
 from components.virtual_server import VirtualServer
 
@@ -97,13 +97,7 @@ class Etcd(pulumi.ComponentResource):
                             type="volume", source="etcd-data", target="/var/lib/etcd"
                         )
                     ],
-                    healthcheck=docker.ServiceTaskSpecContainerSpecHealthcheckArgs(
-                        tests=["CMD", "etcd-member", "health"],
-                        interval="5s",
-                        timeout="10s",
-                        retries=6,
-                        start_period="2m0s",
-                    ),
+                    healthcheck=health_check("etcd-member", 120),
                     stop_grace_period="30s",
                     sysctl=KEEPALIVE,
                 ),

@@ -21,7 +21,7 @@ from components.commands import convergence
 from components.key_value_store import KeyValueStore
 from components.overlay_network import OverlayNetwork
 from components.password import Password
-from components.services import KEEPALIVE, one_at_a_time, restart_always, spec_fingerprint
+from components.services import KEEPALIVE, health_check, one_at_a_time, restart_always, spec_fingerprint
 from components.swarm_files import config, secret
 from components.virtual_server import VirtualServer
 
@@ -120,13 +120,7 @@ class Galera(pulumi.ComponentResource):
                             type="volume", source="galera-data", target="/var/lib/mysql"
                         )
                     ],
-                    healthcheck=docker.ServiceTaskSpecContainerSpecHealthcheckArgs(
-                        tests=["CMD", "galera-node", "health"],
-                        interval="5s",
-                        timeout="10s",
-                        retries=6,
-                        start_period=f"{START_PERIOD // 60}m{START_PERIOD % 60}s",
-                    ),
+                    healthcheck=health_check("galera-node", START_PERIOD),
                     stop_grace_period="1m0s",
                     sysctl=KEEPALIVE,
                 ),

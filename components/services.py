@@ -44,6 +44,24 @@ def restart_always() -> docker.ServiceTaskSpecRestartPolicyArgs:
     return docker.ServiceTaskSpecRestartPolicyArgs(condition="any", delay="5s")
 
 
+def health_check(program: str, start_period: int) -> docker.ServiceTaskSpecContainerSpecHealthcheckArgs:
+    """`PROGRAM health` every 10 s; two minutes of failures in a row end the task.
+
+    The swarm kills what is unhealthy, and a host that is only slow gains nothing by that: so a check may take
+    30 s, and many must fail.
+
+    Args:
+        start_period: seconds in which failures do not count.
+    """
+    return docker.ServiceTaskSpecContainerSpecHealthcheckArgs(
+        tests=["CMD", program, "health"],
+        interval="10s",
+        timeout="30s",
+        retries=12,
+        start_period=f"{start_period // 60}m{start_period % 60}s",
+    )
+
+
 def spec_fingerprint(
     image: str, env: Mapping[str, Any], files: Sequence[Any], *more: Any
 ) -> pulumi.Output[str]:
