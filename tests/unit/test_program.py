@@ -151,6 +151,13 @@ def test_services_are_updated_one_node_at_a_time_and_stop_at_a_failure(dev: Reco
         assert (update["parallelism"], update["order"], update["failureAction"]) == (1, "stop-first", "pause")
 
 
+def test_two_minutes_of_failed_health_checks_must_pass_before_a_task_is_ended(dev: Recorded) -> None:
+    for name in ("etcd-service", "galera-service"):
+        check = dev.resources[name].inputs["taskSpec"]["containerSpec"]["healthcheck"]
+        assert int(check["interval"].removesuffix("s")) * check["retries"] >= 120
+        assert int(check["timeout"].removesuffix("s")) >= 30
+
+
 def test_connections_through_a_virtual_ip_are_probed_before_ipvs_forgets_them(dev: Recorded) -> None:
     for name in ("etcd-service", "galera-service"):
         sysctl = dev.resources[name].inputs["taskSpec"]["containerSpec"]["sysctl"]
