@@ -111,7 +111,11 @@ def test_the_line_through_measured_points_gives_seconds_a_host() -> None:
 
 
 def test_what_a_host_adds_is_counted_on_top_of_pulumi_s_start_up() -> None:
-    rows = scale.table({0: [1.0, 1.2, 1.1], 10: [2.0, 2.1, 9.0]})
+    took = {
+        hosts: [scale.Took(clock, 1.0) for clock in clocks]
+        for hosts, clocks in {0: [1.0, 1.2, 1.1], 10: [2.0, 2.1, 9.0]}.items()
+    }
+    rows = scale.table(took)
     assert [row[1] for row in rows] == ["1.10", "2.10"]
     assert rows[1][-1] == "0.100"
 
