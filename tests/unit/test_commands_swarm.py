@@ -17,12 +17,13 @@ case "$1 $2" in
   "info --format")
     case $3 in
       *ControlAvailable*) cat "$host/state" ;;
-      *Cluster.ID*) echo "cluster1 node1" ;;
+      *Cluster.ID*) echo "cluster1 node1 $(cat "$host/heartbeat" 2>/dev/null || echo 5s)" ;;
       *) cat "$host/state" ;;
     esac ;;
   "swarm init") echo "active|true|10.0.0.1" >"$host/state" ;;
   "swarm join") [[ ! -e $host/refuse ]] || { rm "$host/refuse"; echo "connection refused" >&2; exit 1; }
     echo "active|node2|10.0.0.1:2377 " >"$host/state" ;;
+  "swarm update") echo "$4" >"$host/heartbeat" ;;
   "swarm leave") echo "inactive||" >"$host/state" ;;
   "swarm join-token") echo "SWMTKN-$4" ;;
   "node inspect")
@@ -63,7 +64,8 @@ def test_the_first_manager_starts_a_swarm_on_its_private_address_only(tmp_path: 
     ran = host_with(tmp_path / "host").run(swarm.start("galera-1"), START)
     assert ran.code == 0, ran.err
     assert changes(ran) == [
-        "docker swarm init --advertise-addr 10.0.0.1 --listen-addr 10.0.0.1:2377 --data-path-addr 10.0.0.1"
+        "docker swarm init --advertise-addr 10.0.0.1 --listen-addr 10.0.0.1:2377 --data-path-addr 10.0.0.1",
+        "docker swarm update --dispatcher-heartbeat 20s",
     ]
     assert json.loads(ran.out) == {
         "cluster": "cluster1",
