@@ -28,8 +28,8 @@ import yaml
 
 import settings as stack_settings
 from bench import by_hand_services as lines
-from components import etcd, galera
-from components.commands import convergence, disk, engine, host, packages, shell, swarm
+from components import etcd, galera, remote
+from components.commands import convergence, disk, engine, host, packages, swarm
 from components.peer_certificates import make_certificates
 from components.softlayer.client import connect, find_credentials
 from settings import Settings
@@ -38,6 +38,10 @@ POLL = 1.0
 """Seconds between two looks; the SDK's own default is ten."""
 PATIENCE = 900
 """Seconds until a server that is not ready is given up."""
+
+
+STEP = "by-hand"
+"""What scripts call themselves in their messages and locks; one runs at a time."""
 
 
 class ByHandFailed(Exception):
@@ -256,7 +260,7 @@ class Job:
         made = make_certificates("by-hand", addresses, dt.datetime.now(dt.UTC))
         texts = (made["ca_certificate"], made["certificate"], made["private_key"])
         for name, text in zip(lines.ETCD_SECRETS, texts, strict=True):
-            self._script(self._first, lines.secret(name), given=text)
+            self._command(self._first, lines.secret(name), text)
 
     def _etcd_service(self) -> None:
         addresses = {name: self._private[name] for name in self.settings.servers.manager_names}
@@ -270,9 +274,9 @@ class Job:
     def _galera_secrets(self) -> None:
         for user in lines.GALERA_USERS:
             name = f"galera-{user}-password"
-            self._script(self._first, lines.secret(name), given=secrets.token_hex(16))
+            self._command(self._first, lines.secret(name), secrets.token_hex(16))
         for name, _path, text in self._config_files():
-            self._script(self._first, lines.config(name), given=text)
+            self._command(self._first, lines.config(name), text)
 
     def _config_files(self) -> list[tuple[str, str, str]]:
         return galera.config_files(self.settings.galera.config, self.settings.galera.initdb)
@@ -301,9 +305,13 @@ class Job:
     def _script(self, name: str, *parts: str, given: str = "") -> str:
         """Run a script on a host over one SSH connection; its standard output without the last line break.
 
-        What it says to standard error is shown. Raises ByHandFailed when it fails.
+        The script reads `given`. What it says to standard error is shown. Raises ByHandFailed when it fails.
         """
-        done = self._ssh(name, shell.script(*parts), given)
+        text = remote.with_values(remote.steps(STEP, "\n".join(parts), None), given)
+        return self._command(name, remote.call(STEP, "create"), text)
+
+    def _command(self, name: str, command: str, given: str) -> str:
+        done = self._ssh(name, command, given)
         if done.returncode != 0:
             raise ByHandFailed(
                 f"a step on {name} failed with exit code {done.returncode} (its words are above)"
