@@ -240,3 +240,28 @@ def test_an_etcd_member_that_lost_its_disk_takes_its_own_seat_anew(site: GaleraS
     # It holds the cluster's data again: the others may go.
     site.containers["etcd-1"].stop()
     assert "galera-1: synced" in node.run("/usr/local/bin/galera-node", "status").stdout
+
+
+def test_nodes_with_data_serve_and_return_while_the_store_is_away(site: GaleraSite) -> None:
+    site.start_etcd()
+    nodes = start(site, 1)
+    formed(nodes, 1)
+    nodes += start(site, 2)
+    formed(nodes, 2)
+    members = [site.containers[f"etcd-{number}"] for number in range(1, SIZE + 1)]
+    for member in members:
+        member.kill()
+    until(nodes[0], "does not answer")
+    nodes[1].kill()
+    add(nodes[0], "without a store")
+    nodes[1].start()
+    formed(nodes, 2)
+    until(nodes[1], "the store does not answer, but live nodes do")
+    assert rows(nodes) == ["first,without a store"] * 2
+    # An empty node does not join unseen, nor does it start anything.
+    (third,) = start(site, 3)
+    until(third, "waiting: the store does not answer")
+    for member in members:
+        member.start()
+    formed([*nodes, third])
+    assert rows([*nodes, third]) == ["first,without a store"] * SIZE
