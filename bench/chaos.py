@@ -3,8 +3,9 @@
 Owns: the moments, the runs, the verdict. Leaves to others: the stack (servers.py), the account (account.py).
 
 Each round starts from an empty account. `pulumi up` and all processes it started get SIGKILL at a random
-moment; then `pulumi up` runs to its end. It must succeed, and then the guests in the account, the guests ever
-ordered and the guests in the state are the same. Faults of the API come on top: lost answers, HTTP errors.
+moment: a little after a call of the API that was drawn, because before the first of them nothing can be lost.
+Then `pulumi up` runs to its end. It must succeed, and then the guests in the account, the guests ever ordered
+and the guests in the state are the same. Faults of the API come on top: lost answers, HTTP errors.
 Everything random is drawn from the seed, so a round can be repeated (as far as two runs of Pulumi are alike).
 """
 
@@ -29,6 +30,8 @@ from bench.servers import Servers, ServersFailed, kill, namespaces
 from lab.api.testing import LabApi
 
 SERVERS = 3
+LATER = 0.1
+"""Seconds that pass, on average, between the call that was drawn and the kill."""
 console = Console(width=110)
 FAULTS: dict[str, dict[str, object]] = {
     "none": {},
@@ -62,7 +65,7 @@ class Round:
 
     Attributes:
         number, fault: which one, and what the API did on top.
-        killed_after: seconds.
+        killed_after: the number of calls that the API had answered.
         ordered_then: guests ordered when the run was killed.
         ordered, existing, in_state: guests ever ordered, in the account, in the state, after the second run.
         keys: SSH keys in the account, which must be one.
@@ -71,7 +74,7 @@ class Round:
 
     number: int
     fault: str
-    killed_after: float
+    killed_after: int
     ordered_then: int
     ordered: int
     existing: int
@@ -90,40 +93,40 @@ class Round:
         )
 
 
-def calibrate(root: Path) -> float:
-    """Seconds that an undisturbed `pulumi up` takes here: kills are spread over that time."""
+def calibrate(root: Path) -> int:
+    """Calls of the API in an undisturbed `pulumi up`: kills are spread over them."""
     with Account(root / "api") as account:
         stack = Servers(root / "pulumi", account.endpoint, account.environment, SERVERS)
-        begin = time.monotonic()
         stack.up()
-        return time.monotonic() - begin
+        return len(account.lab.calls())
 
 
-def one_round(root: Path, number: int, whole: float, draw: random.Random) -> Round:
+def one_round(root: Path, number: int, whole: int, draw: random.Random) -> Round:
     """Kill one run, let the next one finish, and count."""
     fault = draw.choice(list(FAULTS))
-    # The first third of a run is Pulumi's own start: most kills belong to the part in which things are made.
-    moment = draw.uniform(0.25, 1.1) * whole
+    after, later = draw.randint(1, whole), draw.expovariate(1 / LATER)
     with Account(root / "api") as account:
         lab = account.lab
         if FAULTS[fault]:
             lab.fault(**FAULTS[fault])  # type: ignore[arg-type]
         stack = Servers(root / "pulumi", account.endpoint, account.environment, SERVERS)
         process = stack.start("up", "--yes", "--skip-preview", "--parallel", "64")
-        time.sleep(moment)
+        while len(lab.calls()) < after and process.poll() is None:
+            time.sleep(0.002)
+        time.sleep(later)
         kill(process)
-        ordered_then = lab.ordered
+        ordered_then, answered = lab.ordered, len(lab.calls())
         stack.unlock()
         said = ""
         try:
             stack.up()
         except ServersFailed as error:
             said = str(error)[-1500:]
-        return counted(lab, stack, number, fault, moment, ordered_then, said)
+        return counted(lab, stack, number, fault, answered, ordered_then, said)
 
 
 def counted(
-    lab: LabApi, stack: Servers, number: int, fault: str, moment: float, ordered_then: int, said: str
+    lab: LabApi, stack: Servers, number: int, fault: str, answered: int, ordered_then: int, said: str
 ) -> Round:
     """The result of a round, once its second run has ended."""
     guests = [guest.id for guest in lab.guests()]
@@ -132,14 +135,14 @@ def counted(
         said = f"guests in the account {sorted(guests)}, in the state {in_state}"
     keys = lab.client().call("Account", "getSshKeys")
     return Round(
-        number, fault, moment, ordered_then, lab.ordered, len(guests), len(in_state), len(keys), said
+        number, fault, answered, ordered_then, lab.ordered, len(guests), len(in_state), len(keys), said
     )
 
 
 HEADINGS = (
     "round",
     "fault besides",
-    "killed after (s)",
+    "killed after (calls)",
     "ordered by then",
     "ordered",
     "in the state",
@@ -153,7 +156,7 @@ def rows(rounds: list[Round]) -> list[list[str]]:
         [
             str(one.number),
             one.fault,
-            f"{one.killed_after:.1f}",
+            str(one.killed_after),
             str(one.ordered_then),
             str(one.ordered),
             str(one.in_state),
@@ -176,12 +179,12 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="swarm-galera-chaos-") as temporary:
         root = Path(temporary)
         whole = calibrate(root / "calibrate")
-        console.print(f"Seed {seed}. An undisturbed run takes {whole:.1f} s.")
+        console.print(f"Seed {seed}. An undisturbed run makes {whole} calls of the API.")
         for number in range(1, options.runs + 1):
             one = one_round(root / f"round-{number}", number, whole, draw)
             done.append(one)
             console.print(
-                f"{number} of {options.runs}: {one.fault}, killed after {one.killed_after:.1f} s with "
+                f"{number} of {options.runs}: {one.fault}, killed after {one.killed_after} calls with "
                 f"{one.ordered_then} ordered: {'converged' if one.converged else 'FAILED'}"
             )
             if one.said:
