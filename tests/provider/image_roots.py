@@ -1,7 +1,7 @@
 """The images' root file systems, unpacked from the builds that the lab uses, and kept in the cache.
 
-Owns: one unpacked root for each content, beside other test processes. Leaves building to `lab.images`, running
-to `image_containers`.
+Owns: one unpacked root for each content, beside other test processes. Leaves building to `lab.images`,
+running to `image_containers`.
 """
 
 from __future__ import annotations
