@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from components import etcd, galera
-from components.services import KEEPALIVE
+from components.services import KEEPALIVE, health_check, one_at_a_time, restart_always
 from settings import Settings
 
 ETCD_SECRETS = ("etcd-peer-ca.crt", "etcd-peer.crt", "etcd-peer.key")
@@ -50,7 +50,8 @@ def etcd_service(settings: Settings, addresses: Mapping[str, str], token: str) -
         volume="etcd-data:/var/lib/etcd",
         constraint="node.role==manager",
         monitor="20s",
-        more=["--publish", port, "--health-start-period", "2m", "--stop-grace-period", "30s"],
+        start_period=120,
+        more=["--publish", port, "--stop-grace-period", "30s"],
     )
 
 
@@ -80,7 +81,8 @@ def galera_service(settings: Settings, configs: Mapping[str, str]) -> str:
         volume="galera-data:/var/lib/mysql",
         constraint=f"node.labels.{galera.LABEL}==true",
         monitor="30s",
-        more=[*files, "--health-start-period", f"{galera.START_PERIOD}s", "--stop-grace-period", "60s"],
+        start_period=galera.START_PERIOD,
+        more=[*files, "--stop-grace-period", "60s"],
     )
 
 
@@ -94,6 +96,7 @@ def _service(
     volume: str,
     constraint: str,
     monitor: str,
+    start_period: int,
     more: Sequence[str],
 ) -> str:
     """What both services have in common; the health check's command is the image's."""
@@ -110,11 +113,23 @@ def _service(
         "vip",
     ]
     words += ["--mount", f"type=volume,source={source},target={target}", "--constraint", constraint]
-    words += ["--health-interval", "5s", "--health-timeout", "10s", "--health-retries", "6"]
-    words += ["--restart-condition", "any", "--restart-delay", "5s"]
-    words += ["--update-parallelism", "1", "--update-delay", "5s", "--update-order", "stop-first"]
-    words += ["--update-failure-action", "pause", "--update-max-failure-ratio", "0"]
-    words += ["--update-monitor", monitor, *more]
+    health, restart, update = health_check(name, start_period), restart_always(), one_at_a_time(monitor)
+    for option, value in {
+        "health-interval": health.interval,
+        "health-timeout": health.timeout,
+        "health-retries": health.retries,
+        "health-start-period": health.start_period,
+        "restart-condition": restart.condition,
+        "restart-delay": restart.delay,
+        "update-parallelism": update.parallelism,
+        "update-delay": update.delay,
+        "update-order": update.order,
+        "update-failure-action": update.failure_action,
+        "update-max-failure-ratio": update.max_failure_ratio,
+        "update-monitor": update.monitor,
+    }.items():
+        words += [f"--{option}", str(value)]
+    words += more
     for key, value in KEEPALIVE.items():
         words += ["--sysctl", f"{key}={value}"]
     for key, value in env.items():

@@ -4,6 +4,7 @@ Owns: the lab of its own, the order of the two runs, the comparison. Leaves to o
 (by_hand.py), what pulumi did when (timeline.py), the longest chain (chain.py).
 
 Whatever happens, the lab is taken down by its name at the end, and one left by a killed run at the beginning.
+One run at a time: a second one is refused.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +30,14 @@ from bench import report, timeline
 from bench.chain import Chain, longest
 from components.etcd import SERVICE as ETCD
 from components.galera import SERVICE as GALERA
-from lab.toolchain import places
+from lab.toolchain import locks, places
+from lab.toolchain.errors import ToolchainError
 
 LAB = STACK = "bench"
 SETTINGS = places.CHECKOUT / "Pulumi.dev.yaml"
 OWN_SETTINGS = places.CHECKOUT / f"Pulumi.{STACK}.yaml"
+INTERRUPTED = 130
+"""What a shell says of a command that Ctrl-C ended."""
 HALF, SLACK = 0.5, 1.3
 """The goals: a share of the time by hand, and a multiple of the longest chain."""
 HEADINGS = ("stage", "by hand (s)", "pulumi up (s)", "ratio")
@@ -199,7 +204,7 @@ def _ask(what: str, words: Sequence[str]) -> Any:
 
 
 @contextmanager
-def _lab() -> Any:
+def _lab() -> Iterator[None]:
     """A lab of the bench's own, gone at the end; so is what a killed run left of it."""
     down = _python("-m", "lab", "down", "--name", LAB)
     _run("lab down (whatever an earlier run left)", down)
@@ -285,8 +290,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results: dict[str, Any] = {}
     runs: dict[str, Callable[[Path], ByHand | ByPulumi]] = {"by-hand": by_hand, "pulumi": by_pulumi}
     order = ["by-hand", "pulumi"] if options.first == "by-hand" else ["pulumi", "by-hand"]
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # by way of `lab down`
+    lock = places.state() / "locks" / "bench-deploy.lock"
+    refusal = "{holder} is at work in the lab `bench`: wait for its end."
     try:
-        with _lab():
+        with locks.held(lock, "bench.deploy", refusal=refusal), _lab():
             for name in order:
                 results[name] = runs[name](folder)
         hand, pulumi = results["by-hand"], results["pulumi"]
@@ -295,9 +303,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.no_document:
             parts = [f"{facts}; {order[0]} first.", report.markdown(HEADINGS, table(hand, pulumi))]
             report.write("deploy", "\n\n".join([*parts, *verdict(hand, pulumi)]))
-    except (BenchFailed, report.ReportError) as error:
+    except (BenchFailed, report.ReportError, ToolchainError) as error:
         console.print(f"Error: {error}", markup=False)
         return 1
+    except KeyboardInterrupt:
+        console.print("Interrupted; the lab `bench` is gone.")
+        return INTERRUPTED
     return 0
 
 
