@@ -46,9 +46,7 @@ class UmlBackend:
         Raises LabError for a spec no host can be made of: more than eight disks, a disk that would shrink.
         """
         if not 1 <= len(spec.disks) <= len(machine.DEVICES):
-            raise LabError(
-                f"{spec.hostname} has {len(spec.disks)} disks: order 1 to {len(machine.DEVICES)}."
-            )
+            raise LabError(f"{spec.hostname} has {len(spec.disks)} disks: order 1 to {len(machine.DEVICES)}.")
         host = self._machine(spec.id)
         host.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if host.spec_file.exists():
