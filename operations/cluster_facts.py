@@ -72,23 +72,28 @@ def look(outputs: Outputs, manager: bool, member: bool) -> str:
         parts += [_MANAGER, _STORE]
     if member:
         parts.append(_GALERA)
-    return "\n".join(parts)
+    # What could not be found out is missing from the answer; it is no reason to lose the rest.
+    return "\n".join([*parts, ":"])
 
 
 _HOST = r"""
 set +e
 tell() { local name=$1 line; while IFS= read -r line; do printf '%s\t%s\n' "$name" "$line"; done; }
-source=$(findmnt -n -o SOURCE --mountpoint "$mount")
-{ findmnt -n -r -o SOURCE,FSTYPE --mountpoint "$mount"; } | tell mount
-[[ ! $source ]] || lvs --noheadings --separator / -o vg_name,lv_name "${source%%\[*}" | tell volume
-docker info --format '{{.Driver}}' | tell driver
-docker info --format '{{.Swarm.LocalNodeState}}' | tell swarm
+read -r source type < <(findmnt -n -o SOURCE,FSTYPE --mountpoint "$mount")
+if [[ $source ]]; then
+  printf 'mount\t%s %s\n' "$source" "$type"
+  lvs --noheadings --separator / -o vg_name,lv_name "${source%%\[*}" | tell volume
+fi
+IFS='|' read -r driver swarm < <(docker info --format '{{.Driver}}|{{.Swarm.LocalNodeState}}')
+printf 'driver\t%s\nswarm\t%s\n' "$driver" "$swarm"
 options='{{range $name, $value := .Options}}{{println $name}}{{end}}'
 docker network inspect --format "$options" "$network" | tell option
-ip xfrm state 2>/dev/null | while read -r word _ _ destination _; do
-  [[ $word != src ]] || printf '%s\n' "$destination"
-done | tell ipsec
-container_of() { docker ps -q -f "label=com.docker.swarm.service.name=$1" -f status=running | head -n 1; }
+while read -r word _ _ destination _; do
+  [[ $word != src ]] || printf 'ipsec\t%s\n' "$destination"
+done < <(ip xfrm state)
+declare -A container=()
+while read -r id name; do [[ ! $name ]] || container[$name]=$id; done < <(
+  docker ps -f status=running --format '{{.ID}} {{.Label "com.docker.swarm.service.name"}}')
 """.strip()
 
 _MANAGER = r"""
@@ -96,16 +101,15 @@ docker node ls --format '{{.Hostname}}={{.ManagerStatus}}' | tell manager
 """.strip()
 
 _STORE = r"""
-container=$(container_of "$store")
-[[ ! $container ]] || docker exec -e ETCDCTL_API=3 "$container" sh -c '
+[[ ! ${container[$store]:-} ]] || docker exec -e ETCDCTL_API=3 "${container[$store]}" sh -c '
   at="--endpoints=http://127.0.0.1:2379 --command-timeout=10s"
   etcdctl $at endpoint health >/dev/null 2>&1 && echo healthy
   etcdctl $at member list -w json' | tell etcd
 """.strip()
 
 _GALERA = r"""
-container=$(container_of "$service")
-[[ ! $container ]] || docker exec -u 0 -i "$container" mariadb -NB <<<"$query" | tell galera
+[[ ! ${container[$service]:-} ]] || docker exec -u 0 -i "${container[$service]}" mariadb -NB <<<"$query" \
+  | tell galera
 """.strip()
 
 

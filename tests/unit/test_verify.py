@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from operations.errors import OperationsError
 from operations.outputs import Outputs
 from operations.remote_hosts import Answer
 from operations.verify import Report
+from tests.unit.fake_host import FakeHost
 
 pytestmark = pytest.mark.unit
 
@@ -241,6 +243,55 @@ def test_a_stack_that_did_not_come_to_its_end_says_how_to_go_on() -> None:
     values = {key: value for key, value in VALUES.items() if key not in ("galera", "passwords")}
     with pytest.raises(OperationsError, match=r"no output galera, passwords.*Run `up` again"):
         outputs.parse("dev", values)
+
+
+DOCKER = r"""
+case "$1 $2" in
+  "info --format") echo "btrfs|active" ;;
+  "network inspect") printf 'encrypted\n\n' ;;
+  "ps -f") printf 'c1 galera\nc2 etcd\nc3 \n' ;;
+  "node ls") printf 'galera-1=Leader\ngalera-2=Reachable\ngalera-3=Reachable\ngalera-4=\n' ;;
+  "exec -e") [[ $4 == c2 ]] && printf 'healthy\n{"header":{"cluster_id":77},"members":[{},{},{}]}\n' ;;
+  "exec -u") [[ ! -e $host/down && $5 == c1 ]] && printf 'wsrep_cluster_size\t3\nwsrep_ready\tON\n' ;;
+esac
+"""
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> FakeHost:
+    made = FakeHost(tmp_path / "host")
+    made.program("docker", DOCKER)
+    made.program("findmnt", "echo '/dev/mapper/docker_vg-docker_lv1[/sub] btrfs'")
+    made.program("lvs", "echo '  docker_vg/docker_lv1'")
+    made.program("ip", "printf 'src 10.0.0.1 dst 10.144.12.2\\n\\tproto esp spi 0x1\\n'")
+    return made
+
+
+def test_the_script_for_a_host_prints_what_is_read_from_it(found: Outputs, host: FakeHost) -> None:
+    ran = host.run(cluster_facts.look(found, True, True))
+    assert ran.code == 0, ran.err
+    assert cluster_facts.parse(ran.out) == HostFacts(
+        mount=("/dev/mapper/docker_vg-docker_lv1[/sub]", "btrfs"),
+        volume="docker_vg/docker_lv1",
+        driver="btrfs",
+        swarm="active",
+        managers={"galera-1": "Leader", "galera-2": "Reachable", "galera-3": "Reachable"},
+        network_options=frozenset({"encrypted"}),
+        ipsec_peers=frozenset({"10.144.12.2"}),
+        galera={"wsrep_cluster_size": "3", "wsrep_ready": "ON"},
+        etcd_healthy=True,
+        etcd_members=3,
+        etcd_cluster="77",
+    )
+
+
+def test_a_part_that_fails_does_not_hide_the_others(found: Outputs, host: FakeHost) -> None:
+    host.file("down", "")
+    ran = host.run(cluster_facts.look(found, True, True))
+    assert ran.code == 0, ran.err
+    seen = cluster_facts.parse(ran.out)
+    assert seen.galera == {}
+    assert seen.etcd_members == 3
 
 
 def test_the_password_is_in_no_script(found: Outputs) -> None:
