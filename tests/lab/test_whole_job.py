@@ -40,13 +40,12 @@ def run(*argv: str, check: bool = True, limit: float = 1500) -> subprocess.Compl
         cwd=CHECKOUT,
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        capture_output=True,
         text=True,
         timeout=limit,
         check=False,
     )
-    print(result.stdout, flush=True)
+    print(result.stdout, result.stderr, sep="\n", flush=True)
     if check:
         assert result.returncode == 0, f"{' '.join(argv)} ended with {result.returncode}"
     return result
@@ -96,12 +95,14 @@ def verify_holds() -> bool:
     return operations("verify", check=False).returncode == 0
 
 
-def cluster_uuids() -> set[str]:
-    """The cluster's UUID as each node sees it."""
-    report = json.loads(
-        operations("verify", "--json", check=False).stdout.split("\n{", 1)[-1].join(["{", ""])
-    )
-    return {node["cluster_uuid"] for node in report["nodes"]}
+def cluster_uuid() -> str:
+    """The one cluster UUID that every node sees; fails if they differ."""
+    report = json.loads(operations("verify", "--json", check=False).stdout)
+    [check] = [check for check in report["checks"] if check["what"] == "one cluster UUID on every node"]
+    assert check["ok"], check
+    found: str = check["found"]
+    assert re.fullmatch(r"[0-9a-f-]{36}", found)
+    return found
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -171,8 +172,7 @@ def test_every_hosts_docker_data_is_btrfs_on_the_second_disk() -> None:
 
 
 def test_verify_notices_a_node_that_is_gone_and_the_node_rejoins_with_its_data() -> None:
-    before = cluster_uuids()
-    assert len(before) == 1
+    before = cluster_uuid()
     on_host("galera-1", "docker node update --label-rm galera galera-3")
     wait_for(
         "the node's end", lambda: "galera" not in on_host("galera-3", "docker ps --format {{.Names}}"), 120
@@ -182,18 +182,18 @@ def test_verify_notices_a_node_that_is_gone_and_the_node_rejoins_with_its_data()
     assert "galera-3" in broken.stdout
     on_host("galera-1", "docker node update --label-add galera=true galera-3")
     wait_for("three Synced nodes", verify_holds)
-    assert cluster_uuids() == before
+    assert cluster_uuid() == before
 
 
 def test_a_node_killed_by_force_rejoins_the_same_cluster() -> None:
-    before = cluster_uuids()
+    before = cluster_uuid()
     on_host("galera-2", "docker kill --signal KILL $(docker ps -q --filter name=galera)")
     wait_for("three Synced nodes", verify_holds)
-    assert cluster_uuids() == before
+    assert cluster_uuid() == before
 
 
 def test_a_rebooted_host_comes_back_with_its_data() -> None:
-    before = cluster_uuids()
+    before = cluster_uuid()
     booted = on_host("galera-3", "cat /proc/sys/kernel/random/boot_id")
     on_host("galera-3", "systemctl reboot", check=False)
 
@@ -206,7 +206,7 @@ def test_a_rebooted_host_comes_back_with_its_data() -> None:
 
     wait_for("the host after its reboot", another_boot)
     wait_for("three Synced nodes", verify_holds)
-    assert cluster_uuids() == before
+    assert cluster_uuid() == before
 
 
 def test_up_after_the_reboot_still_changes_nothing() -> None:
