@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from lab.toolchain import build, places
+from operations import leftovers
 
 PROGRAM = Path(__file__).with_name("servers_only")
 STACK = "servers"
@@ -125,9 +126,10 @@ class Servers:
         return sorted(int(r["id"]) for r in resources if r["type"].endswith("softlayer:VirtualGuest"))
 
     def unlock(self) -> None:
-        """Take away the lock that a killed run left: nobody else uses this backend."""
+        """Clear what a killed run left in the backend, as `python -m operations` does; nobody else uses it."""
         for lock in (self.backend / ".pulumi" / "locks").rglob("*.json"):
             lock.unlink()
+        leftovers.mend_state(f"file://{self.backend}", "swarm-galera", STACK, print)
 
 
 def kill(process: subprocess.Popen[str]) -> str:

@@ -203,6 +203,27 @@ def clear_locks(folder: Path, say: Callable[[str], None]) -> None:
         say(f"Removed the lock of a killed run (process {lock.pid}, {when}).")
 
 
+def mend_state(backend: str, project: str, stack: str, say: Callable[[str], None]) -> None:
+    """Remove what a killed run left half-written beside the state in a `file://` backend.
+
+    Pulumi replaces the state itself in one step, but writes a file of attributes (content type, checksum)
+    beside it in place. Killed between, it leaves that file empty, and then cannot load the state ("EOF").
+    Without the file, it can.
+    """
+    parts = urlsplit(backend)
+    if parts.scheme != "file":
+        return
+    folder = Path(unquote(parts.netloc + parts.path)).expanduser() / ".pulumi"
+    for file in [*(folder / "stacks" / project).glob(f"{stack}.json*.attrs"), folder / "meta.yaml.attrs"]:
+        try:
+            json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue
+        except ValueError:
+            file.unlink(missing_ok=True)
+            say(f"Removed {file.name}, which a killed run left half-written; the state itself is whole.")
+
+
 # -- pending operations --------------------------------------------------------------------------------------
 
 

@@ -116,6 +116,7 @@ def opened(stack: str, *, create: bool = False, absent_is_fine: bool = False) ->
         folder = leftovers.lock_folder(backend, project, stack)
         if folder is not None:
             leftovers.clear_locks(folder, say)
+        leftovers.mend_state(backend, project, stack, say)
         pulumi = Pulumi(
             stack, {leftovers.MARK: mark, **({} if secret is None else {passphrase.VARIABLE: secret})}
         )

@@ -366,3 +366,25 @@ def test_an_error_is_one_message_and_no_traceback(project: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("Error: There is no `pulumi` on PATH")
     assert "Traceback" not in done.stderr
+
+
+def test_a_half_written_file_of_attributes_does_not_cost_the_state(tmp_path: Path) -> None:
+    folder = tmp_path / ".pulumi" / "stacks" / "demo"
+    folder.mkdir(parents=True)
+    for name, text in (
+        ("dev.json", "{}"),
+        ("dev.json.attrs", ""),
+        ("dev.json.bak.attrs", '{"md5":"x"}'),
+        ("dev2.json.attrs", ""),
+    ):
+        (folder / name).write_text(text)
+    said: list[str] = []
+    leftovers.mend_state(f"file://{tmp_path}", "demo", "dev", said.append)
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "dev.json",
+        "dev.json.bak.attrs",
+        "dev2.json.attrs",
+    ]
+    assert len(said) == 1
+    leftovers.mend_state("s3://elsewhere", "demo", "dev", said.append)
+    assert len(said) == 1
