@@ -37,7 +37,7 @@ IFS='|' read -r state control known < <(
 case $state in
   inactive)
     docker swarm init --advertise-addr "$address" --listen-addr "$address:$port" --data-path-addr "$address" \
-      >/dev/null || fail "$hostname could not start a swarm on $address:$port (see above)"
+      --dispatcher-heartbeat "${heartbeat}s" >/dev/null || fail "$hostname could not start a swarm on $address:$port (see above)"
     say "swarm started on $address" ;;
   active)
     [[ $control == true ]] || fail "$hostname is only a worker of some swarm already. \

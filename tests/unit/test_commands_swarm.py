@@ -20,7 +20,7 @@ case "$1 $2" in
       *Cluster.ID*) echo "cluster1 node1 $(cat "$host/heartbeat" 2>/dev/null || echo 5s)" ;;
       *) cat "$host/state" ;;
     esac ;;
-  "swarm init") echo "active|true|10.0.0.1" >"$host/state" ;;
+  "swarm init") echo "active|true|10.0.0.1" >"$host/state"; echo "${10}" >"$host/heartbeat" ;;
   "swarm join") [[ ! -e $host/refuse ]] || { rm "$host/refuse"; echo "connection refused" >&2; exit 1; }
     echo "active|node2|10.0.0.1:2377 " >"$host/state" ;;
   "swarm update") echo "$4" >"$host/heartbeat" ;;
@@ -64,8 +64,8 @@ def test_the_first_manager_starts_a_swarm_on_its_private_address_only(tmp_path: 
     ran = host_with(tmp_path / "host").run(swarm.start("galera-1"), START)
     assert ran.code == 0, ran.err
     assert changes(ran) == [
-        "docker swarm init --advertise-addr 10.0.0.1 --listen-addr 10.0.0.1:2377 --data-path-addr 10.0.0.1",
-        "docker swarm update --dispatcher-heartbeat 20s",
+        "docker swarm init --advertise-addr 10.0.0.1 --listen-addr 10.0.0.1:2377 --data-path-addr 10.0.0.1 "
+        "--dispatcher-heartbeat 20s"
     ]
     assert json.loads(ran.out) == {
         "cluster": "cluster1",
@@ -80,6 +80,14 @@ def test_a_swarm_that_runs_is_not_started_again_and_has_the_same_tokens(tmp_path
     first, second = host.run(swarm.start("galera-1"), START), host.run(swarm.start("galera-1"), START)
     assert changes(second) == []
     assert second.out == first.out
+
+
+def test_a_swarm_with_another_heartbeat_gets_ours_in_place(tmp_path: Path) -> None:
+    host = host_with(tmp_path / "host", "active|true|10.0.0.1")
+    assert changes(host.run(swarm.start("galera-1"), START)) == [
+        "docker swarm update --dispatcher-heartbeat 20s"
+    ]
+    assert changes(host.run(swarm.start("galera-1"), START)) == []
 
 
 @pytest.mark.parametrize(
