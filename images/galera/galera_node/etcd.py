@@ -2,6 +2,10 @@
 
 Owns the wire: base64, leases, transactions. One connection is kept and made anew after an error, so that the
 service's VIP can lead to another member.
+
+A lease is renewed by a thread of its own: unpacking, recovering and initial SQL take their time on a slow
+host, and a node that works must not lose its rights for that. `renew` asks etcd itself: what rests on the lease
+is checked, not assumed.
 """
 
 from __future__ import annotations
@@ -9,7 +13,9 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +39,8 @@ class EtcdStore:
         self._prefix, self._timeout = f"swarm-galera/{cluster}/", timeout
         self._connection: http.client.HTTPConnection | None = None
         self._lease: str | None = None
+        self._url, self._cluster = url, cluster
+        self._lease_closed = threading.Event()
 
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -72,7 +80,22 @@ class EtcdStore:
         }
 
     def open_session(self, ttl: int) -> None:
-        self._lease = self._post("/v3/lease/grant", {"TTL": ttl})["ID"]
+        self._lease_closed.set()
+        self._lease, self._lease_closed = self._post("/v3/lease/grant", {"TTL": ttl})["ID"], threading.Event()
+        threading.Thread(
+            target=self._keep, args=(self._lease, ttl / 6, self._lease_closed), name="lease", daemon=True
+        ).start()
+
+    def _keep(self, lease: str, every: float, closed: threading.Event) -> None:
+        """Renews `lease` until it is closed or gone, over a connection of its own; `every` in seconds."""
+        other = EtcdStore(self._url, self._cluster, self._timeout)
+        while not closed.wait(every):
+            with suppress(StoreError):  # the node's own requests tell of these
+                other._lease = lease
+                try:
+                    other.renew()
+                except SessionLost:
+                    return
 
     def renew(self) -> None:
         if self._lease is None:
@@ -85,6 +108,7 @@ class EtcdStore:
     def close_session(self) -> None:
         if self._lease is not None:
             lease, self._lease = self._lease, None
+            self._lease_closed.set()
             self._post("/v3/lease/revoke", {"ID": lease})
 
     def commit(
