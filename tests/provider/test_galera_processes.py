@@ -6,6 +6,7 @@ the entrypoints as first processes, sudden deaths by SIGKILL of a container's wh
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -56,6 +57,15 @@ def rows(nodes: list[Container]) -> list[str]:
 
 def add(node: Container, word: str) -> None:
     sql(node, f"INSERT INTO app.word (text) VALUES ('{word}')")
+
+
+def give_data(node: Container, uuid: str) -> None:
+    """A volume that holds something of cluster `uuid`."""
+    (node.volume / "mysql").mkdir()
+    (node.volume / "ibdata1").write_bytes(b"precious")
+    (node.volume / "grastate.dat").write_text(f"uuid: {uuid}\nseqno: 7\nsafe_to_bootstrap: 1\n")
+    for path in node.volume.rglob("*"):
+        os.chown(path, 999, 999)
 
 
 def uuids(nodes: list[Container]) -> set[str]:
@@ -209,15 +219,20 @@ def test_a_node_with_data_of_another_cluster_is_left_alone(site: GaleraSite) -> 
     formed([first], 1)
     stranger = site.add_galera(2)
     foreign = "11111111-2222-3333-4444-555555555555"
-    (stranger.volume / "mysql").mkdir()
-    (stranger.volume / "ibdata1").write_bytes(b"precious")
-    (stranger.volume / "grastate.dat").write_text(f"uuid: {foreign}\nseqno: 7\nsafe_to_bootstrap: 1\n")
+    give_data(stranger, foreign)
     stranger.start()
     until(stranger, f"the data directory belongs to cluster {foreign}")
     assert not healthy(stranger)
     stranger.stop()
     assert (stranger.volume / "ibdata1").read_bytes() == b"precious"
-    assert synced(first, 1)
+    # With the store away the node learns it only from its donor.
+    for number in range(1, SIZE + 1):
+        site.containers[f"etcd-{number}"].kill()
+    stranger.start()
+    until(stranger, "state transfer failed: the data directory belongs to cluster")
+    stranger.kill()
+    assert (stranger.volume / "ibdata1").read_bytes() == b"precious"
+    wait_for(lambda: synced(first, 1), "the first node alone and Primary")
 
 
 def test_an_etcd_member_that_lost_its_disk_takes_its_own_seat_anew(site: GaleraSite) -> None:

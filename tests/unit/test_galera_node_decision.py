@@ -279,6 +279,11 @@ def test_tables_of_no_cluster_are_never_touched() -> None:
     assert isinstance(decide("a", 3, Local(Kind.DATA), NOBODY, []), Refuse)
 
 
+def test_foreign_files_are_never_touched() -> None:
+    for facts in (None, NOBODY, Facts(OPEN, present={"b": here("synced", 2)})):
+        assert isinstance(decide("a", 3, Local(Kind.FOREIGN), facts, [at(2)]), Refuse)
+
+
 def test_no_node_with_data_ever_makes_a_first_bootstrap() -> None:
     phases = [None, FORMING, OPEN, FORMED]
     holders = [None, "a", "b"]

@@ -98,6 +98,8 @@ GRASTATE = "# GALERA saved state\nversion: 2.1\nuuid:    {uuid}\nseqno:   {seqno
         ({"ibdata1": "", "grastate.dat": ""}, Local(Kind.DATA)),
         ({"ibdata1": ""}, Local(Kind.DATA)),
         ({"mysql": ""}, Local(Kind.DATA)),
+        ({"precious.sql": ""}, Local(Kind.FOREIGN)),
+        ({"galera.cache": "", "precious.sql": ""}, Local(Kind.FOREIGN)),
         ({"galera.cache": "", "grastate.dat": GRASTATE.format(uuid=NO_UUID, seqno=-1)}, Local(Kind.PARTIAL)),
         (
             {"ibdata1": "", "grastate.dat": GRASTATE.format(uuid=U, seqno=7), TRANSFER_MARK: ""},
@@ -306,6 +308,16 @@ def test_a_broken_stream_is_never_taken_for_a_whole_one(
     left.close()
     with pytest.raises(sst.TransferError):
         sst.receive_record(right)
+
+
+def test_data_of_one_cluster_is_not_replaced_by_anothers(tmp_path: Path) -> None:
+    other = "bbbbbbbb-0000-0000-0000-000000000002"
+    transfer.remember_history(tmp_path, U)
+    sst.check_history(transfer.history(tmp_path), f"{U.upper()}:7")
+    with pytest.raises(sst.TransferError, match=other):
+        sst.check_history(transfer.history(tmp_path), f"{other}:7")
+    transfer.remember_history(tmp_path, NO_UUID)
+    sst.check_history(transfer.history(tmp_path), f"{other}:7")
 
 
 def test_who_does_not_know_the_token_is_sent_away(tmp_path: Path) -> None:

@@ -76,6 +76,11 @@ def decide(node: str, size: int, local: Local, facts: Facts | None, live: Sequen
     has just accepted a connection; the own address is not among them. `local` carries a certain position if
     there is data (recovered from InnoDB after a crash).
     """
+    if local.kind is Kind.FOREIGN:
+        return Refuse(
+            "the volume holds files that are no database's. Nothing is touched: move them away, or mount the "
+            "right volume."
+        )
     if facts is None:
         return _without_store(local, live)
     others = {name: presence for name, presence in facts.present.items() if name != node}

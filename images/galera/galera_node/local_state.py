@@ -19,12 +19,24 @@ NO_UUID = "00000000-0000-0000-0000-000000000000"
 TRANSFER_MARK = "galera-node.transfer"
 # What mkfs and docker leave in a fresh volume.
 NOT_DATA = frozenset({"lost+found"})
+# What a first start that ended before any table was there may leave.
+LEFT_OVER = (
+    "galera.cache",
+    "gcache.",
+    "grastate.dat",
+    "gvwstate.dat",
+    "ib_",
+    "undo",
+    "aria_log",
+    "ddl_recovery",
+)
 
 
 class Kind(Enum):
     EMPTY = "empty"
     PARTIAL = "partial"  # an interrupted transfer or first start: worthless, may be replaced
     DATA = "data"
+    FOREIGN = "foreign"  # something that no mariadbd has put there
 
 
 @dataclass(frozen=True)
@@ -53,7 +65,7 @@ def read(data_dir: Path) -> Local:
     grastate = data_dir / "grastate.dat"
     uuid, seqno = parse_grastate(grastate.read_text(errors="replace")) if grastate.exists() else (NO_UUID, -1)
     if not entries & {"ibdata1", "mysql"}:
-        return Local(Kind.PARTIAL)  # a first start that ended before any table was there
+        return Local(Kind.PARTIAL if all(name.startswith(LEFT_OVER) for name in entries) else Kind.FOREIGN)
     return Local(Kind.DATA, uuid, seqno)
 
 

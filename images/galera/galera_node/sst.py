@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from . import transfer
-from .local_state import TRANSFER_MARK, clear, flush
+from .local_state import NO_UUID, TRANSFER_MARK, clear, flush
 from .words import log
 
 BACKUP = "/usr/bin/mariadb-backup"
@@ -247,7 +247,21 @@ def join(options: Options) -> None:
             send_record(stream, {"received": True})
             say(str(header["gtid"]))
             return
+        check_history(transfer.history(options.run_dir), str(header["gtid"]))
         say(receive_backup(options, stream))
+
+
+def check_history(own: str, gtid: str) -> None:
+    """Raises TransferError rather than replace data of one cluster by another's.
+
+    The node has checked before, if it could: with the store away it only knew that somebody is live.
+    """
+    donor = gtid.partition(":")[0].lower()
+    if own not in ("", NO_UUID, donor):
+        raise TransferError(
+            f"the data directory belongs to cluster {own}, the donor's is {donor}. Nothing is touched: if "
+            "this node's data is not needed, empty its volume and it joins."
+        )
 
 
 def accept_donor(

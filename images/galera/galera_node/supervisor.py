@@ -24,7 +24,7 @@ from .sql import Sql, SqlError, load_file
 from .store import Cluster, Facts, Position, Presence, Put, SessionLost, Store, StoreError, dumps, parse
 from .words import log
 
-SESSION_TTL = 20  # seconds without renewal until the store forgets what this node is
+SESSION_TTL = 45  # seconds without renewal until the store forgets what this node is
 RENEW_EVERY = 5.0  # seconds
 PUBLISH_EVERY = 10.0  # seconds between published positions
 LOOK_EVERY = 1.0  # seconds between looks while waiting or starting
@@ -241,6 +241,7 @@ class Node:
         formed = facts is None or facts.cluster is None or facts.cluster.phase == "formed"
         self.weight = self.settings.size if seed and not formed else 1
         self.configure(decision.addresses)
+        transfer.remember_history(self.settings.run_dir, local.uuid if local.kind is Kind.DATA else NO_UUID)
         options = []
         if local.kind is Kind.DATA and local.seqno >= 0:
             options = [f"--wsrep-start-position={local.uuid}:{local.seqno}"]

@@ -1,6 +1,6 @@
-"""The progress of a state transfer: a small file that the SST program writes and the node reads.
+"""What the node and the SST program tell each other: progress of a transfer, and whose data is there.
 
-In memory, replaced whole, with the monotonic clock that all processes of a host share.
+Small files in memory; times are of the monotonic clock that all processes of a host share.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FILE = "transfer"
+HISTORY = "history"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,19 @@ def read(run_dir: Path) -> Progress | None:
         return Progress(**json.loads((run_dir / FILE).read_text()))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def remember_history(run_dir: Path, uuid: str) -> None:
+    """Notes whose data the directory holds, before mariadbd starts: a transfer must not replace another's."""
+    (run_dir / HISTORY).write_text(uuid)
+
+
+def history(run_dir: Path) -> str:
+    """The UUID noted last, empty if none was."""
+    try:
+        return (run_dir / HISTORY).read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def end(run_dir: Path) -> None:
