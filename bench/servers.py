@@ -126,7 +126,7 @@ class Servers:
         return sorted(int(r["id"]) for r in resources if r["type"].endswith("softlayer:VirtualGuest"))
 
     def unlock(self) -> None:
-        """Clear what a killed run left in the backend, as `python -m operations` does; nobody else uses it."""
+        """Clear what a killed run left in the backend, as `python -m operations` does."""
         for lock in (self.backend / ".pulumi" / "locks").rglob("*.json"):
             lock.unlink()
         leftovers.mend_state(f"file://{self.backend}", "swarm-galera", STACK, print)
