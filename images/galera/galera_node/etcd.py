@@ -4,8 +4,8 @@ Owns the wire: base64, leases, transactions. One connection is kept and made ane
 service's VIP can lead to another member.
 
 A lease is renewed by a thread of its own: unpacking, recovering and initial SQL take their time on a slow
-host, and a node that works must not lose its rights for that. `renew` asks etcd itself: what rests on the lease
-is checked, not assumed.
+host, and a node that works must not lose its rights for that. `renew` asks etcd itself: what rests on the
+lease is checked, not assumed.
 """
 
 from __future__ import annotations
