@@ -128,7 +128,6 @@ def hosts_of(settings: Settings, identity: StackIdentity, ssh: SshAccess) -> Clu
                 engine.registry_mirrors,
                 engine.insecure_registries,
             ),
-            images=[settings.discovery.image, settings.galera.image],
             manager_labels={**labels, LABEL: "true"},
             worker_labels={**labels, LABEL: "false"},
         ),
@@ -161,8 +160,10 @@ def deploy(settings: Settings) -> None:
         OverlayNetworkArgs(settings.network.name, settings.network.subnet, settings.network.encrypted),
         on_swarm,
     )
-    # Engines whose configuration changed have restarted, one by one, before any service is touched.
-    calm = [swarm.started, *hosts.current_managers]
+    # Engines whose configuration changed have restarted, one by one, before any service is touched. And the
+    # swarm is whole before images are unpacked: its votes are the first to suffer on hosts short of CPU.
+    calm = [*swarm.nodes, *hosts.current_managers]
+    images = hosts.fetch_on_managers([settings.discovery.image, settings.galera.image], swarm.nodes)
     store = Etcd(
         "etcd",
         EtcdArgs(
@@ -184,7 +185,7 @@ def deploy(settings: Settings) -> None:
             nodes=hosts.managers,
             network=network,
             store=store,
-            after=calm,
+            after=[*calm, *images],
             placed=swarm.nodes,
             options=settings.galera.config,
             initdb=settings.galera.initdb,

@@ -31,7 +31,6 @@ class ClusterHostsArgs:
         ssh, ssh_address, protect: as in `VirtualServerArgs`.
         subnet: the overlay's, checked against the hosts' networks.
         engine_config: daemon.json's text.
-        images: what managers fetch ahead.
         manager_labels, worker_labels: node labels.
     """
 
@@ -44,7 +43,6 @@ class ClusterHostsArgs:
     protect: bool
     subnet: str
     engine_config: str
-    images: Sequence[str]
     manager_labels: Mapping[str, str]
     worker_labels: Mapping[str, str]
 
@@ -69,7 +67,7 @@ class ClusterHosts(pulumi.ComponentResource):
         self.members = [
             Member(
                 server=server,
-                engine=self._prepared(server, args, args.images if server in self.managers else ()),
+                engine=self._prepared(server, args),
                 role="manager" if server in self.managers else "worker",
                 labels=args.manager_labels if server in self.managers else args.worker_labels,
             )
@@ -91,15 +89,21 @@ class ClusterHosts(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
 
-    def _prepared(self, server: VirtualServer, args: ClusterHostsArgs, images: Sequence[str]) -> DockerEngine:
+    def _prepared(self, server: VirtualServer, args: ClusterHostsArgs) -> DockerEngine:
         child = pulumi.ResourceOptions(parent=self)
         system = HostSystem(f"{server.hostname}-system", HostSystemArgs(server, args.subnet), child)
         disk = DockerDisk(f"{server.hostname}-disk", DockerDiskArgs(server), child)
         return DockerEngine(
             f"{server.hostname}-engine",
-            DockerEngineArgs(server, [system, disk], args.engine_config, images),
+            DockerEngineArgs(server, [system, disk], args.engine_config),
             child,
         )
+
+    def fetch_on_managers(
+        self, references: Sequence[str], after: Sequence[pulumi.Resource]
+    ) -> list[pulumi.Resource]:
+        """Have images on every manager, after `after`. Call it once."""
+        return [member.engine.fetch(references, after) for member in self.members if member.role == "manager"]
 
     def _restarted_in_turn(self) -> list[pulumi.Resource]:
         """A changed engine configuration takes effect on one host after the other, managers first."""

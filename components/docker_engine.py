@@ -1,6 +1,7 @@
 """The Docker engine of one host, configured and running on its own disk; its images fetched.
 
-Owns: configuration, start, the later restart in turn. Leaves to others: packages, disk, swarm.
+Owns: configuration, start, the later restart in turn, images fetched ahead.
+Leaves to others: packages, disk, swarm.
 """
 
 from __future__ import annotations
@@ -23,13 +24,11 @@ class DockerEngineArgs:
         server: the host.
         after: what must be there first: packages and disk.
         config: daemon.json's text.
-        images: references to fetch as soon as the engine runs.
     """
 
     server: VirtualServer
     after: Sequence[pulumi.Resource]
     config: str
-    images: Sequence[str] = ()
 
 
 class DockerEngine(pulumi.ComponentResource):
@@ -38,7 +37,6 @@ class DockerEngine(pulumi.ComponentResource):
     Attributes:
         version: the engine's version.
         started: depend on this to use the engine.
-        fetched: depend on this to have the images there; None if there are none.
     """
 
     version: pulumi.Output[str]
@@ -53,16 +51,17 @@ class DockerEngine(pulumi.ComponentResource):
             engine.configure(hostname, args.config),
             pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
         )
-        self.fetched = None
-        if args.images:
-            self.fetched = remote.run(
-                f"{name}-images",
-                args.server.connection,
-                images.pull(hostname, args.images),
-                pulumi.ResourceOptions(parent=self, depends_on=[self.started]),
-            )
         self.version = self.started.stdout
         self.register_outputs({"version": self.version})
+
+    def fetch(self, references: Sequence[str], after: Sequence[pulumi.Resource]) -> pulumi.Resource:
+        """Have images there, after `after`: what then starts does not wait for them. Call it once."""
+        return remote.run(
+            f"{self._name}-images",
+            self._server.connection,
+            images.pull(self._server.hostname, references),
+            pulumi.ResourceOptions(parent=self, depends_on=[self.started, *after]),
+        )
 
     def restart_in_turn(self, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
         """Have a changed configuration take effect after `after`, so that one host restarts at a time.

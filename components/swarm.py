@@ -3,6 +3,10 @@
 Owns: who joins whom, tokens, roles and labels, and that a leaving manager gives up its vote first.
 Leaves to others: engines (docker_engine.py), what runs on the swarm.
 
+All join as workers, side by side; managers are then promoted one after the other, each once the one before
+votes. A manager that joins as one is counted before it answers: two at once on slow hosts, and the swarm has
+lost its majority before it had one.
+
 A node is taken out from the first manager, so a dead host can be removed too. When the first manager itself
 goes, the swarm goes with it (`deleted_with`), and nobody waits for anything.
 """
@@ -74,31 +78,40 @@ class Swarm(pulumi.ComponentResource):
         self.manager_token = pulumi.Output.secret(facts.apply(lambda f: f["manager"]))
         self.worker_token = pulumi.Output.secret(facts.apply(lambda f: f["worker"]))
         node = pulumi.Output.unsecret(facts.apply(lambda f: f["node"]))
-        self.nodes = [self._described(first, node, self.started)]
+        self.nodes = [self._described(first, node, self.started, [])]
+        promoted = self.nodes
         for member in args.members[1:]:
             joined = self._joined(member)
-            self.nodes.append(self._described(member, joined.stdout, joined))
+            described = self._described(member, joined.stdout, joined, promoted)
+            self.nodes = [*self.nodes, described]
+            if member.role == "manager":
+                promoted = [described]
         self.register_outputs({"manager_token": self.manager_token, "worker_token": self.worker_token})
 
     def _joined(self, member: Member) -> Command:
-        token = self.manager_token if member.role == "manager" else self.worker_token
         hostname = member.server.hostname
         return remote.run(
             f"{self._name}-{hostname}-joined",
             member.server.connection,
             commands.join(hostname),
             pulumi.ResourceOptions(parent=self, depends_on=[member.engine.started, self.started]),
-            values=_lines(token, member.server.private_ip, self._first.private_ip, joined_by=" "),
+            values=_lines(self.worker_token, member.server.private_ip, self._first.private_ip, joined_by=" "),
         )
 
-    def _described(self, member: Member, node: pulumi.Output[str], after: pulumi.Resource) -> pulumi.Resource:
+    def _described(
+        self,
+        member: Member,
+        node: pulumi.Output[str],
+        joined: pulumi.Resource,
+        promoted: Sequence[pulumi.Resource],
+    ) -> pulumi.Resource:
         hostname = member.server.hostname
         leaves = member.server is not self._first
         return remote.run(
             f"{self._name}-{hostname}-node",
             self._first.connection,
             commands.describe_node(hostname, member.role, member.labels),
-            pulumi.ResourceOptions(parent=self, depends_on=[after], deleted_with=self._first),
+            pulumi.ResourceOptions(parent=self, depends_on=[joined, *promoted], deleted_with=self._first),
             values=_lines(node),
             delete=commands.remove_node(hostname) if leaves else None,
         )

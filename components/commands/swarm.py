@@ -19,6 +19,8 @@ HEARTBEAT = 20
 """Seconds between a node's signs of life; after three without one the swarm gives up its tasks. With the
 default of 5, hosts that are short of CPU for a quarter of a minute have their databases stopped, all at once,
 and a global service gains nothing by being given up sooner: its tasks belong to their node."""
+LONELY_FOR = 45
+"""Seconds without a leader, and without any other manager ever known, until the first one goes on alone."""
 Role = Literal["manager", "worker"]
 
 
@@ -37,7 +39,8 @@ IFS='|' read -r state control known < <(
 case $state in
   inactive)
     docker swarm init --advertise-addr "$address" --listen-addr "$address:$port" --data-path-addr "$address" \
-      --dispatcher-heartbeat "${heartbeat}s" >/dev/null || fail "$hostname could not start a swarm on $address:$port (see above)"
+      --dispatcher-heartbeat "${heartbeat}s" >/dev/null \
+      || fail "$hostname could not start a swarm on $address:$port (see above)"
     say "swarm started on $address" ;;
   active)
     [[ $control == true ]] || fail "$hostname is only a worker of some swarm already. \
@@ -60,7 +63,9 @@ printf '{"cluster":"%s","node":"%s","manager":"%s","worker":"%s"}\n' "$cluster" 
 
 
 def join(hostname: str) -> str:
-    """Shell text for a further host. Standard input: token, its address, the first manager's address.
+    """Shell text for a further host. Standard input: a token, its address, the first manager's address.
+
+    Hosts join side by side, so they join as workers: that takes no vote. `describe_node` promotes.
 
     Standard output is the node's id. A token never stands in the script, only on its standard input.
     """
@@ -100,30 +105,58 @@ printf '%s\n' "$node"
 def describe_node(hostname: str, role: Role, labels: Mapping[str, str]) -> str:
     """Shell text for the first manager: wait for the node, give it its role and labels.
 
+    Ends for a manager only when it takes part in the decisions: the program promotes one after the other,
+    because a swarm that grows from one manager to two has no majority until the second one answers. Should
+    that one break off in just this moment, the first is left with a member it does not know and no leader
+    for ever; then, and only then, it is told to go on alone, which keeps all that the swarm holds.
+
     Standard input is the node's id. Labels are set, never removed: give all that may change every time.
     """
     options = [
         option for key, value in sorted(labels.items()) for option in ("--label-add", f"{key}={value}")
     ]
-    return f"{assign(hostname=hostname, role=role, options=options)}\n{_DESCRIBE}"
+    variables = assign(hostname=hostname, role=role, options=options, port=PORT, lonely_for=LONELY_FOR)
+    return f"{variables}\n{_DESCRIBE}"
 
 
 _DESCRIBE = r"""
 read -r node
-deadline=$((SECONDS + 180)) told=$SECONDS state=unknown
-look() { state=$(docker node inspect --format '{{.Status.State}}' "$node" 2>/dev/null); }
-until look && [[ $state == ready ]]; do
-  (( SECONDS < deadline )) || fail "$hostname joined, but the swarm sees it as '$state'. \
-Remedy: check the private network between the hosts (2377/tcp, 7946/tcp and udp), then repeat"
-  if (( SECONDS - told >= 10 )); then say "waiting for $hostname to be ready ($state)"; told=$SECONDS; fi
-  sleep 1
-done
-deadline=$((SECONDS + 180)) told=$SECONDS
-# Another change of the node in between makes the engine refuse ours, and so does a manager that lags behind.
-while ! message=$(docker node update --role "$role" --availability active "${options[@]}" "$node" 2>&1); do
-  (( SECONDS < deadline )) || fail "the swarm refused role and labels for $hostname for 3 minutes: $message. \
-Remedy: see 'docker node ls' and 'journalctl -u docker' on a manager, then repeat"
-  if (( SECONDS - told >= 10 )); then say "role and labels of $hostname: $message"; told=$SECONDS; fi
+lonely=''
+# mend: the swarm has lost its leader and this manager has never known another one.
+mend() {
+  local trouble address known
+  IFS='|' read -r trouble address known < <(docker info --format \
+    '{{.Swarm.Error}}|{{.Swarm.NodeAddr}}|{{range .Swarm.RemoteManagers}}{{.Addr}} {{end}}')
+  if [[ $trouble != *"does not have a leader"* || $known != "$address:$port " ]]; then lonely=''; return 0; fi
+  lonely=${lonely:-$SECONDS}
+  (( SECONDS - lonely >= lonely_for )) || return 0
+  say "a manager broke off while it joined, and left the swarm without a majority: going on without it"
+  docker swarm init --force-new-cluster --advertise-addr "$address" --listen-addr "$address:$port" \
+    --data-path-addr "$address" >/dev/null || say "that was refused (see above)"
+  lonely=''
+}
+look() {
+  IFS='|' read -r state now reach < <(docker node inspect --format \
+    '{{.Status.State}}|{{.Spec.Role}}|{{with .ManagerStatus}}{{.Reachability}}{{end}}' "$node" 2>/dev/null)
+}
+deadline=$((SECONDS + 300)) told=$SECONDS described='' message='' state='' reach=''
+while :; do
+  look || mend
+  if [[ $state == ready && ! $described ]]; then
+    # Another change of the node in between makes the engine refuse ours: then we look again.
+    if message=$(docker node update --role "$role" --availability active "${options[@]}" "$node" 2>&1); then
+      described=1 message=''
+      continue
+    fi
+  fi
+  [[ ! $described || ( $role == manager && $reach != reachable ) ]] || break
+  (( SECONDS < deadline )) || fail "$hostname is no $role of the swarm after 5 minutes \
+(${state:-unknown}${reach:+, $reach}${message:+, $message}). Remedy: check the private network between the hosts \
+(2377/tcp, 7946/tcp and udp) and 'journalctl -u docker' on $hostname, then repeat"
+  if (( SECONDS - told >= 10 )); then
+    say "waiting for $hostname as a $role (${state:-unknown}${reach:+, $reach}${message:+, $message})"
+    told=$SECONDS
+  fi
   sleep 1
 done
 """.strip()

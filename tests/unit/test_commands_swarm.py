@@ -31,7 +31,8 @@ case "$1 $2" in
     read -r node <"$host/node"
     if [[ $4 == *Role* ]]; then echo "$node"; else echo "${node%%|*}"; fi ;;
   "node update")
-    if [[ -e $host/stale ]]; then rm "$host/stale"; echo "update out of sequence" >&2; exit 1; fi ;;
+    if [[ -e $host/stale ]]; then rm "$host/stale"; echo "update out of sequence" >&2; exit 1; fi
+    if [[ $4 == manager ]]; then echo "ready|manager|reachable" >"$host/node"; fi ;;
   "node ps") cat "$host/tasks" 2>/dev/null || : ;;
   "node demote")
     if [[ -e $host/no-quorum ]]; then echo "The swarm does not have a leader" >&2; exit 1; fi
@@ -158,6 +159,14 @@ def test_a_node_gets_its_role_and_labels_in_one_step(tmp_path: Path) -> None:
         "docker node update --role manager --availability active "
         "--label-add datacenter=tor01 --label-add galera=true node2"
     ]
+
+
+def test_a_new_manager_is_waited_for_until_its_vote_counts(tmp_path: Path) -> None:
+    host = host_with(tmp_path / "host", node="ready|worker|")
+    ran = host.run(swarm.describe_node("galera-2", "manager", {"galera": "true"}), "node2\n")
+    assert ran.code == 0, ran.err
+    update = next(n for n, call in enumerate(ran.calls) if call.startswith("docker node update"))
+    assert any("Reachability" in call for call in ran.calls[update + 1 :])
 
 
 def test_labels_are_given_again_when_the_node_changed_in_between(tmp_path: Path) -> None:

@@ -219,10 +219,12 @@ def test_two_runs_declare_the_same(dev: Recorded, home: Path) -> None:
     assert told(run()) == told(dev)
 
 
-def test_workers_join_with_their_own_token_and_bear_no_data(home: Path) -> None:
+def test_all_join_as_workers_and_workers_bear_no_data(home: Path) -> None:
     made = run({"servers": {"workers": 2}})
     assert "SWMTKN-w" in made.resources["swarm-galera-5-joined"].inputs["stdin"]
-    assert "SWMTKN-m" in made.resources["swarm-galera-3-joined"].inputs["stdin"]
+    assert "SWMTKN-w" in made.resources["swarm-galera-3-joined"].inputs["stdin"]
+    assert "role=manager" in made.resources["swarm-galera-3-node"].inputs["stdin"]
+    assert "role=worker" in made.resources["swarm-galera-5-node"].inputs["stdin"]
     assert "galera=false" in made.resources["swarm-galera-5-node"].inputs["stdin"]
     assert "galera=true" in made.resources["swarm-galera-3-node"].inputs["stdin"]
     assert "galera-5-engine-images" not in made.resources
