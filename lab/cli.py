@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lab import environment, lifecycle, network, paths
+from lab.api import faults_cli
 from lab.errors import LabError
 from lab.hosts import seed
 from lab.hosts.backend import HostSpec
@@ -35,6 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A SoftLayer of one's own: an API, real Linux hosts, an image registry, in a network of their own.",
 )
+app.add_typer(faults_cli.app, name="fault")
 Name = Annotated[str, typer.Option("--name", "-n", help="The lab's name.", envvar="LAB", show_default="dev")]
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
 
