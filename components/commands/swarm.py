@@ -139,9 +139,11 @@ look() {
   IFS='|' read -r state now reach < <(docker node inspect --format \
     '{{.Status.State}}|{{.Spec.Role}}|{{with .ManagerStatus}}{{.Reachability}}{{end}}' "$node" 2>/dev/null)
 }
-deadline=$((SECONDS + 300)) told=$SECONDS described='' message='' state='' reach=''
+deadline=$((SECONDS + 300)) told=$SECONDS described='' message='' state='' now='' reach=''
 while :; do
   look || mend
+  # A swarm that went on alone has forgotten what its other nodes were to be.
+  [[ ! $described || ! $now || $now == "$role" ]] || described=''
   if [[ $state == ready && ! $described ]]; then
     # Another change of the node in between makes the engine refuse ours: then we look again.
     if message=$(docker node update --role "$role" --availability active "${options[@]}" "$node" 2>&1); then
@@ -151,8 +153,8 @@ while :; do
   fi
   [[ ! $described || ( $role == manager && $reach != reachable ) ]] || break
   (( SECONDS < deadline )) || fail "$hostname is no $role of the swarm after 5 minutes \
-(${state:-unknown}${reach:+, $reach}${message:+, $message}). Remedy: check the private network between the hosts \
-(2377/tcp, 7946/tcp and udp) and 'journalctl -u docker' on $hostname, then repeat"
+(${state:-unknown}${reach:+, $reach}${message:+, $message}). \
+Remedy: check the private network between the hosts (2377/tcp, 7946/tcp and udp) and 'journalctl -u docker' on $hostname, then repeat"
   if (( SECONDS - told >= 10 )); then
     say "waiting for $hostname as a $role (${state:-unknown}${reach:+, $reach}${message:+, $message})"
     told=$SECONDS

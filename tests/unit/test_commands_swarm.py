@@ -17,10 +17,13 @@ case "$1 $2" in
   "info --format")
     case $3 in
       *ControlAvailable*) cat "$host/state" ;;
+      *Swarm.Error*) cat "$host/trouble" ;;
       *Cluster.ID*) echo "cluster1 node1 $(cat "$host/heartbeat" 2>/dev/null || echo 5s)" ;;
       *) cat "$host/state" ;;
     esac ;;
-  "swarm init") echo "active|true|10.0.0.1" >"$host/state"; echo "${10}" >"$host/heartbeat" ;;
+  "swarm init")
+    if [[ $3 == --force-new-cluster ]]; then mv "$host/node.later" "$host/node"; exit; fi
+    echo "active|true|10.0.0.1" >"$host/state"; echo "${10}" >"$host/heartbeat" ;;
   "swarm join") [[ ! -e $host/refuse ]] || { rm "$host/refuse"; echo "connection refused" >&2; exit 1; }
     echo "active|node2|10.0.0.1:2377 " >"$host/state" ;;
   "swarm update") echo "$4" >"$host/heartbeat" ;;
@@ -167,6 +170,45 @@ def test_a_new_manager_is_waited_for_until_its_vote_counts(tmp_path: Path) -> No
     assert ran.code == 0, ran.err
     update = next(n for n, call in enumerate(ran.calls) if call.startswith("docker node update"))
     assert any("Reachability" in call for call in ran.calls[update + 1 :])
+
+
+def test_a_worker_is_not_waited_for_to_vote(tmp_path: Path) -> None:
+    host = host_with(tmp_path / "host", node="ready|worker|")
+    assert host.run(swarm.describe_node("galera-4", "worker", {"galera": "false"}), "node4\n").code == 0
+
+
+LOST = "rpc error: The swarm does not have a leader. It's possible that too few managers are online."
+
+
+def leaderless(folder: Path, known: str, monkeypatch: pytest.MonkeyPatch) -> Ran:
+    """A first manager without a leader that knows the managers `known`, and promotes with little patience."""
+    monkeypatch.setattr(swarm, "LONELY_FOR", 1)
+    host = host_with(folder)
+    host.file("trouble", f"{LOST}|10.0.0.1|{known}\n")
+    host.file("node.later", "ready|worker|\n")
+    text = swarm.describe_node("galera-2", "manager", {})
+    assert "SECONDS + 300" in text
+    return host.run(text.replace("SECONDS + 300", "SECONDS + 5"), "node2\n")
+
+
+def test_a_first_manager_left_with_a_member_it_never_knew_goes_on_alone_and_promotes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = leaderless(tmp_path / "host", "10.0.0.1:2377 ", monkeypatch)
+    assert ran.code == 0, ran.err
+    assert "going on without it" in ran.err
+    first, second = changes(ran)
+    assert first.startswith("docker swarm init --force-new-cluster --advertise-addr 10.0.0.1 ")
+    assert second.startswith("docker node update --role manager")
+
+
+def test_a_manager_that_knows_others_never_goes_on_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = leaderless(tmp_path / "host", "10.0.0.1:2377 10.0.0.2:2377 ", monkeypatch)
+    assert ran.code == 1
+    assert "galera-2 is no manager of the swarm" in ran.err
+    assert not [call for call in ran.calls if "--force-new-cluster" in call]
 
 
 def test_labels_are_given_again_when_the_node_changed_in_between(tmp_path: Path) -> None:
