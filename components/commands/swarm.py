@@ -154,7 +154,8 @@ while :; do
   [[ ! $described || ( $role == manager && $reach != reachable ) ]] || break
   (( SECONDS < deadline )) || fail "$hostname is no $role of the swarm after 5 minutes \
 (${state:-unknown}${reach:+, $reach}${message:+, $message}). \
-Remedy: check the private network between the hosts (2377/tcp, 7946/tcp and udp) and 'journalctl -u docker' on $hostname, then repeat"
+Remedy: check the private network between the hosts (2377/tcp, 7946/tcp and udp) and 'journalctl -u docker' \
+on $hostname, then repeat"
   if (( SECONDS - told >= 10 )); then
     say "waiting for $hostname as a $role (${state:-unknown}${reach:+, $reach}${message:+, $message})"
     told=$SECONDS
