@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,10 @@ class Job:
     def _swarm_steps(self, hosts: Sequence[str]) -> list[Step]:
         first = hosts[0]
         made = [Step("swarm init", "swarm", first, (f"engine of {first}",), self._init)]
-        for name in hosts[1:]:
-            after = ("swarm init", f"engine of {name}")
+        for before, name in pairwise(hosts):
+            # A swarm takes one new vote at a time: a manager joins when the one before it has.
+            in_turn = before != first and self._role(name) == "manager"
+            after = (f"join {before}" if in_turn else "swarm init", f"engine of {name}")
             made.append(Step(f"join {name}", "swarm", name, after, self._on(self._join, name)))
         for name in hosts:
             joined = ("swarm init",) if name == first else (f"join {name}",)

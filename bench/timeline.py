@@ -109,6 +109,8 @@ def stage_of(urn: str) -> str | None:
     types = urn.split("::")[2].split("$")
     if not types[-1].startswith(_OUTSIDE) and types[-1] != "pulumi:providers:docker":
         return None
+    if urn.endswith("-images"):  # by hand, the services' first start fetches them
+        return "galera"
     for component in reversed(types[:-1]):
         for prefix, stage in _STAGE_OF.items():
             if component.startswith(prefix):

@@ -17,6 +17,9 @@ pytestmark = pytest.mark.unit
 PREFIX = "urn:pulumi:bench::swarm-galera::"
 HOSTS = "swarm-galera:cluster_hosts:ClusterHosts"
 DISK = f"{PREFIX}{HOSTS}$swarm-galera:docker_disk:DockerDisk$command:remote:Command::galera-1-disk-prepared"
+IMAGES = (
+    f"{PREFIX}{HOSTS}$swarm-galera:docker_engine:DockerEngine$command:remote:Command::galera-1-engine-images"
+)
 GUEST = (
     f"{PREFIX}{HOSTS}$swarm-galera:virtual_server:VirtualServer$"
     "pulumi-python:dynamic/softlayer:VirtualGuest::galera-1-guest"
@@ -53,7 +56,8 @@ def test_a_resource_that_was_never_finished_has_no_span() -> None:
 
 
 @pytest.mark.parametrize(
-    ("urn", "stage"), [(DISK, "hosts"), (GUEST, "servers"), (SERVICE, "etcd"), (PASSWORD, None)]
+    ("urn", "stage"),
+    [(DISK, "hosts"), (IMAGES, "galera"), (GUEST, "servers"), (SERVICE, "etcd"), (PASSWORD, None)],
 )
 def test_a_resource_belongs_to_the_stage_of_its_component(urn: str, stage: str | None) -> None:
     assert timeline.stage_of(urn) == stage
