@@ -122,13 +122,14 @@ def card(number: int, host_id: int, network: str, interface: Interface) -> str:
 def command_line(machine: Machine, spec: HostSpec, base: Path | None) -> list[str]:
     """The words that boot the host. `base` is None when the system disk is no copy on write any more.
 
+    `t` behind a disk's name: no trim, with which mkfs spends 16 s on an empty disk of 25 GB.
     One processor whatever was ordered: user-mode Linux has no more. Paths are relative to the host's folder,
     where the kernel runs, because the address of its socket may have 107 characters only.
     """
     system = machine.system.name if base is None else f"{machine.system.name},{base}"
-    disks = [f"ubda={system}"]
+    disks = [f"ubdat={system}"]
     for position in range(1, len(spec.disks)):
-        disks.append(f"ubd{DEVICES[position]}={machine.data(position).name}")
+        disks.append(f"ubd{DEVICES[position]}t={machine.data(position).name}")
     cards = [card(0, spec.id, "private", spec.private)]
     if spec.public is not None:
         cards.append(card(1, spec.id, "public", spec.public))

@@ -118,8 +118,8 @@ def test_secrets_of_a_seed_are_for_root_only_and_the_rest_is_not(tmp_path: Path)
 def test_the_command_line_names_disks_cards_and_memory() -> None:
     words = machine.command_line(Machine(Path("/labs/dev/hosts/4711")), SPEC, Path("/cache/25G.img"))
     assert "mem=2048M" in words
-    assert "ubda=disk0.cow,/cache/25G.img" in words
-    assert "ubdb=disk1.img" in words
+    assert "ubdat=disk0.cow,/cache/25G.img" in words
+    assert "ubdbt=disk1.img" in words
     assert "vec0:transport=tap,ifname=pr4711,depth=128,gro=1,mac=06:00:0a:90:0c:0a" in words
     assert "vec1:transport=tap,ifname=pu4711,depth=128,gro=1,mac=06:00:cb:00:71:0a" in words
     assert "hostfs=/labs/dev/hosts/4711/seed" in words
@@ -133,7 +133,7 @@ def test_a_private_host_has_one_card() -> None:
 
 
 def test_a_system_disk_that_has_grown_stands_alone() -> None:
-    assert "ubda=disk0.cow" in machine.command_line(Machine(Path("/h")), SPEC, None)
+    assert "ubdat=disk0.cow" in machine.command_line(Machine(Path("/h")), SPEC, None)
 
 
 def test_taps_of_the_largest_id_fit_the_kernels_limit() -> None:
