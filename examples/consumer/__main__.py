@@ -17,7 +17,9 @@ import pulumi
 def dsn(galera: dict[str, Any], passwords: dict[str, str]) -> str:
     """Where an application attached to the overlay network connects; the user is called like the database."""
     user = galera["database"]
-    return f"mysql://{user}:{passwords['app']}@{galera['service']}:{galera['port']}/{galera['database']}"
+    # Numbers of another stack's outputs arrive as 3306.0.
+    port = int(galera["port"])
+    return f"mysql://{user}:{passwords['app']}@{galera['service']}:{port}/{galera['database']}"
 
 
 def main() -> None:

@@ -1,0 +1,61 @@
+"""The consumer's example against the outputs that the program really has."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks as pulumi_mocks
+from pulumi.runtime.config import set_all_config
+
+from tests.unit.program import ROOT, patched, run
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The program's own outputs, numbers as another stack reads them."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("SL_USERNAME", "nobody")
+    monkeypatch.setenv("SL_API_KEY", "marked-key")
+    outputs = dict(run().outputs)
+    outputs["galera"] = {**outputs["galera"], "port": float(outputs["galera"]["port"])}
+    return outputs
+
+
+class Reference(pulumi_mocks.Mocks):
+    """Answers a StackReference."""
+
+    def __init__(self, outputs: dict[str, Any]) -> None:
+        self.outputs, self.names = outputs, list[str]()
+
+    def new_resource(self, args: pulumi_mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        self.names.append(args.name)
+        return args.name, {"name": args.name, "outputs": self.outputs}
+
+    def call(self, args: pulumi_mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        raise AssertionError(f"the example calls {args.token}")
+
+
+def test_an_application_gets_all_it_needs_from_the_outputs(cluster: dict[str, Any]) -> None:
+    exports: dict[str, Any] = {}
+    reference = Reference(cluster)
+    pulumi.runtime.set_mocks(reference, project="consumer", stack="test", preview=False)
+    set_all_config({"consumer:cluster": "organization/swarm-galera/dev"})
+
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
+    def example() -> pulumi.Output[Any]:
+        with patched(pulumi, "export", lambda name, value: exports.update({name: value})):
+            runpy.run_path(str(ROOT / "examples/consumer/__main__.py"), run_name="__main__")
+        return pulumi.Output.all(**exports).apply(exports.update)
+
+    example()
+    assert reference.names == ["organization/swarm-galera/dev"]
+    assert exports["dsn"] == "mysql://app:value-of-galera-app-password@galera:3306/app"
+    assert exports["members"] == ["galera-1", "galera-2", "galera-3"]
+    assert exports["network"] == "galera"
+    assert exports["vip"] == "stdout-of-galera-formed"
