@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, DiffResult, Resource, ResourceProvider
-from pulumi.runtime import rpc
+
+from components.softlayer.provider import is_unknown
 
 VALID_FOR = dt.timedelta(days=3650)
 """Ten years: a certificate that expires stops the store, and replacing this resource renews it any time."""
@@ -119,7 +120,7 @@ class PeerCertificatesProvider(ResourceProvider):
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Refuse a certificate that names nobody; sort, so that the order of managers means nothing."""
         addresses = news["addresses"]
-        if addresses == rpc.UNKNOWN or rpc.UNKNOWN in addresses:
+        if is_unknown(addresses):
             return CheckResult(news, [])
         if not addresses:
             reason = "a peer certificate must name at least one address; give the managers' private addresses"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pulumi.dynamic import ConfigureRequest, DiffResult, ResourceProvider
+from pulumi.output import Unknown
 from pulumi.runtime import rpc
 
 from components.softlayer.client import Api, Backoff, ConfigReader, find_credentials
@@ -70,7 +71,8 @@ def is_unknown(value: Any) -> bool:
         return any(is_unknown(item) for item in value.values())
     if isinstance(value, (list, tuple)):
         return any(is_unknown(item) for item in value)
-    return isinstance(value, str) and value == rpc.UNKNOWN
+    # What the engine sends is a text; the SDK hands it on as an object.
+    return isinstance(value, Unknown) or (isinstance(value, str) and value == rpc.UNKNOWN)
 
 
 def known(news: Mapping[str, Any], keys: Iterable[str], valid: Callable[[Any], bool]) -> list[str]:

@@ -176,7 +176,9 @@ def test_a_data_disk_is_sparse_grows_and_never_shrinks(tmp_path: Path) -> None:
 
 def _cow(path: Path, base: Path, size: int, sectors: dict[int, bytes]) -> None:
     """A copy-on-write file as the kernel writes it, with these sectors changed."""
-    header = disks.HEADER.pack(disks.MAGIC, 3, 0, size, 512, 4096, 1, str(base).encode())
+    header = disks.HEADER.pack(
+        disks.MAGIC, 3, 0, size, 512, 4096, 1, str(base).encode() + b"\0\x94 leftover memory"
+    )
     bitmap = bytearray((size // 512 + 7) // 8)
     for number in sectors:
         bitmap[number // 8] |= 1 << number % 8

@@ -128,9 +128,21 @@ def test_a_replaced_guest_may_have_smaller_disks() -> None:
     assert provider.check(BASE, {**smaller, "datacenter": "dal13"}).failures == []
 
 
+RECEIVED = rpc.deserialize_property(rpc.UNKNOWN, keep_unknowns=True)
+"""An unknown as the SDK hands it to a dynamic provider."""
+
+
 @pytest.mark.parametrize(
     ("value", "unknown"),
-    [(rpc.UNKNOWN, True), ([1, rpc.UNKNOWN], True), ({"a": rpc.UNKNOWN}, True), ("a", False), (None, False)],
+    [
+        (RECEIVED, True),
+        ({"a": [RECEIVED]}, True),
+        (rpc.UNKNOWN, True),
+        ([1, rpc.UNKNOWN], True),
+        ({"a": rpc.UNKNOWN}, True),
+        ("a", False),
+        (None, False),
+    ],
 )
 def test_an_unknown_is_found_at_any_depth(value: Any, unknown: bool) -> None:
     assert is_unknown(value) is unknown
