@@ -47,7 +47,7 @@ def read_cow(path: Path) -> Cow:
         )
     bitmap = _up(HEADER.size, alignment)
     data = _up(bitmap + (size // sector + 7) // 8, alignment)
-    return Cow(Path(base.rstrip(b"\0").decode()), size, sector, bitmap, data)
+    return Cow(Path(os.fsdecode(base.partition(b"\0")[0])), size, sector, bitmap, data)
 
 
 def _up(value: int, step: int) -> int:
