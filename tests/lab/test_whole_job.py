@@ -144,7 +144,7 @@ def test_a_second_up_changes_nothing() -> None:
 
 
 def test_a_refresh_finds_no_drift() -> None:
-    in_lab("pulumi", "refresh", "--preview-only", "--expect-no-changes", "--yes", "--stack", LAB)
+    in_lab("pulumi", "refresh", "--preview-only", "--expect-no-changes", "--stack", LAB)
 
 
 def test_no_secret_is_in_plain_in_the_state_or_in_what_a_service_shows() -> None:
