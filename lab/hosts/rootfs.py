@@ -4,8 +4,7 @@ Owned here: what is in it (`image/`: packages, overlay, masked units), building 
 images of it in the sizes that are ordered. Left to others: one host's own data (`seed.py`), the repository
 that is made of the packages fetched beside it (`lab/apt.py`).
 
-It is Debian 12 for every operating system code that can be ordered: the lab has one kernel and one
-distribution.
+It is Debian 12: the lab has one kernel and one distribution, and other operating systems cannot be ordered.
 """
 
 from __future__ import annotations

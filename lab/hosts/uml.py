@@ -37,6 +37,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 class UmlBackend:
     """The hosts of one lab, by the lab's state folder. Its methods are those of `HostBackend`."""
 
+    images = frozenset({"debian-12"})  # what it can install; the API refuses orders of anything else
+
     def __init__(self, lab: Path) -> None:
         self.lab = paths.at(lab)
 
