@@ -14,6 +14,7 @@ import argparse
 import datetime as dt
 import json
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -385,6 +386,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         def get(self, key: str) -> str | None:
             return settings.endpoint if key == "swarm-galera:endpoint" else None
 
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # not without its folder
     begin = time.perf_counter()
 
     def say(text: str) -> None:
