@@ -83,7 +83,7 @@ def outputs() -> dict[str, Any]:
     return found
 
 
-def wait_for(what: str, holds: Callable[[], bool], limit: float = 300) -> None:
+def wait_for(what: str, holds: Callable[[], bool], limit: float = 600) -> None:
     """Poll until it holds; fails after `limit` seconds with the name of what was waited for."""
     end = time.monotonic() + limit
     while not holds():
