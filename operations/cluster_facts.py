@@ -82,7 +82,10 @@ tell() { local name=$1 line; while IFS= read -r line; do printf '%s\t%s\n' "$nam
 read -r source type < <(findmnt -n -o SOURCE,FSTYPE --mountpoint "$mount")
 if [[ $source ]]; then
   printf 'mount\t%s %s\n' "$source" "$type"
-  lvs --noheadings --separator / -o vg_name,lv_name "${source%%\[*}" | tell volume
+  device=${source%%\[*}
+  # Mounted by UUID at boot, the kernel's own name is what findmnt knows; LVM knows only the mapper's.
+  if [[ $device == /dev/dm-* ]]; then device=/dev/mapper/$(<"/sys/block/${device#/dev/}/dm/name"); fi
+  lvs --noheadings --separator / -o vg_name,lv_name "$device" | tell volume
 fi
 IFS='|' read -r driver swarm < <(docker info --format '{{.Driver}}|{{.Swarm.LocalNodeState}}')
 printf 'driver\t%s\nswarm\t%s\n' "$driver" "$swarm"
