@@ -116,7 +116,10 @@ it is. Remedy: save what is needed, run 'wipefs --all $1' on the host, then repe
 _MAIN = r"""
 uuid=''
 if read -r source type uuid < <(findmnt -n -o SOURCE,FSTYPE,UUID --mountpoint "$mount"); then
-  [[ ${source%%\[*} == "$volume" && $type == btrfs ]] || fail "$mount of $hostname is mounted from $source \
+  device=${source%%\[*}
+  # After a boot the source is the kernel's name of the volume (/dev/dm-0).
+  [[ ( $device == "$volume" || $device -ef $volume ) && $type == btrfs ]] \
+    || fail "$mount of $hostname is mounted from $source \
 ($type), not from $vg/$lv. Remedy: move that file system elsewhere, then repeat"
 else
   grep -qw btrfs "$filesystems" || modprobe -q btrfs || fail "the kernel of $hostname has no btrfs. \

@@ -262,3 +262,17 @@ def test_a_kernel_without_btrfs_is_refused_before_the_disk_is_touched(tmp_path: 
     assert ran.code == 1
     assert "has no btrfs" in ran.err
     assert not [call for call in ran.calls if call.split()[0] in CHANGES]
+
+
+def test_a_volume_mounted_at_boot_is_known_under_the_kernels_name(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host", SOFTLAYER)
+    host.prepare()
+    kernels = host.volume.with_name("dm-0")
+    host.volume.rename(kernels)
+    host.volume.symlink_to(kernels)
+    mounted = host.fake.folder / "mounted"
+    assert str(host.volume) in mounted.read_text()
+    mounted.write_text(mounted.read_text().replace(str(host.volume), str(kernels)))
+    ran = host.prepare()
+    assert ran.code == 0, ran.err
+    assert not [call for call in ran.calls if call.split()[0] in CHANGES]
