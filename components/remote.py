@@ -32,8 +32,8 @@ def run(
 ) -> remote.Command:
     """Run `create` now and again whenever it, `values` or `triggers` change; `delete` at the end.
 
-    Scripts are idempotent, so changed text or values run in place: nothing is deleted first. Changed `triggers`
-    replace the command (the SDK says so itself), so `delete` runs then: give one or the other.
+    Scripts are idempotent, so changed text or values run in place: nothing is deleted first. Changed
+    `triggers` replace the command (the SDK says so itself), and `delete`, where there is one, runs then.
 
     Args:
         create, delete: shell text without the prologue.
