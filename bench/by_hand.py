@@ -30,9 +30,8 @@ import yaml
 
 import settings as stack_settings
 from bench import by_hand_services as lines
-from components import etcd, galera, remote
+from components import certificates, etcd, galera, remote
 from components.commands import convergence, disk, engine, host, packages, swarm
-from components.peer_certificates import make_certificates
 from components.softlayer.client import connect, find_credentials
 from settings import Settings
 
@@ -261,8 +260,10 @@ class Job:
 
     def _etcd_secrets(self) -> None:
         addresses = [self._private[name] for name in self.settings.servers.manager_names]
-        made = make_certificates("by-hand", addresses, dt.datetime.now(dt.UTC))
-        texts = (made["ca_certificate"], made["certificate"], made["private_key"])
+        now = dt.datetime.now(dt.UTC)
+        authority = certificates.new_authority("by-hand", now)
+        made = certificates.peer_certificate("by-hand", addresses, authority, now)
+        texts = (authority.certificate, made.certificate, made.private_key)
         for name, text in zip(lines.ETCD_SECRETS, texts, strict=True):
             self._command(self._first, lines.secret(name), text)
 

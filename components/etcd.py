@@ -18,6 +18,7 @@ import pulumi_docker as docker
 from components import remote
 from components.commands import convergence
 from components.overlay_network import OverlayNetwork
+from components.peer_authority import PeerAuthority
 from components.peer_certificates import PeerCertificates
 from components.services import KEEPALIVE, health_check, one_at_a_time, restart_always, spec_fingerprint
 from components.swarm_files import secret
@@ -65,7 +66,8 @@ class Etcd(pulumi.ComponentResource):
         super().__init__("swarm-galera:etcd:Etcd", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         addresses = pulumi.Output.all(*(manager.private_ip for manager in args.managers))
-        certificates = PeerCertificates(f"{name}-certificates", addresses, child)
+        authority = PeerAuthority(f"{name}-authority", child)
+        certificates = PeerCertificates(f"{name}-certificates", addresses, authority, child)
         secrets = [
             secret(name, "etcd-peer-ca.crt", certificates.ca_certificate, child),
             secret(name, "etcd-peer.crt", certificates.certificate, child),

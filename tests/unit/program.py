@@ -94,6 +94,8 @@ class Recorder(pulumi_mocks.Mocks):
             outputs["owner"] = "swarm-galera/test/0123456789ab"
         elif args.name.endswith("-pair"):
             outputs |= {"private_key": "PRIVATE KEY", "public_key": "ssh-ed25519 AAAA"}
+        elif args.name.endswith("-authority"):
+            outputs |= {"certificate": "CA", "private_key": "AUTHORITY KEY"}
         elif args.name.endswith("-certificates"):
             outputs |= {"ca_certificate": "CA", "certificate": "CERTIFICATE", "private_key": "PEER KEY"}
         elif args.name == "ssh-key":

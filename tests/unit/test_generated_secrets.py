@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
 import ssl
 import string
 import subprocess
@@ -13,10 +12,13 @@ from typing import Any
 import asyncssh
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from pulumi.runtime import rpc
 
+from components import certificates
 from components.password import PasswordProvider
-from components.peer_certificates import PeerCertificatesProvider, make_certificates
+from components.peer_authority import PeerAuthorityProvider
+from components.peer_certificates import PeerCertificatesProvider
 from components.softlayer.ssh_key import SshKeyPairProvider
 from components.ssh_access import read_private_key
 
@@ -48,24 +50,57 @@ def test_a_password_changes_only_with_its_length() -> None:
     assert provider.diff("x", {"length": 32.0}, {"length": 40.0}).replaces == ["length"]
 
 
+SECOND = [*PEERS, "10.144.12.13"]
+
+
+def authority_state(now: dt.datetime = NOW) -> dict[str, str]:
+    """What the state holds of an authority."""
+    made = certificates.new_authority("etcd", now)
+    return {"name": "etcd", "certificate": made.certificate, "private_key": made.private_key}
+
+
+def peers(addresses: Any, authority: dict[str, str]) -> dict[str, Any]:
+    """Checked inputs of the peers' certificate."""
+    given = {
+        "name": "etcd",
+        "addresses": addresses,
+        "authority": authority["certificate"],
+        "authority_key": authority["private_key"],
+    }
+    checked: dict[str, Any] = PeerCertificatesProvider().check({}, given).inputs
+    return checked
+
+
+def created(inputs: dict[str, Any]) -> dict[str, Any]:
+    return PeerCertificatesProvider().create(inputs).outs or {}
+
+
+def updated(olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
+    return PeerCertificatesProvider().update("x", olds, news).outs or {}
+
+
+def differs(olds: dict[str, Any], news: dict[str, Any]) -> bool | None:
+    return PeerCertificatesProvider().diff("x", olds, news).changes
+
+
 @pytest.fixture(scope="module")
-def made() -> dict[str, str]:
-    return make_certificates("etcd", PEERS, NOW)
+def made() -> dict[str, Any]:
+    return created(peers(PEERS, authority_state()))
 
 
-def test_the_peers_certificate_names_every_peer(made: dict[str, str]) -> None:
+def test_the_peers_certificate_names_every_peer(made: dict[str, Any]) -> None:
     certificate = x509.load_pem_x509_certificate(made["certificate"].encode())
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert names.get_values_for_type(x509.IPAddress) == [ipaddress.ip_address(p) for p in PEERS[:2]]
+    assert {str(address) for address in names.get_values_for_type(x509.IPAddress)} == set(PEERS[:2])
     assert names.get_values_for_type(x509.DNSName) == PEERS[2:]
 
 
 def test_it_is_good_for_both_ends_of_a_connection_and_signed_by_the_authority(
-    made: dict[str, str], tmp_path: Path
+    made: dict[str, Any], tmp_path: Path
 ) -> None:
-    for name, text in made.items():
-        (tmp_path / name).write_text(text)
-    when = ("-attime", str(int(NOW.timestamp())))
+    for name in ("ca_certificate", "certificate"):
+        (tmp_path / name).write_text(made[name])
+    when = ("-attime", str(int(dt.datetime.now(dt.UTC).timestamp())))
     files = ("-CAfile", tmp_path / "ca_certificate", tmp_path / "certificate")
     for purpose in ("sslserver", "sslclient"):
         done = subprocess.run(
@@ -77,25 +112,25 @@ def test_it_is_good_for_both_ends_of_a_connection_and_signed_by_the_authority(
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_two_peers_shake_hands_with_it_and_a_stranger_does_not(tmp_path: Path) -> None:
-    ours = make_certificates("etcd", PEERS, dt.datetime.now(dt.UTC))
-    theirs = make_certificates("etcd", PEERS, dt.datetime.now(dt.UTC))
+def shake_hands(one: dict[str, Any], other: dict[str, Any], folder: Path) -> bool:
+    """Whether two peers with these files accept one another, whichever of them calls."""
 
-    def context(made: dict[str, str], *, server: bool) -> ssl.SSLContext:
-        folder = tmp_path / f"{id(made)}-{server}"
-        folder.mkdir(exist_ok=True)
-        for name, text in made.items():
-            (folder / name).write_text(text)
-        side = ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT
+    def context(made: dict[str, Any], side: int) -> ssl.SSLContext:
+        for name in ("ca_certificate", "certificate", "private_key"):
+            (folder / name).write_text(made[name])
         one = ssl.SSLContext(side)
         one.load_verify_locations(folder / "ca_certificate")
         one.load_cert_chain(folder / "certificate", folder / "private_key")
         one.verify_mode = ssl.CERT_REQUIRED
         return one
 
-    assert shaken(context(ours, server=True), context(ours, server=False))
-    with pytest.raises(ssl.SSLError):
-        shaken(context(ours, server=True), context(theirs, server=False))
+    try:
+        return all(
+            shaken(context(server, ssl.PROTOCOL_TLS_SERVER), context(client, ssl.PROTOCOL_TLS_CLIENT))
+            for server, client in ((one, other), (other, one))
+        )
+    except ssl.SSLError:
+        return False
 
 
 def shaken(server: ssl.SSLContext, client: ssl.SSLContext) -> bool:
@@ -116,34 +151,91 @@ def shaken(server: ssl.SSLContext, client: ssl.SSLContext) -> bool:
     return not open_ends
 
 
-def test_it_is_valid_a_little_earlier_for_clocks_that_are_behind(made: dict[str, str]) -> None:
-    certificate = x509.load_pem_x509_certificate(made["certificate"].encode())
-    assert certificate.not_valid_before_utc < NOW < certificate.not_valid_after_utc
-    assert certificate.not_valid_after_utc - NOW > dt.timedelta(days=3000)
+def test_two_peers_shake_hands_with_it_and_a_stranger_does_not(tmp_path: Path, made: dict[str, Any]) -> None:
+    assert shake_hands(made, made, tmp_path)
+    assert not shake_hands(made, created(peers(PEERS, authority_state())), tmp_path)
 
 
-def test_nobody_can_sign_more_with_what_is_in_the_state(made: dict[str, str]) -> None:
-    assert set(made) == {"ca_certificate", "certificate", "private_key"}
-    authority = x509.load_pem_x509_certificate(made["ca_certificate"].encode())
+def test_peers_that_have_the_new_addresses_and_peers_that_do_not_accept_one_another(tmp_path: Path) -> None:
+    authority = authority_state()
+    before = created(peers(PEERS, authority))
+    assert differs(before, peers(SECOND, authority))
+    after = updated(before, peers(SECOND, authority))
+    assert after["certificate"] != before["certificate"]
+    assert after["ca_certificate"] == before["ca_certificate"]
+    assert shake_hands(before, after, tmp_path)
+
+
+def test_a_replaced_authority_is_gone_over_to_without_a_break(tmp_path: Path) -> None:
+    authorities = [authority_state() for _ in range(3)]
+    states = [created(peers(PEERS, authorities[0]))]
+    for authority in authorities[1:]:
+        assert differs(states[-1], peers(PEERS, authority))
+        states.append(updated(states[-1], peers(PEERS, authority)))
+    first, second, third = states
+    assert shake_hands(first, second, tmp_path)
+    assert shake_hands(second, third, tmp_path)
+    # Each trusts the one before it, and none that is two behind.
+    assert not shake_hands(first, third, tmp_path)
+    # The next change of anything ends the trust in the one before.
+    fourth = updated(third, peers(SECOND, authorities[2]))
+    assert fourth["ca_certificate"] == authorities[2]["certificate"]
+    assert shake_hands(third, fourth, tmp_path)
+    assert not shake_hands(second, fourth, tmp_path)
+
+
+def test_certificates_are_renewed_in_their_last_year_and_nobody_s_trust_changes(tmp_path: Path) -> None:
+    provider = PeerAuthorityProvider()
+    now = dt.datetime.now(dt.UTC)
+    long_ago = now - dt.timedelta(days=3300)
+    young, old = authority_state(now - dt.timedelta(days=3000)), authority_state(long_ago)
+    assert provider.diff("x", young, {"name": "etcd"}).changes is False
+    assert provider.diff("x", old, {"name": "etcd"}).changes is True
+    renewed = provider.update("x", old, {"name": "etcd"}).outs or {}
+    assert provider.diff("x", renewed, {"name": "etcd"}).changes is False
+    before = created(peers(PEERS, old))
+    after = updated(before, peers(PEERS, renewed))
+    assert shake_hands(before, after, tmp_path)
+    assert after["ca_certificate"] == renewed["certificate"]
+    aged = certificates.peer_certificate(
+        "etcd",
+        PEERS,
+        certificates.Signed(old["certificate"], old["private_key"]),
+        long_ago,
+    )
+    assert differs({**before, "certificate": aged.certificate}, peers(PEERS, old))
+
+
+def test_it_is_valid_a_little_earlier_for_clocks_that_are_behind() -> None:
+    authority = certificates.new_authority("etcd", NOW)
+    for text in (
+        authority.certificate,
+        certificates.peer_certificate("etcd", PEERS, authority, NOW).certificate,
+    ):
+        certificate = x509.load_pem_x509_certificate(text.encode())
+        assert certificate.not_valid_before_utc < NOW < certificate.not_valid_after_utc
+        assert certificate.not_valid_after_utc - NOW > dt.timedelta(days=3000)
+
+
+def test_peers_get_nothing_that_signs(made: dict[str, Any]) -> None:
     certificate = x509.load_pem_x509_certificate(made["certificate"].encode())
-    assert authority.public_key() != certificate.public_key()
     assert not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    key = serialization.load_pem_private_key(made["private_key"].encode(), None)
+    authority = x509.load_pem_x509_certificate(made["ca_certificate"].encode())
+    assert authority.public_key() != key.public_key()  # type: ignore[union-attr]
 
 
-def test_certificates_are_replaced_when_the_peers_change_and_not_when_their_order_does() -> None:
-    provider = PeerCertificatesProvider()
-
-    def checked(addresses: Any) -> dict[str, Any]:
-        return provider.check({}, {"name": "etcd", "addresses": addresses}).inputs
-
-    before = checked(PEERS)
-    assert provider.diff("x", before, checked(PEERS[::-1])).changes is False
-    assert provider.diff("x", before, checked(PEERS[:2])).replaces == ["addresses"]
-    assert provider.diff("x", before, checked(rpc.UNKNOWN)).replaces == ["addresses"]
+def test_the_certificate_changes_with_the_peers_and_not_with_their_order(made: dict[str, Any]) -> None:
+    authority = {"certificate": made["authority"], "private_key": made["authority_key"]}
+    assert differs(made, peers(PEERS[::-1], authority)) is False
+    assert differs(made, peers(PEERS[:2], authority)) is True
+    assert differs(made, peers(rpc.UNKNOWN, authority)) is True
+    assert PeerCertificatesProvider().diff("x", made, peers(PEERS[:2], authority)).replaces is None
 
 
 def test_a_certificate_for_nobody_is_refused() -> None:
-    (failure,) = PeerCertificatesProvider().check({}, {"name": "etcd", "addresses": []}).failures
+    given = {"name": "etcd", "addresses": [], "authority": "", "authority_key": ""}
+    (failure,) = PeerCertificatesProvider().check({}, given).failures
     assert "at least one address" in failure.reason
 
 

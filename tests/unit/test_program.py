@@ -78,13 +78,14 @@ def test_the_ssh_programs_files_are_for_their_owner_only_and_pin_the_host(dev: R
 
 
 def test_no_secret_stands_in_a_script_or_a_services_environment(dev: Recorded) -> None:
-    marked = ("SWMTKN", "value-of-", "PRIVATE KEY", "PEER KEY", "marked-key")
+    marked = ("SWMTKN", "value-of-", "PRIVATE KEY", "PEER KEY", "AUTHORITY KEY", "marked-key")
     for name, args in dev.resources.items():
         shown = dict(args.inputs)
         if args.typ == "command:remote:Command":
             shown = {key: shown.get(key) for key in ("create", "update", "delete", "environment", "triggers")}
         elif args.typ == "docker:index/secret:Secret":
             shown = {"name": shown["name"]}
+        shown = {key: value for key, value in shown.items() if key not in dev.secret_inputs[name]}
         text = json.dumps(shown, default=str)
         assert not [mark for mark in marked if mark in text], name
 
@@ -100,6 +101,10 @@ def test_join_tokens_and_private_keys_go_to_hosts_as_secrets(dev: Recorded) -> N
         assert "connection" in dev.secret_inputs[name], name
     for name in dev.of_type("docker:index/secret:Secret"):
         assert dev.secret_inputs[name] == {"data"}, name
+
+
+def test_the_authority_of_the_peers_hands_its_key_on_as_a_secret(dev: Recorded) -> None:
+    assert dev.secret_inputs["etcd-certificates"] == {"authority_key"}
 
 
 def test_commands_run_again_in_place_and_get_no_previous_output(dev: Recorded) -> None:
