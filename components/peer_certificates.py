@@ -93,11 +93,12 @@ class PeerCertificates(Resource, module="swarm-galera", name="PeerCertificates")
             addresses: private IP addresses (or host names) of all peers, in any order.
             authority: signs.
         """
+        key: pulumi.Output[str] = pulumi.Output.secret(authority.private_key)
         inputs = {
             "name": name,
             "addresses": addresses,
             "authority": authority.certificate,
-            "authority_key": pulumi.Output.secret(authority.private_key),
+            "authority_key": key,
         }
         secret = pulumi.ResourceOptions(additional_secret_outputs=["private_key", "authority_key"])
         super().__init__(

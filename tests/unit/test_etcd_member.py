@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,67 +10,129 @@ import pytest
 from images.etcd.etcd_member import settings
 from images.etcd.etcd_member.cli import arguments, has_member_data
 from images.etcd.etcd_member.formation import (
+    Answer,
     Member,
     Start,
     decide,
     has_free_seat,
     initial_cluster,
-    seats_to_remove,
+    seats_of,
+    seats_to_forget,
 )
 
 URLS = {name: f"https://10.0.0.{number}:2380" for number, name in enumerate(("a", "b", "c"), 1)}
+GROWN = {**URLS, "d": "https://10.0.0.4:2380", "e": "https://10.0.0.5:2380"}
 
 
-def seat(name: str, *, known_as: str | None = None, published: bool = True, id_: int = 0) -> Member:
+def seat(name: str, *, known_as: str | None = None, published: bool = True, url: str = "") -> Member:
     clients = ("http://etcd:2379",) if published else ()
-    return Member(id_ or ord(name), name if known_as is None else known_as, (URLS[name],), clients)
+    return Member(ord(name), name if known_as is None else known_as, (url or GROWN[name],), clients)
 
 
 FORMING = [seat(name, published=False) for name in URLS]
 LIVE = [seat(name) for name in URLS]
+EMPTY: list[Member] = []
+STATIC = "a=https://10.0.0.1:2380,b=https://10.0.0.2:2380,c=https://10.0.0.3:2380"
 
 
 @pytest.mark.parametrize(
-    ("has_data", "answers", "start"),
+    ("answers", "start"),
     [
-        pytest.param(True, [], Start.RESUME, id="data"),
-        pytest.param(True, [LIVE], Start.RESUME, id="data, and the others live"),
-        pytest.param(False, [], Start.NEW, id="nobody answers"),
-        pytest.param(False, [FORMING], Start.NEW, id="the others form as well"),
+        pytest.param({"b": EMPTY, "c": EMPTY}, Start.NEW, id="all are empty"),
+        pytest.param({"b": EMPTY, "c": None}, Start.WAIT, id="one cannot be heard"),
+        pytest.param({"b": None, "c": None}, Start.WAIT, id="nobody can be heard"),
+        pytest.param({"b": FORMING, "c": None}, Start.NEW, id="one forms already, with this one"),
+        pytest.param({"b": FORMING, "c": EMPTY}, Start.NEW, id="one forms, one waits"),
         pytest.param(
-            False, [[seat("a", published=False), seat("b"), seat("c")]], Start.NEW, id="the last to come"
+            {"b": [seat("b", published=False), seat("c", published=False)], "c": EMPTY},
+            Start.WAIT,
+            id="one forms without this one",
         ),
-        pytest.param(False, [LIVE, LIVE], Start.REJOIN, id="lost disk"),
-        pytest.param(False, [FORMING, LIVE], Start.REJOIN, id="one of them is behind"),
-        pytest.param(False, [[seat("b"), seat("c")]], Start.REJOIN, id="removed, not yet added"),
         pytest.param(
-            False,
-            [[seat("a", known_as="", published=False), seat("b"), seat("c")]],
+            {"b": [seat("a", published=False), seat("b"), seat("c")], "c": None},
+            Start.NEW,
+            id="the last to come",
+        ),
+        pytest.param({"b": LIVE, "c": LIVE}, Start.REJOIN, id="lost disk"),
+        pytest.param({"b": FORMING, "c": LIVE}, Start.REJOIN, id="one of them is behind"),
+        pytest.param({"b": EMPTY, "c": LIVE}, Start.REJOIN, id="two lost disks"),
+        pytest.param({"b": None, "c": LIVE}, Start.REJOIN, id="one that knows the cluster is enough"),
+        pytest.param({"b": [seat("b"), seat("c")], "c": None}, Start.REJOIN, id="removed, not yet added"),
+        pytest.param(
+            {"b": [seat("a", known_as="", published=False), seat("b"), seat("c")], "c": None},
             Start.REJOIN,
             id="added, not started",
         ),
+        pytest.param(
+            {"b": [seat("a", published=False, url="https://10.0.0.9:2380"), seat("b"), seat("c")], "c": None},
+            Start.REJOIN,
+            id="replaced before it ever came",
+        ),
+        pytest.param(
+            {"b": [*(seat(n, published=n != "a") for n in "abc"), seat("d")], "c": None},
+            Start.REJOIN,
+            id="the list has changed since it was to come",
+        ),
     ],
 )
-def test_a_member_starts_by_its_data_and_what_the_others_say(
-    has_data: bool, answers: list[list[Member]], start: Start
-) -> None:
-    assert decide(has_data, "a", URLS["a"], answers)[0] is start
+def test_an_empty_member_starts_by_what_the_others_say(answers: Mapping[str, Answer], start: Start) -> None:
+    decision = decide(False, "a", URLS, answers)
+    assert decision.start is start
+    assert decision.cluster == (STATIC if start is Start.NEW else "")
+
+
+def test_a_member_with_data_goes_on_whatever_the_list_says() -> None:
+    assert decide(True, "a", URLS, {"b": LIVE}).start is Start.RESUME
+    assert decide(True, "a", URLS, {}).start is Start.RESUME
+    assert decide(True, "z", URLS, {}).start is Start.RESUME
+
+
+def test_a_member_alone_in_the_list_forms_at_once() -> None:
+    assert decide(False, "a", {"a": URLS["a"]}, {}).cluster == "a=https://10.0.0.1:2380"
+
+
+@pytest.mark.parametrize("answer", [LIVE, FORMING, EMPTY, None], ids=["live", "forming", "empty", "away"])
+def test_members_that_come_later_never_form_anything(answer: Answer) -> None:
+    """Of three that are five now, the two new ones are a majority with any one of the others' names."""
+    answers = {"a": answer, "b": None, "c": None, "e": EMPTY}
+    wanted = Start.REJOIN if answer is LIVE else Start.WAIT
+    assert decide(False, "d", GROWN, answers).start is wanted
+
+
+def test_a_host_that_the_list_does_not_name_waits() -> None:
+    decision = decide(False, "d", URLS, {})
+    assert decision.start is Start.WAIT
+    assert "d is not among the members (a, b, c)" in decision.reason
+
+
+def test_whoever_is_waited_for_is_named() -> None:
+    assert "b, c might know of a cluster" in decide(False, "a", URLS, {"b": None, "c": None}).reason
 
 
 def test_a_member_removes_no_seat_but_its_own() -> None:
-    assert seats_to_remove("a", URLS["a"], LIVE) == [ord("a")]
-    assert seats_to_remove("a", URLS["a"], [seat("b"), seat("c")]) == []
+    assert seats_of("a", URLS["a"], LIVE) == [ord("a")]
+    assert seats_of("a", URLS["a"], [seat("b"), seat("c")]) == []
+    # Another host with this name, before this one: its seat goes, wherever it was.
+    assert seats_of("a", URLS["a"], [seat("a", url="https://10.0.0.9:2380"), seat("b")]) == [ord("a")]
     waiting = [seat("a", known_as="", published=False), seat("b")]
-    assert seats_to_remove("a", URLS["a"], waiting) == []
+    assert seats_of("a", URLS["a"], waiting) == []
     assert has_free_seat(URLS["a"], waiting)
     assert not has_free_seat(URLS["a"], LIVE)
 
 
+def test_a_host_that_leaves_loses_its_seat_also_if_it_never_took_it() -> None:
+    assert seats_to_forget("a", URLS["a"], LIVE) == [ord("a")]
+    assert seats_to_forget("a", None, LIVE) == [ord("a")]
+    waiting = [seat("a", known_as="", published=False), seat("b")]
+    assert seats_to_forget("a", URLS["a"], waiting) == [ord("a")]
+    assert seats_to_forget("a", None, waiting) == []
+    # Its address has gone to another member meanwhile.
+    assert seats_to_forget("a", URLS["a"], [seat("b", url=URLS["a"])]) == []
+
+
 def test_the_list_to_rejoin_with_names_every_seat() -> None:
     seats = [seat("a", known_as="", published=False), seat("b"), seat("c", known_as="", published=False)]
-    assert initial_cluster("a", URLS["a"], seats, URLS) == ",".join(
-        f"{n}={u}" for n, u in sorted(URLS.items())
-    )
+    assert initial_cluster("a", URLS["a"], seats, URLS) == STATIC
 
 
 @pytest.fixture
@@ -96,10 +159,21 @@ def test_members_speak_mutual_tls_and_only_the_program_sets_flags(environ: dict[
     assert f"--initial-advertise-peer-urls={URLS['a']}" in flags
 
 
+def test_a_member_that_goes_on_is_told_nothing_of_the_list(environ: dict[str, str]) -> None:
+    flags = arguments(settings.load({**environ, "NODE_NAME": "z"}))
+    assert not [flag for flag in flags if flag.startswith("--initial-") and "tick" not in flag]
+    assert "--listen-peer-urls=https://0.0.0.0:2380" in flags
+
+
+def test_beats_and_elections_suit_hosts_that_stall(environ: dict[str, str]) -> None:
+    flags = arguments(settings.load(environ), "new", "x")
+    assert "--heartbeat-interval=300" in flags
+    assert "--election-timeout=3000" in flags
+
+
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("NODE_NAME", "z", "not in ETCD_INITIAL_CLUSTER"),
         ("NODE_NAME", "", "NODE_NAME is not set"),
         ("CLUSTER_TOKEN", "", "CLUSTER_TOKEN is not set"),
         ("ETCD_INITIAL_CLUSTER", "a=http://10.0.0.1:2380", "https"),

@@ -1,21 +1,27 @@
-"""The `etcd-member` command: `run` (the container's process) and `health` (its check).
+"""The `etcd-member` command: `run` (the container's process), `health` (its check), `forget NAME`.
 
-`run` decides once, then replaces itself with etcd, which handles SIGTERM on its own. Every decision is one
-line on stderr.
+`run` waits until it can decide safely, then replaces itself with etcd, which handles SIGTERM on its own.
+Every decision is one line on stderr.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:  # the health check must not pay for it
+    from .formation import Answer, Decision
     from .settings import Settings
 
-RETRY = 2.0  # seconds between tries while the cluster has no quorum to change its seats
+RETRY = 2.0  # seconds between tries, while members are waited for or the cluster cannot change its seats
+USAGE = """usage: etcd-member run          the container's process
+       etcd-member health       exit code 0 when this member serves clients
+       etcd-member forget NAME  host NAME leaves for good: take its seat away"""
 
 
 def log(message: str) -> None:
@@ -29,18 +35,25 @@ def has_member_data(data_dir: Path) -> bool:
     return wal.is_dir() and any(entry.name.endswith(".wal") for entry in wal.iterdir())
 
 
-def arguments(settings: Settings, state: str, cluster: str) -> list[str]:
-    """The complete command line of etcd; nothing is taken from the environment."""
-    port = settings.peer_url.rsplit(":", 1)[1].rstrip("/")
-    return [
-        "/usr/bin/etcd",
-        f"--name={settings.name}",
-        f"--data-dir={settings.data_dir}",
+def arguments(settings: Settings, state: str | None = None, cluster: str = "") -> list[str]:
+    """The complete command line of etcd; nothing is taken from the environment.
+
+    Args:
+        state: `--initial-cluster-state`, and `cluster` the list that goes with it; without, a member goes on
+            with its data, which knows better.
+    """
+    initial = [] if state is None else [
         f"--initial-cluster={cluster}",
         f"--initial-cluster-state={state}",
         f"--initial-cluster-token={settings.token}",
         f"--initial-advertise-peer-urls={settings.peer_url}",
-        f"--listen-peer-urls=https://{settings.listen}:{port}",
+    ]  # fmt: skip
+    return [
+        "/usr/bin/etcd",
+        f"--name={settings.name}",
+        f"--data-dir={settings.data_dir}",
+        *initial,
+        f"--listen-peer-urls=https://{settings.listen}:{settings.peer_port}",
         f"--listen-client-urls=http://{settings.listen}:{settings.client_port}",
         f"--advertise-client-urls={settings.client_url}",
         "--peer-client-cert-auth",
@@ -51,6 +64,8 @@ def arguments(settings: Settings, state: str, cluster: str) -> list[str]:
         "--experimental-peer-skip-client-san-verification",
         f"--heartbeat-interval={settings.heartbeat_ms}",
         f"--election-timeout={settings.election_ms}",
+        # A member that starts need not wait out an election time-out before it asks for votes.
+        "--initial-election-tick-advance=true",
         "--pre-vote",
         "--auto-compaction-mode=periodic",
         "--auto-compaction-retention=1h",
@@ -63,23 +78,27 @@ def arguments(settings: Settings, state: str, cluster: str) -> list[str]:
     ]
 
 
-def rejoin(settings: Settings) -> str:
-    """Takes this member's own seat anew; returns the `--initial-cluster` text. Waits for a quorum."""
+def take_seat(settings: Settings, peer_url: str) -> str:
+    """Takes a seat at `peer_url`, after this member's own former one; returns the `--initial-cluster` text.
+
+    Waits for a quorum.
+    """
     from .api import ApiError, ClusterApi
-    from .formation import has_free_seat, initial_cluster, seats_to_remove
+    from .formation import has_free_seat, initial_cluster, seats_of
 
     api = ClusterApi(settings.client_url)
     said = ""
     while True:
         try:
+            # Each question may go to another member, and one may be behind: who changed the list knows it.
             members = api.members()
-            for member_id in seats_to_remove(settings.name, settings.peer_url, members):
+            for member_id in seats_of(settings.name, peer_url, members):
                 log(f"removing the own former seat {member_id:x}: its data is lost")
-                api.remove(member_id)
-            if not has_free_seat(settings.peer_url, api.members()):
-                log(f"adding a seat for {settings.name} at {settings.peer_url}")
-                api.add(settings.peer_url)
-            return initial_cluster(settings.name, settings.peer_url, api.members(), settings.peers)
+                members = api.remove(member_id)
+            if not has_free_seat(peer_url, members):
+                log(f"adding a seat for {settings.name} at {peer_url}")
+                members = api.add(peer_url)
+            return initial_cluster(settings.name, peer_url, members, settings.peers)
         except ApiError as error:
             if str(error) != said:
                 said = str(error)
@@ -87,28 +106,74 @@ def rejoin(settings: Settings) -> str:
             time.sleep(RETRY)
 
 
+def decided(settings: Settings) -> list[str]:
+    """The command line of etcd, once it is safe to start."""
+    has_data = has_member_data(settings.data_dir)
+    if not has_data and any(settings.data_dir.glob("member/*")):
+        log(f"{settings.data_dir}/member has no log: an earlier start ended before its first write")
+    from .formation import Start, decide
+
+    said = ""
+
+    def look(answers: Mapping[str, Answer]) -> Decision:
+        nonlocal said
+        decision = decide(has_data, settings.name, settings.peers, answers)
+        if decision.reason != said:
+            said = decision.reason
+            log(f"{decision.start.value}: {said}")
+        return decision
+
+    if has_data or settings.peer_url is None:
+        while look({}).start is Start.WAIT:
+            time.sleep(RETRY)  # for the service's next version, which ends this process
+        return arguments(settings)
+    from .peers import EmptySeat
+
+    seat = EmptySeat(settings)
+    while (decision := look(seat.answers())).start is Start.WAIT:
+        seat.asked.wait(RETRY)
+    if decision.start is Start.NEW:
+        return arguments(settings, "new", decision.cluster)
+    seat.close()
+    return arguments(settings, "existing", take_seat(settings, settings.peer_url))
+
+
 def run() -> NoReturn:
     """Decides how this member starts and becomes etcd."""
     from . import settings as settings_module
-    from .api import members_at, tls
-    from .formation import Start, decide
 
-    settings = settings_module.load()
-    if (has_data := has_member_data(settings.data_dir)) is False and any(settings.data_dir.glob("member/*")):
-        log(f"{settings.data_dir}/member has no log: an earlier start ended before its first write")
-    answers = []
-    if not has_data:
-        context = tls(settings)
-        others = [url for name, url in settings.peers.items() if name != settings.name]
-        answers = [found for url in others if (found := members_at(url, context)) is not None]
-    start, reason = decide(has_data, settings.name, settings.peer_url, answers)
-    log(f"{start.value}: {reason}")
-    if start is Start.REJOIN:
-        argv = arguments(settings, "existing", rejoin(settings))
-    else:
-        static = ",".join(f"{name}={url}" for name, url in sorted(settings.peers.items()))
-        argv = arguments(settings, "new", static)
+    # The first process of a container is not ended by a signal that it has no handler for.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
+    argv = decided(settings_module.load())
+    # The listening socket of an empty member closes with this process image.
     os.execve(argv[0], argv, {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "GOMAXPROCS": "2"})
+
+
+def forget(name: str, environ: Mapping[str, str] = os.environ) -> int:
+    """Takes away the seats of a host that leaves for good; 0 when it has none any more.
+
+    To be run in the container of another member, while that host's member still runs: its vote then counts
+    for its own removal. Asks its own member, which asks the others.
+    """
+    from .api import ApiError, ClusterApi
+    from .formation import seats_to_forget
+    from .settings import parse_peers
+
+    if name == environ.get("NODE_NAME"):
+        print(f"{name} is this member itself: ask another one", file=sys.stderr)
+        return 1
+    host = environ.get("LISTEN_ADDRESS", "127.0.0.1").replace("0.0.0.0", "127.0.0.1")
+    api = ClusterApi(f"http://{host}:2379")
+    url = parse_peers(environ.get("ETCD_INITIAL_CLUSTER", "")).get(name)
+    try:
+        seats = seats_to_forget(name, url, api.members())
+        for member_id in seats:
+            api.remove(member_id)
+    except ApiError as error:
+        print(f"the seat of {name} cannot be taken away: {error}", file=sys.stderr)
+        return 1
+    print(f"{name} has {'lost its seat' if seats else 'no seat'}")
+    return 0
 
 
 def health(port: int = 2379) -> int:
@@ -146,5 +211,7 @@ def main(argv: list[str]) -> int:
         except SettingsError as error:
             log(str(error))
             return 2
-    print("usage: etcd-member run | health", file=sys.stderr)
+    if len(argv) == 2 and argv[0] == "forget":
+        return forget(argv[1])
+    print(USAGE, file=sys.stderr)
     return 2

@@ -20,9 +20,10 @@ class SettingsError(Exception):
 class Settings:
     """One member's settings.
 
-    `peers` maps each member's name to its peer URL, this one included. `client_url` is where clients reach
-    the cluster as a whole (any live member answers there). Intervals are in milliseconds; the defaults
-    suit hosts whose disks and CPUs stall now and then.
+    `peers` maps each member's name to its peer URL. A host that the list does not name is not, or no longer,
+    to be a member: a service runs on a new host before its environment can name it. `client_url` is where
+    clients reach the cluster as a whole (any live member answers there). Intervals are in milliseconds; for
+    the defaults see docs/adr/store-members.md.
     """
 
     name: str
@@ -38,9 +39,14 @@ class Settings:
     extra: tuple[str, ...] = field(default=())
 
     @property
-    def peer_url(self) -> str:
-        """This member's own peer URL."""
-        return self.peers[self.name]
+    def peer_url(self) -> str | None:
+        """This member's own peer URL; None when the list does not name this host."""
+        return self.peers.get(self.name)
+
+    @property
+    def peer_port(self) -> int:
+        """The port of all peers."""
+        return urlsplit(self.peer_url or next(iter(self.peers.values()))).port or 2380
 
     @property
     def ca_file(self) -> Path:
@@ -88,11 +94,6 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         return int(text)
 
     name, peers = need("NODE_NAME"), parse_peers(need("ETCD_INITIAL_CLUSTER"))
-    if name not in peers:
-        raise SettingsError(
-            f"NODE_NAME={name} is not in ETCD_INITIAL_CLUSTER ({', '.join(sorted(peers))}). "
-            "Run the service only on the hosts that the list names, or add this one to the list."
-        )
     heartbeat = milliseconds("HEARTBEAT_MS", 300)
     election = milliseconds("ELECTION_MS", 3000)
     if election < 5 * heartbeat:
