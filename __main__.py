@@ -11,13 +11,15 @@ from decimal import Decimal
 import pulumi
 
 import settings as stack_settings
-from components import cost_report
+from components import cost_report, etcd
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.commands.engine import daemon_json
+from components.commands.swarm_leaving import Membership
 from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
 from components.etcd import Etcd, EtcdArgs
 from components.firewall import Firewall, FirewallArgs
 from components.galera import LABEL, Galera, GaleraArgs
+from components.galera import SERVICE as GALERA
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
 from components.softlayer import cost, subnets
 from components.softlayer.client import Api, find_credentials
@@ -27,6 +29,9 @@ from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.ssh_access import SshAccess, SshAccessArgs
 from components.swarm import Swarm, SwarmArgs
 from settings import Settings
+
+GALERA_MEMBERSHIP = Membership(GALERA, "galera-node forget", votes=False)
+"""After a full outage, a host that is still on the list would be waited for."""
 
 
 class StackConfig:
@@ -151,9 +156,10 @@ def deploy(settings: Settings) -> None:
     )
     hosts = hosts_of(settings, identity, ssh)
     first = hosts.managers[0]
-    swarm = Swarm("swarm", SwarmArgs(hosts.members))
+    swarm = Swarm("swarm", SwarmArgs(hosts.members, [etcd.MEMBERSHIP, GALERA_MEMBERSHIP]))
     access = DockerHostAccess("docker", DockerHostAccessArgs(first, ssh.private_key, [swarm.started]))
-    # With the first manager the whole swarm goes: then none of this need be taken apart piece by piece.
+    # When the stack is destroyed, the swarm goes with its hosts: none of this need be taken apart piece by
+    # piece. (A first manager that is replaced stays this component, and the swarm stays with the others.)
     on_swarm = pulumi.ResourceOptions(providers=[access.provider], deleted_with=first)
     network = OverlayNetwork(
         "network",

@@ -17,6 +17,7 @@ import pulumi_docker as docker
 
 from components import remote
 from components.commands import convergence
+from components.commands.swarm_leaving import Membership
 from components.overlay_network import OverlayNetwork
 from components.peer_authority import PeerAuthority
 from components.peer_certificates import PeerCertificates
@@ -27,6 +28,8 @@ from components.virtual_server import VirtualServer
 SERVICE = "etcd"
 CLIENT_PORT = 2379
 PEER_PORT = 2380
+MEMBERSHIP = Membership(SERVICE, "etcd-member forget", votes=True)
+"""How a host's member is taken out, before the host leaves the swarm."""
 
 
 @dataclass(frozen=True)

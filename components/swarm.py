@@ -1,14 +1,17 @@
 """The swarm: the first manager starts it, all other hosts join over the private network.
 
-Owns: who joins whom, tokens, roles and labels, and that a leaving manager gives up its vote first.
+Owns: who joins whom, tokens, roles and labels, and that a leaving host gives up its votes first.
 Leaves to others: engines (docker_engine.py), what runs on the swarm.
 
 All join as workers, side by side; managers are then promoted one after the other, each once the one before
 votes. A manager that joins as one is counted before it answers: two at once on slow hosts, and the swarm has
 lost its majority before it had one.
 
-A node is taken out from the first manager, so a dead host can be removed too. When the first manager itself
-goes, the swarm goes with it (`deleted_with`), and nobody waits for anything.
+A node is taken out from the first manager, so a dead host can be removed too. That happens in two places. A
+host that is no longer in the settings is taken out by the first manager's own step, because Pulumi deletes
+last: services would be changed before, and would have tasks on a host that they no longer know. The node's
+own `delete` finds nothing to do then; it is for a host that is taken out in another way. When all hosts go,
+the swarm goes with them (`deleted_with`), and nobody waits for anything.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from pulumi_command.remote import Command
 from components import remote
 from components.commands import swarm as commands
 from components.commands.swarm import Role
+from components.commands.swarm_leaving import Membership, keep_only, remove_node
 from components.docker_engine import DockerEngine
 from components.virtual_server import VirtualServer
 
@@ -44,16 +48,22 @@ class Member:
 
 @dataclass(frozen=True)
 class SwarmArgs:
-    """members: the first one is a manager and starts the swarm."""
+    """The swarm.
+
+    Attributes:
+        members: the first one is a manager and starts the swarm.
+        memberships: services that must be told of a host that leaves.
+    """
 
     members: Sequence[Member]
+    memberships: Sequence[Membership] = ()
 
 
 class Swarm(pulumi.ComponentResource):
     """A swarm whose nodes are all there, with their roles and labels.
 
     Attributes:
-        manager_token, worker_token: join tokens, secret.
+        manager_token, worker_token: join tokens, secret; read again whenever a host or its address changes.
         started: the swarm exists (with one node).
         nodes: depend on these to have all nodes in place.
     """
@@ -65,13 +75,14 @@ class Swarm(pulumi.ComponentResource):
     def __init__(self, name: str, args: SwarmArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("swarm-galera:swarm:Swarm", name, None, opts)
         first = args.members[0]
-        self._name, self._first = name, first.server
+        self._name, self._args, self._first = name, args, first.server
+        others = [member.server.private_ip for member in args.members[1:]]
         self.started = remote.run(
             f"{name}-started",
             first.server.connection,
             commands.start(first.server.hostname),
             pulumi.ResourceOptions(parent=self, depends_on=[first.engine.started]),
-            values=_lines(first.server.private_ip),
+            values=_lines(first.server.private_ip, _lines(*others, joined_by=" ")),
             secret_output=True,
         )
         facts: pulumi.Output[dict[str, str]] = self.started.stdout.apply(json.loads)
@@ -105,15 +116,19 @@ class Swarm(pulumi.ComponentResource):
         joined: pulumi.Resource,
         promoted: Sequence[pulumi.Resource],
     ) -> pulumi.Resource:
-        hostname = member.server.hostname
+        hostname, memberships = member.server.hostname, self._args.memberships
         leaves = member.server is not self._first
+        text = commands.describe_node(hostname, member.role, member.labels, memberships)
+        if not leaves:
+            keep = [each.server.hostname for each in self._args.members]
+            text = f"{text}\n{keep_only(keep, memberships)}"
         return remote.run(
             f"{self._name}-{hostname}-node",
             self._first.connection,
-            commands.describe_node(hostname, member.role, member.labels),
+            text,
             pulumi.ResourceOptions(parent=self, depends_on=[joined, *promoted], deleted_with=self._first),
             values=_lines(node),
-            delete=commands.remove_node(hostname) if leaves else None,
+            delete=remove_node(hostname, memberships) if leaves else None,
         )
 
 

@@ -1,31 +1,36 @@
-"""Forming the swarm: init, join, a node's role and labels, and leaving in an order that keeps the quorum.
+"""Forming the swarm: init, join, a node's role and labels.
 
 Owns: what is run on which host and what counts as done already.
-Leaves to others: which hosts and labels (components/swarm.py).
+Leaves to others: which hosts and labels (components/swarm.py), leaving (commands/swarm_leaving.py).
 
-`start` and `join` run on the host itself; `describe_node` and `remove_node` run on the first manager, so that
-also a dead host can be removed.
+`start` and `join` run on the host itself; `describe_node` runs on the first manager.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from components.commands.shell import assign
+from components.commands.swarm_leaving import MARK, Membership, functions
 
 PORT = 2377
 HEARTBEAT = 20
 """Seconds between a node's signs of life; after three without one the swarm gives up its tasks. With the
 default of 5, hosts that are short of CPU for a quarter of a minute have their databases stopped, all at once,
 and a global service gains nothing by being given up sooner: its tasks belong to their node."""
+NEWS_WITHIN = 60
+"""Seconds in which a node hears of a manager that has just come; until then it is no stranger's."""
 LONELY_FOR = 45
 """Seconds without a leader, and without any other manager ever known, until the first one goes on alone."""
 Role = Literal["manager", "worker"]
 
 
 def start(hostname: str) -> str:
-    """Shell text for the first manager. Standard input: its private address.
+    """Shell text for the first manager.
+
+    Standard input: its private address; in the second line those of all other hosts, which may be missing.
+    Where one of them is a manager already, no second swarm is started beside that one's.
 
     Standard output is JSON: `cluster`, `node` (ids), `manager`, `worker` (join tokens: keep it secret).
     """
@@ -34,10 +39,18 @@ def start(hostname: str) -> str:
 
 _START = r"""
 read -r address
+read -ra others || :
 IFS='|' read -r state control known < <(
   docker info --format '{{.Swarm.LocalNodeState}}|{{.Swarm.ControlAvailable}}|{{.Swarm.NodeAddr}}')
 case $state in
   inactive)
+    # Only managers listen on this port. A host that is off, or not there yet, is none: it could not vote.
+    managers=$(for other in "${others[@]}"; do
+      { timeout 5 bash -c ': <>"/dev/tcp/$0/$1"' "$other" "$port" 2>/dev/null && echo "$other" || :; } &
+    done; wait)
+    [[ ! $managers ]] || fail "$hostname is in no swarm, but a manager of one answers on \
+${managers//$'\n'/, }: a second swarm would cut its services off. Remedy: make $hostname a manager of that \
+swarm by hand, then repeat; docs/operations.md says how ('The first manager is gone for good')"
     docker swarm init --advertise-addr "$address" --listen-addr "$address:$port" --data-path-addr "$address" \
       --dispatcher-heartbeat "${heartbeat}s" >/dev/null \
       || fail "$hostname could not start a swarm on $address:$port (see above)"
@@ -69,7 +82,7 @@ def join(hostname: str) -> str:
 
     Standard output is the node's id. A token never stands in the script, only on its standard input.
     """
-    return f"{assign(hostname=hostname, port=PORT)}\n{_JOIN}"
+    return f"{assign(hostname=hostname, port=PORT, news_within=NEWS_WITHIN)}\n{_JOIN}"
 
 
 _JOIN = r"""
@@ -78,31 +91,56 @@ format='{{.Swarm.LocalNodeState}}|{{.Swarm.NodeID}}|{{range .Swarm.RemoteManager
 look() {
   IFS='|' read -r state node remotes < <(docker info --format "$format")
 }
+# established: an engine that cannot take part now (`error`, `locked`) holds what makes it a manager.
+established() {
+  local root
+  root=$(docker info --format '{{.DockerRootDir}}')
+  [[ $state == locked ]] || compgen -G "$root/swarm/raft/*" >/dev/null
+}
 look
-if [[ $state == active && " $remotes " != *" $first:$port "* ]]; then
-  fail "$hostname belongs to another swarm (managers: $remotes). \
+deadline=$((SECONDS + news_within)) told=$SECONDS
+while [[ $state == active && " $remotes " != *" $first:$port "* ]]; do
+  (( SECONDS < deadline )) || fail "$hostname belongs to another swarm (managers: $remotes). \
 Remedy: if that is of no use, run 'docker swarm leave --force' on it, then repeat"
-fi
-deadline=$((SECONDS + 300)) told=$SECONDS
+  if (( SECONDS - told >= 10 )); then say "$hostname does not know the manager $first yet"; told=$SECONDS; fi
+  sleep 1
+  look
+done
+deadline=$((SECONDS + 300)) told=$SECONDS said=''
 until [[ $state == active ]]; do
-  (( SECONDS < deadline )) || fail "$hostname could not join the swarm of $first in 5 minutes (see above). \
-Remedy: check that $first:$port answers it over the private network (servers.firewall), then repeat"
-  if [[ $state == pending ]]; then
-    # The engine goes on trying in the background.
-    if (( SECONDS - told >= 10 )); then say "joining $first"; told=$SECONDS; fi
-    sleep 1
-  else
-    [[ $state == inactive ]] || docker swarm leave --force >/dev/null 2>&1 || :
-    docker swarm join --token "$token" --advertise-addr "$address" --listen-addr "$address:$port" \
-      --data-path-addr "$address" "$first:$port" >/dev/null || sleep 2
-  fi
+  (( SECONDS < deadline )) || fail "$hostname could not join the swarm of $first in 5 minutes\
+${said:+ ($said)}. Remedy: check that $first:$port answers it over the private network \
+(servers.firewall), then repeat"
+  if (( SECONDS - told >= 10 )); then say "joining $first${said:+: $said}"; told=$SECONDS; fi
+  case $state in
+    pending) sleep 1 ;;  # the engine goes on trying in the background
+    inactive)
+      if ! said=$(docker swarm join --token "$token" --advertise-addr "$address" \
+        --listen-addr "$address:$port" --data-path-addr "$address" "$first:$port" 2>&1 >/dev/null); then
+        case $said in
+          *"alid join token"*|*"does not match fingerprint"*)
+            fail "the swarm of $first does not take the stack's join token: it was rotated ($said). \
+Remedy: have it read again by pulumi up --replace '**swarm-started', then repeat" ;;
+        esac
+        sleep 2
+      fi ;;
+    *)
+      if established; then
+        fail "$hostname is a manager of a swarm already, and its engine cannot take part now ($state: \
+$(docker info --format '{{.Swarm.Error}}')). Remedy: correct that (journalctl -u docker); only if the host \
+is to be given up, run 'docker swarm leave --force' on it: its vote is then lost"
+      fi
+      docker swarm leave --force >/dev/null 2>&1 || : ;;  # a former try ended half-way
+  esac
   look
 done
 printf '%s\n' "$node"
 """.strip()
 
 
-def describe_node(hostname: str, role: Role, labels: Mapping[str, str]) -> str:
+def describe_node(
+    hostname: str, role: Role, labels: Mapping[str, str], memberships: Sequence[Membership] = ()
+) -> str:
     """Shell text for the first manager: wait for the node, give it its role and labels.
 
     Ends for a manager only when it takes part in the decisions: the program promotes one after the other,
@@ -110,13 +148,17 @@ def describe_node(hostname: str, role: Role, labels: Mapping[str, str]) -> str:
     that one break off in just this moment, the first is left with a member it does not know and no leader
     for ever; then, and only then, it is told to go on alone, which keeps all that the swarm holds.
 
+    A replaced host comes back under its name as another node. Its former self still has its vote, so that
+    goes first: nodes of this name that are down are demoted and removed, never one that answers.
+
+    A manager that becomes a worker is taken off the lists of `memberships`, like one that leaves.
+
     Standard input is the node's id. Labels are set, never removed: give all that may change every time.
     """
-    options = [
-        option for key, value in sorted(labels.items()) for option in ("--label-add", f"{key}={value}")
-    ]
-    variables = assign(hostname=hostname, role=role, options=options, port=PORT, lonely_for=LONELY_FOR)
-    return f"{variables}\n{_DESCRIBE}"
+    every = {**labels, MARK: "true"}
+    options = [option for key, value in sorted(every.items()) for option in ("--label-add", f"{key}={value}")]
+    variables = assign(hostname=hostname, wanted=role, options=options, port=PORT, lonely_for=LONELY_FOR)
+    return f"{functions(memberships)}\n{variables}\n{_DESCRIBE}"
 
 
 _DESCRIBE = r"""
@@ -135,70 +177,50 @@ mend() {
     --data-path-addr "$address" >/dev/null || say "that was refused (see above)"
   lonely=''
 }
-look() {
-  IFS='|' read -r state now reach < <(docker node inspect --format \
-    '{{.Status.State}}|{{.Spec.Role}}|{{with .ManagerStatus}}{{.Reachability}}{{end}}' "$node" 2>/dev/null)
+# former: sets `down` and `twin`, the other nodes of this name; false when the swarm does not say.
+former() {
+  local all id name status
+  all=$(docker node ls --format '{{.ID}}|{{.Hostname}}|{{.Status}}' 2>/dev/null) || return 1
+  down=() twin=''
+  while IFS='|' read -r id name status; do
+    [[ $name == "$hostname" && $id != "$node" ]] || continue
+    if [[ $status == Down ]]; then down+=("$id"); else twin=$id; fi
+  done <<<"$all"
 }
-deadline=$((SECONDS + 300)) told=$SECONDS described='' message='' state='' now='' reach=''
+deadline=$((SECONDS + 300)) told=$SECONDS described='' alone='' demoted='' message='' down=() twin=''
 while :; do
-  look || mend
+  look_at "$node" || mend
   # A swarm that went on alone has forgotten what its other nodes were to be.
-  [[ ! $described || ! $now || $now == "$role" ]] || described=''
-  if [[ $state == ready && ! $described ]]; then
+  [[ ! $described || ! $role || $role == "$wanted" ]] || described=''
+  if [[ $state == ready && ! $alone ]] && former; then
+    for each in "${down[@]}"; do
+      say "$hostname was another node before ($each), which is down: removing that"
+      drop "$each" "the former $hostname"
+    done
+    if [[ $twin ]]; then message="another node of this name answers, too: $twin"; else alone=1 message=''; fi
+  fi
+  if [[ $state == ready && $alone && ! $described ]]; then
+    if [[ $wanted == worker && $role == manager ]]; then give_up_votes "$hostname"; demoted=1; fi
     # Another change of the node in between makes the engine refuse ours: then we look again.
-    if message=$(docker node update --role "$role" --availability active "${options[@]}" "$node" 2>&1); then
+    if message=$(docker node update --role "$wanted" --availability active "${options[@]}" "$node" 2>&1); then
       described=1 message=''
       continue
     fi
   fi
-  [[ ! $described || ( $role == manager && $reach != reachable ) ]] || break
-  (( SECONDS < deadline )) || fail "$hostname is no $role of the swarm after 5 minutes \
-(${state:-unknown}${reach:+, $reach}${message:+, $message}). \
+  [[ ! $described || ( $wanted == manager && $vote != reachable ) ]] || break
+  if (( SECONDS >= deadline )); then
+    [[ ! $twin ]] || fail "two nodes of the swarm are called $hostname and both answer: $node and $twin. \
+Names must differ. Remedy: take the one that is not this stack's out of the swarm, then repeat"
+    fail "$hostname is no $wanted of the swarm after 5 minutes \
+(${state:-unknown}${vote:+, $vote}${message:+, $message}). \
 Remedy: check the private network between the hosts (2377/tcp, 7946/tcp and udp) and 'journalctl -u docker' \
 on $hostname, then repeat"
+  fi
   if (( SECONDS - told >= 10 )); then
-    say "waiting for $hostname as a $role (${state:-unknown}${reach:+, $reach}${message:+, $message})"
+    say "waiting for $hostname as a $wanted (${state:-unknown}${vote:+, $vote}${message:+, $message})"
     told=$SECONDS
   fi
   sleep 1
 done
-""".strip()
-
-
-def remove_node(hostname: str) -> str:
-    """Shell text for the first manager: take a node out, its containers first, then its vote.
-
-    Standard input is the node's id. Does nothing for a node that is gone. A node that answers is drained, so
-    that a database on it shuts down in order; one that does not is removed at once.
-    """
-    return f"{assign(hostname=hostname)}\n{_REMOVE}"
-
-
-_REMOVE = r"""
-read -r node
-look() {
-  IFS='|' read -r state role reach < <(docker node inspect --format \
-    '{{.Status.State}}|{{.Spec.Role}}|{{with .ManagerStatus}}{{.Reachability}}{{end}}' "$node" 2>/dev/null)
-}
-look || { say "$hostname is no longer in the swarm"; exit 0; }
-if [[ $state == ready ]]; then
-  docker node update --availability drain "$node" >/dev/null || :
-  deadline=$((SECONDS + 90)) told=$SECONDS
-  while [[ $(docker node ps --format '{{.CurrentState}}' "$node" 2>/dev/null) == *Running* ]]; do
-    (( SECONDS < deadline )) || { say "$hostname did not stop its containers in 90 s"; break; }
-    if (( SECONDS - told >= 10 )); then say "$hostname is stopping its containers"; told=$SECONDS; fi
-    sleep 1
-  done
-fi
-if [[ $role == manager ]]; then
-  docker node demote "$node" >/dev/null || fail "$hostname could not be demoted (see above): without a \
-majority of managers the swarm takes no change. Remedy: bring the other managers back, then repeat"
-  deadline=$((SECONDS + 60))
-  while look && [[ $reach ]]; do
-    (( SECONDS < deadline )) || fail "$hostname still votes a minute after it was demoted. Remedy: repeat"
-    sleep 1
-  done
-fi
-docker node rm --force "$node" >/dev/null
-say "$hostname has left the swarm"
+[[ ! $demoted ]] || leave_lists "$hostname"
 """.strip()

@@ -283,12 +283,24 @@ def test_members_go_over_to_another_authority_one_by_one(store: Store) -> None:
     assert word(store.containers["etcd-4"]) == "kept"
 
 
-def test_a_member_that_waits_stops_at_once(store: Store) -> None:
+def test_a_member_that_waits_holds_nobody_back_and_stops_at_once(store: Store) -> None:
     store.certify([1, 2])
     member = store.member(1, [1, 2])
     member.start()
     until(member, "galera-2 might know of a cluster")
+    code, said = forget(member, "galera-2")
+    assert code == 0
+    assert "no cluster answers" in said
     assert member.stop() == 128 + 15
+
+
+def test_a_seat_is_not_taken_away_without_a_majority(store: Store) -> None:
+    first, second, _third = formed(store, 1, 2, 3)
+    second.kill()
+    store.containers["etcd-3"].kill()
+    code, said = forget(first, "galera-3")
+    assert code == 1
+    assert "the seat of galera-3 cannot be taken away" in said
 
 
 def test_a_member_takes_no_seat_but_another_s(store: Store) -> None:

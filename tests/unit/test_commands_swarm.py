@@ -1,71 +1,27 @@
-"""Swarm scripts: nothing is done twice, what can't be right is refused, leaving keeps the quorum."""
+"""Swarm scripts: nothing is done twice, what can't be right is refused, no second swarm, no dead votes."""
 
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
 
-from components.commands import swarm
+from components.commands import swarm, swarm_leaving
+from components.commands.swarm_leaving import Membership
 from tests.unit.fake_host import FakeHost, Ran
+from tests.unit.fake_swarm import changes, manager, service
 
 pytestmark = pytest.mark.unit
 
-DOCKER = r"""
-case "$1 $2" in
-  "info --format")
-    case $3 in
-      *ControlAvailable*) cat "$host/state" ;;
-      *Swarm.Error*) cat "$host/trouble" ;;
-      *Cluster.ID*) echo "cluster1 node1 $(cat "$host/heartbeat" 2>/dev/null || echo 5s)" ;;
-      *) cat "$host/state" ;;
-    esac ;;
-  "swarm init")
-    if [[ $3 == --force-new-cluster ]]; then mv "$host/node.later" "$host/node"; exit; fi
-    echo "active|true|10.0.0.1" >"$host/state"; echo "${10}" >"$host/heartbeat" ;;
-  "swarm join") [[ ! -e $host/refuse ]] || { rm "$host/refuse"; echo "connection refused" >&2; exit 1; }
-    echo "active|node2|10.0.0.1:2377 " >"$host/state" ;;
-  "swarm update") echo "$4" >"$host/heartbeat" ;;
-  "swarm leave") echo "inactive||" >"$host/state" ;;
-  "swarm join-token") echo "SWMTKN-$4" ;;
-  "node inspect")
-    [[ -e $host/node ]] || exit 1
-    read -r node <"$host/node"
-    if [[ $4 == *Role* ]]; then echo "$node"; else echo "${node%%|*}"; fi ;;
-  "node update")
-    if [[ -e $host/stale ]]; then rm "$host/stale"; echo "update out of sequence" >&2; exit 1; fi
-    if [[ $4 == manager ]]; then echo "ready|manager|reachable" >"$host/node"; fi ;;
-  "node ps") cat "$host/tasks" 2>/dev/null || : ;;
-  "node demote")
-    if [[ -e $host/no-quorum ]]; then echo "The swarm does not have a leader" >&2; exit 1; fi
-    echo "ready|worker|" >"$host/node" ;;
-  "node rm") rm "$host/node" ;;
-esac
-"""
-
-
-def host_with(folder: Path, state: str = "inactive||", node: str | None = None) -> FakeHost:
-    host = FakeHost(folder)
-    host.program("docker", DOCKER)
-    host.file("state", state + "\n")
-    if node is not None:
-        host.file("node", node + "\n")
-    return host
-
-
-def changes(ran: Ran) -> list[str]:
-    """Calls that change something."""
-    looks = ("docker info", "docker swarm join-token", "docker node inspect", "docker node ps")
-    return [call for call in ran.calls if not call.startswith(looks)]
-
-
 START = "10.0.0.1\n"
 JOIN = "SWMTKN-secret 10.0.0.2 10.0.0.1\n"
+OUTSIDE = "inactive||"
 
 
 def test_the_first_manager_starts_a_swarm_on_its_private_address_only(tmp_path: Path) -> None:
-    ran = host_with(tmp_path / "host").run(swarm.start("galera-1"), START)
+    ran = manager(tmp_path / "host", OUTSIDE).run(swarm.start("galera-1"), START)
     assert ran.code == 0, ran.err
     assert changes(ran) == [
         "docker swarm init --advertise-addr 10.0.0.1 --listen-addr 10.0.0.1:2377 --data-path-addr 10.0.0.1 "
@@ -80,18 +36,43 @@ def test_the_first_manager_starts_a_swarm_on_its_private_address_only(tmp_path: 
 
 
 def test_a_swarm_that_runs_is_not_started_again_and_has_the_same_tokens(tmp_path: Path) -> None:
-    host = host_with(tmp_path / "host")
+    host = manager(tmp_path / "host", OUTSIDE)
     first, second = host.run(swarm.start("galera-1"), START), host.run(swarm.start("galera-1"), START)
     assert changes(second) == []
     assert second.out == first.out
 
 
 def test_a_swarm_with_another_heartbeat_gets_ours_in_place(tmp_path: Path) -> None:
-    host = host_with(tmp_path / "host", "active|true|10.0.0.1")
+    host = manager(tmp_path / "host")
     assert changes(host.run(swarm.start("galera-1"), START)) == [
         "docker swarm update --dispatcher-heartbeat 20s"
     ]
     assert changes(host.run(swarm.start("galera-1"), START)) == []
+
+
+def test_no_second_swarm_is_started_while_another_host_manages_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as answers:
+        monkeypatch.setattr(swarm, "PORT", answers.getsockname()[1])
+        # One is no manager (nothing listens there), the other one is.
+        ran = manager(tmp_path / "host", OUTSIDE).run(
+            swarm.start("galera-1"), "10.0.0.1\n127.0.0.2 127.0.0.1\n"
+        )
+    assert ran.code == 1
+    assert "a manager of one answers on 127.0.0.1: a second swarm" in ran.err
+    assert "The first manager is gone for good" in ran.err
+    assert changes(ran) == []
+
+
+def test_hosts_that_are_off_or_not_yet_there_keep_no_swarm_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        monkeypatch.setattr(swarm, "PORT", closed.getsockname()[1])
+    ran = manager(tmp_path / "host", OUTSIDE).run(swarm.start("galera-1"), "10.0.0.1\n127.0.0.1 127.0.0.2\n")
+    assert ran.code == 0, ran.err
+    assert changes(ran)[0].startswith("docker swarm init")
 
 
 @pytest.mark.parametrize(
@@ -103,14 +84,14 @@ def test_a_swarm_with_another_heartbeat_gets_ours_in_place(tmp_path: Path) -> No
     ],
 )
 def test_a_first_manager_in_another_swarm_is_refused(tmp_path: Path, state: str, said: str) -> None:
-    ran = host_with(tmp_path / "host", state).run(swarm.start("galera-1"), START)
+    ran = manager(tmp_path / "host", state).run(swarm.start("galera-1"), START)
     assert ran.code == 1
     assert said in ran.err
     assert changes(ran) == []
 
 
 def test_a_host_joins_over_the_private_network_and_says_its_node_id(tmp_path: Path) -> None:
-    ran = host_with(tmp_path / "host").run(swarm.join("galera-2"), JOIN)
+    ran = manager(tmp_path / "host", OUTSIDE).run(swarm.join("galera-2"), JOIN)
     assert ran.code == 0, ran.err
     assert ran.out == "node2\n"
     assert changes(ran) == [
@@ -124,22 +105,50 @@ def test_the_token_is_in_no_script() -> None:
 
 
 def test_a_member_does_not_join_again(tmp_path: Path) -> None:
-    host = host_with(tmp_path / "host", "active|node2|10.0.0.3:2377 10.0.0.1:2377 ")
+    host = manager(tmp_path / "host", "active|node2|10.0.0.3:2377 10.0.0.1:2377 ")
     ran = host.run(swarm.join("galera-2"), JOIN)
     assert ran.out == "node2\n"
     assert changes(ran) == []
 
 
 def test_a_refused_join_is_tried_again(tmp_path: Path) -> None:
-    host = host_with(tmp_path / "host")
-    host.file("refuse", "")
+    host = manager(tmp_path / "host", OUTSIDE)
+    host.file("refuse", "connection refused")
     ran = host.run(swarm.join("galera-2"), JOIN)
     assert ran.code == 0, ran.err
     assert len(changes(ran)) == 2
 
 
-def test_a_host_of_another_swarm_is_left_alone(tmp_path: Path) -> None:
-    host = host_with(tmp_path / "host", "active|node9|192.0.2.7:2377 ")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "rpc error: code = InvalidArgument desc = A valid join token is necessary to join this cluster",
+        "Error response from daemon: invalid join token",
+        "Error response from daemon: remote CA does not match fingerprint. Expected: 2944b8970a9cfc7f",
+    ],
+)
+def test_a_rotated_token_is_named_at_once_with_what_to_do(tmp_path: Path, words: str) -> None:
+    host = manager(tmp_path / "host", OUTSIDE)
+    host.file("refuse", words)
+    ran = host.run(swarm.join("galera-2"), JOIN)
+    assert ran.code == 1
+    assert "it was rotated" in ran.err
+    assert "--replace '**swarm-started'" in ran.err
+    assert "SWMTKN" not in ran.err
+    assert len(changes(ran)) == 1
+
+
+def test_a_member_that_does_not_know_a_new_first_manager_yet_is_waited_for(tmp_path: Path) -> None:
+    host = manager(tmp_path / "host", "active|node2|10.0.0.3:2377 ")
+    host.program("sleep", 'echo "active|node2|10.0.0.3:2377 10.0.0.1:2377 " >"$host/state"')
+    ran = host.run(swarm.join("galera-2"), JOIN)
+    assert ran.out == "node2\n"
+    assert [call for call in changes(ran) if call.startswith("docker")] == []
+
+
+def test_a_host_of_another_swarm_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swarm, "NEWS_WITHIN", 1)
+    host = manager(tmp_path / "host", "active|node9|192.0.2.7:2377 ")
     ran = host.run(swarm.join("galera-2"), JOIN)
     assert ran.code == 1
     assert "galera-2 belongs to another swarm (managers: 192.0.2.7:2377" in ran.err
@@ -147,25 +156,36 @@ def test_a_host_of_another_swarm_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_half_joined_host_leaves_before_it_joins(tmp_path: Path) -> None:
-    host = host_with(tmp_path / "host", "error||")
+    host = manager(tmp_path / "host", "error||")
     ran = host.run(swarm.join("galera-2"), JOIN)
     assert ran.code == 0, ran.err
     assert [call.split()[2] for call in changes(ran)] == ["leave", "join"]
 
 
+@pytest.mark.parametrize("state", ["error", "locked"])
+def test_a_manager_whose_engine_cannot_take_part_now_is_not_made_to_leave(tmp_path: Path, state: str) -> None:
+    host = manager(tmp_path / "host", f"{state}||")
+    if state == "error":
+        host.file("docker/swarm/raft/wal-v3-encrypted/0.wal", "")
+    ran = host.run(swarm.join("galera-2"), JOIN)
+    assert ran.code == 1
+    assert f"cannot take part now ({state}: the engine's own words)" in ran.err
+    assert changes(ran) == []
+
+
 def test_a_node_gets_its_role_and_labels_in_one_step(tmp_path: Path) -> None:
-    host = host_with(tmp_path / "host", node="ready|manager|reachable")
+    host = manager(tmp_path / "host", nodes={"node2": "galera-2|ready|worker||"})
     text = swarm.describe_node("galera-2", "manager", {"galera": "true", "datacenter": "tor01"})
     ran = host.run(text, "node2\n")
     assert ran.code == 0, ran.err
     assert changes(ran) == [
-        "docker node update --role manager --availability active "
-        "--label-add datacenter=tor01 --label-add galera=true node2"
+        "docker node update --role manager --availability active --label-add datacenter=tor01 "
+        "--label-add galera=true --label-add swarm-galera.member=true node2"
     ]
 
 
 def test_a_new_manager_is_waited_for_until_its_vote_counts(tmp_path: Path) -> None:
-    host = host_with(tmp_path / "host", node="ready|worker|")
+    host = manager(tmp_path / "host", nodes={"node2": "galera-2|ready|worker||"})
     ran = host.run(swarm.describe_node("galera-2", "manager", {"galera": "true"}), "node2\n")
     assert ran.code == 0, ran.err
     update = next(n for n, call in enumerate(ran.calls) if call.startswith("docker node update"))
@@ -173,22 +193,95 @@ def test_a_new_manager_is_waited_for_until_its_vote_counts(tmp_path: Path) -> No
 
 
 def test_a_worker_is_not_waited_for_to_vote(tmp_path: Path) -> None:
-    host = host_with(tmp_path / "host", node="ready|worker|")
+    host = manager(tmp_path / "host", nodes={"node4": "galera-4|ready|worker||"})
     assert host.run(swarm.describe_node("galera-4", "worker", {"galera": "false"}), "node4\n").code == 0
+
+
+def test_a_replaced_managers_former_self_loses_its_vote_before_the_new_one_gets_one(tmp_path: Path) -> None:
+    host = manager(
+        tmp_path / "host",
+        nodes={
+            "node1": "galera-1|ready|manager|reachable|true",
+            "old3": "galera-3|down|manager|unreachable|true",
+            "new3": "galera-3|ready|worker||",
+            # Down as well, and another host: none of this step's business.
+            "node4": "galera-4|down|manager|unreachable|true",
+        },
+    )
+    ran = host.run(swarm.describe_node("galera-3", "manager", {}), "new3\n")
+    assert ran.code == 0, ran.err
+    assert [" ".join(call.split()[2:]) for call in changes(ran)] == [
+        "demote old3",
+        "rm --force old3",
+        "update --role manager --availability active --label-add swarm-galera.member=true new3",
+    ]
+    assert "galera-3 was another node before (old3), which is down" in ran.err
+
+
+def test_another_node_of_the_same_name_that_answers_is_never_removed(tmp_path: Path) -> None:
+    host = manager(
+        tmp_path / "host",
+        nodes={"old3": "galera-3|ready|manager|reachable|true", "new3": "galera-3|ready|worker||"},
+    )
+    ran = impatient(host, swarm.describe_node("galera-3", "manager", {}), "new3\n")
+    assert ran.code == 1
+    assert "two nodes of the swarm are called galera-3 and both answer: new3 and old3" in ran.err
+    assert changes(ran) == []
+
+
+def test_a_former_self_that_goes_down_late_is_waited_for(tmp_path: Path) -> None:
+    host = manager(
+        tmp_path / "host",
+        nodes={"old3": "galera-3|ready|manager|unreachable|true", "new3": "galera-3|ready|worker||"},
+    )
+    # The first look finds it ready still.
+    host.program("sleep", 'sed -i s/ready/down/ "$host/nodes/old3"')
+    ran = host.run(swarm.describe_node("galera-3", "manager", {}), "new3\n")
+    assert ran.code == 0, ran.err
+    assert [call.split()[2] for call in changes(ran) if call.startswith("docker")] == [
+        "demote",
+        "rm",
+        "update",
+    ]
+
+
+def test_a_manager_that_becomes_a_worker_gives_up_its_votes_first_and_is_forgotten_last(
+    tmp_path: Path,
+) -> None:
+    host = manager(tmp_path / "host", nodes={"node4": "galera-4|ready|manager|reachable|true"})
+    service(host, "etcd", "echo $3 gone")
+    service(host, "galera", "echo $3 gone")
+    memberships = [
+        Membership("etcd", "etcd-member forget", votes=True),
+        Membership("galera", "galera-node forget", votes=False),
+    ]
+    text = swarm.describe_node("galera-4", "worker", {}, memberships)
+    ran = host.run(text, "node4\n")
+    assert ran.code == 0, ran.err
+    assert [" ".join(call.split()[1:4]) for call in changes(ran)] == [
+        "exec c-etcd etcd-member",
+        "node update --role",
+        "exec c-galera galera-node",
+    ]
+    assert [call for call in changes(host.run(text, "node4\n")) if "exec" in call] == []
 
 
 LOST = "rpc error: The swarm does not have a leader. It's possible that too few managers are online."
 
 
+def impatient(host: FakeHost, text: str, stdin: str) -> Ran:
+    """Run a script that describes a node with little patience."""
+    assert "SECONDS + 300" in text
+    return host.run(text.replace("SECONDS + 300", "SECONDS + 5"), stdin)
+
+
 def leaderless(folder: Path, known: str, monkeypatch: pytest.MonkeyPatch) -> Ran:
     """A first manager without a leader that knows the managers `known`, and promotes with little patience."""
     monkeypatch.setattr(swarm, "LONELY_FOR", 1)
-    host = host_with(folder)
+    host = manager(folder, nodes={"node2": "galera-2|ready|worker||"})
+    host.file("silent", "")
     host.file("trouble", f"{LOST}|10.0.0.1|{known}\n")
-    host.file("node.later", "ready|worker|\n")
-    text = swarm.describe_node("galera-2", "manager", {})
-    assert "SECONDS + 300" in text
-    return host.run(text.replace("SECONDS + 300", "SECONDS + 5"), "node2\n")
+    return impatient(host, swarm.describe_node("galera-2", "manager", {}), "node2\n")
 
 
 def test_a_first_manager_left_with_a_member_it_never_knew_goes_on_alone_and_promotes_again(
@@ -212,49 +305,13 @@ def test_a_manager_that_knows_others_never_goes_on_alone(
 
 
 def test_labels_are_given_again_when_the_node_changed_in_between(tmp_path: Path) -> None:
-    host = host_with(tmp_path / "host", node="ready|manager|reachable")
+    host = manager(tmp_path / "host", nodes={"node2": "galera-2|ready|worker||"})
     host.file("stale", "")
     ran = host.run(swarm.describe_node("galera-2", "manager", {"galera": "true"}), "node2\n")
     assert ran.code == 0, ran.err
     assert len(changes(ran)) == 2
 
 
-def test_a_leaving_manager_stops_its_containers_then_gives_up_its_vote_then_goes(tmp_path: Path) -> None:
-    host = host_with(tmp_path / "host", node="ready|manager|reachable")
-    ran = host.run(swarm.remove_node("galera-5"), "node5\n")
-    assert ran.code == 0, ran.err
-    assert changes(ran) == [
-        "docker node update --availability drain node5",
-        "docker node demote node5",
-        "docker node rm --force node5",
-    ]
-
-
-def test_a_dead_manager_is_not_waited_for(tmp_path: Path) -> None:
-    host = host_with(tmp_path / "host", node="down|manager|unreachable")
-    host.file("tasks", "Running 3 hours ago\n")
-    ran = host.run(swarm.remove_node("galera-5"), "node5\n")
-    assert ran.code == 0, ran.err
-    assert [call.split()[2] for call in changes(ran)] == ["demote", "rm"]
-
-
-def test_a_leaving_worker_has_no_vote_to_give_up(tmp_path: Path) -> None:
-    host = host_with(tmp_path / "host", node="ready|worker|")
-    ran = host.run(swarm.remove_node("galera-5"), "node5\n")
-    assert [call.split()[2] for call in changes(ran)] == ["update", "rm"]
-
-
-def test_a_node_that_is_gone_needs_no_removal(tmp_path: Path) -> None:
-    ran = host_with(tmp_path / "host").run(swarm.remove_node("galera-5"), "node5\n")
-    assert ran.code == 0, ran.err
-    assert changes(ran) == []
-
-
-def test_a_manager_is_not_removed_while_the_swarm_has_no_quorum(tmp_path: Path) -> None:
-    host = host_with(tmp_path / "host", node="down|manager|unreachable")
-    host.file("no-quorum", "")
-    ran = host.run(swarm.remove_node("galera-5"), "node5\n")
-    assert ran.code == 1
-    assert "does not have a leader" in ran.err
-    assert "could not be demoted" in ran.err
-    assert not [call for call in ran.calls if call.startswith("docker node rm")]
+def test_what_marks_a_member_is_what_is_looked_for_when_hosts_leave() -> None:
+    assert f"{swarm_leaving.MARK}=true" in swarm.describe_node("galera-2", "manager", {})
+    assert swarm_leaving.MARK in swarm_leaving.keep_only(["galera-1"], [])

@@ -125,6 +125,30 @@ def test_nodes_other_than_the_first_leave_the_swarm_when_they_go(dev: Recorded) 
         assert "docker node demote" in command["stdin"]
 
 
+def test_a_host_that_leaves_gives_up_etcds_seat_and_is_forgotten_by_galera(dev: Recorded) -> None:
+    for name in ("swarm-galera-1-node", "swarm-galera-2-node"):
+        text = dev.resources[name].inputs["stdin"]
+        assert "voting=('etcd etcd-member forget')" in text
+        assert "listing=('galera galera-node forget')" in text
+
+
+def test_hosts_that_are_no_longer_in_the_settings_leave_before_services_are_touched(dev: Recorded) -> None:
+    text = dev.resources["swarm-galera-1-node"].inputs["stdin"]
+    assert "keep=(galera-1 galera-2 galera-3)" in text
+    assert [name for name, args in dev.resources.items() if "keep=(" in str(args.inputs.get("stdin"))] == [
+        "swarm-galera-1-node"
+    ]
+
+
+def test_the_swarms_start_knows_all_other_hosts_and_reads_the_tokens_again_when_one_comes_or_goes(
+    dev: Recorded, home: Path
+) -> None:
+    started = dev.resources["swarm-started"].inputs["stdin"]
+    assert "\n10.144.12.11\n10.144.12.12 10.144.12.13\nEND-OF-VALUES" in started
+    more = run({"servers": {"workers": 1}}).resources["swarm-started"].inputs["stdin"]
+    assert "\n10.144.12.11\n10.144.12.12 10.144.12.13 10.144.12.14\n" in more
+
+
 def test_galera_is_a_global_service_with_local_data_and_no_published_port(dev: Recorded) -> None:
     service = dev.resources["galera-service"].inputs
     container = service["taskSpec"]["containerSpec"]
@@ -228,8 +252,8 @@ def test_all_join_as_workers_and_workers_bear_no_data(home: Path) -> None:
     made = run({"servers": {"workers": 2}})
     assert "SWMTKN-w" in made.resources["swarm-galera-5-joined"].inputs["stdin"]
     assert "SWMTKN-w" in made.resources["swarm-galera-3-joined"].inputs["stdin"]
-    assert "role=manager" in made.resources["swarm-galera-3-node"].inputs["stdin"]
-    assert "role=worker" in made.resources["swarm-galera-5-node"].inputs["stdin"]
+    assert "wanted=manager" in made.resources["swarm-galera-3-node"].inputs["stdin"]
+    assert "wanted=worker" in made.resources["swarm-galera-5-node"].inputs["stdin"]
     assert "galera=false" in made.resources["swarm-galera-5-node"].inputs["stdin"]
     assert "galera=true" in made.resources["swarm-galera-3-node"].inputs["stdin"]
     assert "galera-5-engine-images" not in made.resources

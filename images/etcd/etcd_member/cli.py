@@ -153,7 +153,7 @@ def forget(name: str, environ: Mapping[str, str] = os.environ) -> int:
     """Takes away the seats of a host that leaves for good; 0 when it has none any more.
 
     To be run in the container of another member, while that host's member still runs: its vote then counts
-    for its own removal. Asks its own member, which asks the others.
+    for its own removal.
     """
     from .api import ApiError, ClusterApi
     from .formation import seats_to_forget
@@ -162,14 +162,19 @@ def forget(name: str, environ: Mapping[str, str] = os.environ) -> int:
     if name == environ.get("NODE_NAME"):
         print(f"{name} is this member itself: ask another one", file=sys.stderr)
         return 1
-    host = environ.get("LISTEN_ADDRESS", "127.0.0.1").replace("0.0.0.0", "127.0.0.1")
-    api = ClusterApi(f"http://{host}:2379")
+    local = environ.get("LISTEN_ADDRESS", "127.0.0.1").replace("0.0.0.0", "127.0.0.1")
+    empty = not has_member_data(Path(environ.get("DATA_DIR", "/var/lib/etcd")))
+    # An empty member is in no cluster; should there be one, others answer for it.
+    api = ClusterApi(environ.get("CLIENT_URL", "http://etcd:2379") if empty else f"http://{local}:2379")
     url = parse_peers(environ.get("ETCD_INITIAL_CLUSTER", "")).get(name)
     try:
         seats = seats_to_forget(name, url, api.members())
         for member_id in seats:
             api.remove(member_id)
     except ApiError as error:
+        if empty:
+            print(f"{name} has no seat that is known here: no cluster answers ({error})")
+            return 0
         print(f"the seat of {name} cannot be taken away: {error}", file=sys.stderr)
         return 1
     print(f"{name} has {'lost its seat' if seats else 'no seat'}")

@@ -1,0 +1,165 @@
+"""The swarm's scripts against real engines: what Docker answers is what they wait for and refuse.
+
+Owned here: the moments in which a swarm can be lost: a replaced manager, a replaced first manager, a rotated
+token, an engine that cannot take part. Left to others: the scripts' branches one by one
+(tests/unit/test_commands_swarm*.py), containers and services (tests/lab).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from components.commands import swarm
+from components.commands.swarm_leaving import keep_only, remove_node
+from tests.provider.image_containers import run, wait_for
+from tests.provider.swarm_engines import Engine, Engines
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engines]:
+    monkeypatch.setattr(swarm, "HEARTBEAT", 2)  # a dead host counts as down after three of them
+    made = Engines()
+    try:
+        yield made
+    finally:
+        for engine in made.all:
+            print(f"==== {engine.name} at {engine.address}\n{engine.log[-3000:]}")  # shown when a test fails
+        made.remove()
+
+
+def done(ran: subprocess.CompletedProcess[str]) -> str:
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.strip()
+
+
+def refused(ran: subprocess.CompletedProcess[str]) -> str:
+    assert ran.returncode == 1, ran.stdout
+    return ran.stderr
+
+
+def start(first: Engine, *others: Engine) -> dict[str, str]:
+    facts: dict[str, str] = json.loads(done(try_to_start(first, *others)))
+    return facts
+
+
+def try_to_start(first: Engine, *others: Engine) -> subprocess.CompletedProcess[str]:
+    values = f"{first.address}\n{' '.join(other.address for other in others)}\n"
+    return first.run(swarm.start(first.name), values)
+
+
+def join(host: Engine, first: Engine, token: str) -> subprocess.CompletedProcess[str]:
+    return host.run(swarm.join(host.name), f"{token} {host.address} {first.address}\n")
+
+
+def describe(first: Engine, host: Engine, node: str, role: swarm.Role = "manager") -> None:
+    done(first.run(swarm.describe_node(host.name, role, {}), f"{node}\n"))
+
+
+def bring_in(first: Engine, facts: dict[str, str], *hosts: Engine) -> list[str]:
+    """Join and promote; the nodes' ids."""
+    nodes = [done(join(host, first, facts["worker"])) for host in hosts]
+    for host, node in zip(hosts, nodes, strict=True):
+        describe(first, host, node)
+    return nodes
+
+
+def managers(seen_by: Engine) -> list[str]:
+    """`NAME=ManagerStatus` of every node, workers without one."""
+    return sorted(done(seen_by.docker("node", "ls", "--format", "{{.Hostname}}={{.ManagerStatus}}")).split())
+
+
+def test_a_replaced_manager_takes_over_its_former_selfs_place_and_no_vote_of_the_dead_stays(
+    engines: Engines,
+) -> None:
+    first, second, third = (engines.add(f"galera-{n}", 10 + n) for n in (1, 2, 3))
+    facts = start(first, second, third)
+    bring_in(first, facts, second, third)
+    third.kill()
+    again = engines.add("galera-3", 23)
+    bring_in(first, facts, again)
+    assert managers(first) == ["galera-1=Leader", "galera-2=Reachable", "galera-3=Reachable"]
+    # Two of three are a majority, as they should be: with the dead one's vote they were two of four.
+    again.kill()
+    done(first.docker("node", "update", "--label-add", "still=works", "galera-2"))
+
+
+def test_a_replaced_first_manager_starts_no_second_swarm_and_comes_back_as_the_page_says(
+    engines: Engines,
+) -> None:
+    first, second, third = (engines.add(f"galera-{n}", 10 + n) for n in (1, 2, 3))
+    facts = start(first, second, third)
+    second_node, third_node = bring_in(first, facts, second, third)
+    first.kill()
+    again = engines.add("galera-1", 21)
+    told = refused(try_to_start(again, second, third))
+    assert all(
+        other.address in told.partition("a manager of one answers on ")[2] for other in (second, third)
+    )
+    assert done(again.docker("info", "--format", "{{.Swarm.LocalNodeState}}")) == "inactive"
+    # docs/operations.md, 'The first manager is gone for good'.
+    token = wait_for(
+        lambda: second.docker("swarm", "join-token", "-q", "manager").stdout.strip(), "a leader among two"
+    )
+    address, other = again.address, second.address
+    done(
+        again.docker(
+            *("swarm", "join", "--token", token, "--advertise-addr", address),
+            *("--listen-addr", f"{address}:2377", "--data-path-addr", address, f"{other}:2377"),
+        )
+    )
+    # From here on it is `up` again.
+    after = start(again, second, third)
+    assert after["cluster"] == facts["cluster"]
+    for host, node in ((second, second_node), (third, third_node)):
+        assert done(join(host, again, after["worker"])) == node
+    for host, node in ((again, after["node"]), (second, second_node), (third, third_node)):
+        describe(again, host, node)
+    seen = managers(again)
+    assert [line.partition("=")[0] for line in seen] == ["galera-1", "galera-2", "galera-3"]
+    assert {line.partition("=")[2] for line in seen} == {"Leader", "Reachable"}
+
+
+def test_a_swarm_shrinks_to_the_hosts_that_are_wanted(engines: Engines) -> None:
+    hosts = [engines.add(f"galera-{n}", 10 + n) for n in (1, 2, 3)]
+    first, second, third = hosts
+    facts = start(*hosts)
+    describe(first, first, facts["node"])
+    bring_in(first, facts, second, third)
+    # From three managers to one: each takes its vote along while it can still be counted.
+    done(first.run(keep_only(["galera-1"], [])))
+    assert managers(first) == ["galera-1=Leader"]
+    # What Pulumi deletes afterwards finds nothing to do.
+    assert "no longer in the swarm" in first.run(remove_node("galera-3"), "gone\n").stderr
+
+
+def test_a_rotated_token_is_recognised_in_dockers_own_words(engines: Engines) -> None:
+    first, second = (engines.add(f"galera-{n}", 10 + n) for n in (1, 2))
+    facts = start(first, second)
+    done(first.docker("swarm", "join-token", "--rotate", "-q", "worker"))
+    assert "it was rotated" in refused(join(second, first, facts["worker"]))
+    assert "it was rotated" in refused(join(second, first, "SWMTKN-1-nonsense"))
+    of_another_swarm = facts["worker"].replace(facts["worker"].split("-")[2], "1" * 50)
+    assert "it was rotated" in refused(join(second, first, of_another_swarm))
+    again = start(first, second)
+    assert again["worker"] != facts["worker"]
+    done(join(second, first, again["worker"]))
+
+
+def test_a_manager_whose_engine_cannot_take_part_keeps_its_vote(engines: Engines) -> None:
+    first, second = (engines.add(f"galera-{n}", 10 + n) for n in (1, 2))
+    facts = start(first, second)
+    bring_in(first, facts, second)
+    second.kill()
+    run("ip", "-n", second.namespace, "addr", "del", f"{second.address}/24", "dev", "eth0")
+    second.start()
+    state = "{{.Swarm.LocalNodeState}}"
+    wait_for(lambda: "error" in second.docker("info", "--format", state).stdout, "an engine in trouble", 60)
+    assert "galera-2 is a manager of a swarm already" in refused(join(second, first, facts["worker"]))
+    second.kill()
+    run("ip", "-n", second.namespace, "addr", "add", f"{second.address}/24", "dev", "eth0")
+    second.start()
+    wait_for(lambda: managers(first) == ["galera-1=Leader", "galera-2=Reachable"], "both votes", 60)
