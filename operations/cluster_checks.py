@@ -51,17 +51,35 @@ def _each_host(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Che
 
 
 def _managers(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check]:
-    seen = next((facts[host.name].managers for host in outputs.managers if facts[host.name].managers), {})
+    """By the nodes' ids, not their names: a replaced host's former self has its name, and a vote."""
+    seen = next((facts[host.name].managers for host in outputs.managers if facts[host.name].managers), ())
+    status = {manager.node: manager.status for manager in seen}
+    nodes = {facts[host.name].node: host.name for host in outputs.managers if facts[host.name].node}
     names = [host.name for host in outputs.managers]
-    good = [name for name in names if seen.get(name) in ("Leader", "Reachable")]
-    leaders = [name for name in names if seen.get(name) == "Leader"]
-    others = sorted(set(seen) - set(names))
-    lost = [f"{name} {seen.get(name, 'missing').lower()}" for name in names if name not in good]
+    good = [name for node, name in nodes.items() if status.get(node) in ("Leader", "Reachable")]
+    leaders = [name for node, name in nodes.items() if status.get(node) == "Leader"]
+    unknown = [name for name in names if name not in nodes.values()]
+    lost = [
+        f"{name} {status.get(node, 'missing').lower()}" for node, name in nodes.items() if name not in good
+    ]
+    others = sorted(
+        f"{manager.name} {manager.status.lower()} as {manager.node}"
+        for manager in seen
+        if manager.node not in nodes and manager.name not in unknown
+    )
     yield Check(
         "cluster",
         f"{len(names)} managers reachable, one of them leads",
         len(good) == len(names) and len(leaders) == 1 and not others,
-        ", ".join([f"{len(good)} reachable", f"leader {' and '.join(leaders) or 'none'}", *lost, *others]),
+        ", ".join(
+            [
+                f"{len(good)} reachable",
+                f"leader {' and '.join(leaders) or 'none'}",
+                *lost,
+                *(f"{name} unknown" for name in unknown),
+                *others,
+            ]
+        ),
     )
 
 
@@ -155,6 +173,16 @@ def of_row(outputs: Outputs, written: Answer, read: Mapping[str, Answer]) -> lis
             )
         )
     return checks
+
+
+def of_clean_up(outputs: Outputs, table: str, tried: Mapping[str, Answer]) -> list[Check]:
+    """The table of that row is gone again; `tried` are the nodes that were asked to drop it, up to the first
+    that did.
+    """
+    done = [name for name, answer in tried.items() if not answer.error]
+    failures = "; ".join(f"{name}: {_short(answer.error)}" for name, answer in tried.items() if answer.error)
+    found = f"dropped on {done[0]}" if done else f"{outputs.database}.{table} may be left: {failures}"
+    return [Check("cluster", "what this check wrote is removed", bool(done), found)]
 
 
 def _short(text: str) -> str:

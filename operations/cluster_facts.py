@@ -26,6 +26,18 @@ STATUS = (
 
 
 @dataclass(frozen=True)
+class Manager:
+    """A node with a vote: its id, its host's name, and `Leader`, `Reachable` or `Unreachable`.
+
+    A host that was replaced may be here twice under one name, and both votes count.
+    """
+
+    node: str
+    name: str
+    status: str
+
+
+@dataclass(frozen=True)
 class HostFacts:
     """One host as it is; empty values are what could not be found out.
 
@@ -33,7 +45,8 @@ class HostFacts:
         mount: source and type of what is mounted at /var/lib/docker.
         volume: volume group and logical volume behind it.
         driver, swarm: the engine's storage driver; the swarm's state on this host.
-        managers: host name to `Leader`, `Reachable` or `Unreachable`, as this host sees them.
+        node: the id under which the swarm knows this host.
+        managers: of every node with a vote, as this host sees them.
         network_options: names of the overlay's options. ipsec_peers: addresses there are IPsec states to.
         galera: `STATUS` variables.
         etcd_healthy: a read that needs a majority came through. etcd_members: how many there are.
@@ -45,7 +58,8 @@ class HostFacts:
     volume: str = ""
     driver: str = ""
     swarm: str = ""
-    managers: Mapping[str, str] = field(default_factory=dict)
+    node: str = ""
+    managers: tuple[Manager, ...] = ()
     network_options: frozenset[str] = frozenset()
     ipsec_peers: frozenset[str] = frozenset()
     galera: Mapping[str, str] = field(default_factory=dict)
@@ -87,8 +101,9 @@ if [[ $source ]]; then
   if [[ $device == /dev/dm-* ]]; then device=/dev/mapper/$(<"/sys/block/${device#/dev/}/dm/name"); fi
   lvs --noheadings --separator / -o vg_name,lv_name "$device" | tell volume
 fi
-IFS='|' read -r driver swarm < <(docker info --format '{{.Driver}}|{{.Swarm.LocalNodeState}}')
-printf 'driver\t%s\nswarm\t%s\n' "$driver" "$swarm"
+IFS='|' read -r driver swarm node < <(
+  docker info --format '{{.Driver}}|{{.Swarm.LocalNodeState}}|{{.Swarm.NodeID}}')
+printf 'driver\t%s\nswarm\t%s\nnode\t%s\n' "$driver" "$swarm" "$node"
 options='{{range $name, $value := .Options}}{{println $name}}{{end}}'
 docker network inspect --format "$options" "$network" | tell option
 while read -r word _ _ destination _; do
@@ -100,7 +115,7 @@ while read -r id name; do [[ ! $name ]] || container[$name]=$id; done < <(
 """.strip()
 
 _MANAGER = r"""
-docker node ls --format '{{.Hostname}}={{.ManagerStatus}}' | tell manager
+docker node ls --format '{{.ID}}={{.Hostname}}={{.ManagerStatus}}' | tell manager
 """.strip()
 
 _STORE = r"""
@@ -130,9 +145,10 @@ def parse(text: str, error: str = "") -> HostFacts:
         volume=_first(found["volume"]),
         driver=_first(found["driver"]),
         swarm=_first(found["swarm"]),
-        managers={
-            name: status for name, _, status in (line.partition("=") for line in found["manager"]) if status
-        },
+        node=_first(found["node"]),
+        managers=tuple(
+            Manager(*fields) for line in found["manager"] if len(fields := line.split("=")) == 3 and fields[2]
+        ),
         network_options=frozenset(option for option in found["option"] if option),
         ipsec_peers=frozenset(found["ipsec"]),
         galera=dict(line.split("\t", 1) for line in found["galera"] if "\t" in line),
@@ -181,8 +197,9 @@ def read_row(outputs: Outputs, table: str) -> str:
 
 
 def drop_table(outputs: Outputs, table: str) -> str:
-    """Shell text for a node's host: takes the table away again."""
-    return _on_node(outputs, f"DROP TABLE IF EXISTS `{outputs.database}`.`{table}`")
+    """Shell text for any node's host: takes the table away again, everywhere."""
+    query = f"SET SESSION lock_wait_timeout = 20; DROP TABLE IF EXISTS `{outputs.database}`.`{table}`"
+    return _on_node(outputs, query)
 
 
 def _on_node(outputs: Outputs, query: str) -> str:

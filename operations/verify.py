@@ -22,7 +22,7 @@ from rich.table import Table
 from operations import cluster_checks, cluster_facts, outputs
 from operations.cluster_checks import Check
 from operations.outputs import Outputs
-from operations.remote_hosts import Answer, connected
+from operations.remote_hosts import Answer, RemoteHosts, connected
 from operations.stack import StackOption
 
 
@@ -104,20 +104,33 @@ async def _verify(found: Outputs, report: Report) -> None:
         ]
         writer = next((host.name for host in found.managers if host.name in hosts.reachable), None)
         table = f"verify_{secrets.token_hex(6)}"
-        written, read = Answer(error="no manager answers"), {}
+        written, read, clean_up = Answer(error="no manager answers"), {}, []
         if writer is not None:
-            with report.stage("write"):
-                text = cluster_facts.write_row(found, table)
-                written = await hosts.run(writer, text, f"{found.app_password}\n")
-            if not written.error:
-                with report.stage("read"):
-                    query = cluster_facts.read_row(found, table)
-                    read = await hosts.run_all(dict.fromkeys(found.members, query))
-            with report.stage("clean up"):
-                await hosts.run(writer, cluster_facts.drop_table(found, table))
-        report.checks += cluster_checks.of_row(found, written, read)
+            try:
+                with report.stage("write"):
+                    text = cluster_facts.write_row(found, table)
+                    written = await hosts.run(writer, text, f"{found.app_password}\n")
+                if not written.error:
+                    with report.stage("read"):
+                        query = cluster_facts.read_row(found, table)
+                        read = await hosts.run_all(dict.fromkeys(found.members, query))
+            finally:
+                # Also after a failed write, which may have come half-way, and after Ctrl-C.
+                with report.stage("clean up"):
+                    clean_up = cluster_checks.of_clean_up(found, table, await _drop(hosts, found, table))
+        report.checks += [*cluster_checks.of_row(found, written, read), *clean_up]
     finally:
         await context.__aexit__(None, None, None)
+
+
+async def _drop(hosts: RemoteHosts, found: Outputs, table: str) -> dict[str, Answer]:
+    """Drop the table on the first node that does it; what each that was asked said."""
+    tried: dict[str, Answer] = {}
+    for name in found.members:
+        tried[name] = await hosts.run(name, cluster_facts.drop_table(found, table))
+        if not tried[name].error:
+            break
+    return tried
 
 
 def show(report: Report, stack: str) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from operations import cluster_checks, cluster_facts, outputs
+from operations import cluster_checks, cluster_facts, outputs, verify
 from operations.cluster_checks import Check
-from operations.cluster_facts import HostFacts
+from operations.cluster_facts import HostFacts, Manager
 from operations.errors import OperationsError
 from operations.outputs import Outputs
 from operations.remote_hosts import Answer
@@ -68,6 +70,7 @@ def printed(number: int, manager: bool = True) -> str:
         "volume\t  docker_vg/docker_lv1",
         "driver\tbtrfs",
         "swarm\tactive",
+        f"node\tn{number}",
         "option\tcom.docker.network.driver.overlay.vxlanid_list",
         "option\tencrypted",
         "option\t",
@@ -75,8 +78,8 @@ def printed(number: int, manager: bool = True) -> str:
     ]
     if manager:
         lines += [
-            *("manager\tgalera-1=Leader", "manager\tgalera-2=Reachable", "manager\tgalera-3=Reachable"),
-            "manager\tgalera-4=",
+            "manager\tn1=galera-1=Leader",
+            *("manager\tn2=galera-2=Reachable", "manager\tn3=galera-3=Reachable", "manager\tn4=galera-4="),
             "etcd\thealthy",
             'etcd\t{"header":{"cluster_id":77,"member_id":1},"members":[{"ID":1},{"ID":2},{"ID":3}]}',
             "galera\twsrep_local_state_comment\tSynced",
@@ -191,23 +194,49 @@ def test_a_host_that_does_not_answer_fails_whichever_it_is(found: Outputs, lost:
     assert (lost, "no SSH at 203.0.113.9: timed out") in failed(all_checks(found, seen))
 
 
+def votes(*lines: str) -> tuple[Manager, ...]:
+    return tuple(Manager(*line.split("=")) for line in lines)
+
+
 @pytest.mark.parametrize(
     ("managers", "told"),
     [
-        ({"galera-1": "Leader", "galera-2": "Reachable", "galera-3": "Unreachable"}, "galera-3 unreachable"),
-        ({"galera-1": "Leader", "galera-2": "Reachable"}, "galera-3 missing"),
-        ({"galera-1": "Reachable", "galera-2": "Reachable", "galera-3": "Reachable"}, "leader none"),
         (
-            {"galera-1": "Leader", "galera-2": "Reachable", "galera-3": "Reachable", "ghost": "Unreachable"},
-            "ghost",
+            votes("n1=galera-1=Leader", "n2=galera-2=Reachable", "n3=galera-3=Unreachable"),
+            "galera-3 unreachable",
         ),
+        (votes("n1=galera-1=Leader", "n2=galera-2=Reachable"), "galera-3 missing"),
+        (votes("n1=galera-1=Reachable", "n2=galera-2=Reachable", "n3=galera-3=Reachable"), "leader none"),
+        (
+            votes(
+                "n1=galera-1=Leader", "n2=galera-2=Reachable", "n3=galera-3=Reachable", "n9=ghost=Unreachable"
+            ),
+            "ghost unreachable as n9",
+        ),
+        # The host was replaced, and its former self still votes: four votes, of which three must be there.
+        (
+            votes(
+                *("n1=galera-1=Leader", "n2=galera-2=Reachable", "n3=galera-3=Reachable"),
+                "old=galera-3=Unreachable",
+            ),
+            "galera-3 unreachable as old",
+        ),
+        # Only its former self is a manager.
+        (votes("n1=galera-1=Leader", "n2=galera-2=Reachable", "old=galera-3=Reachable"), "galera-3 missing"),
     ],
 )
 def test_managers_are_counted_as_the_swarm_sees_them(
-    found: Outputs, managers: dict[str, str], told: str
+    found: Outputs, managers: tuple[Manager, ...], told: str
 ) -> None:
     seen = {name: replace(host, managers=managers) for name, host in facts().items()}
     assert any(told in text for where, text in failed(all_checks(found, seen)) if where == "cluster")
+
+
+def test_a_manager_that_does_not_answer_is_not_taken_for_a_stranger(found: Outputs) -> None:
+    seen = facts()
+    seen["galera-3"] = cluster_facts.parse("", "no SSH")
+    (told,) = [text for where, text in failed(all_checks(found, seen)) if "reachable, leader" in text]
+    assert told == "2 reachable, leader galera-1, galera-3 unknown"
 
 
 def test_a_row_counts_only_when_it_is_read_on_every_node(found: Outputs) -> None:
@@ -222,6 +251,61 @@ def test_a_row_counts_only_when_it_is_read_on_every_node(found: Outputs) -> None
 def test_a_row_that_could_not_be_written_fails_on_every_node(found: Outputs) -> None:
     checks = cluster_checks.of_row(found, Answer(error="ERROR 2002: can't connect"), {})
     assert len(failed(checks)) == 1 + 3
+
+
+class Hosts:
+    """Hosts of which only `good` can drop a table; `asked` in order."""
+
+    def __init__(self, *good: str) -> None:
+        self.good, self.asked = good, list[str]()
+
+    async def run(self, name: str, text: str, stdin: str = "") -> Answer:
+        self.asked.append(name)
+        assert "DROP TABLE IF EXISTS `app`.`verify_1`" in text
+        return Answer() if name in self.good else Answer(error=f"{name} is not ready")
+
+
+def test_the_table_is_dropped_on_any_node_that_can(found: Outputs) -> None:
+    hosts = Hosts("galera-2", "galera-3")
+    tried = asyncio.run(verify._drop(hosts, found, "verify_1"))  # type: ignore[arg-type]
+    assert hosts.asked == ["galera-1", "galera-2"]
+    assert failed(cluster_checks.of_clean_up(found, "verify_1", tried)) == []
+
+
+def test_a_table_that_stays_is_reported_with_its_name_and_why(found: Outputs) -> None:
+    tried = asyncio.run(verify._drop(Hosts(), found, "verify_1"))  # type: ignore[arg-type]
+    assert list(tried) == list(found.members)
+    ((where, told),) = failed(cluster_checks.of_clean_up(found, "verify_1", tried))
+    assert where == "cluster"
+    assert told.startswith("app.verify_1 may be left: galera-1: galera-1 is not ready; galera-2: ")
+
+
+@pytest.mark.parametrize("write_fails", [False, True], ids=["written", "not written"])
+def test_what_was_written_is_removed_whether_or_not_it_was_written_well(
+    found: Outputs, monkeypatch: pytest.MonkeyPatch, write_fails: bool
+) -> None:
+    ran: list[tuple[str, str]] = []
+
+    class Remote:
+        reachable = ["galera-2", "galera-1"]
+
+        async def run(self, name: str, text: str, stdin: str = "") -> Answer:
+            ran.append((name, "drop" if "DROP TABLE" in text else "write"))
+            return Answer(error="timed out") if "CREATE TABLE" in text and write_fails else Answer()
+
+        async def run_all(self, texts: Mapping[str, str], stdin: str = "") -> dict[str, Answer]:
+            return {name: Answer("1\n" if "SELECT id" in text else "") for name, text in texts.items()}
+
+    @contextlib.asynccontextmanager
+    async def connected(_outputs: Outputs) -> AsyncIterator[Remote]:
+        yield Remote()
+
+    monkeypatch.setattr(verify, "connected", connected)
+    report = Report()
+    asyncio.run(verify._verify(found, report))
+    assert ran == [("galera-1", "write"), ("galera-1", "drop")]
+    (removed,) = [check for check in report.checks if check.what == "what this check wrote is removed"]
+    assert removed.ok
 
 
 def test_a_report_without_checks_is_no_success() -> None:
@@ -247,10 +331,10 @@ def test_a_stack_that_did_not_come_to_its_end_says_how_to_go_on() -> None:
 
 DOCKER = r"""
 case "$1 $2" in
-  "info --format") echo "btrfs|active" ;;
+  "info --format") echo "btrfs|active|n1" ;;
   "network inspect") printf 'encrypted\n\n' ;;
   "ps -f") printf 'c1 galera\nc2 etcd\nc3 \n' ;;
-  "node ls") printf 'galera-1=Leader\ngalera-2=Reachable\ngalera-3=Reachable\ngalera-4=\n' ;;
+  "node ls") printf 'n1=galera-1=Leader\nn2=galera-2=Reachable\nn3=galera-3=Reachable\nn4=galera-4=\n' ;;
   "exec -e") [[ $4 == c2 ]] && printf 'healthy\n{"header":{"cluster_id":77},"members":[{},{},{}]}\n' ;;
   "exec -u") [[ ! -e $host/down && $5 == c1 ]] && printf 'wsrep_cluster_size\t3\nwsrep_ready\tON\n' ;;
 esac
@@ -275,7 +359,8 @@ def test_the_script_for_a_host_prints_what_is_read_from_it(found: Outputs, host:
         volume="docker_vg/docker_lv1",
         driver="btrfs",
         swarm="active",
-        managers={"galera-1": "Leader", "galera-2": "Reachable", "galera-3": "Reachable"},
+        node="n1",
+        managers=votes("n1=galera-1=Leader", "n2=galera-2=Reachable", "n3=galera-3=Reachable"),
         network_options=frozenset({"encrypted"}),
         ipsec_peers=frozenset({"10.144.12.2"}),
         galera={"wsrep_cluster_size": "3", "wsrep_ready": "ON"},
