@@ -62,7 +62,7 @@ def engine() -> Iterator[TestEngine]:
         raise RuntimeError(
             "the docker plugin's tests start a Docker engine, which needs root: run them as root"
         )
-    programs = _programs()
+    programs = programs_folder()
     folder = Path(tempfile.mkdtemp(prefix="swarm-galera-engine-"))
     path = f"{programs}/usr/bin:{programs}/usr/sbin:{os.environ['PATH']}"
     with open(folder / "dockerd.log", "wb") as log:
@@ -113,17 +113,18 @@ def _stop(process: subprocess.Popen[bytes], folder: Path) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    for mount in sorted(_mounts_below(folder), reverse=True):
+    for mount in sorted(mounts_below(folder), reverse=True):
         subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _mounts_below(folder: Path) -> list[str]:
+def mounts_below(folder: Path) -> list[str]:
+    """Mount points of this machine below a folder."""
     lines = Path("/proc/self/mounts").read_text().splitlines()
     return [line.split()[1] for line in lines if line.split()[1].startswith(f"{folder}/")]
 
 
-def _programs() -> Path:
+def programs_folder() -> Path:
     """Debian's packages, unpacked; downloaded once."""
     unpacked = _CACHE / "root"
     if unpacked.exists():

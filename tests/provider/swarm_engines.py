@@ -102,7 +102,7 @@ class Engines:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="sgswarm-"))
         self.network = Network(self.folder.name)
-        self.programs = testing_docker._programs()
+        self.programs = testing_docker.programs_folder()
         self.all: list[Engine] = []
 
     def add(self, name: str, number: int) -> Engine:
@@ -118,7 +118,7 @@ class Engines:
     def remove(self) -> None:
         for engine in self.all:
             engine.kill()
-        for mount in sorted(testing_docker._mounts_below(self.folder), reverse=True):
+        for mount in sorted(testing_docker.mounts_below(self.folder), reverse=True):
             subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
         self.network.remove()
         shutil.rmtree(self.folder, ignore_errors=True)
