@@ -156,7 +156,10 @@ def describe_node(
     Standard input is the node's id. Labels are set, never removed: give all that may change every time.
     """
     every = {**labels, MARK: "true"}
-    options = [option for key, value in sorted(every.items()) for option in ("--label-add", f"{key}={value}")]
+    options = ["--role", role, "--availability", "active"]
+    options += [
+        option for key, value in sorted(every.items()) for option in ("--label-add", f"{key}={value}")
+    ]
     variables = assign(hostname=hostname, wanted=role, options=options, port=PORT, lonely_for=LONELY_FOR)
     return f"{functions(memberships)}\n{variables}\n{_DESCRIBE}"
 
@@ -175,39 +178,41 @@ mend() {
   say "a manager broke off while it joined, and left the swarm without a majority: going on without it"
   docker swarm init --force-new-cluster --advertise-addr "$address" --listen-addr "$address:$port" \
     --data-path-addr "$address" >/dev/null || say "that was refused (see above)"
-  lonely=''
+  # A swarm that went on alone has forgotten what its other nodes were to be.
+  lonely='' described=''
 }
-# former: sets `down` and `twin`, the other nodes of this name; false when the swarm does not say.
-former() {
-  local all id name status
-  all=$(docker node ls --format '{{.ID}}|{{.Hostname}}|{{.Status}}' 2>/dev/null) || return 1
-  down=() twin=''
-  while IFS='|' read -r id name status; do
-    [[ $name == "$hostname" && $id != "$node" ]] || continue
-    if [[ $status == Down ]]; then down+=("$id"); else twin=$id; fi
+# look: the node, and in `down` and `twin` others of its name. False when the swarm says nothing.
+look() {
+  local all id name status manager format='{{.ID}}|{{.Hostname}}|{{.Status}}|{{.ManagerStatus}}'
+  state='' vote='' down=() twin=''
+  all=$(docker node ls --format "$format" 2>/dev/null) || return 1
+  while IFS='|' read -r id name status manager; do
+    if [[ $id == "$node" ]]; then state=$status vote=$manager
+    elif [[ $name != "$hostname" ]]; then :
+    elif [[ $status == Down ]]; then down+=("$id")
+    else twin=$id; fi
   done <<<"$all"
 }
-deadline=$((SECONDS + 300)) told=$SECONDS described='' alone='' demoted='' message='' down=() twin=''
+deadline=$((SECONDS + 300)) told=$SECONDS described='' demoted='' message=''
 while :; do
-  look_at "$node" || mend
-  # A swarm that went on alone has forgotten what its other nodes were to be.
-  [[ ! $described || ! $role || $role == "$wanted" ]] || described=''
-  if [[ $state == ready && ! $alone ]] && former; then
+  look || mend
+  if [[ $state == Ready && ! $described ]]; then
     for each in "${down[@]}"; do
       say "$hostname was another node before ($each), which is down: removing that"
       drop "$each" "the former $hostname"
     done
-    if [[ $twin ]]; then message="another node of this name answers, too: $twin"; else alone=1 message=''; fi
-  fi
-  if [[ $state == ready && $alone && ! $described ]]; then
-    if [[ $wanted == worker && $role == manager ]]; then give_up_votes "$hostname"; demoted=1; fi
-    # Another change of the node in between makes the engine refuse ours: then we look again.
-    if message=$(docker node update --role "$wanted" --availability active "${options[@]}" "$node" 2>&1); then
-      described=1 message=''
-      continue
+    if [[ $twin ]]; then
+      message="another node of this name answers, too: $twin"
+    else
+      if [[ $wanted == worker && $vote ]]; then give_up_votes "$hostname"; demoted=1; fi
+      # Another change of the node in between makes the engine refuse ours: then we look again.
+      if message=$(docker node update "${options[@]}" "$node" 2>&1); then
+        described=1 message=''
+        continue
+      fi
     fi
   fi
-  [[ ! $described || ( $wanted == manager && $vote != reachable ) ]] || break
+  [[ ! $described || ( $wanted == manager && $vote != Leader && $vote != Reachable ) ]] || break
   if (( SECONDS >= deadline )); then
     [[ ! $twin ]] || fail "two nodes of the swarm are called $hostname and both answer: $node and $twin. \
 Names must differ. Remedy: take the one that is not this stack's out of the swarm, then repeat"

@@ -165,15 +165,13 @@ def keep_only(hostnames: Sequence[str], memberships: Sequence[Membership]) -> st
 
 
 _KEEP_ONLY = r"""
-format="{{.ID}}|{{.Description.Hostname}}|{{index .Spec.Labels \"$mark\"}}"
 deadline=$((SECONDS + patience))
-until all=$(docker node ls -q) && mapfile -t ids <<<"$all" &&
-  all=$(docker node inspect --format "$format" "${ids[@]}"); do
+until all=$(docker node ls --filter "node.label=$mark=true" --format '{{.ID}}|{{.Hostname}}'); do
   (( SECONDS < deadline )) || fail "the swarm does not say which nodes it has (see above). \
 Remedy: bring a majority of the managers back, then repeat"
   sleep 2
 done
-while IFS='|' read -r id host marked <&3; do
-  if [[ $marked == true && " ${keep[*]} " != *" $host "* ]]; then leave "$id" "$host"; fi
+while IFS='|' read -r id host <&3; do
+  if [[ $id && " ${keep[*]} " != *" $host "* ]]; then leave "$id" "$host"; fi
 done 3<<<"$all"
 """.strip()

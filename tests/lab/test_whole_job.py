@@ -159,6 +159,8 @@ def test_no_secret_is_in_plain_in_the_state_or_in_what_a_service_shows() -> None
     seen += on_host("galera-1", "docker service inspect etcd galera; ps axww; journalctl -b --no-pager")
     seen += on_host("galera-1", "docker service logs galera 2>&1")
     assert len(secrets) == 5
+    # The keys of the store's peers, and of the authority that signs them, are no outputs.
+    assert "PRIVATE KEY" not in seen
     for secret in secrets:
         assert secret not in seen
 

@@ -5,7 +5,8 @@ Leaves to others: what scripts are expected to do with them.
 
 `nodes/ID` holds `HOST|STATE|ROLE|VOTE|MARK`; `services/NAME` exists for a service, and holds `running` where
 a container of it runs here; `exec/NAME` is the program that runs in that container. `silent` in the host's
-folder makes the swarm say nothing, `no-quorum` makes it take no change.
+folder makes the swarm say nothing, `no-quorum` makes it take no change; `late` keeps a promoted node's vote
+from counting, `breaks` makes the first promotion cost the swarm its leader.
 """
 
 from __future__ import annotations
@@ -36,7 +37,11 @@ case "$1 $2" in
       *) cat state ;;
     esac ;;
   "swarm init")
-    if [[ $3 == --force-new-cluster ]]; then rm -f silent; exit; fi
+    if [[ $3 == --force-new-cluster ]]; then
+      rm -f silent
+      for id in $(ls nodes); do set_field "$id" 2 worker; set_field "$id" 3 ''; done
+      exit
+    fi
     echo "active|true|10.0.0.1" >state; echo "${10}" >heartbeat ;;
   "swarm join")
     if [[ -e refuse ]]; then cat refuse >&2; rm refuse; exit 1; fi
@@ -45,24 +50,27 @@ case "$1 $2" in
   "swarm leave") echo "inactive||" >state ;;
   "swarm join-token") echo "SWMTKN-$4" ;;
   "node ls")
+    marked=''; if [[ $3 == --filter && $4 == node.label=swarm-galera.member=true ]]; then marked=1; fi
     for id in $(ls nodes); do
       IFS='|' read -r name state role vote mark <"nodes/$id"
-      if [[ $3 == -q ]]; then echo "$id"; else echo "$id|$name|${state^}"; fi
+      [[ ! $marked || $mark == true ]] || continue
+      if [[ $* == *ManagerStatus* ]]; then echo "$id|$name|${state^}|${vote^}"; else echo "$id|$name"; fi
     done ;;
   "node inspect")
-    if [[ $3 == --format ]]; then format=$4; shift 4; else format=''; shift 2; fi
+    shift 2; if [[ $1 == --format ]]; then shift 2; fi
     for id; do
       [[ -e nodes/$id ]] || { echo "Status: Error: No such node: $id, Code: 1" >&2; exit 1; }
       IFS='|' read -r name state role vote mark <"nodes/$id"
-      case $format in
-        *Role*) echo "$state|$role|$vote" ;;
-        *Hostname*) echo "$id|$name|$mark" ;;
-      esac
+      echo "$state|$role|$vote"
     done ;;
   "node update")
     if [[ -e stale ]]; then rm stale; echo "update out of sequence" >&2; exit 1; fi
     id=${!#}
-    if [[ $* == *"--role manager"* ]]; then set_field "$id" 2 manager; set_field "$id" 3 reachable; fi
+    if [[ $* == *"--role manager"* ]]; then
+      set_field "$id" 2 manager
+      if [[ -e late ]]; then set_field "$id" 3 unreachable; else set_field "$id" 3 reachable; fi
+      if [[ -e breaks ]]; then mv breaks silent; fi
+    fi
     if [[ $* == *"--role worker"* ]]; then set_field "$id" 2 worker; set_field "$id" 3 ''; fi ;;
   "node ps") cat tasks 2>/dev/null || : ;;
   "node demote") set_field "$3" 2 worker; set_field "$3" 3 '' ;;

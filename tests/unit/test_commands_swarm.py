@@ -186,10 +186,12 @@ def test_a_node_gets_its_role_and_labels_in_one_step(tmp_path: Path) -> None:
 
 def test_a_new_manager_is_waited_for_until_its_vote_counts(tmp_path: Path) -> None:
     host = manager(tmp_path / "host", nodes={"node2": "galera-2|ready|worker||"})
+    host.file("late", "")
+    host.program("sleep", 'echo "galera-2|ready|manager|reachable|true" >"$host/nodes/node2"')
     ran = host.run(swarm.describe_node("galera-2", "manager", {"galera": "true"}), "node2\n")
     assert ran.code == 0, ran.err
-    update = next(n for n, call in enumerate(ran.calls) if call.startswith("docker node update"))
-    assert any("Reachability" in call for call in ran.calls[update + 1 :])
+    assert ran.called("sleep") == ["sleep 1"]
+    assert len(changes(ran)) == 2
 
 
 def test_a_worker_is_not_waited_for_to_vote(tmp_path: Path) -> None:
@@ -293,6 +295,22 @@ def test_a_first_manager_left_with_a_member_it_never_knew_goes_on_alone_and_prom
     first, second = changes(ran)
     assert first.startswith("docker swarm init --force-new-cluster --advertise-addr 10.0.0.1 ")
     assert second.startswith("docker node update --role manager")
+
+
+def test_a_manager_that_breaks_off_in_its_promotion_is_promoted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swarm, "LONELY_FOR", 1)
+    host = manager(tmp_path / "host", nodes={"node2": "galera-2|ready|worker||"})
+    host.file("breaks", "")
+    host.file("trouble", f"{LOST}|10.0.0.1|10.0.0.1:2377 \n")
+    ran = impatient(host, swarm.describe_node("galera-2", "manager", {}), "node2\n")
+    assert ran.code == 0, ran.err
+    assert [" ".join(call.split()[1:3]) for call in changes(ran)] == [
+        "node update",
+        "swarm init",
+        "node update",
+    ]
 
 
 def test_a_manager_that_knows_others_never_goes_on_alone(
