@@ -36,6 +36,11 @@ LARGEST_SQL_FILE = 500_000
 """Bytes: a Docker config holds no more."""
 MOST_MANAGERS = 7
 """Every write of the swarm's and etcd's state waits for a majority; more managers only make it slower."""
+PRIVATE_SUBNETS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+"""RFC 1918. Python's `is_private` also counts networks for documentation and tests, which hosts may have."""
+SYSTEMS = ("DEBIAN_", "UBUNTU_")
+"""Operating systems that SoftLayer sells and on which the engine can keep its data in btrfs: the kernels of
+CentOS, RHEL, Rocky and Alma (CENTOS_LATEST, REDHAT_LATEST, …) have none."""
 TAKEN_SUBNETS = {
     "127.0.0.0/8": "the loopback network of every host",
     "169.254.0.0/16": "the link-local network of every host",
@@ -155,16 +160,26 @@ def _subnet(value: str) -> str:
             raise _refuse(
                 f"{value} overlaps {taken}, {by}", "choose a private network of its own, like 10.20.0.0/24"
             )
-    if not network.is_private:
+    if not any(network.subnet_of(ipaddress.IPv4Network(private)) for private in PRIVATE_SUBNETS):
         raise _refuse(
-            f"{value} is public address space, so the hosts would lose sight of the real owners",
-            "choose a private network, like 10.20.0.0/24",
+            f"{value} is not private address space, so the hosts would lose sight of the real owners",
+            f"choose a network within {', '.join(PRIVATE_SUBNETS)}, like 10.20.0.0/24",
         )
     if not 16 <= network.prefixlen <= 26:
         raise _refuse(
             f"{value} has {network.num_addresses} addresses, and swarm gives out one for every task, service "
             "and host",
             "choose a prefix from /16 to /26",
+        )
+    return value
+
+
+def _os(value: str | None) -> str | None:
+    if value is not None and not value.startswith(SYSTEMS):
+        raise _refuse(
+            f"{value!r} can't bear the engine: its data is kept in btrfs, and of what SoftLayer sells only "
+            "Debian's and Ubuntu's kernels have it (those of CentOS, RHEL, Rocky and Alma have none)",
+            "use DEBIAN_LATEST or UBUNTU_LATEST, or an image of your own whose kernel has it (servers.image)",
         )
     return value
 
@@ -394,7 +409,8 @@ class Servers(_Section):
         cores: count. memory: MB, whole GB. disks: GB each; the first is the system's, the second becomes
             /var/lib/docker.
         local_disk: local disks, else SAN.
-        os: SoftLayer's operating system reference code. image: an image template's identifier instead.
+        os: SoftLayer's operating system reference code, of Debian or Ubuntu. image: an image template's
+            identifier instead; Fedora and the RHEL family work with a kernel that has btrfs.
         hourly: hourly billing, else monthly.
         nic_speed: Mbit/s.
         private_only: no public interface.
@@ -403,8 +419,12 @@ class Servers(_Section):
         tags, notes: for people; the stack's own tag comes on top.
         user_data: text the hosts can read. post_install_url: https address of a script run after first boot.
         firewall: security groups bound with the order.
-        protect: refuse to delete or replace the hosts.
-        reload_token: change it to reload the operating systems (first disks are wiped).
+        protect: have Pulumi refuse to delete or replace the hosts.
+        reload: host name to a text of your choice; a new text has the operating system reloaded (the first
+            disk is wiped, the second kept). One manager at a time.
+        replace: hosts that a change of os, image, datacenter, billing, kind of disk, network or placement
+            may replace: cancelled with all disks, and ordered anew. While it names any, all other hosts stay
+            as they are; while it is empty, such a change is refused. One manager at a time.
         adopt: host name to id of a guest that exists already and is taken over as it is.
     """
 
@@ -418,7 +438,7 @@ class Servers(_Section):
     memory: Annotated[int, AfterValidator(_memory)] = 2048
     disks: Annotated[list[Annotated[int, Field(ge=10, le=12000)]], AfterValidator(_disks)] = [25, 25]
     local_disk: bool = True
-    os: str | None = Field("DEBIAN_LATEST", pattern=r"^[A-Z0-9_]+$")
+    os: Annotated[str | None, AfterValidator(_os)] = Field("DEBIAN_LATEST", pattern=r"^[A-Z0-9_]+$")
     image: str | None = None
     hourly: bool = True
     nic_speed: Literal[10, 100, 1000, 10000] = 100
@@ -433,8 +453,9 @@ class Servers(_Section):
     user_data: str = Field("", max_length=16000)
     post_install_url: str | None = Field(None, pattern=r"^https://\S+$")
     firewall: bool = True
-    protect: bool = False
-    reload_token: str = ""
+    protect: bool = True
+    reload: dict[str, Annotated[str, Field(min_length=1), BeforeValidator(_scalar)]] = {}
+    replace: list[str] = []
     adopt: dict[str, int] = {}
 
     @model_validator(mode="after")
@@ -462,15 +483,33 @@ class Servers(_Section):
                 problems.append(
                     f"{name}Subnet: a subnet is only taken together with its VLAN. Remedy: set {name}Vlan too"
                 )
-        unknown = sorted(set(self.adopt) - set(self.hostnames))
-        if unknown:
-            problems.append(
-                f"adopt: {', '.join(unknown)} is no host of this stack. "
-                f"Remedy: use names from {self.hostnames[0]} to {self.hostnames[-1]}"
-            )
+        for key, named in (("adopt", self.adopt), ("reload", self.reload), ("replace", self.replace)):
+            unknown = sorted(set(named) - set(self.hostnames))
+            if unknown:
+                problems.append(
+                    f"{key}: {', '.join(unknown)} is no host of this stack. "
+                    f"Remedy: use names from {self.hostnames[0]} to {self.hostnames[-1]}"
+                )
+        problems.extend(self._bad_turns())
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _bad_turns(self) -> Iterable[str]:
+        """Reloads and replacements that would take more than one manager at once."""
+        if both := sorted(set(self.reload) & set(self.replace)):
+            yield (
+                f"replace: {', '.join(both)} stands in reload, too: a replaced host needs no reload. "
+                "Remedy: take it out of reload"
+            )
+        managers = [name for name in self.manager_names if name in {*self.reload, *self.replace}]
+        if len(managers) > 1:
+            key = "replace" if set(managers) & set(self.replace) else "reload"
+            yield (
+                f"{key}: {', '.join(managers)} are managers: each is a database node, and only one may be "
+                "reloaded or replaced at a time. Remedy: name one, run `up`, wait until `verify` holds, then "
+                "name the next one instead"
+            )
 
     @property
     def manager_names(self) -> list[str]:

@@ -38,6 +38,15 @@ def require_ours(guest: Guest, spec: GuestSpec, *, labelled: bool) -> None:
 
 
 def cancel(api: Api, guest_id: int, spec: GuestSpec) -> None:
+    """Cancel the guest as soon as its outstanding transactions allow it; does nothing for one that is gone.
+
+    Its security groups are detached first, so that they can be deleted. Returns when the API has taken the
+    cancellation: `wait_gone` waits for the end.
+
+    Raises:
+        SoftLayerFailed: the API refuses; the server still exists.
+        WaitedTooLong: after `guests.TRANSACTION_LIMIT` seconds of an outstanding transaction.
+    """
     name = spec.name
     with explaining(f"cancelling {name}", left="The server still exists."):
         guest = guests.wait_idle(api, guest_id, name)
@@ -65,6 +74,12 @@ def cancel(api: Api, guest_id: int, spec: GuestSpec) -> None:
 
 
 def wait_gone(api: Api, guest_id: int, name: str) -> None:
+    """Wait until a cancelled guest no longer exists.
+
+    Raises:
+        WaitedTooLong: after `guests.TRANSACTION_LIMIT` seconds; it is cancelled nevertheless.
+    """
+
     def look() -> tuple[bool | None, str]:
         guest = guests.get(api, guest_id)
         return (True, "") if guest is None else (None, f"transaction {guest.transaction or 'none yet'}")
