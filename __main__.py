@@ -6,6 +6,7 @@ Leaves to others: everything that is done (components/) and what may be configur
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import pulumi
@@ -19,9 +20,10 @@ from components.etcd import Etcd, EtcdArgs
 from components.firewall import Firewall, FirewallArgs
 from components.galera import LABEL, Galera, GaleraArgs
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
-from components.softlayer import cost, subnets
+from components.softlayer import changes, cost, subnets
 from components.softlayer.client import Api, find_credentials
 from components.softlayer.errors import SoftLayerFailed
+from components.softlayer.guest_seen import Guest
 from components.softlayer.identity import StackIdentity
 from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.ssh_access import SshAccess, SshAccessArgs
@@ -38,10 +40,10 @@ class StackConfig:
         return value
 
 
-def estimated_cost(settings: Settings, api: Api) -> cost.Estimate:
-    """Ask for the price of all hosts and show it; raises SoftLayerFailed, also above `maxMonthlyCost`."""
+def shape_of(settings: Settings) -> cost.Shape:
+    """What each host is ordered as, as far as it has a price."""
     servers = settings.servers
-    shape = cost.Shape(
+    return cost.Shape(
         datacenter=servers.datacenter,
         cores=servers.cores,
         memory=servers.memory,
@@ -53,10 +55,14 @@ def estimated_cost(settings: Settings, api: Api) -> cost.Estimate:
         nic_speed=servers.nic_speed,
         private_only=servers.private_only,
     )
+
+
+def estimated_cost(settings: Settings, api: Api) -> cost.Estimate:
+    """Ask for the price of all hosts and show it; raises SoftLayerFailed, also above `maxMonthlyCost`."""
     limit = None if settings.max_monthly_cost is None else Decimal(str(settings.max_monthly_cost))
     estimate = cost.estimate(
         api,
-        dict.fromkeys(servers.hostnames, shape),
+        dict.fromkeys(settings.servers.hostnames, shape_of(settings)),
         pulumi.get_project(),
         pulumi.get_stack(),
         limit,
@@ -65,7 +71,21 @@ def estimated_cost(settings: Settings, api: Api) -> cost.Estimate:
     return estimate
 
 
-def hosts_of(settings: Settings, identity: StackIdentity, ssh: SshAccess) -> ClusterHosts:
+def hosts_in_turn(settings: Settings, now: Mapping[str, Guest]) -> list[str]:
+    """The hosts that this run interrupts; raises SettingInvalid for a plan that costs the majority.
+
+    `now`: the stack's servers in the account.
+    """
+    servers = settings.servers
+    planned = dict.fromkeys(servers.hostnames, shape_of(settings))
+    turns = changes.interrupted(now, planned, {*servers.reload, *servers.adopt})
+    changes.refuse_loss_of_majority(now, servers.manager_names, servers.worker_names, servers.replace, turns)
+    return turns
+
+
+def hosts_of(
+    settings: Settings, identity: StackIdentity, ssh: SshAccess, in_turn: Sequence[str]
+) -> ClusterHosts:
     """Order the hosts, behind their firewall, and bring them to a running engine."""
     servers, engine = settings.servers, settings.engine
     public_groups: list[pulumi.Input[str]] = []
@@ -97,7 +117,6 @@ def hosts_of(settings: Settings, identity: StackIdentity, ssh: SshAccess) -> Clu
                 datacenter=servers.datacenter,
                 cores=servers.cores,
                 memory=servers.memory,
-                disks=servers.disks,
                 os=servers.os,
                 image=servers.image,
                 hourly=servers.hourly,
@@ -115,9 +134,12 @@ def hosts_of(settings: Settings, identity: StackIdentity, ssh: SshAccess) -> Clu
                 user_data=servers.user_data,
                 post_install_url=servers.post_install_url,
                 placement_group=servers.placement_group,
-                reload_token=servers.reload_token,
             ),
+            disks=servers.disks,
             adopt=servers.adopt,
+            reload=servers.reload,
+            replace=servers.replace,
+            in_turn=in_turn,
             ssh=ssh,
             ssh_address=settings.ssh.address,
             protect=servers.protect,
@@ -139,6 +161,7 @@ def deploy(settings: Settings) -> None:
     api = Api(find_credentials(StackConfig()))
     subnets.refuse_overlap(api, settings.network.subnet)
     estimate = estimated_cost(settings, api)
+    in_turn = hosts_in_turn(settings, estimate.guests)
     identity = StackIdentity()
     ssh = SshAccess(
         "ssh",
@@ -149,7 +172,7 @@ def deploy(settings: Settings) -> None:
             private_key_file=settings.ssh.private_key_file,
         ),
     )
-    hosts = hosts_of(settings, identity, ssh)
+    hosts = hosts_of(settings, identity, ssh, in_turn)
     first = hosts.managers[0]
     swarm = Swarm("swarm", SwarmArgs(hosts.members))
     access = DockerHostAccess("docker", DockerHostAccessArgs(first, ssh.private_key, [swarm.started]))

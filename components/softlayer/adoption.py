@@ -48,6 +48,7 @@ def adopted(api: Api, spec: GuestSpec, props: Mapping[str, Any]) -> CreateResult
         "marker": spec.marker,
         "adopted": True,
         "labelled": True,
+        "reboots": 0,
         "last_reload": guest.last_reload,
     }
     return CreateResult(str(guest.id), outs)

@@ -10,7 +10,7 @@ Runs in the program, at preview and at up, before any resource is declared. Pric
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -26,6 +26,7 @@ PATIENCE = 15.0
 """Seconds until an API that cannot be reached is an error: nothing has begun, and somebody is watching."""
 _EXISTING_MASK = (
     "mask[id,hostname,domain,hourlyBillingFlag,userData[value],tagReferences[tag[name]],"
+    "provisionDate,startCpus,maxMemory,blockDevices[device,diskImage[capacity]],"
     "activeTransaction[transactionStatus[name]],"
     "billingItem[id,hourlyRecurringFee,recurringFee,"
     "children[id,hourlyRecurringFee,recurringFee,cancellationDate]]]"
@@ -112,6 +113,7 @@ class Estimate:
         currency: ISO code.
         before: what the stack pays now.
         resized: host names that stay and cost something else than now.
+        guests: the stack's servers as they are now, by host name.
     """
 
     hosts: Mapping[str, Price]
@@ -121,6 +123,7 @@ class Estimate:
     currency: str
     before: Price = NOTHING
     resized: tuple[str, ...] = ()
+    guests: Mapping[str, Guest] = field(default_factory=dict)
 
     @property
     def change(self) -> Price:
@@ -172,7 +175,8 @@ def estimate(
             f"`pulumi config set swarm-galera:maxMonthlyCost {total.monthly.__ceil__()}`"
         )
     with explaining("looking at what the stack has already", left="Nothing has been ordered."):
-        now = existing(api, project, stack)
+        guests = existing(api, project, stack)
+    now = {name: paid_for(guest.raw) for name, guest in guests.items()}
     return Estimate(
         hosts=hosts,
         total=total,
@@ -181,6 +185,7 @@ def estimate(
         currency=currency,
         before=sum(now.values(), NOTHING),
         resized=tuple(name for name in hosts if name in now and now[name] != hosts[name]),
+        guests=guests,
     )
 
 
@@ -208,8 +213,8 @@ def _fee(row: Mapping[str, Any], key: str) -> Decimal:
         raise SoftLayerFailed(f"the API named a price that is no number: {key} = {value!r}") from None
 
 
-def existing(api: Api, project: str, stack: str) -> dict[str, Price]:
-    """What the account pays now for this stack's servers, by host name."""
+def existing(api: Api, project: str, stack: str) -> dict[str, Guest]:
+    """This stack's servers in the account, by host name, with what is paid for them."""
     tagged = {"operation": "in", "options": [{"name": "data", "value": [PROGRAM_TAG]}]}
     rows = api.list(
         "Account",
@@ -217,11 +222,11 @@ def existing(api: Api, project: str, stack: str) -> dict[str, Price]:
         mask=_EXISTING_MASK,
         filter={"virtualGuests": {"tagReferences": {"tag": {"name": tagged}}}},
     )
-    found: dict[str, Price] = {}
+    found: dict[str, Guest] = {}
     for row in rows:
         guest = Guest(row)
         if (guest.marker or "").startswith(f"{project}/{stack}/") and not guest.reclaiming:
-            found[guest.hostname] = paid_for(row)
+            found[guest.hostname] = guest
     return found
 
 

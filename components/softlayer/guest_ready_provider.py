@@ -47,6 +47,10 @@ class GuestReadyProvider(SoftLayerProvider):
     UPDATE = frozenset({"ssh_address", "ssh_port", "reload_token"})
     IGNORE = frozenset({"hostname", "provision_timeout", "ssh_timeout"})
 
+    def same(self, key: str, old: Any, new: Any) -> bool:
+        """A reload token that was taken away reloads nothing."""
+        return (key == "reload_token" and not new) or super().same(key, old, new)
+
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Refuse what cannot work. No network."""
         found = []

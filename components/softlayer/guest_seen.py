@@ -84,6 +84,11 @@ class Guest:
         return bool(re.search(r"RECLAIM|CANCEL|DELETE|DESTROY", self.transaction or "", re.IGNORECASE))
 
     @property
+    def provisioned(self) -> bool:
+        """Whether it has been made; before, neither its sizes nor its addresses are all told."""
+        return bool(self.raw.get("provisionDate"))
+
+    @property
     def last_reload(self) -> int | None:
         """Id of the last operating system reload."""
         reload = self.raw.get("lastOperatingSystemReload") or {}

@@ -153,7 +153,8 @@ class SshKeyProvider(SoftLayerProvider):
         if str(row["id"]) != id_:
             raise SoftLayerFailed(
                 f"the label {news['label']} is that of another SSH key ({row['id']}); servers get their keys "
-                "when they are ordered or reloaded. To change over, give `ssh.publicKey` and a reloadToken"
+                "when they are ordered or reloaded. To change over, give `ssh.publicKey` and reload "
+                "the hosts (servers.reload)"
             )
 
     def delete(self, id_: str, props: dict[str, Any]) -> None:

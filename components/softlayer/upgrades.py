@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from SoftLayer import exceptions as sl
 
@@ -27,16 +27,35 @@ BEGIN_LIMIT = 120.0
 _PRICE_MASK = "mask[id,locationGroupId,categories[id,name,categoryCode],item[description,capacity,units]]"
 
 
-def missing(guest: Guest, spec: GuestSpec) -> dict[str, int]:
-    """What an upgrade must change: category code of the price to the capacity wanted (cores, GB, Mbit/s)."""
+class Sizes(Protocol):
+    """What of a server is changed by an upgrade that reboots it: cores, MB, GB."""
+
+    @property
+    def cores(self) -> int: ...
+
+    @property
+    def memory(self) -> int: ...
+
+    @property
+    def disks(self) -> tuple[int, ...]: ...
+
+
+def rebooting(guest: Guest, sizes: Sizes) -> dict[str, int]:
+    """What an upgrade that reboots must change: category code of the price to the capacity wanted."""
     wanted: dict[str, int] = {}
-    if int(guest.raw.get("startCpus", 0)) != spec.cores:
-        wanted["guest_core"] = spec.cores
-    if int(guest.raw.get("maxMemory", 0)) != spec.memory:
-        wanted["ram"] = spec.memory // 1024
-    for position, size in enumerate(spec.disks):
+    if int(guest.raw.get("startCpus", 0)) != sizes.cores:
+        wanted["guest_core"] = sizes.cores
+    if int(guest.raw.get("maxMemory", 0)) != sizes.memory:
+        wanted["ram"] = sizes.memory // 1024
+    for position, size in enumerate(sizes.disks):
         if position >= len(guest.disks) or guest.disks[position] != size:
             wanted[f"guest_disk{position}"] = size
+    return wanted
+
+
+def missing(guest: Guest, spec: GuestSpec) -> dict[str, int]:
+    """What an upgrade must change: category code of the price to the capacity wanted (cores, GB, Mbit/s)."""
+    wanted = rebooting(guest, spec)
     speeds = {guest.interface(side).get("maxSpeed") for side in ("public", "private")} - {None}
     if speeds and speeds != {spec.nic_speed}:
         wanted["port_speed"] = spec.nic_speed

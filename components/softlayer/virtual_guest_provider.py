@@ -70,15 +70,18 @@ class VirtualGuestProvider(SoftLayerProvider):
             "post_install_url",
         }
     )
-    IGNORE = frozenset({"owner", "resource", "adopt"})
-    """`owner` and `resource` are the identity, drawn once; `adopt` matters at creation only."""
+    IGNORE = frozenset({"owner", "resource", "adopt", "on_replacement"})
+    """`owner` and `resource` are the identity, drawn once; `adopt` matters at creation only, `on_replacement`
+    where something else changes."""
+    REBOOTS = frozenset({"cores", "memory", "disks", "reload_token"})
+    """Changes in place that interrupt the server."""
     DELETE_BEFORE_REPLACE = True
     """A new server beside the old one would have the same name, and the same identity."""
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Refuse what cannot work. No network."""
         # A server that is replaced starts with new disks: they need not fit the old ones.
-        replaced = any(
+        replaced = news.get("on_replacement") in (None, "replace") and any(
             not self.same(key, olds.get(key), news.get(key))
             for key in self.REPLACE
             if key in olds or key in news
@@ -87,7 +90,12 @@ class VirtualGuestProvider(SoftLayerProvider):
         return CheckResult(news, [CheckFailure(key, reason) for key, reason in failures(before, news)])
 
     def same(self, key: str, old: Any, new: Any) -> bool:
-        """Tags, groups and keys are sets; tags know no case; the end of the last line is no text."""
+        """Tags, groups and keys are sets; tags know no case; the end of the last line is no text.
+
+        A reload token that was taken away reloads nothing.
+        """
+        if key == "reload_token" and not new:
+            return True
         if key == "user_data":
             return str(old or "").rstrip("\n") == str(new or "").rstrip("\n")
         if key in _SETS and isinstance(old or [], list) and isinstance(new or [], list):
@@ -95,8 +103,15 @@ class VirtualGuestProvider(SoftLayerProvider):
         return super().same(key, old, new)
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Changed properties; also a guest that never got its tags, which are set by the next update."""
+        """Changed properties; also a guest that never got its tags, which are set by the next update.
+
+        Raises:
+            SoftLayerFailed: it would be replaced, and `on_replacement` says to refuse that.
+        """
         result = super().diff(_id, olds, news)
+        if result.replaces and news.get("on_replacement") in ("keep", "refuse"):
+            _not_replaced(olds, news, result.replaces)
+            result = super().diff(_id, olds, self._with_fixed(olds, news))
         if olds.get("labelled") is False:
             result.changes = True
         return result
@@ -112,10 +127,9 @@ class VirtualGuestProvider(SoftLayerProvider):
         if spec.adopt is not None:
             return adoption.adopted(api, spec, props)
         guest, found = orders.place(api, spec, settle=self.settle())
-        outs = {**props, "marker": spec.marker, "adopted": False, "last_reload": guest.last_reload}
-        if found:
-            # Declared and ordered may differ by now: what differs is what the next update changes.
-            outs = {**guest.observed(props), **{k: outs[k] for k in ("marker", "adopted", "last_reload")}}
+        own = {"marker": spec.marker, "adopted": False, "reboots": 0, "last_reload": guest.last_reload}
+        # Declared and ordered may differ by now: what differs is what the next update changes.
+        outs = {**(guest.observed(props) if found else props), **own}
         outs["labelled"] = self._label(guest.id, spec)
         return CreateResult(str(guest.id), outs)
 
@@ -155,6 +169,7 @@ class VirtualGuestProvider(SoftLayerProvider):
 
     def update(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """Change in place what differs; each step waits for outstanding transactions."""
+        news = self._with_fixed(olds, news)
         spec, guest_id, api = parse(news), int(id_), self.api()
         changed = {key for key in self.UPDATE if not self.same(key, olds.get(key), news.get(key))}
         with explaining(f"{spec.name}: reading the server {id_}"):
@@ -169,6 +184,8 @@ class VirtualGuestProvider(SoftLayerProvider):
             "adopted": olds.get("adopted", False),
             "last_reload": olds.get("last_reload"),
             "labelled": olds.get("labelled", True),
+            "reload_token": news.get("reload_token") or olds.get("reload_token") or "",
+            "reboots": int(olds.get("reboots") or 0) + bool(changed & self.REBOOTS),
         }
         with explaining(f"{spec.name}: changing names, notes, tags or user data"):
             _edit(api, guest_id, spec, changed, adopted=bool(outs["adopted"]))
@@ -187,9 +204,15 @@ class VirtualGuestProvider(SoftLayerProvider):
         elif changed & {"ssh_key_ids", "post_install_url"}:
             say(
                 f"{spec.name}: SSH keys and post-install script of a running server take effect at its next "
-                "OS reload (change its reload token; the first disk is wiped)"
+                "OS reload (servers.reload; the first disk is wiped)"
             )
         return UpdateResult(outs)
+
+    def _with_fixed(self, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
+        """`news` with all that can't change in place as it is: of a server that is kept, they may differ."""
+        return {key: value for key, value in news.items() if key not in self.REPLACE} | {
+            key: olds[key] for key in self.REPLACE if key in olds
+        }
 
     def delete(self, id_: str, props: dict[str, Any]) -> None:
         """Cancel exactly the guest with this id, if it is still the one this stack ordered.
@@ -209,6 +232,24 @@ class VirtualGuestProvider(SoftLayerProvider):
             cancellation.require_ours(guest, spec, labelled=props.get("labelled") is not False)
             cancellation.cancel(api, guest_id, spec)
         cancellation.wait_gone(api, guest_id, spec.name)
+
+
+def _not_replaced(olds: dict[str, Any], news: dict[str, Any], keys: list[str]) -> None:
+    """Say that a server keeps what it has, or refuse the change."""
+    name = f"{olds.get('hostname')}.{olds.get('domain')}"
+    what = ", ".join(f"{key} ({_show(olds.get(key))} to {_show(news.get(key))})" for key in keys)
+    if news["on_replacement"] == "keep":
+        say(f"{name}: stays as it is; servers.replace must name it for a change of {what}")
+        return
+    raise SoftLayerFailed(
+        f"{name}: a change of {what} replaces the server, and its disks are deleted with all data; nothing "
+        "was changed. Put the setting back, or have the hosts replaced one at a time: name one in "
+        "servers.replace, run `up`, wait until `verify` holds, then name the next one"
+    )
+
+
+def _show(value: Any) -> str:
+    return "none" if value in (None, "") else _plain(value)
 
 
 def _plain(item: Any) -> str:

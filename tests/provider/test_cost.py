@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from components.softlayer.changes import interrupted
 from components.softlayer.client import Api, Credentials
 from components.softlayer.cost import Shape, estimate
 from components.softlayer.errors import CostTooHigh, SoftLayerFailed
@@ -71,9 +72,13 @@ def test_the_estimate_says_what_the_plan_adds_removes_and_resizes(lab_api: LabAp
     for name in ("stays", "goes"):
         order(lab_api, name)
     order(lab_api, "grows", memory=1024.0)
+    for guest in lab_api.guests():
+        lab_api.wait_idle(guest.id)
     order(lab_api, "foreign", owner="swarm-galera/other/0123456789ab")
     found = plan(lab_api, "stays", "grows", "comes")
     assert (found.adds, found.removes, found.resized) == (("comes",), ("goes",), ("grows",))
+    assert sorted(found.guests) == ["goes", "grows", "stays"]
+    assert interrupted(found.guests, dict.fromkeys(("stays", "grows", "comes"), SHAPE), ()) == ["grows"]
     assert found.change == found.total - found.before
     assert found.change.monthly > 0
 

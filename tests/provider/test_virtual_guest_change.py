@@ -174,6 +174,53 @@ def test_a_new_reload_token_reloads_once_and_keeps_the_data_disk(managed: Manage
     assert machine.system_disk == 2
 
 
+def test_a_token_that_was_used_reloads_nothing_when_it_comes_back(managed: Managed) -> None:
+    managed.change(reload_token="2026-11")
+    managed.change(reload_token="", notes="token taken away")
+    assert (
+        managed.provider.diff(
+            managed.id, managed.state, {**managed.declared, "reload_token": "2026-11"}
+        ).changes
+        is False
+    )
+    assert managed.lab.backend.machines[int(managed.id)].system_disk == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "interrupts"),
+    [
+        ({"cores": 2.0}, True),
+        ({"memory": 4096.0, "disks": [25.0, 100.0]}, True),
+        ({"reload_token": "2026-11"}, True),
+        ({"notes": "x", "nic_speed": 1000.0}, False),
+    ],
+)
+def test_a_change_that_interrupts_the_guest_is_counted(
+    managed: Managed, change: dict[str, Any], interrupts: bool
+) -> None:
+    assert managed.state["reboots"] == 0
+    managed.change(**change)
+    assert managed.state["reboots"] == int(interrupts)
+    assert managed.settled()
+    managed.change(cores=4.0)
+    assert managed.state["reboots"] == int(interrupts) + 1
+
+
+def test_an_interruption_that_a_killed_run_began_is_counted_by_the_next_one(managed: Managed) -> None:
+    state = dict(managed.state)
+    managed.change(cores=2.0)
+    again = managed.provider.update(managed.id, state, dict(managed.declared)).outs or {}
+    assert again["reboots"] == 1
+
+
+def test_a_guest_that_is_kept_remembers_what_it_is_while_other_things_change(managed: Managed) -> None:
+    managed.change(os="UBUNTU_LATEST", datacenter="dal13", on_replacement="keep", notes="x")
+    assert (managed.state["os"], managed.state["datacenter"]) == ("DEBIAN_LATEST", "tor01")
+    assert managed.settled()
+    named = {**managed.declared, "on_replacement": "replace"}
+    assert managed.provider.diff(managed.id, managed.state, named).replaces == ["datacenter", "os"]
+
+
 def test_a_change_of_a_guest_that_is_gone_says_so(managed: Managed) -> None:
     managed.lab.client().call("Virtual_Guest", "deleteObject", id=int(managed.id))
     managed.lab.wait_idle(int(managed.id))

@@ -20,6 +20,7 @@ from pulumi.runtime import rpc
 from pulumi.runtime.config import set_all_config
 
 from components.softlayer import cost, subnets
+from components.softlayer.guest_seen import Guest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,9 +35,16 @@ SETTINGS: dict[str, Any] = {
 
 @dataclass
 class Recorded:
-    """What the program declared: by resource name, and its exports."""
+    """What the program declared: by resource name in the order of declaration, and its exports.
+
+    Attributes:
+        protected: resources that Pulumi would not delete. depends_on: names of what each one waits for, as it
+            gets into the state.
+    """
 
     resources: dict[str, pulumi_mocks.MockResourceArgs] = field(default_factory=dict)
+    protected: set[str] = field(default_factory=set)
+    depends_on: dict[str, set[str]] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     secret_outputs: set[str] = field(default_factory=set)
     secret_inputs: dict[str, set[str]] = field(default_factory=dict)
@@ -104,8 +112,23 @@ class Recorder(pulumi_mocks.Mocks):
         raise AssertionError(f"the program calls {args.token} while it is planned")
 
 
-def estimate_of(hosts: Mapping[str, Any]) -> cost.Estimate:
-    """An estimate that needed no API."""
+class Monitor(pulumi_mocks.MockMonitor):
+    """Records what of a resource the mocks are not told."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._recorded = recorder.recorded
+
+    def RegisterResource(self, request: Any) -> Any:
+        """Note the options, then answer as the mocks do."""
+        if request.protect:
+            self._recorded.protected.add(request.name)
+        self._recorded.depends_on[request.name] = {urn.rsplit("::", 1)[1] for urn in request.dependencies}
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+
+def estimate_of(hosts: Mapping[str, Any], guests: Mapping[str, Guest]) -> cost.Estimate:
+    """An estimate that needed no API; `guests` are the stack's servers that are there."""
     price = cost.Price(Decimal("0.1"), Decimal("70"))
     total = cost.Price(price.hourly * len(hosts), price.monthly * len(hosts))
     return cost.Estimate(
@@ -116,11 +139,15 @@ def estimate_of(hosts: Mapping[str, Any]) -> cost.Estimate:
         resized=(),
         before=cost.NOTHING,
         currency="USD",
+        guests=guests,
     )
 
 
-def run(overrides: Mapping[str, Any] | None = None) -> Recorded:
-    """Run `__main__.py` with `SETTINGS`, sections merged with `overrides`, and wait for all of it."""
+def run(overrides: Mapping[str, Any] | None = None, guests: Mapping[str, Guest] | None = None) -> Recorded:
+    """Run `__main__.py` with `SETTINGS`, sections merged with `overrides`, and wait for all of it.
+
+    `guests`: the stack's servers in the account, by host name.
+    """
     config = {key: dict(value) if isinstance(value, dict) else value for key, value in SETTINGS.items()}
     for key, value in (overrides or {}).items():
         config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value
@@ -129,7 +156,9 @@ def run(overrides: Mapping[str, Any] | None = None) -> Recorded:
         for key, value in config.items()
     }
     recorder = Recorder()
-    pulumi.runtime.set_mocks(recorder, project="swarm-galera", stack="test", preview=False)
+    pulumi.runtime.set_mocks(
+        recorder, project="swarm-galera", stack="test", preview=False, monitor=Monitor(recorder)
+    )
     set_all_config(flat)
     exports: dict[str, pulumi.Output[Any]] = {}
 
@@ -137,7 +166,7 @@ def run(overrides: Mapping[str, Any] | None = None) -> Recorded:
     def program() -> pulumi.Output[Any]:
         with (
             patched(pulumi, "export", export),
-            patched(cost, "estimate", lambda api, shapes, *_: estimate_of(shapes)),
+            patched(cost, "estimate", lambda api, shapes, *_: estimate_of(shapes, guests or {})),
             patched(subnets, "refuse_overlap", lambda api, subnet: None),
         ):
             runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")

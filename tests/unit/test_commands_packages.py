@@ -98,7 +98,9 @@ def test_the_red_hat_family_installs_with_dnf_and_without_fetching_lists(tmp_pat
     ]
 
 
-@pytest.mark.parametrize(("os_release", "system"), [(FEDORA, "fedora"), (ROCKY, "centos"), (ORACLE, "centos")])
+@pytest.mark.parametrize(
+    ("os_release", "system"), [(FEDORA, "fedora"), (ROCKY, "centos"), (ORACLE, "centos")]
+)
 def test_each_family_has_its_own_repository_of_docker(tmp_path: Path, os_release: str, system: str) -> None:
     host = Host(tmp_path / "host", os_release)
     repository = tmp_path / "docker-ce.repo"
@@ -171,5 +173,9 @@ def test_lists_that_could_not_be_fetched_are_fetched_by_the_next_run(tmp_path: P
 
 def test_every_family_says_what_storage_and_the_engine_need() -> None:
     for family in FAMILIES:
-        assert {package.command for package in family.packages["storage"]} == {"vgcreate", "mkfs.btrfs", "cmp"}
+        assert {package.command for package in family.packages["storage"]} == {
+            "vgcreate",
+            "mkfs.btrfs",
+            "cmp",
+        }
         assert {"dockerd", "docker"} <= {package.command for package in family.packages["engine"]}

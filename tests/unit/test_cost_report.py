@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def estimate(hosts: dict[str, Price], before: Price = NOTHING, **changes: tuple[
         sum((price.hourly for price in hosts.values()), Decimal(0)),
         sum((price.monthly for price in hosts.values()), Decimal(0)),
     )
-    told = {"adds": (), "removes": (), "resized": ()} | changes
+    told: dict[str, Any] = {"adds": (), "removes": (), "resized": ()} | changes
     return Estimate(hosts=hosts, total=total, currency="USD", before=before, **told)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.softlayer.guest_seen import Guest
 from tests.unit.program import Recorded, run
 
 pytestmark = pytest.mark.unit
@@ -252,6 +253,87 @@ def test_without_a_firewall_no_group_is_made_or_bound(home: Path) -> None:
     made = run({"servers": {"firewall": False}, "ssh": {"allowedCidrs": []}})
     assert not made.of_type("pulumi-python:dynamic/softlayer:SecurityGroup")
     assert made.resources["galera-1-guest"].inputs["public_security_groups"] == []
+
+
+def guest(hostname: str, cores: int = 1, **reported: Any) -> Guest:
+    """A server of the stack as the account has it."""
+    disks = [{"device": device, "diskImage": {"capacity": 25}} for device in ("0", "2")]
+    raw = {"hostname": hostname, "startCpus": cores, "maxMemory": 2048, "blockDevices": disks}
+    return Guest({**raw, "provisionDate": "2026-01-01T00:00:00+00:00", **reported})
+
+
+def there(*hostnames: str, **reported: Any) -> dict[str, Guest]:
+    return {hostname: guest(hostname, **reported) for hostname in hostnames}
+
+
+def order(made: Recorded, *names: str) -> list[str]:
+    """Those of the resources, in the order in which they were declared."""
+    return [name for name in made.resources if name in names]
+
+
+def test_servers_that_are_resized_are_changed_one_after_the_other_each_when_the_one_before_is_back(
+    home: Path,
+) -> None:
+    made = run({"servers": {"cores": 2}}, there(*HOSTS))
+    steps = [f"{host}-{step}" for host in HOSTS for step in ("guest", "engine-current")]
+    assert order(made, *steps) == steps
+
+
+def test_new_servers_and_those_that_stay_as_they_are_wait_for_nobody(home: Path) -> None:
+    for now in ({}, there(*HOSTS), there(*HOSTS, cores=4, provisionDate=None)):
+        made = run(guests=now)
+        guests = [f"{host}-guest" for host in HOSTS]
+        assert order(made, *guests, "galera-1-ready")[:3] == guests
+    grown = run({"servers": {"managers": 5, "cores": 2}}, there(*HOSTS))
+    new = ["galera-4-guest", "galera-5-guest"]
+    assert order(grown, *new, "galera-1-engine-current") == [*new, "galera-1-engine-current"]
+
+
+def test_taking_turns_leaves_no_edges_in_the_state(home: Path) -> None:
+    resized, plain = run({"servers": {"cores": 2}}, there(*HOSTS)), run()
+    guests = [f"{host}-guest" for host in HOSTS]
+    assert [resized.depends_on[name] for name in guests] == [plain.depends_on[name] for name in guests]
+
+
+def test_a_host_that_is_reloaded_takes_its_turn_among_those_that_are_resized(home: Path) -> None:
+    made = run(
+        {"servers": {"reload": {"galera-2": "2026-11"}}},
+        there("galera-1", "galera-2") | there("galera-3", cores=2),
+    )
+    assert made.resources["galera-2-guest"].inputs["reload_token"] == "2026-11"
+    assert made.resources["galera-2-ready"].inputs["reload_token"] == "2026-11"
+    assert made.resources["galera-1-guest"].inputs["reload_token"] == ""
+    assert order(made, "galera-2-engine-current", "galera-3-guest") == [
+        "galera-2-engine-current",
+        "galera-3-guest",
+    ]
+
+
+def test_what_is_done_after_an_interruption_is_done_anew_after_each(dev: Recorded) -> None:
+    assert dev.resources["galera-2-disk-prepared"].inputs["triggers"] == [25.0, 25.0]
+    config, reboots = dev.resources["galera-2-engine-current"].inputs["triggers"]
+    assert "storage-driver" in config
+    assert reboots == 0
+
+
+def test_only_hosts_that_are_named_may_be_replaced_and_lose_their_protection(home: Path) -> None:
+    policies = {
+        (): ["refuse", "refuse", "refuse"],
+        ("galera-2",): ["keep", "replace", "keep"],
+    }
+    for named, policy in policies.items():
+        made = run({"servers": {"replace": list(named)}})
+        guests = [f"{host}-guest" for host in HOSTS]
+        assert [made.resources[name].inputs["on_replacement"] for name in guests] == policy
+        assert made.protected == {name for name in guests if name.removesuffix("-guest") not in named}
+    assert not run({"servers": {"protect": False}}).protected
+
+
+def test_other_names_for_the_managers_are_refused_before_anything_is_declared(home: Path) -> None:
+    with pytest.raises(
+        pulumi.RunError, match="galera-1, galera-2, galera-3 would be cancelled with their data"
+    ):
+        run({"servers": {"prefix": "db"}}, there(*HOSTS))
 
 
 def test_bad_settings_end_the_run_before_anything_is_declared(home: Path) -> None:

@@ -9,6 +9,7 @@ import dill  # type: ignore[import-untyped]
 import pytest
 from pulumi.runtime import rpc
 
+from components.softlayer.errors import SoftLayerFailed
 from components.softlayer.guest_ready import GuestReadyArgs
 from components.softlayer.guest_ready_provider import GuestReadyProvider
 from components.softlayer.provider import SoftLayerProvider, is_unknown
@@ -78,6 +79,7 @@ CHANGES = {
     "owner": "other",
     "resource": "other",
     "adopt": 1.0,
+    "on_replacement": "refuse",
 }
 BASE = {**PROPS, "hourly": True, "local_disk": True, "private_only": False, "nic_speed": 100.0}
 
@@ -89,6 +91,46 @@ def test_a_guest_s_property_replaces_updates_or_is_ignored_as_declared(key: str)
     assert result.replaces == ([key] if key in provider.REPLACE else [])
     assert result.changes is (key not in provider.IGNORE)
     assert result.delete_before_replace is True
+
+
+FIXED = sorted(VirtualGuestProvider.REPLACE)
+
+
+@pytest.mark.parametrize("key", FIXED)
+def test_a_replacement_that_nobody_named_is_refused_before_anything_is_done(key: str) -> None:
+    provider = VirtualGuestProvider()
+    with pytest.raises(
+        SoftLayerFailed, match=rf"{key} \(.* to .*\) replaces the server.*nothing was changed"
+    ):
+        provider.diff("1", BASE, {**BASE, key: CHANGES[key], "on_replacement": "refuse"})
+    assert provider.diff("1", BASE, {**BASE, "on_replacement": "refuse"}).changes is False
+    assert provider.diff("1", BASE, {**BASE, "notes": "x", "on_replacement": "refuse"}).replaces == []
+
+
+@pytest.mark.parametrize("key", FIXED)
+def test_a_server_that_is_kept_is_not_replaced_and_that_is_said(
+    key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    provider = VirtualGuestProvider()
+    changed = {**BASE, key: CHANGES[key], "on_replacement": "keep"}
+    result = provider.diff("1", BASE, changed)
+    assert (result.changes, result.replaces) == (False, [])
+    assert f"stays as it is; servers.replace must name it for a change of {key} (" in capsys.readouterr().out
+    result = provider.diff("1", BASE, {**changed, "cores": 4.0})
+    assert (result.changes, result.replaces) == (True, [])
+
+
+def test_a_server_that_stays_may_not_have_smaller_disks() -> None:
+    smaller = {**BASE, "disks": [25.0], "datacenter": "dal13", "on_replacement": "keep"}
+    assert [failure.property for failure in VirtualGuestProvider().check(BASE, smaller).failures] == ["disks"]
+
+
+@pytest.mark.parametrize("provider", [VirtualGuestProvider, GuestReadyProvider])
+def test_a_reload_token_that_is_taken_away_reloads_nothing(provider: type[SoftLayerProvider]) -> None:
+    before = {**BASE, "guest_id": "1", "ssh_address": "public", "ssh_port": 22.0, "reload_token": "2026-11"}
+    for token in ("", None):
+        assert provider().diff("1", before, {**before, "reload_token": token}).changes is False
+    assert provider().diff("1", before, {**before, "reload_token": "2026-12"}).changes is True
 
 
 def test_nothing_changes_when_nothing_changed() -> None:
