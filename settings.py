@@ -503,6 +503,11 @@ class Servers(_Section):
                 "Remedy: take it out of reload"
             )
         managers = [name for name in self.manager_names if name in {*self.reload, *self.replace}]
+        if self.managers == 1 and set(managers) & set(self.replace):
+            yield (
+                f"replace: {managers[0]} is the only manager: the database would go with it. "
+                "Remedy: save the data, run `pulumi destroy`, then `up`"
+            )
         if len(managers) > 1:
             key = "replace" if set(managers) & set(self.replace) else "reload"
             yield (

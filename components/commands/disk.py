@@ -259,6 +259,8 @@ grow() {
 """.strip()
 
 _MAIN = r"""
+# LVM warns of every file that a caller has open, our step's lock among them.
+export LVM_SUPPRESS_FD_WARNINGS=1
 uuid='' made='' source='' held='' listed='' newline='' group_tags='' tags=''
 while read -r spec target rest || { [[ $spec ]] && newline=$'\n'; }; do
   [[ ${target:-} != "$mount" || $spec == \#* ]] || listed=$spec

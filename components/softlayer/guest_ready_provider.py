@@ -43,8 +43,9 @@ SSH_TRY = 10.0
 class GuestReadyProvider(SoftLayerProvider):
     """The wait for one guest."""
 
-    REPLACE = frozenset({"guest_id"})
-    UPDATE = frozenset({"ssh_address", "ssh_port", "reload_token"})
+    UPDATE = frozenset({"guest_id", "ssh_address", "ssh_port", "reload_token"})
+    """Another guest is waited for in place. Were the wait replaced, Pulumi would first delete all that can't
+    have other addresses in place: secrets, which services still use."""
     IGNORE = frozenset({"hostname", "provision_timeout", "ssh_timeout"})
 
     def same(self, key: str, old: Any, new: Any) -> bool:
@@ -71,13 +72,14 @@ class GuestReadyProvider(SoftLayerProvider):
         return CreateResult(str(props["guest_id"]), self._wait(props))
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        """After a reload the host has a new key; over another address it is met anew."""
+        """After a reload the host has a new key; another guest, or another address, is met anew."""
         return UpdateResult(self._wait(news))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Addresses as they are now. The host key stays pinned: a changed one is an error, not drift."""
-        with explaining(f"{props.get('hostname', id_)}: reading the server {id_}"):
-            guest = guests.get(self.api(), int(float(id_)))
+        guest_id = int(float(props["guest_id"]))  # the resource's own id is that of the first guest
+        with explaining(f"{props.get('hostname', guest_id)}: reading the server {guest_id}"):
+            guest = guests.get(self.api(), guest_id)
         if guest is None or guest.reclaiming:
             return ReadResult("", {})
         facts = facts_of(guest)

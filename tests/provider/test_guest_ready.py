@@ -208,6 +208,19 @@ def test_a_reloaded_host_is_met_anew(lab_api: LabApi, sshd: SshServer) -> None:
     assert (updated.outs or {})["host_key"] != (created.outs or {})["host_key"]
 
 
+@pytest.mark.usefixtures("at_loopback")
+def test_the_successor_of_a_replaced_guest_is_met_in_place(lab_api: LabApi, sshd: SshServer) -> None:
+    provider = configured(GuestReadyProvider, lab_api)
+    created = provider.create(asked(ordered(lab_api), sshd.port))
+    state = dict(created.outs or {})
+    other = ordered(lab_api, resource="galera-2-guest", hostname="galera-2")
+    updated = dict(provider.update(created.id, state, asked(other, sshd.port)).outs or {})
+    assert updated["private_ip"] != state["private_ip"]
+    lab_api.client().call("Virtual_Guest", "deleteObject", id=int(created.id))
+    lab_api.wait_idle(int(created.id))
+    assert provider.read(created.id, updated).id == created.id
+
+
 def test_nine_guests_on_four_workers_take_the_time_of_one(lab_api: LabApi) -> None:
     """Pulumi's dynamic provider has four workers. While four of them wait, all nine guests are provisioned:
     nobody's wait holds up another guest, so the waits that come later have little left to wait for."""

@@ -141,6 +141,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("servers.replace", {"servers": {"replace": ["galera-1", "galera-2"]}}, "are managers"),
     ("servers.replace", {"servers": {"replace": ["galera-1"], "reload": {"galera-2": "x"}}}, "are managers"),
     ("servers.replace", {"servers": {"replace": ["galera-1"], "reload": {"galera-1": "x"}}}, "no reload"),
+    ("servers.replace", {"servers": {"replace": ["galera-1"], "managers": 1}}, "the only manager"),
     ("servers.reloadToken", {"servers": {"reloadToken": "x"}}, "no such setting"),
     ("servers.manager", {"servers": {"manager": 3}}, "no such setting"),
     ("servers.domain", {"servers": {"domain": None}}, "Remedy: "),

@@ -70,6 +70,10 @@ def check(now: str, managers: str, workers: str = "", replaced: str = "", turns:
         pytest.param({"now": "abc", "managers": "abc", "replaced": "b"}, id="one manager is replaced"),
         pytest.param({"now": "abc", "managers": "abc", "turns": "abc"}, id="all are resized in turn"),
         pytest.param(
+            {"now": "abc", "managers": "abc", "replaced": "b", "turns": "b"},
+            id="one is replaced by a larger one",
+        ),
+        pytest.param(
             {"now": "ab", "managers": "abc", "replaced": "c", "turns": "ab"}, id="a lost one comes back"
         ),
         pytest.param(
