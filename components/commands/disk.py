@@ -297,7 +297,7 @@ disk is not mounted: an engine ran there before. Remedy: move it away, then repe
     made=1
   else
     [[ -e $volume ]] || must vgchange -q -a y "$vg"
-    [[ $tags != *,"$tag-new",* || $listed ]] || made=1
+    [[ $tags != *,"$tag-new",* || $tags == *,"$tag-formatted",* || $listed ]] || made=1
   fi
   if [[ $made ]]; then
     # Forced, because a run that was cut off may have left half a file system: nothing was ever mounted.

@@ -307,6 +307,21 @@ def test_a_file_system_that_was_made_once_and_can_not_be_read_is_never_made_anew
     assert changes(ran) == []
 
 
+@pytest.mark.parametrize("tags", ["swarm-galera-new", "swarm-galera-formatted,swarm-galera-new"])
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_volume_that_may_have_been_used_is_not_formatted_though_it_is_tagged_as_new(
+    tmp_path: Path, tags: str, listed: bool
+) -> None:
+    host = Host(tmp_path / "host", SOFTLAYER)
+    host.prepare()
+    host.rebooted()
+    host.fake.file("volumes", f"docker_lv1|{tags}\n")
+    if not listed:
+        host.fake.file("fstab", "UUID=root / ext4 defaults 0 1\n")
+    used = listed or "formatted" in tags
+    assert ("mkfs.btrfs" in changes(host.prepare())) is not used
+
+
 def test_a_blank_disk_in_the_place_of_a_prepared_one_is_not_formatted(tmp_path: Path) -> None:
     host = Host(tmp_path / "host", SOFTLAYER)
     host.prepare()
@@ -469,7 +484,8 @@ def test_a_second_disk_that_is_mounted_elsewhere_is_named_with_the_way_to_free_i
 
 
 def test_a_host_without_a_second_disk_says_which_disks_it_saw(tmp_path: Path) -> None:
-    ran = Host(tmp_path / "host", SOFTLAYER[:5]).prepare()
+    config_drive = line("xvdh", size=64 << 20, at="/mnt/config")
+    ran = Host(tmp_path / "host", [*SOFTLAYER[:5], config_drive]).prepare()
     assert ran.code == 1
     assert "galera-1 has no second disk" in ran.err
     assert "/dev/xvda: the system's (/" in ran.err

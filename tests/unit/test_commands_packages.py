@@ -171,6 +171,11 @@ def test_lists_that_could_not_be_fetched_are_fetched_by_the_next_run(tmp_path: P
     assert [call for call in host.install("engine").calls if call.endswith(" update")]
 
 
+def test_debian_12_which_has_no_docker_cli_is_never_asked_for_it() -> None:
+    (cli,) = (package for package in FAMILIES[0].packages["engine"] if package.name == "docker-cli")
+    assert cli.late
+
+
 def test_every_family_says_what_storage_and_the_engine_need() -> None:
     for family in FAMILIES:
         assert {package.command for package in family.packages["storage"]} == {
