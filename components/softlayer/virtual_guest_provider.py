@@ -169,7 +169,8 @@ class VirtualGuestProvider(SoftLayerProvider):
 
     def update(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """Change in place what differs; each step waits for outstanding transactions."""
-        news = self._with_fixed(olds, news)
+        if news.get("on_replacement") == "keep":
+            news = self._with_fixed(olds, news)
         spec, guest_id, api = parse(news), int(id_), self.api()
         changed = {key for key in self.UPDATE if not self.same(key, olds.get(key), news.get(key))}
         with explaining(f"{spec.name}: reading the server {id_}"):
