@@ -5,11 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from lab.api import catalog, views_guest
+from lab.api import catalog
 from lab.api.context import ACCOUNT_ID, Lab
 from lab.api.masks import Entity
 from lab.api.records import Guest, Order, iso
 from lab.api.views_product import category_view, place_view
+from lab.api.views_reference import guest_reference
 
 
 def _fee(guest: Guest, price: catalog.Price) -> str:
@@ -96,7 +97,7 @@ def billing_view(lab: Lab, guest: Guest) -> Entity:
             "hourlyFlag": lambda: guest.hourly,
             "location": lambda: place_view(guest.datacenter),
             "category": lambda: category_view(catalog.CATEGORIES["guest_core"]),
-            "resource": lambda: views_guest.guest_view(lab, guest),
+            "resource": lambda: guest_reference(lab, guest),
         },
         frozenset({"cancellationReason", "invoiceItem", "upgradeItem", "associatedBillingItem"}),
     )

@@ -10,7 +10,7 @@ from lab.api.context import Call
 from lab.api.masks import Entity
 from lab.api.records import Guest
 from lab.api.service import Service, exposed
-from lab.api.views_network import tag_id, tag_references
+from lab.api.views_reference import tag_id, tag_references
 
 _TAG = re.compile(r"^[A-Za-z0-9 ._:-]{1,128}$")
 
