@@ -115,11 +115,20 @@ class _Stopping(Exception):
 class Engine:
     """Runs the transactions of one store against one backend."""
 
-    def __init__(self, store: Store, backend: HostBackend, faults: FaultInjector, networks: Networks) -> None:
+    def __init__(
+        self,
+        store: Store,
+        backend: HostBackend,
+        faults: FaultInjector,
+        networks: Networks,
+        internal_error: Callable[[str], None],
+    ) -> None:
+        """`internal_error` is told, while the exception is handled, which transaction broke off by a bug."""
         self._store = store
         self._backend = backend
         self._faults = faults
         self._networks = networks
+        self._internal_error = internal_error
         self._changed = threading.Condition()
         self._stopping = False
         self._workers: dict[int, threading.Thread] = {}
@@ -229,7 +238,7 @@ class Engine:
             pass
         except Exception:
             # The store is gone or a programming error: keep the record as it is, and say so.
-            log.exception("transaction %d broke off; it goes on when the API starts again", number)
+            self._internal_error(f"transaction {number} broke off; it goes on when the API starts again")
         finally:
             with self._changed:
                 self._workers.pop(number, None)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +15,13 @@ from SoftLayer import SoftLayerAPIError
 from SoftLayer.exceptions import TransportError
 from typer.testing import CliRunner
 
+from lab.api import admin
+from lab.api.admin_client import AdminClient, AdminError
 from lab.api.faults import KINDS
 from lab.api.faults_cli import app
+from lab.api.services.account import Account
 from lab.api.testing import LabApi
+from lab.api.transactions import Engine
 
 pytestmark = pytest.mark.provider
 
@@ -181,9 +188,44 @@ def test_a_machine_that_cannot_be_made_shows_as_a_stuck_transaction_and_in_the_l
     assert lab_api.guest(number).provisioned
 
 
-def _admin(lab_api: LabApi) -> Callable[..., Any]:
-    from lab.api.admin_client import AdminClient
+def test_a_bug_of_the_lab_s_own_is_logged_with_its_traceback_and_fails_the_test_at_its_end(
+    tmp_path: Path, template: Template, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> Any:
+        raise ZeroDivisionError("a bug")
 
+    monkeypatch.setattr(Account, "get_object", broken)
+    monkeypatch.setattr(admin, "_settings", broken)
+    monkeypatch.setattr(Engine, "_leave_step", broken)
+    lab_api = LabApi(tmp_path / "api")
+    with pytest.raises(SoftLayerAPIError, match="Internal Error") as failed:
+        lab_api.client()["Account"].getObject()
+    assert failed.value.faultCode == "SoftLayer_Exception_Public"
+    with pytest.raises(AdminError, match="a bug of the lab"):
+        _admin(lab_api)("GET", "settings")
+    lab_api.client()["Virtual_Guest"].createObject(template())
+    lab_api.wait_until(lambda: len(lab_api.server.internal_errors) == 3, "the transaction to break off")
+    with pytest.raises(AssertionError, match="internal errors") as reported:
+        lab_api.stop()
+    for where in ("Account::getObject", "admin call GET /admin/settings", "transaction "):
+        assert where in str(reported.value)
+        assert f"internal error: {where}" in caplog.text
+    assert str(reported.value).count("ZeroDivisionError: a bug") == 3
+    assert caplog.text.count("Traceback") == 3
+
+
+def test_a_client_that_goes_away_is_no_bug_of_the_lab_s(lab_api: LabApi) -> None:
+    host, _, port = lab_api.server.address.rpartition(":")
+    lab_api.fault("delay", seconds=0.1)
+    for unfinished in (b"", b"POST / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf"):
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(unfinished)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    lab_api.client()["Account"].getObject()
+    assert not lab_api.server.internal_errors
+
+
+def _admin(lab_api: LabApi) -> Callable[..., Any]:
     return AdminClient.at(lab_api.endpoint).call
 
 
