@@ -39,6 +39,7 @@ class FaultRequest(BaseModel):
     skip: int = 0
     count: int | None = None
     seconds: float = 0.0
+    interface: str = "public"
     code: str | None = None
     message: str | None = None
     after: bool = False

@@ -214,6 +214,7 @@ class InjectedFault(Record):
     skip: int = 0
     remaining: int | None = None
     seconds: float = 0.0
+    interface: str = "public"
     code: str | None = None
     message: str | None = None
     after: bool = False

@@ -361,18 +361,15 @@ class Engine:
         """The part of a step that changes what the API tells about the guest."""
         match step.action:
             case "assign_private":
-                guest.private.shown = True
+                self._assign(guest.private, "private", step, guest)
             case "assign_public" if guest.public is not None:
-                rule = self._faults.for_step("partial-ips", step.name, guest.hostname)
-                if rule is not None:
-                    guest.public.held_by = rule.id
-                    guest.public.held_seconds = rule.seconds
-                guest.public.shown = True
+                self._assign(guest.public, "public", step, guest)
             case "provisioned":
                 guest.provisioned = now
-                if guest.public is not None and guest.public.held_seconds:
-                    guest.public.hidden_until = now + guest.public.held_seconds
-                    guest.public.held_by = None
+                for nic in guest.nics:
+                    if nic.held_seconds:
+                        nic.hidden_until = now + nic.held_seconds
+                        nic.held_by = None
             case "reload" | "resize" | "change_network":
                 guest = _changed(guest, entry)
                 for nic in guest.nics:
@@ -381,6 +378,13 @@ class Engine:
                 return
         guest.modified = now
         self._store.put(guest)
+
+    def _assign(self, nic: Nic, interface: str, step: Step, guest: Guest) -> None:
+        rule = self._faults.for_step("partial-ips", step.name, guest.hostname, interface)
+        if rule is not None:
+            nic.held_by = rule.id
+            nic.held_seconds = rule.seconds
+        nic.shown = True
 
     def _await_answer(self, guest: Guest) -> None:
         pause = 0.01

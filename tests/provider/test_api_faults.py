@@ -138,34 +138,47 @@ def test_a_stuck_step_goes_on_when_its_fault_is_cleared(
     lab_api.wait_idle(number)
 
 
-def test_the_public_address_may_come_late(client: Any, lab_api: LabApi, template: Template) -> None:
-    rule = lab_api.fault("partial-ips")
-    number = client["Virtual_Guest"].createObject(template())["id"]
-    lab_api.wait_idle(number)
-    seen = client["Virtual_Guest"].getObject(
-        id=number, mask="provisionDate,primaryIpAddress,primaryBackendIpAddress"
-    )
-    assert seen["provisionDate"]
-    assert seen["primaryBackendIpAddress"]
-    assert "primaryIpAddress" not in seen
-    lab_api.clear_faults(rule)
-    assert client["Virtual_Guest"].getPrimaryIpAddress(id=number) == "203.0.113.10"
+ADDRESSES = {"primaryIpAddress": "203.0.113.10", "primaryBackendIpAddress": "10.144.12.10"}
 
 
-def test_the_public_address_may_come_some_time_after_provisioning(
-    client: Any, lab_api: LabApi, template: Template
+@pytest.mark.parametrize(
+    ("interface", "hidden"),
+    [
+        ("public", {"primaryIpAddress"}),
+        ("private", {"primaryBackendIpAddress"}),
+        ("*", {"primaryIpAddress", "primaryBackendIpAddress"}),
+    ],
+)
+def test_addresses_may_come_late(
+    client: Any, lab_api: LabApi, template: Template, interface: str, hidden: set[str]
 ) -> None:
-    lab_api.fault("partial-ips", seconds=0.5)
+    rule = lab_api.fault("partial-ips", interface=interface)
     number = client["Virtual_Guest"].createObject(template())["id"]
     lab_api.wait_idle(number)
-    public = lab_api.guest(number).public
-    assert public is not None
-    assert public.hidden_until > (lab_api.guest(number).provisioned or time.time())
+    mask = f"mask[provisionDate,{','.join(ADDRESSES)},networkComponents[port,primaryIpAddress]]"
+    seen = client["Virtual_Guest"].getObject(id=number, mask=mask)
+    assert seen["provisionDate"]
+    assert ADDRESSES.keys() - seen.keys() == hidden
+    assert len([card for card in seen["networkComponents"] if "primaryIpAddress" in card]) == 2 - len(hidden)
+    lab_api.clear_faults(rule)
+    seen = client["Virtual_Guest"].getObject(id=number, mask=mask)
+    assert {name: seen[name] for name in ADDRESSES} == ADDRESSES
+
+
+@pytest.mark.parametrize(
+    ("interface", "address"), [("public", "primaryIpAddress"), ("private", "primaryBackendIpAddress")]
+)
+def test_an_address_may_come_some_time_after_provisioning(
+    client: Any, lab_api: LabApi, template: Template, interface: str, address: str
+) -> None:
+    lab_api.fault("partial-ips", seconds=0.3, interface=interface)
+    number = client["Virtual_Guest"].createObject(template())["id"]
+    lab_api.wait_idle(number)
+    guest = lab_api.guest(number)
+    assert max(nic.hidden_until for nic in guest.nics) > (guest.provisioned or time.time())
     lab_api.wait_until(
-        lambda: (
-            "primaryIpAddress" in client["Virtual_Guest"].getObject(id=number, mask="id,primaryIpAddress")
-        ),
-        "the public address",
+        lambda: address in client["Virtual_Guest"].getObject(id=number, mask=f"mask[id,{address}]"),
+        "the address",
     )
 
 
@@ -264,6 +277,9 @@ def test_the_command_line_adds_lists_and_clears_faults(client: Any, lab_api: Lab
     assert lab_api.server.engine.settings().rate_limit == 50
     assert "No limit" in run("limit", "0")
     assert "There is no step" in run("durations", "NONSENSE=1", code=1)
+    assert "partial-ips" in run("add", "partial-ips", "--interface", "private")
+    assert [rule.interface for rule in lab_api.server.faults.rules()] == ["private"]
+    assert "one of: public, private, *" in run("add", "partial-ips", "--interface", "eth0", code=1)
     refused = run("add", "nonsense", code=1)
     assert all(kind in refused.replace("\n", " ") for kind in KINDS)
     assert "no fault 4711" in run("clear", "4711", code=1)
