@@ -163,6 +163,7 @@ def test_an_image_can_be_ordered_by_its_identifier(client: Any, lab_api: LabApi,
     assert (guest.image_guid, guest.host_image) == (image, "debian-12")
 
 
+NAMES = {"hostname": "a", "domain": "example.com"}
 BAD_ORDERS: list[tuple[str, dict[str, Any], str]] = [
     ("no location", {"location": None}, "Order_InvalidLocation"),
     ("unknown location", {"location": "XYZ99"}, "Order_InvalidLocation"),
@@ -184,6 +185,28 @@ BAD_ORDERS: list[tuple[str, dict[str, Any], str]] = [
     ("another quantity", {"quantity": 2}, "Order_InvalidData"),
     ("unknown key", {"sshKeys": [{"sshKeyIds": [4711]}]}, "ObjectNotFound"),
     ("unknown image", {"imageTemplateGlobalIdentifier": "none"}, "ObjectNotFound"),
+    *(
+        (
+            f"unknown security group, {side}",
+            {
+                "virtualGuests": [
+                    {**NAMES, component: {"securityGroupBindings": [{"securityGroup": {"id": 4711}}]}}
+                ]
+            },
+            "ObjectNotFound",
+        )
+        for side, component in (
+            ("public", "primaryNetworkComponent"),
+            ("private", "primaryBackendNetworkComponent"),
+        )
+    ),
+    ("unknown placement group", {"virtualGuests": [{**NAMES, "placementGroupId": 4711}]}, "ObjectNotFound"),
+    (
+        "unknown placement group by its object",
+        {"virtualGuests": [{**NAMES, "placementGroup": {"id": 4711}}]},
+        "ObjectNotFound",
+    ),
+    ("unknown key of a guest", {"virtualGuests": [{**NAMES, "sshKeys": [{"id": 4711}]}]}, "ObjectNotFound"),
     ("hourly bandwidth by the month", {"useHourlyPricing": False}, "Order_InvalidData"),
 ]
 
