@@ -10,8 +10,8 @@ OPERATIONS := $(DRIVER) operations --lab $(LAB) --stack $(STACK)
 VENV       := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help preflight toolchain venv up verify down test fmt lint type unit provider lab-test bench chaos audit \
-        preview refresh destroy clean-cache
+.PHONY: help preflight toolchain venv up verify down test fmt lint type unit provider image-test plugin-test \
+        lab-test bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +37,7 @@ destroy: ## cancel all that the stack ordered; the lab stays
 down: ## take the lab and all in it away; the caches stay
 	$(DRIVER) down --lab $(LAB)
 
-test: ## lint, types, unit, provider, and the whole job on real hosts in a lab of its own
+test: ## lint, types, unit, provider, images, plugins, and the whole job on real hosts in a lab of its own
 	$(DRIVER) test
 
 preflight: ## whether this machine can run it all; changes nothing
@@ -49,7 +49,7 @@ toolchain: ## only Pulumi's programs
 venv: ## only Debian's packages and the virtual environment
 	$(DRIVER) venv
 
-lint type unit provider lab-test: ## each a part of `make test`
+lint type unit provider image-test plugin-test lab-test: ## each a part of `make test`
 	$(DRIVER) $@
 
 fmt: venv ## format the code and fix what ruff can fix

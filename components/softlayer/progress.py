@@ -19,6 +19,9 @@ T = TypeVar("T")
 
 EVERY = 30.0
 """Seconds between two lines of progress."""
+SOONEST = 0.25
+"""Seconds to the next poll in the first moments of a wait. With four waits at a time that is below twenty
+requests a second."""
 _ADDRESS = re.compile(r"127\.0\.0\.1:\d+")
 
 
@@ -28,11 +31,8 @@ def say(line: str) -> None:
 
 
 def pause_after(elapsed: float) -> float:
-    """Seconds to the next poll: a quarter at first, later a tenth of the time waited, never above five.
-
-    With four waits at a time that is below twenty requests a second in the first moments and soon below one.
-    """
-    return min(max(elapsed / 10, 0.25), 5.0)
+    """Seconds to the next poll: `SOONEST` at first, later a tenth of the time waited, never above five."""
+    return min(max(elapsed / 10, SOONEST), 5.0)
 
 
 def engine_gone() -> bool:

@@ -44,7 +44,7 @@ def configured(kind: type[P], lab: LabApi, **settings: Any) -> P:
         "swarm-galera:endpoint": lab.endpoint,
         "swarm-galera:username": lab.username,
         "swarm-galera:apiKey": lab.api_key,
-        "swarm-galera:orderSettle": 2,
+        "swarm-galera:orderSettle": 0.3,
         **{f"swarm-galera:{key}": value for key, value in settings.items()},
     }
     provider = kind()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,38 +14,44 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from lab.api.testing import LabApi
+from tests.provider.slcli_process import Slcli
 
 pytestmark = pytest.mark.provider
 
-Slcli = Callable[..., Any]
+Command = Callable[..., Any]
 
 
 class Failed(Exception):
     """slcli ended with an error; the text is its output."""
 
 
-@pytest.fixture
-def slcli(lab_api: LabApi, tmp_path: Path) -> Slcli:
-    """Runs slcli with JSON output; `plain=True` gives the text, an error raises Failed."""
-    config = tmp_path / "softlayer.conf"
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slcli]:
+    """The program, loaded once."""
+    loaded = Slcli(tmp_path_factory.mktemp("slcli"))
+    yield loaded
+    loaded.close()
+
+
+def _config(lab_api: LabApi, folder: Path) -> Path:
+    config = folder / "softlayer.conf"
     config.write_text(
         f"[softlayer]\nusername = {lab_api.username}\napi_key = {lab_api.api_key}\n"
         f"endpoint_url = {lab_api.endpoint}\ntimeout = 20\n"
     )
     config.chmod(0o600)
-    program = Path(sys.executable).parent / "slcli"
+    return config
+
+
+@pytest.fixture
+def slcli(program: Slcli, lab_api: LabApi, tmp_path: Path) -> Command:
+    """Runs slcli with JSON output; `plain=True` gives the text, an error raises Failed."""
+    config = _config(lab_api, tmp_path)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SL_")}
 
     def run(*words: str, plain: bool = False) -> Any:
         form = [] if plain else ["--format", "json"]
-        done = subprocess.run(
-            [str(program), "--config", str(config), *form, "-y", *words],
-            capture_output=True,
-            text=True,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            timeout=120,
-        )
+        done = program.fork(["--config", str(config), *form, "-y", *words], environment)
         output = done.stdout + done.stderr
         if done.returncode:
             raise Failed(output)
@@ -87,7 +92,25 @@ def public_key(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_user_adds_prints_renames_and_removes_an_ssh_key(slcli: Slcli, public_key: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "code"), [(("vs", "list"), 0), (("vs", "detail", "4711"), 1)], ids=["success", "failure"]
+)
+def test_a_forked_command_is_what_a_started_one_is(
+    program: Slcli, lab_api: LabApi, template: Any, tmp_path: Path, words: tuple[str, ...], code: int
+) -> None:
+    """Word for word: so that the other tests may fork, which saves the start."""
+    lab_api.client()["Virtual_Guest"].createObject(template())
+    arguments = ["--config", str(_config(lab_api, tmp_path)), "--format", "json", *words]
+    started, forked = program.start(arguments, dict(os.environ)), program.fork(arguments, dict(os.environ))
+    assert (started.returncode, started.stdout) == (forked.returncode, forked.stdout)
+    # Warnings name a library's file, and a virtual environment may be known by two paths.
+    library = re.compile(r"\S+/site-packages/")
+    assert library.sub("", started.stderr) == library.sub("", forked.stderr)
+    assert started.returncode == code
+    assert ("galera-1" if code == 0 else "ObjectNotFound") in started.stdout
+
+
+def test_a_user_adds_prints_renames_and_removes_an_ssh_key(slcli: Command, public_key: Path) -> None:
     assert "SSH key added" in slcli("sshkey", "add", "--in-file", str(public_key), "me")
     (listed,) = slcli("sshkey", "list")
     assert listed["label"] == "me"
@@ -99,7 +122,7 @@ def test_a_user_adds_prints_renames_and_removes_an_ssh_key(slcli: Slcli, public_
 
 
 def test_a_user_asks_for_the_price_orders_looks_and_cancels(
-    slcli: Slcli, lab_api: LabApi, public_key: Path
+    slcli: Command, lab_api: LabApi, public_key: Path
 ) -> None:
     slcli("sshkey", "add", "--in-file", str(public_key), "me")
     assert slcli("vs", "list") == []
@@ -135,7 +158,7 @@ def test_a_user_asks_for_the_price_orders_looks_and_cancels(
     assert lab_api.backend.destroyed == [ordered["ID"]]
 
 
-def test_a_user_edits_upgrades_reloads_and_reboots(slcli: Slcli, lab_api: LabApi) -> None:
+def test_a_user_edits_upgrades_reloads_and_reboots(slcli: Command, lab_api: LabApi) -> None:
     guest_table, _ = slcli(*CREATE)
     number = guest_table[0]["ID"]
     lab_api.wait_idle(number)
@@ -177,7 +200,7 @@ def test_a_user_edits_upgrades_reloads_and_reboots(slcli: Slcli, lab_api: LabApi
     assert lab_api.backend.machines[number].boots == boots + 1
 
 
-def test_a_user_makes_binds_and_deletes_a_security_group(slcli: Slcli, lab_api: LabApi) -> None:
+def test_a_user_makes_binds_and_deletes_a_security_group(slcli: Command, lab_api: LabApi) -> None:
     guest_table, _ = slcli(*CREATE)
     server = str(guest_table[0]["ID"])
     group = str(slcli("securitygroup", "create", "--name", "ssh", "--description", "admins")["id"])
@@ -199,7 +222,7 @@ def test_a_user_makes_binds_and_deletes_a_security_group(slcli: Slcli, lab_api: 
     assert slcli("securitygroup", "list") == []
 
 
-def test_a_user_looks_at_networks(slcli: Slcli, lab_api: LabApi) -> None:
+def test_a_user_looks_at_networks(slcli: Command, lab_api: LabApi) -> None:
     vlans = slcli("vlan", "list", "--datacenter", "tor01")
     assert [vlan["Network"] for vlan in vlans] == ["Private", "Public"] * 2
     assert all(vlan["Id"] != vlan["Number"] for vlan in vlans)
@@ -209,7 +232,7 @@ def test_a_user_looks_at_networks(slcli: Slcli, lab_api: LabApi) -> None:
     assert detail["subnets"][0]["gateway"] == "10.144.12.1"
 
 
-def test_a_user_browses_the_catalog_and_orders_by_key_names(slcli: Slcli, lab_api: LabApi) -> None:
+def test_a_user_browses_the_catalog_and_orders_by_key_names(slcli: Command, lab_api: LabApi) -> None:
     packages = slcli("order", "package-list")
     assert "PUBLIC_CLOUD_SERVER" in {package["keyName"] for package in packages}
     locations = slcli("order", "package-locations", "PUBLIC_CLOUD_SERVER")
@@ -236,13 +259,13 @@ def test_a_user_browses_the_catalog_and_orders_by_key_names(slcli: Slcli, lab_ap
     assert (guest.hostname, guest.cores, guest.memory, guest.flavor) == ("flavored", 2, 8192, "B1_2X8X25")
 
 
-def test_create_options_name_what_can_be_ordered(slcli: Slcli) -> None:
+def test_create_options_name_what_can_be_ordered(slcli: Command) -> None:
     text = slcli("vs", "create-options", "tor01", plain=True)
     for expected in ("tor01", "DEBIAN_12_64", "B1_1X2X25", "GUEST_DISK_25_GB_LOCAL"):
         assert expected in text
 
 
-def test_a_wrong_key_and_an_unknown_method_are_told_apart(slcli: Slcli, tmp_path: Path) -> None:
+def test_a_wrong_key_and_an_unknown_method_are_told_apart(slcli: Command, tmp_path: Path) -> None:
     with pytest.raises(Failed, match="is not a valid method for this service"):
         slcli("call-api", "Account", "getNonsense")
     config = tmp_path / "softlayer.conf"

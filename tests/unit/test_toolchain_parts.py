@@ -238,10 +238,40 @@ def test_a_lab_waits_for_packages_and_pulumi_for_everything(home: Path) -> None:
     assert list(needs)[-1] == "pulumi up"
 
 
-def test_the_tests_on_hosts_come_after_all_the_others() -> None:
-    last = jobs.test()[-1]
-    assert last.name == "lab-test"
-    assert {"lint", "type", "unit", "provider", "toolchain"} <= set(last.needs)
+def test_the_tests_on_hosts_come_after_all_the_others(home: Path) -> None:
+    stages = jobs.test()
+    assert stages[-1].name == "lab-test"
+    assert {stage.name for stage in stages[:-1]} - {"pulumi CLI", "language host"} == set(stages[-1].needs)
+
+
+def test_building_pulumi_waits_for_nothing_and_holds_up_only_what_runs_it(home: Path) -> None:
+    stages = {stage.name: stage.needs for stage in jobs.test()}
+    assert next(iter(stages)) == "pulumi CLI"
+    assert stages["pulumi CLI"] == ()
+
+    def needed(name: str) -> set[str]:
+        return {name}.union(*(needed(need) for need in stages[name]))
+
+    waiting = {name for name in stages if "pulumi CLI" in needed(name)}
+    assert waiting == {"pulumi CLI", "toolchain", "provider", "plugin-test", "lab-test"}
+    assert "lab cache" in stages["image-test"]
+
+
+@pytest.mark.parametrize("name", jobs.CHECKS)
+def test_a_check_brings_with_it_what_it_needs(home: Path, name: str) -> None:
+    stages = jobs.one_check(name)
+    assert stages[-1].name == name
+    assert set(stages[-1].needs) == set(jobs.NEEDS[name])
+    assert set(jobs.NEEDS[name]) <= {stage.name for stage in stages}
+    assert ("toolchain" in jobs.NEEDS[name]) is (name in {"provider", "plugin-test", "lab-test"})
+
+
+def test_every_test_is_in_a_folder_that_a_check_runs() -> None:
+    run = {word for commands in jobs.CHECKS.values() for words in commands for word in words}
+    folders = {
+        str(file.parent.relative_to(places.CHECKOUT)) for file in places.CHECKOUT.glob("tests/**/test_*.py")
+    }
+    assert folders == {word for word in run if word.startswith("tests/")}
 
 
 def test_pytests_closing_line_is_found_among_other_output() -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.provider.image_containers import SUBNET, Container, Site, wait_for
+from tests.images.image_containers import SUBNET, Container, Site, wait_for
 
 SIZE = 3
 PASSWORDS = {

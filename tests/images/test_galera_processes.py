@@ -11,9 +11,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.provider.galera_site import PASSWORDS, SIZE, GaleraSite, healthy, sql, status, synced
-from tests.provider.image_containers import Container, wait_for
-from tests.provider.image_roots import image_root
+from tests.images.galera_site import PASSWORDS, SIZE, GaleraSite, healthy, sql, status, synced
+from tests.images.image_containers import Container, wait_for
+from tests.images.image_roots import image_root
+
+pytestmark = pytest.mark.images
 
 INITDB = {
     "01-tables.sql": (
