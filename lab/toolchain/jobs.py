@@ -17,8 +17,8 @@ from lab.toolchain.stages import Stage, Step
 
 Command = tuple[str, ...]
 
-# Two processes; `loadgroup`, because tests that share something costly (a run of pulumi, a dockerd) must share
-# a process as well: spread over both, each would make it anew.
+# Two processes; `loadgroup`, because tests that share something costly (a run of pulumi, a dockerd) must
+# share a process as well: spread over both, each process would make it anew.
 _SIDE_BY_SIDE = ("-n", "2", "--dist", "loadgroup")
 # Each check's commands, run by the virtual environment's Python as `python -m …`.
 CHECKS: dict[str, tuple[Command, ...]] = {

@@ -190,10 +190,11 @@ def stack(swarm: TestEngine, tmp_path: Path) -> Iterator[Stack]:
         },
     )
     stack.run("stack", "init", "test")
-    for key, value in {"folder": str(folder), "port": str(sshd.port), "hostKey": sshd.host_key}.items():
-        stack.run("config", "set", key, value)
-    for key, value in {"key": sshd.private_key, "password": "hunter22"}.items():
-        stack.run("config", "set", "--secret", key, "--", value)
+    stack.run(
+        *("config", "set-all", "--plaintext", f"folder={folder}", "--plaintext", f"port={sshd.port}"),
+        *("--plaintext", f"hostKey={sshd.host_key}"),
+        *("--secret", f"key={sshd.private_key}", "--secret", "password=hunter22"),
+    )
     yield stack
     stack.run("destroy", "--yes", "--skip-preview")
     sshd.stop()
