@@ -91,6 +91,7 @@ def become(asked: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(asked["environment"])
     sys.argv = asked["argv"]
+    sys.modules["__main__"].__package__ = None  # as in the program: usage lines name it after this
     signal.alarm(PATIENCE)
 
 
