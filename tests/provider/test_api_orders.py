@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +10,8 @@ import pytest
 import SoftLayer
 from SoftLayer import SoftLayerAPIError
 
+from lab.api.errors import Fault
+from lab.api.ordering import checkout, templates
 from lab.api.testing import LabApi
 
 pytestmark = pytest.mark.provider
@@ -221,6 +223,91 @@ def test_a_bad_order_is_refused_and_leaves_nothing(
     second = {"orderContainers": [container, order]}
     assert _code(lambda: client["Product_Order"].placeOrder(second)) == f"SoftLayer_Exception_{code}"
     assert lab_api.guests() == [], "not even the good container of a bad order"
+
+
+FULL = {
+    "primaryNetworkComponent": {
+        "networkVlan": {"id": 2263101, "primarySubnet": {"id": 1934201}},
+        "securityGroupBindings": [{"securityGroup": {"id": 1}}],
+        "router": {"id": 4489942},
+    },
+    "sshKeys": [{"id": 1}],
+    "userData": [{"value": "x"}],
+    "postInstallScriptUri": "https://example.com/",
+    "placementGroup": {"id": 1},
+    "supplementalCreateObjectOptions": {"bootMode": None, "flavorKeyName": ""},
+    "dedicatedHost": {"id": 1},
+    "blockDeviceTemplateGroup": {"globalIdentifier": "x"},
+}
+WRONG: tuple[Any, ...] = ("x", 7, -1, 1.5, True, [], [7], [None], [[]], {}, {"x": 1}, {"id": "x"})
+
+
+def _spoilt(value: Any) -> Iterator[Any]:
+    """The value with each of its parts in turn replaced by everything that does not belong there."""
+    yield from WRONG
+    parts: list[Any] = list(value.items()) if isinstance(value, dict) else []
+    parts = list(enumerate(value)) if isinstance(value, list) else parts
+    for place, part in parts:
+        for wrong in _spoilt(part):
+            copy = value.copy()
+            copy[place] = wrong
+            yield copy
+
+
+def test_what_is_malformed_is_refused_and_no_bug_of_the_lab_s(
+    client: Any, lab_api: LabApi, template: Template, container: dict[str, Any]
+) -> None:
+    """Anything but a Fault would be told to clients as "Internal Error"."""
+    order = {**container, "sshKeys": [{"sshKeyIds": [1]}], "provisionScripts": ["x"], "presetId": 215}
+    order["prices"] = [{"id": price["id"], "categories": [{"id": 1}]} for price in container["prices"][:2]]
+    number = client["Virtual_Guest"].createObject(template())["id"]
+    lab_api.wait_idle(number)
+    upgrade = {
+        "complexType": "SoftLayer_Container_Product_Order_Virtual_Guest_Upgrade",
+        "properties": [{"name": "MAINTENANCE_WINDOW", "value": "2020-01-01 00:00:00+0000"}],
+        "virtualGuests": [{"id": number}],
+        "prices": [{"id": 21601, "categories": [{"id": 80}]}],
+    }
+    lab, refused = lab_api.server.lab, 0
+    for take, good in (
+        (templates.from_template, template()),
+        # Each property of the full template by itself: together they hide one another.
+        *((templates.from_template, template(**{name: FULL[name]})) for name in FULL),
+        (checkout.verify, container),
+        (checkout.verify, order),
+        (checkout.verify, upgrade),
+        (checkout.verify, {"orderContainers": [upgrade]}),
+    ):
+        for spoilt in _spoilt(good):
+            try:
+                take(lab, spoilt)
+            except Fault:
+                refused += 1
+    assert refused > 1000
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "arguments"),
+    [
+        ("Virtual_Guest", "createObject", ("text",)),
+        ("Virtual_Guest", "createObjects", ({"a": 1},)),
+        ("Virtual_Guest", "setTags", (7,)),
+        ("Network_SecurityGroup", "createObject", ({"name": ["x"]},)),
+        ("Security_Ssh_Key", "createObject", ({"key": 7, "label": "x"},)),
+        ("Security_Ssh_Key", "createObject", ([],)),
+        ("Virtual_PlacementGroup", "createObject", ({"name": "x", "ruleId": "y", "backendRouterId": 1},)),
+        ("Tag", "setTags", ("a", "GUEST", "none")),
+        ("Product_Order", "placeOrder", ("text",)),
+        ("Product_Order", "placeQuote", ([],)),
+        ("Search", "advancedSearch", (7,)),
+    ],
+    ids=str,
+)
+def test_parameters_of_the_wrong_type_are_refused(
+    client: Any, service: str, method: str, arguments: tuple[Any, ...]
+) -> None:
+    with pytest.raises(SoftLayerAPIError, match=r"Invalid (parameters|value provided)"):
+        client.call(service, method, *arguments)
 
 
 def test_a_price_of_another_package_is_named(client: Any, container: dict[str, Any]) -> None:

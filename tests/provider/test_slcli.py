@@ -338,14 +338,15 @@ def test_a_user_makes_a_server_larger(slcli: Command, lab_api: LabApi, template:
         lab_api.wait_idle(number)
         spec = lab_api.backend.machines[number].spec
         assert (spec.cores, spec.memory, spec.disks) == sizes
-    for words, why in (
+    refusals: tuple[tuple[tuple[str, ...], str], ...] = (
         (("--cpu", "3"), "Unable to find cpus option"),
         (("--resize-disk", "50", "2"), "can only be made larger"),
         (("--flavor", "B1_2X4X25"), "does not exist in package"),
         ((), "Must provide"),
-    ):
+    )
+    for wrong, why in refusals:
         with pytest.raises(Failed, match=why):
-            slcli("vs", "upgrade", text, *words)
+            slcli("vs", "upgrade", text, *wrong)
     assert lab_api.backend.machines[number].spec == spec
 
     flavored = (*CREATE[:6], "--flavor", "B1_1X2X25", "--os", "DEBIAN_LATEST", "--datacenter", "tor01")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from lab.api import errors
+from lab.api import errors, shapes
 from lab.api.context import Lab
 from lab.api.ordering import checkout
 from lab.api.records import Quote, iso
@@ -59,7 +59,8 @@ def ordered(container: Any) -> dict[str, Any]:
 
     It names the servers in `hardware`, whatever their kind, and gives SSH keys as a plain list of ids.
     """
-    (found,) = checkout.containers_of(container)
+    (found, *_) = checkout.containers_of(container)
+    shapes.check(found, {"hardware": [{}], "virtualGuests": [{}], "sshKeys": []})
     hosts = found.get("hardware") or []
     guests = found.get("virtualGuests") or []
     if hosts:
