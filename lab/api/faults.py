@@ -5,8 +5,8 @@ Kinds for calls: `lost-response` (done, then the connection breaks), `drop` (the
 done), `http-500`, `http-429`, `rate-limit`, `fault` (any code and message), `set-tags` (setTags fails),
 `delay` (`seconds` before the answer). With `after` the call is carried out first and then fails in that
 way. Kinds for transactions: `slow` (a step takes `seconds` longer), `stuck` (a step waits until the rule is
-cleared), `backend` (a step's machine call fails), `partial-ips` (an address stays hidden for `seconds` after
-provisioning, without seconds until the rule is cleared: that of `interface`, by default the public one).
+cleared), `backend` (a step's machine call fails), `partial-ips` (the public address stays hidden for
+`seconds` after provisioning; without seconds until the rule is cleared; `interface` names another one).
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from lab.api.testing import LabApi
 pytestmark = pytest.mark.provider
 
 Template = Callable[..., dict[str, Any]]
+NAMES = {"hostname": "a", "domain": "example.com"}
 
 
 @pytest.fixture
@@ -165,7 +166,6 @@ def test_an_image_can_be_ordered_by_its_identifier(client: Any, lab_api: LabApi,
     assert (guest.image_guid, guest.host_image) == (image, "debian-12")
 
 
-NAMES = {"hostname": "a", "domain": "example.com"}
 BAD_ORDERS: list[tuple[str, dict[str, Any], str]] = [
     ("no location", {"location": None}, "Order_InvalidLocation"),
     ("unknown location", {"location": "XYZ99"}, "Order_InvalidLocation"),

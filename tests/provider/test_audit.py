@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from components.softlayer.errors import SoftLayerFailed
@@ -18,11 +16,6 @@ from tests.provider.providers import GUEST, OWNER, api_of, configured
 from tests.provider.test_ssh_key import new_key
 
 pytestmark = pytest.mark.provider
-
-
-@pytest.fixture(autouse=True)
-def _notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 def test_what_interrupted_runs_left_is_found_and_nothing_else(lab_api: LabApi) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,11 +27,6 @@ def order(lab: LabApi, name: str, **declared: Any) -> None:
     configured(VirtualGuestProvider, lab).create(
         {**GUEST, "resource": f"{name}-guest", "hostname": name, **declared}
     )
-
-
-@pytest.fixture(autouse=True)
-def _notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 def test_an_estimate_orders_nothing(lab_api: LabApi) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,10 +118,7 @@ def test_a_rule_added_or_removed_by_hand_is_put_right(
     assert drift(provider, created.id, state, props) is False
 
 
-def test_a_bound_group_that_names_itself_is_deleted(
-    lab_api: LabApi, provider: SecurityGroupProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+def test_a_bound_group_that_names_itself_is_deleted(lab_api: LabApi, provider: SecurityGroupProvider) -> None:
     created = provider.create(declared(private_rules()))
     guest = configured(VirtualGuestProvider, lab_api).create(
         {**GUEST, "private_security_groups": [created.id]}

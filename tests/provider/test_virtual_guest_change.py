@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +14,6 @@ from lab.api.testing import LabApi
 from tests.provider.providers import GUEST, OWNER, TAG, configured, guest_of
 
 pytestmark = pytest.mark.provider
-
-
-@pytest.fixture(autouse=True)
-def _notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 class Managed:
