@@ -17,17 +17,18 @@ from lab.toolchain.stages import Stage, Step
 
 Command = tuple[str, ...]
 
-# Two processes; `loadgroup`, because tests that share something costly (a run of pulumi, a dockerd) must
-# share a process as well: spread over both, each process would make it anew.
-_SIDE_BY_SIDE = ("-n", "2", "--dist", "loadgroup")
+# Two processes. File by file where a file's tests share something costly (a run of pulumi, a dockerd), which
+# each process would make anew; in the order of tests/conftest.py, that is long files first.
+_SIDE_BY_SIDE = ("-n", "2")
+_BY_FILE = (*_SIDE_BY_SIDE, "--dist", "loadfile", "--no-loadscope-reorder")
 # Each check's commands, run by the virtual environment's Python as `python -m …`.
 CHECKS: dict[str, tuple[Command, ...]] = {
     "lint": (("ruff", "check", "."), ("ruff", "format", "--check", ".")),
     "type": (("mypy", "--strict", "."),),
     "unit": (("pytest", "tests/unit", *_SIDE_BY_SIDE),),
-    "provider": (("pytest", "tests/provider", *_SIDE_BY_SIDE),),
+    "provider": (("pytest", "tests/provider", *_BY_FILE),),
     "image-test": (("pytest", "tests/images", *_SIDE_BY_SIDE),),
-    "plugin-test": (("pytest", "tests/plugins", *_SIDE_BY_SIDE),),
+    "plugin-test": (("pytest", "tests/plugins", *_BY_FILE),),
     "lab-test": (("pytest", "tests/lab", "-x", "-v"),),
 }
 # The stages without whose results a check would fail.

@@ -17,7 +17,7 @@ from lab.plugins.testing_docker import IMAGE, TestEngine, engine
 from lab.plugins.testing_ssh import SshServer
 from lab.plugins.values import UNKNOWN, Unknown
 
-pytestmark = [pytest.mark.plugins, pytest.mark.xdist_group("docker")]  # one dockerd for all
+pytestmark = [pytest.mark.plugins, pytest.mark.first]
 
 NETWORK, SECRET, CONFIG = (
     "docker:index/network:Network",

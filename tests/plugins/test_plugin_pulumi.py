@@ -19,7 +19,7 @@ from lab.plugins.testing_docker import TestEngine, engine
 from lab.plugins.testing_ssh import SshServer
 from lab.toolchain import build, places, plugins
 
-pytestmark = [pytest.mark.plugins, pytest.mark.xdist_group("pulumi")]  # one dockerd for all
+pytestmark = [pytest.mark.plugins, pytest.mark.first]
 
 PROGRAM = """
 import base64

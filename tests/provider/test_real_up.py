@@ -13,7 +13,7 @@ import pytest
 
 from tests.provider.real_up import SERVERS
 
-pytestmark = [pytest.mark.provider, pytest.mark.xdist_group("real_up")]
+pytestmark = [pytest.mark.provider, pytest.mark.first]
 ROOT = Path(__file__).resolve().parents[2]
 
 

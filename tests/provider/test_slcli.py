@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from lab.api.testing import LabApi
 from tests.provider.slcli_process import Slcli
 
-pytestmark = pytest.mark.provider
+pytestmark = [pytest.mark.provider, pytest.mark.first]
 
 Command = Callable[..., Any]
 

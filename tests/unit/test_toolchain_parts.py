@@ -9,7 +9,10 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,7 @@ from lab.toolchain import __main__ as driver
 from lab.toolchain import build, jobs, locks, packages, places, plugins, preflight, virtualenv
 from lab.toolchain.errors import ToolchainError
 from lab.toolchain.stages import Step, Terminal
+from tests.conftest import pytest_collection_modifyitems
 
 REQUIREMENTS = places.CHECKOUT / "requirements.txt"
 
@@ -264,6 +268,17 @@ def test_a_check_brings_with_it_what_it_needs(home: Path, name: str) -> None:
     assert set(stages[-1].needs) == set(jobs.NEEDS[name])
     assert set(jobs.NEEDS[name]) <= {stage.name for stage in stages}
     assert ("toolchain" in jobs.NEEDS[name]) is (name in {"provider", "plugin-test", "lab-test"})
+
+
+def test_files_that_take_long_begin_first_and_the_others_keep_their_order() -> None:
+    names = ["quick", "long", "short", "slow"]
+    items: list[Any] = [SimpleNamespace(name=name, get_closest_marker=_marked(name)) for name in names]
+    pytest_collection_modifyitems(items)
+    assert [item.name for item in items] == ["long", "slow", "quick", "short"]
+
+
+def _marked(name: str) -> Callable[[str], object]:
+    return lambda marker: marker if marker == "first" and name in {"long", "slow"} else None
 
 
 def test_every_test_is_in_a_folder_that_a_check_runs() -> None:
