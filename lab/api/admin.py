@@ -16,8 +16,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lab.api.context import Administered
+from lab.api.plans import PLANS
 from lab.api.records import Guest, InjectedFault, Transaction
-from lab.api.transactions import PLANS, SETTINGS_ID, START_DELAY
+from lab.api.transactions import SETTINGS_ID, START_DELAY
 
 
 class _Refused(Exception):

@@ -15,9 +15,10 @@ import SoftLayer
 from SoftLayer.transports import XmlRpcTransport
 
 from lab.api.credentials import Credentials
+from lab.api.plans import PLANS
 from lab.api.records import Guest, InjectedFault, Order, Settings, Transaction
 from lab.api.server import ApiServer
-from lab.api.transactions import PLANS, SETTINGS_ID, START_DELAY
+from lab.api.transactions import SETTINGS_ID, START_DELAY
 from lab.hosts.instant import InstantBackend
 
 USERNAME = "lab"

@@ -6,8 +6,8 @@ import time
 
 from lab.api.context import Lab
 from lab.api.masks import Entity
+from lab.api.plans import PLANS
 from lab.api.records import Guest, Transaction, iso
-from lab.api.transactions import PLANS
 
 
 def active_transaction(lab: Lab, guest: Guest) -> Transaction | None:
