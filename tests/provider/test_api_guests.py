@@ -183,6 +183,30 @@ def test_a_guest_has_a_system_disk_swap_and_data_disks_from_device_2_on(
     assert len(set(ids)) == 4
 
 
+def test_a_guest_with_user_data_has_a_small_disk_that_shows_it(
+    client: Any, lab_api: LabApi, template: Template
+) -> None:
+    """No disk that was ordered: no machine gets one, and clients tell it by its flag."""
+    number = client["Virtual_Guest"].createObject(template(userData=[{"value": "hello"}]))["id"]
+    disks = client["Virtual_Guest"].getBlockDevices(
+        id=number,
+        mask="mask[id,device,mountType,bootableFlag,diskImage[capacity,units,metadataFlag,type[keyName]]]",
+    )
+    assert [disk["device"] for disk in disks if not disk["diskImage"]["metadataFlag"]] == ["0", "1", "2"]
+    (metadata,) = (disk for disk in disks if disk["diskImage"]["metadataFlag"])
+    assert (metadata["device"], metadata["mountType"], metadata["bootableFlag"]) == ("7", "Disk", 0)
+    image = metadata["diskImage"]
+    assert (image["capacity"], image["units"], image["type"]["keyName"]) == (64, "MB", "METADATA")
+    assert len({disk["id"] for disk in disks}) == 4
+    lab_api.wait_idle(number)
+    assert lab_api.backend.machines[number].spec.disks == (25, 25)
+
+    plain = client["Virtual_Guest"].createObject(template())["id"]
+    assert [device for device, *_ in _devices(client, plain)] == ["0", "1", "2"]
+    client["Virtual_Guest"].setUserMetadata(["late"], id=plain)
+    assert [device for device, *_ in _devices(client, plain)] == ["0", "1", "2", "7"]
+
+
 def test_a_private_only_guest_has_no_public_side(client: Any, lab_api: LabApi, template: Template) -> None:
     number = client["Virtual_Guest"].createObject(template(privateNetworkOnlyFlag=True))["id"]
     lab_api.wait_idle(number)
