@@ -113,7 +113,7 @@ class Etcd(pulumi.ComponentResource):
                     )
                 ],
             ),
-            update_config=one_at_a_time(monitor="20s"),
+            update_config=one_at_a_time(proven="20s"),
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
         )
         formed = remote.run(

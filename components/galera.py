@@ -29,9 +29,11 @@ SERVICE = "galera"
 PORT = 3306
 LABEL = "galera"
 """Node label, `true` on the hosts that bear a node."""
-START_PERIOD = 300
+START_PERIOD = 3600
 """Seconds in which a failing health check does not count; the node must know them, because a node that still
-receives its data after that calls itself healthy while the transfer advances."""
+receives its data after that calls itself healthy while the transfer advances. Until then a rolling update
+waits for it and clients are not sent to it, so the time is that of a large transfer. Nothing hangs as long: a
+transfer that stands still is broken off by the node itself."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class Galera(pulumi.ComponentResource):
                 restart_policy=restart_always(),
             ),
             endpoint_spec=docker.ServiceEndpointSpecArgs(mode="vip"),
-            update_config=one_at_a_time(monitor="30s"),
+            update_config=one_at_a_time(proven="30s"),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*args.after, *args.store.declared]),
         )
         self.formed = remote.run(

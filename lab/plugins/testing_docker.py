@@ -43,16 +43,22 @@ exec dockerd --config-file "$1/daemon.json" --iptables=false --ip-forward=false 
 
 @dataclass(frozen=True)
 class TestEngine:
-    """A running engine: its socket and a client for looking at it behind the plugin's back."""
+    """A running engine: its socket, a client to look behind the plugin's back, its programs."""
 
     __test__ = False  # not a test, whatever pytest thinks of its name
 
     socket: Path
     client: Any  # docker.APIClient; its stubs leave out types of the swarm's half
+    programs: Path
 
     @property
     def url(self) -> str:
         return f"unix://{self.socket}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """In which `docker` is the engine's own command line and asks this engine."""
+        return {**os.environ, "DOCKER_HOST": self.url, "PATH": f"{self.programs}:{os.environ['PATH']}"}
 
 
 @contextlib.contextmanager
@@ -90,7 +96,7 @@ def engine() -> Iterator[TestEngine]:
         client = _client(process, folder)
         client.init_swarm(advertise_addr="127.0.0.1", listen_addr="127.0.0.1:2377")
         client.import_image_from_data(_image(), repository="shell", tag="1")
-        yield TestEngine(folder / "engine.sock", client)
+        yield TestEngine(folder / "engine.sock", client, programs / "usr" / "bin")
     finally:
         _stop(process, folder)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from lab.plugins.docker import durations
 from tests.unit.program import Recorded, run
 
 pytestmark = pytest.mark.unit
@@ -135,7 +136,7 @@ def test_galera_is_a_global_service_with_local_data_and_no_published_port(dev: R
         "STORE": "etcd://etcd:2379",
         "SUBNET": "10.20.0.0/24",
         "DATABASE": "app",
-        "START_PERIOD": "300",
+        "START_PERIOD": "3600",
     }
     assert {secret["fileName"] for secret in container["secrets"]} == {
         "galera-root-password",
@@ -149,6 +150,18 @@ def test_services_are_updated_one_node_at_a_time_and_stop_at_a_failure(dev: Reco
     for name in ("etcd-service", "galera-service"):
         update = dev.resources[name].inputs["updateConfig"]
         assert (update["parallelism"], update["order"], update["failureAction"]) == (1, "stop-first", "pause")
+
+
+def test_the_next_node_is_left_alone_as_long_as_a_failure_of_the_one_before_counts(dev: Recorded) -> None:
+    for name in ("etcd-service", "galera-service"):
+        update = dev.resources[name].inputs["updateConfig"]
+        assert durations.parse(update["delay"]) >= durations.parse(update["monitor"]) >= 20 * 10**9
+
+
+def test_a_node_that_receives_its_data_holds_up_the_next_one_for_an_hour(dev: Recorded) -> None:
+    container = dev.resources["galera-service"].inputs["taskSpec"]["containerSpec"]
+    assert container["healthcheck"]["startPeriod"] == "1h0m0s"
+    assert container["env"]["START_PERIOD"] == "3600"
 
 
 def test_two_minutes_of_failed_health_checks_must_pass_before_a_task_is_ended(dev: Recorded) -> None:
