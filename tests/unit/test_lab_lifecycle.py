@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -130,39 +131,68 @@ def service(tmp_path: Path) -> Iterator[Service]:
     services.stop(made)
 
 
-def _start(service: Service, program: str, key: str = "k", patience: float = 20.0) -> bool:
+@pytest.fixture
+def port() -> int:
+    """A port that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return int(one.getsockname()[1])
+
+
+def _start(service: Service, program: str, port: int, key: str = "k", patience: float = 20.0) -> bool:
     return services.start(
         service,
         [sys.executable, "-c", program],
         cwd=Path("/"),
         env=dict(os.environ),
+        port=port,
         key=key,
-        ready=lambda: service.log.exists() and "ready" in service.log.read_text(),
+        ready=lambda: _answers(port),
         patience=patience,
     )
 
 
-SLEEPER = "import time; print('ready', flush=True); time.sleep(600)"
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    except OSError:
+        return False
+    return True
 
 
-def test_a_service_that_runs_is_left_alone_until_its_configuration_changes(service: Service) -> None:
-    assert _start(service, SLEEPER)
+def _server(port: int) -> str:
+    return f"import socket, time; one = socket.create_server(('127.0.0.1', {port})); time.sleep(600)"
+
+
+def test_a_service_that_runs_is_left_alone_until_its_configuration_changes(
+    service: Service, port: int
+) -> None:
+    assert _start(service, _server(port), port)
     first = services.pid(service)
     assert first is not None
-    assert not _start(service, SLEEPER)
+    assert not _start(service, _server(port), port)
     assert services.pid(service) == first
-    assert _start(service, SLEEPER, key="other")
+    assert _start(service, _server(port), port, key="other")
     assert services.pid(service) not in (first, None)
 
 
-def test_a_service_that_ends_at_once_shows_its_last_words(service: Service) -> None:
-    with pytest.raises(LabError, match="no such port"):
-        _start(service, "import sys; sys.exit('no such port')")
+def test_a_stranger_on_the_services_port_is_not_taken_for_it(service: Service, port: int) -> None:
+    with socket.create_server(("127.0.0.1", port)):
+        assert _answers(port)
+        with pytest.raises(LabError, match=f"(?s)Address already in use.*sport = :{port}"):
+            _start(service, _server(port), port)
+        # Nor is it while the service itself has not come to its port yet.
+        with pytest.raises(LabError, match="does not answer"):
+            _start(service, "import time; time.sleep(600)", port, patience=0.3)
 
 
-def test_a_service_that_never_answers_is_an_error(service: Service) -> None:
+def test_a_service_that_ends_at_once_shows_its_last_words(service: Service, port: int) -> None:
+    with pytest.raises(LabError, match="no such folder"):
+        _start(service, "import sys; sys.exit('no such folder')", port)
+
+
+def test_a_service_that_never_answers_is_an_error(service: Service, port: int) -> None:
     with pytest.raises(LabError, match="does not answer"):
-        _start(service, "import time; time.sleep(600)", patience=0.3)
+        _start(service, "import time; time.sleep(600)", port, patience=0.3)
 
 
 def test_a_stranger_with_the_services_process_number_is_left_alone(service: Service) -> None:
@@ -178,11 +208,11 @@ def test_a_stranger_with_the_services_process_number_is_left_alone(service: Serv
 
 
 def test_a_service_that_ignores_being_asked_is_ended(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: Service, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(services, "PATIENCE", 0.5)
-    ignore = f"import signal; signal.signal({int(signal.SIGTERM)}, signal.SIG_IGN); {SLEEPER}"
-    _start(service, ignore)
+    ignore = f"import signal; signal.signal({int(signal.SIGTERM)}, signal.SIG_IGN); {_server(port)}"
+    _start(service, ignore, port)
     services.stop(service)
     assert services.pid(service) is None
     assert not service.record.exists()
