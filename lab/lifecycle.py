@@ -243,8 +243,11 @@ def _recover(step: Step, lab: LabPaths) -> None:
 
 
 def down(lab: LabPaths) -> None:
-    """Take the lab away: hosts, services, namespace, state. Other labs and the cache stay."""
-    with _changing(lab, "down"):
+    """Take the lab away: hosts, services, namespace, state. Other labs and the cache stay.
+
+    LabError while `make up` is at work on it: Pulumi would go on with hosts that vanish.
+    """
+    with locks.for_job(lab.name, "lab down"), _changing(lab, "down"):
         if not lab.root.exists() and not network.exists(lab.namespace):
             print(f"There is no lab {lab.name}.")
             return

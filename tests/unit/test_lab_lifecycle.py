@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from lab import ca, environment, images, paths, services
+from lab import ca, environment, images, lifecycle, paths, services
 from lab.errors import LabError
 from lab.services import Service
+from lab.toolchain import locks
+from lab.toolchain.errors import ToolchainError
 
 pytestmark = pytest.mark.unit
 
@@ -47,6 +49,46 @@ def test_a_lab_is_the_same_by_name_and_by_folder() -> None:
 def test_the_lock_outlives_the_labs_folder() -> None:
     lab = paths.lab("dev")
     assert lab.root not in lab.lock.parents
+
+
+def test_a_lab_that_make_up_is_at_work_on_is_not_taken_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = paths.lab("dev")
+    (lab.hosts / "1").mkdir(parents=True)
+    touched: list[str] = []
+    monkeypatch.setattr(services, "stop", lambda service: touched.append(service.name))
+    with (
+        locks.for_job("dev", "make up"),
+        pytest.raises(ToolchainError, match=r"make up, process \d+ is at work"),
+    ):
+        lifecycle.down(lab)
+    assert touched == []
+    assert (lab.hosts / "1").is_dir()
+
+
+def test_while_a_lab_is_taken_down_no_job_starts_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = paths.lab("dev")
+    lab.root.mkdir(parents=True)
+    refused: list[str] = []
+
+    def make_up(_service: Service) -> None:
+        with (
+            pytest.raises(ToolchainError, match="lab down, process") as caught,
+            locks.for_job("dev", "make up"),
+        ):
+            pass
+        refused.append(str(caught.value))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(services, "stop", make_up)
+    with pytest.raises(KeyboardInterrupt):
+        lifecycle.down(lab)
+    assert refused
+
+
+def test_a_stacks_private_key_goes_with_the_lab() -> None:
+    lab = paths.lab("dev")
+    assert Path(_compose({})["SWARM_GALERA_SSH"]).is_relative_to(lab.root)
+    assert _compose({"SWARM_GALERA_SSH": "/elsewhere"})["SWARM_GALERA_SSH"] == str(lab.stack_ssh)
 
 
 def _compose(machine: dict[str, str]) -> dict[str, str]:
