@@ -109,7 +109,7 @@ class Galera(pulumi.ComponentResource):
         }
         service = docker.Service(
             f"{name}-service",
-            name=SERVICE,
+            name=args.network.service(SERVICE),
             mode=docker.ServiceModeArgs(global_=True),
             task_spec=docker.ServiceTaskSpecArgs(
                 container_spec=docker.ServiceTaskSpecContainerSpecArgs(
@@ -132,7 +132,11 @@ class Galera(pulumi.ComponentResource):
             ),
             endpoint_spec=docker.ServiceEndpointSpecArgs(mode="vip"),
             update_config=one_at_a_time(proven="30s"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[*args.after, *args.store.declared]),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[*args.after, *args.store.declared],
+                delete_before_replace=True,
+            ),
         )
         self.formed = remote.run(
             f"{name}-formed",

@@ -28,6 +28,7 @@ import requests.exceptions
 IMAGE = "shell:1"  # /bin/sh and /bin/sleep
 
 _PACKAGES = ("docker.io", "containerd", "runc", "tini")
+_LEAVE = 60  # seconds for a network's containers to end
 _START = 120  # seconds for dockerd to answer; a busy machine is slow
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "swarm-galera" / "test-engine"
 
@@ -59,6 +60,27 @@ class TestEngine:
     def environment(self) -> dict[str, str]:
         """In which `docker` is the engine's own command line and asks this engine."""
         return {**os.environ, "DOCKER_HOST": self.url, "PATH": f"{self.programs}:{os.environ['PATH']}"}
+
+    def empty(self) -> None:
+        """Remove all services, secrets, configs and networks, whoever made them."""
+        for service in self.client.services():
+            self.client.remove_service(service["ID"])
+        for secret in self.client.secrets():
+            self.client.remove_secret(secret["ID"])
+        for config in self.client.configs():
+            self.client.remove_config(config["ID"])
+        deadline = time.monotonic() + _LEAVE
+        while own := [each for each in self.client.networks(filters={"type": "custom"}) if _own(each)]:
+            for network in own:
+                with contextlib.suppress(docker.errors.APIError):  # the last container is about to leave it
+                    self.client.remove_network(network["Id"])
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"networks that do not go: {[each['Name'] for each in own]}")
+            time.sleep(0.2)
+
+
+def _own(network: dict[str, Any]) -> bool:
+    return network["Name"] not in ("ingress", "docker_gwbridge")
 
 
 @contextlib.contextmanager
