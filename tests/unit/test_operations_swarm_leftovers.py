@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,11 @@ def test_what_was_removed_is_said_and_a_manager_that_could_not_be_asked_too(
     said: list[str] = []
     found = outputs_of_two()
     exported = {"deployment": {"resources": [{"type": "docker:index/secret:Secret", "id": "s1"}]}}
-    assert swarm_leftovers.clear(found, exported, "swarm-galera", "dev", said.append) is answers
+    with ThreadPoolExecutor(
+        1
+    ) as thread:  # asyncio.run leaves the thread without a loop; Pulumi's tests want one
+        words = (found, exported, "swarm-galera", "dev", said.append)
+        assert thread.submit(swarm_leftovers.clear, *words).result() is answers
     assert asked == ["galera-1"]
     (line,) = said
     if answers:

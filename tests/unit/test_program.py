@@ -27,6 +27,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(folder))
+        patch.delenv("SWARM_GALERA_SSH", raising=False)
         patch.setenv("SL_USERNAME", "nobody")
         patch.setenv("SL_API_KEY", "marked-key")
         yield folder
