@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from components.commands import convergence
 from components.commands.shell import script
+from components.services import one_at_a_time
 from lab.plugins.testing_docker import IMAGE, TestEngine, engine
 
 pytestmark = pytest.mark.provider
@@ -116,3 +118,43 @@ def test_an_update_whose_cause_of_failure_is_gone_goes_on_when_the_wait_is_repea
         assert state(app) != "paused"
     finally:
         docker(app, "service", "rm", "mend")
+
+
+def test_a_task_that_fails_soon_after_its_start_keeps_the_next_one_from_being_stopped(
+    swarm: TestEngine,
+) -> None:
+    policy = one_at_a_time("5s")
+    flags = {
+        "--update-parallelism": policy.parallelism,
+        "--update-delay": policy.delay,
+        "--update-monitor": policy.monitor,
+        "--update-order": policy.order,
+        "--update-failure-action": policy.failure_action,
+        "--update-max-failure-ratio": policy.max_failure_ratio,
+    }
+    words = [str(word) for flag in flags.items() for word in flag]
+    end = ("--stop-signal", "KILL", IMAGE, "/bin/sh", "-c", SLEEP)
+    docker(swarm, "service", "create", "--detach", "--name", "pair", "--replicas", "2", *words, *end)
+    try:
+        until(lambda: running(swarm) == [1, 2], "both tasks")
+        docker(swarm, "service", "update", "--detach", "--args", "/bin/sh -c 'sleep 2; exit 1'", "pair")
+        until(
+            lambda: swarm.client.inspect_service("pair").get("UpdateStatus", {}).get("State") == "paused",
+            "it",
+        )
+        new = [t for t in swarm.client.tasks(filters={"service": "pair"}) if SLEEP not in str(t["Spec"])]
+        assert len({task["Slot"] for task in new}) == 1
+    finally:
+        docker(swarm, "service", "rm", "pair")
+
+
+def running(swarm: TestEngine) -> list[int]:
+    tasks = swarm.client.tasks(filters={"service": "pair", "desired-state": "running"})
+    return sorted(task["Slot"] for task in tasks if task["Status"]["State"] == "running")
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.2)
