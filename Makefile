@@ -6,8 +6,18 @@ STACK  ?= dev
 export LAB STACK
 
 DRIVER     := @$(PYTHON) -m lab.toolchain
-OPERATIONS := $(DRIVER) operations --lab $(LAB) --stack $(STACK)
 VENV       := .venv/bin/python
+# YES=1: without asking first. Of what is in a lab nobody has to be asked.
+ASKED      := $(if $(YES),--yes)
+ifneq ($(wildcard lab/toolchain),)
+up_all     = $(DRIVER) up --lab $(LAB) --stack $(STACK)
+operations = $(DRIVER) operations --lab $(LAB) --stack $(STACK) -- $(1)
+DESTROY    := destroy --yes
+else # Without lab/ the same targets work on an account, with the pulumi that is installed.
+operations = @$(or $(wildcard $(VENV)),$(PYTHON)) -m operations $(1) --stack $(STACK)
+up_all     = $(call operations,up $(ASKED))
+DESTROY    := destroy $(ASKED)
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help preflight toolchain venv up verify down test fmt lint type unit provider image-test plugin-test \
@@ -17,22 +27,22 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## everything from a bare machine to a running cluster; again: brings it to what the settings say
-	$(DRIVER) up --lab $(LAB) --stack $(STACK)
+	$(up_all)
 
 verify: ## check the cluster; exit code 0 only if all holds
-	$(OPERATIONS) -- verify
+	$(call operations,verify)
 
 preview: ## what `make up` would change, and what it would cost
-	$(OPERATIONS) -- preview
+	$(call operations,preview)
 
-refresh: ## compare the state with what is really there
-	$(OPERATIONS) -- refresh
+refresh: ## compare the state with what is really there (YES=1: take that into the state unasked)
+	$(call operations,refresh $(ASKED))
 
 audit: ## guests and keys that were ordered for this stack and are in no state
-	$(OPERATIONS) -- audit
+	$(call operations,audit)
 
 destroy: ## cancel all that the stack ordered; the lab stays
-	$(OPERATIONS) -- destroy --yes
+	$(call operations,$(DESTROY))
 
 down: ## take the lab and all in it away; the caches stay
 	$(DRIVER) down --lab $(LAB)

@@ -15,9 +15,11 @@ from components import cost_report
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.commands.engine import daemon_json
 from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
+from components.etcd import SERVICE as ETCD
 from components.etcd import Etcd, EtcdArgs
 from components.firewall import Firewall, FirewallArgs
 from components.galera import LABEL, Galera, GaleraArgs
+from components.galera import SERVICE as GALERA
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
 from components.softlayer import cost, subnets
 from components.softlayer.client import Api, find_credentials
@@ -136,7 +138,8 @@ def hosts_of(settings: Settings, identity: StackIdentity, ssh: SshAccess) -> Clu
 
 def deploy(settings: Settings) -> None:
     """Declare the whole stack and its outputs."""
-    api = Api(find_credentials(StackConfig()))
+    # Nothing has begun and somebody is watching: an API that cannot be reached is no reason to wait for long.
+    api = Api(find_credentials(StackConfig())).patient_for(cost.PATIENCE)
     subnets.refuse_overlap(api, settings.network.subnet)
     estimate = estimated_cost(settings, api)
     identity = StackIdentity()
@@ -157,7 +160,14 @@ def deploy(settings: Settings) -> None:
     on_swarm = pulumi.ResourceOptions(providers=[access.provider], deleted_with=first)
     network = OverlayNetwork(
         "network",
-        OverlayNetworkArgs(settings.network.name, settings.network.subnet, settings.network.encrypted),
+        OverlayNetworkArgs(
+            name=settings.network.name,
+            subnet=settings.network.subnet,
+            encrypted=settings.network.encrypted,
+            manager=first.connection,
+            services=[ETCD, GALERA],
+            after=[swarm.started],
+        ),
         on_swarm,
     )
     # Engines whose configuration changed have restarted, one by one, before any service is touched. And the

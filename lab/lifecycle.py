@@ -150,6 +150,7 @@ def _registry(step: Step, lab: LabPaths, made: _Made) -> None:
         registry.argv(lab, config),
         cwd=lab.root,
         env={**environment.service(), "OTEL_TRACES_EXPORTER": "none"},
+        port=registry.PORT,
         key=_digest(
             config.read_text(encoding="utf-8"), (lab.registry / "registry.crt").read_text(), _generation(lab)
         ),
@@ -171,6 +172,7 @@ def _apt(step: Step, lab: LabPaths, made: _Made) -> None:
         argv,
         cwd=lab.root,
         env=environment.service(),
+        port=apt.PORT,
         key=_digest(argv, _generation(lab)),
         ready=_answers(lab, address, apt.PORT),
     )
@@ -201,6 +203,7 @@ def _api(step: Step, lab: LabPaths, made: _Made) -> None:
         argv,
         cwd=places.CHECKOUT,
         env=environment.service(),
+        port=API_PORT,
         key=_digest(argv, _generation(lab)),
         ready=_answers(lab, "127.0.0.1", API_PORT),
     )
@@ -240,8 +243,11 @@ def _recover(step: Step, lab: LabPaths) -> None:
 
 
 def down(lab: LabPaths) -> None:
-    """Take the lab away: hosts, services, namespace, state. Other labs and the cache stay."""
-    with _changing(lab, "down"):
+    """Take the lab away: hosts, services, namespace, state. Other labs and the cache stay.
+
+    LabError while `make up` is at work on it: Pulumi would go on with hosts that vanish.
+    """
+    with locks.for_job(lab.name, "lab down"), _changing(lab, "down"):
         if not lab.root.exists() and not network.exists(lab.namespace):
             print(f"There is no lab {lab.name}.")
             return

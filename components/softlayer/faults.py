@@ -99,7 +99,7 @@ FAULTS: tuple[Fault, ...] = (
         "0",
         r"Connection refused|NewConnection|Failed to establish|Network is unreachable|No route",
         "nothing answers at the API's address",
-        "check the endpoint setting and the network, and in the lab `python -m lab status`",
+        "check the endpoint setting and the network; if it is a lab's, whether that is up",
     ),
     Fault(
         "0",

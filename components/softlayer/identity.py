@@ -1,6 +1,6 @@
 """Whose a thing in the account is: the identity that every order of a stack carries.
 
-Owns: the stack's owner string, the marker of one resource, the tag that people and `make audit` look for.
+Owns: the stack's owner string, the marker of one resource, the tag that people and the audit look for.
 Leaves to others: putting them on things and looking for them.
 
 A stack's name is not enough: two people may both have a stack `dev` on one account. So each stack draws a

@@ -176,7 +176,7 @@ def place(
                 raise OrderUnknown(
                     f"{what}: the order was sent, its answer was lost, and the server has not shown up in "
                     f"{settle:.0f} s. It is not ordered a second time. Run the same command again: it looks "
-                    "for the server first. `make audit` lists servers that are in no state"
+                    "for the server first. `python -m operations audit` lists servers that are in no state"
                 ) from None
             note.settled()
             return found, True

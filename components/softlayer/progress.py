@@ -1,11 +1,13 @@
-"""Waiting that shows that it waits, ends, and stops when nobody is left who asked.
+"""Waiting that shows that it waits, ends, and stops when nobody is left who asked, or who wants it.
 
-Owns: the rhythm of polls, lines of progress, the time limit, the check that Pulumi's engine still lives.
+Owns: the rhythm of polls, lines of progress, the time limit, the check that Pulumi's engine still lives and
+that the user has not interrupted the run.
 Leaves to others: what is waited for.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import sys
@@ -17,6 +19,8 @@ from components.softlayer.errors import SoftLayerFailed, WaitedTooLong
 
 T = TypeVar("T")
 
+INTERRUPTION = "SWARM_GALERA_INTERRUPTION"
+"""Environment variable: a file that is there once the user has interrupted the run."""
 EVERY = 30.0
 """Seconds between two lines of progress."""
 SOONEST = 0.25
@@ -65,6 +69,16 @@ def require_engine() -> None:
         raise SoftLayerFailed("Pulumi has ended; run the same command again to go on from here.")
 
 
+def interrupted() -> bool:
+    """Whether the user has interrupted the run.
+
+    Pulumi then lets what is under way come to its end, and tells dynamic providers nothing that would reach
+    them. `python -m operations` makes the file that the variable names; without it, nobody is interrupted.
+    """
+    file = os.environ.get(INTERRUPTION)
+    return bool(file) and os.path.exists(str(file))
+
+
 def wait_for(
     what: str,
     look: Callable[[], tuple[T | None, str]],
@@ -85,7 +99,7 @@ def wait_for(
 
     Raises:
         WaitedTooLong: the time is over; says what was last seen.
-        SoftLayerFailed: the engine is gone.
+        SoftLayerFailed: the engine is gone, or the run was interrupted.
     """
     start = clock()
     told = start - EVERY + 10.0  # the first line after ten seconds
@@ -93,6 +107,8 @@ def wait_for(
         result, seen = look()
         if result is not None:
             return result
+        if interrupted():
+            raise SoftLayerFailed(f"{what}: interrupted; run the same command again to go on from here")
         elapsed = clock() - start
         if elapsed >= timeout:
             raise WaitedTooLong(f"{what}: not after {elapsed:.0f} s (last seen: {seen}); {remedy}")

@@ -89,7 +89,7 @@ def test_a_wrong_key_is_one_clear_error(lab_api: LabApi) -> None:
 def test_an_api_that_is_not_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("components.softlayer.cost.PATIENCE", 0.3)
     api = Api(Credentials("me", "key", "http://127.0.0.1:9/xmlrpc/v3.1"))
-    with pytest.raises(SoftLayerFailed, match=r"nothing answers.*python -m lab status.*Nothing has been"):
+    with pytest.raises(SoftLayerFailed, match=r"nothing answers.*whether that is up.*Nothing has been"):
         estimate(api, {"a": SHAPE}, "p", "s")
 
 

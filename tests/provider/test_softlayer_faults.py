@@ -228,7 +228,7 @@ def test_a_read_that_never_succeeds_is_explained(lab_api: LabApi, kind: str, why
 @pytest.mark.parametrize("kind", ["http-500", "drop"])
 def test_an_order_with_unknown_outcome_says_so(lab_api: LabApi, kind: str) -> None:
     lab_api.fault(kind, method="createObject")
-    with pytest.raises(OrderUnknown, match="make audit"):
+    with pytest.raises(OrderUnknown, match="python -m operations audit"):
         configured(VirtualGuestProvider, lab_api, orderSettle=0.2).create(dict(GUEST))
     assert lab_api.count("Virtual_Guest", "createObject") == 1
     assert lab_api.ordered == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from tests.unit.program import Recorded, run
+from components.softlayer import client, cost
+from lab.plugins.docker import durations
+from tests.unit.program import ROOT, Recorded, run
 
 pytestmark = pytest.mark.unit
 
@@ -23,6 +27,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(folder))
+        patch.delenv("SWARM_GALERA_SSH", raising=False)
         patch.setenv("SL_USERNAME", "nobody")
         patch.setenv("SL_API_KEY", "marked-key")
         yield folder
@@ -84,7 +89,7 @@ def test_no_secret_stands_in_a_script_or_a_services_environment(dev: Recorded) -
         if args.typ == "command:remote:Command":
             shown = {key: shown.get(key) for key in ("create", "update", "delete", "environment", "triggers")}
         elif args.typ == "docker:index/secret:Secret":
-            shown = {"name": shown["name"]}
+            shown = {"labels": shown["labels"]}
         text = json.dumps(shown, default=str)
         assert not [mark for mark in marked if mark in text], name
 
@@ -135,7 +140,7 @@ def test_galera_is_a_global_service_with_local_data_and_no_published_port(dev: R
         "STORE": "etcd://etcd:2379",
         "SUBNET": "10.20.0.0/24",
         "DATABASE": "app",
-        "START_PERIOD": "300",
+        "START_PERIOD": "3600",
     }
     assert {secret["fileName"] for secret in container["secrets"]} == {
         "galera-root-password",
@@ -149,6 +154,18 @@ def test_services_are_updated_one_node_at_a_time_and_stop_at_a_failure(dev: Reco
     for name in ("etcd-service", "galera-service"):
         update = dev.resources[name].inputs["updateConfig"]
         assert (update["parallelism"], update["order"], update["failureAction"]) == (1, "stop-first", "pause")
+
+
+def test_the_next_node_is_left_alone_as_long_as_a_failure_of_the_one_before_counts(dev: Recorded) -> None:
+    for name in ("etcd-service", "galera-service"):
+        update = dev.resources[name].inputs["updateConfig"]
+        assert durations.parse(update["delay"]) >= durations.parse(update["monitor"]) >= 20 * 10**9
+
+
+def test_a_node_that_receives_its_data_holds_up_the_next_one_for_an_hour(dev: Recorded) -> None:
+    container = dev.resources["galera-service"].inputs["taskSpec"]["containerSpec"]
+    assert container["healthcheck"]["startPeriod"] == "1h0m0s"
+    assert container["env"]["START_PERIOD"] == "3600"
 
 
 def test_two_minutes_of_failed_health_checks_must_pass_before_a_task_is_ended(dev: Recorded) -> None:
@@ -181,6 +198,15 @@ def test_the_overlay_is_encrypted_unless_the_settings_say_otherwise(dev: Recorde
     plain = run({"network": {"encrypted": False}}).resources["network-network"].inputs
     assert "encrypted" not in plain.get("options", {})
     assert plain["labels"] != network["labels"]
+
+
+def test_a_network_that_changes_takes_its_services_with_it_unless_others_are_on_it(dev: Recorded) -> None:
+    """By their names, which come through it: tests/plugins/test_plugin_pulumi.py shows that it works."""
+    asked = dev.resources["network-free"].inputs["stdin"]
+    assert "wanted='galera 10.20.0.0/24 true'" in asked
+    assert "own=(etcd galera)" in asked
+    for name in ("etcd-service", "galera-service"):
+        assert dev.resources[name].inputs["name"] == name.removesuffix("-service")
 
 
 def test_outputs_are_the_contract(dev: Recorded) -> None:
@@ -232,10 +258,19 @@ def test_all_join_as_workers_and_workers_bear_no_data(home: Path) -> None:
     assert made.outputs["workers"] == ["galera-4", "galera-5"]
 
 
-def test_a_changed_password_is_a_new_secret_beside_the_old_one(dev: Recorded) -> None:
-    names = {args.inputs["name"] for args in dev.of_type("docker:index/secret:Secret").values()}
-    assert len(names) == 7
-    assert all(len(name.rsplit("-", 1)[1]) == 12 for name in names)
+@pytest.mark.parametrize("token", ["docker:index/secret:Secret", "docker:index/serviceConfig:ServiceConfig"])
+def test_secrets_and_configs_are_named_by_pulumi_so_that_an_old_one_is_never_in_the_way(
+    dev: Recorded, token: str
+) -> None:
+    """Neither the one before it nor one of a killed run, that no state knows of."""
+    made = dev.of_type(token)
+    assert len(made) == {"docker:index/secret:Secret": 7}.get(token, 1)
+    for name, args in made.items():
+        assert "name" not in args.inputs
+        assert len(name) + len("-1a2b3c4") <= 64, "the engine takes no longer name"
+        assert args.inputs["labels"] == [{"label": "swarm-galera.stack", "value": "swarm-galera/test"}]
+    used = dev.resources["galera-service"].inputs["taskSpec"]["containerSpec"]
+    assert used["secrets"][0]["secretName"] == "galera-galera-root-password-1a2b3c4"
 
 
 def test_further_options_and_sql_files_become_configs(home: Path, tmp_path: Path) -> None:
@@ -248,6 +283,20 @@ def test_further_options_and_sql_files_become_configs(home: Path, tmp_path: Path
     ]
 
 
+def test_sql_files_of_long_names_are_configs_of_names_that_the_engine_takes(
+    home: Path, tmp_path: Path
+) -> None:
+    names = [f"{'x' * 50}{end}.sql" for end in "ab"]
+    for name in names:
+        (tmp_path / name).write_text("SELECT 1;")
+    made = run({"galera": {"initdb": str(tmp_path)}})
+    configs = [name for name in made.of_type("docker:index/serviceConfig:ServiceConfig") if "initdb" in name]
+    assert len(configs) == 2
+    assert max(len(name) for name in configs) + len("-1a2b3c4") <= 64
+    container = made.resources["galera-service"].inputs["taskSpec"]["containerSpec"]
+    assert [config["fileName"].rpartition("/")[2] for config in container["configs"]][1:] == names
+
+
 def test_without_a_firewall_no_group_is_made_or_bound(home: Path) -> None:
     made = run({"servers": {"firewall": False}, "ssh": {"allowedCidrs": []}})
     assert not made.of_type("pulumi-python:dynamic/softlayer:SecurityGroup")
@@ -257,3 +306,56 @@ def test_without_a_firewall_no_group_is_made_or_bound(home: Path) -> None:
 def test_bad_settings_end_the_run_before_anything_is_declared(home: Path) -> None:
     with pytest.raises(pulumi.RunError, match="an even number of managers"):
         run({"servers": {"managers": 2}})
+
+
+WITHOUT_THE_LAB = """
+import importlib.abc, sys
+
+class NoLab(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] in ("lab", "bench"):
+            raise ModuleNotFoundError(f"{name} was deleted")
+
+sys.meta_path.insert(0, NoLab())
+from tests.unit.program import run
+import operations.cli
+made = run({"servers": {"workers": 1}})
+operations.cli.build()
+print(len(made.resources), "galera-service" in made.resources)
+"""
+
+
+def test_the_program_and_the_operations_do_without_the_lab(dev: Recorded, home: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WITHOUT_THE_LAB],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    count, there = done.stdout.split()
+    assert int(count) > len(dev.resources)
+    assert there == "True"
+
+
+class Clock:
+    """Time that passes only while somebody sleeps, in seconds."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_an_api_that_cannot_be_reached_is_tried_for_seconds_and_not_for_minutes(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(client, "time", clock)
+    with pytest.raises(pulumi.RunError, match="subnets failed: nothing answers at the API's address"):
+        run(asks_the_api=True)
+    assert 0 < clock.now <= cost.PATIENCE

@@ -316,6 +316,16 @@ def test_a_second_up_is_refused_while_one_runs(
     assert f"make up, process {os.getpid()} is at work on lab dev" in capsys.readouterr().err
 
 
+def test_down_becomes_the_labs_own_command_which_takes_the_lock(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _program, words: became.append(words))
+    monkeypatch.chdir(home)
+    assert driver.main(["down", "--lab", "x"]) == 0
+    assert became == [[str(places.VENV_PYTHON), "-m", "lab", "down", "--name", "x"]]
+
+
 def test_a_lab_that_is_not_there_cannot_be_operated_on(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -343,6 +353,43 @@ def test_make_help_lists_every_target() -> None:
     ).stdout
     for target in phony.group(1).replace("\\", " ").split():
         assert re.search(rf"\b{target}\b", shown), target
+
+
+def planned(folder: Path, *words: str) -> list[str]:
+    """What `make` would run for targets there."""
+    shutil.copy(places.CHECKOUT / "Makefile", folder)
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "-n", *words],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return [" ".join(line.split()) for line in shown.splitlines()]
+
+
+TARGETS = ("up", "verify", "audit", "preview", "refresh", "destroy")
+
+
+def test_operations_run_inside_the_lab(tmp_path: Path) -> None:
+    (tmp_path / "lab" / "toolchain").mkdir(parents=True)
+    inside = "python3 -m lab.toolchain operations --lab dev --stack x --"
+    assert planned(tmp_path, *TARGETS, "STACK=x") == [
+        "python3 -m lab.toolchain up --lab dev --stack x",
+        *(f"{inside} {words}" for words in ("verify", "audit", "preview", "refresh", "destroy --yes")),
+    ]
+    assert planned(tmp_path, "refresh", "STACK=x", "YES=1") == [f"{inside} refresh --yes"]
+
+
+def test_without_the_lab_the_same_targets_work_on_an_account_and_ask_first(tmp_path: Path) -> None:
+    assert planned(tmp_path, *TARGETS, "STACK=x") == [
+        f"python3 -m operations {target} --stack x" for target in TARGETS
+    ]
+    put(tmp_path / ".venv/bin/python", "")
+    assert planned(tmp_path, "destroy", "STACK=x", "YES=1") == [
+        ".venv/bin/python -m operations destroy --yes --stack x"
+    ]
 
 
 def test_a_skipped_test_fails_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
