@@ -24,8 +24,9 @@ from images.galera.galera_node import (
     store,
     transfer,
 )
+from images.galera.galera_node.etcd import EtcdStore
 from images.galera.galera_node.local_state import NO_UUID, TRANSFER_MARK, Kind, Local
-from images.galera.galera_node.network import NoAddress, accepting, own_address, resolve
+from images.galera.galera_node.network import Names, NoAddress, accepting, own_address
 from images.galera.galera_node.server import recovered_position, write_private
 
 U = "aaaaaaaa-0000-0000-0000-000000000001"
@@ -381,7 +382,52 @@ def test_only_addresses_that_accept_count_as_live() -> None:
 
 
 def test_names_that_do_not_resolve_are_nobody() -> None:
-    assert resolve("localhost, no.such.name.invalid") == ["127.0.0.1"]
+    assert Names(patience=60).addresses("localhost, no.such.name.invalid, " + "x" * 70) == ["127.0.0.1"]
+
+
+class SlowNames:
+    """A resolver that answers only when it is told to."""
+
+    def __init__(self) -> None:
+        self.may_answer, self.asked = threading.Event(), list[str]()
+
+    def look(self, name: str) -> list[str]:
+        self.asked.append(name)
+        self.may_answer.wait()
+        return [f"10.0.0.{len(self.asked)}"]
+
+
+def test_a_name_that_takes_too_long_is_nobody_and_its_late_answer_is_used_next() -> None:
+    slow = SlowNames()
+    names = Names(patience=0.05, look=slow.look)
+    assert names.addresses("tasks.galera") == []
+    # The lookup under way is not doubled, however often one asks.
+    assert names.addresses("tasks.galera") == []
+    assert slow.asked == ["tasks.galera"]
+    # Another name is not held up by it, nor by its own slowness.
+    assert names.addresses("etcd") == []
+    assert slow.asked == ["tasks.galera", "etcd"]
+    slow.may_answer.set()
+    patient = Names(patience=60, look=slow.look)
+    assert patient.addresses("other") == ["10.0.0.3"]
+    until = time.monotonic() + 60
+    while not (late := names.addresses("tasks.galera")) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert late == ["10.0.0.2"]
+    # An answer is used once: the next look asks anew.
+    while not (late := names.addresses("tasks.galera")) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert late == ["10.0.0.4"]
+
+
+def test_a_store_whose_name_hangs_does_not_answer_and_is_not_waited_for() -> None:
+    slow = SlowNames()
+    etcd = EtcdStore("etcd://etcd:2379", "galera", names=Names(0.05, slow.look))
+    for _ in range(3):
+        with pytest.raises(store.StoreError, match="etcd:2379 does not answer: the name does not resolve"):
+            etcd.read()
+    assert slow.asked == ["etcd"]
+    slow.may_answer.set()
 
 
 def test_the_own_address_is_the_one_inside_the_subnet() -> None:

@@ -19,13 +19,15 @@ USAGE = """usage: galera-node run             the container's process
 def run() -> int:
     from . import settings as settings_module
     from .etcd import EtcdStore
-    from .network import NoAddress
+    from .network import RESOLVER_OPTIONS, Names, NoAddress
     from .supervisor import Node
     from .words import log
 
     try:
         settings = settings_module.load()
-        return Node(settings, EtcdStore(settings.store, settings.cluster)).run()
+        os.environ.setdefault("RES_OPTIONS", RESOLVER_OPTIONS)
+        names = Names()
+        return Node(settings, EtcdStore(settings.store, settings.cluster, names=names), names).run()
     except (settings_module.SettingsError, NoAddress) as error:
         log(str(error))
         return 2

@@ -1,18 +1,24 @@
 """The node's own address and the others' live ones.
 
-An overlay's DNS may be stale or partial, so an address counts only once its Galera port has accepted a
-connection.
+An overlay's DNS may be stale, partial or slow: an address counts only once its Galera port has accepted a
+connection, and nobody waits long for a name.
 """
 
 from __future__ import annotations
 
 import selectors
 import socket
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from ipaddress import IPv4Address, IPv4Network
 
 GALERA_PORT = 4567
+# For the C library's resolver (the environment's RES_OPTIONS): ask again after a second, give up after two. By
+# default it asks an engine that waits for its own upstream once, and hears of a task that has come meanwhile
+# ten seconds later.
+RESOLVER_OPTIONS = "timeout:1 attempts:2"
 
 
 class NoAddress(Exception):
@@ -37,16 +43,57 @@ def own_address(subnet: IPv4Network) -> str:
     return address
 
 
-def resolve(names: str) -> list[str]:
-    """Addresses of comma-separated names; a name that does not resolve counts as nobody."""
-    found: list[str] = []
-    for name in filter(None, (part.strip() for part in names.split(","))):
+def lookup(name: str) -> list[str]:
+    """The addresses of a name as the system's resolver knows them; none if it does not resolve."""
+    try:
+        answers = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return [str(answer[4][0]) for answer in answers]
+
+
+class Names:
+    """Lookups of names that nobody waits for longer than `patience` seconds.
+
+    The engine's DNS asks its upstream for the name of a service without a running task; where no upstream
+    answers, that takes ten seconds and more. Such a name counts as nobody for now. The lookup goes on beside
+    (one thread a name at most), and its late answer is for whoever asks next.
+    """
+
+    def __init__(self, patience: float = 1.5, look: Callable[[str], list[str]] = lookup) -> None:
+        self._patience, self._look = patience, look
+        self._lock = threading.Lock()
+        self._under_way: dict[str, tuple[float, Future[list[str]]]] = {}
+
+    def addresses(self, names: str) -> list[str]:
+        """Addresses of comma-separated names; a name without an answer yet counts as nobody."""
+        wanted = list(filter(None, (part.strip() for part in names.split(","))))
+        begun = [self._begin(name) for name in wanted]
+        return [
+            address
+            for name, (since, answer) in zip(wanted, begun, strict=True)
+            for address in self._take(name, since, answer)
+        ]
+
+    def _begin(self, name: str) -> tuple[float, Future[list[str]]]:
+        with self._lock:
+            if name not in self._under_way:
+                answer: Future[list[str]] = Future()
+                self._under_way[name] = time.monotonic(), answer
+                threading.Thread(
+                    target=lambda: answer.set_result(self._look(name)), name=f"lookup {name}", daemon=True
+                ).start()
+            return self._under_way[name]
+
+    def _take(self, name: str, since: float, answer: Future[list[str]]) -> list[str]:
         try:
-            answers = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
-        except OSError:
-            continue
-        found += [str(answer[4][0]) for answer in answers]
-    return found
+            found = answer.result(max(0.0, since + self._patience - time.monotonic()))
+        except TimeoutError:
+            return []
+        with self._lock:
+            if self._under_way.get(name, (0.0, None))[1] is answer:
+                del self._under_way[name]
+        return found
 
 
 def accepting(addresses: Iterable[str], port: int = GALERA_PORT, timeout: float = 1.5) -> list[str]:

@@ -40,8 +40,8 @@ class Stop(Exception):
 class Node:
     """One node of the cluster; `run` returns when it has been told to stop."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
-        self.settings, self.store = settings, store
+    def __init__(self, settings: Settings, store: Store, names: network.Names) -> None:
+        self.settings, self.store, self.names = settings, store, names
         self.began = time.monotonic()
         self.address = network.own_address(settings.subnet)
         self.defaults = settings.run_dir / "my.cnf"
@@ -203,7 +203,7 @@ class Node:
         while True:
             facts = self.look(stopped)
             known = [presence.address for presence in facts.present.values()] if facts else []
-            candidates = {*network.resolve(self.settings.peers), *known} - {self.address}
+            candidates = {*self.names.addresses(self.settings.peers), *known} - {self.address}
             decision = decide(
                 self.settings.node, self.settings.size, local, facts, network.accepting(candidates)
             )
