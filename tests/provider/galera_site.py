@@ -132,6 +132,15 @@ class GaleraSite(Site):
             wait_for(lambda member=member: healthy(member), f"{member.name} healthy")  # type: ignore[misc]
 
 
+def server_pid(container: Container) -> int:
+    """mariadbd's process id, as the machine sees it. Raises OSError while it does not run."""
+    init = container.init_pid()
+    for pid in Path(f"/proc/{init}/task/{init}/children").read_text().split():
+        if Path(f"/proc/{pid}/comm").read_text() == "mariadbd\n":
+            return int(pid)
+    raise OSError(f"no mariadbd in {container.name}")
+
+
 def healthy(container: Container) -> bool:
     """The image's own health check, as an engine runs it."""
     command = "etcd-member" if container.name.startswith("etcd") else "galera-node"

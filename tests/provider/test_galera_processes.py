@@ -7,12 +7,14 @@ the entrypoints as first processes, sudden deaths by SIGKILL of a container's wh
 from __future__ import annotations
 
 import os
+import re
+import signal
 from collections.abc import Iterator
 
 import pytest
 
-from tests.provider.galera_site import PASSWORDS, SIZE, GaleraSite, healthy, sql, status, synced
-from tests.provider.image_containers import Container, wait_for
+from tests.provider.galera_site import PASSWORDS, SIZE, GaleraSite, healthy, server_pid, sql, status, synced
+from tests.provider.image_containers import Container, run, wait_for
 from tests.provider.image_roots import image_root
 
 INITDB = {
@@ -44,6 +46,11 @@ def start(site: GaleraSite, *numbers: int) -> list[Container]:
 
 def until(container: Container, what: str, seconds: float = 240) -> None:
     wait_for(lambda: what in container.log, f"{container.name}: {what!r} in its log", seconds)
+
+
+def says(node: Container) -> str:
+    """The health check's words."""
+    return node.run("/usr/local/bin/galera-node", "health").stdout
 
 
 def formed(nodes: list[Container], size: int = SIZE) -> None:
@@ -185,7 +192,7 @@ def test_after_a_full_outage_the_most_advanced_node_restarts_the_cluster(site: G
     until(nodes[0], "the position of galera-3 is not known in this outage")
     until(nodes[1], "the position of galera-3 is not known in this outage")
     assert not healthy(nodes[0])
-    assert "waiting" in nodes[0].run("/usr/local/bin/galera-node", "health").stdout
+    assert "waiting" in says(nodes[0])
     nodes[2].start()
     formed(nodes)
     assert rows(nodes) == ["first,without the first"] * SIZE
@@ -193,10 +200,79 @@ def test_after_a_full_outage_the_most_advanced_node_restarts_the_cluster(site: G
     assert "bootstrapping" not in nodes[0].log.rpartition("is not known in this outage")[2]
 
 
+SLOW = {"01.sql": "CREATE TABLE word (id INT PRIMARY KEY, text VARCHAR(40));\nSELECT SLEEP(600);\n"}
+
+
+def be_quick(node: Container) -> None:
+    """From now on the initial SQL of `node` ends."""
+    (node.here / "initdb" / "01.sql").write_text(INITDB["01-tables.sql"])
+
+
+def test_a_first_node_whose_server_dies_in_the_initial_sql_forms_the_cluster_anew(site: GaleraSite) -> None:
+    site.start_etcd()
+    node = site.add_galera(1, SLOW)
+    node.start()
+    until(node, "running 01.sql")
+    os.kill(server_pid(node), signal.SIGKILL)
+    until(node, "discarding the data of")
+    wait_for(lambda: node.log.count("running 01.sql") == 2, "the second attempt")
+    wait_for(lambda: re.search(r"not yet: running 01\.sql, [1-9]", says(node)), "the initial SQL shown")
+    # A stop in the middle is honoured, and leaves the right to bootstrap to others at once.
+    be_quick(node)
+    assert node.stop() == 0
+    (second,) = start(site, 2)
+    formed([second], 1)
+    node.start()
+    formed([node, second], 2)
+    assert rows([node, second]) == ["first"] * 2
+
+
+def test_a_node_killed_right_after_its_recovery_bootstrap_recovers_again(site: GaleraSite) -> None:
+    site.start_etcd()
+    (node,) = start(site, 1)
+    formed([node], 1)
+    (uuid,) = uuids([node])
+    add(node, "precious")
+    node.kill()
+    node.start()
+    until(node, "and this one is the most advanced")
+    node.kill()
+    # Its right outlives it by up to 45 s: the next container of this name can't know that nobody uses it.
+    node.start()
+    until(node, "an earlier run of galera-1 is restarting the cluster")
+    assert node.stop() == 0
+    node.start()
+    formed([node], 1)
+    assert rows([node]) == ["first,precious"]
+    assert uuids([node]) == {uuid}
+
+
+def test_a_long_recovery_is_shown_and_ends_with_the_container(site: GaleraSite) -> None:
+    site.start_etcd()
+    (node,) = start(site, 1)
+    formed([node], 1)
+    (node.here / "slow").write_text(
+        '#!/bin/sh\ncase "$*" in *--wsrep-recover*) exec sleep 600;; esac\nexec /mnt/real "$@"\n'
+    )
+    (node.here / "slow").chmod(0o755)
+    mariadbd, real = f"{node.root}/usr/sbin/mariadbd", f"{node.root}/mnt/real"
+    inside = ("nsenter", "--target", str(node.init_pid()), "--mount")
+    run(*inside, "touch", real)
+    run(*inside, "mount", "--bind", mariadbd, real)
+    run(*inside, "mount", "--bind", str(node.here / "slow"), mariadbd)
+    os.kill(server_pid(node), signal.SIGKILL)
+    wait_for(
+        lambda: re.search("recovering the position from InnoDB, [1-9]", says(node)), "the recovery shown"
+    )
+    assert not healthy(node)
+    assert node.stop() == 0
+    node.start()
+    formed([node], 1)
+
+
 def test_a_formation_that_dies_is_taken_over_and_its_data_is_discarded(site: GaleraSite) -> None:
     site.start_etcd()
-    slow = {"01.sql": "CREATE TABLE word (id INT PRIMARY KEY, text VARCHAR(40));\nSELECT SLEEP(600);\n"}
-    first = site.add_galera(1, slow)
+    first = site.add_galera(1, SLOW)
     first.start()
     until(first, "running 01.sql")
     # It does not answer as healthy and nobody may join it yet.

@@ -58,7 +58,9 @@ def test_an_interrupted_first_transfer_counts_as_empty() -> None:
         pytest.param(EMPTY, Facts(holder="b"), [], id="another holds the right"),
         pytest.param(EMPTY, Facts(nodes=members(b=5)), [], id="the store has members but no record"),
         pytest.param(EMPTY, Facts(present={"b": here("stopped", 2, 5)}), [], id="somebody has data"),
-        pytest.param(EMPTY, Facts(FORMING, holder="a"), [at(1)], id="the seed is at it"),
+        pytest.param(EMPTY, Facts(FORMING, holder="b"), [at(2)], id="the seed is at it"),
+        pytest.param(EMPTY, Facts(FORMING, holder="a"), [], id="an earlier run of this seed may be at it"),
+        pytest.param(EMPTY, NOBODY, [at(9)], id="the store knows nobody, but somebody runs"),
         pytest.param(
             EMPTY, Facts(FORMING, nodes=members(c=1)), [], id="formation ended, yet there is a member"
         ),
@@ -119,6 +121,12 @@ def test_an_interrupted_first_transfer_counts_as_empty() -> None:
             Facts(FORMED, "b", ALL, {"b": here("starting", 2, 95), "c": here("stopped", 3, 95)}),
             [],
             id="another restarts it",
+        ),
+        pytest.param(
+            data(95),
+            Facts(FORMED, "a", ALL, {"b": here("stopped", 2, 95), "c": here("stopped", 3, 95)}),
+            [],
+            id="an earlier run of this node may be restarting it",
         ),
         pytest.param(
             data(95),
@@ -192,6 +200,14 @@ def test_a_node_waits_where_starting_would_be_a_guess(
             (at(2),),
             id="the store has lost its data but the cluster lives",
         ),
+        pytest.param(data(5), NOBODY, [at(9)], (at(9),), id="the store knows nobody, but somebody runs"),
+        pytest.param(
+            data(97),
+            Facts(FORMED, nodes=ALL, present={"b": here("stopped", 2, 95), "c": here("stopped", 3, 95)}),
+            [at(9)],
+            (at(9),),
+            id="all have published, but somebody else runs",
+        ),
     ],
 )
 def test_a_node_joins_live_members(
@@ -252,6 +268,26 @@ def test_an_ended_formation_is_taken_over_and_marked() -> None:
     assert isinstance(decision, Bootstrap)
     assert decision.abort == U
     assert decision.expect == {"cluster": 7, "bootstrap": 0}
+
+
+def test_a_right_of_this_process_is_its_own_to_use() -> None:
+    # mariadbd died while forming, or the answer to the commit was lost.
+    facts = Facts(FORMING, "a", revisions={"cluster": 7, "bootstrap": 9}, mine=True)
+    decision = decide("a", 3, EMPTY, facts, [])
+    assert isinstance(decision, Bootstrap)
+    assert (decision.abort, decision.expect) == (U, {"cluster": 7, "bootstrap": 9})
+    # The same in a full outage: the commit insists on the right as it is now.
+    outage_facts = outage(97, b=95, c=96)
+    mine = replace(outage_facts, holder="a", mine=True, revisions={**outage_facts.revisions, "bootstrap": 9})
+    decision = decide("a", 3, data(97), mine, [])
+    assert isinstance(decision, Bootstrap)
+    assert decision.expect == {"present/b": 10, "present/c": 11, "bootstrap": 9, "cluster": 4}
+
+
+def test_a_right_of_an_earlier_container_of_this_name_is_named_as_such() -> None:
+    decision = decide("a", 3, EMPTY, Facts(FORMING, "a", revisions={"bootstrap": 9}), [])
+    assert isinstance(decision, Wait)
+    assert decision.reason == "an earlier run of a is forming the cluster"
 
 
 def test_the_first_node_discards_its_own_unfinished_formation() -> None:

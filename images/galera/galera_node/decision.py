@@ -105,6 +105,19 @@ def _join(others: Mapping[str, Presence], live: Sequence[str], states: frozenset
     return tuple(address for address in live if address in known)
 
 
+def _rival(node: str, facts: Facts) -> str | None:
+    """Who has the right to bootstrap, unless it is this process. None if nobody else."""
+    if facts.holder is None or facts.mine:
+        return None
+    return f"an earlier run of {node}" if facts.holder == node else facts.holder
+
+
+def _unknown(facts: Facts, live: Sequence[str]) -> tuple[str, ...]:
+    """Live addresses of nobody that the store knows."""
+    known = {presence.address for presence in facts.present.values()}
+    return tuple(address for address in live if address not in known)
+
+
 def _without_data(node: str, facts: Facts, others: Mapping[str, Presence], live: Sequence[str]) -> Decision:
     cluster = facts.cluster
     if cluster is None:
@@ -114,12 +127,19 @@ def _without_data(node: str, facts: Facts, others: Mapping[str, Presence], live:
             return Wait(
                 f"the store has no record of a cluster, but {holders} hold data; not starting a second one"
             )
-        if facts.holder is not None:
-            return Wait(f"{facts.holder} holds the right to bootstrap")
-        return Bootstrap(True, "no cluster has ever existed here", {"cluster": 0, "bootstrap": 0})
+        if unknown := _unknown(facts, live):
+            return Wait(
+                f"the store has no record of a cluster, but {', '.join(unknown)} runs Galera; not starting a "
+                "second one"
+            )
+        if rival := _rival(node, facts):
+            return Wait(f"{rival} holds the right to bootstrap")
+        return Bootstrap(
+            True, "no cluster has ever existed here", {"cluster": 0, "bootstrap": facts.revision("bootstrap")}
+        )
     if cluster.phase == "forming":
-        if facts.holder is not None:
-            return Wait(f"{facts.holder} is forming the cluster")
+        if rival := _rival(node, facts):
+            return Wait(f"{rival} is forming the cluster")
         if facts.nodes or any(presence.uuid not in (NO_UUID, cluster.uuid) for presence in others.values()):
             return Wait(
                 f"the formation by {cluster.seed} ended early, yet others hold data; a person must decide"
@@ -127,7 +147,7 @@ def _without_data(node: str, facts: Facts, others: Mapping[str, Presence], live:
         return Bootstrap(
             True,
             f"the formation by {cluster.seed} ended before any client was served; forming anew",
-            {"cluster": facts.revision("cluster"), "bootstrap": 0},
+            {"cluster": facts.revision("cluster"), "bootstrap": facts.revision("bootstrap")},
             abort=cluster.uuid,
         )
     addresses = _join(others, live, IN_PRIMARY)
@@ -174,6 +194,8 @@ def _with_data(
     addresses = _join(others, live, IN_PRIMARY)
     if addresses:
         return Join(addresses, "a restarted node joins")
+    if unknown := _unknown(facts, live):
+        return Join(unknown, "nodes that the store does not know run Galera")
     addresses = _join({n: p for n, p in others.items() if p.uuid == local.uuid}, live, RUNNING)
     if addresses:
         # They run without a Primary component: once the members of the last one meet again, it is restored.
@@ -185,8 +207,8 @@ def _with_data(
 
 def _recover(node: str, size: int, local: Local, facts: Facts, others: Mapping[str, Presence]) -> Decision:
     """Nobody runs: the most advanced member restarts the cluster, once all have published."""
-    if facts.holder is not None and facts.holder != node:
-        return Wait(f"{facts.holder} is restarting the cluster after a full outage")
+    if rival := _rival(node, facts):
+        return Wait(f"{rival} is restarting the cluster after a full outage")
     expected = set(facts.nodes) | {node}
     missing = sorted(expected - set(others) - {node})
     if missing:
@@ -218,7 +240,7 @@ def _recover(node: str, size: int, local: Local, facts: Facts, others: Mapping[s
     if best[1] != node:
         return Wait(f"{best[1]} is the most advanced at {best[0]} and restarts the cluster")
     expect = {f"present/{name}": facts.revision(f"present/{name}") for name in others}
-    expect |= {"bootstrap": 0, "cluster": facts.revision("cluster")}
+    expect |= {key: facts.revision(key) for key in ("bootstrap", "cluster")}
     return Bootstrap(
         False,
         f"nobody runs, all members have published, and this one is the most advanced at {best[0]}",

@@ -91,7 +91,9 @@ class EtcdStore:
         answer = self._post("/v3/kv/range", {"key": encode(self._prefix), "range_end": encode(end)})
         return {
             decode(item["key"])[len(self._prefix) :]: Entry(
-                decode(item.get("value", "")), int(item["mod_revision"])
+                decode(item.get("value", "")),
+                int(item["mod_revision"]),
+                own=self._lease is not None and item.get("lease") == self._lease,
             )
             for item in answer.get("kvs", ())
         }

@@ -15,9 +15,9 @@ from concurrent.futures import Future
 from ipaddress import IPv4Address, IPv4Network
 
 GALERA_PORT = 4567
-# For the C library's resolver (the environment's RES_OPTIONS): ask again after a second, give up after two. By
-# default it asks an engine that waits for its own upstream once, and hears of a task that has come meanwhile
-# ten seconds later.
+# For the C library's resolver (the environment's RES_OPTIONS): ask again after a second, give up after two.
+# By default it waits ten seconds for an engine that waits for its upstream, and hears so much later of a task
+# that has come meanwhile.
 RESOLVER_OPTIONS = "timeout:1 attempts:2"
 
 

@@ -32,8 +32,11 @@ class SessionLost(StoreError):
 
 @dataclass(frozen=True)
 class Entry:
+    """`own`: bound to the session that this process has now."""
+
     value: str
     revision: int
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,11 @@ class Presence:
 
 @dataclass(frozen=True)
 class Facts:
-    """The store's content, parsed, with the revisions that a commit can insist on."""
+    """The store's content, parsed, with the revisions that a commit can insist on.
+
+    `mine`: the right to bootstrap is bound to the session that this process has now. A holder of this node's
+    name alone may be an earlier container, whose lease has not run out yet.
+    """
 
     cluster: Cluster | None = None
     holder: str | None = None
@@ -113,6 +120,7 @@ class Facts:
     present: Mapping[str, Presence] = field(default_factory=dict)
     aborted: frozenset[str] = frozenset()
     revisions: Mapping[str, int] = field(default_factory=dict)
+    mine: bool = False
 
     def revision(self, key: str) -> int:
         return self.revisions.get(key, ABSENT)
@@ -152,4 +160,5 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
         present,
         frozenset(aborted),
         {key: entry.revision for key, entry in entries.items()},
+        "bootstrap" in entries and entries["bootstrap"].own,
     )

@@ -9,16 +9,19 @@ from __future__ import annotations
 import os
 import select
 import signal
+import subprocess
 import time
 import uuid as uuid_module
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from . import accounts, health, local_state, network, seed_data, transfer
 from .config import NodeConfig, render
 from .decision import Bootstrap, Discard, Join, Refuse, decide
 from .local_state import NO_UUID, TRANSFER_MARK, Kind, Local
-from .server import RecoverError, Server, write_private
+from .server import RecoverError, Server, work, write_private
 from .settings import Settings
 from .sql import Sql, SqlError, load_file
 from .store import Cluster, Facts, Position, Presence, Put, SessionLost, Store, StoreError, dumps, parse
@@ -31,6 +34,7 @@ LOOK_EVERY = 1.0  # seconds between looks while waiting or starting
 WATCH_EVERY = 2.0  # seconds between looks at a node that serves
 FAILURES = 5  # starts in a row that fail before the container ends and the engine shows it
 STEADY = 60.0  # seconds of being Synced after which former failures are forgotten
+UNANSWERED = 10.0  # seconds that a mariadbd which has never answered is given to stop in order
 
 
 class Stop(Exception):
@@ -50,12 +54,14 @@ class Node:
         self.session = False
         self.renewed = 0.0
         self.presence: Presence | None = None  # as the store has it
+        self.holding = False  # this session has the right to bootstrap
         self.recorded = False  # the store lists this node as a member
         self.sample, self.published = Position(NO_UUID, -1), 0.0
         self.weight = 1
-        self.committed, self.advanced = -1, self.began  # last committed seqno, and when it last moved
+        self.answered = False  # this mariadbd has answered a question
         self.said: dict[str, str] = {}
         self.failures = 0
+        self.attended: int | None = None  # the child that `attend` waits for
         self.stopping = False
         self.wake_read, self.wake_write = os.pipe()
 
@@ -63,24 +69,52 @@ class Node:
 
     def pause(self, seconds: float) -> None:
         """Waits, but no longer than until a signal or a child's end. Raises Stop after SIGTERM."""
-        if not self.stopping and select.select([self.wake_read], [], [], seconds)[0]:
-            os.read(self.wake_read, 4096)
+        if not self.stopping:
+            self.nap(seconds)
         if self.stopping:
             raise Stop
         self.reap()
 
+    def nap(self, seconds: float) -> None:
+        """Waits, but no longer than until a signal or a child's end."""
+        if select.select([self.wake_read], [], [], seconds)[0]:
+            os.read(self.wake_read, 4096)
+
+    def attend(
+        self, child: subprocess.Popen[bytes], what: str, pid: int, meanwhile: Callable[[], object]
+    ) -> int:
+        """Waits for a child that may take long; its exit code. What `meanwhile` or a stop raises ends it.
+
+        The health check hears how long it takes, and whether process `pid`, which does the work, advances.
+        """
+        began = time.monotonic()
+        advance = health.Advance(began)
+        self.attended = child.pid
+        try:
+            while child.poll() is None:
+                now = time.monotonic()
+                self.tell("starting", f"{what}, {now - began:.0f} s", advance.idle(work(pid), now))
+                meanwhile()
+                self.pause(LOOK_EVERY)
+            return child.returncode
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+            self.attended = None
+
     def reap(self) -> None:
         """As the container's first process: takes in children of others that were left behind.
 
-        mariadbd itself is left to `server`.
+        The node's own are left to those who wait for them.
         """
         while True:
             try:
                 info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
-            if info is None or info.si_pid == self.server.pid:
-                return  # nobody, or mariadbd: it is taken in by whoever asks the server next
+            if info is None or info.si_pid in (self.server.pid, self.attended):
+                return
             os.waitpid(info.si_pid, 0)
 
     def say(self, topic: str, text: str) -> None:
@@ -91,6 +125,21 @@ class Node:
 
     def unhealthy(self, text: str) -> None:
         health.write(self.settings.run_dir, False, text)
+
+    def tell(self, state: str, detail: str, idle: float | None) -> str:
+        """Tells the health check; returns the verdict for the log. `idle` as in `health.Status`."""
+        healthy, text = health.verdict(
+            health.Status(
+                state=state,
+                detail=detail,
+                uptime=time.monotonic() - self.began,
+                start_period=self.settings.start_period,
+                recorded=self.recorded,
+                idle=idle,
+            )
+        )
+        health.write(self.settings.run_dir, healthy, text)
+        return f"{'healthy' if healthy else 'not healthy'}: {text if idle is None else detail}"
 
     # ---- the store
 
@@ -109,7 +158,7 @@ class Node:
                 self.presence = presence
             facts = parse(self.store.read())
         except SessionLost as error:
-            self.session = False
+            self.session = self.holding = False
             self.say("store", f"{error}; opening a new one")
             return None
         except StoreError as error:
@@ -138,10 +187,14 @@ class Node:
         if state.kind is not Kind.DATA or state.seqno >= 0:
             return state
         log("the last stop was not orderly: recovering the position from InnoDB")
-        self.unhealthy("recovering the position from InnoDB")
         self.configure(())
+        recovering = Presence("starting", state.uuid, -1, self.address)
+        child = self.server.recover()
+        code = self.attend(
+            child, "recovering the position from InnoDB", child.pid, lambda: self.look(recovering)
+        )
         try:
-            uuid, seqno = self.server.recover()
+            uuid, seqno = self.server.recovered(code)
         except RecoverError as error:
             log(f"{error}")
             return state
@@ -213,7 +266,8 @@ class Node:
             if isinstance(decision, Bootstrap) and facts is not None:
                 if self.bootstrap(decision, local, facts):
                     return None
-                continue  # somebody was faster: look again
+                self.pause(LOOK_EVERY)  # somebody was faster, or nobody knows: look again
+                continue
             if isinstance(decision, Discard) and facts is not None:
                 self.discard(decision)
                 return None
@@ -227,6 +281,7 @@ class Node:
         key = f"aborted/{decision.uuid}"
         try:
             if not self.store.commit(decision.expect, {key: Put(self.settings.node)}):
+                self.pause(LOOK_EVERY)
                 return
         except StoreError as error:
             self.say("store", str(error))
@@ -270,11 +325,10 @@ class Node:
             self.session = False
             return False
         except StoreError as error:
-            # Whether the write happened is not known: the next look shows it.
+            # Whether the write happened is not known: the next look shows it, as a right of this session.
             self.say("store", str(error))
-            self.pause(LOOK_EVERY)
             return False
-        self.presence = starting
+        self.presence, self.holding = starting, True
         self.say("decision", f"bootstrapping {uuid} at {seqno}: {decision.reason}")
         self.unhealthy("bootstrapping")
         if decision.first:
@@ -302,10 +356,10 @@ class Node:
         # One that comes back with the cluster's data is a member already, should the store be away just now.
         self.recorded = local.kind is Kind.DATA and not forming
         self.sample, self.published = Position(local.uuid, local.seqno), 0.0
+        self.answered = False
+        advance = health.Advance(time.monotonic())
         while self.server.running:
             presence, detail, committed = self.observe(local)
-            if committed != self.committed:
-                self.committed, self.advanced = committed, time.monotonic()
             facts = self.look(replace(presence, state="starting") if forming else presence)
             if forming and not self.session:
                 log("the right to bootstrap is lost before the cluster was open: mariadbd is ended")
@@ -323,10 +377,12 @@ class Node:
                     self.settle(facts)
             elif presence.state != "primary":
                 synced_since = None
-            self.report(presence, detail)
+            self.report(presence, detail, committed, advance)
             self.pause(WATCH_EVERY if synced_since is not None else LOOK_EVERY / 2)
         transfer.end(self.settings.run_dir)
         self.sql.close()
+        if self.holding:
+            self.release()  # neither is the cluster open nor the recovery finished: whoever can may try
         self.failures += 1
         code = self.server.exit_code
         log(f"mariadbd has ended with {code}; starting over ({self.failures} of {FAILURES})")
@@ -352,6 +408,7 @@ class Node:
             progress = transfer.read(self.settings.run_dir)
             detail = str(progress) if progress is not None else f"mariadbd does not answer yet: {error}"
             return Presence("starting", local.uuid, local.seqno, self.address), detail, -1
+        self.answered = True
         state = "synced" if status.synced else "primary" if status.primary else "running"
         if state == "primary" and status.state not in ("Joined", "Synced", "Donor/Desynced"):
             state = "starting"  # a joiner: in the component, but without the data yet
@@ -360,27 +417,15 @@ class Node:
         detail = f"{status.state}, {'Primary' if status.primary else 'not Primary'}, {status.size} nodes"
         return Presence(state, uuid, local.seqno, self.address), detail, status.committed
 
-    def report(self, presence: Presence, detail: str) -> None:
+    def report(self, presence: Presence, detail: str, committed: int, advance: health.Advance) -> None:
         """Tells the health check, and the log when it changes."""
         progress = transfer.read(self.settings.run_dir)
         now = time.monotonic()
-        age = None
-        if presence.state == "starting" and (progress is not None or self.committed >= 0):
-            # A transfer advances by its own word; one of write-sets alone by the seqno.
-            age = now - max(self.advanced, progress.at if progress is not None else 0.0)
-        healthy, text = health.verdict(
-            health.Status(
-                state=presence.state,
-                detail=detail,
-                uptime=now - self.began,
-                start_period=self.settings.start_period,
-                recorded=self.recorded,
-                transfer_age=age,
-            )
-        )
-        health.write(self.settings.run_dir, healthy, text)
-        if progress is None and not text.startswith("mariadbd does not answer yet"):
-            self.say("health", f"{'healthy' if healthy else 'not healthy'}: {text}")
+        # A transfer advances by its own word, one of write-sets alone by the seqno, the rest by its work.
+        idle = advance.idle((progress, committed, self.server.work()), now)
+        text = self.tell(presence.state, detail, idle if presence.state == "starting" else None)
+        if self.answered and progress is None:
+            self.say("health", text)
 
     def publish(self, position: Position, facts: Facts) -> None:
         """Publishes where the node is; the first time, this makes it a member in the store.
@@ -411,15 +456,13 @@ class Node:
             for statement, parameters in accounts.accounts(settings):
                 self.sql.run(statement, parameters)
             for path in sorted(settings.initdb.glob("*.sql")):
-                log(f"running {path.name}")
-                self.keep_alive()
-                load_file(settings, path)
+                self.load(path)
             for statement, parameters in accounts.application(settings):
                 self.sql.run(statement, parameters)
             # The unpacked tables must be on disk before anybody relies on them.
             local_state.flush(settings.data_dir)
             facts = parse(self.store.read())
-            mine = facts.cluster == Cluster(uuid, "forming", settings.node) and facts.holder == settings.node
+            mine = facts.cluster == Cluster(uuid, "forming", settings.node) and facts.mine
             expect = {key: facts.revision(key) for key in ("cluster", "bootstrap")}
             opened = Put(dumps(Cluster(uuid, "open", settings.node)))
             if not mine or not self.store.commit(expect, {"cluster": opened}, ("bootstrap",)):
@@ -427,28 +470,45 @@ class Node:
         except (SqlError, StoreError, OSError) as error:
             log(f"the formation of {uuid} fails before any client is served: {error}")
             self.server.kill()
-            self.release()
             return False
+        self.holding = False
         log(f"cluster {uuid} is open: accounts and initial SQL are in, joiners are welcome")
         return True
 
-    def keep_alive(self) -> None:
-        """Renews the session between long steps."""
-        self.store.renew()
+    def load(self, path: Path) -> None:
+        """Runs one file of initial SQL. Raises SqlError with the client's words, SessionLost."""
+        log(f"running {path.name}")
+        words = self.settings.run_dir / "initdb.log"
+        client = load_file(self.settings, path, words)
+        code = self.attend(client, f"running {path.name}", self.server.pid or client.pid, self.keep_right)
+        if code != 0:
+            raise SqlError(f"{path.name}: {words.read_text(errors='replace').strip()}")
+
+    def keep_right(self) -> None:
+        """Asks now and then whether the session still lives. Raises SessionLost; another failure may pass."""
+        if time.monotonic() - self.renewed < RENEW_EVERY:
+            return
         self.renewed = time.monotonic()
+        try:
+            self.store.renew()
+        except SessionLost:
+            raise
+        except StoreError as error:
+            self.say("store", str(error))
 
     def release(self) -> None:
         """Gives the right to bootstrap back, with the whole session."""
         with suppress(StoreError):  # it expires by itself
             self.store.close_session()
-        self.session = False
+        self.session = self.holding = False
 
     def settle(self, facts: Facts) -> None:
         """What a serving node does for all: ends a recovery, completes the formation, lowers its vote."""
         settings, cluster = self.settings, facts.cluster
         try:
-            if facts.holder == settings.node:
+            if facts.mine:
                 self.store.commit({"bootstrap": facts.revision("bootstrap")}, {}, ("bootstrap",))
+                self.holding = False
             if cluster is None:
                 return
             if cluster.phase == "open":
@@ -477,16 +537,28 @@ class Node:
     def shut_down(self) -> None:
         """Stops mariadbd in order, publishes where it ended."""
         self.unhealthy("stopping")
-        self.sql.close()
-        if self.server.running:
-            log("stopping mariadbd")
-            self.server.stop()
-            while self.server.running:
-                with suppress(StoreError):  # what matters now is the orderly end
-                    self.store.renew()
-                select.select([self.wake_read], [], [], 1.0)
+        self.end_server()
         state = local_state.read(self.settings.data_dir)
         clean = state.kind is Kind.DATA and state.seqno >= 0
         if clean:
             log(f"stopped at {state.uuid}:{state.seqno}")
         self.leave(Position(state.uuid, state.seqno) if clean else None)
+
+    def end_server(self) -> None:
+        """Stops mariadbd in order. Kills one that has never answered: it hears no signal.
+
+        That is one that waits for its group, receives a copy (which is marked as unfinished), or opens its
+        tables (InnoDB recovers them as after any crash).
+        """
+        self.sql.close()
+        if not self.server.running:
+            return
+        log("stopping mariadbd")
+        self.server.stop()
+        deadline = time.monotonic() + UNANSWERED
+        while self.server.running:
+            if not self.answered and time.monotonic() > deadline:
+                log("mariadbd has not answered since its start and does not stop: killing it")
+                self.server.kill()
+            self.nap(LOOK_EVERY)
+            self.reap()
