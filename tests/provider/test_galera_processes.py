@@ -53,6 +53,11 @@ def says(node: Container) -> str:
     return node.run("/usr/local/bin/galera-node", "health").stdout
 
 
+def cluster(node: Container) -> str:
+    """What the store knows, as a person reads it."""
+    return node.run("/usr/local/bin/galera-node", "status").stdout
+
+
 def formed(nodes: list[Container], size: int = SIZE) -> None:
     for node in nodes:
         wait_for(lambda node=node: synced(node, size) and healthy(node), f"{node.name} Synced of {size}")  # type: ignore[misc]
@@ -84,9 +89,7 @@ def test_three_empty_nodes_form_one_cluster_and_a_node_returns_by_what_it_lacks(
     nodes = start(site, 1, 2, 3)
     formed(nodes)
     (uuid,) = uuids(nodes)
-    wait_for(
-        lambda: "formed" in nodes[0].run("/usr/local/bin/galera-node", "status").stdout, "the cluster formed"
-    )
+    wait_for(lambda: "formed" in cluster(nodes[0]), "the cluster formed")
 
     # The initial SQL ran once and is everywhere, with the accounts.
     assert rows(nodes) == ["first"] * SIZE
@@ -198,6 +201,58 @@ def test_after_a_full_outage_the_most_advanced_node_restarts_the_cluster(site: G
     assert rows(nodes) == ["first,without the first"] * SIZE
     assert uuids(nodes) == {uuid}
     assert "bootstrapping" not in nodes[0].log.rpartition("is not known in this outage")[2]
+
+
+def test_a_lost_quorum_ends_as_a_full_outage_and_the_cluster_comes_back(site: GaleraSite) -> None:
+    site.start_etcd()
+    nodes = start(site, 1, 2, 3)
+    formed(nodes)
+    wait_for(lambda: "formed" in cluster(nodes[0]), "the cluster formed")
+    (uuid,) = uuids(nodes)
+    nodes[0].kill()
+    wait_for(lambda: synced(nodes[2], 2), "two nodes")
+    add(nodes[2], "without the first")
+    # At once: the third one is left outside the Primary component.
+    nodes[1].kill()
+    # One comes back while the other may yet do so: together they wait for the whole component.
+    nodes[0].start()
+    until(nodes[0], "joining")
+    # It does not. Nobody goes on alone, and nobody keeps the other from saying where it stopped.
+    for node in (nodes[0], nodes[2]):
+        until(node, "outside the Primary component for")
+        until(node, "the position of galera-2 is not known in this outage")
+        assert "bootstrapping" not in node.log.rpartition("outside the Primary")[2]
+    nodes[1].start()
+    formed(nodes)
+    assert uuids(nodes) == {uuid}
+    assert rows(nodes) == ["first,without the first"] * SIZE
+
+
+def test_a_host_that_is_lost_for_good_is_forgotten_and_the_others_restart(site: GaleraSite) -> None:
+    site.start_etcd()
+    nodes = start(site, 1, 2, 3)
+    formed(nodes)
+    wait_for(lambda: "formed" in cluster(nodes[0]), "the cluster formed")
+    (uuid,) = uuids(nodes)
+    for node in nodes:
+        assert node.stop() == 0
+    nodes[0].start()
+    nodes[1].start()
+    until(nodes[0], "the position of galera-3 is not known in this outage")
+    forget = ("/usr/local/bin/galera-node", "forget")
+    assert nodes[0].run(*forget, "galera-9").returncode == 1
+    for _ in range(2):  # the second time it is said that there is nothing to do
+        assert nodes[0].run(*forget, "galera-3").returncode == 0
+    assert "galera-3: absent, forgotten" in cluster(nodes[0])
+    formed(nodes[:2], 2)
+    assert uuids(nodes[:2]) == {uuid}
+    # A new host of that name is an ordinary joiner, and counts again.
+    nodes[2].lose_volume()
+    nodes[2].start()
+    formed(nodes)
+    assert rows(nodes) == ["first"] * SIZE
+    wait_for(lambda: "galera-3: synced" in cluster(nodes[0]), "the third one a member")
+    assert "forgotten" not in cluster(nodes[0])
 
 
 SLOW = {"01.sql": "CREATE TABLE word (id INT PRIMARY KEY, text VARCHAR(40));\nSELECT SLEEP(600);\n"}
@@ -330,7 +385,7 @@ def test_an_etcd_member_that_lost_its_disk_takes_its_own_seat_anew(site: GaleraS
     assert listed.count("started") == SIZE
     # It holds the cluster's data again: the others may go.
     site.containers["etcd-1"].stop()
-    assert "galera-1: synced" in node.run("/usr/local/bin/galera-node", "status").stdout
+    assert "galera-1: synced" in cluster(node)
 
 
 def test_nodes_with_data_serve_and_return_while_the_store_is_away(site: GaleraSite) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from images.galera.galera_node.decision import Bootstrap, Discard, Join, Refuse, Wait, decide
+from images.galera.galera_node.decision import Bootstrap, Discard, Join, Refuse, Wait, decide, gives_up
 from images.galera.galera_node.local_state import NO_UUID, Kind, Local
 from images.galera.galera_node.store import Cluster, Facts, Position, Presence
 
@@ -94,6 +94,18 @@ def test_an_interrupted_first_transfer_counts_as_empty() -> None:
         ),
         pytest.param(
             data(95),
+            Facts(FORMED, nodes=ALL, present={"b": here("stopped", 2, 95), "c": here("running", 3)}),
+            [at(3)],
+            id="one runs without a Primary component, and this one has not the view to restore it",
+        ),
+        pytest.param(
+            replace(data(95), view=True),
+            Facts(FORMED, nodes=ALL, present={"b": here("stopped", 2, 95), "c": here("starting", 3)}),
+            [at(3)],
+            id="one has just started: it may find its component or stop again",
+        ),
+        pytest.param(
+            data(95),
             Facts(FORMED, nodes=ALL, present={"b": here("stopped", 2, 96), "c": here("stopped", 3, 95)}),
             [],
             id="another is more advanced",
@@ -133,6 +145,23 @@ def test_an_interrupted_first_transfer_counts_as_empty() -> None:
             Facts(FORMED, nodes=members(a=90), present={"b": here("empty", 2)}),
             [],
             id="fewer than expected, and they were together once",
+        ),
+        pytest.param(
+            data(95),
+            Facts(
+                FORMED,
+                nodes=members(a=90, b=90),
+                present={"b": here("stopped", 2, 95)},
+                forgotten=frozenset({"b"}),
+            ),
+            [],
+            id="a forgotten one that is back counts again",
+        ),
+        pytest.param(
+            data(95),
+            Facts(FORMED, nodes=members(a=90, b=90), forgotten=frozenset({"c"})),
+            [],
+            id="one is forgotten, yet another is missing",
         ),
         pytest.param(
             data(95),
@@ -186,9 +215,9 @@ def test_a_node_waits_where_starting_would_be_a_guess(
             id="even one that looks more advanced joins",
         ),
         pytest.param(
-            data(5),
-            Facts(FORMED, nodes=ALL, present={"b": here("running", 2, 5)}),
-            [at(2)],
+            replace(data(5), view=True),
+            Facts(FORMED, nodes=ALL, present={"b": here("running", 2, 5), "c": here("starting", 3, 5)}),
+            [at(2), at(3)],
             (at(2),),
             id="members without a Primary component can restore it together",
         ),
@@ -241,6 +270,54 @@ def test_exactly_one_of_equally_advanced_nodes_restarts_the_cluster() -> None:
 def test_a_lost_volume_does_not_hold_up_recovery_when_nothing_published_is_missing() -> None:
     facts = Facts(FORMED, nodes=ALL, present={"b": here("empty", 2), "c": here("stopped", 3, 93)})
     assert isinstance(decide("a", 3, data(95), facts, []), Bootstrap)
+
+
+def test_a_forgotten_node_is_not_waited_for() -> None:
+    facts = Facts(
+        FORMED,
+        nodes=members(a=90, b=90),
+        present={"b": here("stopped", 2, 93)},
+        forgotten=frozenset({"c"}),
+    )
+    decision = decide("a", 3, data(95), facts, [])
+    assert isinstance(decision, Bootstrap)
+    assert not decision.first
+    without = decide("a", 3, data(95), replace(facts, forgotten=frozenset()), [])
+    assert isinstance(without, Wait)
+    assert "only 2 of 3 nodes" in without.reason
+    # It is the more advanced one and comes back after all: its data is not passed over.
+    back = {**facts.present, "c": here("stopped", 3, 97)}
+    assert isinstance(decide("a", 3, data(95), replace(facts, present=back), []), Wait)
+    assert isinstance(
+        decide(
+            "c",
+            3,
+            data(97),
+            replace(facts, present={"a": here("stopped", 1, 95), "b": here("stopped", 2, 93)}),
+            [],
+        ),
+        Bootstrap,
+    )
+
+
+@pytest.mark.parametrize(
+    ("outside", "facts", "expected"),
+    [
+        pytest.param(61.0, Facts(FORMED, present={"b": here("running", 2)}), True, id="both are outside"),
+        pytest.param(61.0, Facts(FORMED, present={"b": here("stopped", 2)}), True, id="the other is stopped"),
+        pytest.param(61.0, Facts(FORMED), True, id="alone"),
+        pytest.param(61.0, Facts(FORMED, present={"a": here("primary", 1)}), True, id="its own older word"),
+        pytest.param(59.0, Facts(FORMED), False, id="the component may still be restored"),
+        pytest.param(
+            61.0, Facts(FORMED, present={"b": here("synced", 2)}), False, id="the component is there"
+        ),
+        pytest.param(61.0, None, False, id="nobody knows"),
+    ],
+)
+def test_who_stays_outside_a_component_that_nobody_is_in_makes_way(
+    outside: float, facts: Facts | None, expected: bool
+) -> None:
+    assert gives_up("a", outside, facts) is expected
 
 
 def test_the_lone_first_node_restarts_an_unfinished_formation() -> None:

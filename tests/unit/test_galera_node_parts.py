@@ -99,6 +99,7 @@ GRASTATE = "# GALERA saved state\nversion: 2.1\nuuid:    {uuid}\nseqno:   {seqno
         ({"ibdata1": "", "grastate.dat": GRASTATE.format(uuid=U, seqno=7)}, Local(Kind.DATA, U, 7)),
         ({"ibdata1": "", "grastate.dat": GRASTATE.format(uuid=U.upper(), seqno=-1)}, Local(Kind.DATA, U, -1)),
         ({"ibdata1": "", "grastate.dat": ""}, Local(Kind.DATA)),
+        ({"ibdata1": "", "gvwstate.dat": ""}, Local(Kind.DATA, view=True)),
         ({"ibdata1": ""}, Local(Kind.DATA)),
         ({"mysql": ""}, Local(Kind.DATA)),
         ({"precious.sql": ""}, Local(Kind.FOREIGN)),
@@ -384,6 +385,7 @@ def test_records_survive_the_store_and_foreign_ones_are_refused() -> None:
         "present/b": store.Entry(store.dumps(store.Presence("synced", U, 9, "10.0.0.2")), 6),
         "bootstrap": store.Entry("a", 7),
         f"aborted/{U}": store.Entry("b", 8),
+        "forgotten/c": store.Entry("", 8),
         "something/else": store.Entry("later versions may add keys", 9),
     }
     facts = store.parse(entries)
@@ -391,6 +393,7 @@ def test_records_survive_the_store_and_foreign_ones_are_refused() -> None:
     assert facts.nodes == {"a": store.Position(U, 9)}
     assert facts.present["b"].address == "10.0.0.2"
     assert (facts.holder, facts.mine, facts.aborted) == ("a", False, frozenset({U}))
+    assert facts.forgotten == {"c"}
     assert store.parse({"bootstrap": store.Entry("a", 7, own=True)}).mine
     assert (facts.revision("nodes/a"), facts.revision("nodes/zz")) == (5, store.ABSENT)
     for broken in ("", "[]", '{"uuid": "x"}', "no json"):

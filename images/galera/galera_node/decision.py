@@ -7,7 +7,8 @@ if nothing has changed meanwhile (see `Facts.revision` and docs/adr/bootstrap-an
 The rules in short:
 - a node with data never starts a second cluster, and a normal start always joins;
 - the first bootstrap needs a store that has never seen a cluster;
-- after a full outage only the most advanced node bootstraps, once every member has published its position.
+- after a full outage only the most advanced node bootstraps, once every member has published its position;
+- who stays outside a Primary component, with nobody in one, stops: a lost quorum then is a full outage.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ class Refuse:
 Decision = Bootstrap | Join | Wait | Discard | Refuse
 
 IN_PRIMARY = frozenset({"primary", "synced"})
-RUNNING = IN_PRIMARY | {"starting", "running"}
+OUTSIDE_PRIMARY = frozenset({"running"})
+PATIENCE = 60.0  # seconds outside a Primary component; the health check's own patience is longer
 
 
 def decide(node: str, size: int, local: Local, facts: Facts | None, live: Sequence[str]) -> Decision:
@@ -196,12 +198,14 @@ def _with_data(
         return Join(addresses, "a restarted node joins")
     if unknown := _unknown(facts, live):
         return Join(unknown, "nodes that the store does not know run Galera")
-    addresses = _join({n: p for n, p in others.items() if p.uuid == local.uuid}, live, RUNNING)
-    if addresses:
-        # They run without a Primary component: once the members of the last one meet again, it is restored.
-        return Join(
-            addresses, "live members have no Primary component; joining them so that it can be restored"
-        )
+    if local.view:
+        addresses = _join(others, live, OUTSIDE_PRIMARY)
+        if addresses:
+            # Once all members of the saved view meet again, the component is restored. Without that view a
+            # node would only keep the others from being stopped, and be kept by them.
+            return Join(
+                addresses, "live members have no Primary component; joining them so that it can be restored"
+            )
     return _recover(node, size, local, facts, others)
 
 
@@ -217,12 +221,16 @@ def _recover(node: str, size: int, local: Local, facts: Facts, others: Mapping[s
             f"{'it' if len(missing) == 1 else 'them'}, or if lost for good: galera-node forget NAME"
         )
     formed = facts.cluster is not None and facts.cluster.phase == "formed"
-    if (facts.cluster is None or (formed and len(expected) < size)) and len(others) + 1 < size:
-        return Wait(f"nobody runs, and only {len(others) + 1} of {size} nodes have published their position")
+    needed = size - len(facts.forgotten - expected - set(others))
+    if (facts.cluster is None or (formed and len(expected) < needed)) and len(others) + 1 < needed:
+        return Wait(
+            f"nobody runs, and only {len(others) + 1} of {needed} nodes have published their position. Start "
+            "the others, or if lost for good: galera-node forget NAME"
+        )
     # A joiner that still runs without data of its own has nothing to say; one with data has.
     busy = sorted(n for n, p in others.items() if p.uuid != NO_UUID and p.state != "stopped")
     if busy:
-        return Wait(f"{', '.join(busy)} has started and is not reachable yet")
+        return Wait(f"{', '.join(busy)} has started and is not in a Primary component, or not reachable")
     unknown = local.seqno < 0 or any(p.seqno < 0 for p in others.values() if p.state == "stopped")
     if unknown:
         return Wait("a member's position could not be recovered; a person must decide")
@@ -246,6 +254,18 @@ def _recover(node: str, size: int, local: Local, facts: Facts, others: Mapping[s
         f"nobody runs, all members have published, and this one is the most advanced at {best[0]}",
         expect,
     )
+
+
+def gives_up(node: str, outside: float, facts: Facts | None) -> bool:
+    """Whether mariadbd, `outside` seconds without a Primary component, ends to make way for a recovery.
+
+    Members that come back with the view they had restore the component by themselves, and do so before that.
+    Later, nodes that run outside it and nodes that join these would keep each other from ever being stopped
+    together. While the store is away or shows somebody in a Primary component, nothing is won by stopping.
+    """
+    if facts is None or outside < PATIENCE:
+        return False
+    return not any(p.state in IN_PRIMARY for name, p in facts.present.items() if name != node)
 
 
 def _published(position: Position, uuid: str) -> int:

@@ -10,6 +10,7 @@ Keys below `swarm-galera/CLUSTER/`:
 - `bootstrap`       the right to bootstrap; bound to the holder's session, gone with it.
 - `nodes/NAME`      a member's last published position: whoever is here has once been Synced.
 - `present/NAME`    what a node is now; bound to its session.
+- `forgotten/NAME`  a member that a person has given up: recovery needs one less, until NAME is Synced again.
 """
 
 from __future__ import annotations
@@ -119,6 +120,7 @@ class Facts:
     nodes: Mapping[str, Position] = field(default_factory=dict)
     present: Mapping[str, Presence] = field(default_factory=dict)
     aborted: frozenset[str] = frozenset()
+    forgotten: frozenset[str] = frozenset()
     revisions: Mapping[str, int] = field(default_factory=dict)
     mine: bool = False
 
@@ -138,6 +140,7 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
     nodes: dict[str, Position] = {}
     present: dict[str, Presence] = {}
     aborted: set[str] = set()
+    forgotten: set[str] = set()
     for key, entry in entries.items():
         kind, _, name = key.partition("/")
         try:
@@ -151,6 +154,8 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
                 present[name] = Presence(**json.loads(entry.value))
             elif kind == "aborted":
                 aborted.add(name)
+            elif kind == "forgotten":
+                forgotten.add(name)
         except (ValueError, TypeError) as error:
             raise StoreError(f"the store's key {key!r} holds no record of this program: {error}") from error
     return Facts(
@@ -159,6 +164,7 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
         nodes,
         present,
         frozenset(aborted),
+        frozenset(forgotten),
         {key: entry.revision for key, entry in entries.items()},
         "bootstrap" in entries and entries["bootstrap"].own,
     )

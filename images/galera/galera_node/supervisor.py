@@ -19,11 +19,11 @@ from pathlib import Path
 
 from . import accounts, health, local_state, network, seed_data, transfer
 from .config import NodeConfig, render
-from .decision import Bootstrap, Discard, Join, Refuse, decide
+from .decision import Bootstrap, Discard, Join, Refuse, decide, gives_up
 from .local_state import NO_UUID, TRANSFER_MARK, Kind, Local
 from .server import RecoverError, Server, work, write_private
 from .settings import Settings
-from .sql import Sql, SqlError, load_file
+from .sql import ServerStatus, Sql, SqlError, load_file
 from .store import Cluster, Facts, Position, Presence, Put, SessionLost, Store, StoreError, dumps, parse
 from .words import log
 
@@ -301,7 +301,7 @@ class Node:
         if local.kind is Kind.DATA and local.seqno >= 0:
             options = [f"--wsrep-start-position={local.uuid}:{local.seqno}"]
         self.server.start(options)
-        self.serve(local, forming=False)
+        self.serve(local)
 
     def bootstrap(self, decision: Bootstrap, local: Local, facts: Facts) -> bool:
         """Takes the right to bootstrap and starts a cluster. False if the facts have changed meanwhile."""
@@ -342,7 +342,7 @@ class Node:
         self.weight = 1 if formed or not (decision.first or self._is_seed(facts)) else self.settings.size
         self.configure(())
         self.server.start(["--wsrep-new-cluster", f"--wsrep-start-position={uuid}:{seqno}"])
-        self.serve(Local(Kind.DATA, uuid, seqno), forming=decision.first)
+        self.serve(Local(Kind.DATA, uuid, seqno), bootstrap=True, forming=decision.first)
         return True
 
     def _is_seed(self, facts: Facts) -> bool:
@@ -350,16 +350,20 @@ class Node:
 
     # ---- serving
 
-    def serve(self, local: Local, forming: bool) -> None:
-        """Watches mariadbd until it ends. `forming`: the first bootstrap, its initial SQL still to run."""
+    def serve(self, local: Local, bootstrap: bool = False, forming: bool = False) -> None:
+        """Watches mariadbd until it ends.
+
+        `bootstrap`: it starts a Primary component. `forming`: the first one, its initial SQL still to run.
+        """
         synced_since: float | None = None
         # One that comes back with the cluster's data is a member already, should the store be away just now.
         self.recorded = local.kind is Kind.DATA and not forming
         self.sample, self.published = Position(local.uuid, local.seqno), 0.0
         self.answered = False
         advance = health.Advance(time.monotonic())
+        in_primary = time.monotonic()
         while self.server.running:
-            presence, detail, committed = self.observe(local)
+            presence, detail, status = self.observe(local)
             facts = self.look(replace(presence, state="starting") if forming else presence)
             if forming and not self.session:
                 log("the right to bootstrap is lost before the cluster was open: mariadbd is ended")
@@ -370,14 +374,26 @@ class Node:
                     break
                 forming = False
                 continue
-            if presence.state == "synced":
+            if status is not None and presence.state == "synced":
                 synced_since = self.steady(synced_since)
                 if facts is not None:
-                    self.publish(Position(presence.uuid, committed), facts)
+                    self.publish(Position(presence.uuid, status.committed), facts)
                     self.settle(facts)
             elif presence.state != "primary":
                 synced_since = None
-            self.report(presence, detail, committed, advance)
+            self.report(presence, detail, status, advance)
+            progress = transfer.read(self.settings.run_dir)
+            if (status is not None and status.primary) or progress is not None or bootstrap:
+                in_primary = time.monotonic()
+                bootstrap = bootstrap and status is None
+            elif gives_up(self.settings.node, outside := time.monotonic() - in_primary, facts):
+                log(
+                    f"outside the Primary component for {outside:.0f} s, and nobody is in one: stopping, so "
+                    "that the most advanced node can restart the cluster"
+                )
+                self.end_server()
+                local_state.forget_view(self.settings.data_dir)
+                return
             self.pause(WATCH_EVERY if synced_since is not None else LOOK_EVERY / 2)
         transfer.end(self.settings.run_dir)
         self.sql.close()
@@ -400,14 +416,14 @@ class Node:
             self.failures = 0
         return since
 
-    def observe(self, local: Local) -> tuple[Presence, str, int]:
-        """What mariadbd is now: presence, words for the health check, last committed seqno."""
+    def observe(self, local: Local) -> tuple[Presence, str, ServerStatus | None]:
+        """What mariadbd is now: presence, words for the health check, its status if it answers."""
         try:
             status = self.sql.status()
         except SqlError as error:
             progress = transfer.read(self.settings.run_dir)
             detail = str(progress) if progress is not None else f"mariadbd does not answer yet: {error}"
-            return Presence("starting", local.uuid, local.seqno, self.address), detail, -1
+            return Presence("starting", local.uuid, local.seqno, self.address), detail, None
         self.answered = True
         state = "synced" if status.synced else "primary" if status.primary else "running"
         if state == "primary" and status.state not in ("Joined", "Synced", "Donor/Desynced"):
@@ -415,13 +431,16 @@ class Node:
         uuid = status.uuid if state != "starting" and status.uuid != NO_UUID else local.uuid
         # The position is published apart (`nodes/`): here it would change with every look.
         detail = f"{status.state}, {'Primary' if status.primary else 'not Primary'}, {status.size} nodes"
-        return Presence(state, uuid, local.seqno, self.address), detail, status.committed
+        return Presence(state, uuid, local.seqno, self.address), detail, status
 
-    def report(self, presence: Presence, detail: str, committed: int, advance: health.Advance) -> None:
+    def report(
+        self, presence: Presence, detail: str, status: ServerStatus | None, advance: health.Advance
+    ) -> None:
         """Tells the health check, and the log when it changes."""
         progress = transfer.read(self.settings.run_dir)
         now = time.monotonic()
         # A transfer advances by its own word, one of write-sets alone by the seqno, the rest by its work.
+        committed = status.committed if status is not None else -1
         idle = advance.idle((progress, committed, self.server.work()), now)
         text = self.tell(presence.state, detail, idle if presence.state == "starting" else None)
         if self.answered and progress is None:
@@ -439,7 +458,8 @@ class Node:
         durable = self.sample if self.sample.seqno >= 0 else Position(position.uuid, 0)
         try:
             if before is None or before.uuid != durable.uuid or before.seqno < durable.seqno:
-                self.store.commit({}, {f"nodes/{self.settings.node}": Put(dumps(durable))})
+                node = self.settings.node
+                self.store.commit({}, {f"nodes/{node}": Put(dumps(durable))}, (f"forgotten/{node}",))
             self.recorded = True
             self.sample, self.published = position, time.monotonic()
         except StoreError as error:
