@@ -19,12 +19,10 @@ from tests.provider.image_containers import SUBNET, Container, Site, wait_for
 
 SIZE = 3
 PASSWORDS = {
-    "galera-root-password": "root-7f3a'\"\\",
-    "galera-sst-password": "sst-91c2\"\\ #;'",
+    "galera-root-password": "root-7f3a'\"\\ #;",
     "galera-monitor-password": "monitor-55d0",
     "galera-app-password": "app-a1b2",
 }
-# Two lines: quoting in option files and statements is shown to hold for any character.
 STACK = "[mysqld]\ninnodb_buffer_pool_size=64M\ninnodb_buffer_pool_size_max=256M\n"
 
 

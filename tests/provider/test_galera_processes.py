@@ -6,10 +6,11 @@ the entrypoints as first processes, sudden deaths by SIGKILL of a container's wh
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -71,6 +72,15 @@ def add(node: Container, word: str) -> None:
     sql(node, f"INSERT INTO app.word (text) VALUES ('{word}')")
 
 
+def client(
+    nodes: list[Container], user: str, statement: str, passwords: Mapping[str, str] = PASSWORDS
+) -> str:
+    """What a client on the first node's side of the network is told by the last one."""
+    words = ("-N", f"-u{user}", f"-p{passwords[f'galera-{user}-password']}", "-h", nodes[-1].address)
+    done = nodes[0].run("/usr/bin/mariadb", *words, "-e", statement)
+    return done.stderr.strip() or done.stdout.strip()
+
+
 def give_data(node: Container, uuid: str) -> None:
     """A volume that holds something of cluster `uuid`."""
     (node.volume / "mysql").mkdir()
@@ -96,23 +106,13 @@ def test_three_empty_nodes_form_one_cluster_and_a_node_returns_by_what_it_lacks(
     accounts = [
         sql(n, "SELECT User, Host, authentication_string FROM mysql.user ORDER BY 1, 2") for n in nodes
     ]
-    assert accounts[0].count("\n") == 6
+    assert accounts[0].count("\n") == 5
     assert len(set(accounts)) == 1
     assert [sql(n, "CALL app.one()") for n in nodes] == ["1"] * SIZE
     # A client of the network comes in by password; the application sees its own database only.
-    password = PASSWORDS["galera-app-password"]
-    client = ("/usr/bin/mariadb", "-N", "-uapp", f"-p{password}", "-h", nodes[1].address)
-    assert nodes[0].run(*client, "app", "-e", "SELECT text FROM word").stdout == "first\n"
-    assert "denied" in nodes[0].run(*client, "mysql", "-e", "SELECT 1").stderr
-    root = (
-        "/usr/bin/mariadb",
-        "-N",
-        "-uroot",
-        f"-p{PASSWORDS['galera-root-password']}",
-        "-h",
-        nodes[2].address,
-    )
-    assert nodes[0].run(*root, "-e", "SELECT 1").stdout == "1\n"
+    assert client(nodes, "app", "SELECT text FROM app.word") == "first"
+    assert "denied" in client(nodes, "app", "SELECT * FROM mysql.user")
+    assert client(nodes, "root", "SELECT 1") == "1"
     # Every node has one ordinary vote once all are in.
     for node in nodes:
         wait_for(
@@ -203,6 +203,39 @@ def test_after_a_full_outage_the_most_advanced_node_restarts_the_cluster(site: G
     assert "bootstrapping" not in nodes[0].log.rpartition("is not known in this outage")[2]
 
 
+def test_new_passwords_count_when_every_node_has_them_and_transfers_never_need_one(site: GaleraSite) -> None:
+    site.start_etcd()
+    nodes = start(site, 1, 2)
+    formed(nodes, 2)
+    new = {name: f"new {value}" for name, value in PASSWORDS.items()}
+
+    def logins(passwords: Mapping[str, str]) -> list[str]:
+        told = [client(nodes, user, "SELECT 1", passwords) for user in ("root", "monitor", "app")]
+        return ["denied" if "denied" in answer else answer for answer in told]
+
+    def update(node: Container) -> None:
+        assert node.stop() == 0
+        for name, value in new.items():
+            (node.here / "secrets" / name).write_text(value)
+        node.start()
+        formed(nodes, 2)
+
+    update(nodes[0])
+    # Old and new secrets side by side: clients keep their passwords, and either node receives from the other.
+    for node in nodes:
+        assert node.stop() == 0
+        node.lose_volume()
+        node.start()
+        formed(nodes, 2)
+    assert (logins(PASSWORDS), logins(new)) == (["1"] * 3, ["denied"] * 3)
+
+    update(nodes[1])
+    wait_for(lambda: logins(new) == ["1"] * 3, "the new passwords")
+    assert logins(PASSWORDS) == ["denied"] * 3
+    assert "new passwords for app, monitor, root" in nodes[0].log
+    assert rows(nodes) == ["first"] * 2
+
+
 def test_a_lost_quorum_ends_as_a_full_outage_and_the_cluster_comes_back(site: GaleraSite) -> None:
     site.start_etcd()
     nodes = start(site, 1, 2, 3)
@@ -280,6 +313,25 @@ def test_a_first_node_whose_server_dies_in_the_initial_sql_forms_the_cluster_ane
     node.start()
     formed([node, second], 2)
     assert rows([node, second]) == ["first"] * 2
+
+
+def test_a_first_node_that_loses_its_lease_makes_way_for_another_formation(site: GaleraSite) -> None:
+    site.start_etcd()
+    first = site.add_galera(1, SLOW)
+    first.start()
+    until(first, "running 01.sql")
+    (second,) = start(site, 2)
+    until(second, "waiting: galera-1 is forming the cluster")
+    # What a hung host or a long cut from the store comes to.
+    member = site.containers["etcd-1"]
+    right = member.run("/usr/bin/etcdctl", "get", "swarm-galera/galera/bootstrap", "--write-out=json")
+    lease = json.loads(right.stdout)["kvs"][0]["lease"]
+    assert member.run("/usr/bin/etcdctl", "lease", "revoke", f"{lease:x}").returncode == 0
+    be_quick(first)
+    until(first, "before any client is served: the store's lease of this node has expired")
+    formed([first, second], 2)
+    assert rows([first, second]) == ["first"] * 2
+    assert len(uuids([first, second])) == 1
 
 
 def test_a_node_killed_right_after_its_recovery_bootstrap_recovers_again(site: GaleraSite) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ from images.galera.galera_node import (
 from images.galera.galera_node.etcd import EtcdStore
 from images.galera.galera_node.local_state import NO_UUID, TRANSFER_MARK, Kind, Local
 from images.galera.galera_node.network import Names, NoAddress, accepting, own_address
-from images.galera.galera_node.server import recovered_position, write_private
+from images.galera.galera_node.server import recovered_position
 
 U = "aaaaaaaa-0000-0000-0000-000000000001"
 
@@ -82,9 +81,9 @@ def test_a_wrong_setting_is_refused_with_its_name(
 
 @pytest.mark.parametrize("content", [None, "", "\n", "two\nlines\n"])
 def test_a_missing_or_odd_secret_is_refused(environ: dict[str, str], content: str | None) -> None:
-    path = Path(environ["SECRETS_DIR"]) / "galera-sst-password"
+    path = Path(environ["SECRETS_DIR"]) / "galera-monitor-password"
     path.unlink() if content is None else path.write_text(content)
-    with pytest.raises(settings.SettingsError, match="galera-sst-password"):
+    with pytest.raises(settings.SettingsError, match="galera-monitor-password"):
         settings.load(environ)
 
 
@@ -161,16 +160,13 @@ def test_an_unpacked_seed_equals_the_packed_one(tmp_path: Path) -> None:
 
 def test_the_option_file_ends_with_the_nodes_own_settings() -> None:
     text = config.render(
-        config.NodeConfig(
-            "galera-1", "galera", "10.20.0.5", 'p"a\\ss #;', weight=3, join=("10.20.0.6", "10.20.0.7")
-        )
+        config.NodeConfig("galera-1", "galera", "10.20.0.5", weight=3, join=("10.20.0.6", "10.20.0.7"))
     )
     lines = text.splitlines()
     assert lines[0] == "!include /etc/mysql/my.cnf"
     assert "wsrep_cluster_address = gcomm://10.20.0.6,10.20.0.7" in lines
     assert "wsrep_node_address = 10.20.0.5" in lines
     assert "wsrep_sst_receive_address = 10.20.0.5:4444" in lines
-    assert 'password = "p\\"a\\\\ss #;"' in lines
     (options,) = [line for line in lines if line.startswith("wsrep_provider_options")]
     for option in ("gmcast.listen_addr=tcp://10.20.0.5:4567", "ist.recv_addr=10.20.0.5:4568", "pc.weight=3"):
         assert option in options
@@ -180,7 +176,7 @@ def test_the_option_file_ends_with_the_nodes_own_settings() -> None:
 
 
 def test_a_node_that_bootstraps_has_an_empty_address_list() -> None:
-    text = config.render(config.NodeConfig("a", "c", "10.0.0.1", "p"))
+    text = config.render(config.NodeConfig("a", "c", "10.0.0.1"))
     assert "wsrep_cluster_address = gcomm://\n" in text
 
 
@@ -191,8 +187,40 @@ def test_statements_hold_hashes_and_never_a_password(environ: dict[str, str]) ->
     assert "secret of" not in told
     assert "10.20.0.0/255.255.255.0" in told
     # The application can come in only after everything else is done.
-    names = [text for text, _ in statements]
-    assert [i for i, text in enumerate(names) if "`app`@" in text] == [len(names) - 2, len(names) - 1]
+    assert [i for i, (_, values) in enumerate(statements) if "app" in values] == [
+        len(statements) - 2,
+        len(statements) - 1,
+    ]
+
+
+def test_only_accounts_with_another_password_than_the_secrets_get_a_new_one(environ: dict[str, str]) -> None:
+    loaded = settings.load(environ)
+    stored = [
+        (a.user, a.host, f'{{"authentication_string":"{a.hash}"}}') for a in accounts.with_passwords(loaded)
+    ]
+    assert accounts.outdated(loaded, [*stored, ("mysql", "localhost", "{}")]) == []
+    same = accounts.fingerprint(loaded)
+    (Path(environ["SECRETS_DIR"]) / "galera-root-password").write_text("a new one")
+    changed = accounts.outdated(loaded, stored)
+    assert [(a.user, a.host) for a in changed] == [("root", "localhost"), ("root", "10.20.0.0/255.255.255.0")]
+    text, values = changed[0].statement("ALTER USER")
+    assert text == "ALTER USER %s@%s IDENTIFIED VIA unix_socket OR mysql_native_password USING %s"
+    assert values == ("root", "localhost", accounts.native_hash("a new one"))
+    # What somebody has dropped stays away.
+    assert accounts.outdated(loaded, stored[1:]) == changed[1:]
+    assert accounts.fingerprint(loaded) != same
+
+
+def test_passwords_are_those_of_all_only_when_every_node_present_says_so() -> None:
+    present = {name: store.Presence("synced", U, 1, "10.0.0.1") for name in ("a", "b")}
+    for passwords, expected in (
+        ({"a": "new", "b": "new"}, True),
+        ({"a": "new", "b": "old"}, False),
+        ({"a": "new"}, False),
+        ({"a": "new", "b": "new", "gone": "old"}, True),
+    ):
+        facts = store.Facts(present=present, passwords=passwords)
+        assert facts.all_have_the_passwords("new") is expected
 
 
 def test_the_hash_is_the_one_of_mariadb() -> None:
@@ -459,14 +487,6 @@ def test_the_own_address_is_the_one_inside_the_subnet() -> None:
     assert own_address(IPv4Network("127.0.0.0/8")) == "127.0.0.1"
     with pytest.raises(NoAddress, match=r"SUBNET|Attach"):
         own_address(IPv4Network("198.51.100.0/24"))
-
-
-def test_the_option_file_is_readable_for_its_owner_only(tmp_path: Path) -> None:
-    path = tmp_path / "my.cnf"
-    path.write_text("older, for everybody")
-    write_private(path, "secret")
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert path.read_text() == "secret"
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_every_command_checks_the_pinned_host_key(dev: Recorded) -> None:
 
 def test_every_docker_resource_goes_through_the_first_manager(dev: Recorded) -> None:
     made = [args for args in dev.resources.values() if args.typ.startswith("docker:")]
-    assert len(made) == 3 + 4 + 1 + 1 + 2
+    assert len(made) == 3 + 3 + 1 + 1 + 2
     assert all(args.provider and "docker-provider" in args.provider for args in made)
     assert dev.resources["docker-provider"].inputs["host"] == "ssh://root@203.0.113.11"
 
@@ -139,7 +139,6 @@ def test_galera_is_a_global_service_with_local_data_and_no_published_port(dev: R
     }
     assert {secret["fileName"] for secret in container["secrets"]} == {
         "galera-root-password",
-        "galera-sst-password",
         "galera-monitor-password",
         "galera-app-password",
     }
@@ -234,7 +233,7 @@ def test_all_join_as_workers_and_workers_bear_no_data(home: Path) -> None:
 
 def test_a_changed_password_is_a_new_secret_beside_the_old_one(dev: Recorded) -> None:
     names = {args.inputs["name"] for args in dev.of_type("docker:index/secret:Secret").values()}
-    assert len(names) == 7
+    assert len(names) == 6
     assert all(len(name.rsplit("-", 1)[1]) == 12 for name in names)
 
 

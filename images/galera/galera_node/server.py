@@ -39,13 +39,6 @@ def work(pid: int) -> tuple[int, int]:
     return int(cpu / CPU_STEP), disk // DISK_STEP
 
 
-def write_private(path: Path, text: str) -> None:
-    """Writes a file that only this user can read."""
-    path.unlink(missing_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-
-
 def recovered_position(output: str) -> tuple[str, int] | None:
     """UUID and seqno from mariadbd's words under --wsrep-recover, or None."""
     found = RECOVERED.findall(output)

@@ -10,6 +10,7 @@ Keys below `swarm-galera/CLUSTER/`:
 - `bootstrap`       the right to bootstrap; bound to the holder's session, gone with it.
 - `nodes/NAME`      a member's last published position: whoever is here has once been Synced.
 - `present/NAME`    what a node is now; bound to its session.
+- `passwords/NAME`  tells whether nodes have the same secrets; bound to its session.
 - `forgotten/NAME`  a member that a person has given up: recovery needs one less, until NAME is Synced again.
 """
 
@@ -121,8 +122,13 @@ class Facts:
     present: Mapping[str, Presence] = field(default_factory=dict)
     aborted: frozenset[str] = frozenset()
     forgotten: frozenset[str] = frozenset()
+    passwords: Mapping[str, str] = field(default_factory=dict)
     revisions: Mapping[str, int] = field(default_factory=dict)
     mine: bool = False
+
+    def all_have_the_passwords(self, fingerprint: str) -> bool:
+        """Whether every node that is present has the secrets with this fingerprint."""
+        return {self.passwords.get(name) for name in self.present} == {fingerprint}
 
     def revision(self, key: str) -> int:
         return self.revisions.get(key, ABSENT)
@@ -141,6 +147,7 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
     present: dict[str, Presence] = {}
     aborted: set[str] = set()
     forgotten: set[str] = set()
+    passwords: dict[str, str] = {}
     for key, entry in entries.items():
         kind, _, name = key.partition("/")
         try:
@@ -156,6 +163,8 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
                 aborted.add(name)
             elif kind == "forgotten":
                 forgotten.add(name)
+            elif kind == "passwords":
+                passwords[name] = entry.value
         except (ValueError, TypeError) as error:
             raise StoreError(f"the store's key {key!r} holds no record of this program: {error}") from error
     return Facts(
@@ -165,6 +174,7 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
         present,
         frozenset(aborted),
         frozenset(forgotten),
+        passwords,
         {key: entry.revision for key, entry in entries.items()},
         "bootstrap" in entries and entries["bootstrap"].own,
     )

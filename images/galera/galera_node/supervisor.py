@@ -21,7 +21,7 @@ from . import accounts, health, local_state, network, seed_data, transfer
 from .config import NodeConfig, render
 from .decision import Bootstrap, Discard, Join, Refuse, decide, gives_up
 from .local_state import NO_UUID, TRANSFER_MARK, Kind, Local
-from .server import RecoverError, Server, work, write_private
+from .server import RecoverError, Server, work
 from .settings import Settings
 from .sql import ServerStatus, Sql, SqlError, load_file
 from .store import Cluster, Facts, Position, Presence, Put, SessionLost, Store, StoreError, dumps, parse
@@ -55,6 +55,8 @@ class Node:
         self.renewed = 0.0
         self.presence: Presence | None = None  # as the store has it
         self.holding = False  # this session has the right to bootstrap
+        self.passwords = accounts.fingerprint(settings)
+        self.passwords_kept = False  # the accounts have been seen to have them
         self.recorded = False  # the store lists this node as a member
         self.sample, self.published = Position(NO_UUID, -1), 0.0
         self.weight = 1
@@ -153,8 +155,9 @@ class Node:
                 self.store.renew()
                 self.renewed = time.monotonic()
             if presence != self.presence:
-                key = f"present/{self.settings.node}"
-                self.store.commit({}, {key: Put(dumps(presence), bound=True)})
+                node = self.settings.node
+                puts = {f"present/{node}": dumps(presence), f"passwords/{node}": self.passwords}
+                self.store.commit({}, {key: Put(value, bound=True) for key, value in puts.items()})
                 self.presence = presence
             facts = parse(self.store.read())
         except SessionLost as error:
@@ -206,18 +209,8 @@ class Node:
 
     def configure(self, join: tuple[str, ...]) -> None:
         """Writes mariadbd's option file for this start."""
-        write_private(
-            self.defaults,
-            render(
-                NodeConfig(
-                    self.settings.node,
-                    self.settings.cluster,
-                    self.address,
-                    self.settings.secret("galera-sst-password"),
-                    self.weight,
-                    join,
-                )
-            ),
+        self.defaults.write_text(
+            render(NodeConfig(self.settings.node, self.settings.cluster, self.address, self.weight, join))
         )
 
     # ---- the life
@@ -531,10 +524,10 @@ class Node:
                 self.holding = False
             if cluster is None:
                 return
+            synced = sorted(name for name, presence in facts.present.items() if presence.state == "synced")
+            if synced[:1] == [settings.node] and facts.all_have_the_passwords(self.passwords):
+                self.keep_passwords()
             if cluster.phase == "open":
-                synced = sorted(
-                    name for name, presence in facts.present.items() if presence.state == "synced"
-                )
                 actor = cluster.seed if cluster.seed in facts.present else synced[0] if synced else ""
                 if len(synced) >= settings.size and actor == settings.node:
                     self.lower_weight()
@@ -545,6 +538,20 @@ class Node:
                 self.lower_weight()
         except (SqlError, StoreError) as error:
             self.say("store", str(error))
+
+    def keep_passwords(self) -> None:
+        """Gives the accounts the passwords of the secrets, once in the life of a container.
+
+        Not before every node has these secrets: while old and new ones are there, clients have the old ones.
+        """
+        if self.passwords_kept:
+            return
+        others = accounts.outdated(self.settings, self.sql.run(accounts.STORED))
+        for account in others:
+            self.sql.run(*account.statement("ALTER USER"))
+        if others:
+            log(f"new passwords for {', '.join(sorted({account.user for account in others}))}")
+        self.passwords_kept = True
 
     def lower_weight(self) -> None:
         """From the formation's vote to an ordinary one."""
