@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from images.galera.galera_node.decision import Bootstrap, Discard, Join, Refuse, Wait, decide, gives_up
+from images.galera.galera_node.decision import Bootstrap, Discard, Join, Refuse, Wait, decide, gives_up, turn
 from images.galera.galera_node.local_state import NO_UUID, Kind, Local
 from images.galera.galera_node.store import Cluster, Facts, Position, Presence
 
@@ -318,6 +318,18 @@ def test_who_stays_outside_a_component_that_nobody_is_in_makes_way(
     outside: float, facts: Facts | None, expected: bool
 ) -> None:
     assert gives_up("a", outside, facts) is expected
+
+
+def test_joiners_come_one_after_the_other() -> None:
+    present = {
+        "a": here("synced", 1),
+        "b": here("empty", 2),
+        "c": here("stopped", 3, 5),
+        "d": here("starting", 4, uuid=NO_UUID),
+        "e": here("empty", 5),
+    }
+    facts = Facts(OPEN, present=present)
+    assert [turn(name, facts) for name in ("b", "d", "e")] == [0, 1, 2]
 
 
 def test_the_lone_first_node_restarts_an_unfinished_formation() -> None:

@@ -256,6 +256,14 @@ def _recover(node: str, size: int, local: Local, facts: Facts, others: Mapping[s
     )
 
 
+def turn(node: str, facts: Facts) -> int:
+    """How many other nodes without data are before this one, should all join in the same moment."""
+    joiners = [
+        name for name, p in facts.present.items() if p.state in ("empty", "starting") and p.uuid == NO_UUID
+    ]
+    return sum(name < node for name in joiners)
+
+
 def gives_up(node: str, outside: float, facts: Facts | None) -> bool:
     """Whether mariadbd, `outside` seconds without a Primary component, ends to make way for a recovery.
 

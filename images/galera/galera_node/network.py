@@ -43,13 +43,24 @@ def own_address(subnet: IPv4Network) -> str:
     return address
 
 
-def lookup(name: str) -> list[str]:
+def resolve(name: str) -> list[str]:
     """The addresses of a name as the system's resolver knows them; none if it does not resolve."""
     try:
         answers = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return []
     return [str(answer[4][0]) for answer in answers]
+
+
+class Lookup:
+    """One lookup in a thread of its own, which nobody needs to wait for."""
+
+    def __init__(self, name: str, look: Callable[[str], list[str]]) -> None:
+        self.name, self.since = name, time.monotonic()
+        self.answer: Future[list[str]] = Future()
+        threading.Thread(
+            target=lambda: self.answer.set_result(look(name)), name=f"lookup {name}", daemon=True
+        ).start()
 
 
 class Names:
@@ -60,39 +71,32 @@ class Names:
     (one thread a name at most), and its late answer is for whoever asks next.
     """
 
-    def __init__(self, patience: float = 1.5, look: Callable[[str], list[str]] = lookup) -> None:
+    def __init__(self, patience: float = 1.5, look: Callable[[str], list[str]] = resolve) -> None:
         self._patience, self._look = patience, look
         self._lock = threading.Lock()
-        self._under_way: dict[str, tuple[float, Future[list[str]]]] = {}
+        self._under_way: dict[str, Lookup] = {}
 
     def addresses(self, names: str) -> list[str]:
         """Addresses of comma-separated names; a name without an answer yet counts as nobody."""
-        wanted = list(filter(None, (part.strip() for part in names.split(","))))
-        begun = [self._begin(name) for name in wanted]
-        return [
-            address
-            for name, (since, answer) in zip(wanted, begun, strict=True)
-            for address in self._take(name, since, answer)
-        ]
+        return [address for lookup in self.begin(names) for address in self._take(lookup)]
 
-    def _begin(self, name: str) -> tuple[float, Future[list[str]]]:
+    def begin(self, names: str) -> list[Lookup]:
+        """The lookups of these names, begun unless they are under way: for who will ask in a moment."""
+        wanted = [name for part in names.split(",") if (name := part.strip())]
         with self._lock:
-            if name not in self._under_way:
-                answer: Future[list[str]] = Future()
-                self._under_way[name] = time.monotonic(), answer
-                threading.Thread(
-                    target=lambda: answer.set_result(self._look(name)), name=f"lookup {name}", daemon=True
-                ).start()
-            return self._under_way[name]
+            for name in wanted:
+                if name not in self._under_way:
+                    self._under_way[name] = Lookup(name, self._look)
+            return [self._under_way[name] for name in wanted]
 
-    def _take(self, name: str, since: float, answer: Future[list[str]]) -> list[str]:
+    def _take(self, lookup: Lookup) -> list[str]:
         try:
-            found = answer.result(max(0.0, since + self._patience - time.monotonic()))
+            found = lookup.answer.result(max(0.0, lookup.since + self._patience - time.monotonic()))
         except TimeoutError:
             return []
         with self._lock:
-            if self._under_way.get(name, (0.0, None))[1] is answer:
-                del self._under_way[name]
+            if self._under_way.get(lookup.name) is lookup:
+                del self._under_way[lookup.name]
         return found
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from . import accounts, health, local_state, network, seed_data, transfer
 from .config import NodeConfig, render
-from .decision import Bootstrap, Discard, Join, Refuse, decide, gives_up
+from .decision import Bootstrap, Discard, Join, Refuse, decide, gives_up, turn
 from .local_state import NO_UUID, TRANSFER_MARK, Kind, Local
 from .server import RecoverError, Server, work
 from .settings import Settings
@@ -34,6 +34,7 @@ LOOK_EVERY = 1.0  # seconds between looks while waiting or starting
 WATCH_EVERY = 2.0  # seconds between looks at a node that serves
 FAILURES = 5  # starts in a row that fail before the container ends and the engine shows it
 STEADY = 60.0  # seconds of being Synced after which former failures are forgotten
+APART = 2.0  # seconds between joiners: Galera takes 5 s longer for two that come in the same moment
 UNANSWERED = 10.0  # seconds that a mariadbd which has never answered is given to stop in order
 
 
@@ -267,6 +268,7 @@ class Node:
             verb = "refusing to start" if isinstance(decision, Refuse) else "waiting"
             self.say("decision", f"{verb}: {decision.reason}")
             self.unhealthy(f"{verb}: {decision.reason}")
+            self.names.begin(self.settings.peers)  # the next look need not wait for it
             self.pause(LOOK_EVERY)
 
     def discard(self, decision: Discard) -> None:
@@ -285,6 +287,8 @@ class Node:
 
     def join(self, decision: Join, local: Local, facts: Facts | None) -> None:
         """Starts against live members and serves."""
+        if local.kind is not Kind.DATA and facts is not None:
+            self.pause(APART * turn(self.settings.node, facts))
         seed = facts is not None and facts.cluster is not None and facts.cluster.seed == self.settings.node
         formed = facts is None or facts.cluster is None or facts.cluster.phase == "formed"
         self.weight = self.settings.size if seed and not formed else 1
