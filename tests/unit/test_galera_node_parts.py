@@ -16,12 +16,15 @@ import pytest
 from images.galera.galera_node import (
     accounts,
     config,
+    donor,
+    framing,
     health,
+    joiner,
     local_state,
     seed_data,
     server,
     settings,
-    sst,
+    sst_options,
     store,
     transfer,
 )
@@ -131,7 +134,7 @@ def test_clearing_keeps_what_is_to_be_kept_and_shows_that_it_is_under_way(tmp_pa
         (tmp_path / name).touch()
     (tmp_path / "mysql").mkdir()
     (tmp_path / "mysql" / "user.frm").touch()
-    local_state.clear(tmp_path, sst.KEEP)
+    local_state.clear(tmp_path, joiner.KEEP)
     assert {entry.name for entry in tmp_path.iterdir()} == {"galera.cache", TRANSFER_MARK}
     local_state.clear(tmp_path)
     assert local_state.read(tmp_path) == Local(Kind.EMPTY)
@@ -211,16 +214,27 @@ def test_only_accounts_with_another_password_than_the_secrets_get_a_new_one(envi
     assert accounts.fingerprint(loaded) != same
 
 
-def test_passwords_are_those_of_all_only_when_every_node_present_says_so() -> None:
-    present = {name: store.Presence("synced", U, 1, "10.0.0.1") for name in ("a", "b")}
-    for passwords, expected in (
-        ({"a": "new", "b": "new"}, True),
-        ({"a": "new", "b": "old"}, False),
-        ({"a": "new"}, False),
-        ({"a": "new", "b": "new", "gone": "old"}, True),
-    ):
-        facts = store.Facts(present=present, passwords=passwords)
-        assert facts.all_have_the_passwords("new") is expected
+@pytest.mark.parametrize(
+    ("passwords", "present", "seconds", "expected"),
+    [
+        pytest.param({"a": "new", "b": "new"}, "ab", 0.0, True, id="all members have them"),
+        pytest.param({"a": "new", "b": "new", "c": "new"}, "abc", 0.0, True, id="and a joiner"),
+        pytest.param({"a": "new", "b": "old"}, "ab", 99.0, False, id="one has others"),
+        pytest.param({"a": "new", "b": "new", "c": "old"}, "abc", 99.0, False, id="a joiner has others"),
+        pytest.param({"a": "new"}, "ab", 99.0, False, id="one does not say"),
+        pytest.param({"a": "new"}, "a", 59.0, False, id="a member is away and may have others"),
+        pytest.param({"a": "new"}, "a", 61.0, True, id="a member stays away"),
+    ],
+)
+def test_new_passwords_count_once_every_node_has_them(
+    passwords: dict[str, str], present: str, seconds: float, expected: bool
+) -> None:
+    facts = store.Facts(
+        nodes={name: store.Position(U, 1) for name in "ab"},
+        present={name: store.Presence("synced", U, 1, "10.0.0.1") for name in present},
+        passwords=passwords,
+    )
+    assert (accounts.agreed("new", facts) and accounts.may_change(facts, seconds)) is expected
 
 
 def test_the_hash_is_the_one_of_mariadb() -> None:
@@ -311,7 +325,7 @@ def test_mariadbds_arguments_are_understood() -> None:
         *("--mysqld-version", "10.11.19", "--gtid", f"{U}:13", "--gtid-domain-id", "0", "--bypass"),
         *("--mysqld-args", "--wsrep-new-cluster", "--address", "wrong"),
     ]
-    options = sst.parse(donor)
+    options = sst_options.parse(donor)
     assert (options.role, options.address, options.gtid, options.bypass) == (
         "donor",
         "10.0.0.2:4444/abc",
@@ -319,14 +333,14 @@ def test_mariadbds_arguments_are_understood() -> None:
         True,
     )
     assert options.run_dir == Path("/dev/shm/galera-node")
-    with pytest.raises(sst.TransferError, match="datadir"):
-        sst.parse(["--role", "joiner", "--address", "10.0.0.2:4444", "--defaults-file", "/x"])
+    with pytest.raises(framing.TransferError, match="datadir"):
+        sst_options.parse(["--role", "joiner", "--address", "10.0.0.2:4444", "--defaults-file", "/x"])
 
 
 @pytest.mark.parametrize("address", ["10.0.0.2", "10.0.0.2:4444", ":4444/abc", "10.0.0.2:x/abc"])
 def test_a_joiners_address_without_port_or_token_is_refused(address: str) -> None:
-    with pytest.raises(sst.TransferError, match=r"host:port/token"):
-        sst.target(address)
+    with pytest.raises(framing.TransferError, match=r"host:port/token"):
+        donor.target(address)
 
 
 @pytest.fixture
@@ -343,11 +357,11 @@ def test_frames_arrive_as_they_were_sent(pair: tuple[socket.socket, socket.socke
 
     def send() -> None:
         for part in parts:
-            sst.send_frame(left, part)
+            framing.send_frame(left, part)
 
     sender = threading.Thread(target=send)
     sender.start()
-    assert [sst.receive_frame(right) for _ in range(3)] == list(parts)
+    assert [framing.receive_frame(right) for _ in range(3)] == list(parts)
     sender.join()
 
 
@@ -360,22 +374,22 @@ def test_a_broken_stream_is_never_taken_for_a_whole_one(
     left, right = pair
     left.sendall(sent)
     left.close()
-    with pytest.raises(sst.TransferError):
-        sst.receive_record(right)
+    with pytest.raises(framing.TransferError):
+        framing.receive_record(right)
 
 
 def test_data_of_one_cluster_is_not_replaced_by_anothers(tmp_path: Path) -> None:
     other = "bbbbbbbb-0000-0000-0000-000000000002"
     transfer.remember_history(tmp_path, U)
-    sst.check_history(transfer.history(tmp_path), f"{U.upper()}:7")
-    with pytest.raises(sst.TransferError, match=other):
-        sst.check_history(transfer.history(tmp_path), f"{other}:7")
+    joiner.check_history(transfer.history(tmp_path), f"{U.upper()}:7")
+    with pytest.raises(framing.TransferError, match=other):
+        joiner.check_history(transfer.history(tmp_path), f"{other}:7")
     transfer.remember_history(tmp_path, NO_UUID)
-    sst.check_history(transfer.history(tmp_path), f"{other}:7")
+    joiner.check_history(transfer.history(tmp_path), f"{other}:7")
 
 
 def test_who_does_not_know_the_token_is_sent_away(tmp_path: Path) -> None:
-    options = sst.parse(
+    options = sst_options.parse(
         [
             "--role",
             "joiner",
@@ -392,15 +406,15 @@ def test_who_does_not_know_the_token_is_sent_away(tmp_path: Path) -> None:
 
         def visit() -> None:
             with socket.create_connection(place) as stranger:
-                sst.send_record(stranger, {"token": "guess", "mode": "full"})
+                framing.send_record(stranger, {"token": "guess", "mode": "full"})
                 assert stranger.recv(1) == b""
             with socket.create_connection(place) as donor:
-                sst.send_record(donor, {"token": "right", "mode": "incremental", "gtid": f"{U}:5"})
+                framing.send_record(donor, {"token": "right", "mode": "incremental", "gtid": f"{U}:5"})
                 donor.recv(1)
 
         visitor = threading.Thread(target=visit)
         visitor.start()
-        stream, header = sst.accept_donor(listener, "right", options)
+        stream, header = joiner.accept_donor(listener, "right", options)
         stream.close()
         visitor.join()
     assert header["gtid"] == f"{U}:5"

@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .settings import Settings
+from .store import Facts
 
 Statement = tuple[str, tuple[str, ...]]  # with %s for each parameter
+ABSENCE = 60.0  # seconds that new passwords wait for a member that is away: it may only be restarting
 STORED = "SELECT User, Host, Priv FROM mysql.global_priv"
 
 
@@ -96,3 +98,16 @@ def fingerprint(settings: Settings) -> str:
     """Tells whether two nodes have the same passwords, and nothing else: of all together, 48 bits."""
     hashes = "".join(account.hash for account in with_passwords(settings))
     return hashlib.sha256(f"{settings.cluster} {hashes}".encode()).hexdigest()[:12]
+
+
+def agreed(mine: str, facts: Facts) -> bool:
+    """Whether all nodes present have the passwords with this fingerprint.
+
+    While old and new ones are there, the accounts keep what they have: clients have the old ones too.
+    """
+    return {facts.passwords.get(name) for name in facts.present} == {mine}
+
+
+def may_change(facts: Facts, seconds: float) -> bool:
+    """Whether to act on what all present nodes have agreed on for so long: a member may be away."""
+    return facts.nodes.keys() <= facts.present.keys() or seconds >= ABSENCE

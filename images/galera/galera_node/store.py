@@ -126,10 +126,6 @@ class Facts:
     revisions: Mapping[str, int] = field(default_factory=dict)
     mine: bool = False
 
-    def all_have_the_passwords(self, fingerprint: str) -> bool:
-        """Whether every node that is present has the secrets with this fingerprint."""
-        return {self.passwords.get(name) for name in self.present} == {fingerprint}
-
     def revision(self, key: str) -> int:
         return self.revisions.get(key, ABSENT)
 
