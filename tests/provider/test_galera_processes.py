@@ -14,62 +14,33 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tests.provider.galera_site import PASSWORDS, SIZE, GaleraSite, healthy, server_pid, sql, status, synced
-from tests.provider.image_containers import Container, run, wait_for
-from tests.provider.image_roots import image_root
-
-INITDB = {
-    "01-tables.sql": (
-        "CREATE TABLE word (id INT AUTO_INCREMENT PRIMARY KEY, text VARCHAR(40), UNIQUE (text));\n"
-        "INSERT INTO word (text) VALUES ('first');\n"
-    ),
-    "02-routine.sql": "DELIMITER //\nCREATE PROCEDURE one() BEGIN SELECT 1; END//\nDELIMITER ;\n",
-}
+from tests.provider.galera_site import (
+    INITDB,
+    PASSWORDS,
+    SIZE,
+    SLOW,
+    GaleraSite,
+    add,
+    cluster,
+    formed,
+    healthy,
+    rows,
+    running_site,
+    says,
+    server_pid,
+    sql,
+    start,
+    synced,
+    until,
+    uuids,
+)
+from tests.provider.image_containers import Container, wait_for
 
 
 @pytest.fixture
 def site() -> Iterator[GaleraSite]:
-    made = GaleraSite({name: image_root(name) for name in ("etcd", "galera")})
-    try:
+    with running_site() as made:
         yield made
-    finally:
-        for container in made.containers.values():
-            print(f"==== {container.name}\n{container.log[-6000:]}")  # shown when a test fails
-        made.remove()
-
-
-def start(site: GaleraSite, *numbers: int) -> list[Container]:
-    nodes = [site.add_galera(number, INITDB) for number in numbers]
-    for node in nodes:
-        node.start()
-    return nodes
-
-
-def until(container: Container, what: str, seconds: float = 240) -> None:
-    wait_for(lambda: what in container.log, f"{container.name}: {what!r} in its log", seconds)
-
-
-def says(node: Container) -> str:
-    """The health check's words."""
-    return node.run("/usr/local/bin/galera-node", "health").stdout
-
-
-def cluster(node: Container) -> str:
-    """What the store knows, as a person reads it."""
-    return node.run("/usr/local/bin/galera-node", "status").stdout
-
-
-def formed(nodes: list[Container], size: int = SIZE) -> None:
-    for node in nodes:
-        wait_for(lambda node=node: synced(node, size) and healthy(node), f"{node.name} Synced of {size}")  # type: ignore[misc]
-
-
-def rows(nodes: list[Container]) -> list[str]:
-    return [sql(node, "SELECT GROUP_CONCAT(text ORDER BY text) FROM app.word") for node in nodes]
-
-
-def add(node: Container, word: str) -> None:
-    sql(node, f"INSERT INTO app.word (text) VALUES ('{word}')")
 
 
 def client(
@@ -88,10 +59,6 @@ def give_data(node: Container, uuid: str) -> None:
     (node.volume / "grastate.dat").write_text(f"uuid: {uuid}\nseqno: 7\nsafe_to_bootstrap: 1\n")
     for path in node.volume.rglob("*"):
         os.chown(path, 999, 999)
-
-
-def uuids(nodes: list[Container]) -> set[str]:
-    return {status(node, "wsrep_cluster_state_uuid") for node in nodes}
 
 
 def test_three_empty_nodes_form_one_cluster_and_a_node_returns_by_what_it_lacks(site: GaleraSite) -> None:
@@ -179,30 +146,6 @@ def test_a_joiner_that_dies_leaves_the_lone_first_node_serving(site: GaleraSite)
     assert rows([first, second, third]) == ["alone,first"] * SIZE
 
 
-def test_after_a_full_outage_the_most_advanced_node_restarts_the_cluster(site: GaleraSite) -> None:
-    site.start_etcd()
-    nodes = start(site, 1, 2, 3)
-    formed(nodes)
-    (uuid,) = uuids(nodes)
-    assert nodes[0].stop() == 0
-    wait_for(lambda: synced(nodes[1], 2), "two nodes")
-    add(nodes[1], "without the first")
-    nodes[1].kill()
-    nodes[2].kill()
-    # Two of three are back, the third is not: nobody guesses.
-    nodes[0].start()
-    nodes[1].start()
-    until(nodes[0], "the position of galera-3 is not known in this outage")
-    until(nodes[1], "the position of galera-3 is not known in this outage")
-    assert not healthy(nodes[0])
-    assert "waiting" in says(nodes[0])
-    nodes[2].start()
-    formed(nodes)
-    assert rows(nodes) == ["first,without the first"] * SIZE
-    assert uuids(nodes) == {uuid}
-    assert "bootstrapping" not in nodes[0].log.rpartition("is not known in this outage")[2]
-
-
 def test_new_passwords_count_when_every_node_has_them_and_transfers_never_need_one(site: GaleraSite) -> None:
     site.start_etcd()
     nodes = start(site, 1, 2, 3)
@@ -235,62 +178,6 @@ def test_new_passwords_count_when_every_node_has_them_and_transfers_never_need_o
     assert logins(PASSWORDS) == ["denied"] * 3
     assert "new passwords for app, monitor, root" in nodes[0].log
     assert rows(nodes) == ["first"] * SIZE
-
-
-def test_a_lost_quorum_ends_as_a_full_outage_and_the_cluster_comes_back(site: GaleraSite) -> None:
-    site.start_etcd()
-    nodes = start(site, 1, 2, 3)
-    formed(nodes)
-    wait_for(lambda: "formed" in cluster(nodes[0]), "the cluster formed")
-    (uuid,) = uuids(nodes)
-    nodes[0].kill()
-    wait_for(lambda: synced(nodes[2], 2), "two nodes")
-    add(nodes[2], "without the first")
-    # At once: the third one is left outside the Primary component.
-    nodes[1].kill()
-    wait_for(lambda: "galera-3: running" in cluster(nodes[2]), "the third one outside")
-    # One comes back while the other may yet do so: together they wait for the whole component.
-    nodes[0].start()
-    until(nodes[0], "live members have no Primary component; joining them")
-    # It does not. Nobody goes on alone, and nobody keeps the other from saying where it stopped.
-    for node in (nodes[0], nodes[2]):
-        until(node, "outside the Primary component for")
-        until(node, "the position of galera-2 is not known in this outage")
-        assert "bootstrapping" not in node.log.rpartition("outside the Primary")[2]
-    nodes[1].start()
-    formed(nodes)
-    assert uuids(nodes) == {uuid}
-    assert rows(nodes) == ["first,without the first"] * SIZE
-
-
-def test_a_host_that_is_lost_for_good_is_forgotten_and_the_others_restart(site: GaleraSite) -> None:
-    site.start_etcd()
-    nodes = start(site, 1, 2, 3)
-    formed(nodes)
-    wait_for(lambda: "formed" in cluster(nodes[0]), "the cluster formed")
-    (uuid,) = uuids(nodes)
-    for node in nodes:
-        assert node.stop() == 0
-    nodes[0].start()
-    nodes[1].start()
-    until(nodes[0], "the position of galera-3 is not known in this outage")
-    forget = ("/usr/local/bin/galera-node", "forget")
-    assert nodes[0].run(*forget, "galera-9").returncode == 1
-    for _ in range(2):  # the second time it is said that there is nothing to do
-        assert nodes[0].run(*forget, "galera-3").returncode == 0
-    assert "galera-3: absent, forgotten" in cluster(nodes[0])
-    formed(nodes[:2], 2)
-    assert uuids(nodes[:2]) == {uuid}
-    # A new host of that name is an ordinary joiner, and counts again.
-    nodes[2].lose_volume()
-    nodes[2].start()
-    formed(nodes)
-    assert rows(nodes) == ["first"] * SIZE
-    wait_for(lambda: "galera-3: synced" in cluster(nodes[0]), "the third one a member")
-    assert "forgotten" not in cluster(nodes[0])
-
-
-SLOW = {"01.sql": "CREATE TABLE word (id INT PRIMARY KEY, text VARCHAR(40));\nSELECT SLEEP(600);\n"}
 
 
 def be_quick(node: Container) -> None:
@@ -335,49 +222,6 @@ def test_a_first_node_that_loses_its_lease_makes_way_for_another_formation(site:
     formed([first, second], 2)
     assert rows([first, second]) == ["first"] * 2
     assert len(uuids([first, second])) == 1
-
-
-def test_a_node_killed_right_after_its_recovery_bootstrap_recovers_again(site: GaleraSite) -> None:
-    site.start_etcd()
-    (node,) = start(site, 1)
-    formed([node], 1)
-    (uuid,) = uuids([node])
-    add(node, "precious")
-    node.kill()
-    node.start()
-    until(node, "and this one is the most advanced")
-    node.kill()
-    # Its right outlives it by up to 45 s: the next container of this name can't know that nobody uses it.
-    node.start()
-    until(node, "an earlier run of galera-1 is restarting the cluster")
-    assert node.stop() == 0
-    node.start()
-    formed([node], 1)
-    assert rows([node]) == ["first,precious"]
-    assert uuids([node]) == {uuid}
-
-
-def test_a_long_recovery_is_shown_and_ends_with_the_container(site: GaleraSite) -> None:
-    site.start_etcd()
-    (node,) = start(site, 1)
-    formed([node], 1)
-    (node.here / "slow").write_text(
-        '#!/bin/sh\ncase "$*" in *--wsrep-recover*) exec sleep 600;; esac\nexec /mnt/real "$@"\n'
-    )
-    (node.here / "slow").chmod(0o755)
-    mariadbd, real = f"{node.root}/usr/sbin/mariadbd", f"{node.root}/mnt/real"
-    inside = ("nsenter", "--target", str(node.init_pid()), "--mount")
-    run(*inside, "touch", real)
-    run(*inside, "mount", "--bind", mariadbd, real)
-    run(*inside, "mount", "--bind", str(node.here / "slow"), mariadbd)
-    os.kill(server_pid(node), signal.SIGKILL)
-    wait_for(
-        lambda: re.search("recovering the position from InnoDB, [1-9]", says(node)), "the recovery shown"
-    )
-    assert not healthy(node)
-    assert node.stop() == 0
-    node.start()
-    formed([node], 1)
 
 
 def test_a_formation_that_dies_is_taken_over_and_its_data_is_discarded(site: GaleraSite) -> None:
@@ -441,28 +285,3 @@ def test_an_etcd_member_that_lost_its_disk_takes_its_own_seat_anew(site: GaleraS
     # It holds the cluster's data again: the others may go.
     site.containers["etcd-1"].stop()
     assert "galera-1: synced" in cluster(node)
-
-
-def test_nodes_with_data_serve_and_return_while_the_store_is_away(site: GaleraSite) -> None:
-    site.start_etcd()
-    nodes = start(site, 1)
-    formed(nodes, 1)
-    nodes += start(site, 2)
-    formed(nodes, 2)
-    members = [site.containers[f"etcd-{number}"] for number in range(1, SIZE + 1)]
-    for member in members:
-        member.kill()
-    until(nodes[0], "does not answer")
-    nodes[1].kill()
-    add(nodes[0], "without a store")
-    nodes[1].start()
-    formed(nodes, 2)
-    until(nodes[1], "the store does not answer, but live nodes do")
-    assert rows(nodes) == ["first,without a store"] * 2
-    # An empty node does not join unseen, nor does it start anything.
-    (third,) = start(site, 3)
-    until(third, "waiting: the store does not answer")
-    for member in members:
-        member.start()
-    formed([*nodes, third])
-    assert rows([*nodes, third]) == ["first,without a store"] * SIZE

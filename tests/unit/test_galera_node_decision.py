@@ -151,7 +151,7 @@ def test_an_interrupted_first_transfer_counts_as_empty() -> None:
             Facts(
                 FORMED,
                 nodes=members(a=90, b=90),
-                present={"b": here("stopped", 2, 95)},
+                present={"b": here("stopped", 2, 94)},
                 forgotten=frozenset({"b"}),
             ),
             [],
