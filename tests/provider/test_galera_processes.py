@@ -204,6 +204,19 @@ def test_a_first_node_whose_server_dies_in_the_initial_sql_forms_the_cluster_ane
     assert rows([node, second]) == ["first"] * 2
 
 
+def test_a_first_node_that_fails_gives_its_right_to_another(site: GaleraSite) -> None:
+    site.start_etcd()
+    first = site.add_galera(1, {"01.sql": "SELECT what;\n"})
+    first.start()
+    until(first, "01.sql: ERROR 1054")
+    (second,) = start(site, 2)
+    until(second, "is open: accounts and initial SQL are in")
+    # It need not end for that.
+    assert first.running
+    formed([first, second], 2)
+    assert rows([first, second]) == ["first"] * 2
+
+
 def test_a_first_node_that_loses_its_lease_makes_way_for_another_formation(site: GaleraSite) -> None:
     site.start_etcd()
     first = site.add_galera(1, SLOW)

@@ -101,7 +101,10 @@ class Formation:
         words = self._settings.run_dir / "initdb.log"
         client = load_file(self._settings, path, words)
         if self._attend(client, f"running {path.name}", self._membership.keep) != 0:
-            raise SqlError(f"{path.name}: {words.read_text(errors='replace').strip()}")
+            said = words.read_text(errors="replace").strip()
+            # The client repeats the statement, which may hold what belongs in no log.
+            errors = [line for line in said.splitlines() if line.startswith("ERROR")]
+            raise SqlError(f"{path.name}: {' '.join(errors) or said}")
 
     # ---- any Synced node
 
