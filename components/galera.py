@@ -88,8 +88,7 @@ class Galera(pulumi.ComponentResource):
         self.members = [node.hostname for node in args.nodes]
         child = pulumi.ResourceOptions(parent=self)
         passwords = {
-            user: Password(f"{name}-{user}-password", opts=child).value
-            for user in ("root", "sst", "monitor", "app")
+            user: Password(f"{name}-{user}-password", opts=child).value for user in ("root", "monitor", "app")
         }
         self.root_password, self.app_password = passwords["root"], passwords["app"]
         secrets = [secret(name, f"galera-{user}-password", value, child) for user, value in passwords.items()]

@@ -66,7 +66,7 @@ def test_every_command_checks_the_pinned_host_key(dev: Recorded) -> None:
 
 def test_every_docker_resource_goes_through_the_first_manager(dev: Recorded) -> None:
     made = [args for args in dev.resources.values() if args.typ.startswith("docker:")]
-    assert len(made) == 3 + 4 + 1 + 1 + 2
+    assert len(made) == 3 + 3 + 1 + 1 + 2
     assert all(args.provider and "docker-provider" in args.provider for args in made)
     assert dev.resources["docker-provider"].inputs["host"] == "ssh://root@203.0.113.11"
 
@@ -144,7 +144,6 @@ def test_galera_is_a_global_service_with_local_data_and_no_published_port(dev: R
     }
     assert {secret["fileName"] for secret in container["secrets"]} == {
         "galera-root-password",
-        "galera-sst-password",
         "galera-monitor-password",
         "galera-app-password",
     }
@@ -264,7 +263,7 @@ def test_secrets_and_configs_are_named_by_pulumi_so_that_an_old_one_is_never_in_
 ) -> None:
     """Neither the one before it nor one of a killed run, that no state knows of."""
     made = dev.of_type(token)
-    assert len(made) == {"docker:index/secret:Secret": 7}.get(token, 1)
+    assert len(made) == {"docker:index/secret:Secret": 6}.get(token, 1)
     for name, args in made.items():
         assert "name" not in args.inputs
         assert len(name) + len("-1a2b3c4") <= 64, "the engine takes no longer name"
