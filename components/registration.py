@@ -2,10 +2,10 @@
 
 Owns: one turn of the event loop. Leaves to others: everything that is registered.
 
-When the program has been read, the SDK (3.245, pulumi/runtime/stack.py) waits for the registrations under way,
-then for all outputs. But registrations begin with the event loop's next turn, so there are none yet, and it waits
-for outputs alone: one wait over all pending ones for each that resolves, quadratic in their number, and for 99
-hosts more than all the rest. After one turn every registration is under way and is waited for first.
+When the program has been read, the SDK (3.245, pulumi/runtime/stack.py) waits for the registrations under
+way, then for all outputs. But registrations begin with the event loop's next turn, so there are none yet, and
+it waits for outputs alone: one wait over all pending ones for each that resolves, quadratic in their number,
+and for 99 hosts more than all the rest. After one turn every registration is under way and waited for first.
 """
 
 from __future__ import annotations
