@@ -11,7 +11,7 @@ from decimal import Decimal
 import pulumi
 
 import settings as stack_settings
-from components import cost_report
+from components import cost_report, registration
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.commands.engine import daemon_json
 from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
@@ -266,6 +266,7 @@ def main() -> None:
     """Refuse bad settings and a refusing API with one message and no traceback, else deploy."""
     try:
         deploy(stack_settings.load())
+        registration.begin()
     except (stack_settings.SettingsError, SoftLayerFailed, ValueError) as error:
         raise pulumi.RunError(str(error)) from None
 

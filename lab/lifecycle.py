@@ -22,7 +22,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from lab import apt, ca, environment, images, network, paths, registry, services
+from lab import apt, ca, environment, images, network, paths, registry, resolver, services
 from lab.errors import LabError
 from lab.hosts import rootfs
 from lab.hosts.backend import PowerState
@@ -42,7 +42,7 @@ def service(lab: LabPaths, name: str) -> Service:
     return Service(name, lab.services / f"{name}.json", lab.logs / f"{name}.log")
 
 
-SERVICES = ("api", "registry", "apt")
+SERVICES = ("api", "registry", "apt", "resolver")
 
 
 @dataclass
@@ -91,12 +91,13 @@ def _stages(lab: LabPaths) -> list[Stage]:
     return [
         Stage("network", lambda step: _network(step, lab)),
         Stage("registry", lambda step: _registry(step, lab, made), ("network",)),
+        Stage("name servers", lambda step: _resolver(step, lab), ("network",)),
         *_root_file_system(made),
         _images_built(),
         Stage("images", push, ("image builds", "registry")),
         Stage("apt repository", lambda step: _apt(step, lab, made), ("network", "packages")),
         Stage("api", lambda step: _api(step, lab, made), ("network", "root file system")),
-        Stage("hosts", lambda step: _recover(step, lab), ("api", "apt repository", "images")),
+        Stage("hosts", lambda step: _recover(step, lab), ("api", "apt repository", "images", "name servers")),
     ]
 
 
@@ -157,6 +158,19 @@ def _registry(step: Step, lab: LabPaths, made: _Made) -> None:
         ready=lambda: registry.answers(lab, made.authority.certificate),
     )
     step.result("started" if fresh else "runs")
+
+
+def _resolver(step: Step, lab: LabPaths) -> None:
+    argv = resolver.argv(lab)
+    fresh = services.start(
+        service(lab, "resolver"),
+        argv,
+        cwd=lab.root,
+        env=environment.service(),
+        key=_digest(argv, _generation(lab)),
+        ready=lambda: resolver.answers(lab),
+    )
+    step.result("started" if fresh else "run")
 
 
 def _apt(step: Step, lab: LabPaths, made: _Made) -> None:

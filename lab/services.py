@@ -1,4 +1,4 @@
-"""The lab's long-running processes: API, registry, apt repository.
+"""The lab's long-running processes: API, registry, apt repository, name servers.
 
 Owned here: starting one detached with a log and a file that names its process, telling whether it still runs,
 ending it. Left to others: what they are (`lifecycle.py`). A process counts as the service only if it started

@@ -296,5 +296,15 @@ def test_an_images_key_follows_its_content_and_nothing_else(tmp_path: Path) -> N
     assert images.key(image) != with_program
 
 
+def test_an_images_key_follows_the_image_that_it_stands_on(tmp_path: Path) -> None:
+    _image(_image(tmp_path, "runtime", "1"), "etcd", "1")
+    (tmp_path / "etcd" / "Dockerfile").write_text("ARG RUNTIME=swarm-galera/runtime:1\nFROM ${RUNTIME}\n")
+    [image] = images.discover(tmp_path)
+    assert image.runtime is not None
+    before = images.key(image)
+    (tmp_path / "runtime" / "packages.txt").write_text("bash\n")
+    assert images.key(image) != before
+
+
 def test_every_image_of_the_project_has_its_tag() -> None:
     assert {image.name for image in images.discover()} >= {"etcd", "galera"}
