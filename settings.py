@@ -121,12 +121,12 @@ def _image(value: str) -> str:
     )
     match = re.fullmatch(pattern, value)
     if match is None:
-        raise _refuse(f"{value!r} is no image reference", "write it like registry.example.com/galera:10.11-1")
+        raise _refuse(f"{value!r} is no image reference", "write it like registry.example.com/galera:10.11-2")
     tag, digest = match.groups()
     if digest is None and tag in (None, ":latest"):
         raise _refuse(
             f"{value!r} may be another image tomorrow, so nodes would run different versions",
-            "add a version's tag or a digest, like :10.11-1",
+            "add a version's tag or a digest, like :10.11-2",
         )
     return value
 

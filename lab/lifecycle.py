@@ -167,6 +167,7 @@ def _resolver(step: Step, lab: LabPaths) -> None:
         argv,
         cwd=lab.root,
         env=environment.service(),
+        port=resolver.PORT,
         key=_digest(argv, _generation(lab)),
         ready=lambda: resolver.answers(lab),
     )
