@@ -172,9 +172,9 @@ def _reason(marker: str, state: Known, remove: str) -> tuple[str, str]:
 def compare(api: Api, state: Known, project: str, stack: str) -> list[Finding]:
     """All that account and state do not agree on. Raises SoftLayerFailed."""
     with explaining("listing what the account has"):
-        guests = api.list("Account", "getVirtualGuests", mask=_GUEST_MASK)
-        keys = api.list("Account", "getSshKeys", mask="mask[id,label,notes]")
-        groups = api.list("Account", "getSecurityGroups", mask="mask[id,name,description]")
+        guests = api.list("getVirtualGuests", mask=_GUEST_MASK)
+        keys = api.list("getSshKeys", mask="mask[id,label,notes]")
+        groups = api.list("getSecurityGroups", mask="mask[id,name,description]")
     there = [
         (kind, str(row["id"]))
         for kind, rows in (("guest", guests), ("SSH key", keys), ("security group", groups))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from components.softlayer import image_orders
 from components.softlayer.client import Api
 from components.softlayer.errors import CostTooHigh, SoftLayerFailed, explaining
 from components.softlayer.guest_seen import Guest
@@ -159,7 +160,10 @@ def estimate(
     currency = "USD"
     for shape in dict.fromkeys(shapes.values()):
         with explaining(f"asking for the price of a server ({shape})", left="Nothing has been ordered."):
-            order = api.call("Virtual_Guest", "generateOrderTemplate", shape.template())
+            template = image_orders.without_image(shape.template())
+            order = api.call("Virtual_Guest", "generateOrderTemplate", template)
+            if shape.image:
+                order = image_orders.with_image(order, shape.image)
             verified = api.call("Product_Order", "verifyOrder", order)
         prices[shape] = price_of(verified.get("prices") or (), hourly=shape.hourly)
         currency = str(verified.get("currencyShortName") or currency)
@@ -212,10 +216,7 @@ def existing(api: Api, project: str, stack: str) -> dict[str, Price]:
     """What the account pays now for this stack's servers, by host name."""
     tagged = {"operation": "in", "options": [{"name": "data", "value": [PROGRAM_TAG]}]}
     rows = api.list(
-        "Account",
-        "getVirtualGuests",
-        mask=_EXISTING_MASK,
-        filter={"virtualGuests": {"tagReferences": {"tag": {"name": tagged}}}},
+        "getVirtualGuests", mask=_EXISTING_MASK, where={"tagReferences": {"tag": {"name": tagged}}}
     )
     found: dict[str, Price] = {}
     for row in rows:

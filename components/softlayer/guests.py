@@ -31,27 +31,28 @@ def get(api: Api, guest_id: int) -> Guest | None:
     return Guest(raw) if raw else None
 
 
-def find(api: Api, hostname: str, domain: str, marker: str) -> Guest | None:
+def find(api: Api, hostname: str, marker: str) -> Guest | None:
     """The guest that carries the marker; None when there is none.
 
-    Asked by name, decided by marker: a server of the same name that somebody else ordered is passed over, and
-    so is one that is cancelled already.
+    Asked by host name, decided by marker alone: a server of the same name that somebody else ordered is
+    passed over, so is one that is cancelled already; one that was ordered with another domain is found.
 
     Raises:
         SoftLayerFailed: several carry the marker.
     """
-    name_filter = {
-        "virtualGuests": {
-            "hostname": {"operation": f"_= {hostname}"},
-            "domain": {"operation": f"_= {domain}"},
-        }
-    }
-    rows = api.list("Account", "getVirtualGuests", mask=MASK, filter=name_filter)
-    found = [guest for guest in map(Guest, rows) if guest.marker == marker and not guest.reclaiming]
+    rows = api.list("getVirtualGuests", mask=MASK, where={"hostname": {"operation": f"_= {hostname}"}})
+    # A list may lag behind: what it shows may be gone by now.
+    found = [
+        guest
+        for row in rows
+        if Guest(row).marker == marker
+        and (guest := get(api, Guest(row).id)) is not None
+        and not guest.reclaiming
+    ]
     if len(found) > 1:
         ids = ", ".join(str(guest.id) for guest in found)
         raise SoftLayerFailed(
-            f"{hostname}.{domain}: {len(found)} servers ({ids}) carry the identity {marker} of one; "
+            f"{hostname}: {len(found)} servers ({ids}) carry the identity {marker} of one; "
             "keep one and cancel the others (`slcli vs cancel ID`), then run the same command again"
         )
     return found[0] if found else None

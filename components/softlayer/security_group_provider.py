@@ -234,7 +234,7 @@ def _get(api: Api, id_: str) -> dict[str, Any] | None:
 
 def _find(api: Api, props: Mapping[str, Any]) -> dict[str, Any] | None:
     """The group that carries this resource's identity in its description."""
-    rows = api.list("Account", "getSecurityGroups", mask=_MASK)
+    rows = api.list("getSecurityGroups", mask=_MASK)
     return next((row for row in rows if row.get("description") == _description(props)), None)
 
 

@@ -79,7 +79,7 @@ class SshKeyProvider(SoftLayerProvider):
         """Upload the key, or adopt the one that the account has."""
         api = self.api()
         with explaining("looking at the account's SSH keys", left="Nothing has been uploaded."):
-            rows = api.list("Account", "getSshKeys", mask=_MASK)
+            rows = api.list("getSshKeys", mask=_MASK)
         text = props.get("public_key")
         if not text:
             return self._created(props, _labelled(rows, str(props["label"])), adopted=True)
@@ -101,7 +101,7 @@ class SshKeyProvider(SoftLayerProvider):
                 # The answer was lost, or another stack uploaded the same key meanwhile: then it is there.
                 if not outcome_unknown(error) and "already exists" not in str(error):
                     raise
-                found = _holding(api.list("Account", "getSshKeys", mask=_MASK), str(props["public_key"]))
+                found = _holding(api.list("getSshKeys", mask=_MASK), str(props["public_key"]))
                 if found is None:
                     raise
                 row = found
@@ -149,7 +149,7 @@ class SshKeyProvider(SoftLayerProvider):
 
     def _require_relabelled(self, id_: str, news: Mapping[str, Any]) -> None:
         with explaining("looking at the account's SSH keys"):
-            row = _labelled(self.api().list("Account", "getSshKeys", mask=_MASK), str(news["label"]))
+            row = _labelled(self.api().list("getSshKeys", mask=_MASK), str(news["label"]))
         if str(row["id"]) != id_:
             raise SoftLayerFailed(
                 f"the label {news['label']} is that of another SSH key ({row['id']}); servers get their keys "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,13 @@ def test_a_monthly_server_is_priced_by_the_month(lab_api: LabApi) -> None:
     monthly = plan(lab_api, "a", shape=Shape("tor01", 1, 2048, (25,), "DEBIAN_LATEST", hourly=False)).total
     assert monthly.monthly > 0
     assert monthly.hourly == monthly.monthly / 730
+
+
+def test_a_server_from_an_image_is_priced_with_its_disks(lab_api: LabApi) -> None:
+    image = lab_api.client()["Virtual_Guest_Block_Device_Template_Group"].getPublicImages()[0]
+    shape = Shape("tor01", 1, 2048, (25, 100), "", image=image["globalIdentifier"])
+    one, two = (plan(lab_api, "a", shape=replace(shape, disks=disks)).total for disks in ((25,), (25, 100)))
+    assert 0 < one.monthly < two.monthly
 
 
 def test_what_is_estimated_is_what_is_paid(lab_api: LabApi) -> None:

@@ -234,6 +234,71 @@ def test_an_order_with_unknown_outcome_says_so(lab_api: LabApi, kind: str) -> No
     assert lab_api.ordered == 0
 
 
+@pytest.mark.parametrize("text", ["Internal Error", "An unexpected error has occurred."])
+def test_an_order_in_which_the_api_failed_is_looked_for(lab_api: LabApi, text: str) -> None:
+    """It may have been taken before that: this is no refusal."""
+    lab_api.fault("fault", method="createObject", count=1, message=text, after=True)
+    configured(VirtualGuestProvider, lab_api).create(dict(GUEST))
+    assert lab_api.count("Virtual_Guest", "createObject") == 1
+    assert lab_api.ordered == 1
+
+
+def test_an_order_in_which_the_api_failed_and_that_does_not_show_up_is_of_unknown_outcome(
+    lab_api: LabApi,
+) -> None:
+    lab_api.fault("fault", method="createObject", message="Internal Error")
+    with pytest.raises(OrderUnknown) as unknown:
+        configured(VirtualGuestProvider, lab_api, orderSettle=0.2).create(dict(GUEST))
+    assert "Nothing has been ordered" not in str(unknown.value)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 413])
+def test_an_order_that_http_refuses_is_refused_at_once(lab_api: LabApi, status: int) -> None:
+    lab_api.fault(f"http-{status}", method="createObject")
+    with pytest.raises(SoftLayerFailed, match=r"Nothing has been ordered") as refused:
+        configured(VirtualGuestProvider, lab_api, orderSettle=0.2).create(dict(GUEST))
+    assert not isinstance(refused.value, OrderUnknown)
+    assert lab_api.count("Virtual_Guest", "createObject") == 1
+
+
+@pytest.mark.parametrize("status", [408, 503])
+def test_an_order_that_http_may_have_let_through_is_looked_for(lab_api: LabApi, status: int) -> None:
+    lab_api.fault(f"http-{status}", method="createObject", count=1, after=True)
+    configured(VirtualGuestProvider, lab_api).create(dict(GUEST))
+    assert lab_api.ordered == 1
+
+
+def test_a_look_that_fails_after_an_order_was_sent_does_not_say_that_nothing_was_ordered(
+    lab_api: LabApi,
+) -> None:
+    lab_api.fault("lost-response", method="createObject")
+    lab_api.fault("fault", method="getVirtualGuests", skip=1, message="Access Denied. ")
+    for _ in range(2):  # the next run does not know it either
+        with pytest.raises(SoftLayerFailed, match="An order was sent and its outcome is not known") as failed:
+            configured(VirtualGuestProvider, lab_api).create(dict(GUEST))
+        assert "Nothing has been ordered" not in str(failed.value)
+    lab_api.clear_faults()
+    configured(VirtualGuestProvider, lab_api).create(dict(GUEST))
+    assert lab_api.ordered == 1
+
+
+def test_what_a_refusal_says_is_looked_at(lab_api: LabApi) -> None:
+    """The request before it may have been taken, or the refusal be wrong."""
+    lab_api.fault("fault", method="createObject", code=f"{SL}Order_X", message="No.", after=True)
+    created = configured(VirtualGuestProvider, lab_api).create(dict(GUEST))
+    assert [guest.id for guest in lab_api.guests()] == [int(created.id)]
+
+
+def test_a_refusal_that_cannot_be_looked_at_does_not_say_that_nothing_was_ordered(lab_api: LabApi) -> None:
+    lab_api.fault("fault", method="createObject", message="Access Denied. ")
+    lab_api.fault("fault", method="getVirtualGuests", skip=1, message="Access Denied. ")
+    with pytest.raises(
+        SoftLayerFailed, match=r"does not accept the user.*it could not be looked up"
+    ) as refused:
+        configured(VirtualGuestProvider, lab_api).create(dict(GUEST))
+    assert "Nothing has been ordered" not in str(refused.value)
+
+
 def test_a_key_upload_that_is_refused_leaves_nothing(lab_api: LabApi) -> None:
     lab_api.fault("fault", method="createObject", code=f"{SL}Public", message="Access Denied. ")
     with pytest.raises(SoftLayerFailed, match=r"uploading the SSH key .*SL_API_KEY"):
