@@ -9,11 +9,11 @@ from SoftLayer import exceptions as sl
 
 from components.softlayer import guests
 from components.softlayer.client import Api
-from components.softlayer.errors import NotOurs, explaining, is_busy, is_gone
+from components.softlayer.errors import NotOurs, SoftLayerFailed, explaining, is_busy, is_gone
 from components.softlayer.guest_seen import Guest
 from components.softlayer.guest_spec import GuestSpec
 from components.softlayer.identity import stack_tag
-from components.softlayer.progress import wait_for
+from components.softlayer.progress import say, wait_for
 
 
 def require_ours(guest: Guest, spec: GuestSpec, *, labelled: bool) -> None:
@@ -37,31 +37,62 @@ def require_ours(guest: Guest, spec: GuestSpec, *, labelled: bool) -> None:
         )
 
 
-def cancel(api: Api, guest_id: int, spec: GuestSpec) -> None:
-    name = spec.name
+def cancel(api: Api, guest_id: int, name: str) -> None:
+    """Cancel the guest; it is going when this returns, and not yet gone.
+
+    Its security groups are detached first, so that they can be deleted while it goes. If it is not cancelled
+    then, they are attached again: it would be open to everybody.
+
+    Raises:
+        SoftLayerFailed: the API refuses; the server is as it was.
+    """
     with explaining(f"cancelling {name}", left="The server still exists."):
         guest = guests.wait_idle(api, guest_id, name)
         if guest is None or guest.reclaiming:
             return
-        for side in ("public", "private"):
-            if guest.groups(side):
-                guests.bind(api, guest, side, set())
+        try:
+            for side in ("public", "private"):
+                if guest.groups(side):
+                    guests.bind(api, guest, side, set())
+            wait_for(
+                f"{name}: cancelling",
+                lambda: _tried(api, guest_id, name),
+                guests.TRANSACTION_LIMIT,
+                guests.STUCK,
+            )
+        except Exception:
+            _attach_again(api, guest, name)
+            raise
 
-        def look() -> tuple[bool | None, str]:
-            current = guests.wait_idle(api, guest_id, name)
-            if current is None or current.reclaiming:
-                return True, ""
-            try:
-                api.call("Virtual_Guest", "deleteObject", id=guest_id)
-            except sl.SoftLayerAPIError as error:
-                if is_gone(error):
-                    return True, ""
-                if is_busy(error):
-                    return None, "refused because of an outstanding transaction"
-                raise
+
+def _tried(api: Api, guest_id: int, name: str) -> tuple[bool | None, str]:
+    current = guests.wait_idle(api, guest_id, name)
+    if current is None or current.reclaiming:
+        return True, ""
+    try:
+        api.call("Virtual_Guest", "deleteObject", id=guest_id)
+    except sl.SoftLayerAPIError as error:
+        if is_gone(error):
             return True, ""
+        if is_busy(error):
+            return None, "refused because of an outstanding transaction"
+        raise
+    return True, ""
 
-        wait_for(f"{name}: cancelling", look, guests.TRANSACTION_LIMIT, guests.STUCK)
+
+def _attach_again(api: Api, before: Guest, name: str) -> None:
+    try:
+        current = guests.get(api, before.id)
+        if current is None or current.reclaiming:
+            return
+        for side in ("public", "private"):
+            if before.groups(side):
+                guests.bind(api, current, side, set(before.groups(side)))
+    except (sl.SoftLayerError, SoftLayerFailed) as error:
+        say(
+            f"{name}: it is not cancelled, and its security groups could not be attached again ({error}): it "
+            "may be open to everybody. Run the same command again, or `pulumi refresh` and `pulumi up`"
+        )
 
 
 def wait_gone(api: Api, guest_id: int, name: str) -> None:

@@ -14,6 +14,8 @@ from components.softlayer.errors import SoftLayerFailed, explaining, is_busy, is
 from components.softlayer.guest_seen import MASK, Guest
 from components.softlayer.progress import wait_for
 
+MOST_GROUPS = 5
+"""Security groups that an interface takes."""
 TRANSACTION_LIMIT = 5400.0
 """Seconds that an outstanding transaction may take: 90 minutes, as SoftLayer's slowest orders do."""
 STUCK = "run the same command again to go on waiting; one that is stuck for hours needs a ticket to support"
@@ -110,12 +112,39 @@ def when_idle(
 
 
 def bind(api: Api, guest: Guest, side: str, wanted: set[int]) -> None:
-    """Attach and detach security groups. New ones first, so that the interface is never without."""
-    component = guest.interface(side).get("id")
-    if component is None:
+    """Attach and detach security groups; `guest` as it is now.
+
+    New ones first, so that the interface is never without, as far as it takes so many at a time.
+
+    Raises:
+        SoftLayerFailed: there is no such interface, or it does not take so many.
+    """
+    if guest.interface(side).get("id") is None:
         raise SoftLayerFailed(f"{guest.name}: it has no {side} interface to bind security groups to")
+    if len(wanted) > MOST_GROUPS:
+        raise SoftLayerFailed(
+            f"{guest.name}: its {side} interface would have {len(wanted)} security groups, and takes at most "
+            f"{MOST_GROUPS}; detach some (`slcli securitygroup interface-remove`)"
+        )
     now = set(guest.groups(side))
+    surplus = sorted(now - wanted)
     for group in sorted(wanted - now):
-        api.call("Network_SecurityGroup", "attachNetworkComponents", [int(component)], id=group)
-    for group in sorted(now - wanted):
-        api.call("Network_SecurityGroup", "detachNetworkComponents", [int(component)], id=group)
+        if len(now) == MOST_GROUPS:
+            now.remove(surplus[0])
+            _bound(api, guest, side, surplus.pop(0), wanted=False)
+        now.add(group)
+        _bound(api, guest, side, group, wanted=True)
+    for group in surplus:
+        _bound(api, guest, side, group, wanted=False)
+
+
+def _bound(api: Api, guest: Guest, side: str, group: int, *, wanted: bool) -> None:
+    """Attach or detach one group. It may have been done by a first try whose answer was lost."""
+    method = "attachNetworkComponents" if wanted else "detachNetworkComponents"
+    try:
+        api.call("Network_SecurityGroup", method, [int(guest.interface(side)["id"])], id=group)
+    except sl.SoftLayerAPIError:
+        current = get(api, guest.id)
+        there = current is not None and group in current.groups(side)
+        if there is not wanted:
+            raise

@@ -10,6 +10,7 @@ order itself (its user data), because tags and notes can only be set by a later 
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from typing import Any
@@ -20,7 +21,9 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider,
 PROGRAM_TAG = "swarm-galera"
 """Tag on every guest that this program ordered, whatever its stack."""
 
-_MARKER_LINE = re.compile(r"^# swarm-galera-identity: (\S+)$", re.MULTILINE)
+MARKER_KEY = "swarm-galera-identity"
+_MARKER_LINE = re.compile(rf"^# {MARKER_KEY}: (\S+)$", re.MULTILINE)
+_MARKER_MEMBER = re.compile(rf'(?:, )?"{MARKER_KEY}": "([^"]+)"(?=\}}\s*\Z)')
 _NOT_IN_TAGS = re.compile(r"[^a-z0-9-]+")
 
 
@@ -40,22 +43,43 @@ def stack_tag(owner: str) -> str:
 
 
 def mark_user_data(user_data: str | None, marker: str) -> str:
-    """`user_data` with the marker as a last comment line: shells, cloud-init and YAML pass over it."""
-    line = f"# swarm-galera-identity: {marker}"
+    """`user_data` with the marker as a last comment line, which shells, cloud-init and YAML pass over.
+
+    A JSON object stays one: it gets the marker as its last member. Other JSON has no place for it
+    (guest_check.py refuses it).
+    """
+    line = f"# {MARKER_KEY}: {marker}"
     if not user_data:
         return line
+    content = as_json(user_data)
+    if isinstance(content, dict):
+        before, _, after = user_data.rpartition("}")
+        comma = ", " if content else ""
+        return f'{before}{comma}"{MARKER_KEY}": "{marker}"}}{after}'
     return f"{user_data}{'' if user_data.endswith(chr(10)) else chr(10)}{line}"
 
 
 def marker_in(text: str) -> str | None:
     """The marker in a guest's user data or notes; None when there is none."""
-    found = _MARKER_LINE.findall(text)
-    return found[-1] if found else None
+    found = _MARKER_LINE.findall(text) or _MARKER_MEMBER.findall(text)
+    return str(found[-1]) if found else None
 
 
 def unmark_user_data(text: str) -> str:
-    """User data as the user gave it, without the marker's line."""
+    """User data as the user gave it, without the marker."""
+    if _MARKER_MEMBER.search(text):
+        return _MARKER_MEMBER.sub("", text)
     return _MARKER_LINE.sub("", text).removesuffix("\n")
+
+
+def as_json(text: str) -> Any:
+    """A text's content if it is a JSON object or list; None for any other text."""
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 class StackIdentityProvider(ResourceProvider):

@@ -22,23 +22,18 @@ Once the guest's id is known, the note keeps it: the account's list may lag behi
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
-import json
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from SoftLayer import exceptions as sl
 
-from components.softlayer import guests, image_orders
+from components.softlayer import guests, image_orders, journal
 from components.softlayer.client import Api
 from components.softlayer.errors import (
     OrderUnknown,
-    SoftLayerFailed,
     WaitedTooLong,
     code_of,
     explaining,
@@ -55,80 +50,41 @@ from components.softlayer.progress import pause_after, require_engine, say, wait
 
 SETTLE = 60.0
 """Seconds for which an order whose outcome is unknown is looked for."""
-LOCK_LIMIT = 300.0
-"""Seconds to wait for another process that is placing the same order."""
-
-
-def journal_folder(environment: dict[str, str] | None = None) -> Path:
-    """Where the notes are kept: `$XDG_STATE_HOME/swarm-galera/orders`, by default under `~/.local/state`."""
-    env = dict(os.environ) if environment is None else environment
-    base = env.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "swarm-galera" / "orders"
+LONGEST_SETTLE = 3600.0
 
 
 @dataclass
 class Note:
     """The note on one order, held under its lock."""
 
-    file: IO[str]
+    entry: journal.Entry
     marker: str
 
     def time_left(self) -> float:
         """Seconds for which an order sent earlier must still be looked for; 0 when there is none."""
-        until = self._read().get("until")
-        return max(0.0, until - time.time()) if isinstance(until, (int, float)) else 0.0
+        return _time_left(self.entry.read())
 
     def guest_id(self) -> int | None:
         """The id of the guest that was ordered; None when it is not known."""
-        number = self._read().get("id")
+        number = self.entry.read().get("id")
         return number if isinstance(number, int) else None
 
     def sent(self, look_for: float) -> None:
-        """An order is about to be sent, or its answer was lost; it may show up for so many seconds.
-
-        On disk before this returns.
-        """
-        self._write({"marker": self.marker, "until": time.time() + look_for})
+        """An order is about to be sent, or its answer was lost; it may show up for so many seconds."""
+        self.entry.write({"marker": self.marker, "until": time.time() + look_for})
 
     def refused(self) -> None:
         """Nothing has come of the order."""
-        self._write({})
+        self.entry.write({})
 
     def placed(self, guest_id: int) -> None:
         """The guest is known."""
-        self._write({"marker": self.marker, "id": guest_id})
-
-    def _read(self) -> dict[str, Any]:
-        self.file.seek(0)
-        return _content(self.file.read())
-
-    def _write(self, content: dict[str, Any]) -> None:
-        self.file.seek(0)
-        self.file.truncate()
-        self.file.write(json.dumps(content) if content else "")
-        self.file.flush()
-        os.fsync(self.file.fileno())
+        self.entry.write({"marker": self.marker, "id": guest_id})
 
 
-def _content(text: str) -> dict[str, Any]:
-    """A note's text; nothing when it is empty or was cut off while it was written."""
-    try:
-        content = json.loads(text)
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def unsettled(owner: str, folder: Path | None = None) -> dict[str, float]:
-    """Orders of a stack that may still show up: marker to seconds left. Written on this machine only."""
-    left = {}
-    for path in (folder or journal_folder()).glob("*.json"):
-        with path.open() as file:
-            content = _content(file.read())
-            marker = str(content.get("marker", ""))
-            if owner_of(marker) == owner and (seconds := Note(file, marker).time_left()) > 0:
-                left[marker] = seconds
-    return left
+def _time_left(content: Mapping[str, Any]) -> float:
+    until = content.get("until")
+    return max(0.0, until - time.time()) if isinstance(until, (int, float)) else 0.0
 
 
 @contextlib.contextmanager
@@ -138,34 +94,14 @@ def note_for(marker: str, folder: Path | None = None) -> Iterator[Note]:
     Raises:
         SoftLayerFailed: the folder cannot be written, or another process holds the note for too long.
     """
-    place = folder or journal_folder()
-    path = place / f"{hashlib.sha256(marker.encode()).hexdigest()[:24]}.json"
-    try:
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = path.open("a+")
-    except OSError as error:
-        raise SoftLayerFailed(
-            f"{place} cannot be written ({error.strerror}); it keeps a note on each order under way, so that "
-            "none is placed twice. Set XDG_STATE_HOME to a folder that can be written"
-        ) from None
-    with file:
+    with journal.held(marker, f"place the order of {marker}", folder) as entry:
+        yield Note(entry, marker)
 
-        def look() -> tuple[bool | None, str]:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return None, "another process is placing it"
-            return True, ""
 
-        wait_for(
-            f"waiting to place the order of {marker}",
-            look,
-            LOCK_LIMIT,
-            "look for another `pulumi` or left-over `pulumi.dynamic` process of this stack and end it",
-        )
-        yield Note(file, marker)
-        # The file is left behind: removing a locked file would let two processes hold locks of the same name
-        # on two different files.
+def unsettled(owner: str, folder: Path | None = None) -> dict[str, float]:
+    """Orders of a stack that may still show up: marker to seconds left. Those sent from this machine only."""
+    left = {str(content.get("marker")): _time_left(content) for content in journal.entries(folder)}
+    return {marker: seconds for marker, seconds in left.items() if seconds > 0 and owner_of(marker) == owner}
 
 
 def place(

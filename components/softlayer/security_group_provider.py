@@ -9,7 +9,7 @@ New rules are added before old ones are removed, so that no connection that both
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, UpdateResult
@@ -181,16 +181,13 @@ class SecurityGroupProvider(SoftLayerProvider):
             row = _get(api, id_)
             if row is None:
                 return
-            bound = [int(b["networkComponentId"]) for b in row.get("networkComponentBindings") or ()]
-            if bound:
-                api.call("Network_SecurityGroup", "detachNetworkComponents", bound, id=group_id)
+            _take_away(api, group_id, "detachNetworkComponents", _bound(row), _bound)
             own = [
                 int(rule["id"])
                 for rule in row.get("rules") or ()
                 if rule.get("remoteGroupId") is not None and int(rule["remoteGroupId"]) == group_id
             ]
-            if own:
-                api.call("Network_SecurityGroup", "removeRules", own, id=group_id)
+            _take_away(api, group_id, "removeRules", own, _rules)
             try:
                 api.call("Network_SecurityGroup", "deleteObject", id=group_id)
             except sl.SoftLayerAPIError as error:
@@ -218,8 +215,36 @@ def _set_rules(
         for rule, numbers in present.items()
         for number in (numbers if rule not in wanted else numbers[1:])
     ]
-    if surplus:
-        api.call("Network_SecurityGroup", "removeRules", surplus, id=group_id)
+    _take_away(api, group_id, "removeRules", surplus, _rules)
+
+
+def _take_away(
+    api: Api, group_id: int, method: str, numbers: list[int], there: Callable[[Mapping[str, Any]], list[int]]
+) -> None:
+    """Remove rules or detach interfaces; those that are gone already are done.
+
+    By a first try whose answer was lost, for example: the second one is refused as a whole.
+    """
+    while numbers:
+        try:
+            api.call("Network_SecurityGroup", method, numbers, id=group_id)
+            return
+        except sl.SoftLayerAPIError as error:
+            if not is_gone(error):
+                raise
+            row = _get(api, str(group_id))
+            left = [number for number in numbers if row is not None and number in there(row)]
+            if left == numbers:
+                raise
+            numbers = left
+
+
+def _rules(row: Mapping[str, Any]) -> list[int]:
+    return [int(rule["id"]) for rule in row.get("rules") or ()]
+
+
+def _bound(row: Mapping[str, Any]) -> list[int]:
+    return [int(binding["networkComponentId"]) for binding in row.get("networkComponentBindings") or ()]
 
 
 def _get(api: Api, id_: str) -> dict[str, Any] | None:

@@ -116,7 +116,12 @@ def nic_view(lab: Lab, guest: Guest, nic: Nic) -> Entity:
     )
 
 
+METADATA_DEVICE = 7
+"""Where a server that has user data finds it: a disk of 64 MB."""
+
+
 def _block_device(guest: Guest, number: int, device: int, capacity: int, kind: str) -> Entity:
+    metadata = device == METADATA_DEVICE
     return Entity(
         "Virtual_Guest_Block_Device",
         {
@@ -136,15 +141,15 @@ def _block_device(guest: Guest, number: int, device: int, capacity: int, kind: s
                 {
                     "id": number + 1,
                     "capacity": capacity,
-                    "units": "GB",
+                    "units": "MB" if metadata else "GB",
                     "name": f"{guest.name}-{device}",
-                    "description": f"{guest.name}-{'SWAP' if kind == 'SWAP' else device}",
+                    "description": f"{guest.name}-{kind if kind == 'SWAP' or metadata else device}",
                     "localDiskFlag": guest.local_disk,
                     "typeId": 246 if kind == "SWAP" else 241,
                 },
                 {
                     "type": lambda: {"keyName": kind, "name": kind.title()},
-                    "metadataFlag": lambda: False,
+                    "metadataFlag": lambda: metadata,
                 },
             ),
         },
@@ -152,7 +157,8 @@ def _block_device(guest: Guest, number: int, device: int, capacity: int, kind: s
 
 
 def block_devices(guest: Guest) -> list[Entity]:
-    """All its disks in device order; device 1 is the swap disk that every server has."""
+    """All its disks in device order; device 1 is the swap disk that every server has, device 7 shows it its
+    user data, if it has any."""
 
     def view(disk: Disk) -> Entity:
         return _block_device(
@@ -160,9 +166,11 @@ def block_devices(guest: Guest) -> list[Entity]:
         )
 
     disks = sorted(guest.disks, key=lambda disk: disk.device)
-    # The swap disk's id is one that the first disk reserved: see orders.py.
+    # The ids of these two are ones that the first disk reserved: see ordering/placing.py.
     swap = _block_device(guest, disks[0].id + 2, 1, 2, "SWAP")
-    return [view(disks[0]), swap, *(view(disk) for disk in disks[1:])]
+    metadata = _block_device(guest, disks[0].id + 4, METADATA_DEVICE, 64, "METADATA")
+    shown = [view(disks[0]), swap, *(view(disk) for disk in disks[1:])]
+    return [*shown, metadata] if guest.user_data is not None else shown
 
 
 def _operating_system(guest: Guest) -> Entity | None:

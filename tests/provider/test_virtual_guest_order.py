@@ -474,6 +474,86 @@ def test_an_adopted_guest_is_not_touched(
     assert lab_api.guest(existing["id"]) == before
 
 
+@pytest.fixture
+def existing(lab_api: LabApi, template: Any) -> int:
+    """A server that was ordered by hand, with tags, notes, user data and a security group of its own."""
+    client = lab_api.client()
+    group = client.call("Network_SecurityGroup", "createObject", {"name": "own"})["id"]
+    bindings = {"securityGroupBindings": [{"securityGroup": {"id": group}}]}
+    data = [{"value": "own data"}]
+    wanted = template(maxMemory=2048, primaryBackendNetworkComponent=bindings, userData=data)
+    number = int(client.call("Virtual_Guest", "createObject", wanted)["id"])
+    lab_api.wait_idle(number)
+    client.call("Virtual_Guest", "setTags", "own,red", id=number)
+    client.call("Virtual_Guest", "editObject", {"notes": "own notes"}, id=number)
+    return number
+
+
+def test_an_adopted_guest_keeps_what_is_its_own(
+    lab_api: LabApi, provider: VirtualGuestProvider, existing: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    declared = {**GUEST, "adopt": float(existing)}
+    state = outs(provider.create(dict(declared)))
+    group = str(lab_api.client().call("Network_SecurityGroup", "createObject", {"name": "stack's"})["id"])
+    changed = {
+        **declared,
+        "tags": ["Red", "blue"],
+        "notes": "the stack's",
+        "user_data": "the stack's",
+        "private_security_groups": [group],
+    }
+    state = outs(provider.update(str(existing), state, dict(changed)))
+    record = lab_api.guest(existing)
+    assert sorted(record.tags) == ["blue", "own", "red"]
+    assert (record.notes, record.user_data) == ("own notes", "own data")
+    assert record.private.security_groups == [record.private.security_groups[0], int(group)]
+    assert "its notes and user data are left as they are" in capsys.readouterr().out
+    state = outs(provider.read(str(existing), state))
+    assert provider.diff(str(existing), state, changed).changes is False
+    provider.update(str(existing), state, {**changed, "tags": [], "private_security_groups": []})
+    record = lab_api.guest(existing)
+    assert record.tags == ["own"]
+    assert len(record.private.security_groups) == 1
+
+
+def test_groups_of_the_stack_are_attached_to_an_adopted_guest_by_the_next_update(
+    lab_api: LabApi, provider: VirtualGuestProvider, existing: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    group = str(lab_api.client().call("Network_SecurityGroup", "createObject", {"name": "stack's"})["id"])
+    declared = {**GUEST, "adopt": float(existing), "private_security_groups": [group]}
+    state = outs(provider.create(dict(declared)))
+    assert state["private_security_groups"] == []
+    assert "the next `up` attaches them" in capsys.readouterr().out
+    assert provider.diff(str(existing), state, declared).changes is True
+    state = outs(provider.update(str(existing), state, dict(declared)))
+    assert int(group) in lab_api.guest(existing).private.security_groups
+    assert provider.diff(str(existing), state, declared).changes is False
+
+
+def test_a_change_of_memory_orders_nothing_else_for_an_adopted_guest(
+    lab_api: LabApi, provider: VirtualGuestProvider, existing: int
+) -> None:
+    declared = {**GUEST, "adopt": float(existing)}
+    state = outs(provider.create(dict(declared)))
+    provider.update(str(existing), state, {**declared, "memory": 4096.0})
+    record = lab_api.guest(existing)
+    assert (record.memory, [disk.capacity for disk in record.disks]) == (4096, [25, 25])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"disks": [25.0, 100.0]}, r"disks is 25\+25, the settings say 25\+100"),
+        ({"nic_speed": 1000.0}, "nic_speed is 100, the settings say 1000"),
+    ],
+)
+def test_disks_and_speed_of_an_adopted_guest_are_compared(
+    provider: VirtualGuestProvider, existing: int, change: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(SoftLayerFailed, match=said):
+        provider.create({**GUEST, "adopt": float(existing), **change})
+
+
 def test_settings_that_do_not_describe_the_adopted_guest_are_refused(
     lab_api: LabApi, provider: VirtualGuestProvider, template: Any
 ) -> None:
