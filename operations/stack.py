@@ -21,7 +21,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from operations import leftovers, passphrase
+from operations import audit, leftovers, passphrase, strays
 from operations.engine import CHECKOUT, INTERRUPTED, NO_STACK, Pulumi
 from operations.errors import OperationsError
 
@@ -46,7 +46,11 @@ def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
     _someone_to_ask(yes)
     with opened(stack, create=True) as one:
         one.agreed(yes, "Do it?", "preview")
-        one.run("up", "--yes", "--skip-preview", "--parallel", PARALLEL)
+        try:
+            one.run("up", "--yes", "--skip-preview", "--parallel", PARALLEL)
+        finally:
+            # What a run that failed may have ordered, and what nothing goes on with after one that did not.
+            strays.after_run(one.pulumi, stack, say)
 
 
 def preview(stack: StackOption = "dev") -> None:
@@ -64,11 +68,24 @@ def refresh(stack: StackOption = "dev", yes: YesOption = False) -> None:
 
 
 def destroy(stack: StackOption = "dev", yes: YesOption = False) -> None:
-    """Cancel and remove all that the stack made; the stack itself and its settings stay."""
+    """Cancel and remove all that the stack made; the stack itself and its settings stay.
+
+    With it goes what interrupted runs ordered and the state does not know. Exit code 1 if anything is left.
+    """
     _someone_to_ask(yes)
     with opened(stack, absent_is_fine=True) as one:
+        ordered = strays.before_destroy(one.pulumi, stack, say)
         one.agreed(yes, "Destroy all of this, with its data?", "destroy", "--preview-only")
+        if ordered is not None:
+            # Before the state goes: without its identity nobody could tell whose they are.
+            strays.cancel(*ordered, say)
         one.run("destroy", "--yes", "--skip-preview", "--parallel", PARALLEL)
+        if ordered is not None:
+            strays.wait_gone(*ordered)
+            if left := strays.left_of(ordered[0]):
+                say("This is left of the stack:")
+                audit.show(left, stack, stderr=True)
+                raise typer.Exit(1)
 
 
 @dataclass(frozen=True)

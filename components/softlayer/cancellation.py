@@ -12,7 +12,7 @@ from components.softlayer.client import Api
 from components.softlayer.errors import NotOurs, SoftLayerFailed, explaining, is_busy, is_gone
 from components.softlayer.guest_seen import Guest
 from components.softlayer.guest_spec import GuestSpec
-from components.softlayer.identity import stack_tag
+from components.softlayer.identity import MARKER_KEY, owner_of, stack_tag
 from components.softlayer.progress import say, wait_for
 
 
@@ -33,8 +33,34 @@ def require_ours(guest: Guest, spec: GuestSpec, *, labelled: bool) -> None:
         raise NotOurs(
             f"{spec.name}: the server {guest.id} is not cancelled, because it is no longer the one that this "
             f"stack ordered: {'; '.join(reasons)}. If it is, put its name and tag back; if it is not, "
-            "`pulumi state delete URN` has the stack forget it"
+            f"`pulumi state delete URN` has the stack forget it (and take {MARKER_KEY} out of its user data)"
         )
+
+
+def cancel_of_owner(api: Api, guest_id: int, owner: str) -> None:
+    """Cancel a guest that is in no state, if it is that stack's by the identity in its order and by its tag.
+
+    One without any tag is one whose run was killed before it got them.
+
+    Raises:
+        NotOurs: it is not, or no longer; nothing has been cancelled.
+    """
+    with explaining(f"cancelling the server {guest_id}", left="Nothing has been cancelled."):
+        guest = guests.get(api, guest_id)
+    if guest is None or guest.reclaiming:
+        return
+    reasons = []
+    if guest.marker is None or owner_of(guest.marker) != owner:
+        reasons.append(f"its order carries the identity {guest.marker}")
+    if guest.tags and stack_tag(owner) not in {tag.lower() for tag in guest.tags}:
+        reasons.append(f"it lacks the tag {stack_tag(owner)}")
+    if reasons:
+        raise NotOurs(
+            f"the server {guest_id} ({guest.name}) is not cancelled, because it is not the stack's any more: "
+            f"{'; '.join(reasons)}. If it is, put that right; if it is not, take {MARKER_KEY} out of its "
+            "user data"
+        )
+    cancel(api, guest_id, guest.name)
 
 
 def cancel(api: Api, guest_id: int, name: str) -> None:

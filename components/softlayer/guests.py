@@ -12,6 +12,7 @@ from SoftLayer import exceptions as sl
 from components.softlayer.client import Api
 from components.softlayer.errors import SoftLayerFailed, explaining, is_busy, is_gone
 from components.softlayer.guest_seen import MASK, Guest
+from components.softlayer.identity import owner_of
 from components.softlayer.progress import wait_for
 
 MOST_GROUPS = 5
@@ -58,6 +59,18 @@ def find(api: Api, hostname: str, marker: str) -> Guest | None:
             "keep one and cancel the others (`slcli vs cancel ID`), then run the same command again"
         )
     return found[0] if found else None
+
+
+def of_owner(api: Api, owner: str) -> list[Guest]:
+    """The guests whose orders carry a stack's identity, without those that are cancelled already."""
+    mask = "mask[id,hostname,domain,userData[value],activeTransaction[transactionStatus[name]]]"
+    with explaining("looking for servers of this stack"):
+        rows = api.list("getVirtualGuests", mask=mask)
+    return [
+        guest
+        for guest in map(Guest, rows)
+        if guest.marker is not None and owner_of(guest.marker) == owner and not guest.reclaiming
+    ]
 
 
 def wait_idle(api: Api, guest_id: int, name: str, timeout: float = TRANSACTION_LIMIT) -> Guest | None:

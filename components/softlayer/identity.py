@@ -16,7 +16,10 @@ import secrets
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
+from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
+
+from components.softlayer.errors import SoftLayerFailed
+from components.softlayer.provider import SoftLayerProvider
 
 PROGRAM_TAG = "swarm-galera"
 """Tag on every guest that this program ordered, whatever its stack."""
@@ -82,10 +85,8 @@ def as_json(text: str) -> Any:
         return None
 
 
-class StackIdentityProvider(ResourceProvider):
-    """Draws the token once; nothing outside the state is touched."""
-
-    serialize_as_secret_always = False
+class StackIdentityProvider(SoftLayerProvider):
+    """Draws the token once, and gives it up when no server carries it any more."""
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Draw 48 random bits: enough that no two stacks of an account meet."""
@@ -100,6 +101,27 @@ class StackIdentityProvider(ResourceProvider):
     def update(self, _id: str, olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Keep what was drawn."""
         return UpdateResult(olds)
+
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
+        """Refuse while a server carries the identity: it could never be found again.
+
+        Everything else of the stack goes before. What is still there then was ordered by an interrupted run.
+
+        Raises:
+            SoftLayerFailed: there is one; says which, and how to have it cancelled.
+        """
+        # Imported here, because both tell servers by what this module defines.
+        from components.softlayer import guests, orders
+
+        api, owner = self.api(), str(props["owner"])
+        orders.await_unsettled(api, owner)
+        if left := guests.of_owner(api, owner):
+            names = ", ".join(f"{guest.name} ({guest.id})" for guest in left)
+            raise SoftLayerFailed(
+                f"{len(left)} servers carry the identity {owner} of this stack and are in no state: {names}. "
+                "`python -m operations destroy` cancels them with the stack; to keep one, take the identity "
+                "out of its user data"
+            )
 
 
 class StackIdentity(Resource, module="softlayer", name="StackIdentity"):

@@ -104,6 +104,25 @@ def unsettled(owner: str, folder: Path | None = None) -> dict[str, float]:
     return {marker: seconds for marker, seconds in left.items() if seconds > 0 and owner_of(marker) == owner}
 
 
+def await_unsettled(api: Api, owner: str, folder: Path | None = None) -> None:
+    """Wait for a stack's orders whose outcome is not known yet, until they show up or their time is over.
+
+    Raises:
+        SoftLayerFailed: the API cannot be asked.
+    """
+    pending = unsettled(owner, folder)
+    if not pending:
+        return
+
+    def look() -> tuple[bool | None, str]:
+        late = unsettled(owner, folder).keys() - {guest.marker for guest in guests.of_owner(api, owner)}
+        return (None, f"not there yet: {', '.join(sorted(late))}") if late else (True, "")
+
+    say(f"Orders of an interrupted run may still be carried out: {', '.join(sorted(pending))}")
+    # A little longer than the notes say: the look that ends it comes after their time.
+    wait_for("looking for orders of an interrupted run", look, max(pending.values()) + 10, "")
+
+
 def place(
     api: Api, spec: GuestSpec, *, folder: Path | None = None, settle: float = SETTLE
 ) -> tuple[Guest, bool]:

@@ -9,6 +9,7 @@ New rules are added before old ones are removed, so that no connection that both
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, 
 from SoftLayer import exceptions as sl
 
 from components.softlayer.client import Api
-from components.softlayer.errors import SoftLayerFailed, explaining, is_gone, outcome_unknown
+from components.softlayer.errors import NotOurs, SoftLayerFailed, explaining, is_gone, outcome_unknown
 from components.softlayer.firewall import SELF, Rule
 from components.softlayer.identity import marker_of, stack_tag
 from components.softlayer.provider import SoftLayerProvider, is_unknown
@@ -176,23 +177,44 @@ class SecurityGroupProvider(SoftLayerProvider):
 
     def delete(self, id_: str, props: dict[str, Any]) -> None:
         """Detach it from interfaces that still have it, remove rules that name the group itself, delete."""
-        api, group_id = self.api(), int(id_)
+        api = self.api()
         with explaining(f"deleting the security group {_name(props)}"):
             row = _get(api, id_)
-            if row is None:
-                return
-            _take_away(api, group_id, "detachNetworkComponents", _bound(row), _bound)
-            own = [
-                int(rule["id"])
-                for rule in row.get("rules") or ()
-                if rule.get("remoteGroupId") is not None and int(rule["remoteGroupId"]) == group_id
-            ]
-            _take_away(api, group_id, "removeRules", own, _rules)
-            try:
-                api.call("Network_SecurityGroup", "deleteObject", id=group_id)
-            except sl.SoftLayerAPIError as error:
-                if not is_gone(error):
-                    raise
+            if row is not None:
+                _delete(api, row)
+
+
+def delete_of_owner(api: Api, id_: str, owner: str) -> None:
+    """Delete a group that is in no state, if its description carries that stack's identity.
+
+    Raises:
+        NotOurs: it does not; nothing has been deleted.
+    """
+    with explaining(f"deleting the security group {id_}"):
+        row = _get(api, id_)
+        if row is None:
+            return
+        if not re.search(rf"swarm-galera {re.escape(owner)}/\S+?\)?$", str(row.get("description") or "")):
+            raise NotOurs(
+                f"the security group {id_} is not deleted: its description lacks the identity {owner}"
+            )
+        _delete(api, row)
+
+
+def _delete(api: Api, row: Mapping[str, Any]) -> None:
+    group_id = int(row["id"])
+    _take_away(api, group_id, "detachNetworkComponents", _bound(row), _bound)
+    own = [
+        int(rule["id"])
+        for rule in row.get("rules") or ()
+        if rule.get("remoteGroupId") is not None and int(rule["remoteGroupId"]) == group_id
+    ]
+    _take_away(api, group_id, "removeRules", own, _rules)
+    try:
+        api.call("Network_SecurityGroup", "deleteObject", id=group_id)
+    except sl.SoftLayerAPIError as error:
+        if not is_gone(error):
+            raise
 
 
 def _any_source(rule: Rule) -> Rule:

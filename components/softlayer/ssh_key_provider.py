@@ -20,7 +20,7 @@ from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, 
 from SoftLayer import exceptions as sl
 
 from components.softlayer.client import Api
-from components.softlayer.errors import SoftLayerFailed, explaining, is_gone, outcome_unknown
+from components.softlayer.errors import NotOurs, SoftLayerFailed, explaining, is_gone, outcome_unknown
 from components.softlayer.identity import marker_of, stack_tag
 from components.softlayer.progress import say
 from components.softlayer.provider import SoftLayerProvider, is_unknown
@@ -176,6 +176,25 @@ class SshKeyProvider(SoftLayerProvider):
             except sl.SoftLayerAPIError as error:
                 if not is_gone(error):
                     raise
+
+
+def delete_of_owner(api: Api, id_: str, owner: str) -> None:
+    """Delete a key that is in no state, if its notes carry that stack's identity.
+
+    Raises:
+        NotOurs: they do not; nothing has been deleted.
+    """
+    with explaining(f"deleting the SSH key {id_}"):
+        row = _get(api, id_)
+        if row is None:
+            return
+        if not re.search(rf"swarm-galera {re.escape(owner)}/\S+$", str(row.get("notes") or "")):
+            raise NotOurs(f"the SSH key {id_} is not deleted: its notes lack the identity {owner}")
+        try:
+            api.call("Security_Ssh_Key", "deleteObject", id=int(id_))
+        except sl.SoftLayerAPIError as error:
+            if not is_gone(error):
+                raise
 
 
 def _get(api: Api, id_: str) -> dict[str, Any] | None:
