@@ -38,8 +38,8 @@ class StackConfig:
         return value
 
 
-def estimated_cost(settings: Settings, api: Api) -> cost.Estimate:
-    """Ask for the price of all hosts and show it; raises SoftLayerFailed, also above `maxMonthlyCost`."""
+def planned_cost(settings: Settings, api: Api) -> cost.Estimate:
+    """Ask for the price of all hosts; raises SoftLayerFailed, also above `maxMonthlyCost`."""
     servers = settings.servers
     shape = cost.Shape(
         datacenter=servers.datacenter,
@@ -54,15 +54,8 @@ def estimated_cost(settings: Settings, api: Api) -> cost.Estimate:
         private_only=servers.private_only,
     )
     limit = None if settings.max_monthly_cost is None else Decimal(str(settings.max_monthly_cost))
-    estimate = cost.estimate(
-        api,
-        dict.fromkeys(servers.hostnames, shape),
-        pulumi.get_project(),
-        pulumi.get_stack(),
-        limit,
-    )
-    pulumi.log.info(cost_report.table(estimate))
-    return estimate
+    ordered = [name for name in servers.hostnames if name not in servers.adopt]
+    return cost.estimate(api, dict.fromkeys(ordered, shape), limit)
 
 
 def hosts_of(settings: Settings, identity: StackIdentity, ssh: SshAccess) -> ClusterHosts:
@@ -78,6 +71,7 @@ def hosts_of(settings: Settings, identity: StackIdentity, ssh: SshAccess) -> Clu
                 owner=identity.owner,
                 public_ssh_from=by_address.get("public", ()),
                 private_ssh_from=by_address.get("private", ()),
+                published_ports=servers.published_ports,
                 encrypted_overlay=settings.network.encrypted,
             ),
         )
@@ -138,8 +132,10 @@ def deploy(settings: Settings) -> None:
     """Declare the whole stack and its outputs."""
     api = Api(find_credentials(StackConfig()))
     subnets.refuse_overlap(api, settings.network.subnet)
-    estimate = estimated_cost(settings, api)
+    plan = planned_cost(settings, api)
     identity = StackIdentity()
+    estimate = cost.compared(api, plan, identity.owner_now())
+    pulumi.log.info(cost_report.table(estimate, sorted(settings.servers.adopt)))
     ssh = SshAccess(
         "ssh",
         SshAccessArgs(
@@ -147,6 +143,8 @@ def deploy(settings: Settings) -> None:
             public_key=settings.ssh.public_key,
             label=settings.ssh.label,
             private_key_file=settings.ssh.private_key_file,
+            upload_label=settings.ssh.upload_label,
+            upload_notes=settings.ssh.upload_notes,
         ),
     )
     hosts = hosts_of(settings, identity, ssh)

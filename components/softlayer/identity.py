@@ -17,6 +17,7 @@ from typing import Any
 
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
+from pulumi.runtime.sync_await import _sync_await
 
 from components.softlayer.errors import SoftLayerFailed
 from components.softlayer.provider import SoftLayerProvider
@@ -132,6 +133,15 @@ class StackIdentity(Resource, module="softlayer", name="StackIdentity"):
     """
 
     owner: pulumi.Output[str]
+
+    def owner_now(self) -> str | None:
+        """The owner, waited for; None in the preview of a stack that has never been up.
+
+        The program has to know it before it can say what the plan changes. Pulumi's SDK waits in this way for
+        its own calls, too.
+        """
+        owner: str | None = _sync_await(self.owner.future())
+        return owner
 
     def __init__(self, name: str = "identity", opts: pulumi.ResourceOptions | None = None) -> None:
         props = {"project": pulumi.get_project(), "stack": pulumi.get_stack(), "owner": None}
