@@ -73,7 +73,7 @@ def of_owner(api: Api, owner: str) -> list[Guest]:
     ]
 
 
-def wait_idle(api: Api, guest_id: int, name: str, timeout: float = TRANSACTION_LIMIT) -> Guest | None:
+def wait_idle(api: Api, guest_id: int, name: str) -> Guest | None:
     """Wait until the guest has no outstanding transaction.
 
     Returns:
@@ -89,18 +89,12 @@ def wait_idle(api: Api, guest_id: int, name: str, timeout: float = TRANSACTION_L
             return (guest,), ""
         return None, f"transaction {guest.transaction}"
 
-    (guest,) = wait_for(f"{name}: waiting for its outstanding transaction", look, timeout, STUCK)
+    what = f"{name}: waiting for its outstanding transaction"
+    (guest,) = wait_for(what, look, TRANSACTION_LIMIT, STUCK)
     return guest
 
 
-def when_idle(
-    api: Api,
-    guest_id: int,
-    name: str,
-    what: str,
-    action: Callable[[], object],
-    timeout: float = TRANSACTION_LIMIT,
-) -> None:
+def when_idle(api: Api, guest_id: int, name: str, what: str, action: Callable[[], object]) -> None:
     """Do something that an outstanding transaction forbids, as soon as it allows it.
 
     A transaction may start between the wait and the action, and it may be outstanding before it shows: so the
@@ -108,7 +102,7 @@ def when_idle(
     """
 
     def look() -> tuple[bool | None, str]:
-        if wait_idle(api, guest_id, name, timeout) is None:
+        if wait_idle(api, guest_id, name) is None:
             raise SoftLayerFailed(
                 f"{name}: {what} failed: the server {guest_id} is gone; run `pulumi refresh`"
             )
@@ -121,7 +115,7 @@ def when_idle(
         return True, ""
 
     with explaining(f"{name}: {what}"):
-        wait_for(f"{name}: {what}", look, timeout, STUCK)
+        wait_for(f"{name}: {what}", look, TRANSACTION_LIMIT, STUCK)
 
 
 def bind(api: Api, guest: Guest, side: str, wanted: set[int]) -> None:

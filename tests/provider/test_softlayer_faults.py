@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 
 from components.softlayer import client as client_module
+from components.softlayer import guests
 from components.softlayer.client import Backoff
 from components.softlayer.errors import OrderUnknown, SoftLayerFailed
+from components.softlayer.security_group_provider import SecurityGroupProvider
 from components.softlayer.ssh_key_provider import SshKeyProvider
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
+from lab.api.records import SecurityGroup
 from lab.api.testing import LabApi
 from tests.provider.providers import GUEST, OWNER, configured
 from tests.provider.test_ssh_key import new_key
@@ -160,6 +163,69 @@ def test_a_refused_order_is_explained_and_leaves_nothing(
     assert f"(SoftLayer: {code}: " in message
     assert lab_api.ordered == 0
     assert lab_api.guests() == []
+
+
+class Change:
+    """Something that is done to a thing of the stack, and refused by one call of the API."""
+
+    def __init__(self, lab: LabApi, method: str) -> None:
+        self.lab, self.method = lab, method
+        self.guests = configured(VirtualGuestProvider, lab)
+        self.groups = configured(SecurityGroupProvider, lab)
+        self.rules = {"owner": OWNER, "resource": "firewall", "rules": [{"direction": "egress"}]}
+        group = self.groups.create(dict(self.rules))
+        self.group_id, self.group_state = group.id, dict(group.outs or {})
+        self.declared = {**GUEST, "private_security_groups": [group.id]}
+        guest = self.guests.create(dict(self.declared))
+        self.id, self.state = guest.id, dict(guest.outs or {})
+        lab.wait_idle(int(guest.id))
+
+    def attempt(self) -> None:
+        """Do it, as Pulumi would."""
+        changed: dict[str, Any] = {
+            "placeOrder": {"cores": 2.0, "disks": [25.0, 100.0]},
+            "reloadOperatingSystem": {"reload_token": "2026-11"},
+        }
+        if self.method == "deleteObject":
+            self.guests.delete(self.id, self.state)
+        elif self.method == "addRules":
+            rules = [{"direction": "ingress"}, {"direction": "egress"}]
+            self.groups.update(self.group_id, self.group_state, {**self.rules, "rules": rules})
+        else:
+            self.guests.update(self.id, self.state, {**self.declared, **changed[self.method]})
+
+    def left(self) -> Any:
+        """All that the account has."""
+        groups = [group.model_dump() for group in self.lab.server.store.all(SecurityGroup)]
+        guests = [guest.model_dump(exclude={"modified"}) for guest in self.lab.guests()]
+        return guests, groups, self.lab.backend.machines[int(self.id)].system_disk
+
+
+METHODS = ["placeOrder", "deleteObject", "reloadOperatingSystem", "addRules"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_change_that_is_refused_is_explained_and_leaves_all_as_it_was(
+    lab_api: LabApi, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Every fault of the table above, for every call that changes something."""
+    monkeypatch.setattr(guests, "TRANSACTION_LIMIT", 0.1)
+    change = Change(lab_api, method)
+    before = change.left()
+    for code, text, why, remedy in FAULTS:
+        if (
+            method in ("deleteObject", "detachNetworkComponents", "removeRules")
+            and code == f"{SL}ObjectNotFound"
+        ):
+            continue  # what is to go is gone: no error, see the tests of these
+        rule = lab_api.fault("fault", method=method, code=code, message=text)
+        with pytest.raises(SoftLayerFailed) as refused:
+            change.attempt()
+        lab_api.clear_faults(rule)
+        message = str(refused.value)
+        assert "transaction" in message if "transaction" in why else why in message, (code, text, message)
+        assert remedy in message, (code, text, message)
+        assert change.left() == before, (code, text)
 
 
 VALUES: list[tuple[str, dict[str, Any], str]] = [

@@ -409,7 +409,6 @@ def test_a_stuck_transaction_ends_the_wait_with_its_name(
     managed: Managed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guests, "TRANSACTION_LIMIT", 0.5)
-    monkeypatch.setattr(guests.wait_idle, "__defaults__", (0.5,))
     managed.lab.fault("stuck", step="RELOAD_POWER_OFF")
     managed.lab.client().call("Virtual_Guest", "reloadOperatingSystem", "FORCE", {}, id=int(managed.id))
     with pytest.raises(WaitedTooLong, match=r"RELOAD_POWER_OFF.*ticket"):
