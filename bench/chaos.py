@@ -106,7 +106,7 @@ class Round:
         number, job, fault: which one, and what the API did on top.
         killed: `all` or `engine`.
         after: the number of calls that the API had answered.
-        done_then: costly calls that had been carried out.
+        done_then: costly calls that had been answered well.
         ordered, existing, in_state: guests ever ordered, in the account, in the state, in the end.
         said: what is wrong; empty when nothing is.
     """
@@ -255,7 +255,7 @@ HEADINGS = (
         "fault besides",
         "killed",
         "after (calls)",
-        "orders or cancellations by then",
+        "answered orders or cancellations",
         "ordered",
     ),
     *("in the account", "in the state", "result"),

@@ -1,8 +1,8 @@
 """The stack's servers and nothing on them: identity, key, firewall, orders, first contact.
 
 Owns: the composition, as the whole program makes it. Leaves to others: everything after a server is ready.
-Settings: `swarm-galera:count` servers of 1 core, `swarm-galera:disks` in GB, `swarm-galera:memory` in MB (2048)
-and `swarm-galera:datacenter` (tor01).
+Settings: `swarm-galera:count` servers of 1 core, `swarm-galera:disks` in GB, `swarm-galera:memory` in MB
+(2048) and `swarm-galera:datacenter` (tor01).
 """
 
 from __future__ import annotations
