@@ -118,22 +118,31 @@ class VirtualGuestProvider(SoftLayerProvider):
             if key in self.PINS and olds.get(key) in _ABSENT and not is_unknown(news[key])
         ]
         if pinned:
-            there = self._placed(id_)
-            kept = {key for key in pinned if there.get(key) == int(news[key])}
+            kept = self._placed_in(id_, {key: int(news[key]) for key in pinned})
             result.replaces = [key for key in result.replaces or () if key not in kept]
         if olds.get("labelled") is False:
             result.changes = True
         return result
 
-    def _placed(self, id_: str) -> dict[str, int]:
-        """Property to id of the networks that the guest is in."""
+    def _placed_in(self, id_: str, wanted: dict[str, int]) -> set[str]:
+        """Those of the networks (property to id) in which the guest is already.
+
+        Raises:
+            SoftLayerFailed: the API cannot be asked, or does not tell: nothing is replaced on a guess.
+        """
         with explaining(f"looking in which networks the server {id_} is"):
             guest = guests.get(self.api(), int(id_))
         if guest is None:
-            return {}
-        return {
+            return set()
+        there = {
             f"{side}_{key}": number for side in adoption.SIDES for key, number in guest.placed(side).items()
         }
+        if unknown := wanted.keys() - there.keys():
+            raise SoftLayerFailed(
+                f"{guest.name}: the API does not tell (yet) whether {', '.join(sorted(unknown))} is where it "
+                "is, and elsewhere it would have to be replaced; run the same command again"
+            )
+        return {key for key, number in wanted.items() if there[key] == number}
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Order the guest, or find the one ordered by an interrupted run, or adopt an existing one.

@@ -133,6 +133,15 @@ def test_another_network_than_softlayer_chose_replaces(managed: Managed) -> None
     assert managed.provider.diff(managed.id, managed.state, wanted).replaces == ["private_vlan"]
 
 
+def test_a_server_whose_network_is_not_told_is_not_planned_to_be_replaced(
+    managed: Managed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Guest, "placed", lambda *_: {})
+    wanted = {**managed.declared, "private_vlan": 1.0}
+    with pytest.raises(SoftLayerFailed, match="does not tell"):
+        managed.provider.diff(managed.id, managed.state, wanted)
+
+
 def test_a_server_that_cannot_be_looked_at_is_not_planned_to_be_replaced(managed: Managed) -> None:
     managed.lab.fault("fault", method="getObject", message="Access Denied. ")
     wanted = {**managed.declared, "private_vlan": 1.0}
