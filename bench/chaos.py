@@ -39,14 +39,17 @@ from operations.comparison import known
 from operations.errors import OperationsError
 
 SERVERS = 3
-LATER = 0.1
+LATER = 0.05
 """Seconds that pass, on average, between the call that was drawn and the kill."""
+TAKES = 0.5
+"""Seconds that a call which orders or cancels takes at least: many kills fall into one, it is carried out."""
 AROUND_ORDERS = 0.75
 """Share of kills that fall between the first and the last call that orders or cancels."""
 ALL_OF_IT = 0.75
 """Share of kills that take every process of the run; the others only the engine."""
 UP = ("up", "--yes", "--skip-preview", "--parallel", "64")
 DESTROY = ("destroy", "--yes", "--skip-preview", "--parallel", "64")
+_MANY = 1000
 console = Console(width=130)
 
 
@@ -89,7 +92,7 @@ TURNS = ("up", "up", "up", "more memory", "replacement", "destroy", "up, then de
 """Jobs in their proportions."""
 FAULTS: dict[str, dict[str, Any]] = {
     "none": {},
-    "slow": {"kind": "delay", "seconds": 1.0},
+    "slow": {"kind": "delay", "seconds": 2.0},
     "an answer lost": {"kind": "lost-response", "count": 1},
     "HTTP 500 afterwards": {"kind": "http-500", "count": 1, "after": True},
     "internal error afterwards": {"kind": "fault", "message": "Internal Error", "count": 1, "after": True},
@@ -106,7 +109,7 @@ class Round:
         number, job, fault: which one, and what the API did on top.
         killed: `all` or `engine`.
         after: the number of calls that the API had answered.
-        done_then: costly calls that had been answered well.
+        begun, done: costly calls that had reached the API by then, and what of that had been carried out.
         ordered, existing, in_state: guests ever ordered, in the account, in the state, in the end.
         said: what is wrong; empty when nothing is.
     """
@@ -116,7 +119,8 @@ class Round:
     fault: str
     killed: str
     after: int
-    done_then: int
+    begun: int
+    done: int
     ordered: int
     existing: int
     in_state: int
@@ -134,7 +138,8 @@ class Course:
     def moment(self, draw: random.Random) -> int:
         """A number of calls to kill after."""
         if draw.random() < AROUND_ORDERS:
-            return draw.randint(max(self.first - 1, 1), self.last)
+            # From when the first one may be under way to when the last one still is.
+            return draw.randint(max(self.first - 3, 1), max(self.last - 1, 1))
         return draw.randint(1, self.calls)
 
 
@@ -148,6 +153,23 @@ class Stage:
             self.stack.up()
             self.stack.settings(dict(job.settings))
             self.lab.server.forget_calls()
+        service, method = job.costly
+        self._delay = self.lab.fault("delay", service=service, method=method, seconds=TAKES, count=_MANY)
+
+    def begun(self) -> int:
+        """Costly calls that have reached the API."""
+        (left,) = (rule.remaining for rule in self.lab.server.faults.rules() if rule.id == self._delay)
+        return _MANY - int(left or 0)
+
+    def done(self) -> int:
+        """Servers ordered, upgraded or cancelled by the job so far."""
+        lab, before = self.lab, 0 if self.job.settings is None else SERVERS
+        if self.job.costly == _UPGRADE:
+            return sum(order.kind == "upgrade" for order in lab.server.store.all(Order))
+        if self.job.costly == _ORDER:
+            return lab.ordered - before
+        steps = [lab.step(guest.id) or "" for guest in lab.guests()]
+        return SERVERS - sum("RECLAIM" not in step for step in steps)
 
     def again(self) -> None:
         """The job to its end, after the kill. Raises ServersFailed."""
@@ -227,16 +249,15 @@ def one_round(root: Path, number: int, job: Job, course: Course, draw: random.Ra
             time.sleep(0.002)
         time.sleep(later)
         stage.stack.kill(process, all_of_it=all_of_it)
-        answered = len(lab.calls())
-        done = sum(call["outcome"] == "ok" for call in lab.calls(service, method))
+        answered, begun, finished = len(lab.calls()), stage.begun(), stage.done()
         said = _quietly(stage.again)
         lab.wait_until(lambda: all(guest.transaction is None for guest in lab.guests()), "transactions", 60)
         in_state = stage.stack.guests()
         said = said or stage.wrong(in_state)
         killed = "all" if all_of_it else "engine"
         return Round(
-            *(number, job.name, fault, killed, answered, done, lab.ordered, len(lab.guests()), len(in_state)),
-            said=said,
+            *(number, job.name, fault, killed, answered, begun, finished),
+            *(lab.ordered, len(lab.guests()), len(in_state), said),
         )
 
 
@@ -255,10 +276,12 @@ HEADINGS = (
         "fault besides",
         "killed",
         "after (calls)",
-        "answered orders or cancellations",
+        "begun",
+        "done",
         "ordered",
+        "in the account",
     ),
-    *("in the account", "in the state", "result"),
+    *("in the state", "result"),
 )
 
 
@@ -266,8 +289,8 @@ def rows(rounds: list[Round]) -> list[list[str]]:
     """For a table."""
     return [
         [
-            *map(str, (one.number, one.job, one.fault, one.killed, one.after, one.done_then, one.ordered)),
-            *map(str, (one.existing, one.in_state)),
+            *map(str, (one.number, one.job, one.fault, one.killed, one.after, one.begun, one.done)),
+            *map(str, (one.ordered, one.existing, one.in_state)),
             "FAILED" if one.said else "converged",
         ]
         for one in rounds
@@ -303,7 +326,7 @@ def main(arguments: list[str]) -> int:
             done.append(one)
             console.print(
                 f"{number} of {options.runs}: {one.job}, {one.fault}, {one.killed} killed after {one.after} "
-                f"calls with {one.done_then} done: {'FAILED' if one.said else 'converged'}"
+                f"calls, {one.begun} begun, {one.done} done: {'FAILED' if one.said else 'converged'}"
             )
             if one.said:
                 console.print(one.said, markup=False)
