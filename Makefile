@@ -68,7 +68,7 @@ fmt: venv ## format the code and fix what ruff can fix
 bench: toolchain venv ## pulumi up against the same job by hand, and previews by size
 	@$(VENV) -m bench.deploy && $(VENV) -m bench.scale
 
-chaos: toolchain venv ## pulumi up killed at random moments (SEED=…)
+chaos: toolchain venv ## runs of Pulumi killed at random moments (SEED=…)
 	@$(VENV) -m bench.chaos $(if $(SEED),--seed $(SEED))
 
 clean-cache: ## remove what was downloaded and built

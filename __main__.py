@@ -40,8 +40,8 @@ class StackConfig:
         return value
 
 
-def estimated_cost(settings: Settings, api: Api) -> cost.Estimate:
-    """Ask for the price of all hosts and show it; raises SoftLayerFailed, also above `maxMonthlyCost`."""
+def planned_cost(settings: Settings, api: Api) -> cost.Estimate:
+    """Ask for the price of all hosts; raises SoftLayerFailed, also above `maxMonthlyCost`."""
     servers = settings.servers
     shape = cost.Shape(
         datacenter=servers.datacenter,
@@ -56,15 +56,8 @@ def estimated_cost(settings: Settings, api: Api) -> cost.Estimate:
         private_only=servers.private_only,
     )
     limit = None if settings.max_monthly_cost is None else Decimal(str(settings.max_monthly_cost))
-    estimate = cost.estimate(
-        api,
-        dict.fromkeys(servers.hostnames, shape),
-        pulumi.get_project(),
-        pulumi.get_stack(),
-        limit,
-    )
-    pulumi.log.info(cost_report.table(estimate))
-    return estimate
+    ordered = [name for name in servers.hostnames if name not in servers.adopt]
+    return cost.estimate(api, dict.fromkeys(ordered, shape), limit)
 
 
 def hosts_of(settings: Settings, identity: StackIdentity, ssh: SshAccess) -> ClusterHosts:
@@ -80,6 +73,7 @@ def hosts_of(settings: Settings, identity: StackIdentity, ssh: SshAccess) -> Clu
                 owner=identity.owner,
                 public_ssh_from=by_address.get("public", ()),
                 private_ssh_from=by_address.get("private", ()),
+                published_ports=servers.published_ports,
                 encrypted_overlay=settings.network.encrypted,
             ),
         )
@@ -141,8 +135,10 @@ def deploy(settings: Settings) -> None:
     # Nothing has begun and somebody is watching: an API that cannot be reached is no reason to wait for long.
     api = Api(find_credentials(StackConfig())).patient_for(cost.PATIENCE)
     subnets.refuse_overlap(api, settings.network.subnet)
-    estimate = estimated_cost(settings, api)
+    plan = planned_cost(settings, api)
     identity = StackIdentity()
+    estimate = cost.compared(api, plan, identity.owner_now())
+    pulumi.log.info(cost_report.table(estimate, sorted(settings.servers.adopt)))
     ssh = SshAccess(
         "ssh",
         SshAccessArgs(
@@ -150,6 +146,8 @@ def deploy(settings: Settings) -> None:
             public_key=settings.ssh.public_key,
             label=settings.ssh.label,
             private_key_file=settings.ssh.private_key_file,
+            upload_label=settings.ssh.upload_label,
+            upload_notes=settings.ssh.upload_notes,
         ),
     )
     hosts = hosts_of(settings, identity, ssh)

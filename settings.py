@@ -29,7 +29,7 @@ from pydantic.alias_generators import to_camel
 
 PROJECT = "swarm-galera"
 PUBLIC_ENDPOINT = "https://api.softlayer.com/xmlrpc/v3.1"
-PROVIDER_KEYS = frozenset({"username", "apiKey", "orderSettle"})
+PROVIDER_KEYS = frozenset({"username", "apiKey"})
 """Keys that only the SoftLayer provider reads; the credentials must not reach the program."""
 
 LARGEST_SQL_FILE = 500_000
@@ -353,6 +353,8 @@ class Ssh(_Section):
             SSH agent holds it.
         allowed_cidrs: networks SSH may come from, for the firewall.
         address: which of a host's addresses SSH uses.
+        upload_label, upload_notes: of the key that the stack uploads; by default the label is made of the
+            stack's name.
     """
 
     title: ClassVar[str] = "ssh"
@@ -361,11 +363,18 @@ class Ssh(_Section):
     private_key_file: str | None = Field(None, min_length=1)
     allowed_cidrs: list[Annotated[str, AfterValidator(_cidr)]] = []
     address: Literal["public", "private"] = "public"
+    upload_label: str | None = Field(None, min_length=1, max_length=255)
+    upload_notes: str = Field("", max_length=500)
 
     @model_validator(mode="after")
     def _halves_belong_together(self) -> Ssh:
         if self.public_key and self.label:
             raise _refuse("publicKey and label both name the key", "keep one of the two")
+        if self.label and (self.upload_label or self.upload_notes):
+            raise _refuse(
+                "label names a key that SoftLayer has, so none is uploaded",
+                "remove uploadLabel and uploadNotes, or give publicKey instead of label",
+            )
         agent = os.environ.get("SSH_AUTH_SOCK")
         if (self.public_key or self.label) and not self.private_key_file and not agent:
             raise _refuse(
@@ -403,6 +412,7 @@ class Servers(_Section):
         tags, notes: for people; the stack's own tag comes on top.
         user_data: text the hosts can read. post_install_url: https address of a script run after first boot.
         firewall: security groups bound with the order.
+        published_ports: TCP ports open to everybody on the public addresses, for applications.
         protect: refuse to delete or replace the hosts.
         reload_token: change it to reload the operating systems (first disks are wiped).
         adopt: host name to id of a guest that exists already and is taken over as it is.
@@ -421,7 +431,7 @@ class Servers(_Section):
     os: str | None = Field("DEBIAN_LATEST", pattern=r"^[A-Z0-9_]+$")
     image: str | None = None
     hourly: bool = True
-    nic_speed: Literal[10, 100, 1000, 10000] = 100
+    nic_speed: Literal[10, 100, 1000] = 100
     private_only: bool = False
     public_vlan: int | None = Field(None, gt=0)
     private_vlan: int | None = Field(None, gt=0)
@@ -433,6 +443,7 @@ class Servers(_Section):
     user_data: str = Field("", max_length=16000)
     post_install_url: str | None = Field(None, pattern=r"^https://\S+$")
     firewall: bool = True
+    published_ports: list[Annotated[int, Field(ge=1, le=65535)]] = []
     protect: bool = False
     reload_token: str = ""
     adopt: dict[str, int] = {}
@@ -462,6 +473,11 @@ class Servers(_Section):
                 problems.append(
                     f"{name}Subnet: a subnet is only taken together with its VLAN. Remedy: set {name}Vlan too"
                 )
+        if self.published_ports and (self.private_only or not self.firewall):
+            problems.append(
+                "publishedPorts: nothing is closed that they could open. Remedy: remove publishedPorts, or "
+                "have a firewall on public addresses"
+            )
         unknown = sorted(set(self.adopt) - set(self.hostnames))
         if unknown:
             problems.append(
@@ -551,11 +567,13 @@ class Settings(_Section):
     Attributes:
         endpoint: the SoftLayer API's XML-RPC address.
         max_monthly_cost: in the account's currency; a dearer plan is refused. None is no limit.
+        order_settle: seconds for which an order with unknown outcome is looked for. (The provider reads it.)
     """
 
     title: ClassVar[str] = ""
     endpoint: Annotated[str, AfterValidator(_endpoint)] = PUBLIC_ENDPOINT
     max_monthly_cost: float | None = Field(None, gt=0)
+    order_settle: float = Field(60, gt=0, le=3600)
     ssh: Ssh = Field(default_factory=lambda: Ssh.model_validate({}))
     servers: Servers
     engine: Engine = Engine()
@@ -577,6 +595,11 @@ class Settings(_Section):
                 "ssh.allowedCidrs: with the firewall on and no network allowed, nobody reaches the hosts, "
                 "this program included. Remedy: list your administrators' networks, like [198.51.100.7/32], "
                 "or set servers.firewall: false"
+            )
+        if servers.adopt and not (ssh.public_key or ssh.label):
+            problems.append(
+                "servers.adopt: a server that exists is not touched, so a generated key never gets onto it. "
+                "Remedy: set ssh.publicKey or ssh.label to a key that it lets in"
             )
         hosts = servers.managers + servers.workers
         addresses = ipaddress.IPv4Network(self.network.subnet).num_addresses
@@ -675,4 +698,12 @@ def load() -> Settings:
         for key, value in everything.items()
         if key.startswith(f"{PROJECT}:")
     }
+    if "apiKey" in mine and not pulumi_config.is_config_secret(f"{PROJECT}:apiKey"):
+        raise SettingsError(
+            [
+                f"{PROJECT}:apiKey: the key stands in the stack's file in plain text, and must count as "
+                "disclosed. Remedy: make a new one (Manage > Access > API keys) and set it with "
+                f"`pulumi config set --secret {PROJECT}:apiKey`, or in SL_USERNAME and SL_API_KEY"
+            ]
+        )
     return parse(mine)

@@ -24,7 +24,7 @@ import yaml
 
 from components.docker_host_access import ssh_folder
 from components.softlayer.progress import INTERRUPTION
-from operations import leftovers, outputs, passphrase, swarm_leftovers
+from operations import audit, leftovers, outputs, passphrase, strays, swarm_leftovers
 from operations.engine import CHECKOUT, INTERRUPTED, NO_STACK, Pulumi
 from operations.errors import OperationsError
 
@@ -51,7 +51,11 @@ def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
         one.agreed(yes, "Do it?", "preview")
         broken_off = one.unfinished.exists()
         one.unfinished.touch()
-        one.run("up", "--yes", "--skip-preview", "--parallel", PARALLEL)
+        try:
+            one.run("up", "--yes", "--skip-preview", "--parallel", PARALLEL)
+        finally:
+            # What a run that failed may have ordered, and what nothing goes on with after one that did not.
+            strays.after_run(one.pulumi, stack, say)
         if not broken_off or _swarm_cleared(one):
             one.unfinished.unlink(missing_ok=True)
 
@@ -71,14 +75,27 @@ def refresh(stack: StackOption = "dev", yes: YesOption = False) -> None:
 
 
 def destroy(stack: StackOption = "dev", yes: YesOption = False) -> None:
-    """Cancel and remove all that the stack made; the stack itself and its settings stay."""
+    """Cancel and remove all that the stack made; the stack itself and its settings stay.
+
+    With it goes what interrupted runs ordered and the state does not know. Exit code 1 if anything is left.
+    """
     _someone_to_ask(yes)
     with opened(stack, absent_is_fine=True) as one:
+        ordered = strays.before_destroy(one.pulumi, stack, say)
         one.agreed(yes, "Destroy all of this, with its data?", "destroy", "--preview-only")
+        if ordered is not None:
+            # Before the state goes: without its identity nobody could tell whose they are.
+            strays.cancel(*ordered, say)
         one.run("destroy", "--yes", "--skip-preview", "--parallel", PARALLEL)
         one.unfinished.unlink(missing_ok=True)
         # The private key of hosts that are gone: nothing reads it any more.
         shutil.rmtree(ssh_folder(one.project, one.name), ignore_errors=True)
+        if ordered is not None:
+            strays.wait_gone(*ordered)
+            if left := strays.left_of(ordered[0]):
+                say("This is left of the stack:")
+                audit.show(left, stack, stderr=True)
+                raise typer.Exit(1)
 
 
 def _swarm_cleared(one: OpenStack) -> bool:

@@ -126,6 +126,12 @@ FAULTS: tuple[Fault, ...] = (
         "run the same command again; if it stays, open a ticket with this text",
     ),
     Fault(
+        "SoftLayer_Exception.*",
+        r"internal (server |system |application )?error|unexpected (error|exception|failure)",
+        "the API failed while it worked on the request",
+        "run the same command again; if it stays, open a ticket with this text",
+    ),
+    Fault(
         "-32601|-32602|-32600",
         _ANY,
         "the API does not know this call",

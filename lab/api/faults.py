@@ -1,10 +1,11 @@
 """Faults on purpose: what a client may meet on a bad day, as rules that calls and transaction steps are
 held against.
 
-Kinds for calls: `lost-response` (done, then the connection breaks), `drop` (the connection breaks, nothing is
-done), `http-500`, `http-429`, `rate-limit`, `fault` (any code and message), `set-tags` (setTags fails),
-`delay` (`seconds` before the answer). With `after` the call is carried out first and then fails in that
-way. Kinds for transactions: `slow` (a step takes `seconds` longer), `stuck` (a step waits until the rule is
+Kinds for calls: `lost-response` (done, then the connection breaks), `drop` (the connection breaks, nothing
+is done), `http-500`, `http-429` and others, `rate-limit`, `fault` (any code and message), `set-tags`
+(setTags fails), `delay` (`seconds` before the answer), `stale-list` (a list stays as it was when it was
+first asked for under the rule). With `after` the call is carried out first and then fails in that way.
+Kinds for transactions: `slow` (a step takes `seconds` longer), `stuck` (a step waits until the rule is
 cleared), `backend` (a step's machine call fails), `partial-ips` (the public address stays hidden for
 `seconds` after provisioning; without seconds until the rule is cleared; `interface` names another one).
 """
@@ -20,15 +21,16 @@ from lab.api import errors
 from lab.api.records import InjectedFault
 from lab.api.store import Store
 
+_STATUSES = (401, 403, 404, 408, 413, 429, 500, 503)
 CALL_KINDS = (
     "lost-response",
     "drop",
-    "http-500",
-    "http-429",
+    *(f"http-{status}" for status in _STATUSES),
     "rate-limit",
     "fault",
     "set-tags",
     "delay",
+    "stale-list",
 )
 STEP_KINDS = ("slow", "stuck", "backend", "partial-ips")
 KINDS = CALL_KINDS + STEP_KINDS

@@ -108,6 +108,7 @@ class ApiServer:
         self._dispatch = Dispatcher(self.lab)
         self._limiter = RateLimiter()
         self._calls: deque[SeenCall] = deque(maxlen=_MAX_CALLS)
+        self._stale: dict[tuple[str, ...], Answer] = {}
         self._thread: threading.Thread | None = None
 
     @property
@@ -208,6 +209,12 @@ class ApiServer:
         if failure is None:
             return self._dispatch(call)
         log.warning("fault %d: %s for %s::%s", failure.id, failure.kind, call.service, call.method)
+        if failure.kind == "stale-list":
+            asked = (failure.id, call.service, call.method, call.mask, call.filter, call.limit, call.offset)
+            key = tuple(map(repr, asked))
+            if key not in self._stale:
+                self._stale[key] = self._dispatch(call)
+            return self._stale[key]
         if failure.after or failure.kind == "lost-response":
             self._dispatch(call)
         if failure.kind in {"lost-response", "drop"}:

@@ -16,9 +16,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from bench import namespaces
 from bench.account import Account
 from bench.scale import Workspace
-from bench.servers import namespaces
 from lab.toolchain import places
 from operations.leftovers import lock_folder
 
@@ -103,6 +103,6 @@ def guests(deployment: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    namespaces("tests.provider.interrupted_up", sys.argv[1:])
+    namespaces.enter("tests.provider.interrupted_up", sys.argv[1:])
     with tempfile.TemporaryDirectory(prefix="swarm-galera-interrupted-up-") as temporary:
         print(json.dumps(run(Path(temporary))))

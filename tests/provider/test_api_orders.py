@@ -160,10 +160,22 @@ def test_a_flavor_brings_cores_memory_and_disk(client: Any, lab_api: LabApi) -> 
 
 def test_an_image_can_be_ordered_by_its_identifier(client: Any, lab_api: LabApi, template: Template) -> None:
     image = client["Virtual_Guest_Block_Device_Template_Group"].getPublicImages()[0]["globalIdentifier"]
-    wanted = template(operatingSystemReferenceCode=None, blockDeviceTemplateGroup={"globalIdentifier": image})
+    wanted = template(
+        operatingSystemReferenceCode=None,
+        blockDeviceTemplateGroup={"globalIdentifier": image},
+        blockDevices=None,
+    )
     client["Product_Order"].placeOrder(client["Virtual_Guest"].generateOrderTemplate(wanted))
     (guest,) = lab_api.guests()
     assert (guest.image_guid, guest.host_image) == (image, "debian-12")
+
+
+def test_disks_may_not_be_given_together_with_an_image(client: Any, template: Template) -> None:
+    image = client["Virtual_Guest_Block_Device_Template_Group"].getPublicImages()[0]["globalIdentifier"]
+    wanted = template(operatingSystemReferenceCode=None, blockDeviceTemplateGroup={"globalIdentifier": image})
+    for method in ("createObject", "generateOrderTemplate"):
+        code = _code(getattr(client["Virtual_Guest"], method), wanted)
+        assert code == "SoftLayer_Exception_InvalidValue"
 
 
 BAD_ORDERS: list[tuple[str, dict[str, Any], str]] = [

@@ -6,14 +6,19 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
+from pydantic.alias_generators import to_snake
 
 from components.softlayer import client, cost
+from components.softlayer.errors import CostTooHigh
 from lab.plugins.docker import durations
+from settings import Servers
+from tests.unit import program
 from tests.unit.program import ROOT, Recorded, run
 
 pytestmark = pytest.mark.unit
@@ -300,6 +305,114 @@ def test_without_a_firewall_no_group_is_made_or_bound(home: Path) -> None:
     made = run({"servers": {"firewall": False}, "ssh": {"allowedCidrs": []}})
     assert not made.of_type("pulumi-python:dynamic/softlayer:SecurityGroup")
     assert made.resources["galera-1-guest"].inputs["public_security_groups"] == []
+
+
+SERVERS: list[tuple[str, Any, str, Any]] = [
+    # setting, its value, property of the order, its value there
+    ("domain", "example.org", "domain", "example.org"),
+    ("datacenter", "dal13", "datacenter", "dal13"),
+    ("cores", 4, "cores", 4),
+    ("memory", 8192, "memory", 8192),
+    ("disks", [100, 200], "disks", [100, 200]),
+    ("localDisk", False, "local_disk", False),
+    ("os", "DEBIAN_12_64", "os", "DEBIAN_12_64"),
+    ("image", "aaaa-bbbb", "image", "aaaa-bbbb"),
+    ("hourly", False, "hourly", False),
+    ("nicSpeed", 1000, "nic_speed", 1000),
+    ("privateOnly", True, "private_only", True),
+    ("publicVlan", 7, "public_vlan", 7),
+    ("privateVlan", 8, "private_vlan", 8),
+    ("publicSubnet", 9, "public_subnet", 9),
+    ("privateSubnet", 10, "private_subnet", 10),
+    ("placementGroup", 11, "placement_group", 11),
+    ("tags", ["blue"], "tags", ["blue"]),
+    ("notes", "for tests", "notes", "for tests"),
+    ("userData", "#cloud-config", "user_data", "#cloud-config"),
+    ("postInstallUrl", "https://example.com/x", "post_install_url", "https://example.com/x"),
+    ("adopt", {"galera-1": 4711}, "adopt", 4711),
+]
+TOGETHER: dict[str, dict[str, Any]] = {
+    "image": {"os": None},
+    "publicSubnet": {"publicVlan": 7},
+    "privateSubnet": {"privateVlan": 8},
+}
+
+
+@pytest.mark.parametrize(("setting", "value", "key", "expected"), SERVERS, ids=lambda value: str(value)[:20])
+def test_a_setting_of_the_servers_reaches_their_order(
+    home: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: Any, key: str, expected: Any
+) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
+    ssh = {"address": "private" if setting == "privateOnly" else "public"}
+    if setting == "adopt":
+        ssh["publicKey"] = "ssh-ed25519 AAAA"
+    made = run({"servers": {**TOGETHER.get(setting, {}), setting: value}, "ssh": ssh})
+    assert made.resources["galera-1-guest"].inputs[key] == expected
+
+
+def test_no_setting_of_the_servers_is_forgotten() -> None:
+    """The others are about which servers there are, or what is around them; they have tests of their own."""
+    around = {"prefix", "managers", "workers", "firewall", "published_ports", "protect", "reload_token"}
+    tested = {to_snake(setting) for setting, *_ in SERVERS}
+    assert set(Servers.model_fields) == tested | around
+
+
+def test_published_ports_are_open_on_the_public_side_only(home: Path) -> None:
+    made = run({"servers": {"publishedPorts": [80, 443]}})
+    public, private = (made.resources[f"firewall-{side}"].inputs["rules"] for side in ("public", "private"))
+    opened = {
+        rule["first_port"] for rule in public if rule["direction"] == "ingress" and "source" not in rule
+    }
+    assert opened == {80, 443}
+    assert not any(rule.get("first_port") in (80, 443) for rule in private)
+
+
+def test_label_and_notes_of_the_uploaded_key_are_settings(home: Path) -> None:
+    made = run({"ssh": {"uploadLabel": "galera", "uploadNotes": "of the galera stack"}})
+    key = made.resources["ssh-key"].inputs
+    assert (key["label"], key["notes"]) == ("galera", "of the galera stack")
+
+
+def test_the_price_is_asked_for_what_is_ordered_and_held_against_the_limit(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
+    made = run(
+        {
+            "maxMonthlyCost": 123.45,
+            "servers": {"workers": 1, "cores": 4, "adopt": {"galera-2": 7}},
+            "ssh": {"publicKey": "ssh-ed25519 AAAA"},
+        }
+    )
+    (shapes, limit), (owner,) = made.estimated
+    assert limit == Decimal("123.45")
+    assert list(shapes) == ["galera-1", "galera-3", "galera-4"]
+    assert {shape.cores for shape in shapes.values()} == {4}
+    assert owner == "swarm-galera/test/0123456789ab"
+    assert set(made.outputs["estimatedCost"]["hosts"]) == set(shapes)
+
+
+def test_without_a_limit_none_is_asked_for(dev: Recorded) -> None:
+    assert dev.estimated[0][1] is None
+
+
+def test_a_plan_above_the_limit_ends_the_run_before_anything_is_declared(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise CostTooHigh("the plan costs too much")
+
+    monkeypatch.setattr(program, "estimate_of", refuse)
+    with pytest.raises(pulumi.RunError, match="the plan costs too much"):
+        run({"maxMonthlyCost": 1})
+
+
+def test_an_api_key_in_plain_text_is_refused_without_showing_it(home: Path) -> None:
+    settings = {"username": "me", "apiKey": "marked-plain-key"}
+    with pytest.raises(pulumi.RunError, match=r"plain text.*Remedy: make a new one.*--secret") as refused:
+        run(settings)
+    assert "marked-plain-key" not in str(refused.value)
+    assert run(settings, secrets=["apiKey"]).resources
 
 
 def test_bad_settings_end_the_run_before_anything_is_declared(home: Path) -> None:

@@ -38,6 +38,10 @@ def from_template(lab: Lab, template: Any) -> GuestRequest:
     if transient and not hourly:
         raise errors.invalid_value("transientGuestFlag", "Transient servers are billed hourly.")
     system, image = parts.software(template)
+    if image and template.get("blockDevices"):
+        raise errors.invalid_value(
+            "blockDevices", "Block devices may not be provided when using an image template."
+        )
     disks = parts.disks_of(template.get("blockDevices"), local, flavor)
     speed = parts.speed_of(template)
     private_vlan, public_vlan, private_groups, public_groups = parts.network_of(
