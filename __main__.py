@@ -12,13 +12,15 @@ from decimal import Decimal
 import pulumi
 
 import settings as stack_settings
-from components import cost_report
+from components import cost_report, registration
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.commands.engine import daemon_json
 from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
+from components.etcd import SERVICE as ETCD
 from components.etcd import Etcd, EtcdArgs
 from components.firewall import Firewall, FirewallArgs
 from components.galera import LABEL, Galera, GaleraArgs
+from components.galera import SERVICE as GALERA
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
 from components.softlayer import changes, cost, subnets
 from components.softlayer.client import Api, find_credentials
@@ -57,18 +59,12 @@ def shape_of(settings: Settings) -> cost.Shape:
     )
 
 
-def estimated_cost(settings: Settings, api: Api) -> cost.Estimate:
-    """Ask for the price of all hosts and show it; raises SoftLayerFailed, also above `maxMonthlyCost`."""
+def planned_cost(settings: Settings, api: Api) -> cost.Estimate:
+    """Ask for the price of all hosts; raises SoftLayerFailed, also above `maxMonthlyCost`."""
+    servers = settings.servers
     limit = None if settings.max_monthly_cost is None else Decimal(str(settings.max_monthly_cost))
-    estimate = cost.estimate(
-        api,
-        dict.fromkeys(settings.servers.hostnames, shape_of(settings)),
-        pulumi.get_project(),
-        pulumi.get_stack(),
-        limit,
-    )
-    pulumi.log.info(cost_report.table(estimate))
-    return estimate
+    ordered = [name for name in servers.hostnames if name not in servers.adopt]
+    return cost.estimate(api, dict.fromkeys(ordered, shape_of(settings)), limit)
 
 
 def hosts_in_turn(settings: Settings, now: Mapping[str, Guest]) -> list[str]:
@@ -78,7 +74,7 @@ def hosts_in_turn(settings: Settings, now: Mapping[str, Guest]) -> list[str]:
     """
     servers = settings.servers
     planned = dict.fromkeys(servers.hostnames, shape_of(settings))
-    turns = changes.interrupted(now, planned, {*servers.reload, *servers.adopt})
+    turns = changes.interrupted(now, planned, {*(servers.reload_token.keys() & now.keys()), *servers.adopt})
     changes.refuse_loss_of_majority(now, servers.manager_names, servers.worker_names, servers.replace, turns)
     return turns
 
@@ -98,6 +94,7 @@ def hosts_of(
                 owner=identity.owner,
                 public_ssh_from=by_address.get("public", ()),
                 private_ssh_from=by_address.get("private", ()),
+                published_ports=servers.published_ports,
                 encrypted_overlay=settings.network.encrypted,
             ),
         )
@@ -137,7 +134,7 @@ def hosts_of(
             ),
             disks=servers.disks,
             adopt=servers.adopt,
-            reload=servers.reload,
+            reload_token=servers.reload_token,
             replace=servers.replace,
             in_turn=in_turn,
             ssh=ssh,
@@ -158,11 +155,14 @@ def hosts_of(
 
 def deploy(settings: Settings) -> None:
     """Declare the whole stack and its outputs."""
-    api = Api(find_credentials(StackConfig()))
+    # Nothing has begun and somebody is watching: an API that cannot be reached is no reason to wait for long.
+    api = Api(find_credentials(StackConfig())).patient_for(cost.PATIENCE)
     subnets.refuse_overlap(api, settings.network.subnet)
-    estimate = estimated_cost(settings, api)
-    in_turn = hosts_in_turn(settings, estimate.guests)
+    plan = planned_cost(settings, api)
     identity = StackIdentity()
+    estimate = cost.compared(api, plan, identity.owner_now())
+    pulumi.log.info(cost_report.table(estimate, sorted(settings.servers.adopt)))
+    in_turn = hosts_in_turn(settings, estimate.guests)
     ssh = SshAccess(
         "ssh",
         SshAccessArgs(
@@ -170,6 +170,8 @@ def deploy(settings: Settings) -> None:
             public_key=settings.ssh.public_key,
             label=settings.ssh.label,
             private_key_file=settings.ssh.private_key_file,
+            upload_label=settings.ssh.upload_label,
+            upload_notes=settings.ssh.upload_notes,
         ),
     )
     hosts = hosts_of(settings, identity, ssh, in_turn)
@@ -180,7 +182,14 @@ def deploy(settings: Settings) -> None:
     on_swarm = pulumi.ResourceOptions(providers=[access.provider], deleted_with=first)
     network = OverlayNetwork(
         "network",
-        OverlayNetworkArgs(settings.network.name, settings.network.subnet, settings.network.encrypted),
+        OverlayNetworkArgs(
+            name=settings.network.name,
+            subnet=settings.network.subnet,
+            encrypted=settings.network.encrypted,
+            manager=first.connection,
+            services=[ETCD, GALERA],
+            after=[swarm.started],
+        ),
         on_swarm,
     )
     # Engines whose configuration changed have restarted, one by one, before any service is touched. And the
@@ -279,6 +288,7 @@ def main() -> None:
     """Refuse bad settings and a refusing API with one message and no traceback, else deploy."""
     try:
         deploy(stack_settings.load())
+        registration.begin()
     except (stack_settings.SettingsError, SoftLayerFailed, ValueError) as error:
         raise pulumi.RunError(str(error)) from None
 

@@ -31,7 +31,7 @@ class ClusterHostsArgs:
         guest: what each of them is; what is the host's own is filled in.
         disks: sizes in GB.
         adopt: host name to id of a guest to take over.
-        reload: host name to the token of its reload.
+        reload_token: host name to the token of its reload.
         replace: host names; if there are any, the other ones stay what they are, else a change that replaces
             is refused. One that is named is not protected.
         in_turn: host names, in the order of managers and workers: those whose servers this run interrupts.
@@ -46,7 +46,7 @@ class ClusterHostsArgs:
     guest: VirtualGuestArgs
     disks: Sequence[int]
     adopt: Mapping[str, int]
-    reload: Mapping[str, str]
+    reload_token: Mapping[str, str]
     replace: Collection[str]
     in_turn: Sequence[str]
     ssh: SshAccess
@@ -98,7 +98,7 @@ class ClusterHosts(pulumi.ComponentResource):
             hostname=hostname,
             disks=args.disks,
             adopt=args.adopt.get(hostname),
-            reload_token=args.reload.get(hostname, ""),
+            reload_token=args.reload_token.get(hostname, ""),
             on_replacement="replace" if named else "keep" if args.replace else "refuse",
         )
         return VirtualServer(

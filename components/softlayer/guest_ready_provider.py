@@ -111,9 +111,8 @@ def facts_of(guest: Guest) -> dict[str, Any]:
         "provision_date": guest.raw.get("provisionDate") or None,
     }
     for side in ("public", "private"):
-        component = guest.interface(side)
-        facts[f"{side}_vlan_id"] = (component.get("networkVlan") or {}).get("id")
-        facts[f"{side}_subnet_id"] = (component.get("primarySubnet") or {}).get("id")
+        placed = guest.placed(side)
+        facts[f"{side}_vlan_id"], facts[f"{side}_subnet_id"] = placed.get("vlan"), placed.get("subnet")
     return facts
 
 

@@ -24,7 +24,7 @@ def refuse_overlap(api: Api, subnet: str) -> None:
     """
     overlay = ipaddress.ip_network(subnet)
     with explaining("looking at the account's subnets", left="Nothing has been ordered."):
-        rows = api.list("Account", "getSubnets", mask=MASK)
+        rows = api.list("getSubnets", mask=MASK)
     for row in rows:
         if "networkIdentifier" not in row:
             continue

@@ -63,8 +63,8 @@ def test_a_private_subnet_is_accepted(subnet: str) -> None:
 
 def test_one_manager_and_any_workers_may_be_reloaded_or_replaced_at_a_time() -> None:
     reload = {"galera-2": 20261124, "galera-4": "x", "galera-5": "x"}
-    servers = parse(config(servers={"workers": 3, "reload": reload, "replace": ["galera-6"]})).servers
-    assert servers.reload["galera-2"] == "20261124"
+    servers = parse(config(servers={"workers": 3, "reloadToken": reload, "replace": ["galera-6"]})).servers
+    assert servers.reload_token["galera-2"] == "20261124"
     assert servers.replace == ["galera-6"]
 
 
@@ -118,7 +118,15 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("servers.disks", {"servers": {"disks": [25]}}, "second disk"),
     ("servers.disks", {"servers": {"disks": [25, 25, 25]}}, "localDisk: false"),
     ("servers.disks.1", {"servers": {"disks": [25, 0]}}, "greater than or equal to 10"),
-    ("servers.nicSpeed", {"servers": {"nicSpeed": 54}}, "10, 100, 1000"),
+    ("servers.nicSpeed", {"servers": {"nicSpeed": 54}}, "10, 100 or 1000"),
+    ("servers.nicSpeed", {"servers": {"nicSpeed": 10000}}, "10, 100 or 1000"),
+    ("servers.publishedPorts.0", {"servers": {"publishedPorts": [0]}}, "greater than or equal to 1"),
+    ("servers.publishedPorts", {"servers": {"publishedPorts": [80], "firewall": False}}, "have a firewall"),
+    ("servers.adopt", {"servers": {"adopt": {"galera-1": 7}}}, "ssh.publicKey or ssh.label"),
+    ("ssh", {"ssh": {"label": "mine", "uploadLabel": "x", "privateKeyFile": __file__}}, "instead of label"),
+    ("orderSettle", {"orderSettle": "soon"}, "valid number"),
+    ("orderSettle", {"orderSettle": "0"}, "greater than 0"),
+    ("orderSettle", {"orderSettle": "7200"}, "less than or equal to 3600"),
     ("servers.datacenter", {"servers": {"datacenter": "Toronto"}}, "like tor01"),
     ("servers.domain", {"servers": {"domain": "example"}}, "example.com"),
     ("servers.domain", {"servers": {"domain": "exa_mple.com"}}, "example.com"),
@@ -134,15 +142,27 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("servers.adopt", {"servers": {"adopt": {"web-1": 7}}}, "from galera-1 to galera-3"),
     ("servers.os", {"servers": {"os": "CENTOS_LATEST"}}, "servers.image"),
     ("servers.os", {"servers": {"os": "REDHAT_9_64"}}, "none"),
-    ("servers.reload", {"servers": {"reload": {"web-1": "x"}}}, "from galera-1 to galera-3"),
-    ("servers.reload.galera-1", {"servers": {"reload": {"galera-1": ""}}}, "at least 1 character"),
-    ("servers.reload", {"servers": {"reload": {"galera-1": "x", "galera-3": "x"}}}, "one may be reloaded"),
+    ("servers.reloadToken", {"servers": {"reloadToken": {"web-1": "x"}}}, "from galera-1 to galera-3"),
+    ("servers.reloadToken", {"servers": {"reloadToken": "2026-11"}}, 'write {galera-2: "2026-11"}'),
+    ("servers.reloadToken.galera-1", {"servers": {"reloadToken": {"galera-1": ""}}}, "at least 1 character"),
+    (
+        "servers.reloadToken",
+        {"servers": {"reloadToken": {"galera-1": "x", "galera-3": "x"}}},
+        "one may be reloaded",
+    ),
     ("servers.replace", {"servers": {"replace": ["galera-4"]}}, "from galera-1 to galera-3"),
     ("servers.replace", {"servers": {"replace": ["galera-1", "galera-2"]}}, "are managers"),
-    ("servers.replace", {"servers": {"replace": ["galera-1"], "reload": {"galera-2": "x"}}}, "are managers"),
-    ("servers.replace", {"servers": {"replace": ["galera-1"], "reload": {"galera-1": "x"}}}, "no reload"),
+    (
+        "servers.replace",
+        {"servers": {"replace": ["galera-1"], "reloadToken": {"galera-2": "x"}}},
+        "are managers",
+    ),
+    (
+        "servers.replace",
+        {"servers": {"replace": ["galera-1"], "reloadToken": {"galera-1": "x"}}},
+        "no reload",
+    ),
     ("servers.replace", {"servers": {"replace": ["galera-1"], "managers": 1}}, "the only manager"),
-    ("servers.reloadToken", {"servers": {"reloadToken": "x"}}, "no such setting"),
     ("servers.manager", {"servers": {"manager": 3}}, "no such setting"),
     ("servers.domain", {"servers": {"domain": None}}, "Remedy: "),
     ("ssh.address", {"servers": {"privateOnly": True}}, "ssh.address: private"),

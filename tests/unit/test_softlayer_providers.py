@@ -7,9 +7,10 @@ from typing import Any
 
 import dill  # type: ignore[import-untyped]
 import pytest
+from pulumi.dynamic import Config, ConfigureRequest
 from pulumi.runtime import rpc
 
-from components.softlayer.errors import SoftLayerFailed
+from components.softlayer.errors import SettingInvalid, SoftLayerFailed
 from components.softlayer.guest_ready import GuestReadyArgs
 from components.softlayer.guest_ready_provider import GuestReadyProvider
 from components.softlayer.provider import SoftLayerProvider, is_unknown
@@ -81,7 +82,14 @@ CHANGES = {
     "adopt": 1.0,
     "on_replacement": "refuse",
 }
-BASE = {**PROPS, "hourly": True, "local_disk": True, "private_only": False, "nic_speed": 100.0}
+BASE = {
+    **PROPS,
+    "hourly": True,
+    "local_disk": True,
+    "private_only": False,
+    "nic_speed": 100.0,
+    **dict.fromkeys(("public_vlan", "private_vlan", "public_subnet", "private_subnet"), 7.0),
+}
 
 
 @pytest.mark.parametrize("key", sorted(CHANGES))
@@ -140,6 +148,8 @@ def test_nothing_changes_when_nothing_changed() -> None:
 @pytest.mark.parametrize(
     ("key", "old", "new"),
     [
+        ("public_vlan", 7.0, None),
+        ("private_subnet", 7.0, None),
         ("tags", ["A", "b"], ["b", "a"]),
         ("private_security_groups", ["2", "1"], ["1", "2"]),
         ("ssh_key_ids", [12.0], ["12"]),
@@ -154,9 +164,32 @@ def test_the_same_in_other_words_is_no_change(key: str, old: Any, new: Any) -> N
     assert VirtualGuestProvider().diff("1", {**BASE, key: old}, {**BASE, key: new}).changes is False
 
 
-def test_an_unknown_value_counts_as_a_change() -> None:
-    result = VirtualGuestProvider().diff("1", BASE, {**BASE, "private_vlan": rpc.UNKNOWN})
+@pytest.mark.parametrize("old", [7.0, None])
+def test_an_unknown_value_counts_as_a_change(old: Any) -> None:
+    olds = {**BASE, "private_vlan": old}
+    result = VirtualGuestProvider().diff("1", olds, {**olds, "private_vlan": rpc.UNKNOWN})
     assert result.replaces == ["private_vlan"]
+
+
+@pytest.mark.parametrize("value", ["soon", "", 0, -1, 3601, "nan"])
+def test_a_time_to_look_for_orders_that_is_none_is_refused(value: Any) -> None:
+    provider = VirtualGuestProvider()
+    provider.configure(ConfigureRequest(Config({"swarm-galera:orderSettle": value}, "swarm-galera")))
+    with pytest.raises(SettingInvalid, match=r"orderSettle: .*up to 3600; leave it out for 60"):
+        provider.settle()
+
+
+def test_a_time_to_look_for_orders_may_be_text_or_left_out() -> None:
+    provider = VirtualGuestProvider()
+    assert provider.settle() == 60
+    provider.configure(ConfigureRequest(Config({"swarm-galera:orderSettle": "90"}, "swarm-galera")))
+    assert provider.settle() == 90
+
+
+def test_the_disks_of_a_server_that_is_only_pinned_may_not_shrink() -> None:
+    unpinned = {**BASE, "private_vlan": None}
+    found = VirtualGuestProvider().check(unpinned, {**BASE, "disks": [25.0]}).failures
+    assert [failure.property for failure in found] == ["disks"]
 
 
 def test_a_guest_without_its_tags_is_updated() -> None:
