@@ -6,38 +6,48 @@ STACK  ?= dev
 export LAB STACK
 
 DRIVER     := @$(PYTHON) -m lab.toolchain
-OPERATIONS := $(DRIVER) operations --lab $(LAB) --stack $(STACK)
 VENV       := .venv/bin/python
+# YES=1: without asking first. Of what is in a lab nobody has to be asked.
+ASKED      := $(if $(YES),--yes)
+ifneq ($(wildcard lab/toolchain),)
+up_all     = $(DRIVER) up --lab $(LAB) --stack $(STACK)
+operations = $(DRIVER) operations --lab $(LAB) --stack $(STACK) -- $(1)
+DESTROY    := destroy --yes
+else # Without lab/ the same targets work on an account, with the pulumi that is installed.
+operations = @$(or $(wildcard $(VENV)),$(PYTHON)) -m operations $(1) --stack $(STACK)
+up_all     = $(call operations,up $(ASKED))
+DESTROY    := destroy $(ASKED)
+endif
 
 .DEFAULT_GOAL := help
-.PHONY: help preflight toolchain venv up verify down test fmt lint type unit provider lab-test bench chaos audit \
-        preview refresh destroy clean-cache
+.PHONY: help preflight toolchain venv up verify down test fmt lint type unit provider image-test plugin-test \
+        lab-test bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## everything from a bare machine to a running cluster; again: brings it to what the settings say
-	$(DRIVER) up --lab $(LAB) --stack $(STACK)
+	$(up_all)
 
 verify: ## check the cluster; exit code 0 only if all holds
-	$(OPERATIONS) -- verify
+	$(call operations,verify)
 
 preview: ## what `make up` would change, and what it would cost
-	$(OPERATIONS) -- preview
+	$(call operations,preview)
 
-refresh: ## compare the state with what is really there
-	$(OPERATIONS) -- refresh
+refresh: ## compare the state with what is really there (YES=1: take that into the state unasked)
+	$(call operations,refresh $(ASKED))
 
 audit: ## guests and keys that were ordered for this stack and are in no state
-	$(OPERATIONS) -- audit
+	$(call operations,audit)
 
 destroy: ## cancel all that the stack ordered; the lab stays
-	$(OPERATIONS) -- destroy --yes
+	$(call operations,$(DESTROY))
 
 down: ## take the lab and all in it away; the caches stay
 	$(DRIVER) down --lab $(LAB)
 
-test: ## lint, types, unit, provider, and the whole job on real hosts in a lab of its own
+test: ## lint, types, unit, provider, images, plugins, and the whole job on real hosts in a lab of its own
 	$(DRIVER) test
 
 preflight: ## whether this machine can run it all; changes nothing
@@ -49,7 +59,7 @@ toolchain: ## only Pulumi's programs
 venv: ## only Debian's packages and the virtual environment
 	$(DRIVER) venv
 
-lint type unit provider lab-test: ## each a part of `make test`
+lint type unit provider image-test plugin-test lab-test: ## each a part of `make test`
 	$(DRIVER) $@
 
 fmt: venv ## format the code and fix what ruff can fix
@@ -58,7 +68,7 @@ fmt: venv ## format the code and fix what ruff can fix
 bench: toolchain venv ## pulumi up against the same job by hand, and previews by size
 	@$(VENV) -m bench.deploy && $(VENV) -m bench.scale
 
-chaos: toolchain venv ## pulumi up killed at random moments (SEED=…)
+chaos: toolchain venv ## runs of Pulumi killed at random moments (SEED=…)
 	@$(VENV) -m bench.chaos $(if $(SEED),--seed $(SEED))
 
 clean-cache: ## remove what was downloaded and built

@@ -6,24 +6,27 @@ Leaves to others: everything that is done (components/) and what may be configur
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import pulumi
 
 import settings as stack_settings
-from components import cost_report, etcd
+from components import cost_report, etcd, registration
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.commands.engine import daemon_json
 from components.commands.swarm_leaving import Membership
 from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
+from components.etcd import SERVICE as ETCD
 from components.etcd import Etcd, EtcdArgs
 from components.firewall import Firewall, FirewallArgs
 from components.galera import LABEL, Galera, GaleraArgs
 from components.galera import SERVICE as GALERA
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
-from components.softlayer import cost, subnets
+from components.softlayer import changes, cost, subnets
 from components.softlayer.client import Api, find_credentials
 from components.softlayer.errors import SoftLayerFailed
+from components.softlayer.guest_seen import Guest
 from components.softlayer.identity import StackIdentity
 from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.ssh_access import SshAccess, SshAccessArgs
@@ -43,10 +46,10 @@ class StackConfig:
         return value
 
 
-def estimated_cost(settings: Settings, api: Api) -> cost.Estimate:
-    """Ask for the price of all hosts and show it; raises SoftLayerFailed, also above `maxMonthlyCost`."""
+def shape_of(settings: Settings) -> cost.Shape:
+    """What each host is ordered as, as far as it has a price."""
     servers = settings.servers
-    shape = cost.Shape(
+    return cost.Shape(
         datacenter=servers.datacenter,
         cores=servers.cores,
         memory=servers.memory,
@@ -58,19 +61,31 @@ def estimated_cost(settings: Settings, api: Api) -> cost.Estimate:
         nic_speed=servers.nic_speed,
         private_only=servers.private_only,
     )
+
+
+def planned_cost(settings: Settings, api: Api) -> cost.Estimate:
+    """Ask for the price of all hosts; raises SoftLayerFailed, also above `maxMonthlyCost`."""
+    servers = settings.servers
     limit = None if settings.max_monthly_cost is None else Decimal(str(settings.max_monthly_cost))
-    estimate = cost.estimate(
-        api,
-        dict.fromkeys(servers.hostnames, shape),
-        pulumi.get_project(),
-        pulumi.get_stack(),
-        limit,
-    )
-    pulumi.log.info(cost_report.table(estimate))
-    return estimate
+    ordered = [name for name in servers.hostnames if name not in servers.adopt]
+    return cost.estimate(api, dict.fromkeys(ordered, shape_of(settings)), limit)
 
 
-def hosts_of(settings: Settings, identity: StackIdentity, ssh: SshAccess) -> ClusterHosts:
+def hosts_in_turn(settings: Settings, now: Mapping[str, Guest]) -> list[str]:
+    """The hosts that this run interrupts; raises SettingInvalid for a plan that costs the majority.
+
+    `now`: the stack's servers in the account.
+    """
+    servers = settings.servers
+    planned = dict.fromkeys(servers.hostnames, shape_of(settings))
+    turns = changes.interrupted(now, planned, {*(servers.reload_token.keys() & now.keys()), *servers.adopt})
+    changes.refuse_loss_of_majority(now, servers.manager_names, servers.worker_names, servers.replace, turns)
+    return turns
+
+
+def hosts_of(
+    settings: Settings, identity: StackIdentity, ssh: SshAccess, in_turn: Sequence[str]
+) -> ClusterHosts:
     """Order the hosts, behind their firewall, and bring them to a running engine."""
     servers, engine = settings.servers, settings.engine
     public_groups: list[pulumi.Input[str]] = []
@@ -83,6 +98,7 @@ def hosts_of(settings: Settings, identity: StackIdentity, ssh: SshAccess) -> Clu
                 owner=identity.owner,
                 public_ssh_from=by_address.get("public", ()),
                 private_ssh_from=by_address.get("private", ()),
+                published_ports=servers.published_ports,
                 encrypted_overlay=settings.network.encrypted,
             ),
         )
@@ -102,7 +118,6 @@ def hosts_of(settings: Settings, identity: StackIdentity, ssh: SshAccess) -> Clu
                 datacenter=servers.datacenter,
                 cores=servers.cores,
                 memory=servers.memory,
-                disks=servers.disks,
                 os=servers.os,
                 image=servers.image,
                 hourly=servers.hourly,
@@ -120,9 +135,12 @@ def hosts_of(settings: Settings, identity: StackIdentity, ssh: SshAccess) -> Clu
                 user_data=servers.user_data,
                 post_install_url=servers.post_install_url,
                 placement_group=servers.placement_group,
-                reload_token=servers.reload_token,
             ),
+            disks=servers.disks,
             adopt=servers.adopt,
+            reload_token=servers.reload_token,
+            replace=servers.replace,
+            in_turn=in_turn,
             ssh=ssh,
             ssh_address=settings.ssh.address,
             protect=servers.protect,
@@ -141,10 +159,14 @@ def hosts_of(settings: Settings, identity: StackIdentity, ssh: SshAccess) -> Clu
 
 def deploy(settings: Settings) -> None:
     """Declare the whole stack and its outputs."""
-    api = Api(find_credentials(StackConfig()))
+    # Nothing has begun and somebody is watching: an API that cannot be reached is no reason to wait for long.
+    api = Api(find_credentials(StackConfig())).patient_for(cost.PATIENCE)
     subnets.refuse_overlap(api, settings.network.subnet)
-    estimate = estimated_cost(settings, api)
+    plan = planned_cost(settings, api)
     identity = StackIdentity()
+    estimate = cost.compared(api, plan, identity.owner_now())
+    pulumi.log.info(cost_report.table(estimate, sorted(settings.servers.adopt)))
+    in_turn = hosts_in_turn(settings, estimate.guests)
     ssh = SshAccess(
         "ssh",
         SshAccessArgs(
@@ -152,9 +174,11 @@ def deploy(settings: Settings) -> None:
             public_key=settings.ssh.public_key,
             label=settings.ssh.label,
             private_key_file=settings.ssh.private_key_file,
+            upload_label=settings.ssh.upload_label,
+            upload_notes=settings.ssh.upload_notes,
         ),
     )
-    hosts = hosts_of(settings, identity, ssh)
+    hosts = hosts_of(settings, identity, ssh, in_turn)
     first = hosts.managers[0]
     swarm = Swarm("swarm", SwarmArgs(hosts.members, [etcd.MEMBERSHIP, GALERA_MEMBERSHIP]))
     access = DockerHostAccess("docker", DockerHostAccessArgs(first, ssh.private_key, [swarm.started]))
@@ -163,7 +187,14 @@ def deploy(settings: Settings) -> None:
     on_swarm = pulumi.ResourceOptions(providers=[access.provider], deleted_with=first)
     network = OverlayNetwork(
         "network",
-        OverlayNetworkArgs(settings.network.name, settings.network.subnet, settings.network.encrypted),
+        OverlayNetworkArgs(
+            name=settings.network.name,
+            subnet=settings.network.subnet,
+            encrypted=settings.network.encrypted,
+            manager=first.connection,
+            services=[ETCD, GALERA],
+            after=[swarm.started],
+        ),
         on_swarm,
     )
     # Engines whose configuration changed have restarted, one by one, before any service is touched. And the
@@ -262,6 +293,7 @@ def main() -> None:
     """Refuse bad settings and a refusing API with one message and no traceback, else deploy."""
     try:
         deploy(stack_settings.load())
+        registration.begin()
     except (stack_settings.SettingsError, SoftLayerFailed, ValueError) as error:
         raise pulumi.RunError(str(error)) from None
 

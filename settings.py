@@ -29,13 +29,18 @@ from pydantic.alias_generators import to_camel
 
 PROJECT = "swarm-galera"
 PUBLIC_ENDPOINT = "https://api.softlayer.com/xmlrpc/v3.1"
-PROVIDER_KEYS = frozenset({"username", "apiKey", "orderSettle"})
+PROVIDER_KEYS = frozenset({"username", "apiKey"})
 """Keys that only the SoftLayer provider reads; the credentials must not reach the program."""
 
 LARGEST_SQL_FILE = 500_000
 """Bytes: a Docker config holds no more."""
 MOST_MANAGERS = 7
 """Every write of the swarm's and etcd's state waits for a majority; more managers only make it slower."""
+PRIVATE_SUBNETS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+"""RFC 1918. Python's `is_private` also counts networks for documentation and tests, which hosts may have."""
+SYSTEMS = ("DEBIAN_", "UBUNTU_")
+"""Operating systems that SoftLayer sells and on which the engine can keep its data in btrfs: the kernels of
+CentOS, RHEL, Rocky and Alma (CENTOS_LATEST, REDHAT_LATEST, …) have none."""
 TAKEN_SUBNETS = {
     "127.0.0.0/8": "the loopback network of every host",
     "169.254.0.0/16": "the link-local network of every host",
@@ -121,12 +126,12 @@ def _image(value: str) -> str:
     )
     match = re.fullmatch(pattern, value)
     if match is None:
-        raise _refuse(f"{value!r} is no image reference", "write it like registry.example.com/galera:10.11-1")
+        raise _refuse(f"{value!r} is no image reference", "write it like registry.example.com/galera:10.11-2")
     tag, digest = match.groups()
     if digest is None and tag in (None, ":latest"):
         raise _refuse(
             f"{value!r} may be another image tomorrow, so nodes would run different versions",
-            "add a version's tag or a digest, like :10.11-1",
+            "add a version's tag or a digest, like :10.11-2",
         )
     return value
 
@@ -155,10 +160,10 @@ def _subnet(value: str) -> str:
             raise _refuse(
                 f"{value} overlaps {taken}, {by}", "choose a private network of its own, like 10.20.0.0/24"
             )
-    if not network.is_private:
+    if not any(network.subnet_of(ipaddress.IPv4Network(private)) for private in PRIVATE_SUBNETS):
         raise _refuse(
-            f"{value} is public address space, so the hosts would lose sight of the real owners",
-            "choose a private network, like 10.20.0.0/24",
+            f"{value} is not private address space, so the hosts would lose sight of the real owners",
+            f"choose a network within {', '.join(PRIVATE_SUBNETS)}, like 10.20.0.0/24",
         )
     if not 16 <= network.prefixlen <= 26:
         raise _refuse(
@@ -167,6 +172,25 @@ def _subnet(value: str) -> str:
             "choose a prefix from /16 to /26",
         )
     return value
+
+
+def _os(value: str | None) -> str | None:
+    if value is not None and not value.startswith(SYSTEMS):
+        raise _refuse(
+            f"{value!r} can't bear the engine: its data is kept in btrfs, and of what SoftLayer sells only "
+            "Debian's and Ubuntu's kernels have it (those of CentOS, RHEL, Rocky and Alma have none)",
+            "use DEBIAN_LATEST or UBUNTU_LATEST, or an image of your own whose kernel has it (servers.image)",
+        )
+    return value
+
+
+def _hosts_named(value: object) -> object:
+    if isinstance(value, str) and value:
+        raise _refuse(
+            f"{value!r} does not say which host is to be reloaded",
+            f'write {{galera-2: "{value}"}}; managers are database nodes and are reloaded one at a time',
+        )
+    return value or {}
 
 
 def _registry(value: str) -> str:
@@ -332,6 +356,7 @@ def _bad_scripts(folder: str | None) -> Iterable[str]:
 DockerName = Annotated[str, AfterValidator(_docker_name)]
 Image = Annotated[str, AfterValidator(_image)]
 OptionValue = Annotated[str, BeforeValidator(_scalar)]
+Token = Annotated[str, Field(min_length=1), BeforeValidator(_scalar)]
 
 
 class _Section(BaseModel):
@@ -353,6 +378,8 @@ class Ssh(_Section):
             SSH agent holds it.
         allowed_cidrs: networks SSH may come from, for the firewall.
         address: which of a host's addresses SSH uses.
+        upload_label, upload_notes: of the key that the stack uploads; by default the label is made of the
+            stack's name.
     """
 
     title: ClassVar[str] = "ssh"
@@ -361,11 +388,18 @@ class Ssh(_Section):
     private_key_file: str | None = Field(None, min_length=1)
     allowed_cidrs: list[Annotated[str, AfterValidator(_cidr)]] = []
     address: Literal["public", "private"] = "public"
+    upload_label: str | None = Field(None, min_length=1, max_length=255)
+    upload_notes: str = Field("", max_length=500)
 
     @model_validator(mode="after")
     def _halves_belong_together(self) -> Ssh:
         if self.public_key and self.label:
             raise _refuse("publicKey and label both name the key", "keep one of the two")
+        if self.label and (self.upload_label or self.upload_notes):
+            raise _refuse(
+                "label names a key that SoftLayer has, so none is uploaded",
+                "remove uploadLabel and uploadNotes, or give publicKey instead of label",
+            )
         agent = os.environ.get("SSH_AUTH_SOCK")
         if (self.public_key or self.label) and not self.private_key_file and not agent:
             raise _refuse(
@@ -394,7 +428,8 @@ class Servers(_Section):
         cores: count. memory: MB, whole GB. disks: GB each; the first is the system's, the second becomes
             /var/lib/docker.
         local_disk: local disks, else SAN.
-        os: SoftLayer's operating system reference code. image: an image template's identifier instead.
+        os: SoftLayer's operating system reference code, of Debian or Ubuntu. image: an image template's
+            identifier instead; Fedora and the RHEL family work with a kernel that has btrfs.
         hourly: hourly billing, else monthly.
         nic_speed: Mbit/s.
         private_only: no public interface.
@@ -403,8 +438,13 @@ class Servers(_Section):
         tags, notes: for people; the stack's own tag comes on top.
         user_data: text the hosts can read. post_install_url: https address of a script run after first boot.
         firewall: security groups bound with the order.
-        protect: refuse to delete or replace the hosts.
-        reload_token: change it to reload the operating systems (first disks are wiped).
+        published_ports: TCP ports open to everybody on the public addresses, for applications.
+        protect: have Pulumi refuse to delete or replace the hosts.
+        reload_token: host name to a text of your choice; a new text has the operating system reloaded (the
+            first disk is wiped, the second kept). One manager at a time.
+        replace: hosts that a change of os, image, datacenter, billing, kind of disk, network or placement
+            may replace: cancelled with all disks, and ordered anew. While it names any, all other hosts stay
+            as they are; while it is empty, such a change is refused. One manager at a time.
         adopt: host name to id of a guest that exists already and is taken over as it is.
     """
 
@@ -418,10 +458,10 @@ class Servers(_Section):
     memory: Annotated[int, AfterValidator(_memory)] = 2048
     disks: Annotated[list[Annotated[int, Field(ge=10, le=12000)]], AfterValidator(_disks)] = [25, 25]
     local_disk: bool = True
-    os: str | None = Field("DEBIAN_LATEST", pattern=r"^[A-Z0-9_]+$")
+    os: Annotated[str | None, AfterValidator(_os)] = Field("DEBIAN_LATEST", pattern=r"^[A-Z0-9_]+$")
     image: str | None = None
     hourly: bool = True
-    nic_speed: Literal[10, 100, 1000, 10000] = 100
+    nic_speed: Literal[10, 100, 1000] = 100
     private_only: bool = False
     public_vlan: int | None = Field(None, gt=0)
     private_vlan: int | None = Field(None, gt=0)
@@ -433,8 +473,10 @@ class Servers(_Section):
     user_data: str = Field("", max_length=16000)
     post_install_url: str | None = Field(None, pattern=r"^https://\S+$")
     firewall: bool = True
-    protect: bool = False
-    reload_token: str = ""
+    published_ports: list[Annotated[int, Field(ge=1, le=65535)]] = []
+    protect: bool = True
+    reload_token: Annotated[dict[str, Token], BeforeValidator(_hosts_named)] = {}
+    replace: list[str] = []
     adopt: dict[str, int] = {}
 
     @model_validator(mode="after")
@@ -462,15 +504,47 @@ class Servers(_Section):
                 problems.append(
                     f"{name}Subnet: a subnet is only taken together with its VLAN. Remedy: set {name}Vlan too"
                 )
-        unknown = sorted(set(self.adopt) - set(self.hostnames))
-        if unknown:
+        for key, named in (
+            ("adopt", self.adopt),
+            ("reloadToken", self.reload_token),
+            ("replace", self.replace),
+        ):
+            unknown = sorted(set(named) - set(self.hostnames))
+            if unknown:
+                problems.append(
+                    f"{key}: {', '.join(unknown)} is no host of this stack. "
+                    f"Remedy: use names from {self.hostnames[0]} to {self.hostnames[-1]}"
+                )
+        problems.extend(self._bad_turns())
+        if self.published_ports and (self.private_only or not self.firewall):
             problems.append(
-                f"adopt: {', '.join(unknown)} is no host of this stack. "
-                f"Remedy: use names from {self.hostnames[0]} to {self.hostnames[-1]}"
+                "publishedPorts: nothing is closed that they could open. Remedy: remove publishedPorts, or "
+                "have a firewall on public addresses"
             )
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _bad_turns(self) -> Iterable[str]:
+        """Reloads and replacements that would take more than one manager at once."""
+        if both := sorted(set(self.reload_token) & set(self.replace)):
+            yield (
+                f"replace: {', '.join(both)} stands in reloadToken, too: a replaced host needs no reload. "
+                "Remedy: take it out of reloadToken"
+            )
+        managers = [name for name in self.manager_names if name in {*self.reload_token, *self.replace}]
+        if self.managers == 1 and set(managers) & set(self.replace):
+            yield (
+                f"replace: {managers[0]} is the only manager: the database would go with it. "
+                "Remedy: save the data, run `pulumi destroy`, then `up`"
+            )
+        if len(managers) > 1:
+            key = "replace" if set(managers) & set(self.replace) else "reloadToken"
+            yield (
+                f"{key}: {', '.join(managers)} are managers: each is a database node, and only one may be "
+                "reloaded or replaced at a time. Remedy: name one, run `up`, wait until `verify` holds, then "
+                "name the next one instead"
+            )
 
     @property
     def manager_names(self) -> list[str]:
@@ -551,11 +625,13 @@ class Settings(_Section):
     Attributes:
         endpoint: the SoftLayer API's XML-RPC address.
         max_monthly_cost: in the account's currency; a dearer plan is refused. None is no limit.
+        order_settle: seconds for which an order with unknown outcome is looked for. (The provider reads it.)
     """
 
     title: ClassVar[str] = ""
     endpoint: Annotated[str, AfterValidator(_endpoint)] = PUBLIC_ENDPOINT
     max_monthly_cost: float | None = Field(None, gt=0)
+    order_settle: float = Field(60, gt=0, le=3600)
     ssh: Ssh = Field(default_factory=lambda: Ssh.model_validate({}))
     servers: Servers
     engine: Engine = Engine()
@@ -577,6 +653,11 @@ class Settings(_Section):
                 "ssh.allowedCidrs: with the firewall on and no network allowed, nobody reaches the hosts, "
                 "this program included. Remedy: list your administrators' networks, like [198.51.100.7/32], "
                 "or set servers.firewall: false"
+            )
+        if servers.adopt and not (ssh.public_key or ssh.label):
+            problems.append(
+                "servers.adopt: a server that exists is not touched, so a generated key never gets onto it. "
+                "Remedy: set ssh.publicKey or ssh.label to a key that it lets in"
             )
         hosts = servers.managers + servers.workers
         addresses = ipaddress.IPv4Network(self.network.subnet).num_addresses
@@ -675,4 +756,12 @@ def load() -> Settings:
         for key, value in everything.items()
         if key.startswith(f"{PROJECT}:")
     }
+    if "apiKey" in mine and not pulumi_config.is_config_secret(f"{PROJECT}:apiKey"):
+        raise SettingsError(
+            [
+                f"{PROJECT}:apiKey: the key stands in the stack's file in plain text, and must count as "
+                "disclosed. Remedy: make a new one (Manage > Access > API keys) and set it with "
+                f"`pulumi config set --secret {PROJECT}:apiKey`, or in SL_USERNAME and SL_API_KEY"
+            ]
+        )
     return parse(mine)

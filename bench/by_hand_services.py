@@ -15,7 +15,7 @@ from components.services import KEEPALIVE, health_check, one_at_a_time, restart_
 from settings import Settings
 
 ETCD_SECRETS = ("etcd-peer-ca.crt", "etcd-peer.crt", "etcd-peer.key")
-GALERA_USERS = ("root", "sst", "monitor", "app")
+GALERA_USERS = ("root", "monitor", "app")
 
 
 def network(settings: Settings) -> str:

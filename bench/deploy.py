@@ -204,12 +204,18 @@ def _ask(what: str, words: Sequence[str]) -> Any:
 
 
 @contextmanager
-def _lab() -> Iterator[None]:
-    """A lab of the bench's own, gone at the end; so is what a killed run left of it."""
+def _lab(provision: int) -> Iterator[None]:
+    """A lab of the bench's own, gone at the end; so is what a killed run left of it.
+
+    `provision`: seconds added to each server's provisioning; 0: as fast as its host boots.
+    """
     down = _python("-m", "lab", "down", "--name", LAB)
     _run("lab down (whatever an earlier run left)", down)
     try:
         _run("lab up", _python("-m", "lab", "up", "--name", LAB))
+        if provision:
+            pace = ("durations", "--name", LAB, f"provision={provision}")
+            _run("a data centre's pace", _python("-m", "lab", "fault", *pace))
         shutil.copyfile(SETTINGS, OWN_SETTINGS)
         yield
     finally:
@@ -281,6 +287,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m bench.deploy", description="The job by hand and by pulumi up."
     )
     parser.add_argument("--first", choices=["by-hand", "pulumi"], default="by-hand", help="which goes first")
+    parser.add_argument(
+        "--provision", type=int, default=0, metavar="SECONDS", help="added to a server's provisioning"
+    )
     parser.add_argument("--no-document", action="store_true", help="leave docs/benchmarks.md alone")
     options = parser.parse_args(arguments)
     folder = places.logs("bench-deploy")
@@ -294,7 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lock = places.state() / "locks" / "bench-deploy.lock"
     refusal = "{holder} is at work in the lab `bench`: wait for its end."
     try:
-        with locks.held(lock, "bench.deploy", refusal=refusal), _lab():
+        with locks.held(lock, "bench.deploy", refusal=refusal), _lab(options.provision):
             for name in order:
                 results[name] = runs[name](folder)
         hand, pulumi = results["by-hand"], results["pulumi"]
@@ -302,7 +311,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         compare(hand, pulumi)
         if not options.no_document:
             parts = [f"{facts}; {order[0]} first.", report.markdown(HEADINGS, table(hand, pulumi))]
-            report.write("deploy", "\n\n".join([*parts, *verdict(hand, pulumi)]))
+            section = f"deploy-{options.provision}" if options.provision else "deploy"
+            report.write(section, "\n\n".join([*parts, *verdict(hand, pulumi)]))
     except (BenchFailed, report.ReportError, ToolchainError) as error:
         console.print(f"Error: {error}", markup=False)
         return 1

@@ -14,6 +14,7 @@ import sys
 
 from lab.plugins.command.provider import CommandProvider
 from lab.plugins.diffs import Diff, compare
+from lab.plugins.docker.provider import named
 from lab.plugins.server import CheckFailure, Found, Log, Provider, name_of, serve, unique_id
 from lab.plugins.values import Properties, wire
 
@@ -39,14 +40,14 @@ class InstantCommand(CommandProvider):
 
 
 class InstantDocker(Provider):
-    """Docker resources that are only remembered: the state is the inputs."""
+    """Docker resources that are only remembered: the state is the inputs, and a name where none was given."""
 
     name, version = "docker", "5.2.0"
 
     async def check(
         self, token: str, urn: str, olds: Properties, news: Properties
     ) -> tuple[Properties, list[CheckFailure]]:
-        return news, []
+        return named(urn, olds, news), []
 
     async def diff(self, token: str, old_inputs: Properties, state: Properties, news: Properties) -> Diff:
         return Diff(compare(old_inputs, news))

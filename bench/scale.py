@@ -86,7 +86,13 @@ def settings(hosts: int, endpoint: str, template: Mapping[str, Any]) -> dict[str
 
 
 class Workspace:
-    """Pulumi with a home, a back end and projects of its own below `root`."""
+    """Pulumi with a home, a back end and projects of its own below `root`.
+
+    Attributes:
+        environment: in which Pulumi works here.
+        whole, empty: the projects.
+        backend: the file back end.
+    """
 
     def __init__(self, root: Path, account: Account) -> None:
         tools = build.bin_folder()
@@ -94,13 +100,14 @@ class Workspace:
             raise BenchFailed("there is no pulumi to measure; run `make toolchain`")
         self.root, self._pulumi = root, tools / "pulumi"
         self.whole, self.empty = root / "whole", root / "empty"
-        (root / "backend").mkdir()
-        self._environment = {
+        self.backend = root / "backend"
+        self.backend.mkdir()
+        self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("PULUMI_", "PYTHON", "SL_"))},
             **account.environment,
             "PATH": f"{tools}:{places.VENV / 'bin'}:{os.environ['PATH']}",
             "PULUMI_HOME": str(root / "home"),
-            "PULUMI_BACKEND_URL": f"file://{root / 'backend'}",
+            "PULUMI_BACKEND_URL": f"file://{self.backend}",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             # Compiled modules are found as on any machine where the program ran before, without any in the
@@ -136,6 +143,12 @@ class Workspace:
 
     def stack(self, hosts: int) -> str:
         """Make a stack of so many hosts (0: the empty program) and bring it up; its name."""
+        name = self.prepare(hosts)
+        self.run(self.folder(hosts), "up", "--yes", "--skip-preview", "--parallel", "64", "--stack", name)
+        return name
+
+    def prepare(self, hosts: int) -> str:
+        """Make a stack of so many hosts, with its settings; its name."""
         name, folder = f"hosts-{hosts}", self.folder(hosts)
         self.run(folder, "stack", "init", name)
         file = folder / f"Pulumi.{name}.yaml"
@@ -144,7 +157,6 @@ class Workspace:
             file.write_text(
                 yaml.safe_dump({**made, **settings(hosts, self._endpoint, self._template)}), encoding="utf-8"
             )
-        self.run(folder, "up", "--yes", "--skip-preview", "--parallel", "64", "--stack", name)
         return name
 
     def folder(self, hosts: int) -> Path:
@@ -161,7 +173,7 @@ class Workspace:
         done = subprocess.run(
             [self._pulumi, *words, "--non-interactive"],
             cwd=folder,
-            env=self._environment,
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -3,7 +3,7 @@
 Owns: Pulumi's folders, the stack's file, running pulumi (and killing it).
 Leaves to others: the program (servers_only), the account (account.py), what is made of the results.
 
-To be used where all addresses of the lab's networks are this machine's (see `namespaces`).
+To be used where all addresses of the lab's networks are this machine's (namespaces.py).
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,6 @@ from operations import leftovers
 PROGRAM = Path(__file__).with_name("servers_only")
 STACK = "servers"
 _QUIET = ("--non-interactive", "--color", "never")
-INSIDE = "SWARM_GALERA_SERVERS_INSIDE"
 
 
 class ServersFailed(Exception):
@@ -47,6 +44,7 @@ class Servers:
 
     Attributes:
         backend: Pulumi's file backend.
+        environment: of pulumi; every process of a run inherits it, by which `kill` finds them.
     """
 
     def __init__(self, root: Path, endpoint: str, environment: dict[str, str], count: int) -> None:
@@ -57,7 +55,7 @@ class Servers:
         self._pulumi = tools / "pulumi"
         for folder in (self.backend, self.folder):
             folder.mkdir(parents=True)
-        self._environment = {
+        self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("PULUMI_", "PYTHON", "SL_"))},
             **environment,
             "PATH": f"{tools}:{places.VENV / 'bin'}:{os.environ['PATH']}",
@@ -68,6 +66,7 @@ class Servers:
             "PYTHONPATH": str(places.CHECKOUT),
             "PYTHONPYCACHEPREFIX": str(root / "pycache"),
             "XDG_STATE_HOME": str(root / "state"),
+            leftovers.MARK: str(root),
         }
         project = {
             "name": "swarm-galera",
@@ -80,23 +79,23 @@ class Servers:
         self.settings({"endpoint": endpoint, "count": count, "disks": [25, 25], "orderSettle": 5})
 
     def settings(self, values: dict[str, Any]) -> None:
-        """Set `swarm-galera:*` settings."""
+        """Set `swarm-galera:*` settings; None takes one away."""
         file = self.folder / f"Pulumi.{STACK}.yaml"
         held = yaml.safe_load(file.read_text(encoding="utf-8"))
         config = held.get("config", {}) | {f"swarm-galera:{key}": value for key, value in values.items()}
+        config = {key: value for key, value in config.items() if value is not None}
         file.write_text(yaml.safe_dump({**held, "config": config}), encoding="utf-8")
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        """Start pulumi in a session of its own, so that it can be killed together with its providers."""
+        """Start pulumi."""
         return subprocess.Popen(
             [self._pulumi, *words, *(() if words[:2] == ("stack", "init") else ("--stack", STACK)), *_QUIET],
             cwd=self.folder,
-            env=self._environment,
+            env=self.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            start_new_session=True,
         )
 
     def run(self, *words: str, given: str | None = None) -> Done:
@@ -120,9 +119,14 @@ class Servers:
         """`pulumi destroy`; what it printed."""
         return self.must("destroy", "--yes", "--skip-preview", "--parallel", "64")
 
+    def exported(self) -> dict[str, Any]:
+        """The state."""
+        state: dict[str, Any] = json.loads(self.must("stack", "export"))
+        return state
+
     def guests(self) -> list[int]:
         """Ids of the guests in the state, also of those marked for deletion."""
-        resources = json.loads(self.must("stack", "export"))["deployment"].get("resources") or []
+        resources = self.exported()["deployment"].get("resources") or []
         return sorted(int(r["id"]) for r in resources if r["type"].endswith("softlayer:VirtualGuest"))
 
     def unlock(self) -> None:
@@ -131,27 +135,23 @@ class Servers:
             lock.unlink()
         leftovers.mend_state(f"file://{self.backend}", "swarm-galera", STACK, print)
 
+    def kill(self, process: subprocess.Popen[str], *, all_of_it: bool = True) -> str:
+        """SIGKILL for pulumi and every process it started; what was printed until then.
 
-def kill(process: subprocess.Popen[str]) -> str:
-    """SIGKILL for pulumi and every process it started; what was printed until then."""
-    with contextlib.suppress(ProcessLookupError):  # it had just ended
-        os.killpg(process.pid, signal.SIGKILL)
-    said, _ = process.communicate()
-    return said
+        Pulumi moves its plugins into process groups of their own. Without `all_of_it` only the engine is
+        killed, and they stay, as they do when somebody kills the engine.
+        """
+        if all_of_it:
+            kill_marked(str(self.root))
+        else:
+            process.kill()
+        said, _ = process.communicate()
+        return said
 
 
-def namespaces(module: str, arguments: Sequence[str]) -> None:
-    """Start `module` over in namespaces in which every address of the lab's networks is this machine's.
-
-    Returns at once when it is inside already. Both namespaces, and all in them, end with this process.
-    """
-    if INSIDE not in os.environ:
-        words = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
-        python = [sys.executable, "-m", module, *arguments]
-        os.execvpe("unshare", ["unshare", *words, *python], {**os.environ, INSIDE: "1"})
-    for line in (
-        "link set lo up",
-        "route add local 203.0.113.0/24 dev lo",
-        "route add local 10.144.12.0/24 dev lo",
-    ):
-        subprocess.run(["ip", *line.split()], check=True)
+def kill_marked(mark: str) -> None:
+    """SIGKILL for every process that has the mark in its environment, over again until there is none."""
+    while pids := leftovers.marked(mark):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)

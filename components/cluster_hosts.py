@@ -1,12 +1,13 @@
 """All hosts of the stack, from the order to a running engine.
 
-Owns: which resources a host gets and in which order; hosts do not wait for one another.
+Owns: which resources a host gets and in which order. Hosts are ordered and prepared side by side; a change
+that interrupts existing ones takes them one after the other (turns.py).
 Leaves to others: the steps themselves; swarm and services.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pulumi
@@ -17,6 +18,7 @@ from components.host_system import HostSystem, HostSystemArgs
 from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.ssh_access import SshAccess
 from components.swarm import Member
+from components.turns import Turns
 from components.virtual_server import OrderGate, VirtualServer, VirtualServerArgs
 
 
@@ -26,8 +28,13 @@ class ClusterHostsArgs:
 
     Attributes:
         managers, workers: host names.
-        guest: what each of them is; `hostname` and `adopt` are filled in.
+        guest: what each of them is; what is the host's own is filled in.
+        disks: sizes in GB.
         adopt: host name to id of a guest to take over.
+        reload_token: host name to the token of its reload.
+        replace: host names; if there are any, the other ones stay what they are, else a change that replaces
+            is refused. One that is named is not protected.
+        in_turn: host names, in the order of managers and workers: those whose servers this run interrupts.
         ssh, ssh_address, protect: as in `VirtualServerArgs`.
         subnet: the overlay's, checked against the hosts' networks.
         engine_config: daemon.json's text.
@@ -37,7 +44,11 @@ class ClusterHostsArgs:
     managers: Sequence[str]
     workers: Sequence[str]
     guest: VirtualGuestArgs
+    disks: Sequence[int]
     adopt: Mapping[str, int]
+    reload_token: Mapping[str, str]
+    replace: Collection[str]
+    in_turn: Sequence[str]
     ssh: SshAccess
     ssh_address: str
     protect: bool
@@ -53,7 +64,8 @@ class ClusterHosts(pulumi.ComponentResource):
     Attributes:
         members: for the swarm, managers first.
         managers, servers: the managers; all hosts.
-        current_managers: depend on these to find managers' engines with their present configuration.
+        current_managers: depend on these to find managers' engines with their present configuration, and back
+            in service after what interrupted them.
     """
 
     members: list[Member]
@@ -61,8 +73,9 @@ class ClusterHosts(pulumi.ComponentResource):
     def __init__(self, name: str, args: ClusterHostsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("swarm-galera:cluster_hosts:ClusterHosts", name, None, opts)
         hostnames = [*args.managers, *args.workers]
+        turns = Turns(args.in_turn)
         with OrderGate() as gate:
-            self.servers = [self._ordered(hostname, args, gate) for hostname in hostnames]
+            self.servers = [self._ordered(hostname, args, gate, turns) for hostname in hostnames]
         self.managers = self.servers[: len(args.managers)]
         self.members = [
             Member(
@@ -73,18 +86,30 @@ class ClusterHosts(pulumi.ComponentResource):
             )
             for server in self.servers
         ]
-        self.current_managers = self._restarted_in_turn()[: len(args.managers)]
+        current = self._current_in_turn()
+        turns.close(dict(zip(hostnames, current, strict=True)))
+        self.current_managers = current[: len(args.managers)]
         self.register_outputs({})
 
-    def _ordered(self, hostname: str, args: ClusterHostsArgs, gate: OrderGate) -> VirtualServer:
+    def _ordered(self, hostname: str, args: ClusterHostsArgs, gate: OrderGate, turns: Turns) -> VirtualServer:
+        named = hostname in args.replace
+        guest = replace(
+            args.guest,
+            hostname=hostname,
+            disks=args.disks,
+            adopt=args.adopt.get(hostname),
+            reload_token=args.reload_token.get(hostname, ""),
+            on_replacement="replace" if named else "keep" if args.replace else "refuse",
+        )
         return VirtualServer(
             hostname,
             VirtualServerArgs(
-                guest=replace(args.guest, hostname=hostname, adopt=args.adopt.get(hostname)),
+                guest=guest,
                 ssh=args.ssh,
                 gate=gate,
+                turn=turns.before(hostname),
                 ssh_address=args.ssh_address,
-                protect=args.protect,
+                protect=args.protect and not named,
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -92,7 +117,7 @@ class ClusterHosts(pulumi.ComponentResource):
     def _prepared(self, server: VirtualServer, args: ClusterHostsArgs) -> DockerEngine:
         child = pulumi.ResourceOptions(parent=self)
         system = HostSystem(f"{server.hostname}-system", HostSystemArgs(server, args.subnet), child)
-        disk = DockerDisk(f"{server.hostname}-disk", DockerDiskArgs(server), child)
+        disk = DockerDisk(f"{server.hostname}-disk", DockerDiskArgs(server, args.disks), child)
         return DockerEngine(
             f"{server.hostname}-engine",
             DockerEngineArgs(server, [system, disk], args.engine_config),
@@ -105,9 +130,9 @@ class ClusterHosts(pulumi.ComponentResource):
         """Have images on every manager, after `after`. Call it once."""
         return [member.engine.fetch(references, after) for member in self.members if member.role == "manager"]
 
-    def _restarted_in_turn(self) -> list[pulumi.Resource]:
-        """A changed engine configuration takes effect on one host after the other, managers first."""
-        restarted: list[pulumi.Resource] = []
+    def _current_in_turn(self) -> list[pulumi.Resource]:
+        """What interrupts hosts is seen through on one after the other, managers first."""
+        current: list[pulumi.Resource] = []
         for member in self.members:
-            restarted.append(member.engine.restart_in_turn(after=restarted[-1:]))
-        return restarted
+            current.append(member.engine.current(manager=member.role == "manager", after=current[-1:]))
+        return current

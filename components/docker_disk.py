@@ -5,6 +5,7 @@ Owns: one script on one host. Leaves to others: the engine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -16,9 +17,10 @@ from components.virtual_server import VirtualServer
 
 @dataclass(frozen=True)
 class DockerDiskArgs:
-    """server: the host."""
+    """server: the host. sizes: its disks' in GB; when one grows, the file system takes the new room."""
 
     server: VirtualServer
+    sizes: Sequence[int]
 
 
 class DockerDisk(pulumi.ComponentResource):
@@ -36,8 +38,15 @@ class DockerDisk(pulumi.ComponentResource):
         prepared = remote.run(
             f"{name}-prepared",
             args.server.connection,
-            "\n".join((packages.install(["storage"], hostname), disk.prepare(hostname))),
+            "\n".join(
+                (
+                    disk.require_btrfs(hostname),
+                    packages.install(["storage"], hostname),
+                    disk.prepare(hostname),
+                )
+            ),
             pulumi.ResourceOptions(parent=self, depends_on=[args.server.ready]),
+            triggers=list(args.sizes),
         )
         self.uuid = prepared.stdout
         self.register_outputs({"uuid": self.uuid})

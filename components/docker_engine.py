@@ -1,6 +1,6 @@
 """The Docker engine of one host, configured and running on its own disk; its images fetched.
 
-Owns: configuration, start, the later restart in turn, images fetched ahead.
+Owns: configuration, start, the step that sees interruptions through, images fetched ahead.
 Leaves to others: packages, disk, swarm.
 """
 
@@ -63,15 +63,16 @@ class DockerEngine(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self, depends_on=[self.started, *after]),
         )
 
-    def restart_in_turn(self, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
-        """Have a changed configuration take effect after `after`, so that one host restarts at a time.
+    def current(self, *, manager: bool, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
+        """Have a changed configuration take effect after `after`, and the host back in service after it or
+        after a reboot or reload of its server.
 
-        Call it once; hand what it returns to the next host's `after`.
+        Call it once; hand what it returns to the next host's `after`, so that one is interrupted at a time.
         """
         return remote.run(
             f"{self._name}-current",
             self._server.connection,
-            engine.restart_if_needed(self._server.hostname),
+            engine.settle(self._server.hostname, manager=manager),
             pulumi.ResourceOptions(parent=self, depends_on=[self.started, *after]),
-            triggers=[self._config],
+            triggers=[self._config, self._server.reboots],
         )

@@ -5,7 +5,7 @@ key. Leaves to others: everything that is made with the provider.
 
 The files stay where they are after `up`, readable by their owner alone: `refresh` and `destroy` do not run
 this program, and the provider reads them then. `python -m operations ssh-files` writes them anew on another
-machine.
+machine, and `python -m operations destroy` removes them.
 """
 
 from __future__ import annotations
@@ -62,9 +62,14 @@ class DockerHostAccess(pulumi.ComponentResource):
 
 
 def ssh_folder(project: str, stack: str) -> Path:
-    """Where a stack's SSH files are: under $XDG_STATE_HOME, by default ~/.local/state."""
+    """Where a stack's SSH files are: $SWARM_GALERA_SSH/PROJECT-STACK.
+
+    Without that variable, `swarm-galera/ssh` under $XDG_STATE_HOME, by default ~/.local/state. It is for
+    whoever keeps several back ends on one machine, in which stacks have the same names.
+    """
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return state / "swarm-galera" / "ssh" / f"{project}-{stack}"
+    base = Path(os.environ.get("SWARM_GALERA_SSH") or state / "swarm-galera" / "ssh")
+    return base / f"{project}-{stack}"
 
 
 def write_ssh_files(folder: Path, address: str, host_key: str, private_key: str | None) -> list[str]:

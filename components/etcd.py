@@ -90,7 +90,7 @@ class Etcd(pulumi.ComponentResource):
         }
         service = docker.Service(
             f"{name}-service",
-            name=SERVICE,
+            name=args.network.service(SERVICE),
             mode=docker.ServiceModeArgs(global_=True),
             task_spec=docker.ServiceTaskSpecArgs(
                 container_spec=docker.ServiceTaskSpecContainerSpecArgs(
@@ -118,8 +118,8 @@ class Etcd(pulumi.ComponentResource):
                     )
                 ],
             ),
-            update_config=one_at_a_time(monitor="20s"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
+            update_config=one_at_a_time(proven="20s"),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after), delete_before_replace=True),
         )
         formed = remote.run(
             f"{name}-running",

@@ -29,9 +29,11 @@ SERVICE = "galera"
 PORT = 3306
 LABEL = "galera"
 """Node label, `true` on the hosts that bear a node."""
-START_PERIOD = 300
+START_PERIOD = 3600
 """Seconds in which a failing health check does not count; the node must know them, because a node that still
-receives its data after that calls itself healthy while the transfer advances."""
+receives its data after that calls itself healthy while the transfer advances. Until then a rolling update
+waits for it and clients are not sent to it, so the time is that of a large transfer. Nothing hangs as long: a
+transfer that stands still is broken off by the node itself."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,7 @@ class Galera(pulumi.ComponentResource):
         self.members = [node.hostname for node in args.nodes]
         child = pulumi.ResourceOptions(parent=self)
         passwords = {
-            user: Password(f"{name}-{user}-password", opts=child).value
-            for user in ("root", "sst", "monitor", "app")
+            user: Password(f"{name}-{user}-password", opts=child).value for user in ("root", "monitor", "app")
         }
         self.root_password, self.app_password = passwords["root"], passwords["app"]
         secrets = [secret(name, f"galera-{user}-password", value, child) for user, value in passwords.items()]
@@ -107,7 +108,7 @@ class Galera(pulumi.ComponentResource):
         }
         service = docker.Service(
             f"{name}-service",
-            name=SERVICE,
+            name=args.network.service(SERVICE),
             mode=docker.ServiceModeArgs(global_=True),
             task_spec=docker.ServiceTaskSpecArgs(
                 container_spec=docker.ServiceTaskSpecContainerSpecArgs(
@@ -129,8 +130,12 @@ class Galera(pulumi.ComponentResource):
                 restart_policy=restart_always(),
             ),
             endpoint_spec=docker.ServiceEndpointSpecArgs(mode="vip"),
-            update_config=one_at_a_time(monitor="30s"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[*args.after, *args.store.declared]),
+            update_config=one_at_a_time(proven="30s"),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[*args.after, *args.store.declared],
+                delete_before_replace=True,
+            ),
         )
         self.formed = remote.run(
             f"{name}-formed",

@@ -1,23 +1,45 @@
 """The overlay network of the cluster.
 
-Owns: the network. Leaves to others: whether its subnet is free (settings.py, commands/host.py).
+Owns: the network, and that a replaced one takes the stack's services with it.
+Leaves to others: whether its subnet is free (settings.py, commands/host.py).
+
+The engine changes no network and removes none that a service uses. So a change of `network` in the settings
+takes the stack's services down, and makes them again on the new network: minutes without a database, which
+then recovers as after a power cut, from the volumes that stay on the hosts. It is refused before anything is
+taken down while services of others are attached.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_docker as docker
+from pulumi_command.remote import ConnectionArgs
+
+from components import remote
+from components.commands import overlay
 
 
 @dataclass(frozen=True)
 class OverlayNetworkArgs:
-    """name, subnet: of the network. encrypted: IPsec between the hosts; a change replaces the network."""
+    """The network.
+
+    Attributes:
+        name, subnet: of the network.
+        encrypted: IPsec between the hosts.
+        manager: how to reach a manager, which says who uses the network.
+        services: names of the stack's own services on it.
+        after: what must be there before the manager is asked.
+    """
 
     name: str
     subnet: str
-    encrypted: bool = True
+    encrypted: bool
+    manager: ConnectionArgs
+    services: Sequence[str]
+    after: Sequence[pulumi.Resource]
 
 
 class OverlayNetwork(pulumi.ComponentResource):
@@ -36,6 +58,12 @@ class OverlayNetwork(pulumi.ComponentResource):
         """`opts` bring the provider, which the network inherits."""
         super().__init__("swarm-galera:overlay_network:OverlayNetwork", name, None, opts)
         self.name, self.subnet = args.name, args.subnet
+        free = remote.run(
+            f"{name}-free",
+            args.manager,
+            overlay.free_of_others(args.name, args.subnet, args.encrypted, args.services),
+            pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
+        )
         network = docker.Network(
             f"{name}-network",
             name=args.name,
@@ -43,11 +71,10 @@ class OverlayNetwork(pulumi.ComponentResource):
             attachable=True,
             ipam_configs=[docker.NetworkIpamConfigArgs(subnet=args.subnet)],
             options={"encrypted": ""} if args.encrypted else {},
-            labels=[
-                docker.NetworkLabelArgs(label="swarm-galera.encrypted", value=str(args.encrypted).lower())
-            ],
+            labels=[docker.NetworkLabelArgs(label=overlay.LABEL, value=str(args.encrypted).lower())],
             opts=pulumi.ResourceOptions(
                 parent=self,
+                depends_on=[free],
                 # The engine adds the VXLAN's number to the options, which is no change of ours; the label
                 # carries the one option that is, and replaces the network when it changes.
                 ignore_changes=["options"],
@@ -56,3 +83,12 @@ class OverlayNetwork(pulumi.ComponentResource):
         )
         self.network_id = network.id
         self.register_outputs({"network_id": self.network_id})
+
+    def service(self, name: str) -> pulumi.Output[str]:
+        """`name` for a service on this network, so that Pulumi removes the service before the network.
+
+        Of what depends on a resource that is deleted before it is replaced, Pulumi deletes first whatever
+        would be replaced if all that it gets from there were unknown. A service would not be for its network,
+        but it would for its name.
+        """
+        return self.network_id.apply(lambda _: name)

@@ -21,21 +21,27 @@ KEEPALIVE = {
 """Seconds, seconds, count: IPVS forgets a connection through a virtual IP that is idle for 900 s."""
 
 
-def one_at_a_time(monitor: str) -> docker.ServiceUpdateConfigArgs:
+def one_at_a_time(proven: str) -> docker.ServiceUpdateConfigArgs:
     """One task after the other, the old one stopped first; stops at the first that fails.
 
-    A task counts as updated once its health check has passed, so the next node waits for it.
+    What the engine makes of it (swarmkit, manager/orchestrator/update): the next task's turn comes `delay`
+    after the one before is running, which with a health check means healthy. `monitor` holds nobody up: it is
+    how long a failure of a running task still counts, and how long the last one is watched. Only with a delay
+    that is as long does a node that fails soon after its start keep the next one from being stopped.
+
+    Not kept by the engine: when another manager becomes leader in the middle, or the state of a node changes
+    that has its turn yet to come, it may replace that node's task without waiting for the others.
 
     Args:
-        monitor: how long an updated task must not fail before the next one's turn.
+        proven: how long a task must run before the next one's turn.
     """
     return docker.ServiceUpdateConfigArgs(
         parallelism=1,
-        delay="5s",
+        delay=proven,
         order="stop-first",
         failure_action="pause",
         max_failure_ratio="0.0",
-        monitor=monitor,
+        monitor=proven,
     )
 
 
@@ -58,8 +64,14 @@ def health_check(program: str, start_period: int) -> docker.ServiceTaskSpecConta
         interval="10s",
         timeout="30s",
         retries=12,
-        start_period=f"{start_period // 60}m{start_period % 60}s",
+        start_period=duration(start_period),
     )
+
+
+def duration(seconds: int) -> str:
+    """As the engine writes it, so that a refresh finds no difference: `5m0s`, `1h0m0s`."""
+    hours, rest = divmod(seconds, 3600)
+    return f"{hours}h{rest // 60}m{rest % 60}s" if hours else f"{rest // 60}m{rest % 60}s"
 
 
 def spec_fingerprint(

@@ -25,12 +25,16 @@ class SshAccessArgs:
         label: label of a key that the account has already.
         private_key_file: the private half of a given or labelled key, without a passphrase; None for one
             that the SSH agent holds.
+        upload_label, upload_notes: of a generated or given key in the account; None for the stack's own
+            label. An account that has the key already keeps its own.
     """
 
     owner: pulumi.Input[str]
     public_key: str | None = None
     label: str | None = None
     private_key_file: str | None = None
+    upload_label: str | None = None
+    upload_notes: str = ""
 
 
 class SshAccess(pulumi.ComponentResource):
@@ -62,7 +66,8 @@ class SshAccess(pulumi.ComponentResource):
             public_key = args.public_key
             text = read_private_key(args.private_key_file) if args.private_key_file else None
             self.private_key = pulumi.Output.secret(text)
-        key = SshKey(f"{name}-key", SshKeyArgs(args.owner, public_key, args.label), child)
+        label = args.label or args.upload_label
+        key = SshKey(f"{name}-key", SshKeyArgs(args.owner, public_key, label, args.upload_notes), child)
         self.key_id = key.id
         self.public_key = key.key
         self.register_outputs({"key_id": self.key_id, "public_key": self.public_key})

@@ -1,8 +1,12 @@
-"""Docker secrets and configs whose names carry their content's fingerprint.
+"""Docker secrets and configs under names that are drawn anew each time one is made.
 
-Owns: names that let content rotate: the engine never changes a secret or config in place, so new content is a
-new one beside the old, the service moves over, and then the old one is deleted.
-Leaves to others: which service gets which file.
+Owns: names that let content rotate and let a broken-off run be repeated. The engine never changes a secret
+or config in place, so new content is a new one beside the old, the service moves over, and then the old one
+is deleted. `name` is left out: then Pulumi draws one with a random suffix, in its official docker plugin as
+in the lab's. So one that a run made which was killed before its state knew of it is in nobody's way, and the
+name says nothing about the content.
+Leaves to others: which service gets which file; removing what killed runs left
+(operations/swarm_leftovers.py).
 """
 
 from __future__ import annotations
@@ -13,20 +17,20 @@ import hashlib
 import pulumi
 import pulumi_docker as docker
 
+LABEL = "swarm-galera.stack"
+"""On every secret and config: PROJECT/STACK."""
+LONGEST = 56
+"""Characters of a resource's name: the engine takes 64, and Pulumi adds `-1a2b3c4`."""
+
 
 def secret(
     name: str, file: str, content: pulumi.Input[str], opts: pulumi.ResourceOptions
 ) -> docker.ServiceTaskSpecContainerSpecSecretArgs:
-    """A Docker secret, and its place in a container: `/run/secrets/FILE`, readable there.
-
-    The fingerprint is of name and content together and 48 bits short: it tells nothing about a password of
-    full strength, and the resource's name stays readable in previews.
-    """
-    value = pulumi.Output.secret(content)
+    """A Docker secret, and its place in a container: `/run/secrets/FILE`, readable there."""
     made = docker.Secret(
-        f"{name}-{file}",
-        name=pulumi.Output.unsecret(value.apply(lambda text: f"{file}-{fingerprint(file, text)}")),
-        data=value.apply(_encoded),
+        resource_name(name, file),
+        data=pulumi.Output.secret(content).apply(_encoded),
+        labels=[docker.SecretLabelArgs(label=LABEL, value=_stack())],
         opts=opts,
     )
     return docker.ServiceTaskSpecContainerSpecSecretArgs(
@@ -40,19 +44,30 @@ def config(
     """A Docker config, and its place in a container: `path`.
 
     Args:
-        stem: begins the config's name in the swarm.
+        stem: begins the config's name in the swarm, after `name`.
     """
     made = docker.ServiceConfig(
-        f"{name}-{stem}", name=f"{stem[:48]}-{fingerprint(stem, content)}", data=_encoded(content), opts=opts
+        resource_name(name, stem),
+        data=_encoded(content),
+        labels=[docker.ServiceConfigLabelArgs(label=LABEL, value=_stack())],
+        opts=opts,
     )
     return docker.ServiceTaskSpecContainerSpecConfigArgs(
         config_id=made.id, config_name=made.name, file_name=path, file_uid="0", file_gid="0", file_mode=0o444
     )
 
 
-def fingerprint(name: str, content: str) -> str:
-    """Twelve hexadecimal digits that change with the content."""
-    return hashlib.sha256(f"{name}\0{content}".encode()).hexdigest()[:12]
+def resource_name(name: str, stem: str) -> str:
+    """`NAME-STEM`; of a longer one the beginning and eight digits that tell it from others."""
+    whole = f"{name}-{stem}"
+    if len(whole) <= LONGEST:
+        return whole
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
+    return f"{whole[: LONGEST - len(digest) - 1]}-{digest}"
+
+
+def _stack() -> str:
+    return f"{pulumi.get_project()}/{pulumi.get_stack()}"
 
 
 def _encoded(text: str) -> str:

@@ -6,7 +6,8 @@ Leaves to others: the API (components/softlayer), what runs on the host.
 Pulumi's dynamic provider serves four calls at a time. Orders take a moment, waits take minutes: were a wait
 to start before the last order was placed, four waits would hold up the orders of all further hosts. So all
 servers of a stack share one `OrderGate`: no wait starts until every order has been taken, and then all hosts
-are provisioned side by side, whoever is being waited for. The gate leaves no edges in the state.
+are provisioned side by side, whoever is being waited for. The gate leaves no edges in the state. Changes that
+interrupt existing servers are another matter: those come one after the other (turns.py).
 """
 
 from __future__ import annotations
@@ -70,8 +71,10 @@ class VirtualServerArgs:
         guest: what to order; its `ssh_key_ids` are filled in from `ssh`.
         ssh: the key to install and to connect with.
         gate: shared by all servers of the stack.
+        turn: for an existing server that this run interrupts: what resolves when it may (`Turns.before`).
+            Such a server is ordered already, so that the gate does not wait for it.
         ssh_address: `public` or `private`: where the program connects to.
-        protect: refuse to delete or replace the host until the setting is lifted.
+        protect: have Pulumi refuse to delete or replace the host.
         provision_timeout, ssh_timeout: seconds, see `GuestReadyArgs`.
         user: who the program connects as.
     """
@@ -79,6 +82,7 @@ class VirtualServerArgs:
     guest: VirtualGuestArgs
     ssh: SshAccess
     gate: OrderGate
+    turn: pulumi.Output[list[pulumi.Resource]] | None = None
     ssh_address: str = "public"
     protect: bool = False
     provision_timeout: float = 5400.0
@@ -96,6 +100,7 @@ class VirtualServer(pulumi.ComponentResource):
         private_ip: its private address.
         host_key: pinned at first contact, `ssh-ed25519 AAAA…`.
         address: the one the program connects to.
+        reboots: a number that is another one after each change that interrupted the host.
         connection: for `pulumi_command.remote`; the host key is checked.
         ready: depend on this to run after the host can be used.
     """
@@ -108,9 +113,11 @@ class VirtualServer(pulumi.ComponentResource):
         guest = VirtualGuest(
             f"{name}-guest",
             replace(args.guest, ssh_key_ids=[args.ssh.key_id]),
-            pulumi.ResourceOptions(parent=self, protect=args.protect),
+            pulumi.ResourceOptions(parent=self, protect=args.protect, depends_on=args.turn),
         )
-        args.gate.add(guest)
+        if args.turn is None:
+            args.gate.add(guest)
+        self.reboots: pulumi.Output[int] = guest.reboots.apply(lambda count: int(count or 0))
         self.ready = GuestReady(
             f"{name}-ready",
             GuestReadyArgs(

@@ -40,6 +40,7 @@ def compose(
         "SL_API_KEY": api_key,
         "PULUMI_BACKEND_URL": f"file://{lab.pulumi}",
         "PULUMI_HOME": str(lab.pulumi_home),
+        "SWARM_GALERA_SSH": str(lab.stack_ssh),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
     }
 

@@ -2,7 +2,9 @@
 
 Owned here: which folder makes which image, building each once for each content, pushing what the registry
 lacks. Left to others: what is in them (`images/`), the registry (`registry.py`). A folder with a Dockerfile
-and a file TAG is an image: `images/etcd` with TAG `3.4-1` is `registry.lab:5000/swarm-galera/etcd:3.4-1`.
+and a file TAG is an image: `images/etcd` with TAG `3.4-2` is `registry.lab:5000/swarm-galera/etcd:3.4-2`.
+Those that ask for RUNTIME stand on `images/runtime`, which is built first and not pushed by itself: its layer
+comes with theirs.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from lab.toolchain.stages import Step
 
 FOLDER = places.CHECKOUT / "images"
 PREFIX = "swarm-galera"
-RECIPE = 1  # raise it when the code below changes what is built
+RUNTIME = "runtime"
+RECIPE = 2  # raise it when the code below changes what is built
 BASE = f"localhost/debian:{SUITE}"
 LEVEL = "6"  # of gzip; see docs: unpacking costs the hosts the same at every level, fetching does not
 
@@ -42,22 +45,32 @@ class Image:
         """The folder's name, e.g. `etcd`."""
         return self.folder.name
 
+    @property
+    def runtime(self) -> Image | None:
+        """The image that this one stands on, if its Dockerfile asks for one."""
+        asks = "ARG RUNTIME=" in (self.folder / "Dockerfile").read_text(encoding="utf-8")
+        return read(self.folder.with_name(RUNTIME)) if asks else None
+
+
+def read(folder: Path) -> Image:
+    """The image of a folder. LabError without a usable TAG."""
+    path = folder / "TAG"
+    tag = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    if not tag or any(character.isspace() or character in "/:@" for character in tag):
+        raise LabError(f"{path} must hold the image's tag and nothing else, e.g. 3.4-1.")
+    return Image(folder, f"{PREFIX}/{folder.name}", tag)
+
 
 def discover(folder: Path = FOLDER) -> list[Image]:
-    """The images in `folder`, by name. LabError for a Dockerfile without a usable TAG."""
-    found = []
-    for dockerfile in sorted(folder.glob("*/Dockerfile")):
-        path = dockerfile.with_name("TAG")
-        tag = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
-        if not tag or any(character.isspace() or character in "/:@" for character in tag):
-            raise LabError(f"{path} must hold the image's tag and nothing else, e.g. 3.4-1.")
-        found.append(Image(dockerfile.parent, f"{PREFIX}/{dockerfile.parent.name}", tag))
-    return found
+    """The images in `folder` that services run, by name. LabError for a Dockerfile without a usable TAG."""
+    folders = [dockerfile.parent for dockerfile in sorted(folder.glob("*/Dockerfile"))]
+    return [read(found) for found in folders if found.name != RUNTIME]
 
 
 def key(image: Image) -> str:
     """A digest of everything the image is made from but Debian's own packages."""
-    digest = hashlib.sha256(f"{RECIPE} {SUITE} {LEVEL} {image.name}".encode())
+    below = key(image.runtime) if image.runtime else ""
+    digest = hashlib.sha256(f"{RECIPE} {SUITE} {LEVEL} {image.name} {below}".encode())
     for path in sorted(image.folder.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             mode = path.stat().st_mode & 0o111
@@ -119,17 +132,22 @@ class Builder:
             lambda holder: step.say(f"waiting for {holder}, which builds images"),
         ):
             missing = [image for image in images if not self.has(self.local(image))]
+            below = {image.runtime: None for image in missing if image.runtime}
+            missing = [*(image for image in below if not self.has(self.local(image))), *missing]
             if missing:
                 self._base(step)
             for image in missing:
                 step.say(f"building {image.name}")
-                step.run(
-                    self.buildah(
-                        *("bud", "--isolation", "chroot", "--network", "host", "--pull=never"),
-                        *("--build-arg", f"BASE={BASE}", "--tag", self.local(image), str(image.folder)),
-                    )
-                )
+                step.run(self._build(image))
             step.result(f"built {', '.join(image.name for image in missing)}" if missing else "in the cache")
+
+    def _build(self, image: Image) -> list[str]:
+        arguments = {"BASE": BASE} | ({"RUNTIME": self.local(image.runtime)} if image.runtime else {})
+        return self.buildah(
+            *("bud", "--isolation", "chroot", "--network", "host", "--pull=never"),
+            *(word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")),
+            *("--tag", self.local(image), str(image.folder)),
+        )
 
     def _base(self, step: Step) -> None:
         if self.has(BASE):

@@ -22,7 +22,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from lab import apt, ca, environment, images, network, paths, registry, services
+from lab import apt, ca, environment, images, network, paths, registry, resolver, services
 from lab.errors import LabError
 from lab.hosts import rootfs
 from lab.hosts.backend import PowerState
@@ -42,7 +42,7 @@ def service(lab: LabPaths, name: str) -> Service:
     return Service(name, lab.services / f"{name}.json", lab.logs / f"{name}.log")
 
 
-SERVICES = ("api", "registry", "apt")
+SERVICES = ("api", "registry", "apt", "resolver")
 
 
 @dataclass
@@ -91,12 +91,13 @@ def _stages(lab: LabPaths) -> list[Stage]:
     return [
         Stage("network", lambda step: _network(step, lab)),
         Stage("registry", lambda step: _registry(step, lab, made), ("network",)),
+        Stage("name servers", lambda step: _resolver(step, lab), ("network",)),
         *_root_file_system(made),
         _images_built(),
         Stage("images", push, ("image builds", "registry")),
         Stage("apt repository", lambda step: _apt(step, lab, made), ("network", "packages")),
         Stage("api", lambda step: _api(step, lab, made), ("network", "root file system")),
-        Stage("hosts", lambda step: _recover(step, lab), ("api", "apt repository", "images")),
+        Stage("hosts", lambda step: _recover(step, lab), ("api", "apt repository", "images", "name servers")),
     ]
 
 
@@ -150,12 +151,27 @@ def _registry(step: Step, lab: LabPaths, made: _Made) -> None:
         registry.argv(lab, config),
         cwd=lab.root,
         env={**environment.service(), "OTEL_TRACES_EXPORTER": "none"},
+        port=registry.PORT,
         key=_digest(
             config.read_text(encoding="utf-8"), (lab.registry / "registry.crt").read_text(), _generation(lab)
         ),
         ready=lambda: registry.answers(lab, made.authority.certificate),
     )
     step.result("started" if fresh else "runs")
+
+
+def _resolver(step: Step, lab: LabPaths) -> None:
+    argv = resolver.argv(lab)
+    fresh = services.start(
+        service(lab, "resolver"),
+        argv,
+        cwd=lab.root,
+        env=environment.service(),
+        port=resolver.PORT,
+        key=_digest(argv, _generation(lab)),
+        ready=lambda: resolver.answers(lab),
+    )
+    step.result("started" if fresh else "run")
 
 
 def _apt(step: Step, lab: LabPaths, made: _Made) -> None:
@@ -171,6 +187,7 @@ def _apt(step: Step, lab: LabPaths, made: _Made) -> None:
         argv,
         cwd=lab.root,
         env=environment.service(),
+        port=apt.PORT,
         key=_digest(argv, _generation(lab)),
         ready=_answers(lab, address, apt.PORT),
     )
@@ -201,6 +218,7 @@ def _api(step: Step, lab: LabPaths, made: _Made) -> None:
         argv,
         cwd=places.CHECKOUT,
         env=environment.service(),
+        port=API_PORT,
         key=_digest(argv, _generation(lab)),
         ready=_answers(lab, "127.0.0.1", API_PORT),
     )
@@ -240,8 +258,11 @@ def _recover(step: Step, lab: LabPaths) -> None:
 
 
 def down(lab: LabPaths) -> None:
-    """Take the lab away: hosts, services, namespace, state. Other labs and the cache stay."""
-    with _changing(lab, "down"):
+    """Take the lab away: hosts, services, namespace, state. Other labs and the cache stay.
+
+    LabError while `make up` is at work on it: Pulumi would go on with hosts that vanish.
+    """
+    with locks.for_job(lab.name, "lab down"), _changing(lab, "down"):
         if not lab.root.exists() and not network.exists(lab.namespace):
             print(f"There is no lab {lab.name}.")
             return

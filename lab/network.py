@@ -22,6 +22,7 @@ PRIVATE = ipaddress.ip_interface("10.144.12.1/24")  # gateway and network of the
 PUBLIC = ipaddress.ip_interface("203.0.113.1/24")  # the same for eth1; TEST-NET-3, so never anybody's
 BRIDGES = {"private": PRIVATE, "public": PUBLIC}
 NAMES = {"registry.lab": PRIVATE.ip, "apt.lab": PRIVATE.ip}  # known to hosts and to `lab exec`
+RESOLVERS = tuple(ipaddress.ip_address(a) for a in ("10.0.80.11", "10.0.80.12"))  # as in every data center
 NETNS_CONF = Path("/etc/netns")  # `ip netns exec` binds what is in here over /etc
 CLONE_NEWNET = 0x40000000
 
@@ -53,6 +54,11 @@ def hosts_file() -> str:
     return "\n".join([*lines, *(f"{address} {name}" for name, address in NAMES.items())]) + "\n"
 
 
+def resolver_file() -> str:
+    """/etc/resolv.conf as seen inside the lab, on hosts too."""
+    return "".join(f"nameserver {server}\n" for server in RESOLVERS)
+
+
 def up(namespace: str) -> bool:
     """Make the namespace with loopback and bridges, or complete it; returns whether it had to be made."""
     made = not exists(namespace)
@@ -67,11 +73,13 @@ def up(namespace: str) -> bool:
             _ip("-n", namespace, "link", "add", bridge, "address", mac, "type", "bridge")
         _ip("-n", namespace, "addr", "replace", str(address), "dev", bridge)
         _ip("-n", namespace, "link", "set", bridge, "up")
+    for server in RESOLVERS:
+        _ip("-n", namespace, "addr", "replace", f"{server}/32", "dev", "private")
     _sysctl(namespace, "net/ipv4/ip_forward", "1")
     folder = NETNS_CONF / namespace
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "hosts").write_text(hosts_file(), encoding="utf-8")
-    (folder / "resolv.conf").write_text("# no name server: the lab has no way out\n", encoding="utf-8")
+    (folder / "resolv.conf").write_text(resolver_file(), encoding="utf-8")
     return made
 
 

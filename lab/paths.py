@@ -75,6 +75,11 @@ class LabPaths:
         return self.root / "ssh"
 
     @property
+    def stack_ssh(self) -> Path:
+        """The SSH files of the stacks of this lab, as Pulumi's docker provider reads them."""
+        return self.root / "stack-ssh"
+
+    @property
     def logs(self) -> Path:
         """Logs of the lab's services and of the steps of `lab up`."""
         return self.root / "logs"

@@ -1,8 +1,9 @@
-"""The lab's long-running processes: API, registry, apt repository.
+"""The lab's long-running processes: API, registry, apt repository, name servers.
 
 Owned here: starting one detached with a log and a file that names its process, telling whether it still runs,
-ending it. Left to others: what they are (`up.py`). A process counts as the service only if it started when
-the file says, so that a process number that was given to somebody else is never taken for it, nor killed.
+ending it. Left to others: what they are (`lifecycle.py`). A process counts as the service only if it started
+when the file says, so that a process number that was given to somebody else is never taken for it, nor
+killed. And an answer on its port counts only if the process itself listens there: it may be a stranger's.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from lab.errors import LabError
 
 POLL = 0.1  # seconds
 PATIENCE = 10.0  # seconds between SIGTERM and SIGKILL
+LISTENING = "0A"  # a socket's state in /proc/net/tcp
 TAIL = 10  # last lines of the log shown when a service does not come up
 
 
@@ -60,10 +62,25 @@ def matches(service: Service, key: str) -> bool:
     return bool(json.loads(service.record.read_text(encoding="utf-8")).get("key") == key)
 
 
+def listens(number: int, port: int) -> bool:
+    """Whether this very process takes connections on the TCP port, in whichever network namespace it is."""
+    try:
+        sockets = set()
+        for table in ("tcp", "tcp6"):
+            for line in Path(f"/proc/{number}/net/{table}").read_text(encoding="ascii").splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+                    sockets.add(f"socket:[{fields[9]}]")
+        return any(os.readlink(file) in sockets for file in Path(f"/proc/{number}/fd").iterdir())
+    except OSError:  # it has just ended
+        return False
+
+
 def start(
     service: Service,
     argv: Sequence[str],
     *,
+    port: int,
     cwd: Path,
     env: Mapping[str, str],
     key: str,
@@ -72,7 +89,8 @@ def start(
 ) -> bool:
     """Start the service unless it runs with the same `key`, wait until `ready`; returns if it was started.
 
-    LabError with the end of its log when it ends, or is not ready within `patience` seconds.
+    It must listen on `port` itself. LabError with the end of its log when it ends, or is not ready within
+    `patience` seconds.
     """
     fresh = not matches(service, key)
     if fresh:
@@ -92,10 +110,12 @@ def start(
         record = {"pid": process.pid, "started": start_time(process.pid), "key": key}
         service.record.write_text(json.dumps(record), encoding="utf-8")
     deadline = time.monotonic() + patience
-    while not ready():
-        if pid(service) is None:
+    while not ((number := pid(service)) and listens(number, port) and ready()):
+        if number is None:
             raise LabError(
-                f"The lab's {service.name} ended at once; its log, {service.log}, ends with:\n{tail(service)}"
+                f"The lab's {service.name} ended at once; its log, {service.log}, ends with:\n"
+                f"{tail(service)}\n"
+                f"If its address is in use: `python -m lab exec -- ss -ltnp 'sport = :{port}'` shows by whom."
             )
         if time.monotonic() > deadline:
             raise LabError(

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from components.softlayer.progress import INTERRUPTION
 from operations.errors import OperationsError
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -58,9 +59,12 @@ class Pulumi:
         """Run a long command with its output shown as it comes; returns its exit code, 130 if interrupted.
 
         Ctrl-C (or SIGTERM) reaches pulumi once from here: it lets what is under way end, and writes its
-        state. A second Ctrl-C makes it end at once. Should this process be killed, pulumi is told to end
-        as well.
+        state; waits for servers end early. A second Ctrl-C makes it end at once. Should this process be
+        killed, pulumi is told to end as well.
         """
+        note = Path(self._environment[INTERRUPTION]) if INTERRUPTION in self._environment else None
+        if note is not None:
+            note.unlink(missing_ok=True)
         process = subprocess.Popen(
             self._argv(words),
             cwd=CHECKOUT,
@@ -69,7 +73,7 @@ class Pulumi:
             start_new_session=True,  # the terminal's Ctrl-C would reach it a second time: "end at once"
             preexec_fn=_ends_with(os.getpid()),
         )
-        with _passing_on(process) as interrupted:
+        with _passing_on(process, note) as interrupted:
             code = process.wait()
         return INTERRUPTED if interrupted() else code
 
@@ -89,8 +93,11 @@ def _ends_with(parent: int) -> Callable[[], None] | None:
 
 
 @contextmanager
-def _passing_on(process: subprocess.Popen[bytes]) -> Iterator[Callable[[], bool]]:
-    """While the block runs, hand interruptions on to the process; yields whether there was one."""
+def _passing_on(process: subprocess.Popen[bytes], note: Path | None) -> Iterator[Callable[[], bool]]:
+    """While the block runs, hand interruptions on to the process; yields whether there was one.
+
+    Providers read of it in the file `note`.
+    """
     count = 0
 
     def hand_on(_number: int, _frame: FrameType | None) -> None:
@@ -103,6 +110,8 @@ def _passing_on(process: subprocess.Popen[bytes]) -> Iterator[Callable[[], bool]
                 file=sys.stderr,
                 flush=True,
             )
+            if note is not None:
+                note.touch()
         process.send_signal(signal.SIGINT)
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

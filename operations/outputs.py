@@ -58,10 +58,15 @@ class Outputs:
         return tuple(host for host in self.hosts if host.role == "manager")
 
 
-def read(stack: str) -> Outputs:
-    """The outputs of `stack`. Raises OperationsError if there is none or it is not complete."""
-    secret = passphrase.given()
-    pulumi = Pulumi(stack, {} if secret is None else {passphrase.VARIABLE: secret})
+def read(stack: str, pulumi: Pulumi | None = None) -> Outputs:
+    """The outputs of `stack`. Raises OperationsError if there is none or it is not complete.
+
+    Args:
+        pulumi: with the stack's passphrase, if there is one already; else the environment's is taken.
+    """
+    if pulumi is None:
+        secret = passphrase.given()
+        pulumi = Pulumi(stack, {} if secret is None else {passphrase.VARIABLE: secret})
     done = pulumi.ask("stack", "output", "--json", "--show-secrets")
     if done.returncode == NO_STACK:
         raise OperationsError(f"There is no stack {stack}: `up` makes it; --stack names another one.")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,9 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from operations import leftovers, passphrase
+from components.docker_host_access import ssh_folder
+from components.softlayer.progress import INTERRUPTION
+from operations import audit, leftovers, outputs, passphrase, strays, swarm_leftovers
 from operations.engine import CHECKOUT, INTERRUPTED, NO_STACK, Pulumi
 from operations.errors import OperationsError
 
@@ -46,7 +49,15 @@ def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
     _someone_to_ask(yes)
     with opened(stack, create=True) as one:
         one.agreed(yes, "Do it?", "preview")
-        one.run("up", "--yes", "--skip-preview", "--parallel", PARALLEL)
+        broken_off = one.unfinished.exists()
+        one.unfinished.touch()
+        try:
+            one.run("up", "--yes", "--skip-preview", "--parallel", PARALLEL)
+        finally:
+            # What a run that failed may have ordered, and what nothing goes on with after one that did not.
+            strays.after_run(one.pulumi, stack, say)
+        if not broken_off or _swarm_cleared(one):
+            one.unfinished.unlink(missing_ok=True)
 
 
 def preview(stack: StackOption = "dev") -> None:
@@ -64,19 +75,52 @@ def refresh(stack: StackOption = "dev", yes: YesOption = False) -> None:
 
 
 def destroy(stack: StackOption = "dev", yes: YesOption = False) -> None:
-    """Cancel and remove all that the stack made; the stack itself and its settings stay."""
+    """Cancel and remove all that the stack made; the stack itself and its settings stay.
+
+    With it goes what interrupted runs ordered and the state does not know. Exit code 1 if anything is left.
+    """
     _someone_to_ask(yes)
     with opened(stack, absent_is_fine=True) as one:
+        ordered = strays.before_destroy(one.pulumi, stack, say)
         one.agreed(yes, "Destroy all of this, with its data?", "destroy", "--preview-only")
+        if ordered is not None:
+            # Before the state goes: without its identity nobody could tell whose they are.
+            strays.cancel(*ordered, say)
         one.run("destroy", "--yes", "--skip-preview", "--parallel", PARALLEL)
+        one.unfinished.unlink(missing_ok=True)
+        # The private key of hosts that are gone: nothing reads it any more.
+        shutil.rmtree(ssh_folder(one.project, one.name), ignore_errors=True)
+        if ordered is not None:
+            strays.wait_gone(*ordered)
+            if left := strays.left_of(ordered[0]):
+                say("This is left of the stack:")
+                audit.show(left, stack, stderr=True)
+                raise typer.Exit(1)
+
+
+def _swarm_cleared(one: OpenStack) -> bool:
+    """Remove what an earlier run that was broken off left on the swarm; False if that could not be done."""
+    try:
+        exported = _export(one.pulumi) or {}
+        found = outputs.read(one.name, one.pulumi)
+    except OperationsError as error:  # but `up` has succeeded
+        say(str(error))
+        return False
+    return swarm_leftovers.clear(found, exported, one.project, one.name, say)
 
 
 @dataclass(frozen=True)
 class OpenStack:
-    """A stack that was checked and that nobody else works on."""
+    """A stack that was checked and that nobody else works on.
 
+    Attributes:
+        unfinished: a file that is there from the beginning of an `up` until one has come to its end.
+    """
+
+    project: str
     name: str
     pulumi: Pulumi
+    unfinished: Path
 
     def agreed(self, yes: bool, question: str, *words: str) -> None:
         """Unless `yes`, show what pulumi's `words` show and ask; ends the program if the answer is no."""
@@ -111,15 +155,18 @@ def opened(stack: str, *, create: bool = False, absent_is_fine: bool = False) ->
     settings = CHECKOUT / f"Pulumi.{stack}.yaml"
     secret = _passphrase(stack, settings)
     mark = leftovers.mark(backend, project, stack)
-    with _alone(stack, mark):
+    with _alone(stack, mark) as lock:
+        unfinished, interruption = lock.with_suffix(".unfinished"), lock.with_suffix(".interruption")
+        interruption.touch()  # should a killed run's pulumi still be waiting for a server
         leftovers.end_marked(mark, say)
         folder = leftovers.lock_folder(backend, project, stack)
         if folder is not None:
             leftovers.clear_locks(folder, say)
         leftovers.mend_state(backend, project, stack, say)
-        pulumi = Pulumi(
-            stack, {leftovers.MARK: mark, **({} if secret is None else {passphrase.VARIABLE: secret})}
-        )
+        environment = {leftovers.MARK: mark, INTERRUPTION: str(interruption)}
+        if secret is not None:
+            environment[passphrase.VARIABLE] = secret
+        pulumi = Pulumi(stack, environment)
         exported = _export(pulumi)
         if exported is None:
             if absent_is_fine:
@@ -130,8 +177,10 @@ def opened(stack: str, *, create: bool = False, absent_is_fine: bool = False) ->
             _init(pulumi, stack)
         else:
             _check_state(stack, exported, settings, secret)
+            if leftovers.without_pending(exported)[1]:
+                unfinished.touch()
             _forget_pending(pulumi, exported)
-        yield OpenStack(stack, pulumi)
+        yield OpenStack(project, stack, pulumi, unfinished)
 
 
 def _someone_to_ask(yes: bool) -> None:
@@ -230,14 +279,18 @@ def _reason(said: str) -> str:
 
 
 @contextmanager
-def _alone(stack: str, mark: str) -> Iterator[None]:
-    """One run of a stack on this machine at a time; the kernel drops the lock when this process ends."""
+def _alone(stack: str, mark: str) -> Iterator[Path]:
+    """One run of a stack on this machine at a time; the kernel drops the lock when this process ends.
+
+    Yields the lock's file.
+    """
     base = os.environ.get("XDG_STATE_HOME", "")
     folder = (
         (Path(base) if os.path.isabs(base) else Path.home() / ".local" / "state") / "swarm-galera" / "runs"
     )
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{mark}.lock").open("a+") as file:
+    path = folder / f"{mark}.lock"
+    with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -251,4 +304,4 @@ def _alone(stack: str, mark: str) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        yield
+        yield path

@@ -1,7 +1,8 @@
 """The stack's servers and nothing on them: identity, key, firewall, orders, first contact.
 
 Owns: the composition, as the whole program makes it. Leaves to others: everything after a server is ready.
-Settings: `swarm-galera:count` servers of 1 core and 2 GB, `swarm-galera:disks` their disks in GB.
+Settings: `swarm-galera:count` servers of 1 core, `swarm-galera:disks` in GB, `swarm-galera:memory` in MB
+(2048) and `swarm-galera:datacenter` (tor01).
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ with OrderGate() as gate:
                     owner=identity.owner,
                     hostname=f"galera-{number}",
                     domain="example.com",
-                    datacenter="tor01",
+                    datacenter=config.get("datacenter") or "tor01",
+                    memory=config.get_int("memory") or 2048,
                     os="DEBIAN_LATEST",
                     disks=config.require_object("disks"),
                     public_security_groups=[firewall.public_group_id],

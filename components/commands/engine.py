@@ -4,8 +4,8 @@ Owns: daemon.json, the unit's drop-in, and when the engine may be restarted.
 Leaves to others: packages, disk, swarm.
 
 live-restore stays off: swarm mode refuses it. So a restart of the engine stops the host's containers, and
-`configure` never restarts an engine that runs some: it leaves a note, and `restart_if_needed`, which the
-program runs on one host after the other, brings the new configuration into effect.
+`configure` never restarts an engine that runs some: it leaves a note, and `settle`, which the program runs
+on one host after the other, brings the new configuration into effect and waits until the host is back.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from dataclasses import dataclass
 
 from components.commands.disk import MOUNT_POINT
 from components.commands.shell import assign
+
+PATIENCE = 900
+"""Seconds until a host that is not back is an error; the next run goes on waiting for it."""
 
 DROPIN = f"""# Written by swarm-galera: the engine's data belongs on its own disk.
 [Unit]
@@ -80,13 +83,19 @@ def configure(hostname: str, config: str, places: Places | None = None) -> str:
     return f"{variables}\n{_START}\n{_CONFIGURE}"
 
 
-def restart_if_needed(hostname: str, places: Places | None = None) -> str:
-    """Shell text that restarts the engine if `configure` left a note, and waits for its containers.
+def settle(hostname: str, *, manager: bool, places: Places | None = None) -> str:
+    """Shell text that restarts the engine if `configure` left a note, and waits until the host is back.
 
-    Run on one host after the other: each waits until the host's tasks are up and healthy again.
+    Back is a host with as many healthy containers as before, and with a healthy one of each global service of
+    which it has any, dead ones included: so etcd and Galera are there again after a reboot or a reload of the
+    server. Galera's is healthy when its node is Synced. Run on one host after the other.
+
+    Args:
+        manager: whether the host may be asked which services there are; a worker's may have moved elsewhere.
     """
     at = places or Places()
-    return f"{assign(hostname=hostname, state=at.state)}\n{_START}\n{_RESTART}"
+    variables = assign(hostname=hostname, state=at.state, manager=int(manager), patience=PATIENCE)
+    return f"{variables}\n{_START}\n{_SETTLE}"
 
 
 _START = r"""
@@ -129,26 +138,52 @@ Remedy: see 'journalctl -u docker' on the host"
 printf '%s\n' "$version"
 """.strip()
 
-_RESTART = r"""
+_SETTLE = r"""
+before=0
 if [[ -e $state/engine.restart ]]; then
   before=$(docker ps -q | grep -c . || :)
   say "restarting the engine and its $before containers"
   start_engine restart
   rm -f "$state/engine.restart"
-  deadline=$((SECONDS + 900)) told=$SECONDS
-  while :; do
-    up=0 total=0
-    while read -r status; do
-      total=$((total + 1))
-      [[ $status != Up* || $status == *"(health: starting)"* || $status == *unhealthy* ]] || up=$((up + 1))
-    done < <(docker ps --format '{{.Status}}')
-    (( up < before )) || break
-    (( SECONDS < deadline )) || fail "only $up of $before containers of $hostname came back in 15 minutes. \
-Remedy: see 'docker ps -a' on the host; no further host was restarted"
-    if (( SECONDS - told >= 10 )); then say "$up of $before containers are back"; told=$SECONDS; fi
-    sleep 2
-  done
 fi
+# look: sets $up to the number of healthy containers, $waiting to what is not back yet.
+look() {
+  local found service status names
+  local -A here=()
+  up=0 waiting=''
+  found=$(docker ps -a --format '{{.Label "com.docker.swarm.service.name"}}|{{.Status}}' 2>&1) \
+    || { waiting=" the engine"; return 0; }
+  while IFS='|' read -r service status; do
+    if [[ $status == Up* && $status != *"(health: starting)"* && $status != *unhealthy* ]]; then
+      up=$((up + 1))
+      [[ ! $service ]] || here[$service]=healthy
+    elif [[ $service ]]; then
+      here[$service]=${here[$service]:-}
+    fi
+  done <<<"$found"
+  (( manager )) || return 0
+  for service in "${!here[@]}"; do [[ ${here[$service]} ]] || waiting+=" $service"; done
+  [[ $waiting ]] || return 0
+  names=$(docker service ls --filter mode=global --format '{{.Name}}' 2>&1) \
+    || { waiting=" the swarm"; return 0; }
+  found=$waiting waiting=''
+  for service in $found; do
+    [[ $'\n'$names$'\n' != *$'\n'$service$'\n'* ]] || waiting+=" $service"
+  done
+}
+deadline=$((SECONDS + patience)) told=$SECONDS
+while :; do
+  look
+  [[ $waiting ]] || (( up < before )) || break
+  (( SECONDS < deadline )) || fail "$hostname is not back after $((patience / 60)) minutes \
+($up of at least $before containers healthy${waiting:+; not yet:$waiting}). Remedy: see 'docker ps -a' and \
+'docker service ps' on it, correct the cause, then repeat; no further host was interrupted"
+  if (( SECONDS - told >= 10 )); then
+    say "$hostname: $up containers are healthy${waiting:+, waiting for$waiting}"
+    told=$SECONDS
+  fi
+  sleep 2
+done
 """.strip()
 
 

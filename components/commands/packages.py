@@ -23,11 +23,14 @@ class Package:
         name: as the family calls it.
         command: a program it brings; where that is found the package counts as installed.
         switch: a file of the kernel that must say Y for the package to be needed; empty means always.
+        late: asked for only if the command is still missing once all others are installed: in some releases
+            another package brings it, and there is none of this name.
     """
 
     name: str
     command: str
     switch: str = ""
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,25 @@ class Family:
     packages: dict[Purpose, tuple[Package, ...]]
 
 
-_STORAGE = (Package("lvm2", "vgcreate"), Package("btrfs-progs", "mkfs.btrfs"))
+_STORAGE = (Package("lvm2", "vgcreate"), Package("btrfs-progs", "mkfs.btrfs"), Package("diffutils", "cmp"))
+_DNF = "dnf -q -y --setopt=install_weak_deps=False --setopt=retries=3 install"
+_DOCKER_CE = (
+    Package("docker-ce", "dockerd"),
+    Package("docker-ce-cli", "docker"),
+    Package("containerd.io", "containerd"),
+    Package("iptables", "iptables"),
+)
+
+
+def _docker_ce(system: str) -> tuple[str, str]:
+    """Docker's own repository for a system, under its name at download.docker.com."""
+    place = f"https://download.docker.com/linux/{system}"
+    return (
+        "/etc/yum.repos.d/docker-ce.repo",
+        f"[docker-ce-stable]\nname=Docker CE Stable\nbaseurl={place}/$releasever/$basearch/stable\n"
+        f"enabled=1\ngpgcheck=1\ngpgkey={place}/gpg",
+    )
+
 
 FAMILIES = (
     Family(
@@ -74,6 +95,8 @@ FAMILIES = (
             "storage": _STORAGE,
             "engine": (
                 Package("docker.io", "dockerd"),
+                # A package of its own from Debian 13 on; in Debian 12 and Ubuntu docker.io has it.
+                Package("docker-cli", "docker", late=True),
                 Package("iptables", "iptables"),
                 Package("ca-certificates", "update-ca-certificates"),
                 # Where the kernel enforces AppArmor, the engine can't start a container without its parser.
@@ -82,29 +105,24 @@ FAMILIES = (
         },
     ),
     Family(
-        name="RHEL, CentOS, Rocky, Alma and Fedora",
-        ids=("rhel", "centos", "fedora", "rocky", "almalinux"),
-        repository=(
-            "/etc/yum.repos.d/docker-ce.repo",
-            "[docker-ce-stable]\n"
-            "name=Docker CE Stable\n"
-            "baseurl=https://download.docker.com/linux/centos/$releasever/$basearch/stable\n"
-            "enabled=1\n"
-            "gpgcheck=1\n"
-            "gpgkey=https://download.docker.com/linux/centos/gpg",
-        ),
+        name="Fedora",
+        ids=("fedora",),
+        repository=_docker_ce("fedora"),
         refresh="",
-        install="dnf -q -y --setopt=install_weak_deps=False --setopt=retries=3 install",
+        install=_DNF,
         hold="",
-        packages={
-            "storage": _STORAGE,
-            "engine": (
-                Package("docker-ce", "dockerd"),
-                Package("docker-ce-cli", "docker"),
-                Package("containerd.io", "containerd"),
-                Package("iptables", "iptables"),
-            ),
-        },
+        packages={"storage": _STORAGE, "engine": _DOCKER_CE},
+    ),
+    # For images of one's own: the distributors' kernels have no btrfs, and their repositories no btrfs-progs
+    # (disk.require_btrfs and settings.py refuse those before anything is installed).
+    Family(
+        name="RHEL, CentOS, Rocky and Alma",
+        ids=("rhel", "centos", "rocky", "almalinux", "ol"),
+        repository=_docker_ce("centos"),
+        refresh="",
+        install=_DNF,
+        hold="",
+        packages={"storage": _STORAGE, "engine": _DOCKER_CE},
     ),
 )
 
@@ -127,7 +145,15 @@ def install(
 # Packages for: {", ".join(wanted)}
 {assign(os_release=os_release, state=state, hostname=hostname, known=known)}
 need() {{ type -P "$2" >/dev/null || packages+=("$1"); }}
-ID='' ID_LIKE='' packages=() refresh=() install=() repository=() family=''
+late() {{ type -P "$2" >/dev/null || missing+=("$1" "$2"); }}
+install_packages() {{
+  (( ${{#packages[@]}} )) || return 0
+  say "installing ${{packages[*]}}"
+  patiently "installing packages" "${{install[@]}}" "${{packages[@]}}" || fail "the packages \\
+${{packages[*]}} could not be installed on $hostname (see above). \\
+Remedy: check its package sources, then repeat"
+}}
+ID='' ID_LIKE='' packages=() missing=() refresh=() install=() repository=() family=''
 . "$os_release"
 for id in $ID $ID_LIKE; do
   case $id in
@@ -136,7 +162,7 @@ for id in $ID $ID_LIKE; do
 done
 [[ $family ]] || fail "$hostname runs '${{ID:-an unknown system}}', and this program installs packages on: \\
 $known. Remedy: choose another servers.os, or add the family to components/commands/packages.py"
-if (( ${{#packages[@]}} )); then
+if (( ${{#packages[@]}} + ${{#missing[@]}} )); then
   [[ -d $state ]] || mkdir -p "$state"
   exec {{turn}}>"$state/packages.lock"
   patiently "waiting for another installation" flock "$turn"
@@ -148,10 +174,10 @@ if (( ${{#packages[@]}} )); then
 $hostname (see above). Remedy: check the host's package sources and its way to them, then repeat"
     : >"$state/packages.refreshed"
   fi
-  say "installing ${{packages[*]}}"
-  patiently "installing packages" "${{install[@]}}" "${{packages[@]}}" || fail "the packages \\
-${{packages[*]}} could not be installed on $hostname (see above). \\
-Remedy: check its package sources, then repeat"
+  install_packages
+  packages=()
+  for (( i = 0; i < ${{#missing[@]}}; i += 2 )); do need "${{missing[i]}}" "${{missing[i + 1]}}"; done
+  install_packages
   exec {{turn}}>&-
 fi
 """
@@ -171,7 +197,7 @@ def _case(family: Family, purposes: tuple[Purpose, ...]) -> str:
             condition = (
                 f"[[ ! -r {package.switch} || $(<{package.switch}) != Y ]] || " if package.switch else ""
             )
-            lines.append(f"{condition}need {package.name} {package.command}")
+            lines.append(f"{condition}{'late' if package.late else 'need'} {package.name} {package.command}")
     body = "\n".join(f"      {line}" for line in lines)
     return f"    {'|'.join(family.ids)})\n{body}\n      break ;;"
 

@@ -5,17 +5,24 @@ Owns: the comparison of the guest with the settings. Leaves to others: everythin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 from pulumi.dynamic import CreateResult
 
 from components.softlayer import guests
 from components.softlayer.client import Api
 from components.softlayer.errors import SoftLayerFailed, explaining
+from components.softlayer.guest_seen import Guest
 from components.softlayer.guest_spec import GuestSpec
+from components.softlayer.progress import say
 
-DESCRIBED = ("hostname", "domain", "datacenter", "cores", "memory", "hourly", "local_disk", "private_only")
+T = TypeVar("T")
+SIDES = ("public", "private")
+DESCRIBED = (
+    *("hostname", "domain", "datacenter", "cores", "memory", "disks", "nic_speed", "hourly", "local_disk"),
+    "private_only",
+)
 """What the settings must say rightly of a guest to be adopted."""
 
 
@@ -34,20 +41,47 @@ def adopted(api: Api, spec: GuestSpec, props: Mapping[str, Any]) -> CreateResult
         )
     seen = guest.observed(props)
     wrong = [
-        f"{key} is {seen[key]}, the settings say {getattr(spec, key)}"
+        f"{key} is {_shown(seen[key])}, the settings say {_shown(getattr(spec, key))}"
         for key in DESCRIBED
-        if seen.get(key) != getattr(spec, key)
+        if _shown(seen[key]) != _shown(getattr(spec, key))
     ]
     if wrong:
         raise SoftLayerFailed(
             f"adopting the server {guest_id} failed: settings must describe it as it is, because adopting "
             f"changes nothing; {'; '.join(wrong)}"
         )
-    outs = {
-        **props,
-        "marker": spec.marker,
-        "adopted": True,
-        "labelled": True,
-        "last_reload": guest.last_reload,
-    }
+    outs = {**seen_of(guest, props), "marker": spec.marker, "adopted": True, "labelled": True, "reboots": 0}
+    if any(set(getattr(spec, f"{side}_security_groups")) - set(guest.groups(side)) for side in SIDES):
+        say(
+            f"{spec.name}: adopted as it is, so the stack's security groups are not attached to it yet, and "
+            "other hosts do not let it in; the next `up` attaches them"
+        )
     return CreateResult(str(guest.id), outs)
+
+
+def seen_of(guest: Guest, props: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties of an adopted guest as they are recorded.
+
+    Its tags, notes and user data are its own, so what is declared of them is no drift. Of the security groups
+    that are declared, those count that are attached: the others are attached by the next update.
+    """
+    seen = guest.observed(props)
+    attached = {
+        f"{side}_security_groups": [
+            group
+            for group in props.get(f"{side}_security_groups") or []
+            if int(float(group)) in guest.groups(side)
+        ]
+        for side in SIDES
+    }
+    return {**props, **{key: seen[key] for key in DESCRIBED}, **attached}
+
+
+def united(actual: Iterable[T], old: Iterable[T], new: Iterable[T]) -> list[T]:
+    """What an adopted guest has of something, with the stack's old share of it replaced by the new one."""
+    gone = set(old) - set(new)
+    return list(dict.fromkeys([*(one for one in actual if one not in gone), *new]))
+
+
+def _shown(value: Any) -> str:
+    return "+".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

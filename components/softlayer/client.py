@@ -43,6 +43,7 @@ TIMEOUT = 60.0
 """Seconds until an unanswered request counts as lost; the SDK's own default is for ever."""
 PAGE = 100
 """Rows a list call asks for at a time."""
+_BY_ID = {"operation": "orderBy", "options": [{"name": "sort", "value": ["ASC"]}]}
 
 
 @dataclass(frozen=True)
@@ -195,12 +196,16 @@ class Api:
 
     A thin layer over the SDK's client: `call` for what may be repeated, `once` for what may not.
     Not shared between threads: each provider method builds its own.
+
+    Attributes:
+        timeout: seconds until an unanswered request counts as lost.
     """
 
     def __init__(
         self, credentials: Credentials, backoff: Backoff | None = None, timeout: float = TIMEOUT
     ) -> None:
         self._client = connect(credentials, timeout)
+        self.timeout = timeout
         self._key = credentials.api_key
         self._backoff = backoff or Backoff()
 
@@ -221,14 +226,24 @@ class Api:
         """A request repeated only where the API says that it refused to carry it out (rate limits)."""
         return self.retrying(lambda: self._send(service, method, *args, **options), was_refused)
 
-    def list(self, service: str, method: str, **options: Any) -> list[dict[str, Any]]:
-        """All rows of a list call, page by page."""
-        rows: list[dict[str, Any]] = []
+    def list(self, method: str, *, mask: str, where: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """All rows of one of the account's lists, page by page and by id.
+
+        Args:
+            method: e.g. `getVirtualGuests`.
+            mask: what is asked of each row; must have the id.
+            where: object filter of a row, e.g. `{"hostname": {"operation": "_= a"}}`.
+        """
+        # Without an order of its own the API may show a row on two pages, and another one on none.
+        tree = {method[3].lower() + method[4:]: {**(where or {}), "id": _BY_ID}}
+        rows: dict[int, dict[str, Any]] = {}
+        offset = 0
         while True:
-            page = self.call(service, method, limit=PAGE, offset=len(rows), **options)
-            rows.extend(page)
+            page = self.call("Account", method, mask=mask, filter=tree, limit=PAGE, offset=offset)
+            rows |= {int(row["id"]): row for row in page}
+            offset += len(page)
             if len(page) < PAGE:
-                return rows
+                return list(rows.values())
 
     def _send(self, service: str, method: str, *args: Any, **options: Any) -> Any:
         try:

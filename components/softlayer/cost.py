@@ -1,23 +1,25 @@
 """What a plan costs, asked of the API without ordering anything.
 
-Owns: the estimate, its comparison with what the stack pays now, and the refusal above a limit.
+Owns: the estimate, the refusal above a limit, the comparison with what the stack pays now.
 Leaves to others: showing it (components/cost_report.py).
 
-Runs in the program, at preview and at up, before any resource is declared. Prices of the plan come from
-`Product_Order::verifyOrder`, which creates nothing; what is paid now comes from the guests' billing items.
+Runs in the program, at preview and at up. Prices of the plan come from `Product_Order::verifyOrder`, which
+creates nothing, before any resource is declared. What is paid now comes from the billing items of the servers
+that carry the stack's identity; those that it adopted carry none, and cost the same without it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from components.softlayer import image_orders
 from components.softlayer.client import Api
 from components.softlayer.errors import CostTooHigh, SoftLayerFailed, explaining
 from components.softlayer.guest_seen import Guest
-from components.softlayer.identity import PROGRAM_TAG
+from components.softlayer.identity import owner_of, stack_tag
 
 HOURS_A_MONTH = Decimal(730)
 """8760 hours a year over 12: what an hourly server costs when it runs all month."""
@@ -26,6 +28,8 @@ PATIENCE = 15.0
 """Seconds until an API that cannot be reached is an error: nothing has begun, and somebody is watching."""
 _EXISTING_MASK = (
     "mask[id,hostname,domain,hourlyBillingFlag,userData[value],tagReferences[tag[name]],"
+    "provisionDate,startCpus,maxMemory,blockDevices[device,mountType,"
+    "diskImage[capacity,units,metadataFlag,type[keyName]]],"
     "activeTransaction[transactionStatus[name]],"
     "billingItem[id,hourlyRecurringFee,recurringFee,"
     "children[id,hourlyRecurringFee,recurringFee,cancellationDate]]]"
@@ -93,6 +97,10 @@ class Price:
     def __sub__(self, other: Price) -> Price:
         return Price(self.hourly - other.hourly, self.monthly - other.monthly)
 
+    def about(self, other: Price) -> bool:
+        """Whether it is the same price, as far as it is ever shown."""
+        return self.as_output() == other.as_output()
+
     def as_output(self) -> dict[str, float]:
         """Numbers for the stack's outputs: four decimals an hour, two a month."""
         return {"hourly": round(float(self.hourly), 4), "monthly": round(float(self.monthly), 2)}
@@ -106,21 +114,28 @@ class Estimate:
     """What the planned hosts cost and what that changes.
 
     Attributes:
-        hosts: price by host name.
+        hosts: price by host name, without hosts that are adopted.
         total: of all.
-        adds, removes: host names that the account will have more, or fewer, for this stack than it has now.
         currency: ISO code.
+        compared: whether what follows is known; not before the stack has an identity.
         before: what the stack pays now.
+        adds, removes: host names that the account will have more, or fewer, for this stack than it has now.
         resized: host names that stay and cost something else than now.
+        added, removed: what `adds` will cost, and what `removes` costs now.
+        guests: the stack's servers as they are now, by host name.
     """
 
     hosts: Mapping[str, Price]
     total: Price
-    adds: tuple[str, ...]
-    removes: tuple[str, ...]
     currency: str
+    compared: bool = False
     before: Price = NOTHING
+    adds: tuple[str, ...] = ()
+    removes: tuple[str, ...] = ()
     resized: tuple[str, ...] = ()
+    added: Price = NOTHING
+    removed: Price = NOTHING
+    guests: Mapping[str, Guest] = field(default_factory=dict)
 
     @property
     def change(self) -> Price:
@@ -128,26 +143,21 @@ class Estimate:
         return self.total - self.before
 
     def as_output(self) -> dict[str, Any]:
-        """For the stack's output `estimatedCost`: hourly, monthly, currency, hosts."""
+        """For the output `estimatedCost`: hourly, monthly, currency, hosts; and what the run changes."""
+        changes = {"before": self.before, "added": self.added, "removed": self.removed, "change": self.change}
         return {
             **self.total.as_output(),
             "currency": self.currency,
             "hosts": {name: price.as_output() for name, price in self.hosts.items()},
+            **({name: price.as_output() for name, price in changes.items()} if self.compared else {}),
         }
 
 
-def estimate(
-    api: Api,
-    shapes: Mapping[str, Shape],
-    project: str,
-    stack: str,
-    max_monthly: Decimal | None = None,
-) -> Estimate:
+def estimate(api: Api, shapes: Mapping[str, Shape], max_monthly: Decimal | None = None) -> Estimate:
     """Ask for the price of every host: one pair of calls for each distinct shape.
 
     Args:
-        shapes: by host name.
-        project, stack: to find what the stack has already.
+        shapes: by host name, without hosts that are adopted.
         max_monthly: refuse a plan that costs more a month.
 
     Raises:
@@ -159,7 +169,10 @@ def estimate(
     currency = "USD"
     for shape in dict.fromkeys(shapes.values()):
         with explaining(f"asking for the price of a server ({shape})", left="Nothing has been ordered."):
-            order = api.call("Virtual_Guest", "generateOrderTemplate", shape.template())
+            template = image_orders.without_image(shape.template())
+            order = api.call("Virtual_Guest", "generateOrderTemplate", template)
+            if shape.image:
+                order = image_orders.with_image(order, shape.image)
             verified = api.call("Product_Order", "verifyOrder", order)
         prices[shape] = price_of(verified.get("prices") or (), hourly=shape.hourly)
         currency = str(verified.get("currencyShortName") or currency)
@@ -171,16 +184,40 @@ def estimate(
             f"nothing has been ordered. Have fewer or smaller servers, or raise the limit: "
             f"`pulumi config set swarm-galera:maxMonthlyCost {total.monthly.__ceil__()}`"
         )
-    with explaining("looking at what the stack has already", left="Nothing has been ordered."):
-        now = existing(api, project, stack)
-    return Estimate(
-        hosts=hosts,
-        total=total,
-        adds=tuple(name for name in hosts if name not in now),
-        removes=tuple(name for name in now if name not in hosts),
-        currency=currency,
-        before=sum(now.values(), NOTHING),
-        resized=tuple(name for name in hosts if name in now and now[name] != hosts[name]),
+    return Estimate(hosts=hosts, total=total, currency=currency)
+
+
+def compared(api: Api, plan: Estimate, owner: str | None) -> Estimate:
+    """The plan beside what the stack pays now.
+
+    Args:
+        owner: the stack's identity; None when it has none yet, and so no servers.
+
+    Raises:
+        SoftLayerFailed: the API cannot be reached, or names no price of a server.
+    """
+    now: list[Guest] = []
+    if owner is not None:
+        with explaining("looking at what the stack has already", left="Nothing has been ordered."):
+            now = existing(api.patient_for(PATIENCE), owner, plan.hosts)
+    paid = {guest.id: paid_for(guest.raw) for guest in now}
+    kept: dict[str, Guest] = {}
+    for guest in now:
+        if guest.hostname in plan.hosts:
+            kept.setdefault(guest.hostname, guest)
+    # Of two servers of one name, one is too many: it has another identity, or is about to be replaced.
+    surplus = [guest for guest in now if kept.get(guest.hostname) is not guest]
+    adds = tuple(name for name in plan.hosts if name not in kept)
+    return replace(
+        plan,
+        compared=True,
+        before=sum(paid.values(), NOTHING),
+        adds=adds,
+        removes=tuple(guest.hostname for guest in surplus),
+        resized=tuple(name for name, guest in kept.items() if not plan.hosts[name].about(paid[guest.id])),
+        added=sum((plan.hosts[name] for name in adds), NOTHING),
+        removed=sum((paid[guest.id] for guest in surplus), NOTHING),
+        guests={guest.hostname: guest for guest in surplus} | kept,
     )
 
 
@@ -208,21 +245,25 @@ def _fee(row: Mapping[str, Any], key: str) -> Decimal:
         raise SoftLayerFailed(f"the API named a price that is no number: {key} = {value!r}") from None
 
 
-def existing(api: Api, project: str, stack: str) -> dict[str, Price]:
-    """What the account pays now for this stack's servers, by host name."""
-    tagged = {"operation": "in", "options": [{"name": "data", "value": [PROGRAM_TAG]}]}
-    rows = api.list(
-        "Account",
-        "getVirtualGuests",
-        mask=_EXISTING_MASK,
-        filter={"virtualGuests": {"tagReferences": {"tag": {"name": tagged}}}},
-    )
-    found: dict[str, Price] = {}
-    for row in rows:
-        guest = Guest(row)
-        if (guest.marker or "").startswith(f"{project}/{stack}/") and not guest.reclaiming:
-            found[guest.hostname] = paid_for(row)
-    return found
+def existing(api: Api, owner: str, hostnames: Iterable[str]) -> list[Guest]:
+    """The servers of a stack that are not cancelled, with what is paid for them.
+
+    Asked for by the stack's tag, and by the planned names: one that never got its tags costs as much.
+    """
+    wheres: list[dict[str, Any]] = [{"tagReferences": {"tag": {"name": _in([stack_tag(owner)])}}}]
+    if names := list(hostnames):
+        wheres.append({"hostname": _in(names)})
+    rows = [row for where in wheres for row in api.list("getVirtualGuests", mask=_EXISTING_MASK, where=where)]
+    found = {
+        guest.id: guest
+        for guest in map(Guest, rows)
+        if guest.marker is not None and owner_of(guest.marker) == owner and not guest.reclaiming
+    }
+    return list(found.values())
+
+
+def _in(values: Iterable[str]) -> dict[str, Any]:
+    return {"operation": "in", "options": [{"name": "data", "value": list(values)}]}
 
 
 def paid_for(row: Mapping[str, Any]) -> Price:

@@ -60,6 +60,12 @@ _NEVER_SENT = re.compile(
     r"|Connection refused|CERTIFICATE_VERIFY_FAILED",
     re.IGNORECASE,
 )
+_BROKE_OFF = re.compile(
+    r"internal (server |system |application )?error|unexpected (error|exception|failure)"
+    r"|unknown (error|exception)|an error (has )?occurred|timed? ?out",
+    re.IGNORECASE,
+)
+"""Faults that say that the API failed, rather than that it refused."""
 _LONGEST = 300
 """Characters of the API's own text that are shown."""
 
@@ -135,19 +141,19 @@ def never_sent(error: BaseException) -> bool:
 
 
 def outcome_unknown(error: BaseException) -> bool:
-    """Whether the request may have been carried out although it failed: its answer was lost or garbled."""
+    """Whether the request may have been carried out although it failed: its answer was lost or garbled, or
+    the API broke off while it worked on it."""
     if was_refused(error) or never_sent(error):
         return False
     code = code_of(error)
+    if isinstance(error, sl.TransportError):
+        # HTTP 4xx is a refusal (by the API or something before it), but for a request that timed out.
+        return code == "408" or not re.fullmatch(r"4\d\d", code)
     return (
-        isinstance(error, (sl.TransportError, sl.ParseError))
+        isinstance(error, sl.ParseError)
         or code.startswith("-327")
-        or code
-        in {
-            "-32500",
-            "-32400",
-            "-32603",
-        }
+        or code in {"-32500", "-32400", "-32603"}
+        or (code.startswith("SoftLayer_Exception") and bool(_BROKE_OFF.search(text_of(error))))
     )
 
 
@@ -157,5 +163,5 @@ def is_transient(error: BaseException) -> bool:
         return True
     if isinstance(error, sl.TransportError):
         code = code_of(error)
-        return (code == "0" and not never_sent(error)) or (code.isdigit() and 500 <= int(code) < 600)
+        return (code == "0" and not never_sent(error)) or code == "408" or bool(re.fullmatch(r"5\d\d", code))
     return outcome_unknown(error)

@@ -99,7 +99,7 @@ FAULTS: tuple[Fault, ...] = (
         "0",
         r"Connection refused|NewConnection|Failed to establish|Network is unreachable|No route",
         "nothing answers at the API's address",
-        "check the endpoint setting and the network, and in the lab `python -m lab status`",
+        "check the endpoint setting and the network; if it is a lab's, whether that is up",
     ),
     Fault(
         "0",
@@ -122,6 +122,12 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         r"-327\d\d|-32500|-32400|-32603",
         _ANY,
+        "the API failed while it worked on the request",
+        "run the same command again; if it stays, open a ticket with this text",
+    ),
+    Fault(
+        "SoftLayer_Exception.*",
+        r"internal (server |system |application )?error|unexpected (error|exception|failure)",
         "the API failed while it worked on the request",
         "run the same command again; if it stays, open a ticket with this text",
     ),

@@ -10,10 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from components.softlayer.guests import MOST_GROUPS
+from components.softlayer.identity import MARKER_KEY, as_json
 from components.softlayer.provider import is_unknown
 
 MOST_DISKS = 5
-MOST_GROUPS = 5
 SPEEDS = (10, 100, 1000)
 _HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _DOMAIN = re.compile(r"(?:(?!-)[A-Za-z0-9-]{1,63}(?<!-)\.)+(?!-)[A-Za-z0-9-]{2,63}(?<!-)")
@@ -86,8 +87,18 @@ def failures(olds: Mapping[str, Any], news: Mapping[str, Any]) -> list[tuple[str
         refuse(
             "post_install_url", f"'{url}' would not be run; SoftLayer runs scripts from https addresses only"
         )
-    if "# swarm-galera-identity:" in str(value("user_data") or ""):
-        refuse("user_data", "it holds a line that marks the server's identity; leave that line out")
+    user_data = str(value("user_data") or "")
+    if MARKER_KEY in user_data:
+        refuse("user_data", f"it holds {MARKER_KEY}, which marks the server's identity; leave that out")
+    if isinstance(as_json(user_data), list):
+        refuse("user_data", "a JSON list has no place for the server's identity; put it into an object")
+    adopt = value("adopt")
+    if olds and adopt is not None and olds.get("adopt") != adopt:
+        refuse(
+            "adopt",
+            f"the stack has this server already, so {_show(adopt)} cannot be adopted in its place; leave the "
+            "entry as it was, or destroy this server first: `pulumi destroy --target URN`",
+        )
     return found
 
 

@@ -23,7 +23,7 @@ class GuestReadyArgs:
         hostname: its name, for messages.
         ssh_address: `public` or `private`: where SSH is expected to answer.
         ssh_port: the port.
-        reload_token: the guest's; a change means a reloaded system, whose host key is read anew.
+        reload_token: the guest's; a new one means a reloaded system, whose host key is read anew.
         provision_timeout: seconds until a guest that is not provisioned is an error; default 90 minutes.
         ssh_timeout: seconds from then on until SSH that does not answer is an error; default 15 minutes.
     """

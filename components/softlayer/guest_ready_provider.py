@@ -43,9 +43,14 @@ SSH_TRY = 10.0
 class GuestReadyProvider(SoftLayerProvider):
     """The wait for one guest."""
 
-    REPLACE = frozenset({"guest_id"})
-    UPDATE = frozenset({"ssh_address", "ssh_port", "reload_token"})
+    UPDATE = frozenset({"guest_id", "ssh_address", "ssh_port", "reload_token"})
+    """Another guest is waited for in place. Were the wait replaced, Pulumi would first delete all that can't
+    have other addresses in place: secrets, which services still use."""
     IGNORE = frozenset({"hostname", "provision_timeout", "ssh_timeout"})
+
+    def same(self, key: str, old: Any, new: Any) -> bool:
+        """A reload token that was taken away reloads nothing."""
+        return (key == "reload_token" and not new) or super().same(key, old, new)
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Refuse what cannot work. No network."""
@@ -67,13 +72,14 @@ class GuestReadyProvider(SoftLayerProvider):
         return CreateResult(str(props["guest_id"]), self._wait(props))
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        """After a reload the host has a new key; over another address it is met anew."""
+        """After a reload the host has a new key; another guest, or another address, is met anew."""
         return UpdateResult(self._wait(news))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Addresses as they are now. The host key stays pinned: a changed one is an error, not drift."""
-        with explaining(f"{props.get('hostname', id_)}: reading the server {id_}"):
-            guest = guests.get(self.api(), int(float(id_)))
+        guest_id = int(float(props["guest_id"]))  # the resource's own id is that of the first guest
+        with explaining(f"{props.get('hostname', guest_id)}: reading the server {guest_id}"):
+            guest = guests.get(self.api(), guest_id)
         if guest is None or guest.reclaiming:
             return ReadResult("", {})
         facts = facts_of(guest)
@@ -105,9 +111,8 @@ def facts_of(guest: Guest) -> dict[str, Any]:
         "provision_date": guest.raw.get("provisionDate") or None,
     }
     for side in ("public", "private"):
-        component = guest.interface(side)
-        facts[f"{side}_vlan_id"] = (component.get("networkVlan") or {}).get("id")
-        facts[f"{side}_subnet_id"] = (component.get("primarySubnet") or {}).get("id")
+        placed = guest.placed(side)
+        facts[f"{side}_vlan_id"], facts[f"{side}_subnet_id"] = placed.get("vlan"), placed.get("subnet")
     return facts
 
 

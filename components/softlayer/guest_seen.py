@@ -18,7 +18,8 @@ MASK = (
     "hourlyBillingFlag,localDiskFlag,privateNetworkOnlyFlag,primaryIpAddress,primaryBackendIpAddress,"
     "status[keyName],powerState[keyName],datacenter[name],userData[value],tagReferences[tag[name]],"
     "activeTransaction[id,elapsedSeconds,transactionStatus[name,friendlyName]],"
-    "lastOperatingSystemReload[id],blockDevices[device,diskImage[capacity]],"
+    "lastOperatingSystemReload[id],blockDeviceTemplateGroup[id,globalIdentifier],"
+    "blockDevices[device,mountType,diskImage[capacity,units,metadataFlag,type[keyName]]],"
     "primaryNetworkComponent[id,maxSpeed,networkVlan[id],primarySubnet[id],"
     "securityGroupBindings[securityGroup[id]]],"
     "primaryBackendNetworkComponent[id,maxSpeed,networkVlan[id],primarySubnet[id],"
@@ -84,6 +85,11 @@ class Guest:
         return bool(re.search(r"RECLAIM|CANCEL|DELETE|DESTROY", self.transaction or "", re.IGNORECASE))
 
     @property
+    def provisioned(self) -> bool:
+        """Whether it has been made; before, neither its sizes nor its addresses are all told."""
+        return bool(self.raw.get("provisionDate"))
+
+    @property
     def last_reload(self) -> int | None:
         """Id of the last operating system reload."""
         reload = self.raw.get("lastOperatingSystemReload") or {}
@@ -91,20 +97,31 @@ class Guest:
 
     @property
     def disks(self) -> tuple[int, ...]:
-        """Sizes in GB by device, swap left out; empty when the API does not tell."""
-        devices = {
-            str(device.get("device")): device["diskImage"].get("capacity")
+        """Sizes in GB by device, without those that nobody ordered; empty when the API does not tell."""
+        sizes = {
+            int(device["device"]): int(device["diskImage"]["capacity"])
             for device in self.raw.get("blockDevices") or ()
-            if device.get("diskImage")
+            if _was_ordered(device)
         }
-        numbered = sorted((int(d), c) for d, c in devices.items() if d.isdigit() and d != _SWAP_DEVICE)
-        return tuple(int(capacity) for _, capacity in numbered if capacity is not None)
+        return tuple(size for _, size in sorted(sizes.items()))
+
+    @property
+    def image_id(self) -> int | None:
+        """Number of the image template that it was made from."""
+        number = (self.raw.get("blockDeviceTemplateGroup") or {}).get("id")
+        return int(number) if number else None
 
     def interface(self, side: str) -> Mapping[str, Any]:
         """The primary network component of a side, `public` or `private`; empty when there is none."""
         key = "primaryNetworkComponent" if side == "public" else "primaryBackendNetworkComponent"
         component: Mapping[str, Any] = self.raw.get(key) or {}
         return component
+
+    def placed(self, side: str) -> dict[str, int]:
+        """Ids of the VLAN and the subnet of a side; without those that the API does not tell (yet)."""
+        component = self.interface(side)
+        found = {"vlan": component.get("networkVlan"), "subnet": component.get("primarySubnet")}
+        return {key: int(part["id"]) for key, part in found.items() if part and part.get("id")}
 
     def groups(self, side: str) -> tuple[int, ...]:
         """Ids of the security groups bound to a side."""
@@ -137,15 +154,29 @@ class Guest:
         if speed := self.interface("private").get("maxSpeed"):
             seen["nic_speed"] = int(speed)
         for side in ("public", "private"):
-            for key, part in (("vlan", "networkVlan"), ("subnet", "primarySubnet")):
-                actual = (self.interface(side).get(part) or {}).get("id")
-                if declared.get(f"{side}_{key}") is not None and actual is not None:
-                    seen[f"{side}_{key}"] = int(actual)
+            for key, actual in self.placed(side).items():
+                if declared.get(f"{side}_{key}") is not None:
+                    seen[f"{side}_{key}"] = actual
             declared_groups = declared.get(f"{side}_security_groups") or []
             actual_groups = self.groups(side)
             if {int(float(group)) for group in declared_groups} != set(actual_groups):
                 seen[f"{side}_security_groups"] = [str(group) for group in actual_groups]
         return {**declared, **seen}
+
+
+def _was_ordered(device: Mapping[str, Any]) -> bool:
+    """Whether a block device is a disk of the order: not swap, not the small disk that shows the guest its
+    user data (64 MB, device 7), not a CD."""
+    image, number = device.get("diskImage") or {}, str(device.get("device"))
+    return (
+        number.isdigit()
+        and number != _SWAP_DEVICE
+        and image.get("capacity") not in (None, "")
+        and image.get("units") in (None, "", "GB")
+        and not image.get("metadataFlag")
+        and (image.get("type") or {}).get("keyName") != "SWAP"
+        and device.get("mountType") != "CD"
+    )
 
 
 def _own_last(tags: tuple[str, ...], spec: GuestSpec) -> list[str]:

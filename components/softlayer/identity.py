@@ -1,6 +1,6 @@
 """Whose a thing in the account is: the identity that every order of a stack carries.
 
-Owns: the stack's owner string, the marker of one resource, the tag that people and `make audit` look for.
+Owns: the stack's owner string, the marker of one resource, the tag that people and the audit look for.
 Leaves to others: putting them on things and looking for them.
 
 A stack's name is not enough: two people may both have a stack `dev` on one account. So each stack draws a
@@ -10,17 +10,24 @@ order itself (its user data), because tags and notes can only be set by a later 
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
+from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
+from pulumi.runtime.sync_await import _sync_await
+
+from components.softlayer.errors import SoftLayerFailed
+from components.softlayer.provider import SoftLayerProvider
 
 PROGRAM_TAG = "swarm-galera"
 """Tag on every guest that this program ordered, whatever its stack."""
 
-_MARKER_LINE = re.compile(r"^# swarm-galera-identity: (\S+)$", re.MULTILINE)
+MARKER_KEY = "swarm-galera-identity"
+_MARKER_LINE = re.compile(rf"^# {MARKER_KEY}: (\S+)$", re.MULTILINE)
+_MARKER_MEMBER = re.compile(rf'(?:, )?"{MARKER_KEY}": "([^"]+)"(?=\}}\s*\Z)')
 _NOT_IN_TAGS = re.compile(r"[^a-z0-9-]+")
 
 
@@ -40,28 +47,47 @@ def stack_tag(owner: str) -> str:
 
 
 def mark_user_data(user_data: str | None, marker: str) -> str:
-    """`user_data` with the marker as a last comment line: shells, cloud-init and YAML pass over it."""
-    line = f"# swarm-galera-identity: {marker}"
+    """`user_data` with the marker as a last comment line, which shells, cloud-init and YAML pass over.
+
+    A JSON object stays one: it gets the marker as its last member. Other JSON has no place for it
+    (guest_check.py refuses it).
+    """
+    line = f"# {MARKER_KEY}: {marker}"
     if not user_data:
         return line
+    content = as_json(user_data)
+    if isinstance(content, dict):
+        before, _, after = user_data.rpartition("}")
+        comma = ", " if content else ""
+        return f'{before}{comma}"{MARKER_KEY}": "{marker}"}}{after}'
     return f"{user_data}{'' if user_data.endswith(chr(10)) else chr(10)}{line}"
 
 
 def marker_in(text: str) -> str | None:
     """The marker in a guest's user data or notes; None when there is none."""
-    found = _MARKER_LINE.findall(text)
-    return found[-1] if found else None
+    found = _MARKER_LINE.findall(text) or _MARKER_MEMBER.findall(text)
+    return str(found[-1]) if found else None
 
 
 def unmark_user_data(text: str) -> str:
-    """User data as the user gave it, without the marker's line."""
+    """User data as the user gave it, without the marker."""
+    if _MARKER_MEMBER.search(text):
+        return _MARKER_MEMBER.sub("", text)
     return _MARKER_LINE.sub("", text).removesuffix("\n")
 
 
-class StackIdentityProvider(ResourceProvider):
-    """Draws the token once; nothing outside the state is touched."""
+def as_json(text: str) -> Any:
+    """A text's content if it is a JSON object or list; None for any other text."""
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
-    serialize_as_secret_always = False
+
+class StackIdentityProvider(SoftLayerProvider):
+    """Draws the token once, and gives it up when no server carries it any more."""
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Draw 48 random bits: enough that no two stacks of an account meet."""
@@ -77,6 +103,27 @@ class StackIdentityProvider(ResourceProvider):
         """Keep what was drawn."""
         return UpdateResult(olds)
 
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
+        """Refuse while a server carries the identity: it could never be found again.
+
+        Everything else of the stack goes before. What is still there then was ordered by an interrupted run.
+
+        Raises:
+            SoftLayerFailed: there is one; says which, and how to have it cancelled.
+        """
+        # Imported here, because both tell servers by what this module defines.
+        from components.softlayer import guests, orders
+
+        api, owner = self.api(), str(props["owner"])
+        orders.await_unsettled(api, owner)
+        if left := guests.of_owner(api, owner):
+            names = ", ".join(f"{guest.name} ({guest.id})" for guest in left)
+            raise SoftLayerFailed(
+                f"{len(left)} servers carry the identity {owner} of this stack and are in no state: {names}. "
+                "`python -m operations destroy` cancels them with the stack; to keep one, take the identity "
+                "out of its user data"
+            )
+
 
 class StackIdentity(Resource, module="softlayer", name="StackIdentity"):
     """The stack's identity, drawn once.
@@ -86,6 +133,15 @@ class StackIdentity(Resource, module="softlayer", name="StackIdentity"):
     """
 
     owner: pulumi.Output[str]
+
+    def owner_now(self) -> str | None:
+        """The owner, waited for; None in the preview of a stack that has never been up.
+
+        The program has to know it before it can say what the plan changes. Pulumi's SDK waits in this way for
+        its own calls, too.
+        """
+        owner: str | None = _sync_await(self.owner.future())
+        return owner
 
     def __init__(self, name: str = "identity", opts: pulumi.ResourceOptions | None = None) -> None:
         props = {"project": pulumi.get_project(), "stack": pulumi.get_stack(), "owner": None}

@@ -1,11 +1,13 @@
-"""Waiting that shows that it waits, ends, and stops when nobody is left who asked.
+"""Waiting that shows that it waits, ends, and stops when nobody is left who asked, or who wants it.
 
-Owns: the rhythm of polls, lines of progress, the time limit, the check that Pulumi's engine still lives.
+Owns: the rhythm of polls, lines of progress, the time limit, the check that Pulumi's engine still lives and
+that the user has not interrupted the run.
 Leaves to others: what is waited for.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import sys
@@ -17,8 +19,13 @@ from components.softlayer.errors import SoftLayerFailed, WaitedTooLong
 
 T = TypeVar("T")
 
+INTERRUPTION = "SWARM_GALERA_INTERRUPTION"
+"""Environment variable: a file that is there once the user has interrupted the run."""
 EVERY = 30.0
 """Seconds between two lines of progress."""
+SOONEST = 0.25
+"""Seconds to the next poll in the first moments of a wait. With four waits at a time that is below twenty
+requests a second."""
 _ADDRESS = re.compile(r"127\.0\.0\.1:\d+")
 
 
@@ -28,11 +35,8 @@ def say(line: str) -> None:
 
 
 def pause_after(elapsed: float) -> float:
-    """Seconds to the next poll: a quarter at first, later a tenth of the time waited, never above five.
-
-    With four waits at a time that is below twenty requests a second in the first moments and soon below one.
-    """
-    return min(max(elapsed / 10, 0.25), 5.0)
+    """Seconds to the next poll: `SOONEST` at first, later a tenth of the time waited, never above five."""
+    return min(max(elapsed / 10, SOONEST), 5.0)
 
 
 def engine_gone() -> bool:
@@ -65,6 +69,16 @@ def require_engine() -> None:
         raise SoftLayerFailed("Pulumi has ended; run the same command again to go on from here.")
 
 
+def interrupted() -> bool:
+    """Whether the user has interrupted the run.
+
+    Pulumi then lets what is under way come to its end, and tells dynamic providers nothing that would reach
+    them. `python -m operations` makes the file that the variable names; without it, nobody is interrupted.
+    """
+    file = os.environ.get(INTERRUPTION)
+    return bool(file) and os.path.exists(str(file))
+
+
 def wait_for(
     what: str,
     look: Callable[[], tuple[T | None, str]],
@@ -85,7 +99,7 @@ def wait_for(
 
     Raises:
         WaitedTooLong: the time is over; says what was last seen.
-        SoftLayerFailed: the engine is gone.
+        SoftLayerFailed: the engine is gone, or the run was interrupted.
     """
     start = clock()
     told = start - EVERY + 10.0  # the first line after ten seconds
@@ -93,6 +107,8 @@ def wait_for(
         result, seen = look()
         if result is not None:
             return result
+        if interrupted():
+            raise SoftLayerFailed(f"{what}: interrupted; run the same command again to go on from here")
         elapsed = clock() - start
         if elapsed >= timeout:
             raise WaitedTooLong(f"{what}: not after {elapsed:.0f} s (last seen: {seen}); {remedy}")

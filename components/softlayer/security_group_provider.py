@@ -9,14 +9,15 @@ New rules are added before old ones are removed, so that no connection that both
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, UpdateResult
 from SoftLayer import exceptions as sl
 
 from components.softlayer.client import Api
-from components.softlayer.errors import SoftLayerFailed, explaining, is_gone, outcome_unknown
+from components.softlayer.errors import NotOurs, SoftLayerFailed, explaining, is_gone, outcome_unknown
 from components.softlayer.firewall import SELF, Rule
 from components.softlayer.identity import marker_of, stack_tag
 from components.softlayer.provider import SoftLayerProvider, is_unknown
@@ -176,26 +177,44 @@ class SecurityGroupProvider(SoftLayerProvider):
 
     def delete(self, id_: str, props: dict[str, Any]) -> None:
         """Detach it from interfaces that still have it, remove rules that name the group itself, delete."""
-        api, group_id = self.api(), int(id_)
+        api = self.api()
         with explaining(f"deleting the security group {_name(props)}"):
             row = _get(api, id_)
-            if row is None:
-                return
-            bound = [int(b["networkComponentId"]) for b in row.get("networkComponentBindings") or ()]
-            if bound:
-                api.call("Network_SecurityGroup", "detachNetworkComponents", bound, id=group_id)
-            own = [
-                int(rule["id"])
-                for rule in row.get("rules") or ()
-                if rule.get("remoteGroupId") is not None and int(rule["remoteGroupId"]) == group_id
-            ]
-            if own:
-                api.call("Network_SecurityGroup", "removeRules", own, id=group_id)
-            try:
-                api.call("Network_SecurityGroup", "deleteObject", id=group_id)
-            except sl.SoftLayerAPIError as error:
-                if not is_gone(error):
-                    raise
+            if row is not None:
+                _delete(api, row)
+
+
+def delete_of_owner(api: Api, id_: str, owner: str) -> None:
+    """Delete a group that is in no state, if its description carries that stack's identity.
+
+    Raises:
+        NotOurs: it does not; nothing has been deleted.
+    """
+    with explaining(f"deleting the security group {id_}"):
+        row = _get(api, id_)
+        if row is None:
+            return
+        if not re.search(rf"swarm-galera {re.escape(owner)}/\S+?\)?$", str(row.get("description") or "")):
+            raise NotOurs(
+                f"the security group {id_} is not deleted: its description lacks the identity {owner}"
+            )
+        _delete(api, row)
+
+
+def _delete(api: Api, row: Mapping[str, Any]) -> None:
+    group_id = int(row["id"])
+    _take_away(api, group_id, "detachNetworkComponents", _bound(row), _bound)
+    own = [
+        int(rule["id"])
+        for rule in row.get("rules") or ()
+        if rule.get("remoteGroupId") is not None and int(rule["remoteGroupId"]) == group_id
+    ]
+    _take_away(api, group_id, "removeRules", own, _rules)
+    try:
+        api.call("Network_SecurityGroup", "deleteObject", id=group_id)
+    except sl.SoftLayerAPIError as error:
+        if not is_gone(error):
+            raise
 
 
 def _any_source(rule: Rule) -> Rule:
@@ -218,8 +237,36 @@ def _set_rules(
         for rule, numbers in present.items()
         for number in (numbers if rule not in wanted else numbers[1:])
     ]
-    if surplus:
-        api.call("Network_SecurityGroup", "removeRules", surplus, id=group_id)
+    _take_away(api, group_id, "removeRules", surplus, _rules)
+
+
+def _take_away(
+    api: Api, group_id: int, method: str, numbers: list[int], there: Callable[[Mapping[str, Any]], list[int]]
+) -> None:
+    """Remove rules or detach interfaces; those that are gone already are done.
+
+    By a first try whose answer was lost, for example: the second one is refused as a whole.
+    """
+    while numbers:
+        try:
+            api.call("Network_SecurityGroup", method, numbers, id=group_id)
+            return
+        except sl.SoftLayerAPIError as error:
+            if not is_gone(error):
+                raise
+            row = _get(api, str(group_id))
+            left = [number for number in numbers if row is not None and number in there(row)]
+            if left == numbers:
+                raise
+            numbers = left
+
+
+def _rules(row: Mapping[str, Any]) -> list[int]:
+    return [int(rule["id"]) for rule in row.get("rules") or ()]
+
+
+def _bound(row: Mapping[str, Any]) -> list[int]:
+    return [int(binding["networkComponentId"]) for binding in row.get("networkComponentBindings") or ()]
 
 
 def _get(api: Api, id_: str) -> dict[str, Any] | None:
@@ -234,7 +281,7 @@ def _get(api: Api, id_: str) -> dict[str, Any] | None:
 
 def _find(api: Api, props: Mapping[str, Any]) -> dict[str, Any] | None:
     """The group that carries this resource's identity in its description."""
-    rows = api.list("Account", "getSecurityGroups", mask=_MASK)
+    rows = api.list("getSecurityGroups", mask=_MASK)
     return next((row for row in rows if row.get("description") == _description(props)), None)
 
 

@@ -20,7 +20,7 @@ from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, 
 from SoftLayer import exceptions as sl
 
 from components.softlayer.client import Api
-from components.softlayer.errors import SoftLayerFailed, explaining, is_gone, outcome_unknown
+from components.softlayer.errors import NotOurs, SoftLayerFailed, explaining, is_gone, outcome_unknown
 from components.softlayer.identity import marker_of, stack_tag
 from components.softlayer.progress import say
 from components.softlayer.provider import SoftLayerProvider, is_unknown
@@ -79,7 +79,7 @@ class SshKeyProvider(SoftLayerProvider):
         """Upload the key, or adopt the one that the account has."""
         api = self.api()
         with explaining("looking at the account's SSH keys", left="Nothing has been uploaded."):
-            rows = api.list("Account", "getSshKeys", mask=_MASK)
+            rows = api.list("getSshKeys", mask=_MASK)
         text = props.get("public_key")
         if not text:
             return self._created(props, _labelled(rows, str(props["label"])), adopted=True)
@@ -101,7 +101,7 @@ class SshKeyProvider(SoftLayerProvider):
                 # The answer was lost, or another stack uploaded the same key meanwhile: then it is there.
                 if not outcome_unknown(error) and "already exists" not in str(error):
                     raise
-                found = _holding(api.list("Account", "getSshKeys", mask=_MASK), str(props["public_key"]))
+                found = _holding(api.list("getSshKeys", mask=_MASK), str(props["public_key"]))
                 if found is None:
                     raise
                 row = found
@@ -149,11 +149,12 @@ class SshKeyProvider(SoftLayerProvider):
 
     def _require_relabelled(self, id_: str, news: Mapping[str, Any]) -> None:
         with explaining("looking at the account's SSH keys"):
-            row = _labelled(self.api().list("Account", "getSshKeys", mask=_MASK), str(news["label"]))
+            row = _labelled(self.api().list("getSshKeys", mask=_MASK), str(news["label"]))
         if str(row["id"]) != id_:
             raise SoftLayerFailed(
                 f"the label {news['label']} is that of another SSH key ({row['id']}); servers get their keys "
-                "when they are ordered or reloaded. To change over, give `ssh.publicKey` and a reloadToken"
+                "when they are ordered or reloaded. To change over, give `ssh.publicKey` and reload "
+                "the hosts (servers.reloadToken)"
             )
 
     def delete(self, id_: str, props: dict[str, Any]) -> None:
@@ -176,6 +177,25 @@ class SshKeyProvider(SoftLayerProvider):
             except sl.SoftLayerAPIError as error:
                 if not is_gone(error):
                     raise
+
+
+def delete_of_owner(api: Api, id_: str, owner: str) -> None:
+    """Delete a key that is in no state, if its notes carry that stack's identity.
+
+    Raises:
+        NotOurs: they do not; nothing has been deleted.
+    """
+    with explaining(f"deleting the SSH key {id_}"):
+        row = _get(api, id_)
+        if row is None:
+            return
+        if not re.search(rf"swarm-galera {re.escape(owner)}/\S+$", str(row.get("notes") or "")):
+            raise NotOurs(f"the SSH key {id_} is not deleted: its notes lack the identity {owner}")
+        try:
+            api.call("Security_Ssh_Key", "deleteObject", id=int(id_))
+        except sl.SoftLayerAPIError as error:
+            if not is_gone(error):
+                raise
 
 
 def _get(api: Api, id_: str) -> dict[str, Any] | None:

@@ -10,8 +10,8 @@ the guest has is read first, and an order whose answer was lost is waited for.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Protocol
 
 from SoftLayer import exceptions as sl
 
@@ -27,20 +27,75 @@ BEGIN_LIMIT = 120.0
 _PRICE_MASK = "mask[id,locationGroupId,categories[id,name,categoryCode],item[description,capacity,units]]"
 
 
-def missing(guest: Guest, spec: GuestSpec) -> dict[str, int]:
-    """What an upgrade must change: category code of the price to the capacity wanted (cores, GB, Mbit/s)."""
+REBOOTING = frozenset({"cores", "memory", "disks"})
+"""Properties that an upgrade order changes with a reboot."""
+SIZES = REBOOTING | {"nic_speed"}
+"""Properties that an upgrade order changes."""
+
+
+class Sizes(Protocol):
+    """What of a server is changed by an upgrade that reboots it: cores, MB, GB."""
+
+    @property
+    def cores(self) -> int: ...
+
+    @property
+    def memory(self) -> int: ...
+
+    @property
+    def disks(self) -> tuple[int, ...]: ...
+
+
+def rebooting(guest: Guest, sizes: Sizes, changed: Collection[str] = REBOOTING) -> dict[str, int]:
+    """What an upgrade that reboots must change: category code of the price to the capacity wanted.
+
+    Args:
+        changed: only these properties.
+    """
     wanted: dict[str, int] = {}
-    if int(guest.raw.get("startCpus", 0)) != spec.cores:
-        wanted["guest_core"] = spec.cores
-    if int(guest.raw.get("maxMemory", 0)) != spec.memory:
-        wanted["ram"] = spec.memory // 1024
-    for position, size in enumerate(spec.disks):
-        if position >= len(guest.disks) or guest.disks[position] != size:
-            wanted[f"guest_disk{position}"] = size
+    if "cores" in changed and int(guest.raw.get("startCpus", 0)) != sizes.cores:
+        wanted["guest_core"] = sizes.cores
+    if "memory" in changed and int(guest.raw.get("maxMemory", 0)) != sizes.memory:
+        wanted["ram"] = sizes.memory // 1024
+    if "disks" in changed:
+        for position, size in enumerate(sizes.disks):
+            if position >= len(guest.disks) or guest.disks[position] < size:
+                wanted[f"guest_disk{position}"] = size
+    return wanted
+
+
+def missing(guest: Guest, spec: GuestSpec, changed: Collection[str]) -> dict[str, int]:
+    """What an upgrade must change: category code of the price to the capacity wanted (cores, GB, Mbit/s).
+
+    Args:
+        changed: the properties whose declaration changed. What differs without that was changed by hand:
+            nobody asked to have it ordered.
+    """
+    wanted = rebooting(guest, spec, changed)
     speeds = {guest.interface(side).get("maxSpeed") for side in ("public", "private")} - {None}
-    if speeds and speeds != {spec.nic_speed}:
+    if "nic_speed" in changed and speeds and speeds != {spec.nic_speed}:
         wanted["port_speed"] = spec.nic_speed
     return wanted
+
+
+def require_growth(guest: Guest, spec: GuestSpec) -> None:
+    """Refuse disks that an upgrade cannot bring about: a disk is larger than declared, or none is told.
+
+    Raises:
+        SoftLayerFailed: names the disk; nothing has been ordered.
+    """
+    if not guest.disks:
+        raise SoftLayerFailed(
+            f"{spec.name}: the API does not tell which disks the server {guest.id} has, so none is ordered; "
+            "run the same command again"
+        )
+    for number, (actual, size) in enumerate(zip(guest.disks, spec.disks, strict=False), 1):
+        if actual > size:
+            raise SoftLayerFailed(
+                f"{spec.name}: disk {number} has {actual} GB, the settings say {size}, and disks only grow: "
+                f"set `disks` to what is there ({', '.join(map(str, guest.disks))}) or more. "
+                "Nothing has been ordered"
+            )
 
 
 def pick_prices(
@@ -96,8 +151,8 @@ def _capacity(price: Mapping[str, Any]) -> int:
         return 0
 
 
-def upgrade(api: Api, guest_id: int, spec: GuestSpec) -> None:
-    """Bring cores, memory, disks and network speed to what is declared.
+def upgrade(api: Api, guest_id: int, spec: GuestSpec, changed: Collection[str]) -> None:
+    """Bring those of cores, memory, disks and network speed that changed to what is declared.
 
     Raises:
         SoftLayerFailed: a size is not sold, or the API refuses; says what is left behind.
@@ -108,7 +163,9 @@ def upgrade(api: Api, guest_id: int, spec: GuestSpec) -> None:
         guest = guests.wait_idle(api, guest_id, spec.name)
         if guest is None:
             raise SoftLayerFailed(f"{spec.name}: the server {guest_id} is gone; run `pulumi refresh`")
-        wanted = missing(guest, spec)
+        if "disks" in changed:
+            require_growth(guest, spec)
+        wanted = missing(guest, spec, changed)
         if not wanted:
             return True
         offered = api.call("Virtual_Guest", "getUpgradeItemPrices", True, id=guest_id, mask=_PRICE_MASK)
@@ -131,14 +188,14 @@ def upgrade(api: Api, guest_id: int, spec: GuestSpec) -> None:
             if not outcome_unknown(error):
                 raise
             say(f"{spec.name}: the answer to the upgrade's order was lost; waiting whether it begins")
-            _wait_begun(api, guest_id, spec)
+            _wait_begun(api, guest_id, spec, changed)
         return True
 
     def reached() -> tuple[bool | None, str]:
         guest = guests.get(api, guest_id)
         if guest is None:
             raise SoftLayerFailed(f"{spec.name}: the server {guest_id} vanished during its upgrade")
-        wanted = missing(guest, spec)
+        wanted = missing(guest, spec, changed)
         if not wanted and guest.transaction is None:
             return True, ""
         return None, f"transaction {guest.transaction}" if guest.transaction else "not begun yet"
@@ -153,10 +210,10 @@ def upgrade(api: Api, guest_id: int, spec: GuestSpec) -> None:
         wait_for(f"{spec.name}: upgrading", reached, guests.TRANSACTION_LIMIT, guests.STUCK)
 
 
-def _wait_begun(api: Api, guest_id: int, spec: GuestSpec) -> None:
+def _wait_begun(api: Api, guest_id: int, spec: GuestSpec, changed: Collection[str]) -> None:
     def look() -> tuple[bool | None, str]:
         guest = guests.get(api, guest_id)
-        begun = guest is None or guest.transaction is not None or not missing(guest, spec)
+        begun = guest is None or guest.transaction is not None or not missing(guest, spec, changed)
         return (True, "") if begun else (None, "not begun yet")
 
     wait_for(

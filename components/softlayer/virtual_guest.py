@@ -42,7 +42,10 @@ class VirtualGuestArgs:
         user_data: free text the guest can read; changed in place.
         post_install_url: https address of a script run after the first boot and after a reload.
         placement_group: its id; a change replaces.
-        reload_token: change it to have the operating system reloaded (the first disk is wiped).
+        reload_token: a new one has the operating system reloaded (the first disk is wiped); empty changes
+            nothing.
+        on_replacement: what a change that replaces means for a server that exists: `replace` it; `keep` it as
+            it is, which is said in the preview; `refuse`, before anything is done to it.
         adopt: id of a guest that exists already and is taken over as it is, instead of ordering one.
     """
 
@@ -72,6 +75,7 @@ class VirtualGuestArgs:
     post_install_url: pulumi.Input[str] | None = None
     placement_group: pulumi.Input[int] | None = None
     reload_token: pulumi.Input[str] = ""
+    on_replacement: pulumi.Input[str] = "replace"
     adopt: pulumi.Input[int] | None = None
 
 
@@ -81,10 +85,12 @@ class VirtualGuest(Resource, module="softlayer", name="VirtualGuest"):
     Attributes:
         marker: the identity that the order carries.
         adopted: whether it existed before this stack (then it is never cancelled by it).
+        reboots: how often a change rebooted or reloaded it; a trigger for what must then be done on it.
     """
 
     marker: pulumi.Output[str]
     adopted: pulumi.Output[bool]
+    reboots: pulumi.Output[float | None]
     hostname: pulumi.Output[str]
     datacenter: pulumi.Output[str]
 
@@ -94,5 +100,6 @@ class VirtualGuest(Resource, module="softlayer", name="VirtualGuest"):
             **{field.name: getattr(args, field.name) for field in fields(args)},
             "marker": None,
             "adopted": None,
+            "reboots": None,
         }
         super().__init__(VirtualGuestProvider(), name, dict(props), opts)

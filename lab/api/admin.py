@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from lab.api.context import Administered
+from lab.api.plans import PLANS
 from lab.api.records import Guest, InjectedFault, Transaction
-from lab.api.transactions import PLANS, SETTINGS_ID, START_DELAY
-
-if TYPE_CHECKING:
-    from lab.api.server import ApiServer
+from lab.api.transactions import SETTINGS_ID, START_DELAY
 
 
 class _Refused(Exception):
@@ -41,6 +40,7 @@ class FaultRequest(BaseModel):
     skip: int = 0
     count: int | None = None
     seconds: float = 0.0
+    interface: str = "public"
     code: str | None = None
     message: str | None = None
     after: bool = False
@@ -55,7 +55,7 @@ class SettingsRequest(BaseModel):
     rateLimit: int | None = None
 
 
-def handle(api: ApiServer, verb: str, path: str, body: bytes) -> tuple[int, bytes]:
+def handle(api: Administered, verb: str, path: str, body: bytes) -> tuple[int, bytes]:
     """Status and JSON body of the answer."""
     try:
         data = json.loads(body) if body else {}
@@ -64,7 +64,7 @@ def handle(api: ApiServer, verb: str, path: str, body: bytes) -> tuple[int, byte
         return 400, _dump({"error": str(error)})
 
 
-def _route(api: ApiServer, verb: str, path: str, data: Any) -> Any:
+def _route(api: Administered, verb: str, path: str, data: Any) -> Any:
     topic, _, rest = path.partition("/")
     match verb, topic:
         case "GET", "health":
@@ -93,7 +93,7 @@ def _route(api: ApiServer, verb: str, path: str, data: Any) -> Any:
     raise _Refused(f"There is no admin call {verb} {path}.")
 
 
-def _add_fault(api: ApiServer, request: FaultRequest) -> InjectedFault:
+def _add_fault(api: Administered, request: FaultRequest) -> InjectedFault:
     fields = request.model_dump(exclude={"count"})
     with api.store.transaction():
         return api.faults.add(
@@ -101,12 +101,12 @@ def _add_fault(api: ApiServer, request: FaultRequest) -> InjectedFault:
         )
 
 
-def _settings(api: ApiServer) -> dict[str, Any]:
+def _settings(api: Administered) -> dict[str, Any]:
     settings = api.engine.settings()
     return {"durations": settings.durations, "rateLimit": settings.rate_limit}
 
 
-def _change_settings(api: ApiServer, request: SettingsRequest) -> dict[str, Any]:
+def _change_settings(api: Administered, request: SettingsRequest) -> dict[str, Any]:
     steps = {step.name for plan in PLANS.values() for step in plan.steps}
     known = {"*", START_DELAY, *PLANS, *steps}
     for name, seconds in (request.durations or {}).items():
@@ -125,7 +125,7 @@ def _change_settings(api: ApiServer, request: SettingsRequest) -> dict[str, Any]
     return _settings(api)
 
 
-def _transactions(api: ApiServer) -> list[dict[str, Any]]:
+def _transactions(api: Administered) -> list[dict[str, Any]]:
     running = []
     for entry in api.store.all(Transaction):
         if entry.finished:

@@ -1,15 +1,16 @@
-"""What every service needs: the store, the networks, the engine, the faults, and who is asking. No
-behaviour.
+"""What every service needs: the store, the networks, the engine, the faults, and who is asking; and what
+admin calls need of a running API. No behaviour.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from lab.api import errors
 from lab.api.catalog import Networks
+from lab.api.credentials import Credentials
 from lab.api.faults import FaultInjector
 from lab.api.masks import Mask
 from lab.api.store import Store
@@ -31,6 +32,25 @@ class Lab:
     username: str
     power: Callable[[int], PowerState]
     images: frozenset[str] | None = None
+
+
+class Administered(Protocol):
+    """A running API, as admin calls see it."""
+
+    @property
+    def credentials(self) -> Credentials: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def engine(self) -> Engine: ...
+    @property
+    def faults(self) -> FaultInjector: ...
+
+    def calls(self) -> list[dict[str, Any]]:
+        """The calls answered so far, oldest first."""
+
+    def forget_calls(self) -> None:
+        """Begin the list of calls anew."""
 
 
 @dataclass(frozen=True)

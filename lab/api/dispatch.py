@@ -49,9 +49,12 @@ def _filtered(items: list[Any], tree: Any, root: str | None) -> list[Any]:
     """Apply the part of a filter that is about these items.
 
     Lists of an object's property have filters rooted at that property; whatever else the tree holds (the
-    SDK adds an `id` on top when it pages) is about the object and changes nothing here.
+    SDK adds an `id` on top when it pages) is about the object and changes nothing here. Results of a search
+    are no objects with properties to filter by.
     """
     if not isinstance(tree, dict) or not all(isinstance(item, Entity) for item in items):
+        return items
+    if any(item.kind.startswith("Container_") for item in items):
         return items
     if root is None:
         return filters.apply(items, tree)

@@ -1,12 +1,13 @@
 """Faults on purpose: what a client may meet on a bad day, as rules that calls and transaction steps are
 held against.
 
-Kinds for calls: `lost-response` (done, then the connection breaks), `drop` (the connection breaks, nothing is
-done), `http-500`, `http-429`, `rate-limit`, `fault` (any code and message), `set-tags` (setTags fails),
-`delay` (`seconds` before the answer). With `after` the call is carried out first and then fails in that
-way. Kinds for transactions: `slow` (a step takes `seconds` longer), `stuck` (a step waits until the rule is
+Kinds for calls: `lost-response` (done, then the connection breaks), `drop` (the connection breaks, nothing
+is done), `http-500`, `http-429` and others, `rate-limit`, `fault` (any code and message), `set-tags`
+(setTags fails), `delay` (`seconds` before the answer), `stale-list` (a list stays as it was when it was
+first asked for under the rule). With `after` the call is carried out first and then fails in that way.
+Kinds for transactions: `slow` (a step takes `seconds` longer), `stuck` (a step waits until the rule is
 cleared), `backend` (a step's machine call fails), `partial-ips` (the public address stays hidden for
-`seconds` after provisioning; without seconds until the rule is cleared).
+`seconds` after provisioning; without seconds until the rule is cleared; `interface` names another one).
 """
 
 from __future__ import annotations
@@ -20,18 +21,20 @@ from lab.api import errors
 from lab.api.records import InjectedFault
 from lab.api.store import Store
 
+_STATUSES = (401, 403, 404, 408, 413, 429, 500, 503)
 CALL_KINDS = (
     "lost-response",
     "drop",
-    "http-500",
-    "http-429",
+    *(f"http-{status}" for status in _STATUSES),
     "rate-limit",
     "fault",
     "set-tags",
     "delay",
+    "stale-list",
 )
 STEP_KINDS = ("slow", "stuck", "backend", "partial-ips")
 KINDS = CALL_KINDS + STEP_KINDS
+INTERFACES = ("public", "private", "*")
 
 
 class FaultInjector:
@@ -48,6 +51,10 @@ class FaultInjector:
             raise ValueError(f"The fault '{rule.kind}' needs a number of seconds above 0.")
         if rule.remaining is not None and rule.remaining < 1:
             raise ValueError("A fault's count must be 1 or more; leave it out for a fault that stays.")
+        if rule.interface not in INTERFACES:
+            raise ValueError(
+                f"A fault's interface is one of: {', '.join(INTERFACES)}; not '{rule.interface}'."
+            )
         if rule.kind == "set-tags":
             rule.method = "setTags"
         self._store.put(rule)
@@ -84,11 +91,17 @@ class FaultInjector:
                     met.append(rule)
         return met
 
-    def for_step(self, kind: str, step: str, hostname: str) -> InjectedFault | None:
-        """The rule of this kind that a transaction's step meets, or None."""
+    def for_step(
+        self, kind: str, step: str, hostname: str, interface: str | None = None
+    ) -> InjectedFault | None:
+        """The rule of this kind that a transaction's step meets, or None. `interface`: private or public, for
+        `partial-ips`.
+        """
         with self._store.transaction():
             for rule in self.rules():
                 if rule.kind != kind or not fnmatchcase(step, rule.step):
+                    continue
+                if interface is not None and not fnmatchcase(interface, rule.interface):
                     continue
                 if fnmatchcase(hostname, rule.hostname) and self._use(rule):
                     return rule

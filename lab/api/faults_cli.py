@@ -67,6 +67,9 @@ def add(
     count: Annotated[int, typer.Option(min=0, help="So many times; 0: until cleared.")] = 0,
     skip: Annotated[int, typer.Option(min=0, help="Let so many matches pass first.")] = 0,
     seconds: Annotated[float, typer.Option(min=0, help="For delay, slow and partial-ips.")] = 0.0,
+    interface: Annotated[
+        str, typer.Option(help="For partial-ips: whose address is hidden; public, private or * for both.")
+    ] = "public",
     code: Annotated[str | None, typer.Option(help="For fault: its code.")] = None,
     message: Annotated[str | None, typer.Option(help="For fault: its text.")] = None,
     after: Annotated[bool, typer.Option("--after", help="Carry the call out first, then fail.")] = False,
@@ -88,6 +91,7 @@ def add(
             "count": count,
             "skip": skip,
             "seconds": seconds,
+            "interface": interface,
             "code": code,
             "message": message,
             "after": after,

@@ -67,6 +67,8 @@ def _property(value: Any, name: str) -> Any:
 
 def _test(value: Any, leaf: dict[str, Any]) -> bool:
     operation = leaf["operation"]
+    if isinstance(operation, list):
+        raise errors.bad_filter("An operation is one value; a list of them goes into the options of 'in'.")
     if operation == "orderBy":
         return True
     values = value if isinstance(value, list) else [value]
@@ -105,7 +107,10 @@ def _test_options(values: list[Any], operation: str, options: dict[str, list[Any
 
 def _options(leaf: dict[str, Any]) -> dict[str, list[Any]]:
     options = {}
-    for option in leaf["options"]:
+    given = leaf["options"]
+    if not isinstance(given, list) or not all(isinstance(option, dict) for option in given):
+        raise errors.bad_filter("An operation's options are a list of names and values.")
+    for option in given:
         value = option.get("value")
         options[str(option.get("name"))] = value if isinstance(value, list) else [value]
     return options

@@ -201,6 +201,23 @@ class Order(Record):
     created: float
 
 
+class Quote(Record):
+    """An order that was priced and kept, not placed: its container as it came, and the ids of all its prices,
+    those of a flavor too.
+    """
+
+    table: ClassVar[str] = "quotes"
+
+    name: str
+    status: str = "PENDING"
+    container: dict[str, Any]
+    package: int
+    prices: list[int]
+    created: float
+    modified: float
+    expires: float
+
+
 class InjectedFault(Record):
     """A fault to inject; see `faults.py` for the kinds. `remaining` None means for ever."""
 
@@ -214,6 +231,7 @@ class InjectedFault(Record):
     skip: int = 0
     remaining: int | None = None
     seconds: float = 0.0
+    interface: str = "public"
     code: str | None = None
     message: str | None = None
     after: bool = False

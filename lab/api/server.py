@@ -1,15 +1,19 @@
 """The API on a port: HTTP in, dispatch, faults that were asked for, HTTP out. And admin calls beside it.
 
 One thread a connection, so a slow call holds up nobody. API faults travel with HTTP 200, as SoftLayer's do.
-Admin calls (`/admin/…`, see `admin.py`) are answered to the loopback interface only. Keys are never logged.
+A bug of the lab itself is answered as SoftLayer answers its own ("Internal Error"), logged with its
+traceback, and kept in `internal_errors`, so that it cannot pass for a fault. Admin calls (`/admin/…`, see
+`admin.py`) are answered to the loopback interface only. Keys are never logged.
 """
 
 from __future__ import annotations
 
 import logging
 import socket
+import sys
 import threading
 import time
+import traceback
 from collections import deque
 from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,6 +38,7 @@ BASE_PATH = "/xmlrpc/v3.1/"
 _OTHER_BASE_PATHS = ("/xmlrpc/v3/", "/mobile/v3.1/")
 _MAX_BODY = 8 * 1024 * 1024
 _MAX_CALLS = 20_000
+_MAX_ERRORS = 100
 
 
 @dataclass(frozen=True)
@@ -85,9 +90,12 @@ class ApiServer:
         except BaseException:
             self._listener.server_close()
             raise
+        self.internal_errors: deque[str] = deque(maxlen=_MAX_ERRORS)
+        """Tracebacks of the lab's own bugs, the last 100 of them: of calls, admin calls and transactions."""
+        self._stopping = False
         networks = networks or Networks()
         self.faults = FaultInjector(self.store)
-        self.engine = Engine(self.store, backend, self.faults, networks)
+        self.engine = Engine(self.store, backend, self.faults, networks, self.internal_error)
         self.lab = Lab(
             store=self.store,
             engine=self.engine,
@@ -100,6 +108,7 @@ class ApiServer:
         self._dispatch = Dispatcher(self.lab)
         self._limiter = RateLimiter()
         self._calls: deque[SeenCall] = deque(maxlen=_MAX_CALLS)
+        self._stale: dict[tuple[str, ...], Answer] = {}
         self._thread: threading.Thread | None = None
 
     @property
@@ -121,6 +130,7 @@ class ApiServer:
 
     def stop(self) -> None:
         """End. Transactions stay as they are, for the next start."""
+        self._stopping = True
         if self._thread is not None:
             self._listener.shutdown()
             self._thread.join()
@@ -142,6 +152,15 @@ class ApiServer:
     def forget_calls(self) -> None:
         """Begin the list of calls anew."""
         self._calls.clear()
+
+    def internal_error(self, what: str) -> None:
+        """Log and keep the exception being handled: a bug of the lab's in `what`."""
+        if self._stopping:
+            # What was under way finds the store closed, as if the API had been killed.
+            log.debug("broken off by the end of the API: %s", what, exc_info=True)
+            return
+        log.exception("internal error: %s", what)
+        self.internal_errors.append(f"{what}\n{traceback.format_exc()}")
 
     def answer(self, path: str, body: bytes, authorization: str | None) -> tuple[bytes, int | None]:
         """The body of the answer to an API request and its `softlayer-total-items`.
@@ -172,7 +191,9 @@ class ApiServer:
             raise
         except Exception:
             outcome = "internal error"
-            log.exception("%s::%s failed", service, method)
+            if self._stopping:
+                raise _Break from None
+            self.internal_error(f"{service}::{method}")
             return wire.encode_fault(errors.Fault(errors.PUBLIC, "Internal Error")), None
         finally:
             self._calls.append(SeenCall(time.time(), service, method, identifier, outcome))
@@ -188,6 +209,12 @@ class ApiServer:
         if failure is None:
             return self._dispatch(call)
         log.warning("fault %d: %s for %s::%s", failure.id, failure.kind, call.service, call.method)
+        if failure.kind == "stale-list":
+            asked = (failure.id, call.service, call.method, call.mask, call.filter, call.limit, call.offset)
+            key = tuple(map(repr, asked))
+            if key not in self._stale:
+                self._stale[key] = self._dispatch(call)
+            return self._stale[key]
         if failure.after or failure.kind == "lost-response":
             self._dispatch(call)
         if failure.kind in {"lost-response", "drop"}:
@@ -225,8 +252,11 @@ class _Listener(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A client that went away is not worth a stack trace on standard error.
-        log.debug("connection of %s broke off", client_address, exc_info=True)
+        if isinstance(sys.exception(), OSError):
+            # A client that went away is not worth a stack trace on standard error.
+            log.debug("connection of %s broke off", client_address, exc_info=True)
+        else:
+            self.api.internal_error(f"connection of {client_address}")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -296,7 +326,11 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.path.startswith("/admin/"):
             self._reply(404, b"Not Found\n", "text/plain")
             return
-        status, answer = admin.handle(self._api, verb, self.path.removeprefix("/admin/").strip("/"), body)
+        try:
+            status, answer = admin.handle(self._api, verb, self.path.removeprefix("/admin/").strip("/"), body)
+        except Exception:
+            self._api.internal_error(f"admin call {verb} {self.path}")
+            status, answer = 500, b'{"error": "Internal error: a bug of the lab. See the API\'s log."}\n'
         self._reply(status, answer, "application/json")
 
     def _reply(self, status: int, body: bytes, kind: str, extra: dict[str, str] | None = None) -> None:

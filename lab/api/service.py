@@ -5,9 +5,12 @@ Every relational property `foo` of that object can also be asked for as `getFoo`
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from lab.api import errors
 from lab.api.context import Call, Lab
@@ -24,6 +27,26 @@ def exposed(name: str) -> Callable[[F], F]:
         return function
 
     return mark
+
+
+@functools.cache
+def _signature(method: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, TypeAdapter[Any]]]:
+    """The client's part of a method's signature, and what each of its parameters must be."""
+    hints = get_type_hints(method)
+    signature = inspect.signature(method)
+    clients = list(signature.parameters.values())[2:]  # behind `self` and the call
+    types = {parameter.name: TypeAdapter(hints[parameter.name]) for parameter in clients}
+    return signature.replace(parameters=clients), types
+
+
+def _parameters(method: Callable[..., Any], call: Call) -> list[Any]:
+    """The client's parameters, each of its type. Raises Fault."""
+    signature, types = _signature(method)
+    try:
+        given = signature.bind(*call.args).arguments
+        return [types[name].validate_python(value) for name, value in given.items()]
+    except (TypeError, ValidationError):
+        raise errors.bad_parameters(call.method) from None
 
 
 class Service:
@@ -55,12 +78,8 @@ class Service:
         """
         attribute = self.methods.get(call.method)
         if attribute is not None:
-            method = getattr(self, attribute)
-            try:
-                inspect.signature(method).bind(call, *call.args)
-            except TypeError:
-                raise errors.bad_parameters(call.method) from None
-            return method(call, *call.args), None
+            method = getattr(type(self), attribute)
+            return method(self, call, *_parameters(method, call)), None
         if call.method.startswith("get") and len(call.method) > 3:
             wanted = call.method[3].lower() + call.method[4:]
             if type(self).entity is Service.entity:

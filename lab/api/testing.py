@@ -15,9 +15,10 @@ import SoftLayer
 from SoftLayer.transports import XmlRpcTransport
 
 from lab.api.credentials import Credentials
+from lab.api.plans import PLANS
 from lab.api.records import Guest, InjectedFault, Order, Settings, Transaction
 from lab.api.server import ApiServer
-from lab.api.transactions import PLANS, SETTINGS_ID, START_DELAY
+from lab.api.transactions import SETTINGS_ID, START_DELAY
 from lab.hosts.instant import InstantBackend
 
 USERNAME = "lab"
@@ -35,6 +36,7 @@ class LabApi:
         self.username = username
         self.api_key = api_key
         self.backend = InstantBackend()
+        self.internal_errors: list[str] = []
         self.server = self._serve()
 
     def _serve(self, port: int = 0) -> ApiServer:
@@ -48,11 +50,19 @@ class LabApi:
         """End the API and start it again on the same port and state; the hosts live on."""
         port = int(self.server.address.rpartition(":")[2])
         self.server.stop()
+        self.internal_errors += self.server.internal_errors
         self.server = self._serve(port)
 
     def stop(self) -> None:
-        """End the API."""
+        """End the API.
+
+        Raises AssertionError with the tracebacks when the API itself went wrong on the way: its bugs look
+        like SoftLayer's faults to a client, and must not pass for them.
+        """
         self.server.stop()
+        self.internal_errors += self.server.internal_errors
+        if self.internal_errors:
+            raise AssertionError("The lab's API had internal errors:\n\n" + "\n".join(self.internal_errors))
 
     @property
     def endpoint(self) -> str:

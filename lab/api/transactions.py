@@ -1,10 +1,10 @@
 """Transactions: what happens to a guest after an order, a cancellation, an upgrade or a reload, step by step.
 
-Owned here: the steps, when they act on a machine, how long each lingers, and going on after a restart of
-the API. Every running transaction has a thread of its own, so guests never wait for one another; everything
-it has done is in the store, so a thread can be started anew at any time. A step whose machine call fails is
-logged, tried again after 5 to 60 seconds, and shows as a transaction that does not end. Status names follow
-SoftLayer's; those of upgrade and reclaim are inferred.
+Owned here: what a step does to a machine, how long it lingers, and going on after a restart of the API.
+Which steps there are is in `plans.py`. Every running transaction has a thread of its own, so guests never
+wait for one another; everything it has done is in the store, so a thread can be started anew at any time. A
+step whose machine call fails is logged, tried again after 5 to 60 seconds, and shows as a transaction that
+does not end.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from lab.api.catalog import Networks
 from lab.api.faults import FaultInjector
+from lab.api.plans import PLANS, Step
 from lab.api.records import Disk, Guest, Nic, PricePick, Settings, Transaction
 from lab.api.store import Store
 from lab.hosts.backend import HostBackend, HostSpec, Interface, PowerState
@@ -33,81 +33,6 @@ DEFAULT_START_DELAY = 0.2
 _FIRST_RETRY, _LAST_RETRY = 5.0, 60.0
 
 
-@dataclass(frozen=True)
-class Step:
-    """One status of a transaction. `action` names the method of `_Actions` that does its work."""
-
-    name: str
-    friendly: str
-    action: str | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The steps of one kind of transaction; `group` is SoftLayer's name for the whole."""
-
-    group: str
-    steps: tuple[Step, ...]
-    hidden: bool = False
-
-
-PLANS = {
-    "provision": Plan(
-        "Cloud Server Provision",
-        (
-            Step("ASSIGN_HOST", "Assign Host", "assign_private"),
-            Step("CLONE_CLOUD_TEMPLATE", "Clone Cloud Template", "create"),
-            Step("ATTACH_PRIMARY_DISK", "Attach Primary Disk", "assign_public"),
-            Step("CLOUD_PROVISION_SETUP", "Cloud Provision Setup"),
-            Step("POWER_ON", "Power On", "start"),
-            Step("SERVICE_SETUP", "Service Setup", "provisioned"),
-        ),
-    ),
-    "upgrade": Plan(
-        "Cloud Server Upgrade",
-        (
-            Step("UPGRADE_POWER_OFF", "Upgrade Power Off", "stop"),
-            Step("UPGRADE_RESIZE", "Upgrade Resize", "resize"),
-            Step("UPGRADE_POWER_ON", "Upgrade Power On", "start"),
-            Step("SERVICE_SETUP", "Service Setup", "answers"),
-        ),
-    ),
-    "upgrade_network": Plan(
-        "Cloud Server Upgrade", (Step("UPGRADE_NETWORK", "Upgrade Network", "change_network"),)
-    ),
-    "reload": Plan(
-        "Cloud Server OS Reload",
-        (
-            Step("RELOAD_POWER_OFF", "Reload Power Off", "stop"),
-            Step("CLONE_CLOUD_TEMPLATE", "Clone Cloud Template", "reload"),
-            Step("ATTACH_PRIMARY_DISK", "Attach Primary Disk"),
-            Step("POWER_ON", "Power On", "start"),
-            Step("SERVICE_SETUP", "Service Setup", "answers"),
-        ),
-    ),
-    "reclaim": Plan(
-        "Cloud Server Reclaim",
-        (
-            Step("RECLAIM_WAIT", "Reclaim Wait"),
-            Step("CLOUD_RECLAIM", "Cloud Reclaim", "destroy"),
-        ),
-    ),
-    "power_off": Plan("Power Off", (Step("POWER_OFF", "Power Off", "stop_hard"),), hidden=True),
-    "power_off_soft": Plan("Power Off", (Step("POWER_OFF", "Power Off", "stop"),), hidden=True),
-    "power_on": Plan("Power On", (Step("POWER_ON", "Power On", "start"),), hidden=True),
-    "reboot_hard": Plan(
-        "Reboot",
-        (Step("POWER_OFF", "Power Off", "stop_hard"), Step("POWER_ON", "Power On", "start")),
-        hidden=True,
-    ),
-    "reboot_soft": Plan(
-        "Reboot",
-        (Step("POWER_OFF", "Power Off", "stop"), Step("POWER_ON", "Power On", "start")),
-        hidden=True,
-    ),
-}
-
-
 class _Stopping(Exception):
     """The engine is being stopped: leave the step as it is, for the next start."""
 
@@ -115,11 +40,20 @@ class _Stopping(Exception):
 class Engine:
     """Runs the transactions of one store against one backend."""
 
-    def __init__(self, store: Store, backend: HostBackend, faults: FaultInjector, networks: Networks) -> None:
+    def __init__(
+        self,
+        store: Store,
+        backend: HostBackend,
+        faults: FaultInjector,
+        networks: Networks,
+        internal_error: Callable[[str], None],
+    ) -> None:
+        """`internal_error` is told, while the exception is handled, which transaction broke off by a bug."""
         self._store = store
         self._backend = backend
         self._faults = faults
         self._networks = networks
+        self._internal_error = internal_error
         self._changed = threading.Condition()
         self._stopping = False
         self._workers: dict[int, threading.Thread] = {}
@@ -229,7 +163,7 @@ class Engine:
             pass
         except Exception:
             # The store is gone or a programming error: keep the record as it is, and say so.
-            log.exception("transaction %d broke off; it goes on when the API starts again", number)
+            self._internal_error(f"transaction {number} broke off; it goes on when the API starts again")
         finally:
             with self._changed:
                 self._workers.pop(number, None)
@@ -352,18 +286,15 @@ class Engine:
         """The part of a step that changes what the API tells about the guest."""
         match step.action:
             case "assign_private":
-                guest.private.shown = True
+                self._assign(guest.private, "private", step, guest)
             case "assign_public" if guest.public is not None:
-                rule = self._faults.for_step("partial-ips", step.name, guest.hostname)
-                if rule is not None:
-                    guest.public.held_by = rule.id
-                    guest.public.held_seconds = rule.seconds
-                guest.public.shown = True
+                self._assign(guest.public, "public", step, guest)
             case "provisioned":
                 guest.provisioned = now
-                if guest.public is not None and guest.public.held_seconds:
-                    guest.public.hidden_until = now + guest.public.held_seconds
-                    guest.public.held_by = None
+                for nic in guest.nics:
+                    if nic.held_seconds:
+                        nic.hidden_until = now + nic.held_seconds
+                        nic.held_by = None
             case "reload" | "resize" | "change_network":
                 guest = _changed(guest, entry)
                 for nic in guest.nics:
@@ -372,6 +303,13 @@ class Engine:
                 return
         guest.modified = now
         self._store.put(guest)
+
+    def _assign(self, nic: Nic, interface: str, step: Step, guest: Guest) -> None:
+        rule = self._faults.for_step("partial-ips", step.name, guest.hostname, interface)
+        if rule is not None:
+            nic.held_by = rule.id
+            nic.held_seconds = rule.seconds
+        nic.shown = True
 
     def _await_answer(self, guest: Guest) -> None:
         pause = 0.01

@@ -1,15 +1,16 @@
-"""How money looks over the wire: billing items of guests, orders, and the user who placed them."""
+"""How money looks over the wire: billing items of guests, orders, quotes, and the user who placed them."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
 
-from lab.api import catalog, views_guest
+from lab.api import catalog
 from lab.api.context import ACCOUNT_ID, Lab
 from lab.api.masks import Entity
-from lab.api.records import Guest, Order, iso
+from lab.api.records import Guest, Order, Quote, iso
 from lab.api.views_product import category_view, place_view
+from lab.api.views_reference import guest_reference
 
 
 def _fee(guest: Guest, price: catalog.Price) -> str:
@@ -96,7 +97,7 @@ def billing_view(lab: Lab, guest: Guest) -> Entity:
             "hourlyFlag": lambda: guest.hourly,
             "location": lambda: place_view(guest.datacenter),
             "category": lambda: category_view(catalog.CATEGORIES["guest_core"]),
-            "resource": lambda: views_guest.guest_view(lab, guest),
+            "resource": lambda: guest_reference(lab, guest),
         },
         frozenset({"cancellationReason", "invoiceItem", "upgradeItem", "associatedBillingItem"}),
     )
@@ -129,6 +130,47 @@ def order_view(lab: Lab, order: Order) -> Entity:
             "orderTypeId": lambda: 4,
         },
         frozenset({"presaleEvent", "quote"}),
+    )
+
+
+def quote_view(quote: Quote) -> Entity:
+    """SoftLayer_Billing_Order_Quote, with one item for each of its prices."""
+    package = catalog.package(quote.package)
+
+    def item(position: int, price: catalog.Price) -> Entity:
+        return Entity(
+            "Billing_Order_Item",
+            {
+                "id": quote.id + 1 + position,
+                "categoryCode": price.item.categories[0],
+                "description": price.item.description,
+                "quantity": int(quote.container.get("quantity") or 1),
+                "recurringFee": price.monthly or "0",
+                "oneTimeFee": "0",
+            },
+            {
+                "package": lambda: (
+                    {"id": package.id, "keyName": package.key, "name": package.name} if package else None
+                )
+            },
+        )
+
+    def items() -> list[Entity]:
+        found = [catalog.price(number) for number in quote.prices]
+        return [item(position, price) for position, price in enumerate(found) if price]
+
+    return Entity(
+        "Billing_Order_Quote",
+        {
+            "id": quote.id,
+            "accountId": ACCOUNT_ID,
+            "name": quote.name,
+            "status": quote.status,
+            "createDate": iso(quote.created),
+            "modifyDate": iso(quote.modified),
+            "expirationDate": iso(quote.expires),
+        },
+        {"order": lambda: Entity("Billing_Order", {"id": quote.id}, {"items": items})},
     )
 
 

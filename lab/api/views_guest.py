@@ -1,18 +1,20 @@
-"""How a virtual server looks over the wire: its own properties, cards, disks, transactions, billing,
-software.
+"""How a virtual server looks over the wire, in full: its cards with their networks, disks, software, billing.
+
+What other things show of a server is in `views_reference.py`; this adds the rest.
 """
 
 from __future__ import annotations
 
 import time
 
-from lab.api import catalog, views_billing, views_network
+from lab.api import catalog, views_network
 from lab.api.context import ACCOUNT_ID, Lab
 from lab.api.masks import Entity
 from lab.api.records import Disk, Guest, Nic, PlacementGroup, Transaction, iso
-from lab.api.transactions import PLANS
-from lab.api.views_product import image_view, place_view, price_view, system_view
-from lab.hosts.backend import PowerState
+from lab.api.views_billing import billing_view
+from lab.api.views_product import image_view, price_view, system_view
+from lab.api.views_reference import guest_reference, nic_reference
+from lab.api.views_transaction import active_transaction, transaction_view
 
 _NEVER = frozenset(
     {
@@ -30,78 +32,15 @@ _NEVER = frozenset(
 )
 
 
-def is_shown(lab: Lab, nic: Nic) -> bool:
-    """Whether the API tells a card's address yet."""
-    if not nic.shown or time.time() < nic.hidden_until:
-        return False
-    return nic.held_by is None or not lab.faults.present(nic.held_by)
-
-
-def active_transaction(lab: Lab, guest: Guest) -> Transaction | None:
-    """The transaction that the API shows as active; None in the window before it begins."""
-    entry = lab.store.get(Transaction, guest.transaction) if guest.transaction else None
-    if entry is None or entry.finished or entry.hidden or time.time() < entry.not_before:
-        return None
-    return entry
-
-
-def transaction_view(lab: Lab, entry: Transaction) -> Entity:
-    """SoftLayer_Provisioning_Version1_Transaction."""
-    plan = PLANS[entry.kind]
-    step = plan.steps[min(entry.step, len(plan.steps) - 1)]
-    return Entity(
-        "Provisioning_Version1_Transaction",
-        {
-            "id": entry.id,
-            "guestId": entry.guest_id,
-            "createDate": iso(entry.created),
-            "modifyDate": iso(entry.modified),
-            "statusChangeDate": iso(entry.modified),
-            "elapsedSeconds": int(max(0.0, time.time() - entry.created)),
-        },
-        {
-            "transactionStatus": lambda: Entity(
-                "Provisioning_Version1_Transaction_Status",
-                {
-                    "name": "COMPLETE" if entry.finished else step.name,
-                    "friendlyName": "Complete" if entry.finished else step.friendly,
-                    "averageDuration": str(lab.engine.linger(entry.kind, step.name)),
-                },
-            ),
-            "transactionGroup": lambda: Entity(
-                "Provisioning_Version1_Transaction_Group",
-                {"name": plan.group, "averageTimeToComplete": "1"},
-            ),
-        },
-        frozenset({"pendingTransactions", "account", "ticket"}),
-    )
-
-
 def nic_view(lab: Lab, guest: Guest, nic: Nic) -> Entity:
     """SoftLayer_Virtual_Guest_Network_Component."""
     vlan = catalog.vlan(nic.vlan_id)
-
-    def address() -> str | None:
-        return nic.address if is_shown(lab, nic) else None
-
+    short = nic_reference(lab, guest, nic)
     return Entity(
-        "Virtual_Guest_Network_Component",
+        short.kind,
+        short.local,
         {
-            "id": nic.id,
-            "guestId": guest.id,
-            "networkId": nic.port,
-            "name": "eth",
-            "port": nic.port,
-            "macAddress": nic.mac,
-            "speed": nic.speed,
-            "maxSpeed": nic.max_speed,
-            "status": "ACTIVE" if nic.speed else "DISABLED",
-            "createDate": iso(guest.created),
-            "modifyDate": iso(guest.modified),
-            "uuid": f"{guest.guid[:-1]}{nic.port}",
-        },
-        {
-            "primaryIpAddress": address,
+            **short.relations,
             "primarySubnet": lambda: views_network.subnet_view(lab, vlan) if vlan else None,
             "networkVlan": lambda: views_network.vlan_view(lab, vlan) if vlan else None,
             "guest": lambda: guest_view(lab, guest),
@@ -116,7 +55,12 @@ def nic_view(lab: Lab, guest: Guest, nic: Nic) -> Entity:
     )
 
 
+METADATA_DEVICE = 7
+"""Where a server that has user data finds it: a disk of 64 MB."""
+
+
 def _block_device(guest: Guest, number: int, device: int, capacity: int, kind: str) -> Entity:
+    metadata = device == METADATA_DEVICE
     return Entity(
         "Virtual_Guest_Block_Device",
         {
@@ -136,15 +80,15 @@ def _block_device(guest: Guest, number: int, device: int, capacity: int, kind: s
                 {
                     "id": number + 1,
                     "capacity": capacity,
-                    "units": "GB",
+                    "units": "MB" if metadata else "GB",
                     "name": f"{guest.name}-{device}",
-                    "description": f"{guest.name}-{'SWAP' if kind == 'SWAP' else device}",
+                    "description": f"{guest.name}-{kind if kind == 'SWAP' or metadata else device}",
                     "localDiskFlag": guest.local_disk,
                     "typeId": 246 if kind == "SWAP" else 241,
                 },
                 {
                     "type": lambda: {"keyName": kind, "name": kind.title()},
-                    "metadataFlag": lambda: False,
+                    "metadataFlag": lambda: metadata,
                 },
             ),
         },
@@ -152,7 +96,8 @@ def _block_device(guest: Guest, number: int, device: int, capacity: int, kind: s
 
 
 def block_devices(guest: Guest) -> list[Entity]:
-    """All its disks in device order; device 1 is the swap disk that every server has."""
+    """All its disks in device order; device 1 is the swap disk that every server has, device 7 shows it its
+    user data, if it has any."""
 
     def view(disk: Disk) -> Entity:
         return _block_device(
@@ -160,9 +105,11 @@ def block_devices(guest: Guest) -> list[Entity]:
         )
 
     disks = sorted(guest.disks, key=lambda disk: disk.device)
-    # The swap disk's id is one that the first disk reserved: see orders.py.
+    # The ids of these two are ones that the first disk reserved: see ordering/placing.py.
     swap = _block_device(guest, disks[0].id + 2, 1, 2, "SWAP")
-    return [view(disks[0]), swap, *(view(disk) for disk in disks[1:])]
+    metadata = _block_device(guest, disks[0].id + 4, METADATA_DEVICE, 64, "METADATA")
+    shown = [view(disks[0]), swap, *(view(disk) for disk in disks[1:])]
+    return [*shown, metadata] if guest.user_data is not None else shown
 
 
 def _operating_system(guest: Guest) -> Entity | None:
@@ -193,18 +140,9 @@ def _operating_system(guest: Guest) -> Entity | None:
     )
 
 
-def _power(lab: Lab, guest: Guest) -> Entity:
-    running = lab.power(guest.id) is PowerState.RUNNING
-    key, name = ("RUNNING", "Running") if running else ("HALTED", "Halted")
-    return Entity("Virtual_Guest_Power_State", {"keyName": key, "name": name, "description": ""})
-
-
 def guest_view(lab: Lab, guest: Guest) -> Entity:
     """SoftLayer_Virtual_Guest."""
-
-    def transaction() -> Entity | None:
-        entry = active_transaction(lab, guest)
-        return transaction_view(lab, entry) if entry else None
+    short = guest_reference(lab, guest)
 
     def last_transaction() -> Entity | None:
         for number in (guest.transaction, guest.last_transaction):
@@ -212,9 +150,6 @@ def guest_view(lab: Lab, guest: Guest) -> Entity:
             if entry is not None and not entry.hidden and time.time() >= entry.not_before:
                 return transaction_view(lab, entry)
         return None
-
-    def address(nic: Nic | None) -> str | None:
-        return nic.address if nic is not None and is_shown(lab, nic) else None
 
     def placement() -> Entity | None:
         group = lab.store.get(PlacementGroup, guest.placement_group) if guest.placement_group else None
@@ -255,44 +190,18 @@ def guest_view(lab: Lab, guest: Guest) -> Entity:
     def frontend() -> list[Entity]:
         return [nic_view(lab, guest, guest.public)] if guest.public else []
 
+    def transactions() -> list[Entity]:
+        entry = active_transaction(lab, guest)
+        return [transaction_view(lab, entry)] if entry else []
+
     return Entity(
-        "Virtual_Guest",
+        short.kind,
+        short.local,
         {
-            "id": guest.id,
-            "accountId": ACCOUNT_ID,
-            "globalIdentifier": guest.guid,
-            "uuid": guest.guid,
-            "hostname": guest.hostname,
-            "domain": guest.domain,
-            "fullyQualifiedDomainName": guest.name,
-            "createDate": iso(guest.created),
-            "modifyDate": iso(guest.modified),
-            "provisionDate": iso(guest.provisioned),
-            "startCpus": guest.cores,
-            "maxCpu": guest.cores,
-            "maxCpuUnits": "CORE",
-            "maxMemory": guest.memory,
-            "statusId": 1001,
-            "localDiskFlag": guest.local_disk,
-            "dedicatedAccountHostOnlyFlag": guest.dedicated,
-            "placementGroupId": guest.placement_group,
-            "notes": guest.notes,
-            "postInstallScriptUri": guest.post_install_uri,
-            "lastVerifiedDate": None,
-            "metricPollDate": None,
-        },
-        {
-            "status": lambda: Entity("Virtual_Guest_Status", {"keyName": "ACTIVE", "name": "Active"}),
+            **short.relations,
             "deviceStatus": lambda: {"id": 1, "name": "Normal"},
-            "powerState": lambda: _power(lab, guest),
-            "lastKnownPowerState": lambda: _power(lab, guest),
-            "datacenter": lambda: place_view(guest.datacenter),
-            "location": lambda: place_view(guest.datacenter),
-            "hourlyBillingFlag": lambda: guest.hourly,
-            "privateNetworkOnlyFlag": lambda: guest.private_only,
+            "lastKnownPowerState": short.relations["powerState"],
             "transientGuestFlag": lambda: guest.transient,
-            "primaryIpAddress": lambda: address(guest.public),
-            "primaryBackendIpAddress": lambda: address(guest.private),
             "networkComponents": lambda: [nic_view(lab, guest, nic) for nic in guest.nics],
             "networkComponentCount": lambda: len(guest.nics),
             "primaryNetworkComponent": lambda: nic_view(lab, guest, guest.public) if guest.public else None,
@@ -300,9 +209,8 @@ def guest_view(lab: Lab, guest: Guest) -> Entity:
             "frontendNetworkComponents": frontend,
             "backendNetworkComponents": lambda: [nic_view(lab, guest, guest.private)],
             "networkVlans": vlans,
-            "activeTransaction": transaction,
-            "activeTransactions": lambda: [entry for entry in [transaction()] if entry],
-            "activeTransactionCount": lambda: int(transaction() is not None),
+            "activeTransactions": transactions,
+            "activeTransactionCount": lambda: len(transactions()),
             "lastTransaction": last_transaction,
             "lastOperatingSystemReload": last_reload,
             "blockDevices": lambda: block_devices(guest),
@@ -311,8 +219,7 @@ def guest_view(lab: Lab, guest: Guest) -> Entity:
             "operatingSystemReferenceCode": lambda: guest.os_code,
             "softwareComponents": components,
             "userData": user_data,
-            "billingItem": lambda: views_billing.billing_view(lab, guest),
-            "tagReferences": lambda: views_network.tag_references(guest.tags, guest.id, "GUEST"),
+            "billingItem": lambda: billing_view(lab, guest),
             "sshKeys": lambda: [{"id": number} for number in guest.ssh_key_ids],
             "placementGroup": placement,
             "upgradeableItemPrices": prices,

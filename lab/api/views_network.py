@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
-from lab.api import catalog, views_guest
+from lab.api import catalog
 from lab.api.context import ACCOUNT_ID, Lab
 from lab.api.masks import Entity
 from lab.api.records import Guest, Nic, PlacementGroup, Rule, SecurityGroup, VlanNotes, iso
 from lab.api.views_product import datacenter_view
+from lab.api.views_reference import guest_reference, nic_reference, tag_id, tag_references
 
 _NEVER = frozenset({"billingItem", "networkVlanFirewall", "attachedNetworkGateway", "primarySubnetId"})
-
-
-def tag_id(name: str) -> int:
-    """A tag's id: the same text always gets the same number, within int32."""
-    return zlib.crc32(name.encode()) & 0x3FFFFFFF
-
-
-def tag_references(names: list[str], owner: int, kind: str) -> list[Entity]:
-    """SoftLayer_Tag_Reference for each of an object's tags."""
-
-    def reference(name: str) -> Entity:
-        return Entity(
-            "Tag_Reference",
-            {"id": tag_id(f"{owner}/{name}"), "tagId": tag_id(name), "resourceTableId": owner},
-            {
-                "tag": lambda: Entity("Tag", {"id": tag_id(name), "name": name, "internal": 0}),
-                "tagType": lambda: {"keyName": kind, "description": kind.title()},
-            },
-        )
-
-    return [reference(name) for name in names]
 
 
 def router_view(place: catalog.Datacenter, *, public: bool) -> Entity:
@@ -107,7 +86,7 @@ def vlan_view(lab: Lab, vlan: catalog.Vlan) -> Entity:
             "firewallInterfaces": list,
             "networkComponentTrunks": list,
             "totalPrimaryIpAddressCount": lambda: network.num_addresses,
-            "virtualGuests": lambda: [views_guest.guest_view(lab, guest) for guest in _guests_in(lab, vlan)],
+            "virtualGuests": lambda: [guest_reference(lab, guest) for guest in _guests_in(lab, vlan)],
             "virtualGuestCount": lambda: len(_guests_in(lab, vlan)),
             "tagReferences": lambda: tag_references(notes.tags, vlan.id, "NETWORK_VLAN"),
         },
@@ -143,7 +122,7 @@ def subnet_view(lab: Lab, vlan: catalog.Vlan) -> Entity:
             "datacenter": lambda: datacenter_view(vlan.datacenter),
             "networkVlan": lambda: vlan_view(lab, vlan),
             "hardware": list,
-            "virtualGuests": lambda: [views_guest.guest_view(lab, guest) for guest in _guests_in(lab, vlan)],
+            "virtualGuests": lambda: [guest_reference(lab, guest) for guest in _guests_in(lab, vlan)],
             "tagReferences": list,
             "ipAddresses": lambda: _addresses(lab, vlan),
         },
@@ -170,7 +149,7 @@ def _addresses(lab: Lab, vlan: catalog.Vlan) -> list[Entity]:
                 "isBroadcast": number == network.num_addresses - 1,
                 "isReserved": number < lab.networks.first_host,
             },
-            {"virtualGuest": lambda: views_guest.guest_view(lab, guest) if guest else None},
+            {"virtualGuest": lambda: guest_reference(lab, guest) if guest else None},
             frozenset({"hardware"}),
         )
 
@@ -236,7 +215,7 @@ def binding_view(lab: Lab, guest: Guest, nic: Nic, group: int) -> Entity:
         "Virtual_Network_SecurityGroup_NetworkComponentBinding",
         {"id": tag_id(f"{nic.id}/{group}"), "networkComponentId": nic.id, "securityGroupId": group},
         {
-            "networkComponent": lambda: views_guest.nic_view(lab, guest, nic),
+            "networkComponent": lambda: nic_reference(lab, guest, nic),
             "securityGroup": security_group,
         },
     )
@@ -270,7 +249,7 @@ def placement_view(lab: Lab, group: PlacementGroup) -> Entity:
         {
             "rule": lambda: next(rule for rule in PLACEMENT_RULES if rule["id"] == group.rule_id),
             "backendRouter": router,
-            "guests": lambda: [views_guest.guest_view(lab, guest) for guest in members()],
+            "guests": lambda: [guest_reference(lab, guest) for guest in members()],
             "guestCount": lambda: len(members()),
         },
     )

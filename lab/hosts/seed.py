@@ -66,6 +66,7 @@ def texts(spec: HostSpec, console_key: str | None = None) -> dict[str, str]:
     files = {
         "etc/hostname": f"{spec.hostname}\n",
         "etc/hosts": hosts_file(spec),
+        "etc/resolv.conf": network.resolver_file(),
         "etc/network/lab.batch": batch(spec.private, spec.public),
         "root/.ssh/authorized_keys": "".join(f"{line.strip()}\n" for line in spec.ssh_keys),
     }

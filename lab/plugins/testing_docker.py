@@ -28,6 +28,7 @@ import requests.exceptions
 IMAGE = "shell:1"  # /bin/sh and /bin/sleep
 
 _PACKAGES = ("docker.io", "containerd", "runc", "tini")
+_LEAVE = 60  # seconds for a network's containers to end
 _START = 120  # seconds for dockerd to answer; a busy machine is slow
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "swarm-galera" / "test-engine"
 
@@ -43,16 +44,43 @@ exec dockerd --config-file "$1/daemon.json" --iptables=false --ip-forward=false 
 
 @dataclass(frozen=True)
 class TestEngine:
-    """A running engine: its socket and a client for looking at it behind the plugin's back."""
+    """A running engine: its socket, a client to look behind the plugin's back, its programs."""
 
     __test__ = False  # not a test, whatever pytest thinks of its name
 
     socket: Path
     client: Any  # docker.APIClient; its stubs leave out types of the swarm's half
+    programs: Path
 
     @property
     def url(self) -> str:
         return f"unix://{self.socket}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """In which `docker` is the engine's own command line and asks this engine."""
+        return {**os.environ, "DOCKER_HOST": self.url, "PATH": f"{self.programs}:{os.environ['PATH']}"}
+
+    def empty(self) -> None:
+        """Remove all services, secrets, configs and networks, whoever made them."""
+        for service in self.client.services():
+            self.client.remove_service(service["ID"])
+        for secret in self.client.secrets():
+            self.client.remove_secret(secret["ID"])
+        for config in self.client.configs():
+            self.client.remove_config(config["ID"])
+        deadline = time.monotonic() + _LEAVE
+        while own := [each for each in self.client.networks(filters={"type": "custom"}) if _own(each)]:
+            for network in own:
+                with contextlib.suppress(docker.errors.APIError):  # the last container is about to leave it
+                    self.client.remove_network(network["Id"])
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"networks that do not go: {[each['Name'] for each in own]}")
+            time.sleep(0.2)
+
+
+def _own(network: dict[str, Any]) -> bool:
+    return network["Name"] not in ("ingress", "docker_gwbridge")
 
 
 @contextlib.contextmanager
@@ -90,7 +118,7 @@ def engine() -> Iterator[TestEngine]:
         client = _client(process, folder)
         client.init_swarm(advertise_addr="127.0.0.1", listen_addr="127.0.0.1:2377")
         client.import_image_from_data(_image(), repository="shell", tag="1")
-        yield TestEngine(folder / "engine.sock", client)
+        yield TestEngine(folder / "engine.sock", client, programs / "usr" / "bin")
     finally:
         _stop(process, folder)
 

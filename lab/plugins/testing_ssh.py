@@ -1,4 +1,4 @@
-"""An SSH server on loopback for the plugins' tests: /bin/sh behind it, SFTP, forwarding, and faults to order.
+"""An SSH server on loopback for the plugins' tests: a shell behind it, SFTP, forwarding, and faults to order.
 
 Owns: the server and its thread. It runs what clients ask for as the current user; never listen elsewhere.
 """
@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar, cast
 
 import asyncssh
@@ -24,7 +24,13 @@ T = TypeVar("T")
 class SshServer:
     """The server. To order: `accepts_environment`, `room` (sessions on a connection), `refused_logins`."""
 
-    def __init__(self) -> None:
+    def __init__(self, shell: str = "/bin/sh", environment: Mapping[str, str] | None = None) -> None:
+        """
+        Args:
+            shell: runs the commands.
+            environment: what they find in it.
+        """
+        self.shell, self.environment = shell, dict(environment or {"PATH": "/usr/bin:/bin"})
         self.key = asyncssh.generate_private_key("ssh-ed25519")
         # Every export differs in its check bytes; a test needs one text for one key.
         self.private_key = self.key.export_private_key().decode()
@@ -144,7 +150,7 @@ class _Login(asyncssh.SSHServer):
 
 
 class _Shell(asyncssh.SSHServerProcess[bytes]):
-    """One session: a command under /bin/sh, or SFTP."""
+    """One session: a command under the server's shell, or SFTP."""
 
     def __init__(self, login: _Login, server: SshServer) -> None:
         super().__init__(self._run, lambda channel: asyncssh.SFTPServer(cast(Any, channel)), 3, False)
@@ -167,10 +173,10 @@ class _Shell(asyncssh.SSHServerProcess[bytes]):
 
     async def _run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         child = self._child = await asyncio.create_subprocess_exec(
-            "/bin/sh",
+            self._server.shell,
             "-c",
             process.command or "true",
-            env={"PATH": "/usr/bin:/bin", **process.env},
+            env={**self._server.environment, **process.env},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -17,10 +17,8 @@ import argparse
 import itertools
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 
 from lab.toolchain import build, jobs, locks, places, preflight
 from lab.toolchain.errors import Interrupted, ToolchainError
@@ -83,14 +81,6 @@ def _run(job: str, stages: list[Stage], lab: str = "") -> list[Step]:
     return steps
 
 
-def _refusal(lab: str) -> str:
-    return f"{{holder}} is at work on lab {lab}: wait for its end, or end it with Ctrl-C where it runs."
-
-
-def _lock(job: str, lab: str) -> AbstractContextManager[None]:
-    return locks.held(places.state() / "locks" / f"lab-{lab}.lock", f"make {job}", refusal=_refusal(lab))
-
-
 def _do_preflight(_options: argparse.Namespace) -> None:
     facts = _preflight()
     go = f"Go {preflight.dotted(facts.go)}" if facts.go else "no Go (not needed: pulumi is there)"
@@ -112,7 +102,7 @@ def _do_venv(_options: argparse.Namespace) -> None:
 
 def _do_up(options: argparse.Namespace) -> None:
     _preflight()
-    with _lock("up", options.lab):
+    with locks.for_job(options.lab, "make up"):
         _run("up", jobs.up(options.lab, options.stack), options.lab)
     print(
         f"\nStack {options.stack} is up in lab {options.lab}. Next:\n"
@@ -146,12 +136,9 @@ def _do_down(options: argparse.Namespace) -> None:
             )
         print(f"There is no lab {options.lab}.")
         return
-    with _lock("down", options.lab):
-        code = subprocess.run(
-            jobs.python("-m", "lab", "down", "--name", options.lab), cwd=places.CHECKOUT
-        ).returncode
-    if code != 0:
-        raise ToolchainError(f"Lab {options.lab} is not quite down (see above): run `make down` again.")
+    words = [str(word) for word in jobs.python("-m", "lab", "down", "--name", options.lab)]
+    os.chdir(places.CHECKOUT)
+    os.execv(words[0], words)
 
 
 def _do_operations(options: argparse.Namespace) -> None:

@@ -17,13 +17,29 @@ from lab.toolchain.stages import Stage, Step
 
 Command = tuple[str, ...]
 
+# Two processes. File by file where a file's tests share something costly (a run of pulumi, a dockerd), which
+# each process would make anew; in the order of tests/conftest.py, that is long files first.
+_SIDE_BY_SIDE = ("-n", "2")
+_BY_FILE = (*_SIDE_BY_SIDE, "--dist", "loadfile", "--no-loadscope-reorder")
 # Each check's commands, run by the virtual environment's Python as `python -m …`.
 CHECKS: dict[str, tuple[Command, ...]] = {
     "lint": (("ruff", "check", "."), ("ruff", "format", "--check", ".")),
     "type": (("mypy", "--strict", "."),),
-    "unit": (("pytest", "tests/unit", "-n", "2"),),
-    "provider": (("pytest", "tests/provider", "-n", "2"),),
+    "unit": (("pytest", "tests/unit", *_SIDE_BY_SIDE),),
+    "provider": (("pytest", "tests/provider", *_BY_FILE),),
+    "image-test": (("pytest", "tests/images", *_SIDE_BY_SIDE),),
+    "plugin-test": (("pytest", "tests/plugins", *_BY_FILE),),
     "lab-test": (("pytest", "tests/lab", "-x", "-v"),),
+}
+# The stages without whose results a check would fail.
+NEEDS: dict[str, tuple[str, ...]] = {
+    "lint": ("venv",),
+    "type": ("venv",),
+    "unit": ("venv",),
+    "provider": ("toolchain", "packages", "venv"),
+    "image-test": ("packages", "venv"),
+    "plugin-test": ("toolchain", "packages", "venv"),
+    "lab-test": ("toolchain", "packages", "venv"),
 }
 CLOSING_LINE = re.compile(r"^=+ .*\b\d+ \w+.* in [\d.]+s.* =+$")
 
@@ -74,22 +90,31 @@ def up(lab: str, stack: str) -> list[Stage]:
 
 
 def test() -> list[Stage]:
-    """Every check; those that need no hosts run beside the builds."""
+    """Every check.
+
+    Building pulumi takes longest and waits for nothing; what needs no pulumi runs beside it, the images'
+    tests as soon as the lab's cache holds the images. What needs pulumi comes after it, and the hosts last
+    and alone: they take all of a small machine.
+    """
     return [
         *toolchain(),
         *environment(),
-        *(check(name, ("venv",)) for name in ("lint", "type", "unit")),
-        check("provider", ("venv", "packages", "unit")),
         Stage("lab cache", _runs(python("-m", "lab", "prepare")), ("packages", "venv")),
-        check("lab-test", ("toolchain", "lab cache", "lint", "type", "unit", "provider"), show=True),
+        *(check(name, NEEDS[name]) for name in ("lint", "type", "unit")),
+        check("image-test", (*NEEDS["image-test"], "lab cache")),
+        *(check(name, (*NEEDS[name], "unit")) for name in ("provider", "plugin-test")),
+        check(
+            "lab-test",
+            (*NEEDS["lab-test"], "lab cache", *(name for name in CHECKS if name != "lab-test")),
+            show=True,
+        ),
     ]
 
 
 def one_check(name: str) -> list[Stage]:
     """A single check with what it needs."""
-    if name == "lab-test":
-        return [*toolchain(), *environment(), check(name, ("toolchain", "packages", "venv"), show=True)]
-    return [*environment(), check(name, ("packages", "venv"), show=True)]
+    built = toolchain() if "toolchain" in NEEDS[name] else []
+    return [*built, *environment(), check(name, NEEDS[name], show=True)]
 
 
 def check(name: str, needs: tuple[str, ...], *, show: bool = False) -> Stage:

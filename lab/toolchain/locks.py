@@ -9,9 +9,10 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from lab.toolchain import places
 from lab.toolchain.errors import ToolchainError
 
 POLL = 0.2  # seconds between two tries for a lock somebody holds
@@ -66,6 +67,12 @@ def waited_for(path: Path, who: str, waiting: Callable[[str], None]) -> Iterator
         yield
     finally:
         os.close(file)
+
+
+def for_job(lab: str, who: str) -> AbstractContextManager[None]:
+    """Hold the lab for a job, e.g. `make up`; raise ToolchainError while another one is at work on it."""
+    refusal = f"{{holder}} is at work on lab {lab}: wait for its end, or end it with Ctrl-C where it runs."
+    return held(places.job_lock(lab), who, refusal=refusal)
 
 
 def _sign(file: int, who: str) -> None:

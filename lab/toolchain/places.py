@@ -42,6 +42,11 @@ def pulumi_home(lab: str) -> Path:
     return lab_folder(lab) / "pulumi-home"
 
 
+def job_lock(lab: str) -> Path:
+    """Held by the job that is at work on the lab, from its beginning to its end."""
+    return state() / "locks" / f"lab-{lab}.lock"
+
+
 def logs(job: str) -> Path:
     """The folder of the logs of a job's steps, the newest run's only."""
     return state() / "logs" / job

@@ -1,8 +1,9 @@
 """The lab's hosts alone, on the real back end: no API order, no Pulumi.
 
-Owned here: that three machines boot side by side and are apart, that a second disk holds LVM and btrfs over a
-reboot and a sudden death, what reload, resize and destroy leave, and the lab's own commands. The tests tell
-one story and run in the order they are written, in a lab of their own (`hosts-test`).
+Owned here: that three machines boot side by side and are apart, what the program's script makes of second
+disks of every kind and that its volume survives a reboot, a sudden death, growth and damage, what reload,
+resize and destroy leave, and the lab's own commands. The tests tell one story and run in the order they are
+written, in a lab of their own (`hosts-test`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from components.commands import disk
+from components.commands.shell import script
 from lab import network, paths
 from lab.hosts.backend import HostSpec, Interface, PowerState
 from lab.hosts.machine import Machine
@@ -99,17 +102,25 @@ def until(what: str, holds: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def ssh(lab: LabPaths, key: Path, number: int, command: str, *, check: bool = True) -> str:
-    """What a command prints on a host, logged in with the ordered key."""
+def on_host(
+    lab: LabPaths, key: Path, number: int, command: str, given: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A command on a host, logged in with the ordered key; `given` is its standard input."""
     options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
     words = ["ssh", "-i", str(key), "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", *options]
-    done = subprocess.run(
+    return subprocess.run(
         [*network.enter(lab.namespace), *words, f"root@10.144.12.{number}", command],
+        input=given,
         capture_output=True,
         text=True,
         timeout=PATIENCE,
         check=False,
     )
+
+
+def ssh(lab: LabPaths, key: Path, number: int, command: str, *, check: bool = True) -> str:
+    """What a command prints on a host."""
+    done = on_host(lab, key, number, command)
     if check:
         assert done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout.strip()
@@ -170,26 +181,158 @@ def test_the_exit_code_of_a_command_on_a_host_is_passed_on(lab: LabPaths) -> Non
     assert lab_command("exec", "--", "sh", "-c", "exit 18", check=False).returncode == 18
 
 
-PREPARE = """
-set -e
-pvcreate -q /dev/ubdb
-vgcreate -q docker_vg /dev/ubdb
-lvcreate -q -l 100%FREE -n docker_lv1 docker_vg
-mkfs.btrfs -q /dev/docker_vg/docker_lv1
-mkdir -p /var/lib/docker
-uuid=$(blkid -s UUID -o value /dev/docker_vg/docker_lv1)
-echo "UUID=$uuid /var/lib/docker btrfs defaults 0 0" >> /etc/fstab
-mount /var/lib/docker
-echo kept > /var/lib/docker/file
-sync
-"""
+def prepare(lab: LabPaths, key: Path, number: int) -> subprocess.CompletedProcess[str]:
+    """Run the program's own script for the second disk, as the program does."""
+    name = f"host-{number}"
+    done = on_host(lab, key, number, "bash", script(disk.require_btrfs(name), disk.prepare(name)))
+    print(f"disk.prepare on {name}: {done.returncode}\n{done.stdout}{done.stderr}", flush=True)
+    return done
+
+
+BLANK = "wipefs -q --all /dev/ubdb && dd if=/dev/zero of=/dev/ubdb bs=1M count=2 conv=fsync status=none"
+"""As the messages say."""
+START = "head -c 4M /dev/ubdb | sha256sum"
+STRANGERS = [
+    ("head -c 1M /dev/urandom >/dev/ubdb", "without a signature", "true"),
+    ("mkfs.ext4 -q /dev/ubdb", "ext4", "true"),
+    ("mkfs.btrfs -q /dev/ubdb", "btrfs", "true"),
+    (
+        "vgcreate -q other /dev/ubdb && lvcreate -q -L 1G -n data other && mkfs.ext4 -q /dev/other/data",
+        "LVM's volume group other",
+        "vgremove -q -y other",
+    ),
+    (
+        "vgcreate -q docker_vg /dev/ubdb && lvcreate -q -L 1G -n pool docker_vg",
+        "docker_vg of host-13 is not this program's (it holds pool)",
+        "vgremove -q -y docker_vg",
+    ),
+    (
+        "vgcreate -q docker_vg /dev/ubdb && lvcreate -q -L 1G -n docker_lv1 docker_vg "
+        "&& mkfs.ext4 -q /dev/docker_vg/docker_lv1",
+        "/dev/mapper/docker_vg-docker_lv1 of host-13 already holds ext4",
+        "vgremove -q -y docker_vg",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "said", "clear"), STRANGERS, ids=[said for _, said, _ in STRANGERS])
+def test_a_second_disk_with_anything_on_it_is_left_as_it_is(
+    lab: LabPaths, key: Path, make: str, said: str, clear: str
+) -> None:
+    ssh(lab, key, 13, f"{make} && sync")
+    before = ssh(lab, key, 13, START)
+    refused = prepare(lab, key, 13)
+    assert refused.returncode == 1
+    assert said in refused.stderr
+    assert "Remedy: " in refused.stderr
+    assert ssh(lab, key, 13, START) == before
+    assert "docker" not in ssh(lab, key, 13, "cat /etc/fstab")
+    ssh(lab, key, 13, f"{clear} && {BLANK}")
+
+
+def test_a_second_disk_that_is_mounted_elsewhere_is_named_with_the_way_to_free_it(
+    lab: LabPaths, key: Path
+) -> None:
+    ssh(lab, key, 13, "mkfs.ext4 -q /dev/ubdb && mkdir /disk0 && mount /dev/ubdb /disk0")
+    refused = prepare(lab, key, 13)
+    assert refused.returncode == 1
+    assert "the second disk /dev/ubdb of host-13 is mounted on /disk0" in refused.stderr
+    ssh(lab, key, 13, f"umount /disk0 && rmdir /disk0 && {BLANK}")
+
+
+CUT_OFF = [
+    ("pvcreate -q /dev/ubdb", "a physical volume in no group"),
+    ("vgcreate -q docker_vg /dev/ubdb", "a group without a volume"),
+    (
+        "vgcreate -q --addtag swarm-galera docker_vg /dev/ubdb "
+        "&& lvcreate -q -l 100%FREE --addtag swarm-galera-new -n docker_lv1 docker_vg "
+        "&& head -c 1M /dev/urandom >/dev/docker_vg/docker_lv1",
+        "a volume with half a file system",
+    ),
+]
+PREPARED = (
+    "findmnt -no FSTYPE,SOURCE /var/lib/docker; vgs --noheadings -o vg_tags; lvs --noheadings -o lv_tags"
+)
+LOOK = "cat /etc/fstab; vgs --noheadings -o vg_seqno,vg_uuid; findmnt -no UUID,SIZE /var/lib/docker"
+TAKE_AWAY = "umount /var/lib/docker && sed -i '\\|/var/lib/docker|d' /etc/fstab && vgremove -q -y docker_vg"
+
+
+@pytest.mark.parametrize(("left", "_what"), CUT_OFF, ids=[what for _, what in CUT_OFF])
+def test_what_a_run_that_was_cut_off_left_is_gone_on_with(
+    lab: LabPaths, key: Path, left: str, _what: str
+) -> None:
+    ssh(lab, key, 13, left)
+    done = prepare(lab, key, 13)
+    assert done.returncode == 0
+    found = ssh(lab, key, 13, PREPARED).split()
+    volume = "/dev/mapper/docker_vg-docker_lv1"
+    assert found == ["btrfs", volume, "swarm-galera", "swarm-galera-formatted"]
+    ssh(lab, key, 13, f"{TAKE_AWAY} && {BLANK}")
+
+
+def test_a_blank_second_disk_is_prepared_and_a_second_run_changes_nothing(lab: LabPaths, key: Path) -> None:
+    first = prepare(lab, key, 13)
+    assert first.returncode == 0
+    before = ssh(lab, key, 13, LOOK)
+    ssh(lab, key, 13, "echo kept >/var/lib/docker/file && sync")
+    second = prepare(lab, key, 13)
+    assert second.returncode == 0
+    assert (second.stdout, second.stderr) == (first.stdout, "")
+    assert ssh(lab, key, 13, LOOK) == before
+    assert first.stdout.strip() in before
+
+
+SIZE = "findmnt -bno SIZE /var/lib/docker"
+
+
+def test_a_second_disk_that_was_grown_is_used_in_its_whole_size(
+    lab: LabPaths, backend: UmlBackend, key: Path
+) -> None:
+    assert int(ssh(lab, key, 13, SIZE)) < 25 << 30
+    backend.stop(13)
+    backend.resize(dataclasses.replace(spec(13, key), disks=(25, 30)))
+    backend.start(13)
+    until("sshd", lambda: backend.answers(13))
+    until("the mount", lambda: ssh(lab, key, 13, MOUNTED, check=False).split() == ["btrfs", "kept"])
+    grown = prepare(lab, key, 13)
+    assert grown.returncode == 0
+    assert "grown" in grown.stderr
+    assert int(ssh(lab, key, 13, SIZE)) > 29 << 30
+    before = ssh(lab, key, 13, LOOK)
+    again = prepare(lab, key, 13)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert ssh(lab, key, 13, LOOK) == before
+    assert ssh(lab, key, 13, MOUNTED).split() == ["btrfs", "kept"]
+
+
+@pytest.mark.parametrize("remembered", [True, False], ids=["in fstab and by its tag", "by its tag alone"])
+def test_a_file_system_with_a_damaged_start_is_refused_and_can_be_rescued(
+    lab: LabPaths, key: Path, remembered: bool
+) -> None:
+    volume = "/dev/docker_vg/docker_lv1"
+    forget = "true" if remembered else "sed -i '\\|/var/lib/docker|d' /etc/fstab && systemctl daemon-reload"
+    ssh(lab, key, 13, f"umount /var/lib/docker && {forget}")
+    ssh(lab, key, 13, f"dd if=/dev/zero of={volume} bs=1M count=1 conv=fsync status=none")
+    before = ssh(lab, key, 13, START)
+    refused = prepare(lab, key, 13)
+    assert refused.returncode == 1
+    assert "was formatted before and can't be read now" in refused.stderr
+    assert "btrfs rescue super-recover" in refused.stderr
+    assert ssh(lab, key, 13, START) == before
+    # The remedy that the message names; its exit code for "recovered" is 2.
+    ssh(lab, key, 13, f"btrfs rescue super-recover -y {volume} || [ $? = 2 ]")
+    assert prepare(lab, key, 13).returncode == 0
+    assert ssh(lab, key, 13, MOUNTED).split() == ["btrfs", "kept"]
+
+
 MOUNTED = "findmnt -no FSTYPE /var/lib/docker && cat /var/lib/docker/file"
 
 
 def test_lvm_and_btrfs_on_the_second_disk_survive_a_reboot(
     lab: LabPaths, backend: UmlBackend, key: Path
 ) -> None:
-    ssh(lab, key, 11, PREPARE)
+    assert prepare(lab, key, 11).returncode == 0
+    ssh(lab, key, 11, "echo kept >/var/lib/docker/file; sync")
     boot, host_key = ssh(lab, key, 11, BOOT), ssh(lab, key, 11, HOST_KEY)
     ssh(lab, key, 11, "reboot", check=False)
     until("another boot", lambda: ssh(lab, key, 11, BOOT, check=False) not in ("", boot))
@@ -266,7 +409,8 @@ def test_a_reload_renews_the_system_disk_and_keeps_the_second_one(
     assert ssh(lab, key, 11, HOST_KEY) != host_key
     ssh(lab, key, 11, "test ! -e /root/later")
     until("the volume", lambda: "docker_lv1" in ssh(lab, key, 11, "lvs --noheadings -o lv_name"))
-    ssh(lab, key, 11, "mkdir -p /mnt/x && mount /dev/docker_vg/docker_lv1 /mnt/x && grep -x kept /mnt/x/file")
+    assert prepare(lab, key, 11).returncode == 0
+    assert ssh(lab, key, 11, MOUNTED).split() == ["btrfs", "kept"]
 
 
 def test_what_ran_when_the_machine_went_down_is_booted_again(lab: LabPaths, backend: UmlBackend) -> None:

@@ -2,7 +2,7 @@
 
 Owned here: that an empty account becomes a cluster that holds, that nothing changes twice, that a lost node
 and a rebooted host come back, and that nothing stays behind. Left to others: each part's cases
-(tests/unit, tests/provider) and the hosts alone (test_hosts.py).
+(tests/unit, tests/provider, tests/images, tests/plugins) and the hosts alone (test_hosts.py).
 
 The tests tell one story and run in the order they are written: each begins where the last one ended. They
 take a lab and a stack of their own (`LAB_UNDER_TEST`, default `suite`), so that a lab one works with is left

@@ -8,7 +8,26 @@ from typing import Any
 
 import pytest
 
+from components.softlayer import progress
+from components.softlayer.client import Backoff
 from lab.api.testing import LabApi
+
+
+@pytest.fixture(autouse=True)
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short pauses between tries and polls, as the API here needs no patience; how long is tried stays as it
+    is. And a state folder of the test's own, in which notes on orders are kept.
+    """
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(progress, "SOONEST", 0.02)
+    monkeypatch.setattr(Backoff, "pauses", _quick_pauses)
+
+
+_pauses = Backoff.pauses
+
+
+def _quick_pauses(self: Backoff) -> Iterator[float]:
+    return (min(pause, 0.02) for pause in _pauses(self))
 
 
 @pytest.fixture

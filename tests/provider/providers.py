@@ -38,17 +38,21 @@ GUEST: dict[str, Any] = {
 }
 
 
-def configured(kind: type[P], lab: LabApi, **settings: Any) -> P:
-    """A provider with the stack's settings, as the engine configures it; further settings by keyword."""
-    values = {
+def settings_of(lab: LabApi, **settings: Any) -> dict[str, Any]:
+    """The stack's settings by full key; further settings by keyword."""
+    return {
         "swarm-galera:endpoint": lab.endpoint,
         "swarm-galera:username": lab.username,
         "swarm-galera:apiKey": lab.api_key,
-        "swarm-galera:orderSettle": 2,
+        "swarm-galera:orderSettle": 0.3,
         **{f"swarm-galera:{key}": value for key, value in settings.items()},
     }
+
+
+def configured(kind: type[P], lab: LabApi, **settings: Any) -> P:
+    """A provider with the stack's settings, as the engine configures it; further settings by keyword."""
     provider = kind()
-    provider.configure(ConfigureRequest(Config(values, "swarm-galera")))
+    provider.configure(ConfigureRequest(Config(settings_of(lab, **settings), "swarm-galera")))
     return provider
 
 

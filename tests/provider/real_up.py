@@ -1,6 +1,7 @@
-"""One real `pulumi up` of nine servers, run by test_real_up.py in namespaces of its own; prints JSON facts.
+"""A stack of nine servers under the real Pulumi, from `up` to `destroy`, run by test_real_up.py in namespaces
+of its own; prints JSON facts.
 
-Owns: the run and the facts. Leaves to others: what is expected of them.
+Owns: the runs and the facts. Leaves to others: what is expected of them.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from bench import namespaces
 from bench.account import Account
-from bench.servers import Servers, namespaces
+from bench.servers import Servers
 from lab.api.testing import LabApi
 
 SERVERS = 9
+PROVISION = 12.0
+"""Seconds that each server takes from its order on: far more than nine orders take."""
 PATIENCE = 120.0
 """Seconds until servers of which none gets ready must all have been ordered."""
 
@@ -67,50 +71,102 @@ class Watch(threading.Thread):
 
 
 def holding(folder: Path, text: str) -> list[str]:
-    """Files below `folder` that hold the text."""
+    """Files below `folder` that hold the text, but for the user's own credentials."""
     needle = text.encode()
     return [
         str(file.relative_to(folder))
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and not file.is_symlink() and needle in file.read_bytes()
+        if file.is_file()
+        and not file.is_symlink()
+        and file.name != ".softlayer"
+        and needle in file.read_bytes()
     ]
 
 
+def made(stack: Servers, lab: LabApi) -> dict[str, Any]:
+    """`up`, with the API key as an encrypted setting of the stack."""
+    stack.settings({"username": lab.username})
+    secret = stack.run("config", "set", "--secret", "swarm-galera:apiKey", given=lab.api_key)
+    lab.durations(provision=PROVISION)
+    hold = Hold(lab)
+    hold.start()
+    said = stack.up()
+    hold.join()
+    last_look = max(call["at"] for call in lab.calls("Virtual_Guest", "getObject"))
+    lab.durations(provision=0.05)
+    exported = stack.exported()
+    guests = lab.guests()
+    return {
+        "said": said,
+        "secret": secret.code,
+        "all_ordered_while_none_was_ready": hold.held,
+        "seconds_from_last_order_to_last_look": last_look - max(guest.created for guest in guests),
+        "exported": exported,
+        "guests": [guest.model_dump(include={"id", "tags", "memory"}) for guest in guests],
+        "ordered": lab.ordered,
+        "in_state": stack.guests(),
+    }
+
+
+def changed(stack: Servers, lab: LabApi) -> dict[str, Any]:
+    """A change in place, with the API key in the environment."""
+    stack.settings({"username": None, "apiKey": None, "memory": 4096})
+    stack.environment |= lab.environment
+    said = stack.up()
+    # Drift, which a refresh would find, would be a change of this preview.
+    again = stack.run("preview", "--refresh", "--expect-no-changes")
+    return {
+        "said": said + again.said,
+        "guests": [guest.model_dump(include={"id", "memory"}) for guest in lab.guests()],
+        "ordered": lab.ordered,
+        "changes": "" if again.code == 0 else again.said,
+    }
+
+
+def destroyed(stack: Servers, lab: LabApi, home: Path) -> dict[str, Any]:
+    """`destroy`, with the API key in the user's own file."""
+    for name in lab.environment:
+        stack.environment.pop(name)
+    stack.environment["HOME"] = str(home)
+    home.mkdir()
+    text = f"[softlayer]\nusername = {lab.username}\napi_key = {lab.api_key}\n"
+    (home / ".softlayer").write_text(text, encoding="utf-8")
+    said = stack.destroy()
+    client = lab.client()
+    return {
+        "said": said,
+        "in_state": stack.guests(),
+        "guests": [guest.id for guest in lab.guests()],
+        "keys": client.call("Account", "getSshKeys"),
+        "groups": client.call("Account", "getSecurityGroups"),
+    }
+
+
 def run(root: Path) -> dict[str, Any]:
-    """Bring nine servers up and look at everything."""
+    """All of it, and a look at everything the API key might have got into."""
     with Account(root / "api") as account:
         lab = account.lab
+        # The marked key comes from another place in each of the runs, and into them by no other way.
         stack = Servers(root / "pulumi", account.endpoint, {}, SERVERS)
-        # As encrypted settings of the stack: the way in which a key might get into most places.
-        stack.settings({"username": lab.username})
-        secret = stack.run("config", "set", "--secret", "swarm-galera:apiKey", given=lab.api_key)
-        watch, hold = Watch(), Hold(lab)
+        watch = Watch()
         watch.start()
-        hold.start()
-        said = stack.up()
-        hold.join()
+        facts: dict[str, Any] = {"up": made(stack, lab)}
+        key_in_files = holding(root / "pulumi", lab.api_key)
+        private_key_in_files = holding(stack.backend, "PRIVATE KEY")
+        facts["change"] = changed(stack, lab)
+        facts["destroy"] = destroyed(stack, lab, root / "pulumi" / "user")
         watch.end()
-        exported = stack.must("stack", "export")
-        guests = [guest.model_dump() for guest in lab.guests()]
         return {
-            "secret": secret.code,
-            "all_ordered_while_none_was_ready": hold.held,
-            "said": said,
-            "exported": json.loads(exported),
-            "guests": [
-                {key: guest[key] for key in ("id", "created", "provisioned", "tags")} for guest in guests
-            ],
-            "ordered": lab.ordered,
-            "in_state": stack.guests(),
-            "key_in_said": lab.api_key in said,
+            **facts,
+            "key_in_said": [name for name, one in facts.items() if lab.api_key in one["said"]],
             "key_in_arguments": sorted(line for line in watch.seen if lab.api_key in line),
             "providers": sorted(line for line in watch.seen if "pulumi.dynamic" in line),
-            "key_in_files": holding(root / "pulumi", lab.api_key),
-            "private_key_in_files": holding(root / "pulumi" / "backend", "PRIVATE KEY"),
+            "key_in_files": key_in_files + holding(root / "pulumi", lab.api_key),
+            "private_key_in_files": private_key_in_files,
         }
 
 
 if __name__ == "__main__":
-    namespaces("tests.provider.real_up", sys.argv[1:])
+    namespaces.enter("tests.provider.real_up", sys.argv[1:])
     with tempfile.TemporaryDirectory(prefix="swarm-galera-real-up-") as temporary:
         print(json.dumps(run(Path(temporary))))

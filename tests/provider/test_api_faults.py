@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +15,13 @@ from SoftLayer import SoftLayerAPIError
 from SoftLayer.exceptions import TransportError
 from typer.testing import CliRunner
 
+from lab.api import admin
+from lab.api.admin_client import AdminClient, AdminError
 from lab.api.faults import KINDS
 from lab.api.faults_cli import app
+from lab.api.services.account import Account
 from lab.api.testing import LabApi
+from lab.api.transactions import Engine
 
 pytestmark = pytest.mark.provider
 
@@ -131,34 +138,47 @@ def test_a_stuck_step_goes_on_when_its_fault_is_cleared(
     lab_api.wait_idle(number)
 
 
-def test_the_public_address_may_come_late(client: Any, lab_api: LabApi, template: Template) -> None:
-    rule = lab_api.fault("partial-ips")
-    number = client["Virtual_Guest"].createObject(template())["id"]
-    lab_api.wait_idle(number)
-    seen = client["Virtual_Guest"].getObject(
-        id=number, mask="provisionDate,primaryIpAddress,primaryBackendIpAddress"
-    )
-    assert seen["provisionDate"]
-    assert seen["primaryBackendIpAddress"]
-    assert "primaryIpAddress" not in seen
-    lab_api.clear_faults(rule)
-    assert client["Virtual_Guest"].getPrimaryIpAddress(id=number) == "203.0.113.10"
+ADDRESSES = {"primaryIpAddress": "203.0.113.10", "primaryBackendIpAddress": "10.144.12.10"}
 
 
-def test_the_public_address_may_come_some_time_after_provisioning(
-    client: Any, lab_api: LabApi, template: Template
+@pytest.mark.parametrize(
+    ("interface", "hidden"),
+    [
+        ("public", {"primaryIpAddress"}),
+        ("private", {"primaryBackendIpAddress"}),
+        ("*", {"primaryIpAddress", "primaryBackendIpAddress"}),
+    ],
+)
+def test_addresses_may_come_late(
+    client: Any, lab_api: LabApi, template: Template, interface: str, hidden: set[str]
 ) -> None:
-    lab_api.fault("partial-ips", seconds=0.5)
+    rule = lab_api.fault("partial-ips", interface=interface)
     number = client["Virtual_Guest"].createObject(template())["id"]
     lab_api.wait_idle(number)
-    public = lab_api.guest(number).public
-    assert public is not None
-    assert public.hidden_until > (lab_api.guest(number).provisioned or time.time())
+    mask = f"mask[provisionDate,{','.join(ADDRESSES)},networkComponents[port,primaryIpAddress]]"
+    seen = client["Virtual_Guest"].getObject(id=number, mask=mask)
+    assert seen["provisionDate"]
+    assert ADDRESSES.keys() - seen.keys() == hidden
+    assert len([card for card in seen["networkComponents"] if "primaryIpAddress" in card]) == 2 - len(hidden)
+    lab_api.clear_faults(rule)
+    seen = client["Virtual_Guest"].getObject(id=number, mask=mask)
+    assert {name: seen[name] for name in ADDRESSES} == ADDRESSES
+
+
+@pytest.mark.parametrize(
+    ("interface", "address"), [("public", "primaryIpAddress"), ("private", "primaryBackendIpAddress")]
+)
+def test_an_address_may_come_some_time_after_provisioning(
+    client: Any, lab_api: LabApi, template: Template, interface: str, address: str
+) -> None:
+    lab_api.fault("partial-ips", seconds=0.3, interface=interface)
+    number = client["Virtual_Guest"].createObject(template())["id"]
+    lab_api.wait_idle(number)
+    guest = lab_api.guest(number)
+    assert max(nic.hidden_until for nic in guest.nics) > (guest.provisioned or time.time())
     lab_api.wait_until(
-        lambda: (
-            "primaryIpAddress" in client["Virtual_Guest"].getObject(id=number, mask="id,primaryIpAddress")
-        ),
-        "the public address",
+        lambda: address in client["Virtual_Guest"].getObject(id=number, mask=f"mask[id,{address}]"),
+        "the address",
     )
 
 
@@ -181,9 +201,44 @@ def test_a_machine_that_cannot_be_made_shows_as_a_stuck_transaction_and_in_the_l
     assert lab_api.guest(number).provisioned
 
 
-def _admin(lab_api: LabApi) -> Callable[..., Any]:
-    from lab.api.admin_client import AdminClient
+def test_a_bug_of_the_lab_s_own_is_logged_with_its_traceback_and_fails_the_test_at_its_end(
+    tmp_path: Path, template: Template, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> Any:
+        raise ZeroDivisionError("a bug")
 
+    monkeypatch.setattr(Account, "get_object", broken)
+    monkeypatch.setattr(admin, "_settings", broken)
+    monkeypatch.setattr(Engine, "_leave_step", broken)
+    lab_api = LabApi(tmp_path / "api")
+    with pytest.raises(SoftLayerAPIError, match="Internal Error") as failed:
+        lab_api.client()["Account"].getObject()
+    assert failed.value.faultCode == "SoftLayer_Exception_Public"
+    with pytest.raises(AdminError, match="a bug of the lab"):
+        _admin(lab_api)("GET", "settings")
+    lab_api.client()["Virtual_Guest"].createObject(template())
+    lab_api.wait_until(lambda: len(lab_api.server.internal_errors) == 3, "the transaction to break off")
+    with pytest.raises(AssertionError, match="internal errors") as reported:
+        lab_api.stop()
+    for where in ("Account::getObject", "admin call GET /admin/settings", "transaction "):
+        assert where in str(reported.value)
+        assert f"internal error: {where}" in caplog.text
+    assert str(reported.value).count("ZeroDivisionError: a bug") == 3
+    assert caplog.text.count("Traceback") == 3
+
+
+def test_a_client_that_goes_away_is_no_bug_of_the_lab_s(lab_api: LabApi) -> None:
+    host, _, port = lab_api.server.address.rpartition(":")
+    lab_api.fault("delay", seconds=0.1)
+    for unfinished in (b"", b"POST / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf"):
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(unfinished)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    lab_api.client()["Account"].getObject()
+    assert not lab_api.server.internal_errors
+
+
+def _admin(lab_api: LabApi) -> Callable[..., Any]:
     return AdminClient.at(lab_api.endpoint).call
 
 
@@ -222,6 +277,9 @@ def test_the_command_line_adds_lists_and_clears_faults(client: Any, lab_api: Lab
     assert lab_api.server.engine.settings().rate_limit == 50
     assert "No limit" in run("limit", "0")
     assert "There is no step" in run("durations", "NONSENSE=1", code=1)
+    assert "partial-ips" in run("add", "partial-ips", "--interface", "private")
+    assert [rule.interface for rule in lab_api.server.faults.rules()] == ["private"]
+    assert "one of: public, private, *" in run("add", "partial-ips", "--interface", "eth0", code=1)
     refused = run("add", "nonsense", code=1)
     assert all(kind in refused.replace("\n", " ") for kind in KINDS)
     assert "no fault 4711" in run("clear", "4711", code=1)

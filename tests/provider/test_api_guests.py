@@ -147,6 +147,66 @@ def test_the_machine_gets_what_was_ordered(client: Any, lab_api: LabApi, templat
     assert spec.public.mac != spec.private.mac
 
 
+DEVICES = "mask[id,device,bootableFlag,mountType,diskImage[id,capacity,units,type[keyName]]]"
+
+
+def _devices(client: Any, number: int) -> list[tuple[str, int, str, str, int]]:
+    """Device, size, unit, kind and whether it boots of a guest's block devices."""
+    return [
+        (
+            entry["device"],
+            entry["diskImage"]["capacity"],
+            entry["diskImage"]["units"],
+            entry["diskImage"]["type"]["keyName"],
+            entry["bootableFlag"],
+        )
+        for entry in client["Virtual_Guest"].getBlockDevices(id=number, mask=DEVICES)
+    ]
+
+
+def test_a_guest_has_a_system_disk_swap_and_data_disks_from_device_2_on(
+    client: Any, template: Template
+) -> None:
+    """Under SoftLayer's Xen these are xvda, xvdb, xvdc, xvdd; the API tells numbers only."""
+    disks = [
+        {"device": device, "diskImage": {"capacity": size}}
+        for device, size in (("0", 25), ("2", 50), ("3", 10))
+    ]
+    number = client["Virtual_Guest"].createObject(template(localDiskFlag=False, blockDevices=disks))["id"]
+    assert _devices(client, number) == [
+        ("0", 25, "GB", "SYSTEM", 1),
+        ("1", 2, "GB", "SWAP", 0),
+        ("2", 50, "GB", "DATA", 0),
+        ("3", 10, "GB", "DATA", 0),
+    ]
+    ids = [entry["id"] for entry in client["Virtual_Guest"].getBlockDevices(id=number, mask="id")]
+    assert len(set(ids)) == 4
+
+
+def test_a_guest_with_user_data_has_a_small_disk_that_shows_it(
+    client: Any, lab_api: LabApi, template: Template
+) -> None:
+    """No disk that was ordered: no machine gets one, and clients tell it by its flag."""
+    number = client["Virtual_Guest"].createObject(template(userData=[{"value": "hello"}]))["id"]
+    disks = client["Virtual_Guest"].getBlockDevices(
+        id=number,
+        mask="mask[id,device,mountType,bootableFlag,diskImage[capacity,units,metadataFlag,type[keyName]]]",
+    )
+    assert [disk["device"] for disk in disks if not disk["diskImage"]["metadataFlag"]] == ["0", "1", "2"]
+    (metadata,) = (disk for disk in disks if disk["diskImage"]["metadataFlag"])
+    assert (metadata["device"], metadata["mountType"], metadata["bootableFlag"]) == ("7", "Disk", 0)
+    image = metadata["diskImage"]
+    assert (image["capacity"], image["units"], image["type"]["keyName"]) == (64, "MB", "METADATA")
+    assert len({disk["id"] for disk in disks}) == 4
+    lab_api.wait_idle(number)
+    assert lab_api.backend.machines[number].spec.disks == (25, 25)
+
+    plain = client["Virtual_Guest"].createObject(template())["id"]
+    assert [device for device, *_ in _devices(client, plain)] == ["0", "1", "2"]
+    client["Virtual_Guest"].setUserMetadata(["late"], id=plain)
+    assert [device for device, *_ in _devices(client, plain)] == ["0", "1", "2", "7"]
+
+
 def test_a_private_only_guest_has_no_public_side(client: Any, lab_api: LabApi, template: Template) -> None:
     number = client["Virtual_Guest"].createObject(template(privateNetworkOnlyFlag=True))["id"]
     lab_api.wait_idle(number)

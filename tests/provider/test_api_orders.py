@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -10,11 +10,14 @@ import pytest
 import SoftLayer
 from SoftLayer import SoftLayerAPIError
 
+from lab.api.errors import Fault
+from lab.api.ordering import checkout, templates
 from lab.api.testing import LabApi
 
 pytestmark = pytest.mark.provider
 
 Template = Callable[..., dict[str, Any]]
+NAMES = {"hostname": "a", "domain": "example.com"}
 
 
 @pytest.fixture
@@ -157,10 +160,22 @@ def test_a_flavor_brings_cores_memory_and_disk(client: Any, lab_api: LabApi) -> 
 
 def test_an_image_can_be_ordered_by_its_identifier(client: Any, lab_api: LabApi, template: Template) -> None:
     image = client["Virtual_Guest_Block_Device_Template_Group"].getPublicImages()[0]["globalIdentifier"]
-    wanted = template(operatingSystemReferenceCode=None, blockDeviceTemplateGroup={"globalIdentifier": image})
+    wanted = template(
+        operatingSystemReferenceCode=None,
+        blockDeviceTemplateGroup={"globalIdentifier": image},
+        blockDevices=None,
+    )
     client["Product_Order"].placeOrder(client["Virtual_Guest"].generateOrderTemplate(wanted))
     (guest,) = lab_api.guests()
     assert (guest.image_guid, guest.host_image) == (image, "debian-12")
+
+
+def test_disks_may_not_be_given_together_with_an_image(client: Any, template: Template) -> None:
+    image = client["Virtual_Guest_Block_Device_Template_Group"].getPublicImages()[0]["globalIdentifier"]
+    wanted = template(operatingSystemReferenceCode=None, blockDeviceTemplateGroup={"globalIdentifier": image})
+    for method in ("createObject", "generateOrderTemplate"):
+        code = _code(getattr(client["Virtual_Guest"], method), wanted)
+        assert code == "SoftLayer_Exception_InvalidValue"
 
 
 BAD_ORDERS: list[tuple[str, dict[str, Any], str]] = [
@@ -184,6 +199,28 @@ BAD_ORDERS: list[tuple[str, dict[str, Any], str]] = [
     ("another quantity", {"quantity": 2}, "Order_InvalidData"),
     ("unknown key", {"sshKeys": [{"sshKeyIds": [4711]}]}, "ObjectNotFound"),
     ("unknown image", {"imageTemplateGlobalIdentifier": "none"}, "ObjectNotFound"),
+    *(
+        (
+            f"unknown security group, {side}",
+            {
+                "virtualGuests": [
+                    {**NAMES, component: {"securityGroupBindings": [{"securityGroup": {"id": 4711}}]}}
+                ]
+            },
+            "ObjectNotFound",
+        )
+        for side, component in (
+            ("public", "primaryNetworkComponent"),
+            ("private", "primaryBackendNetworkComponent"),
+        )
+    ),
+    ("unknown placement group", {"virtualGuests": [{**NAMES, "placementGroupId": 4711}]}, "ObjectNotFound"),
+    (
+        "unknown placement group by its object",
+        {"virtualGuests": [{**NAMES, "placementGroup": {"id": 4711}}]},
+        "ObjectNotFound",
+    ),
+    ("unknown key of a guest", {"virtualGuests": [{**NAMES, "sshKeys": [{"id": 4711}]}]}, "ObjectNotFound"),
     ("hourly bandwidth by the month", {"useHourlyPricing": False}, "Order_InvalidData"),
 ]
 
@@ -198,6 +235,91 @@ def test_a_bad_order_is_refused_and_leaves_nothing(
     second = {"orderContainers": [container, order]}
     assert _code(lambda: client["Product_Order"].placeOrder(second)) == f"SoftLayer_Exception_{code}"
     assert lab_api.guests() == [], "not even the good container of a bad order"
+
+
+FULL = {
+    "primaryNetworkComponent": {
+        "networkVlan": {"id": 2263101, "primarySubnet": {"id": 1934201}},
+        "securityGroupBindings": [{"securityGroup": {"id": 1}}],
+        "router": {"id": 4489942},
+    },
+    "sshKeys": [{"id": 1}],
+    "userData": [{"value": "x"}],
+    "postInstallScriptUri": "https://example.com/",
+    "placementGroup": {"id": 1},
+    "supplementalCreateObjectOptions": {"bootMode": None, "flavorKeyName": ""},
+    "dedicatedHost": {"id": 1},
+    "blockDeviceTemplateGroup": {"globalIdentifier": "x"},
+}
+WRONG: tuple[Any, ...] = ("x", 7, -1, 1.5, True, [], [7], [None], [[]], {}, {"x": 1}, {"id": "x"})
+
+
+def _spoilt(value: Any) -> Iterator[Any]:
+    """The value with each of its parts in turn replaced by everything that does not belong there."""
+    yield from WRONG
+    parts: list[Any] = list(value.items()) if isinstance(value, dict) else []
+    parts = list(enumerate(value)) if isinstance(value, list) else parts
+    for place, part in parts:
+        for wrong in _spoilt(part):
+            copy = value.copy()
+            copy[place] = wrong
+            yield copy
+
+
+def test_what_is_malformed_is_refused_and_no_bug_of_the_lab_s(
+    client: Any, lab_api: LabApi, template: Template, container: dict[str, Any]
+) -> None:
+    """Anything but a Fault would be told to clients as "Internal Error"."""
+    container["prices"] = [{"id": price["id"]} for price in container["prices"]]
+    order = {**container, "sshKeys": [{"sshKeyIds": [1]}], "provisionScripts": ["x"], "presetId": 215}
+    order["prices"] = [{"id": price["id"], "categories": [{"id": 1}]} for price in container["prices"][:2]]
+    number = client["Virtual_Guest"].createObject(template())["id"]
+    lab_api.wait_idle(number)
+    upgrade = {
+        "complexType": "SoftLayer_Container_Product_Order_Virtual_Guest_Upgrade",
+        "properties": [{"name": "MAINTENANCE_WINDOW", "value": "2020-01-01 00:00:00+0000"}],
+        "virtualGuests": [{"id": number}],
+        "prices": [{"id": 21601, "categories": [{"id": 80}]}],
+    }
+    # Each of the rarer properties by itself: together they would hide one another.
+    properties = [(name, wrong) for name in FULL for wrong in _spoilt(FULL[name])]
+    orders = [wrong for good in (container, order, upgrade) for wrong in _spoilt(good)]
+    lab, refused = lab_api.server.lab, 0
+    for take, wrong in (
+        *((templates.from_template, wrong) for wrong in _spoilt(template())),
+        *((templates.from_template, template(**{name: wrong})) for name, wrong in properties),
+        *((checkout.verify, wrong) for wrong in orders),
+        *((checkout.verify, {"orderContainers": wrong}) for wrong in _spoilt([upgrade])),
+    ):
+        try:
+            take(lab, wrong)
+        except Fault:
+            refused += 1
+    assert refused > 1000
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "arguments"),
+    [
+        ("Virtual_Guest", "createObject", ("text",)),
+        ("Virtual_Guest", "createObjects", ({"a": 1},)),
+        ("Virtual_Guest", "setTags", (7,)),
+        ("Network_SecurityGroup", "createObject", ({"name": ["x"]},)),
+        ("Security_Ssh_Key", "createObject", ({"key": 7, "label": "x"},)),
+        ("Security_Ssh_Key", "createObject", ([],)),
+        ("Virtual_PlacementGroup", "createObject", ({"name": "x", "ruleId": "y", "backendRouterId": 1},)),
+        ("Tag", "setTags", ("a", "GUEST", "none")),
+        ("Product_Order", "placeOrder", ("text",)),
+        ("Product_Order", "placeQuote", ([],)),
+        ("Search", "advancedSearch", (7,)),
+    ],
+    ids=str,
+)
+def test_parameters_of_the_wrong_type_are_refused(
+    client: Any, service: str, method: str, arguments: tuple[Any, ...]
+) -> None:
+    with pytest.raises(SoftLayerAPIError, match=r"Invalid (parameters|value provided)"):
+        client.call(service, method, *arguments)
 
 
 def test_a_price_of_another_package_is_named(client: Any, container: dict[str, Any]) -> None:

@@ -103,6 +103,18 @@ def test_text_beyond_latin_1_survives_the_way_there_and_back(
     assert client["Virtual_Guest"].getObject(id=guest["id"], mask="notes")["notes"] == notes
 
 
+def test_nil_is_accepted_and_sent(lab_api: LabApi, template: Template) -> None:
+    """The SDK sends it for None (`bootMode` in every order); an unset local property comes back as it."""
+    lab_api.fault("stuck", step="ASSIGN_HOST")
+    headers = {**_keys(lab_api), "SoftLayer_ObjectMask": {"mask": "mask[hostname,notes,provisionDate]"}}
+    wanted = {**template(supplementalCreateObjectOptions={"bootMode": None}), "userData": None}
+    response = _post(lab_api, "SoftLayer_Virtual_Guest", "createObject", headers, wanted)
+    assert str(response.request.body).count("<value><nil/></value>") == 2
+    assert response.text.count("<value><nil/></value>") == 2
+    ((guest,), _) = xmlrpc.client.loads(response.content)
+    assert guest == {"hostname": "galera-1", "notes": None, "provisionDate": None}
+
+
 def test_ids_may_be_numbers_or_text_and_fit_int32(client: Any, template: Template) -> None:
     guest = client["Virtual_Guest"].createObject(template())
     assert 0 < guest["id"] < 2**31

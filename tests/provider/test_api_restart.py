@@ -80,6 +80,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
     yield running
     if running.process is not None and running.process.poll() is None:
         running.end(signal.SIGKILL)
+    assert "internal error" not in (state / "log").read_text()
 
 
 def test_a_killed_api_forgets_nothing_and_its_transactions_go_on(

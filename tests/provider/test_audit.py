@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from components.softlayer.errors import SoftLayerFailed
@@ -13,16 +11,11 @@ from components.softlayer.security_group_provider import SecurityGroupProvider
 from components.softlayer.ssh_key_provider import SshKeyProvider
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
 from lab.api.testing import LabApi
-from operations.audit import Known, compare
+from operations.comparison import Known, compare
 from tests.provider.providers import GUEST, OWNER, api_of, configured
 from tests.provider.test_ssh_key import new_key
 
 pytestmark = pytest.mark.provider
-
-
-@pytest.fixture(autouse=True)
-def _notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 def test_what_interrupted_runs_left_is_found_and_nothing_else(lab_api: LabApi) -> None:

@@ -119,10 +119,7 @@ def test_a_rule_added_or_removed_by_hand_is_put_right(
     assert drift(provider, created.id, state, props) is False
 
 
-def test_a_bound_group_that_names_itself_is_deleted(
-    lab_api: LabApi, provider: SecurityGroupProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+def test_a_bound_group_that_names_itself_is_deleted(lab_api: LabApi, provider: SecurityGroupProvider) -> None:
     created = provider.create(declared(private_rules()))
     guest = configured(VirtualGuestProvider, lab_api).create(
         {**GUEST, "private_security_groups": [created.id]}
@@ -133,6 +130,33 @@ def test_a_bound_group_that_names_itself_is_deleted(
     assert groups(lab_api) == []
     assert lab_api.guest(int(guest.id)).private.security_groups == []
     provider.delete(created.id, dict(created.outs or {}))
+
+
+@pytest.mark.parametrize("method", ["removeRules", "detachNetworkComponents", "deleteObject"])
+def test_a_group_is_deleted_though_an_answer_on_the_way_was_lost(
+    lab_api: LabApi,
+    provider: SecurityGroupProvider,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    created = provider.create(declared(private_rules()))
+    configured(VirtualGuestProvider, lab_api).create({**GUEST, "private_security_groups": [created.id]})
+    lab_api.fault("lost-response", service="Network_SecurityGroup", method=method, count=1)
+    provider.delete(created.id, dict(created.outs or {}))
+    assert groups(lab_api) == []
+
+
+def test_rules_are_taken_away_though_the_answer_was_lost(
+    lab_api: LabApi, provider: SecurityGroupProvider
+) -> None:
+    props = declared(private_rules(["10.0.0.0/8", "192.168.0.0/16"]))
+    created = provider.create(dict(props))
+    lab_api.fault("lost-response", method="removeRules", count=1)
+    wanted = declared(private_rules())
+    state = dict(provider.update(created.id, dict(created.outs or {}), dict(wanted)).outs or {})
+    assert drift(provider, created.id, state, wanted) is False
 
 
 def test_a_group_that_is_gone_is_empty_when_read_and_an_error_when_changed(

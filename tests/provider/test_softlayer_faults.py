@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 
 from components.softlayer import client as client_module
+from components.softlayer import guests
 from components.softlayer.client import Backoff
 from components.softlayer.errors import OrderUnknown, SoftLayerFailed
+from components.softlayer.security_group_provider import SecurityGroupProvider
 from components.softlayer.ssh_key_provider import SshKeyProvider
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
+from lab.api.records import SecurityGroup
 from lab.api.testing import LabApi
 from tests.provider.providers import GUEST, OWNER, configured
 from tests.provider.test_ssh_key import new_key
@@ -162,6 +165,69 @@ def test_a_refused_order_is_explained_and_leaves_nothing(
     assert lab_api.guests() == []
 
 
+class Change:
+    """Something that is done to a thing of the stack, and refused by one call of the API."""
+
+    def __init__(self, lab: LabApi, method: str) -> None:
+        self.lab, self.method = lab, method
+        self.guests = configured(VirtualGuestProvider, lab)
+        self.groups = configured(SecurityGroupProvider, lab)
+        self.rules = {"owner": OWNER, "resource": "firewall", "rules": [{"direction": "egress"}]}
+        group = self.groups.create(dict(self.rules))
+        self.group_id, self.group_state = group.id, dict(group.outs or {})
+        self.declared = {**GUEST, "private_security_groups": [group.id]}
+        guest = self.guests.create(dict(self.declared))
+        self.id, self.state = guest.id, dict(guest.outs or {})
+        lab.wait_idle(int(guest.id))
+
+    def attempt(self) -> None:
+        """Do it, as Pulumi would."""
+        changed: dict[str, Any] = {
+            "placeOrder": {"cores": 2.0, "disks": [25.0, 100.0]},
+            "reloadOperatingSystem": {"reload_token": "2026-11"},
+        }
+        if self.method == "deleteObject":
+            self.guests.delete(self.id, self.state)
+        elif self.method == "addRules":
+            rules = [{"direction": "ingress"}, {"direction": "egress"}]
+            self.groups.update(self.group_id, self.group_state, {**self.rules, "rules": rules})
+        else:
+            self.guests.update(self.id, self.state, {**self.declared, **changed[self.method]})
+
+    def left(self) -> Any:
+        """All that the account has."""
+        groups = [group.model_dump() for group in self.lab.server.store.all(SecurityGroup)]
+        guests = [guest.model_dump(exclude={"modified"}) for guest in self.lab.guests()]
+        return guests, groups, self.lab.backend.machines[int(self.id)].system_disk
+
+
+METHODS = ["placeOrder", "deleteObject", "reloadOperatingSystem", "addRules"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_change_that_is_refused_is_explained_and_leaves_all_as_it_was(
+    lab_api: LabApi, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Every fault of the table above, for every call that changes something."""
+    monkeypatch.setattr(guests, "TRANSACTION_LIMIT", 0.1)
+    change = Change(lab_api, method)
+    before = change.left()
+    for code, text, why, remedy in FAULTS:
+        if (
+            method in ("deleteObject", "detachNetworkComponents", "removeRules")
+            and code == f"{SL}ObjectNotFound"
+        ):
+            continue  # what is to go is gone: no error, see the tests of these
+        rule = lab_api.fault("fault", method=method, code=code, message=text)
+        with pytest.raises(SoftLayerFailed) as refused:
+            change.attempt()
+        lab_api.clear_faults(rule)
+        message = str(refused.value)
+        assert "transaction" in message if "transaction" in why else why in message, (code, text, message)
+        assert remedy in message, (code, text, message)
+        assert change.left() == before, (code, text)
+
+
 VALUES: list[tuple[str, dict[str, Any], str]] = [
     ("an unknown datacenter", {"datacenter": "nix99"}, "no such datacenter"),
     ("cores that nobody sells", {"cores": 3.0}, "that many cores"),
@@ -228,10 +294,75 @@ def test_a_read_that_never_succeeds_is_explained(lab_api: LabApi, kind: str, why
 @pytest.mark.parametrize("kind", ["http-500", "drop"])
 def test_an_order_with_unknown_outcome_says_so(lab_api: LabApi, kind: str) -> None:
     lab_api.fault(kind, method="createObject")
-    with pytest.raises(OrderUnknown, match="make audit"):
+    with pytest.raises(OrderUnknown, match="python -m operations audit"):
         configured(VirtualGuestProvider, lab_api, orderSettle=0.2).create(dict(GUEST))
     assert lab_api.count("Virtual_Guest", "createObject") == 1
     assert lab_api.ordered == 0
+
+
+@pytest.mark.parametrize("text", ["Internal Error", "An unexpected error has occurred."])
+def test_an_order_in_which_the_api_failed_is_looked_for(lab_api: LabApi, text: str) -> None:
+    """It may have been taken before that: this is no refusal."""
+    lab_api.fault("fault", method="createObject", count=1, message=text, after=True)
+    configured(VirtualGuestProvider, lab_api).create(dict(GUEST))
+    assert lab_api.count("Virtual_Guest", "createObject") == 1
+    assert lab_api.ordered == 1
+
+
+def test_an_order_in_which_the_api_failed_and_that_does_not_show_up_is_of_unknown_outcome(
+    lab_api: LabApi,
+) -> None:
+    lab_api.fault("fault", method="createObject", message="Internal Error")
+    with pytest.raises(OrderUnknown) as unknown:
+        configured(VirtualGuestProvider, lab_api, orderSettle=0.2).create(dict(GUEST))
+    assert "Nothing has been ordered" not in str(unknown.value)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 413])
+def test_an_order_that_http_refuses_is_refused_at_once(lab_api: LabApi, status: int) -> None:
+    lab_api.fault(f"http-{status}", method="createObject")
+    with pytest.raises(SoftLayerFailed, match=r"Nothing has been ordered") as refused:
+        configured(VirtualGuestProvider, lab_api, orderSettle=0.2).create(dict(GUEST))
+    assert not isinstance(refused.value, OrderUnknown)
+    assert lab_api.count("Virtual_Guest", "createObject") == 1
+
+
+@pytest.mark.parametrize("status", [408, 503])
+def test_an_order_that_http_may_have_let_through_is_looked_for(lab_api: LabApi, status: int) -> None:
+    lab_api.fault(f"http-{status}", method="createObject", count=1, after=True)
+    configured(VirtualGuestProvider, lab_api).create(dict(GUEST))
+    assert lab_api.ordered == 1
+
+
+def test_a_look_that_fails_after_an_order_was_sent_does_not_say_that_nothing_was_ordered(
+    lab_api: LabApi,
+) -> None:
+    lab_api.fault("lost-response", method="createObject")
+    lab_api.fault("fault", method="getVirtualGuests", skip=1, message="Access Denied. ")
+    for _ in range(2):  # the next run does not know it either
+        with pytest.raises(SoftLayerFailed, match="An order was sent and its outcome is not known") as failed:
+            configured(VirtualGuestProvider, lab_api).create(dict(GUEST))
+        assert "Nothing has been ordered" not in str(failed.value)
+    lab_api.clear_faults()
+    configured(VirtualGuestProvider, lab_api).create(dict(GUEST))
+    assert lab_api.ordered == 1
+
+
+def test_what_a_refusal_says_is_looked_at(lab_api: LabApi) -> None:
+    """The request before it may have been taken, or the refusal be wrong."""
+    lab_api.fault("fault", method="createObject", code=f"{SL}Order_X", message="No.", after=True)
+    created = configured(VirtualGuestProvider, lab_api).create(dict(GUEST))
+    assert [guest.id for guest in lab_api.guests()] == [int(created.id)]
+
+
+def test_a_refusal_that_cannot_be_looked_at_does_not_say_that_nothing_was_ordered(lab_api: LabApi) -> None:
+    lab_api.fault("fault", method="createObject", message="Access Denied. ")
+    lab_api.fault("fault", method="getVirtualGuests", skip=1, message="Access Denied. ")
+    with pytest.raises(
+        SoftLayerFailed, match=r"does not accept the user.*anything was ordered could not be looked up"
+    ) as refused:
+        configured(VirtualGuestProvider, lab_api).create(dict(GUEST))
+    assert "Nothing has been ordered" not in str(refused.value)
 
 
 def test_a_key_upload_that_is_refused_leaves_nothing(lab_api: LabApi) -> None:

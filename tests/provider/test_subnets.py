@@ -29,6 +29,14 @@ def test_the_hosts_own_network_is_refused_before_anything_is_ordered(lab_api: La
     assert lab_api.ordered == 0
 
 
+def test_the_hosts_public_network_is_refused_as_well(lab_api: LabApi) -> None:
+    with pytest.raises(
+        SettingInvalid, match=r"203\.0\.113\.128/25 overlaps 203\.0\.113\.0/24, a public network"
+    ):
+        refuse_overlap(api_of(lab_api), "203.0.113.128/25")
+    assert lab_api.ordered == 0
+
+
 def test_a_refused_key_is_explained_instead_of_passing_for_no_overlap(lab_api: LabApi) -> None:
     with pytest.raises(SoftLayerFailed, match="looking at the account's subnets"):
         refuse_overlap(api_of(lab_api, "wrong"), "10.20.0.0/24")

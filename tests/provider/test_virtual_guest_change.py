@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from components.softlayer import guests
+from components.softlayer import guests, reloads, upgrades
 from components.softlayer.errors import NotOurs, SoftLayerFailed, WaitedTooLong
+from components.softlayer.guest_seen import Guest
+from components.softlayer.guest_spec import parse
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
 from lab.api.testing import LabApi
 from tests.provider.providers import GUEST, OWNER, TAG, configured, guest_of
 
 pytestmark = pytest.mark.provider
-
-
-@pytest.fixture(autouse=True)
-def _notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 class Managed:
@@ -75,6 +71,7 @@ CHANGES: list[dict[str, Any]] = [
     {"tags": ["dockerhost", "blue"]},
     {"tags": []},
     {"user_data": "#cloud-config\n"},
+    {"user_data": '{"json": true}'},
     {"cores": 4.0},
     {"memory": 8192.0},
     {"cores": 2.0, "memory": 4096.0},
@@ -94,6 +91,82 @@ def test_a_change_in_place_keeps_the_guest_and_reaches_it(managed: Managed, chan
     assert managed.lab.ordered == 1
     assert guest_of(managed.lab, managed.id).marker == f"{OWNER}/galera-1-guest"
     assert TAG in managed.record.tags
+
+
+def test_a_guest_that_shows_its_user_data_on_a_disk_has_no_drift(lab_api: LabApi) -> None:
+    managed = Managed(lab_api, user_data="#cloud-config\n", disks=[25.0, 100.0])
+    devices = lab_api.client().call(
+        "Virtual_Guest", "getObject", id=int(managed.id), mask="mask[blockDevices]"
+    )
+    assert [device["device"] for device in devices["blockDevices"]] == ["0", "1", "2", "7"]
+    assert managed.settled()
+
+
+SIDES = [("public", "primaryNetworkComponent"), ("private", "primaryBackendNetworkComponent")]
+
+
+@pytest.mark.parametrize(("side", "component"), SIDES)
+def test_a_network_that_softlayer_chose_is_pinned_in_place(
+    managed: Managed, side: str, component: str
+) -> None:
+    raw = guest_of(managed.lab, managed.id).raw[component]
+    pins = {
+        f"{side}_vlan": float(raw["networkVlan"]["id"]),
+        f"{side}_subnet": float(raw["primarySubnet"]["id"]),
+    }
+    managed.change(**pins)
+    assert {key: managed.state[key] for key in pins} == pins
+    assert managed.settled()
+    managed.declared = {**managed.declared, **dict.fromkeys(pins)}
+    assert managed.settled()
+
+
+def test_another_network_than_softlayer_chose_replaces(managed: Managed) -> None:
+    there = guest_of(managed.lab, managed.id).placed("private")["vlan"]
+    wanted = {**managed.declared, "private_vlan": float(there + 1)}
+    assert managed.provider.diff(managed.id, managed.state, wanted).replaces == ["private_vlan"]
+
+
+def test_a_server_whose_network_is_not_told_is_not_planned_to_be_replaced(
+    managed: Managed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Guest, "placed", lambda *_: {})
+    wanted = {**managed.declared, "private_vlan": 1.0}
+    with pytest.raises(SoftLayerFailed, match="does not tell"):
+        managed.provider.diff(managed.id, managed.state, wanted)
+
+
+def test_a_server_that_cannot_be_looked_at_is_not_planned_to_be_replaced(managed: Managed) -> None:
+    managed.lab.fault("fault", method="getObject", message="Access Denied. ")
+    wanted = {**managed.declared, "private_vlan": 1.0}
+    with pytest.raises(SoftLayerFailed, match="looking in which networks"):
+        managed.provider.diff(managed.id, managed.state, wanted)
+
+
+def test_only_what_changed_is_ordered(managed: Managed) -> None:
+    """Cores and the second disk were changed by hand, and nobody looked since."""
+    by_hand = {**managed.declared, "cores": 4.0, "disks": [25.0, 100.0]}
+    managed.provider.update(managed.id, managed.state, by_hand)
+    managed.lab.wait_idle(int(managed.id))
+    managed.change(memory=4096.0)
+    record = managed.record
+    assert (record.cores, record.memory, [disk.capacity for disk in record.disks]) == (4, 4096, [25, 100])
+
+
+def test_a_disk_that_is_larger_than_declared_is_not_ordered_smaller(managed: Managed) -> None:
+    managed.provider.update(managed.id, managed.state, {**managed.declared, "disks": [25.0, 200.0]})
+    managed.lab.wait_idle(int(managed.id))
+    placed = managed.lab.count("Product_Order", "placeOrder")
+    with pytest.raises(SoftLayerFailed, match=r"disk 2 has 200 GB, the settings say 100.*25, 200"):
+        managed.change(disks=[25.0, 100.0])
+    assert managed.lab.count("Product_Order", "placeOrder") == placed
+
+
+def test_disks_that_the_api_does_not_tell_are_not_ordered_anew() -> None:
+    guest = Guest({"id": 1, "blockDevices": []})
+    with pytest.raises(SoftLayerFailed, match="does not tell which disks"):
+        upgrades.require_growth(guest, parse(GUEST))
+    assert upgrades.missing(guest, parse(GUEST), {"nic_speed"}) == {}
 
 
 def test_a_disk_is_added_in_place(lab_api: LabApi) -> None:
@@ -118,6 +191,39 @@ def test_a_guest_that_lost_its_stack_s_tag_gets_it_back(managed: Managed) -> Non
     managed.refresh()
     managed.change()
     assert TAG in managed.record.tags
+
+
+def new_groups(lab: LabApi, count: int) -> list[str]:
+    client = lab.client()
+    names = [f"group-{number}" for number in range(count)]
+    return [str(client.call("Network_SecurityGroup", "createObject", {"name": name})["id"]) for name in names]
+
+
+def test_five_groups_are_exchanged_for_five_others(lab_api: LabApi) -> None:
+    """An interface takes no more at a time, and is never without."""
+    groups = new_groups(lab_api, 10)
+    managed = Managed(lab_api, private_security_groups=groups[:5])
+    lab_api.server.forget_calls()
+    managed.change(private_security_groups=groups[5:])
+    assert managed.settled()
+    changes = [call["method"] for call in lab_api.calls("Network_SecurityGroup")]
+    assert changes == ["detachNetworkComponents", "attachNetworkComponents"] * 5
+
+
+@pytest.mark.parametrize("method", ["attachNetworkComponents", "detachNetworkComponents"])
+def test_a_group_whose_change_was_done_though_its_answer_was_lost_is_no_error(
+    lab_api: LabApi, method: str
+) -> None:
+    old, new = new_groups(lab_api, 2)
+    managed = Managed(lab_api, private_security_groups=[old])
+    lab_api.fault("lost-response", method=method, count=1)
+    managed.change(private_security_groups=[new])
+    assert managed.settled()
+
+
+def test_a_group_that_does_not_exist_is_an_error(managed: Managed) -> None:
+    with pytest.raises(SoftLayerFailed, match="changing security groups"):
+        managed.change(private_security_groups=["4711"])
 
 
 def test_security_groups_are_attached_and_detached_in_place(managed: Managed) -> None:
@@ -172,6 +278,86 @@ def test_a_new_reload_token_reloads_once_and_keeps_the_data_disk(managed: Manage
     # Killed before the state was written: the next run sees that the reload has happened.
     managed.provider.update(managed.id, state, dict(managed.declared))
     assert machine.system_disk == 2
+
+
+def test_a_token_that_was_used_reloads_nothing_when_it_comes_back(managed: Managed) -> None:
+    managed.change(reload_token="2026-11")
+    managed.change(reload_token="", notes="token taken away")
+    assert (
+        managed.provider.diff(
+            managed.id, managed.state, {**managed.declared, "reload_token": "2026-11"}
+        ).changes
+        is False
+    )
+    assert managed.lab.backend.machines[int(managed.id)].system_disk == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "interrupts"),
+    [
+        ({"cores": 2.0}, True),
+        ({"memory": 4096.0, "disks": [25.0, 100.0]}, True),
+        ({"reload_token": "2026-11"}, True),
+        ({"notes": "x", "nic_speed": 1000.0}, False),
+    ],
+)
+def test_a_change_that_interrupts_the_guest_is_counted(
+    managed: Managed, change: dict[str, Any], interrupts: bool
+) -> None:
+    assert managed.state["reboots"] == 0
+    managed.change(**change)
+    assert managed.state["reboots"] == int(interrupts)
+    assert managed.settled()
+    managed.change(cores=4.0)
+    assert managed.state["reboots"] == int(interrupts) + 1
+
+
+def test_an_interruption_that_a_killed_run_began_is_counted_by_the_next_one(managed: Managed) -> None:
+    state = dict(managed.state)
+    managed.change(cores=2.0)
+    again = managed.provider.update(managed.id, state, dict(managed.declared)).outs or {}
+    assert again["reboots"] == 1
+
+
+def test_a_guest_that_is_kept_remembers_what_it_is_while_other_things_change(managed: Managed) -> None:
+    managed.change(os="UBUNTU_LATEST", datacenter="dal13", on_replacement="keep", notes="x")
+    assert (managed.state["os"], managed.state["datacenter"]) == ("DEBIAN_LATEST", "tor01")
+    assert managed.settled()
+    named = {**managed.declared, "on_replacement": "replace"}
+    assert managed.provider.diff(managed.id, managed.state, named).replaces == ["datacenter", "os"]
+
+
+def test_a_reload_by_hand_does_not_stand_for_a_declared_one(managed: Managed) -> None:
+    machine = managed.lab.backend.machines[int(managed.id)]
+    for token in ("first", "second"):
+        before = machine.system_disk
+        managed.lab.client().call("Virtual_Guest", "reloadOperatingSystem", "FORCE", {}, id=int(managed.id))
+        managed.lab.wait_idle(int(managed.id))
+        managed.change(reload_token=token)
+        assert machine.system_disk == before + 2
+
+
+@pytest.mark.parametrize("kind", ["rate-limit", "http-429", "lost-response"])
+def test_a_reload_is_done_once_whatever_the_api_answers(managed: Managed, kind: str) -> None:
+    managed.lab.fault(kind, method="reloadOperatingSystem", count=1)
+    managed.change(reload_token="2026-11")
+    assert managed.lab.backend.machines[int(managed.id)].system_disk == 2
+
+
+def test_a_reload_that_does_not_begin_says_so(managed: Managed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reloads, "BEGIN_LIMIT", 0.2)
+    managed.lab.fault("drop", method="reloadOperatingSystem")
+    with pytest.raises(WaitedTooLong, match="probably not taken"):
+        managed.change(reload_token="2026-11")
+
+
+def test_an_image_is_reloaded_by_its_number(lab_api: LabApi) -> None:
+    image = lab_api.client()["Virtual_Guest_Block_Device_Template_Group"].getPublicImages()[0]
+    managed = Managed(lab_api, os=None, image=image["globalIdentifier"], ssh_key_ids=[])
+    guest = guest_of(lab_api, managed.id)
+    assert reloads.configuration(guest, parse(managed.declared)) == {"imageTemplateId": image["id"]}
+    managed.change(reload_token="2026-11")
+    assert lab_api.backend.machines[int(managed.id)].system_disk == 2
 
 
 def test_a_change_of_a_guest_that_is_gone_says_so(managed: Managed) -> None:
@@ -249,11 +435,30 @@ def test_security_groups_are_detached_before_the_cancellation(lab_api: LabApi) -
     assert methods.index("detachNetworkComponents") < methods.index("deleteObject")
 
 
+@pytest.mark.parametrize("side", ["public", "private"])
+def test_a_guest_that_could_not_be_cancelled_is_behind_its_groups_again(lab_api: LabApi, side: str) -> None:
+    groups = new_groups(lab_api, 2)
+    managed = Managed(lab_api, **{f"{side}_security_groups": groups})
+    lab_api.fault("fault", method="deleteObject", message="You do not have permission to cancel.")
+    with pytest.raises(SoftLayerFailed, match="still exists"):
+        managed.provider.delete(managed.id, managed.state)
+    assert lab_api.count("Network_SecurityGroup", "detachNetworkComponents") == 2
+    assert getattr(managed.record, side).security_groups == [int(group) for group in groups]
+
+
+def test_a_guest_that_stays_open_is_said_to(lab_api: LabApi, capsys: pytest.CaptureFixture[str]) -> None:
+    managed = Managed(lab_api, private_security_groups=new_groups(lab_api, 1))
+    for method in ("deleteObject", "attachNetworkComponents"):
+        lab_api.fault("fault", method=method, message="You do not have permission.")
+    with pytest.raises(SoftLayerFailed, match="lacks a permission"):
+        managed.provider.delete(managed.id, managed.state)
+    assert "it may be open to everybody" in capsys.readouterr().out
+
+
 def test_a_stuck_transaction_ends_the_wait_with_its_name(
     managed: Managed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guests, "TRANSACTION_LIMIT", 0.5)
-    monkeypatch.setattr(guests.wait_idle, "__defaults__", (0.5,))
     managed.lab.fault("stuck", step="RELOAD_POWER_OFF")
     managed.lab.client().call("Virtual_Guest", "reloadOperatingSystem", "FORCE", {}, id=int(managed.id))
     with pytest.raises(WaitedTooLong, match=r"RELOAD_POWER_OFF.*ticket"):

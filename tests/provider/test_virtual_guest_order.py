@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,10 +14,12 @@ import pytest
 
 from components.softlayer import orders
 from components.softlayer.errors import OrderUnknown, SoftLayerFailed
+from components.softlayer.guest_spec import parse
 from components.softlayer.identity import marker_of
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
 from lab.api.testing import LabApi
-from tests.provider.providers import GUEST, OWNER, TAG, configured, guest_of
+from tests.provider.providers import GUEST, OWNER, TAG, configured, guest_of, settings_of
+from tests.provider.test_ssh_key import new_key
 
 pytestmark = pytest.mark.provider
 MARKER = marker_of(OWNER, "galera-1-guest")
@@ -35,6 +40,15 @@ def provider(lab_api: LabApi) -> VirtualGuestProvider:
 def outs(result: Any) -> dict[str, Any]:
     assert result.outs is not None
     return dict(result.outs)
+
+
+def placement_group(client: Any) -> int:
+    """A placement group in tor01."""
+    routers = client.call("Virtual_PlacementGroup", "getAvailableRouters")
+    rules = client.call("Virtual_PlacementGroup_Rule", "getAllObjects")
+    (router,) = (router["id"] for router in routers if router["hostname"].endswith("tor01"))
+    template = {"name": "spread", "ruleId": rules[0]["id"], "backendRouterId": router}
+    return int(client.call("Virtual_PlacementGroup", "createObject", template)["id"])
 
 
 def test_an_order_returns_its_id_long_before_the_guest_is_ready(
@@ -73,6 +87,58 @@ def test_everything_declared_reaches_the_guest(lab_api: LabApi, provider: Virtua
     assert lab_api.guest(guest.id).post_install_uri == "https://example.com/setup"
 
 
+@pytest.mark.parametrize("with_placement_group", [False, True])
+def test_an_order_from_an_image_has_its_disks_and_all_else(
+    lab_api: LabApi, provider: VirtualGuestProvider, with_placement_group: bool
+) -> None:
+    client = lab_api.client()
+    image = client["Virtual_Guest_Block_Device_Template_Group"].getPublicImages()[0]["globalIdentifier"]
+    keys = [client["Security_Ssh_Key"].createObject({"key": new_key(), "label": n})["id"] for n in "ab"]
+    groups = [client["Network_SecurityGroup"].createObject({"name": name})["id"] for name in "abc"]
+    private, public = (
+        next(
+            vlan
+            for vlan in client["Account"].getNetworkVlans(
+                mask="mask[id,networkSpace,subnets[id],primaryRouter]"
+            )
+            if vlan["networkSpace"] == space and vlan["primaryRouter"]["hostname"].endswith("tor01")
+        )
+        for space in ("PRIVATE", "PUBLIC")
+    )
+    special = {
+        **GUEST,
+        "os": None,
+        "image": image,
+        "local_disk": False,
+        "disks": [25.0, 100.0, 10.0],
+        "public_vlan": float(public["id"]),
+        "private_vlan": float(private["id"]),
+        "public_subnet": float(public["subnets"][0]["id"]),
+        "private_subnet": float(private["subnets"][0]["id"]),
+        "ssh_key_ids": [str(key) for key in keys],
+        "public_security_groups": [str(groups[0])],
+        "private_security_groups": [str(group) for group in groups[1:]],
+        "nic_speed": 1000.0,
+        "post_install_url": "https://example.com/setup",
+        "user_data": "#!/bin/sh",
+        "placement_group": float(placement_group(client)) if with_placement_group else None,
+    }
+    created = provider.create(dict(special))
+    record, guest = lab_api.guest(int(created.id)), guest_of(lab_api, created.id)
+    seen = guest.observed(special)
+    assert {key: seen[key] for key in special if not provider.same(key, seen[key], special[key])} == {}
+    assert (record.image_guid, record.os_code, record.ssh_key_ids) == (image, None, keys)
+    assert record.post_install_uri == "https://example.com/setup"
+    assert (record.private.subnet_id, record.private.security_groups) == (
+        private["subnets"][0]["id"],
+        groups[1:],
+    )
+    assert record.public is not None
+    assert (record.public.vlan_id, record.public.security_groups) == (public["id"], groups[:1])
+    assert record.placement_group == special["placement_group"]
+    assert guest.marker == MARKER
+
+
 def test_creating_again_finds_the_same_guest(lab_api: LabApi, provider: VirtualGuestProvider) -> None:
     first, second = provider.create(dict(GUEST)), provider.create(dict(GUEST))
     assert first.id == second.id
@@ -82,8 +148,6 @@ def test_creating_again_finds_the_same_guest(lab_api: LabApi, provider: VirtualG
 def test_a_run_killed_before_the_tags_is_gone_on_with(
     lab_api: LabApi, provider: VirtualGuestProvider
 ) -> None:
-    from components.softlayer.guest_spec import parse
-
     killed = lab_api.client().call("Virtual_Guest", "createObject", parse(GUEST).template())
     created = provider.create(dict(GUEST))
     assert created.id == str(killed["id"])
@@ -135,10 +199,8 @@ def test_an_unknown_outcome_is_looked_for_by_the_next_run_before_it_orders(
     lab_api: LabApi, notes: Path
 ) -> None:
     """The request of a killed run is carried out only after the next run has begun."""
-    from components.softlayer.guest_spec import parse
-
     with orders.note_for(MARKER) as note:
-        note.sending()
+        note.sent(30)
     late = threading.Timer(
         0.6, lambda: lab_api.client().call("Virtual_Guest", "createObject", parse(GUEST).template())
     )
@@ -155,16 +217,126 @@ def test_an_old_note_does_not_hold_up_an_order(lab_api: LabApi, notes: Path) -> 
     with orders.note_for(MARKER):
         pass
     (file,) = notes.iterdir()
-    file.write_text(json.dumps({"marker": MARKER, "sent": 1.0}))
+    file.write_text(json.dumps({"marker": MARKER, "until": 1.0}))
     configured(VirtualGuestProvider, lab_api, orderSettle=3600).create(dict(GUEST))
     assert lab_api.ordered == 1
 
 
-def test_a_settled_order_leaves_an_empty_note(
-    lab_api: LabApi, provider: VirtualGuestProvider, notes: Path
+def killed_while_ordering(lab: LabApi, **settings: Any) -> None:
+    """A provider in a process of its own, killed as soon as the API works on its order."""
+    code = (
+        "from pulumi.dynamic import Config, ConfigureRequest\n"
+        "from components.softlayer.virtual_guest_provider import VirtualGuestProvider\n"
+        "provider = VirtualGuestProvider()\n"
+        f"config = Config({settings_of(lab, **settings)!r}, 'swarm-galera')\n"
+        "provider.configure(ConfigureRequest(config))\n"
+        f"provider.create({GUEST!r})\n"
+    )
+    (rule,) = (rule.id for rule in lab.server.faults.rules() if rule.kind == "delay")
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).resolve().parents[2])
+
+    def worked_on() -> bool:
+        assert process.poll() is None
+        return all(one.remaining == 0 for one in lab.server.faults.rules() if one.id == rule)
+
+    lab.wait_until(worked_on, "the order", 60)
+    process.kill()
+    process.wait()
+
+
+def test_an_order_that_was_refused_for_long_before_the_run_was_killed_is_not_placed_twice(
+    lab_api: LabApi,
 ) -> None:
-    provider.create(dict(GUEST))
-    assert [file.read_text() for file in notes.iterdir()] == [""]
+    """The last request counts, not the first one: it may be carried out after the next run has begun."""
+    lab_api.fault("rate-limit", method="createObject", count=2)
+    lab_api.fault("delay", method="createObject", skip=2, count=1, seconds=1.5)
+    killed_while_ordering(lab_api, orderSettle=0.1)
+    lab_api.fault("fault", method="createObject", message="This is a second order.")
+    configured(VirtualGuestProvider, lab_api, orderSettle=0.1).create(dict(GUEST))
+    assert lab_api.ordered == 1
+
+
+def test_a_note_keeps_the_id_for_an_account_whose_list_lags_behind(
+    lab_api: LabApi, provider: VirtualGuestProvider
+) -> None:
+    lab_api.fault("stale-list", method="getVirtualGuests")
+    first = provider.create(dict(GUEST))
+    assert provider.create(dict(GUEST)).id == first.id
+    assert lab_api.ordered == 1
+
+
+def test_a_server_that_a_lagging_list_still_shows_is_not_taken_for_the_order(
+    lab_api: LabApi, provider: VirtualGuestProvider
+) -> None:
+    first = provider.create(dict(GUEST))
+    lab_api.wait_idle(int(first.id))
+    lab_api.fault("stale-list", method="getVirtualGuests")
+    assert provider.create(dict(GUEST)).id == first.id
+    lab_api.client().call("Virtual_Guest", "deleteObject", id=int(first.id))
+    lab_api.wait_idle(int(first.id))
+    assert provider.create(dict(GUEST)).id != first.id
+
+
+def test_an_order_whose_domain_changed_before_it_was_found_is_not_placed_twice(
+    lab_api: LabApi, provider: VirtualGuestProvider
+) -> None:
+    first = lab_api.client().call("Virtual_Guest", "createObject", parse(GUEST).template())
+    wanted = {**GUEST, "domain": "example.org"}
+    created = provider.create(dict(wanted))
+    assert created.id == str(first["id"])
+    assert outs(created)["domain"] == "example.com"
+    assert provider.diff(created.id, outs(created), wanted).replaces == []
+    assert lab_api.ordered == 1
+
+
+def test_a_run_after_an_unknown_outcome_looks_as_long_again_before_it_orders(
+    lab_api: LabApi, notes: Path
+) -> None:
+    provider = configured(VirtualGuestProvider, lab_api, orderSettle=0.5)
+    lab_api.fault("drop", method="createObject", count=1)
+    with pytest.raises(OrderUnknown, match="for 0 s more"):
+        provider.create(dict(GUEST))
+    with orders.note_for(MARKER) as note:
+        assert note.time_left() > 0
+    late = threading.Timer(
+        0.3, lambda: lab_api.client().call("Virtual_Guest", "createObject", parse(GUEST).template())
+    )
+    late.start()
+    try:
+        provider.create(dict(GUEST))
+    finally:
+        late.join()
+    assert lab_api.ordered == 1
+
+
+def test_orders_that_may_still_show_up_are_known_by_their_stack(notes: Path) -> None:
+    with orders.note_for(MARKER) as note:
+        note.sent(50)
+    with orders.note_for(marker_of("swarm-galera/other/0123456789ab", "a")) as other:
+        other.sent(50)
+    with orders.note_for(marker_of(OWNER, "b")) as placed:
+        placed.placed(7)
+    assert 0 < orders.unsettled(OWNER).pop(MARKER) <= 50
+    assert list(orders.unsettled(OWNER)) == [MARKER]
+
+
+def test_a_provider_whose_engine_dies_while_its_order_is_refused_orders_nothing(
+    lab_api: LabApi, provider: VirtualGuestProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab_api.fault("rate-limit", method="createObject", count=1)
+    engine = socket.create_server(("127.0.0.1", 0))
+    monkeypatch.setattr(sys, "argv", ["dynamic", f"127.0.0.1:{engine.getsockname()[1]}"])
+
+    def end() -> None:
+        lab_api.wait_until(lambda: lab_api.count("Virtual_Guest", "createObject") == 1, "the first try")
+        engine.close()
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    with pytest.raises(SoftLayerFailed, match="Pulumi has ended"):
+        provider.create(dict(GUEST))
+    ending.join()
+    assert lab_api.ordered == 0
 
 
 def test_two_processes_place_one_order_between_them(lab_api: LabApi) -> None:
@@ -213,8 +385,6 @@ def test_a_cancelled_guest_is_not_taken_for_the_order(
 def test_two_guests_with_one_identity_are_an_error_that_names_both(
     lab_api: LabApi, provider: VirtualGuestProvider
 ) -> None:
-    from components.softlayer.guest_spec import parse
-
     ids = [
         lab_api.client().call("Virtual_Guest", "createObject", parse(GUEST).template())["id"] for _ in "ab"
     ]
@@ -256,19 +426,11 @@ def test_tags_that_are_never_taken_do_not_lose_the_guest(
 def test_an_order_with_a_placement_group_loses_nothing(
     lab_api: LabApi, provider: VirtualGuestProvider
 ) -> None:
-    client = lab_api.client()
-    routers = client.call("Virtual_PlacementGroup", "getAvailableRouters")
-    rules = client.call("Virtual_PlacementGroup_Rule", "getAllObjects")
-    group = client.call(
-        "Virtual_PlacementGroup",
-        "createObject",
-        {"name": "spread", "ruleId": rules[0]["id"], "backendRouterId": routers[0]["id"]},
-    )
-    datacenter = routers[0]["topLevelLocation"]["name"] if "topLevelLocation" in routers[0] else "tor01"
-    declared = {**GUEST, "placement_group": float(group["id"]), "datacenter": datacenter, "nic_speed": 1000.0}
+    group = placement_group(lab_api.client())
+    declared = {**GUEST, "placement_group": float(group), "nic_speed": 1000.0}
     created = provider.create(dict(declared))
     record = lab_api.guest(int(created.id))
-    assert record.placement_group == group["id"]
+    assert record.placement_group == group
     assert guest_of(lab_api, created.id).marker == MARKER
     assert provider.create(dict(declared)).id == created.id
 
@@ -286,8 +448,6 @@ def test_a_folder_that_cannot_be_written_orders_nothing(
 def test_a_provider_whose_engine_died_orders_nothing(
     lab_api: LabApi, provider: VirtualGuestProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sys
-
     monkeypatch.setattr(sys, "argv", ["dynamic", "127.0.0.1:1"])
     with pytest.raises(SoftLayerFailed, match="Pulumi has ended"):
         provider.create(dict(GUEST))
@@ -312,6 +472,86 @@ def test_an_adopted_guest_is_not_touched(
     assert provider.diff(created.id, outs(refreshed), {**GUEST, "adopt": 1.0}).changes is False
     provider.delete(created.id, state)
     assert lab_api.guest(existing["id"]) == before
+
+
+@pytest.fixture
+def existing(lab_api: LabApi, template: Any) -> int:
+    """A server that was ordered by hand, with tags, notes, user data and a security group of its own."""
+    client = lab_api.client()
+    group = client.call("Network_SecurityGroup", "createObject", {"name": "own"})["id"]
+    bindings = {"securityGroupBindings": [{"securityGroup": {"id": group}}]}
+    data = [{"value": "own data"}]
+    wanted = template(maxMemory=2048, primaryBackendNetworkComponent=bindings, userData=data)
+    number = int(client.call("Virtual_Guest", "createObject", wanted)["id"])
+    lab_api.wait_idle(number)
+    client.call("Virtual_Guest", "setTags", "own,red", id=number)
+    client.call("Virtual_Guest", "editObject", {"notes": "own notes"}, id=number)
+    return number
+
+
+def test_an_adopted_guest_keeps_what_is_its_own(
+    lab_api: LabApi, provider: VirtualGuestProvider, existing: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    declared = {**GUEST, "adopt": float(existing)}
+    state = outs(provider.create(dict(declared)))
+    group = str(lab_api.client().call("Network_SecurityGroup", "createObject", {"name": "stack's"})["id"])
+    changed = {
+        **declared,
+        "tags": ["Red", "blue"],
+        "notes": "the stack's",
+        "user_data": "the stack's",
+        "private_security_groups": [group],
+    }
+    state = outs(provider.update(str(existing), state, dict(changed)))
+    record = lab_api.guest(existing)
+    assert sorted(record.tags) == ["blue", "own", "red"]
+    assert (record.notes, record.user_data) == ("own notes", "own data")
+    assert record.private.security_groups == [record.private.security_groups[0], int(group)]
+    assert "its notes and user data are left as they are" in capsys.readouterr().out
+    state = outs(provider.read(str(existing), state))
+    assert provider.diff(str(existing), state, changed).changes is False
+    provider.update(str(existing), state, {**changed, "tags": [], "private_security_groups": []})
+    record = lab_api.guest(existing)
+    assert record.tags == ["own"]
+    assert len(record.private.security_groups) == 1
+
+
+def test_groups_of_the_stack_are_attached_to_an_adopted_guest_by_the_next_update(
+    lab_api: LabApi, provider: VirtualGuestProvider, existing: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    group = str(lab_api.client().call("Network_SecurityGroup", "createObject", {"name": "stack's"})["id"])
+    declared = {**GUEST, "adopt": float(existing), "private_security_groups": [group]}
+    state = outs(provider.create(dict(declared)))
+    assert state["private_security_groups"] == []
+    assert "the next `up` attaches them" in capsys.readouterr().out
+    assert provider.diff(str(existing), state, declared).changes is True
+    state = outs(provider.update(str(existing), state, dict(declared)))
+    assert int(group) in lab_api.guest(existing).private.security_groups
+    assert provider.diff(str(existing), state, declared).changes is False
+
+
+def test_a_change_of_memory_orders_nothing_else_for_an_adopted_guest(
+    lab_api: LabApi, provider: VirtualGuestProvider, existing: int
+) -> None:
+    declared = {**GUEST, "adopt": float(existing)}
+    state = outs(provider.create(dict(declared)))
+    provider.update(str(existing), state, {**declared, "memory": 4096.0})
+    record = lab_api.guest(existing)
+    assert (record.memory, [disk.capacity for disk in record.disks]) == (4096, [25, 25])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"disks": [25.0, 100.0]}, r"disks is 25\+25, the settings say 25\+100"),
+        ({"nic_speed": 1000.0}, "nic_speed is 100, the settings say 1000"),
+    ],
+)
+def test_disks_and_speed_of_an_adopted_guest_are_compared(
+    provider: VirtualGuestProvider, existing: int, change: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(SoftLayerFailed, match=said):
+        provider.create({**GUEST, "adopt": float(existing), **change})
 
 
 def test_settings_that_do_not_describe_the_adopted_guest_are_refused(

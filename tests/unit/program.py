@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import runpy
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from pulumi.runtime import rpc
 from pulumi.runtime.config import set_all_config
 
 from components.softlayer import cost, subnets
+from components.softlayer.guest_seen import Guest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,12 +35,21 @@ SETTINGS: dict[str, Any] = {
 
 @dataclass
 class Recorded:
-    """What the program declared: by resource name, and its exports."""
+    """What the program declared: by resource name in the order of declaration, and its exports.
+
+    Attributes:
+        protected: resources that Pulumi would not delete. depends_on: names of what each one waits for, as it
+            gets into the state.
+    """
 
     resources: dict[str, pulumi_mocks.MockResourceArgs] = field(default_factory=dict)
+    protected: set[str] = field(default_factory=set)
+    depends_on: dict[str, set[str]] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     secret_outputs: set[str] = field(default_factory=set)
     secret_inputs: dict[str, set[str]] = field(default_factory=dict)
+    estimated: list[tuple[Any, ...]] = field(default_factory=list)
+    """What the price was asked for: shapes by host name, and the limit; then the owner it is compared for."""
 
     def of_type(self, token: str) -> dict[str, pulumi_mocks.MockResourceArgs]:
         """Resources of one type token, by name."""
@@ -88,6 +98,8 @@ class Recorder(pulumi_mocks.Mocks):
             outputs |= {"stdout": json.dumps(facts), "stderr": ""}
         elif args.typ == "command:remote:Command":
             outputs |= {"stdout": f"stdout-of-{args.name}", "stderr": ""}
+        elif args.typ in ("docker:index/secret:Secret", "docker:index/serviceConfig:ServiceConfig"):
+            outputs.setdefault("name", f"{args.name}-1a2b3c4")
         elif args.name.endswith("-password"):
             outputs["value"] = f"value-of-{args.name}"
         elif args.name == "identity":
@@ -106,42 +118,73 @@ class Recorder(pulumi_mocks.Mocks):
         raise AssertionError(f"the program calls {args.token} while it is planned")
 
 
+class Monitor(pulumi_mocks.MockMonitor):
+    """Records what of a resource the mocks are not told."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._recorded = recorder.recorded
+
+    def RegisterResource(self, request: Any) -> Any:
+        """Note the options, then answer as the mocks do."""
+        if request.protect:
+            self._recorded.protected.add(request.name)
+        self._recorded.depends_on[request.name] = {urn.rsplit("::", 1)[1] for urn in request.dependencies}
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+
 def estimate_of(hosts: Mapping[str, Any]) -> cost.Estimate:
     """An estimate that needed no API."""
     price = cost.Price(Decimal("0.1"), Decimal("70"))
     total = cost.Price(price.hourly * len(hosts), price.monthly * len(hosts))
-    return cost.Estimate(
-        hosts=dict.fromkeys(hosts, price),
-        total=total,
-        adds=tuple(hosts),
-        removes=(),
-        resized=(),
-        before=cost.NOTHING,
-        currency="USD",
-    )
+    return cost.Estimate(hosts=dict.fromkeys(hosts, price), total=total, currency="USD", adds=tuple(hosts))
 
 
-def run(overrides: Mapping[str, Any] | None = None) -> Recorded:
-    """Run `__main__.py` with `SETTINGS`, sections merged with `overrides`, and wait for all of it."""
+def run(
+    overrides: Mapping[str, Any] | None = None,
+    guests: Mapping[str, Guest] | None = None,
+    *,
+    secrets: Sequence[str] = (),
+    asks_the_api: bool = False,
+) -> Recorded:
+    """Run `__main__.py` with `SETTINGS`, sections merged with `overrides`, and wait for all of it.
+
+    Args:
+        guests: the stack's servers in the account, by host name.
+        secrets: the keys of settings that are encrypted in the stack's file.
+        asks_the_api: as it does in earnest; else prices and subnets are made up.
+    """
     config = {key: dict(value) if isinstance(value, dict) else value for key, value in SETTINGS.items()}
     for key, value in (overrides or {}).items():
         config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value
     flat = {
         f"swarm-galera:{key}": json.dumps(value) if isinstance(value, dict) else str(value)
         for key, value in config.items()
+        if value is not None
     }
     recorder = Recorder()
-    pulumi.runtime.set_mocks(recorder, project="swarm-galera", stack="test", preview=False)
-    set_all_config(flat)
+    pulumi.runtime.set_mocks(
+        recorder, project="swarm-galera", stack="test", preview=False, monitor=Monitor(recorder)
+    )
+    set_all_config(flat, [f"swarm-galera:{key}" for key in secrets])
     exports: dict[str, pulumi.Output[Any]] = {}
+
+    def estimate(_api: Any, shapes: Mapping[str, cost.Shape], limit: Decimal | None) -> cost.Estimate:
+        recorder.recorded.estimated.append((shapes, limit))
+        return estimate_of(shapes)
+
+    def compared(_api: Any, plan: cost.Estimate, owner: str | None) -> cost.Estimate:
+        recorder.recorded.estimated.append((owner,))
+        return replace(plan, guests=guests or {})
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def program() -> pulumi.Output[Any]:
-        with (
-            patched(pulumi, "export", export),
-            patched(cost, "estimate", lambda api, shapes, *_: estimate_of(shapes)),
-            patched(subnets, "refuse_overlap", lambda api, subnet: None),
-        ):
+        with contextlib.ExitStack() as made_up:
+            made_up.enter_context(patched(pulumi, "export", export))
+            if not asks_the_api:
+                made_up.enter_context(patched(cost, "estimate", estimate))
+                made_up.enter_context(patched(cost, "compared", compared))
+                made_up.enter_context(patched(subnets, "refuse_overlap", lambda api, subnet: None))
             runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
         marks: list[Any] = [value.is_secret() for value in exports.values()]
         secrets = pulumi.Output.all(*marks)

@@ -13,11 +13,17 @@ pytestmark = pytest.mark.unit
 
 DOCKER = r"""
 turn() { n=$(( $(cat "$host/$1.turn" 2>/dev/null || echo 0) + 1 )); echo $n >"$host/$1.turn"; }
-show() { turn "$1"; while [[ ! -e $host/$1.$n ]]; do n=$((n - 1)); done; cat "$host/$1.$n"; }
+show() {
+  turn "$1"
+  [[ -e $host/$1.1 ]] || { echo 'none|'; return; }
+  while [[ ! -e $host/$1.$n ]]; do n=$((n - 1)); done
+  cat "$host/$1.$n"
+}
 case "$1 $2" in
   "service ps") show tasks ;;
   "service logs") echo "a-task@galera-2 | [ERROR] the log's last line" ;;
-  "service inspect") echo "net0=10.0.0.5/24 net1=10.20.0.2/24 " ;;
+  "service inspect")
+    if [[ $* == *UpdateStatus* ]]; then show update; else echo "net0=10.0.0.5/24 net1=10.20.0.2/24 "; fi ;;
   "network inspect") echo net1 ;;
   "ps -q") echo container1 ;;
   "exec -u") show status ;;
@@ -39,7 +45,7 @@ def host_with(folder: Path, **files: list[str]) -> FakeHost:
     host.program("sleep")
     for name, turns in files.items():
         for number, text in enumerate(turns, 1):
-            host.file(f"{name}.{number}", text)
+            host.file(f"{name}.{number}", text if text.endswith("\n") else f"{text}\n")
     return host
 
 
@@ -57,6 +63,7 @@ def test_the_wait_ends_when_every_node_runs_and_tells_the_virtual_ip_of_the_righ
     assert ran.out == "10.20.0.2\n"
     assert "etcd: 1 of 3 running (galera-1 Running, galera-2 Preparing)" in ran.err
     assert "etcd: 2 of 3 running" in ran.err
+    assert len([call for call in ran.called("docker") if "UpdateStatus" in call]) == 1  # there was none
 
 
 def test_a_task_that_starts_or_waits_for_its_health_check_does_not_count(tmp_path: Path) -> None:
@@ -72,12 +79,17 @@ def test_a_task_that_is_told_to_stop_does_not_count(tmp_path: Path) -> None:
     assert (host.folder / "tasks.turn").read_text().strip() == "2"
 
 
-def test_a_node_that_fails_again_and_again_ends_the_wait_with_its_log(tmp_path: Path) -> None:
-    failed = "".join(
-        f"f{n}|galera-2|Shutdown|Failed {n} seconds ago|task: non-zero exit (1)\n"
-        for n in range(convergence.GIVE_UP_AFTER_FAILURES)
+def failed(*errors: str, node: int = 2, what: str = "Failed") -> str:
+    """Lines of tasks that failed on one node, with their errors."""
+    return "".join(
+        f"f{node}{number}|galera-{node}|Shutdown|{what} {number} seconds ago|{error}\n"
+        for number, error in enumerate(errors, 1)
     )
-    ran = host_with(tmp_path / "host", tasks=[tasks(UP) + failed]).run(
+
+
+def test_a_node_that_fails_again_and_again_ends_the_wait_with_its_log(tmp_path: Path) -> None:
+    many = failed(*["task: non-zero exit (1)"] * convergence.GIVE_UP_AFTER_FAILURES)
+    ran = host_with(tmp_path / "host", tasks=[tasks(UP), tasks(UP) + many]).run(
         convergence.service_running("etcd", 3, "galera")
     )
     assert ran.code == 1
@@ -88,11 +100,112 @@ def test_a_node_that_fails_again_and_again_ends_the_wait_with_its_log(tmp_path: 
 
 
 def test_a_failure_that_heals_is_told_and_waited_out(tmp_path: Path) -> None:
-    failed = "f1|galera-3|Shutdown|Rejected 2 seconds ago|No such image\n"
-    host = host_with(tmp_path / "host", tasks=[tasks(UP, UP) + failed, tasks(UP, UP, UP) + failed])
+    once = failed("No such image", node=3, what="Rejected")
+    host = host_with(tmp_path / "host", tasks=[tasks(UP), tasks(UP, UP) + once, tasks(UP, UP, UP) + once])
     ran = host.run(convergence.service_running("etcd", 3, "galera"))
     assert ran.code == 0, ran.err
     assert ran.err.count("etcd on galera-3: Rejected: No such image") == 1
+
+
+def test_failures_of_before_do_not_count(tmp_path: Path) -> None:
+    old = failed(*["No such image"] * convergence.GIVE_UP_AFTER_FAILURES)
+    host = host_with(tmp_path / "host", tasks=[tasks(UP, UP) + old, tasks(UP, UP, UP) + old])
+    assert host.run(convergence.service_running("etcd", 3, "galera")).code == 0
+
+
+TAKEN = [
+    '"driver failed programming external connectivity: Error starting userland proxy: '
+    'listen tcp4 0.0.0.0:2380: bind: address already in use"',
+    '"driver failed programming external connectivity: '
+    'Bind for 0.0.0.0:2380 failed: port is already allocated"',
+]
+
+
+@pytest.mark.parametrize("error", TAKEN)
+def test_a_port_that_another_program_has_ends_the_wait_early(tmp_path: Path, error: str) -> None:
+    turns = [tasks(UP), tasks(UP) + failed(error), tasks(UP) + failed(error, error)]
+    ran = host_with(tmp_path / "host", tasks=turns).run(convergence.service_running("etcd", 3, "galera"))
+    assert ran.code == 1
+    assert "Port 2380 of galera-2, which etcd needs, is taken by another program." in ran.err
+    assert "Remedy: see on galera-2 who has it: ss -lntup 'sport = :2380'" in ran.err
+
+
+def test_a_port_that_a_predecessor_was_about_to_give_up_is_no_reason_to(tmp_path: Path) -> None:
+    turns = [tasks(UP), tasks(UP) + failed(TAKEN[0]), tasks(UP, UP, UP) + failed(TAKEN[0])]
+    ran = host_with(tmp_path / "host", tasks=turns).run(convergence.service_running("etcd", 3, "galera"))
+    assert ran.code == 0, ran.err
+
+
+ALL = tasks(UP, UP, UP)
+UPDATING, DONE = "updating|update in progress", "completed|update completed"
+PAUSED = "paused|update paused due to failure or early termination of task f21"
+
+
+def test_old_tasks_that_still_run_are_not_taken_for_the_update_of_a_service(tmp_path: Path) -> None:
+    updates = ["begun|", UPDATING, UPDATING, DONE]
+    turns = [ALL, ALL, tasks(UP, UP, "Starting 1 second ago"), ALL]
+    host = host_with(tmp_path / "host", update=updates, tasks=turns)
+    ran = host.run(convergence.service_running("galera", 3, "galera"))
+    assert ran.code == 0, ran.err
+    assert ran.out == "10.20.0.2\n"
+    assert (host.folder / "update.turn").read_text().strip() == "4"
+    assert "galera: 2 of 3 running, update in progress" in ran.err
+
+
+def test_an_update_that_ends_with_a_node_missing_is_waited_for(tmp_path: Path) -> None:
+    host = host_with(tmp_path / "host", update=[DONE], tasks=[tasks(UP, UP), ALL])
+    assert host.run(convergence.service_running("galera", 3, "galera")).code == 0
+    assert (host.folder / "tasks.turn").read_text().strip() == "2"
+
+
+def test_a_change_that_replaces_no_task_is_not_waited_for(tmp_path: Path) -> None:
+    host = host_with(tmp_path / "host", update=["begun|"], tasks=[ALL])
+    time_flies = "sleep() { SECONDS=$((SECONDS + $1)); }\n"
+    assert host.run(time_flies + convergence.service_running("galera", 3, "galera")).code == 0
+    assert int((host.folder / "update.turn").read_text()) > 1  # but it was given its time to begin
+
+
+def test_an_update_that_pauses_ends_the_wait_with_the_failing_tasks_words(tmp_path: Path) -> None:
+    broken = tasks(UP, UP, "Starting 1 second ago") + failed("no such option: --x", node=3)
+    ran = host_with(tmp_path / "host", update=[UPDATING, PAUSED], tasks=[ALL, broken]).run(
+        convergence.service_running("galera", 3, "galera")
+    )
+    assert ran.code == 1
+    assert ran.out == ""
+    assert "galera on galera-3: Failed: no such option: --x" in ran.err
+    assert "The update of galera has stopped at its first failure: update paused due to" in ran.err
+    assert "Remedy: correct the cause" in ran.err
+
+
+def test_a_pause_of_before_fails_no_later_update(tmp_path: Path) -> None:
+    """The engine clears it with every change, so the first look already sees another state."""
+    host = host_with(tmp_path / "host", update=["begun|", UPDATING, DONE], tasks=[ALL])
+    assert host.run(convergence.service_running("galera", 3, "galera")).code == 0
+
+
+def test_an_update_that_was_paused_before_goes_on_once_all_nodes_run_and_not_earlier(tmp_path: Path) -> None:
+    updates = [PAUSED, PAUSED, "begun|", UPDATING, DONE]
+    host = host_with(tmp_path / "host", update=updates, tasks=[tasks(UP, UP), ALL])
+    ran = host.run(convergence.service_running("galera", 3, "galera"))
+    assert ran.code == 0, ran.err
+    calls = [call for call in ran.called("docker") if not call.startswith("docker service inspect")]
+    assert calls.index("docker service update --detach galera") == 2  # after the second look at the tasks
+    assert len([call for call in calls if "service update" in call]) == 1
+
+
+def test_an_update_that_pauses_again_is_given_up(tmp_path: Path) -> None:
+    host = host_with(tmp_path / "host", update=[PAUSED, "begun|", UPDATING, PAUSED], tasks=[ALL])
+    ran = host.run(convergence.service_running("galera", 3, "galera"))
+    assert ran.code == 1
+    assert "has stopped at its first failure" in ran.err
+
+
+def test_a_service_that_was_rolled_back_is_not_what_was_asked_for(tmp_path: Path) -> None:
+    host = host_with(tmp_path / "host", update=["rollback_completed|rollback completed"], tasks=[ALL])
+    ran = host.run(convergence.service_running("galera", 3, "galera"))
+    assert ran.code == 1
+    assert "galera was rolled back" in ran.err
+    assert "pulumi refresh" in ran.err
 
 
 def test_a_cluster_that_does_not_move_any_more_is_given_up(tmp_path: Path) -> None:

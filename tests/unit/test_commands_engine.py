@@ -32,8 +32,13 @@ class Host(FakeHost):
             "docker",
             'case "$1 ${2:-}" in "info "*) echo "$(cat "$host/driver") 20.10.24" ;; '
             '"ps -q") cat "$host/containers" 2>/dev/null || : ;; '
-            '"ps --format") cat "$host/status" ;; esac',
+            # Each look sees the next file: status, status.2, …; the last one stays.
+            '"ps -a") cat "$host/status"; [[ ! -e $host/status.2 ]] || mv "$host/status.2" "$host/status" ;; '
+            '"service ls") cat "$host/services" ;; esac',
         )
+        # Nobody waits in the tests.
+        self.program("sleep")
+        self.file("status", "")
         self.file("driver", "btrfs")
         self.places = engine.Places(
             daemon_json=str(folder / "docker/daemon.json"),
@@ -45,8 +50,9 @@ class Host(FakeHost):
     def configure(self, config: str = CONFIG) -> Ran:
         return self.run(engine.configure("galera-1", config, self.places))
 
-    def restart(self) -> Ran:
-        return self.run(engine.restart_if_needed("galera-1", self.places))
+    def settle(self, *, manager: bool = True, patience: int = engine.PATIENCE) -> Ran:
+        text = engine.settle("galera-1", manager=manager, places=self.places)
+        return self.run(text.replace(f"patience={engine.PATIENCE}", f"patience={patience}"))
 
 
 def actions(ran: Ran) -> list[str]:
@@ -117,10 +123,90 @@ def test_a_changed_configuration_waits_for_its_turn_where_containers_run(tmp_pat
     host.configure()
     host.file("wants/docker.service", "")
     host.file("containers", "c1\nc2\n")
-    host.file("status", "Up 3 seconds (healthy)\nUp 2 seconds\n")
+    host.file("status", "galera|Up 3 seconds (healthy)\n|Up 2 seconds\n")
     assert actions(host.configure(OTHER)) == ["systemctl reload docker.service"]
-    assert actions(host.restart()) == ["systemctl restart docker.service"]
-    assert actions(host.restart()) == []
+    assert actions(host.settle()) == ["systemctl restart docker.service"]
+    assert actions(host.settle()) == []
+
+
+def test_a_host_that_restarted_its_engine_is_waited_for_until_as_many_containers_are_healthy(
+    tmp_path: Path,
+) -> None:
+    host = Host(tmp_path / "host")
+    host.file("state/engine.restart", "")
+    host.file("containers", "c1\nc2\n")
+    host.file("status", "|Up 1 second (health: starting)\n|Up 2 seconds\n")
+    host.file("status.2", "|Up 9 seconds (healthy)\n|Up 9 seconds\n")
+    ran = host.settle(manager=False)
+    assert ran.code == 0, ran.err
+    assert len(ran.called("sleep")) == 1
+
+
+def test_a_host_without_containers_is_back_at_once(tmp_path: Path) -> None:
+    ran = Host(tmp_path / "host").settle()
+    assert ran.code == 0, ran.err
+    assert len(ran.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        "galera|Exited (0) 2 minutes ago\netcd|Up 1 minute (healthy)\n",
+        "galera|Exited (0) 2 minutes ago\ngalera|Up 1 minute (health: starting)\netcd|Up 9 minutes\n",
+        "galera|Up 5 minutes (unhealthy)\netcd|Up 1 minute (healthy)\n",
+        "galera|Created\netcd|Exited (137) 1 minute ago\n",
+    ],
+)
+def test_after_a_reboot_every_global_service_that_ran_here_must_be_healthy_again(
+    tmp_path: Path, status: str
+) -> None:
+    host = Host(tmp_path / "host")
+    host.file("services", "etcd\ngalera\n")
+    host.file("status", status)
+    host.file(
+        "status.2",
+        "galera|Exited (0) 2 minutes ago\ngalera|Up 1 minute (healthy)\netcd|Up 2 minutes (healthy)\n",
+    )
+    ran = host.settle()
+    assert ran.code == 0, ran.err
+    assert len(ran.called("sleep")) == 1
+
+
+def test_services_that_are_gone_or_may_run_elsewhere_are_not_waited_for(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host")
+    host.file("services", "etcd\ngalera-backup\n")
+    host.file(
+        "status", "galera|Exited (0) 2 minutes ago\nshop|Exited (0) 1 hour ago\netcd|Up 1 hour (healthy)\n"
+    )
+    assert host.settle().called("sleep") == []
+    host.file("status", "etcd|Exited (0) 2 minutes ago\n")
+    assert host.settle(manager=False).called("sleep") == []
+
+
+@pytest.mark.parametrize("away", ["ps -a", "service ls"])
+def test_an_engine_or_swarm_that_does_not_answer_yet_is_waited_for(tmp_path: Path, away: str) -> None:
+    host = Host(tmp_path / "host")
+    docker = host.bin / "docker"
+    lines = docker.read_text().splitlines()
+    once = f'[[ "$1 $2" != "{away}" || -e $host/asked ]] || {{ : >"$host/asked"; echo "no leader"; exit 1; }}'
+    docker.write_text("\n".join([*lines[:3], once, *lines[3:]]))
+    host.file("services", "etcd\n")
+    host.file("status", "etcd|Exited (0) 2 minutes ago\n")
+    host.file("status.2", "etcd|Up 2 seconds (healthy)\n")
+    ran = host.settle()
+    assert ran.code == 0, ran.err
+    assert ran.called("sleep")
+
+
+def test_a_host_that_does_not_come_back_ends_the_run_and_says_what_is_missing(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host")
+    host.file("services", "etcd\ngalera\n")
+    host.file("status", "galera|Up 15 minutes (unhealthy)\netcd|Up 1 minute (healthy)\n")
+    ran = host.settle(patience=0)
+    assert ran.code == 1
+    assert "galera-1 is not back" in ran.err
+    assert "not yet: galera)" in ran.err
+    assert "no further host was interrupted" in ran.err
 
 
 def test_an_engine_that_does_not_start_shows_its_last_words(tmp_path: Path) -> None:

@@ -15,16 +15,28 @@ pytestmark = pytest.mark.unit
 
 DEBIAN = "ID=debian\nVERSION_ID=12\n"
 UBUNTU = 'ID=ubuntu\nID_LIKE=debian\nVERSION_ID="22.04"\n'
+FEDORA = "ID=fedora\nVERSION_ID=42\n"
+ORACLE = 'ID="ol"\nID_LIKE="fedora"\n'
 ROCKY = 'ID="rocky"\nID_LIKE="rhel centos fedora"\n'
 
 
-def unknown_to_this_machine(switch: Path) -> tuple[Family, ...]:
-    """The families with packages whose programs the machine that runs the tests can't have."""
+def unknown_to_this_machine(switch: Path, kept: tuple[Family, ...] = ()) -> tuple[Family, ...]:
+    """The families with packages whose programs the machine that runs the tests can't have.
+
+    `kept` families keep their repositories.
+    """
     made: dict[Purpose, tuple[Package, ...]] = {
         "storage": (Package("volumes", "no-such-vgcreate"), Package("trees", "no-such-mkfs")),
-        "engine": (Package("whales", "no-such-dockerd"), Package("armour", "no-such-parser", str(switch))),
+        "engine": (
+            Package("whales", "no-such-dockerd"),
+            Package("whale-talk", "no-such-docker", late=True),
+            Package("armour", "no-such-parser", str(switch)),
+        ),
     }
-    return tuple(replace(family, repository=None, packages=made) for family in FAMILIES)
+    return tuple(
+        replace(family, repository=family.repository if family in kept else None, packages=made)
+        for family in FAMILIES
+    )
 
 
 class Host(FakeHost):
@@ -37,12 +49,19 @@ class Host(FakeHost):
             self.program(name)
         self.program("env", 'while [[ $1 == *=* ]]; do shift; done; exec "$@"')
 
-    def install(self, *purposes: Purpose) -> Ran:
+    def brings(self, package: str, command: str) -> None:
+        """Have the installation of `package` bring `command`."""
+        path = self.bin / "apt-get"
+        made = f"printf '#!/bin/bash\\n' >{self.bin}/{command}; chmod +x {self.bin}/{command}"
+        line = f'case " ${{*##*install}} " in *" {package} "*) {made} ;; esac'
+        path.write_text(f"{path.read_text()}{line}\n")
+
+    def install(self, *purposes: Purpose, families: tuple[Family, ...] = ()) -> Ran:
         return self.run(
             packages.install(
                 purposes,
                 "galera-1",
-                unknown_to_this_machine(self.folder / "switch"),
+                families or unknown_to_this_machine(self.folder / "switch"),
                 str(self.folder / "os-release"),
                 str(self.folder / "state"),
             )
@@ -51,19 +70,49 @@ class Host(FakeHost):
 
 @pytest.mark.parametrize("os_release", [DEBIAN, UBUNTU])
 def test_debian_and_its_children_install_with_apt(tmp_path: Path, os_release: str) -> None:
-    ran = Host(tmp_path / "host", os_release).install("engine")
+    host = Host(tmp_path / "host", os_release)
+    host.brings("whales", "no-such-docker")
+    ran = host.install("engine")
     assert ran.code == 0, ran.err
     update, install = ran.called("apt-get")
     assert update.endswith(" update")
     assert install.endswith(" install whales")
 
 
+def test_a_command_that_no_other_package_brought_is_installed_by_its_own(tmp_path: Path) -> None:
+    """Debian 13 has docker-cli beside docker.io; Debian 12 has docker in docker.io, and no docker-cli."""
+    host = Host(tmp_path / "host", DEBIAN)
+    host.brings("whale-talk", "no-such-docker")
+    host.brings("whales", "no-such-dockerd")
+    ran = host.install("engine")
+    assert ran.code == 0, ran.err
+    assert [call.split(" install ")[1] for call in ran.called("apt-get")[1:]] == ["whales", "whale-talk"]
+    assert host.install("engine").calls == []
+
+
 def test_the_red_hat_family_installs_with_dnf_and_without_fetching_lists(tmp_path: Path) -> None:
-    ran = Host(tmp_path / "host", ROCKY).install("storage", "engine")
+    ran = Host(tmp_path / "host", ROCKY).install("storage")
     assert ran.code == 0, ran.err
     assert ran.called("dnf") == [
-        "dnf -q -y --setopt=install_weak_deps=False --setopt=retries=3 install volumes trees whales"
+        "dnf -q -y --setopt=install_weak_deps=False --setopt=retries=3 install volumes trees"
     ]
+
+
+@pytest.mark.parametrize(
+    ("os_release", "system"), [(FEDORA, "fedora"), (ROCKY, "centos"), (ORACLE, "centos")]
+)
+def test_each_family_has_its_own_repository_of_docker(tmp_path: Path, os_release: str, system: str) -> None:
+    host = Host(tmp_path / "host", os_release)
+    repository = tmp_path / "docker-ce.repo"
+    families = tuple(
+        replace(family, repository=family.repository and (str(repository), family.repository[1]))
+        for family in unknown_to_this_machine(tmp_path / "switch", FAMILIES)
+    )
+    assert host.install("engine", families=families).code == 0
+    text = repository.read_text()
+    assert f"baseurl=https://download.docker.com/linux/{system}/$releasever/$basearch/stable\n" in text
+    assert f"gpgkey=https://download.docker.com/linux/{system}/gpg\n" in text
+    assert "gpgcheck=1\n" in text
 
 
 def test_an_unknown_system_is_refused_with_the_families_there_are(tmp_path: Path) -> None:
@@ -122,7 +171,16 @@ def test_lists_that_could_not_be_fetched_are_fetched_by_the_next_run(tmp_path: P
     assert [call for call in host.install("engine").calls if call.endswith(" update")]
 
 
+def test_debian_12_which_has_no_docker_cli_is_never_asked_for_it() -> None:
+    (cli,) = (package for package in FAMILIES[0].packages["engine"] if package.name == "docker-cli")
+    assert cli.late
+
+
 def test_every_family_says_what_storage_and_the_engine_need() -> None:
     for family in FAMILIES:
-        assert {package.command for package in family.packages["storage"]} == {"vgcreate", "mkfs.btrfs"}
-        assert "dockerd" in {package.command for package in family.packages["engine"]}
+        assert {package.command for package in family.packages["storage"]} == {
+            "vgcreate",
+            "mkfs.btrfs",
+            "cmp",
+        }
+        assert {"dockerd", "docker"} <= {package.command for package in family.packages["engine"]}

@@ -58,5 +58,13 @@ def test_without_a_key_the_agent_is_asked_and_the_host_is_still_pinned(tmp_path:
 
 def test_stacks_do_not_share_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.delenv("SWARM_GALERA_SSH", raising=False)
     assert ssh_folder("p", "dev") != ssh_folder("p", "tor01")
     assert ssh_folder("p", "dev").is_relative_to(tmp_path)
+
+
+def test_back_ends_with_stacks_of_the_same_name_may_keep_them_apart(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SWARM_GALERA_SSH", str(tmp_path / "one"))
+    assert ssh_folder("p", "dev") == tmp_path / "one" / "p-dev"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from images.galera.galera_node.decision import Bootstrap, Discard, Join, Refuse, Wait, decide
+from images.galera.galera_node.decision import Bootstrap, Discard, Join, Refuse, Wait, decide, gives_up, turn
 from images.galera.galera_node.local_state import NO_UUID, Kind, Local
 from images.galera.galera_node.store import Cluster, Facts, Position, Presence
 
@@ -58,7 +58,9 @@ def test_an_interrupted_first_transfer_counts_as_empty() -> None:
         pytest.param(EMPTY, Facts(holder="b"), [], id="another holds the right"),
         pytest.param(EMPTY, Facts(nodes=members(b=5)), [], id="the store has members but no record"),
         pytest.param(EMPTY, Facts(present={"b": here("stopped", 2, 5)}), [], id="somebody has data"),
-        pytest.param(EMPTY, Facts(FORMING, holder="a"), [at(1)], id="the seed is at it"),
+        pytest.param(EMPTY, Facts(FORMING, holder="b"), [at(2)], id="the seed is at it"),
+        pytest.param(EMPTY, Facts(FORMING, holder="a"), [], id="an earlier run of this seed may be at it"),
+        pytest.param(EMPTY, NOBODY, [at(9)], id="the store knows nobody, but somebody runs"),
         pytest.param(
             EMPTY, Facts(FORMING, nodes=members(c=1)), [], id="formation ended, yet there is a member"
         ),
@@ -92,6 +94,18 @@ def test_an_interrupted_first_transfer_counts_as_empty() -> None:
         ),
         pytest.param(
             data(95),
+            Facts(FORMED, nodes=ALL, present={"b": here("stopped", 2, 95), "c": here("running", 3)}),
+            [at(3)],
+            id="one runs without a Primary component, and this one has not the view to restore it",
+        ),
+        pytest.param(
+            replace(data(95), view=True),
+            Facts(FORMED, nodes=ALL, present={"b": here("stopped", 2, 95), "c": here("starting", 3)}),
+            [at(3)],
+            id="one has just started: it may find its component or stop again",
+        ),
+        pytest.param(
+            data(95),
             Facts(FORMED, nodes=ALL, present={"b": here("stopped", 2, 96), "c": here("stopped", 3, 95)}),
             [],
             id="another is more advanced",
@@ -122,9 +136,32 @@ def test_an_interrupted_first_transfer_counts_as_empty() -> None:
         ),
         pytest.param(
             data(95),
+            Facts(FORMED, "a", ALL, {"b": here("stopped", 2, 95), "c": here("stopped", 3, 95)}),
+            [],
+            id="an earlier run of this node may be restarting it",
+        ),
+        pytest.param(
+            data(95),
             Facts(FORMED, nodes=members(a=90), present={"b": here("empty", 2)}),
             [],
             id="fewer than expected, and they were together once",
+        ),
+        pytest.param(
+            data(95),
+            Facts(
+                FORMED,
+                nodes=members(a=90, b=90),
+                present={"b": here("stopped", 2, 94)},
+                forgotten=frozenset({"b"}),
+            ),
+            [],
+            id="a forgotten one that is back counts again",
+        ),
+        pytest.param(
+            data(95),
+            Facts(FORMED, nodes=members(a=90, b=90), forgotten=frozenset({"c"})),
+            [],
+            id="one is forgotten, yet another is missing",
         ),
         pytest.param(
             data(95),
@@ -178,9 +215,9 @@ def test_a_node_waits_where_starting_would_be_a_guess(
             id="even one that looks more advanced joins",
         ),
         pytest.param(
-            data(5),
-            Facts(FORMED, nodes=ALL, present={"b": here("running", 2, 5)}),
-            [at(2)],
+            replace(data(5), view=True),
+            Facts(FORMED, nodes=ALL, present={"b": here("running", 2, 5), "c": here("starting", 3, 5)}),
+            [at(2), at(3)],
             (at(2),),
             id="members without a Primary component can restore it together",
         ),
@@ -191,6 +228,14 @@ def test_a_node_waits_where_starting_would_be_a_guess(
             [at(2)],
             (at(2),),
             id="the store has lost its data but the cluster lives",
+        ),
+        pytest.param(data(5), NOBODY, [at(9)], (at(9),), id="the store knows nobody, but somebody runs"),
+        pytest.param(
+            data(97),
+            Facts(FORMED, nodes=ALL, present={"b": here("stopped", 2, 95), "c": here("stopped", 3, 95)}),
+            [at(9)],
+            (at(9),),
+            id="all have published, but somebody else runs",
         ),
     ],
 )
@@ -227,6 +272,66 @@ def test_a_lost_volume_does_not_hold_up_recovery_when_nothing_published_is_missi
     assert isinstance(decide("a", 3, data(95), facts, []), Bootstrap)
 
 
+def test_a_forgotten_node_is_not_waited_for() -> None:
+    facts = Facts(
+        FORMED,
+        nodes=members(a=90, b=90),
+        present={"b": here("stopped", 2, 93)},
+        forgotten=frozenset({"c"}),
+    )
+    decision = decide("a", 3, data(95), facts, [])
+    assert isinstance(decision, Bootstrap)
+    assert not decision.first
+    without = decide("a", 3, data(95), replace(facts, forgotten=frozenset()), [])
+    assert isinstance(without, Wait)
+    assert "only 2 of 3 nodes" in without.reason
+    # It is the more advanced one and comes back after all: its data is not passed over.
+    back = {**facts.present, "c": here("stopped", 3, 97)}
+    assert isinstance(decide("a", 3, data(95), replace(facts, present=back), []), Wait)
+    assert isinstance(
+        decide(
+            "c",
+            3,
+            data(97),
+            replace(facts, present={"a": here("stopped", 1, 95), "b": here("stopped", 2, 93)}),
+            [],
+        ),
+        Bootstrap,
+    )
+
+
+@pytest.mark.parametrize(
+    ("outside", "facts", "expected"),
+    [
+        pytest.param(61.0, Facts(FORMED, present={"b": here("running", 2)}), True, id="both are outside"),
+        pytest.param(61.0, Facts(FORMED, present={"b": here("stopped", 2)}), True, id="the other is stopped"),
+        pytest.param(61.0, Facts(FORMED), True, id="alone"),
+        pytest.param(61.0, Facts(FORMED, present={"a": here("primary", 1)}), True, id="its own older word"),
+        pytest.param(59.0, Facts(FORMED), False, id="the component may still be restored"),
+        pytest.param(
+            61.0, Facts(FORMED, present={"b": here("synced", 2)}), False, id="the component is there"
+        ),
+        pytest.param(61.0, None, False, id="nobody knows"),
+    ],
+)
+def test_who_stays_outside_a_component_that_nobody_is_in_makes_way(
+    outside: float, facts: Facts | None, expected: bool
+) -> None:
+    assert gives_up("a", outside, facts) is expected
+
+
+def test_joiners_come_one_after_the_other() -> None:
+    present = {
+        "a": here("synced", 1),
+        "b": here("empty", 2),
+        "c": here("stopped", 3, 5),
+        "d": here("starting", 4, uuid=NO_UUID),
+        "e": here("empty", 5),
+    }
+    facts = Facts(OPEN, present=present)
+    assert [turn(name, facts) for name in ("b", "d", "e")] == [0, 1, 2]
+
+
 def test_the_lone_first_node_restarts_an_unfinished_formation() -> None:
     joiner = {"b": here("starting", 2, uuid=NO_UUID)}
     facts = Facts(OPEN, nodes=members(a=12), present=joiner)
@@ -252,6 +357,26 @@ def test_an_ended_formation_is_taken_over_and_marked() -> None:
     assert isinstance(decision, Bootstrap)
     assert decision.abort == U
     assert decision.expect == {"cluster": 7, "bootstrap": 0}
+
+
+def test_a_right_of_this_process_is_its_own_to_use() -> None:
+    # mariadbd died while forming, or the answer to the commit was lost.
+    facts = Facts(FORMING, "a", revisions={"cluster": 7, "bootstrap": 9}, mine=True)
+    decision = decide("a", 3, EMPTY, facts, [])
+    assert isinstance(decision, Bootstrap)
+    assert (decision.abort, decision.expect) == (U, {"cluster": 7, "bootstrap": 9})
+    # The same in a full outage: the commit insists on the right as it is now.
+    outage_facts = outage(97, b=95, c=96)
+    mine = replace(outage_facts, holder="a", mine=True, revisions={**outage_facts.revisions, "bootstrap": 9})
+    decision = decide("a", 3, data(97), mine, [])
+    assert isinstance(decision, Bootstrap)
+    assert decision.expect == {"present/b": 10, "present/c": 11, "bootstrap": 9, "cluster": 4}
+
+
+def test_a_right_of_an_earlier_container_of_this_name_is_named_as_such() -> None:
+    decision = decide("a", 3, EMPTY, Facts(FORMING, "a", revisions={"bootstrap": 9}), [])
+    assert isinstance(decision, Wait)
+    assert decision.reason == "an earlier run of a is forming the cluster"
 
 
 def test_the_first_node_discards_its_own_unfinished_formation() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import socket
-import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -16,17 +16,22 @@ import pytest
 from images.galera.galera_node import (
     accounts,
     config,
+    donor,
+    framing,
     health,
+    joiner,
     local_state,
     seed_data,
+    server,
     settings,
-    sst,
+    sst_options,
     store,
     transfer,
 )
+from images.galera.galera_node.etcd import EtcdStore
 from images.galera.galera_node.local_state import NO_UUID, TRANSFER_MARK, Kind, Local
-from images.galera.galera_node.network import NoAddress, accepting, own_address, resolve
-from images.galera.galera_node.server import recovered_position, write_private
+from images.galera.galera_node.network import Names, NoAddress, accepting, own_address, resolve
+from images.galera.galera_node.server import recovered_position
 
 U = "aaaaaaaa-0000-0000-0000-000000000001"
 
@@ -79,9 +84,9 @@ def test_a_wrong_setting_is_refused_with_its_name(
 
 @pytest.mark.parametrize("content", [None, "", "\n", "two\nlines\n"])
 def test_a_missing_or_odd_secret_is_refused(environ: dict[str, str], content: str | None) -> None:
-    path = Path(environ["SECRETS_DIR"]) / "galera-sst-password"
+    path = Path(environ["SECRETS_DIR"]) / "galera-monitor-password"
     path.unlink() if content is None else path.write_text(content)
-    with pytest.raises(settings.SettingsError, match="galera-sst-password"):
+    with pytest.raises(settings.SettingsError, match="galera-monitor-password"):
         settings.load(environ)
 
 
@@ -96,6 +101,7 @@ GRASTATE = "# GALERA saved state\nversion: 2.1\nuuid:    {uuid}\nseqno:   {seqno
         ({"ibdata1": "", "grastate.dat": GRASTATE.format(uuid=U, seqno=7)}, Local(Kind.DATA, U, 7)),
         ({"ibdata1": "", "grastate.dat": GRASTATE.format(uuid=U.upper(), seqno=-1)}, Local(Kind.DATA, U, -1)),
         ({"ibdata1": "", "grastate.dat": ""}, Local(Kind.DATA)),
+        ({"ibdata1": "", "gvwstate.dat": ""}, Local(Kind.DATA, view=True)),
         ({"ibdata1": ""}, Local(Kind.DATA)),
         ({"mysql": ""}, Local(Kind.DATA)),
         ({"precious.sql": ""}, Local(Kind.FOREIGN)),
@@ -128,7 +134,7 @@ def test_clearing_keeps_what_is_to_be_kept_and_shows_that_it_is_under_way(tmp_pa
         (tmp_path / name).touch()
     (tmp_path / "mysql").mkdir()
     (tmp_path / "mysql" / "user.frm").touch()
-    local_state.clear(tmp_path, sst.KEEP)
+    local_state.clear(tmp_path, joiner.KEEP)
     assert {entry.name for entry in tmp_path.iterdir()} == {"galera.cache", TRANSFER_MARK}
     local_state.clear(tmp_path)
     assert local_state.read(tmp_path) == Local(Kind.EMPTY)
@@ -157,16 +163,13 @@ def test_an_unpacked_seed_equals_the_packed_one(tmp_path: Path) -> None:
 
 def test_the_option_file_ends_with_the_nodes_own_settings() -> None:
     text = config.render(
-        config.NodeConfig(
-            "galera-1", "galera", "10.20.0.5", 'p"a\\ss #;', weight=3, join=("10.20.0.6", "10.20.0.7")
-        )
+        config.NodeConfig("galera-1", "galera", "10.20.0.5", weight=3, join=("10.20.0.6", "10.20.0.7"))
     )
     lines = text.splitlines()
     assert lines[0] == "!include /etc/mysql/my.cnf"
     assert "wsrep_cluster_address = gcomm://10.20.0.6,10.20.0.7" in lines
     assert "wsrep_node_address = 10.20.0.5" in lines
     assert "wsrep_sst_receive_address = 10.20.0.5:4444" in lines
-    assert 'password = "p\\"a\\\\ss #;"' in lines
     (options,) = [line for line in lines if line.startswith("wsrep_provider_options")]
     for option in ("gmcast.listen_addr=tcp://10.20.0.5:4567", "ist.recv_addr=10.20.0.5:4568", "pc.weight=3"):
         assert option in options
@@ -176,7 +179,7 @@ def test_the_option_file_ends_with_the_nodes_own_settings() -> None:
 
 
 def test_a_node_that_bootstraps_has_an_empty_address_list() -> None:
-    text = config.render(config.NodeConfig("a", "c", "10.0.0.1", "p"))
+    text = config.render(config.NodeConfig("a", "c", "10.0.0.1"))
     assert "wsrep_cluster_address = gcomm://\n" in text
 
 
@@ -187,8 +190,51 @@ def test_statements_hold_hashes_and_never_a_password(environ: dict[str, str]) ->
     assert "secret of" not in told
     assert "10.20.0.0/255.255.255.0" in told
     # The application can come in only after everything else is done.
-    names = [text for text, _ in statements]
-    assert [i for i, text in enumerate(names) if "`app`@" in text] == [len(names) - 2, len(names) - 1]
+    assert [i for i, (_, values) in enumerate(statements) if "app" in values] == [
+        len(statements) - 2,
+        len(statements) - 1,
+    ]
+
+
+def test_only_accounts_with_another_password_than_the_secrets_get_a_new_one(environ: dict[str, str]) -> None:
+    loaded = settings.load(environ)
+    stored = [
+        (a.user, a.host, f'{{"authentication_string":"{a.hash}"}}') for a in accounts.with_passwords(loaded)
+    ]
+    assert accounts.outdated(loaded, [*stored, ("mysql", "localhost", "{}")]) == []
+    same = accounts.fingerprint(loaded)
+    (Path(environ["SECRETS_DIR"]) / "galera-root-password").write_text("a new one")
+    changed = accounts.outdated(loaded, stored)
+    assert [(a.user, a.host) for a in changed] == [("root", "localhost"), ("root", "10.20.0.0/255.255.255.0")]
+    text, values = changed[0].statement("ALTER USER")
+    assert text == "ALTER USER %s@%s IDENTIFIED VIA unix_socket OR mysql_native_password USING %s"
+    assert values == ("root", "localhost", accounts.native_hash("a new one"))
+    # What somebody has dropped stays away.
+    assert accounts.outdated(loaded, stored[1:]) == changed[1:]
+    assert accounts.fingerprint(loaded) != same
+
+
+@pytest.mark.parametrize(
+    ("passwords", "present", "seconds", "expected"),
+    [
+        pytest.param({"a": "new", "b": "new"}, "ab", 0.0, True, id="all members have them"),
+        pytest.param({"a": "new", "b": "new", "c": "new"}, "abc", 0.0, True, id="and a joiner"),
+        pytest.param({"a": "new", "b": "old"}, "ab", 99.0, False, id="one has others"),
+        pytest.param({"a": "new", "b": "new", "c": "old"}, "abc", 99.0, False, id="a joiner has others"),
+        pytest.param({"a": "new"}, "ab", 99.0, False, id="one does not say"),
+        pytest.param({"a": "new"}, "a", 59.0, False, id="a member is away and may have others"),
+        pytest.param({"a": "new"}, "a", 61.0, True, id="a member stays away"),
+    ],
+)
+def test_new_passwords_count_once_every_node_has_them(
+    passwords: dict[str, str], present: str, seconds: float, expected: bool
+) -> None:
+    facts = store.Facts(
+        nodes={name: store.Position(U, 1) for name in "ab"},
+        present={name: store.Presence("synced", U, 1, "10.0.0.1") for name in present},
+        passwords=passwords,
+    )
+    assert (accounts.agreed("new", facts) and accounts.may_change(facts, seconds)) is expected
 
 
 def test_the_hash_is_the_one_of_mariadb() -> None:
@@ -207,14 +253,36 @@ SYNCED = health.Status("synced", "Synced", uptime=10, start_period=300, recorded
         (replace(SYNCED, state="running"), False),
         (replace(SYNCED, state="primary"), False),
         (replace(SYNCED, state="starting"), False),
-        # A transfer: not yet ready in the start period; not to be ended after it; stuck when nothing moves.
-        (replace(SYNCED, state="starting", transfer_age=5.0), False),
-        (replace(SYNCED, state="starting", transfer_age=5.0, uptime=301), True),
-        (replace(SYNCED, state="starting", transfer_age=121.0, uptime=301), False),
+        # Long work: not yet ready in the start period; not to be ended after it; stuck when nothing moves.
+        (replace(SYNCED, state="starting", idle=5.0), False),
+        (replace(SYNCED, state="starting", idle=5.0, uptime=301), True),
+        (replace(SYNCED, state="starting", idle=121.0, uptime=301), False),
     ],
 )
 def test_health_is_what_a_client_and_the_engine_need(status: health.Status, healthy: bool) -> None:
     assert health.verdict(status)[0] is healthy
+
+
+def test_work_that_stands_still_is_noticed_however_it_shows_itself() -> None:
+    advance = health.Advance(100.0)
+    assert advance.idle((1, "a"), 110.0) == 0.0
+    assert advance.idle((1, "a"), 150.0) == 40.0
+    assert advance.idle((1, "b"), 151.0) == 0.0
+    assert advance.idle((1, "b"), 152.0) == 1.0
+
+
+def test_a_process_that_works_shows_it_and_one_that_is_gone_has_done_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = server.work(os.getpid())
+    assert server.work(os.getpid()) == before
+    monkeypatch.setattr(server, "CPU_STEP", 0.05)
+    before = server.work(os.getpid())
+    until = time.monotonic() + 60
+    while server.work(os.getpid()) == before and time.monotonic() < until:
+        pass
+    assert server.work(os.getpid())[0] > before[0]
+    assert server.work(2**22 + 1) == (0, 0)  # above the kernel's highest process id
 
 
 def test_the_check_repeats_the_last_word_and_distrusts_silence(
@@ -257,7 +325,7 @@ def test_mariadbds_arguments_are_understood() -> None:
         *("--mysqld-version", "10.11.19", "--gtid", f"{U}:13", "--gtid-domain-id", "0", "--bypass"),
         *("--mysqld-args", "--wsrep-new-cluster", "--address", "wrong"),
     ]
-    options = sst.parse(donor)
+    options = sst_options.parse(donor)
     assert (options.role, options.address, options.gtid, options.bypass) == (
         "donor",
         "10.0.0.2:4444/abc",
@@ -265,14 +333,14 @@ def test_mariadbds_arguments_are_understood() -> None:
         True,
     )
     assert options.run_dir == Path("/dev/shm/galera-node")
-    with pytest.raises(sst.TransferError, match="datadir"):
-        sst.parse(["--role", "joiner", "--address", "10.0.0.2:4444", "--defaults-file", "/x"])
+    with pytest.raises(framing.TransferError, match="datadir"):
+        sst_options.parse(["--role", "joiner", "--address", "10.0.0.2:4444", "--defaults-file", "/x"])
 
 
 @pytest.mark.parametrize("address", ["10.0.0.2", "10.0.0.2:4444", ":4444/abc", "10.0.0.2:x/abc"])
 def test_a_joiners_address_without_port_or_token_is_refused(address: str) -> None:
-    with pytest.raises(sst.TransferError, match=r"host:port/token"):
-        sst.target(address)
+    with pytest.raises(framing.TransferError, match=r"host:port/token"):
+        donor.target(address)
 
 
 @pytest.fixture
@@ -289,11 +357,11 @@ def test_frames_arrive_as_they_were_sent(pair: tuple[socket.socket, socket.socke
 
     def send() -> None:
         for part in parts:
-            sst.send_frame(left, part)
+            framing.send_frame(left, part)
 
     sender = threading.Thread(target=send)
     sender.start()
-    assert [sst.receive_frame(right) for _ in range(3)] == list(parts)
+    assert [framing.receive_frame(right) for _ in range(3)] == list(parts)
     sender.join()
 
 
@@ -306,22 +374,22 @@ def test_a_broken_stream_is_never_taken_for_a_whole_one(
     left, right = pair
     left.sendall(sent)
     left.close()
-    with pytest.raises(sst.TransferError):
-        sst.receive_record(right)
+    with pytest.raises(framing.TransferError):
+        framing.receive_record(right)
 
 
 def test_data_of_one_cluster_is_not_replaced_by_anothers(tmp_path: Path) -> None:
     other = "bbbbbbbb-0000-0000-0000-000000000002"
     transfer.remember_history(tmp_path, U)
-    sst.check_history(transfer.history(tmp_path), f"{U.upper()}:7")
-    with pytest.raises(sst.TransferError, match=other):
-        sst.check_history(transfer.history(tmp_path), f"{other}:7")
+    joiner.check_history(transfer.history(tmp_path), f"{U.upper()}:7")
+    with pytest.raises(framing.TransferError, match=other):
+        joiner.check_history(transfer.history(tmp_path), f"{other}:7")
     transfer.remember_history(tmp_path, NO_UUID)
-    sst.check_history(transfer.history(tmp_path), f"{other}:7")
+    joiner.check_history(transfer.history(tmp_path), f"{other}:7")
 
 
 def test_who_does_not_know_the_token_is_sent_away(tmp_path: Path) -> None:
-    options = sst.parse(
+    options = sst_options.parse(
         [
             "--role",
             "joiner",
@@ -338,15 +406,15 @@ def test_who_does_not_know_the_token_is_sent_away(tmp_path: Path) -> None:
 
         def visit() -> None:
             with socket.create_connection(place) as stranger:
-                sst.send_record(stranger, {"token": "guess", "mode": "full"})
+                framing.send_record(stranger, {"token": "guess", "mode": "full"})
                 assert stranger.recv(1) == b""
             with socket.create_connection(place) as donor:
-                sst.send_record(donor, {"token": "right", "mode": "incremental", "gtid": f"{U}:5"})
+                framing.send_record(donor, {"token": "right", "mode": "incremental", "gtid": f"{U}:5"})
                 donor.recv(1)
 
         visitor = threading.Thread(target=visit)
         visitor.start()
-        stream, header = sst.accept_donor(listener, "right", options)
+        stream, header = joiner.accept_donor(listener, "right", options)
         stream.close()
         visitor.join()
     assert header["gtid"] == f"{U}:5"
@@ -359,13 +427,16 @@ def test_records_survive_the_store_and_foreign_ones_are_refused() -> None:
         "present/b": store.Entry(store.dumps(store.Presence("synced", U, 9, "10.0.0.2")), 6),
         "bootstrap": store.Entry("a", 7),
         f"aborted/{U}": store.Entry("b", 8),
+        "forgotten/c": store.Entry("", 8),
         "something/else": store.Entry("later versions may add keys", 9),
     }
     facts = store.parse(entries)
     assert facts.cluster == store.Cluster(U, "open", "a")
     assert facts.nodes == {"a": store.Position(U, 9)}
     assert facts.present["b"].address == "10.0.0.2"
-    assert (facts.holder, facts.aborted) == ("a", frozenset({U}))
+    assert (facts.holder, facts.mine, facts.aborted) == ("a", False, frozenset({U}))
+    assert facts.forgotten == {"c"}
+    assert store.parse({"bootstrap": store.Entry("a", 7, own=True)}).mine
     assert (facts.revision("nodes/a"), facts.revision("nodes/zz")) == (5, store.ABSENT)
     for broken in ("", "[]", '{"uuid": "x"}', "no json"):
         with pytest.raises(store.StoreError, match="cluster"):
@@ -381,21 +452,56 @@ def test_only_addresses_that_accept_count_as_live() -> None:
 
 
 def test_names_that_do_not_resolve_are_nobody() -> None:
-    assert resolve("localhost, no.such.name.invalid") == ["127.0.0.1"]
+    assert Names(patience=60).addresses("localhost, no.such.name.invalid") == ["127.0.0.1"]
+    assert resolve("x" * 70) == []  # no label is that long
+
+
+class SlowNames:
+    """A resolver that answers only when it is told to."""
+
+    def __init__(self) -> None:
+        self.may_answer, self.asked = threading.Event(), list[str]()
+
+    def look(self, name: str) -> list[str]:
+        self.asked.append(name)
+        number = len(self.asked)
+        self.may_answer.wait()
+        return [f"10.0.0.{number}"]
+
+
+def test_a_name_that_takes_too_long_is_nobody_and_its_late_answer_is_used_next() -> None:
+    slow = SlowNames()
+    names = Names(patience=0.05, look=slow.look)
+    assert names.addresses("tasks.galera") == []
+    # The lookup under way is not doubled, however often one asks.
+    assert names.addresses("tasks.galera") == []
+    assert slow.asked == ["tasks.galera"]
+    # Another name is not held up by it, nor by its own slowness.
+    assert names.addresses("etcd") == []
+    assert slow.asked == ["tasks.galera", "etcd"]
+    slow.may_answer.set()
+    # An answer is used once: the next look asks anew.
+    for expected in ("10.0.0.1", "10.0.0.3"):
+        until = time.monotonic() + 60
+        while not (late := names.addresses("tasks.galera")) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert late == [expected]
+
+
+def test_a_store_whose_name_hangs_does_not_answer_and_is_not_waited_for() -> None:
+    slow = SlowNames()
+    etcd = EtcdStore("etcd://etcd:2379", "galera", names=Names(0.05, slow.look))
+    for _ in range(3):
+        with pytest.raises(store.StoreError, match="etcd:2379 does not answer: the name does not resolve"):
+            etcd.read()
+    assert slow.asked == ["etcd"]
+    slow.may_answer.set()
 
 
 def test_the_own_address_is_the_one_inside_the_subnet() -> None:
     assert own_address(IPv4Network("127.0.0.0/8")) == "127.0.0.1"
     with pytest.raises(NoAddress, match=r"SUBNET|Attach"):
         own_address(IPv4Network("198.51.100.0/24"))
-
-
-def test_the_option_file_is_readable_for_its_owner_only(tmp_path: Path) -> None:
-    path = tmp_path / "my.cnf"
-    path.write_text("older, for everybody")
-    write_private(path, "secret")
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert path.read_text() == "secret"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,9 +14,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from lab import ca, environment, images, paths, services
+from lab import ca, environment, images, lifecycle, paths, services
 from lab.errors import LabError
 from lab.services import Service
+from lab.toolchain import locks
+from lab.toolchain.errors import ToolchainError
 
 pytestmark = pytest.mark.unit
 
@@ -46,6 +49,46 @@ def test_a_lab_is_the_same_by_name_and_by_folder() -> None:
 def test_the_lock_outlives_the_labs_folder() -> None:
     lab = paths.lab("dev")
     assert lab.root not in lab.lock.parents
+
+
+def test_a_lab_that_make_up_is_at_work_on_is_not_taken_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = paths.lab("dev")
+    (lab.hosts / "1").mkdir(parents=True)
+    touched: list[str] = []
+    monkeypatch.setattr(services, "stop", lambda service: touched.append(service.name))
+    with (
+        locks.for_job("dev", "make up"),
+        pytest.raises(ToolchainError, match=r"make up, process \d+ is at work"),
+    ):
+        lifecycle.down(lab)
+    assert touched == []
+    assert (lab.hosts / "1").is_dir()
+
+
+def test_while_a_lab_is_taken_down_no_job_starts_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = paths.lab("dev")
+    lab.root.mkdir(parents=True)
+    refused: list[str] = []
+
+    def make_up(_service: Service) -> None:
+        with (
+            pytest.raises(ToolchainError, match="lab down, process") as caught,
+            locks.for_job("dev", "make up"),
+        ):
+            pass
+        refused.append(str(caught.value))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(services, "stop", make_up)
+    with pytest.raises(KeyboardInterrupt):
+        lifecycle.down(lab)
+    assert refused
+
+
+def test_a_stacks_private_key_goes_with_the_lab() -> None:
+    lab = paths.lab("dev")
+    assert Path(_compose({})["SWARM_GALERA_SSH"]).is_relative_to(lab.root)
+    assert _compose({"SWARM_GALERA_SSH": "/elsewhere"})["SWARM_GALERA_SSH"] == str(lab.stack_ssh)
 
 
 def _compose(machine: dict[str, str]) -> dict[str, str]:
@@ -130,39 +173,68 @@ def service(tmp_path: Path) -> Iterator[Service]:
     services.stop(made)
 
 
-def _start(service: Service, program: str, key: str = "k", patience: float = 20.0) -> bool:
+@pytest.fixture
+def port() -> int:
+    """A port that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return int(one.getsockname()[1])
+
+
+def _start(service: Service, program: str, port: int, key: str = "k", patience: float = 20.0) -> bool:
     return services.start(
         service,
         [sys.executable, "-c", program],
         cwd=Path("/"),
         env=dict(os.environ),
+        port=port,
         key=key,
-        ready=lambda: service.log.exists() and "ready" in service.log.read_text(),
+        ready=lambda: _answers(port),
         patience=patience,
     )
 
 
-SLEEPER = "import time; print('ready', flush=True); time.sleep(600)"
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    except OSError:
+        return False
+    return True
 
 
-def test_a_service_that_runs_is_left_alone_until_its_configuration_changes(service: Service) -> None:
-    assert _start(service, SLEEPER)
+def _server(port: int) -> str:
+    return f"import socket, time; one = socket.create_server(('127.0.0.1', {port})); time.sleep(600)"
+
+
+def test_a_service_that_runs_is_left_alone_until_its_configuration_changes(
+    service: Service, port: int
+) -> None:
+    assert _start(service, _server(port), port)
     first = services.pid(service)
     assert first is not None
-    assert not _start(service, SLEEPER)
+    assert not _start(service, _server(port), port)
     assert services.pid(service) == first
-    assert _start(service, SLEEPER, key="other")
+    assert _start(service, _server(port), port, key="other")
     assert services.pid(service) not in (first, None)
 
 
-def test_a_service_that_ends_at_once_shows_its_last_words(service: Service) -> None:
-    with pytest.raises(LabError, match="no such port"):
-        _start(service, "import sys; sys.exit('no such port')")
+def test_a_stranger_on_the_services_port_is_not_taken_for_it(service: Service, port: int) -> None:
+    with socket.create_server(("127.0.0.1", port)):
+        assert _answers(port)
+        with pytest.raises(LabError, match=f"(?s)Address already in use.*sport = :{port}"):
+            _start(service, _server(port), port)
+        # Nor is it while the service itself has not come to its port yet.
+        with pytest.raises(LabError, match="does not answer"):
+            _start(service, "import time; time.sleep(600)", port, patience=0.3)
 
 
-def test_a_service_that_never_answers_is_an_error(service: Service) -> None:
+def test_a_service_that_ends_at_once_shows_its_last_words(service: Service, port: int) -> None:
+    with pytest.raises(LabError, match="no such folder"):
+        _start(service, "import sys; sys.exit('no such folder')", port)
+
+
+def test_a_service_that_never_answers_is_an_error(service: Service, port: int) -> None:
     with pytest.raises(LabError, match="does not answer"):
-        _start(service, "import time; time.sleep(600)", patience=0.3)
+        _start(service, "import time; time.sleep(600)", port, patience=0.3)
 
 
 def test_a_stranger_with_the_services_process_number_is_left_alone(service: Service) -> None:
@@ -178,11 +250,11 @@ def test_a_stranger_with_the_services_process_number_is_left_alone(service: Serv
 
 
 def test_a_service_that_ignores_being_asked_is_ended(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: Service, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(services, "PATIENCE", 0.5)
-    ignore = f"import signal; signal.signal({int(signal.SIGTERM)}, signal.SIG_IGN); {SLEEPER}"
-    _start(service, ignore)
+    ignore = f"import signal; signal.signal({int(signal.SIGTERM)}, signal.SIG_IGN); {_server(port)}"
+    _start(service, ignore, port)
     services.stop(service)
     assert services.pid(service) is None
     assert not service.record.exists()
@@ -222,6 +294,16 @@ def test_an_images_key_follows_its_content_and_nothing_else(tmp_path: Path) -> N
     assert with_program != before
     program.chmod(0o755)
     assert images.key(image) != with_program
+
+
+def test_an_images_key_follows_the_image_that_it_stands_on(tmp_path: Path) -> None:
+    _image(_image(tmp_path, "runtime", "1"), "etcd", "1")
+    (tmp_path / "etcd" / "Dockerfile").write_text("ARG RUNTIME=swarm-galera/runtime:1\nFROM ${RUNTIME}\n")
+    [image] = images.discover(tmp_path)
+    assert image.runtime is not None
+    before = images.key(image)
+    (tmp_path / "runtime" / "packages.txt").write_text("bash\n")
+    assert images.key(image) != before
 
 
 def test_every_image_of_the_project_has_its_tag() -> None:

@@ -14,12 +14,15 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
-from operations import engine, leftovers, passphrase, stack
+from components.docker_host_access import ssh_folder, write_ssh_files
+from operations import engine, leftovers, passphrase, stack, swarm_leftovers
 from operations.errors import OperationsError
+from operations.outputs import Outputs
 
 # Made by Pulumi 3.245.0 with the lab's passphrase.
 SALT = "v1:n4FbuZqRRTU=:v1:A5h/y8YZQal/knVc:DV9OYkH4l0drM5kHPZBi7LtCXDvbHw=="
@@ -211,12 +214,36 @@ case "$1 $2" in
     cat state.json ;;
 "stack init") echo '{"version": 3}' > state.json ;;
 "stack import") cat > state.json ;;
+"stack output") cat outputs.json ;;
 *)
     trap 'echo interrupted >> calls; exit 1' INT
     echo "updating" ; touch running
-    while [ -e slow ]; do sleep 0.1; done ;;
+    while [ -e slow ]; do sleep 0.1; done
+    [ ! -e broken ] ;;
 esac
 """
+
+
+OUTPUTS = {
+    "hosts": [{"name": "galera-1", "role": "manager", "privateIp": "10.144.12.10"}],
+    "network": {"name": "galera", "encrypted": True},
+    "discovery": {"kind": "etcd"},
+    "galera": {
+        "service": "galera",
+        "vip": "10.20.0.2",
+        "port": 3306,
+        "size": 1,
+        "members": [],
+        "database": "app",
+    },
+    "ssh": {
+        "user": "root",
+        "privateKey": "KEY",
+        "addresses": {"galera-1": "192.0.2.1"},
+        "hostKeys": {"galera-1": "K"},
+    },
+    "passwords": {"app": "secret"},
+}
 
 
 @pytest.fixture
@@ -235,6 +262,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path / 'backend'}")
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", PASSPHRASE)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.delenv("SWARM_GALERA_SSH", raising=False)
+    (folder / "outputs.json").write_text(json.dumps(OUTPUTS), encoding="utf-8")
     monkeypatch.setattr(stack, "CHECKOUT", folder)
     monkeypatch.setattr(engine, "CHECKOUT", folder)
     return folder
@@ -249,13 +278,14 @@ def calls(project: Path) -> list[str]:
 def test_up_makes_the_stack_once_and_then_only_updates_it(project: Path) -> None:
     stack.up("dev", yes=True)
     stack.up("dev", yes=True)
-    update = "up --yes --skip-preview --parallel 64"
+    # After each run, the state is looked at for what was ordered (tests/provider/test_destroy.py).
+    update = ["up --yes --skip-preview --parallel 64", "stack export"]
     assert calls(project) == [
         "stack export",
         "stack init --secrets-provider passphrase",
-        update,
+        *update,
         "stack export",
-        update,
+        *update,
     ]
 
 
@@ -316,8 +346,78 @@ def test_destroying_a_stack_that_is_not_there_is_done(project: Path) -> None:
     assert calls(project) == ["stack export"]
 
 
+class Swarm:
+    """In place of the swarm: what was to be removed, and whether it can be asked."""
+
+    def __init__(self) -> None:
+        self.answers = True
+        self.asked: list[tuple[str, list[str]]] = []
+
+    def clear(self, found: Outputs, exported: dict[str, Any], project: str, name: str, _say: object) -> bool:
+        self.asked.append(
+            (f"{project}/{name} on {found.managers[0].address}", swarm_leftovers.known(exported))
+        )
+        return self.answers
+
+
+@pytest.fixture
+def swarm(monkeypatch: pytest.MonkeyPatch) -> Swarm:
+    made = Swarm()
+    monkeypatch.setattr(swarm_leftovers, "clear", made.clear)
+    return made
+
+
+SECRET = {"urn": "u", "type": "docker:index/secret:Secret", "id": "s1"}
+
+
+def test_after_a_run_that_was_broken_off_the_next_one_looks_for_what_it_left_on_the_swarm(
+    project: Path, swarm: Swarm
+) -> None:
+    (project / "broken").touch()
+    with pytest.raises(typer.Exit):
+        stack.up("dev", yes=True)
+    (project / "broken").unlink()
+    (project / "state.json").write_text(json.dumps({"deployment": {"resources": [SECRET]}}))
+    stack.preview("dev")
+    assert swarm.asked == []
+    stack.up("dev", yes=True)
+    stack.up("dev", yes=True)
+    assert swarm.asked == [("swarm-galera/dev on 192.0.2.1", ["s1"])]
+
+
+def test_a_swarm_that_could_not_be_asked_is_asked_by_the_next_run(project: Path, swarm: Swarm) -> None:
+    pending = [{"type": "creating", "resource": {"urn": URN}}]
+    (project / "state.json").write_text(json.dumps({"deployment": {"pending_operations": pending}}))
+    swarm.answers = False
+    stack.up("dev", yes=True)
+    stack.up("dev", yes=True)
+    assert len(swarm.asked) == 2
+
+
+def test_after_a_run_that_ended_well_no_swarm_is_asked(project: Path, swarm: Swarm) -> None:
+    stack.up("dev", yes=True)
+    stack.up("dev", yes=True)
+    stack.destroy("dev", yes=True)
+    assert swarm.asked == []
+
+
+def test_the_private_key_goes_with_the_hosts_and_no_earlier(project: Path) -> None:
+    (project / "state.json").write_text('{"version": 3}', encoding="utf-8")
+    folder = ssh_folder("swarm-galera", "dev")
+    write_ssh_files(folder, "192.0.2.1", "ssh-ed25519 AAAA", "KEY")
+    (project / "broken").touch()
+    with pytest.raises(typer.Exit):
+        stack.destroy("dev", yes=True)
+    assert (folder / "id").exists()
+    (project / "broken").unlink()
+    stack.up("dev", yes=True)
+    assert (folder / "id").exists()
+    stack.destroy("dev", yes=True)
+    assert not folder.exists()
+
+
 def test_pending_operations_are_cleared_before_the_run(
-    project: Path, capsys: pytest.CaptureFixture[str]
+    project: Path, swarm: Swarm, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pending = [{"type": "creating", "resource": {"urn": URN}}]
     (project / "state.json").write_text(json.dumps({"deployment": {"pending_operations": pending}}))
@@ -332,7 +432,7 @@ def test_a_second_run_of_a_stack_is_refused_while_one_runs(project: Path) -> Non
         stack.up("dev", yes=True)
 
 
-def test_an_interruption_reaches_pulumi_once_and_ends_the_run_with_130(project: Path) -> None:
+def test_an_interruption_reaches_pulumi_once_and_ends_the_run_with_130(project: Path, swarm: Swarm) -> None:
     (project / "slow").touch()
     code = (
         "from pathlib import Path; from operations import engine, stack, cli\n"
@@ -351,6 +451,10 @@ def test_an_interruption_reaches_pulumi_once_and_ends_the_run_with_130(project: 
     assert process.returncode == engine.INTERRUPTED
     assert calls(project).count("interrupted") == 1
     assert "goes on from here" in said
+    (note,) = (project.parent / "xdg" / "swarm-galera" / "runs").glob("*.interruption")
+    (project / "slow").unlink()
+    stack.up("dev", yes=True)
+    assert not note.exists()
 
 
 def test_an_error_is_one_message_and_no_traceback(project: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import docker.errors
 import pytest
 
 from lab.plugins.docker import convergence, durations, schema, service_spec, settings
 from lab.plugins.docker.drift import refreshed
+from lab.plugins.docker.resource import failure
 from lab.plugins.docker.service import ENGINE_DEFAULTS, comparable
 from lab.plugins.docker.service_spec import SERVICE
 from lab.plugins.values import UNKNOWN, Properties, Value, plain_map, wire
@@ -631,3 +633,8 @@ def test_why_tasks_fail_is_told_once_each_newest_first() -> None:
 )
 def test_an_update_ends_well_or_with_a_reason(status: Any, expected: tuple[bool, str]) -> None:
     assert convergence.outcome({"UpdateStatus": status}) == expected
+
+
+def test_a_network_that_something_is_attached_to_says_what_to_do() -> None:
+    refused = docker.errors.APIError("x", explanation="network n1 is in use by service s1")
+    assert "take that off first" in str(failure("network", "galera", refused))

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
+from pydantic.alias_generators import to_snake
 
-from tests.unit.program import Recorded, run
+from components.softlayer import client, cost
+from components.softlayer.errors import CostTooHigh
+from components.softlayer.guest_seen import Guest
+from lab.plugins.docker import durations
+from settings import Servers
+from tests.unit import program
+from tests.unit.program import ROOT, Recorded, run
 
 pytestmark = pytest.mark.unit
 
@@ -23,6 +33,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(folder))
+        patch.delenv("SWARM_GALERA_SSH", raising=False)
         patch.setenv("SL_USERNAME", "nobody")
         patch.setenv("SL_API_KEY", "marked-key")
         yield folder
@@ -61,7 +72,7 @@ def test_every_command_checks_the_pinned_host_key(dev: Recorded) -> None:
 
 def test_every_docker_resource_goes_through_the_first_manager(dev: Recorded) -> None:
     made = [args for args in dev.resources.values() if args.typ.startswith("docker:")]
-    assert len(made) == 3 + 4 + 1 + 1 + 2
+    assert len(made) == 3 + 3 + 1 + 1 + 2
     assert all(args.provider and "docker-provider" in args.provider for args in made)
     assert dev.resources["docker-provider"].inputs["host"] == "ssh://root@203.0.113.11"
 
@@ -84,7 +95,7 @@ def test_no_secret_stands_in_a_script_or_a_services_environment(dev: Recorded) -
         if args.typ == "command:remote:Command":
             shown = {key: shown.get(key) for key in ("create", "update", "delete", "environment", "triggers")}
         elif args.typ == "docker:index/secret:Secret":
-            shown = {"name": shown["name"]}
+            shown = {"labels": shown["labels"]}
         shown = {key: value for key, value in shown.items() if key not in dev.secret_inputs[name]}
         text = json.dumps(shown, default=str)
         assert not [mark for mark in marked if mark in text], name
@@ -164,11 +175,10 @@ def test_galera_is_a_global_service_with_local_data_and_no_published_port(dev: R
         "STORE": "etcd://etcd:2379",
         "SUBNET": "10.20.0.0/24",
         "DATABASE": "app",
-        "START_PERIOD": "300",
+        "START_PERIOD": "3600",
     }
     assert {secret["fileName"] for secret in container["secrets"]} == {
         "galera-root-password",
-        "galera-sst-password",
         "galera-monitor-password",
         "galera-app-password",
     }
@@ -178,6 +188,18 @@ def test_services_are_updated_one_node_at_a_time_and_stop_at_a_failure(dev: Reco
     for name in ("etcd-service", "galera-service"):
         update = dev.resources[name].inputs["updateConfig"]
         assert (update["parallelism"], update["order"], update["failureAction"]) == (1, "stop-first", "pause")
+
+
+def test_the_next_node_is_left_alone_as_long_as_a_failure_of_the_one_before_counts(dev: Recorded) -> None:
+    for name in ("etcd-service", "galera-service"):
+        update = dev.resources[name].inputs["updateConfig"]
+        assert durations.parse(update["delay"]) >= durations.parse(update["monitor"]) >= 20 * 10**9
+
+
+def test_a_node_that_receives_its_data_holds_up_the_next_one_for_an_hour(dev: Recorded) -> None:
+    container = dev.resources["galera-service"].inputs["taskSpec"]["containerSpec"]
+    assert container["healthcheck"]["startPeriod"] == "1h0m0s"
+    assert container["env"]["START_PERIOD"] == "3600"
 
 
 def test_two_minutes_of_failed_health_checks_must_pass_before_a_task_is_ended(dev: Recorded) -> None:
@@ -210,6 +232,15 @@ def test_the_overlay_is_encrypted_unless_the_settings_say_otherwise(dev: Recorde
     plain = run({"network": {"encrypted": False}}).resources["network-network"].inputs
     assert "encrypted" not in plain.get("options", {})
     assert plain["labels"] != network["labels"]
+
+
+def test_a_network_that_changes_takes_its_services_with_it_unless_others_are_on_it(dev: Recorded) -> None:
+    """By their names, which come through it: tests/plugins/test_plugin_pulumi.py shows that it works."""
+    asked = dev.resources["network-free"].inputs["stdin"]
+    assert "wanted='galera 10.20.0.0/24 true'" in asked
+    assert "own=(etcd galera)" in asked
+    for name in ("etcd-service", "galera-service"):
+        assert dev.resources[name].inputs["name"] == name.removesuffix("-service")
 
 
 def test_outputs_are_the_contract(dev: Recorded) -> None:
@@ -261,10 +292,19 @@ def test_all_join_as_workers_and_workers_bear_no_data(home: Path) -> None:
     assert made.outputs["workers"] == ["galera-4", "galera-5"]
 
 
-def test_a_changed_password_is_a_new_secret_beside_the_old_one(dev: Recorded) -> None:
-    names = {args.inputs["name"] for args in dev.of_type("docker:index/secret:Secret").values()}
-    assert len(names) == 7
-    assert all(len(name.rsplit("-", 1)[1]) == 12 for name in names)
+@pytest.mark.parametrize("token", ["docker:index/secret:Secret", "docker:index/serviceConfig:ServiceConfig"])
+def test_secrets_and_configs_are_named_by_pulumi_so_that_an_old_one_is_never_in_the_way(
+    dev: Recorded, token: str
+) -> None:
+    """Neither the one before it nor one of a killed run, that no state knows of."""
+    made = dev.of_type(token)
+    assert len(made) == {"docker:index/secret:Secret": 6}.get(token, 1)
+    for name, args in made.items():
+        assert "name" not in args.inputs
+        assert len(name) + len("-1a2b3c4") <= 64, "the engine takes no longer name"
+        assert args.inputs["labels"] == [{"label": "swarm-galera.stack", "value": "swarm-galera/test"}]
+    used = dev.resources["galera-service"].inputs["taskSpec"]["containerSpec"]
+    assert used["secrets"][0]["secretName"] == "galera-galera-root-password-1a2b3c4"
 
 
 def test_further_options_and_sql_files_become_configs(home: Path, tmp_path: Path) -> None:
@@ -277,12 +317,277 @@ def test_further_options_and_sql_files_become_configs(home: Path, tmp_path: Path
     ]
 
 
+def test_sql_files_of_long_names_are_configs_of_names_that_the_engine_takes(
+    home: Path, tmp_path: Path
+) -> None:
+    names = [f"{'x' * 50}{end}.sql" for end in "ab"]
+    for name in names:
+        (tmp_path / name).write_text("SELECT 1;")
+    made = run({"galera": {"initdb": str(tmp_path)}})
+    configs = [name for name in made.of_type("docker:index/serviceConfig:ServiceConfig") if "initdb" in name]
+    assert len(configs) == 2
+    assert max(len(name) for name in configs) + len("-1a2b3c4") <= 64
+    container = made.resources["galera-service"].inputs["taskSpec"]["containerSpec"]
+    assert [config["fileName"].rpartition("/")[2] for config in container["configs"]][1:] == names
+
+
 def test_without_a_firewall_no_group_is_made_or_bound(home: Path) -> None:
     made = run({"servers": {"firewall": False}, "ssh": {"allowedCidrs": []}})
     assert not made.of_type("pulumi-python:dynamic/softlayer:SecurityGroup")
     assert made.resources["galera-1-guest"].inputs["public_security_groups"] == []
 
 
+def guest(hostname: str, cores: int = 1, **reported: Any) -> Guest:
+    """A server of the stack as the account has it."""
+    disks = [{"device": device, "diskImage": {"capacity": 25}} for device in ("0", "2")]
+    raw = {"hostname": hostname, "startCpus": cores, "maxMemory": 2048, "blockDevices": disks}
+    return Guest({**raw, "provisionDate": "2026-01-01T00:00:00+00:00", **reported})
+
+
+def there(*hostnames: str, **reported: Any) -> dict[str, Guest]:
+    return {hostname: guest(hostname, **reported) for hostname in hostnames}
+
+
+def order(made: Recorded, *names: str) -> list[str]:
+    """Those of the resources, in the order in which they were declared."""
+    return [name for name in made.resources if name in names]
+
+
+def test_servers_that_are_resized_are_changed_one_after_the_other_each_when_the_one_before_is_back(
+    home: Path,
+) -> None:
+    made = run({"servers": {"cores": 2}}, there(*HOSTS))
+    steps = [f"{host}-{step}" for host in HOSTS for step in ("guest", "engine-current")]
+    assert order(made, *steps) == steps
+
+
+def test_new_servers_and_those_that_stay_as_they_are_wait_for_nobody(home: Path) -> None:
+    for now in ({}, there(*HOSTS), there(*HOSTS, cores=4, provisionDate=None)):
+        made = run(guests=now)
+        guests = [f"{host}-guest" for host in HOSTS]
+        assert order(made, *guests, "galera-1-ready")[:3] == guests
+    grown = run({"servers": {"managers": 5, "cores": 2}}, there(*HOSTS))
+    new = ["galera-4-guest", "galera-5-guest"]
+    assert order(grown, *new, "galera-1-engine-current") == [*new, "galera-1-engine-current"]
+
+
+def test_taking_turns_leaves_no_edges_in_the_state(home: Path) -> None:
+    resized, plain = run({"servers": {"cores": 2}}, there(*HOSTS)), run()
+    guests = [f"{host}-guest" for host in HOSTS]
+    assert [resized.depends_on[name] for name in guests] == [plain.depends_on[name] for name in guests]
+
+
+def test_a_host_that_is_reloaded_takes_its_turn_among_those_that_are_resized(home: Path) -> None:
+    made = run(
+        {"servers": {"reloadToken": {"galera-2": "2026-11"}}},
+        there("galera-1", "galera-2") | there("galera-3", cores=2),
+    )
+    assert made.resources["galera-2-guest"].inputs["reload_token"] == "2026-11"
+    assert made.resources["galera-2-ready"].inputs["reload_token"] == "2026-11"
+    assert made.resources["galera-1-guest"].inputs["reload_token"] == ""
+    assert order(made, "galera-2-engine-current", "galera-3-guest") == [
+        "galera-2-engine-current",
+        "galera-3-guest",
+    ]
+
+
+def test_what_is_done_after_an_interruption_is_done_anew_after_each(dev: Recorded) -> None:
+    assert dev.resources["galera-2-disk-prepared"].inputs["triggers"] == [25.0, 25.0]
+    config, reboots = dev.resources["galera-2-engine-current"].inputs["triggers"]
+    assert "storage-driver" in config
+    assert reboots == 0
+
+
+def test_only_hosts_that_are_named_may_be_replaced_and_lose_their_protection(home: Path) -> None:
+    policies = {
+        (): ["refuse", "refuse", "refuse"],
+        ("galera-2",): ["keep", "replace", "keep"],
+    }
+    for named, policy in policies.items():
+        made = run({"servers": {"replace": list(named)}})
+        guests = [f"{host}-guest" for host in HOSTS]
+        assert [made.resources[name].inputs["on_replacement"] for name in guests] == policy
+        assert made.protected == {name for name in guests if name.removesuffix("-guest") not in named}
+    assert not run({"servers": {"protect": False}}).protected
+
+
+def test_other_names_for_the_managers_are_refused_before_anything_is_declared(home: Path) -> None:
+    with pytest.raises(
+        pulumi.RunError, match="galera-1, galera-2, galera-3 would be cancelled with their data"
+    ):
+        run({"servers": {"prefix": "db"}}, there(*HOSTS))
+
+
+SERVERS: list[tuple[str, Any, str, Any]] = [
+    # setting, its value, property of the order, its value there
+    ("domain", "example.org", "domain", "example.org"),
+    ("datacenter", "dal13", "datacenter", "dal13"),
+    ("cores", 4, "cores", 4),
+    ("memory", 8192, "memory", 8192),
+    ("disks", [100, 200], "disks", [100, 200]),
+    ("localDisk", False, "local_disk", False),
+    ("os", "DEBIAN_12_64", "os", "DEBIAN_12_64"),
+    ("image", "aaaa-bbbb", "image", "aaaa-bbbb"),
+    ("hourly", False, "hourly", False),
+    ("nicSpeed", 1000, "nic_speed", 1000),
+    ("privateOnly", True, "private_only", True),
+    ("publicVlan", 7, "public_vlan", 7),
+    ("privateVlan", 8, "private_vlan", 8),
+    ("publicSubnet", 9, "public_subnet", 9),
+    ("privateSubnet", 10, "private_subnet", 10),
+    ("placementGroup", 11, "placement_group", 11),
+    ("tags", ["blue"], "tags", ["blue"]),
+    ("notes", "for tests", "notes", "for tests"),
+    ("userData", "#cloud-config", "user_data", "#cloud-config"),
+    ("postInstallUrl", "https://example.com/x", "post_install_url", "https://example.com/x"),
+    ("adopt", {"galera-1": 4711}, "adopt", 4711),
+]
+TOGETHER: dict[str, dict[str, Any]] = {
+    "image": {"os": None},
+    "publicSubnet": {"publicVlan": 7},
+    "privateSubnet": {"privateVlan": 8},
+}
+
+
+@pytest.mark.parametrize(("setting", "value", "key", "expected"), SERVERS, ids=lambda value: str(value)[:20])
+def test_a_setting_of_the_servers_reaches_their_order(
+    home: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: Any, key: str, expected: Any
+) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
+    ssh = {"address": "private" if setting == "privateOnly" else "public"}
+    if setting == "adopt":
+        ssh["publicKey"] = "ssh-ed25519 AAAA"
+    made = run({"servers": {**TOGETHER.get(setting, {}), setting: value}, "ssh": ssh})
+    assert made.resources["galera-1-guest"].inputs[key] == expected
+
+
+def test_no_setting_of_the_servers_is_forgotten() -> None:
+    """The others are about which servers there are, or what is around them; they have tests of their own."""
+    around = {
+        "prefix",
+        "managers",
+        "workers",
+        "firewall",
+        "published_ports",
+        "protect",
+        "reload_token",
+        "replace",
+    }
+    tested = {to_snake(setting) for setting, *_ in SERVERS}
+    assert set(Servers.model_fields) == tested | around
+
+
+def test_published_ports_are_open_on_the_public_side_only(home: Path) -> None:
+    made = run({"servers": {"publishedPorts": [80, 443]}})
+    public, private = (made.resources[f"firewall-{side}"].inputs["rules"] for side in ("public", "private"))
+    opened = {
+        rule["first_port"] for rule in public if rule["direction"] == "ingress" and "source" not in rule
+    }
+    assert opened == {80, 443}
+    assert not any(rule.get("first_port") in (80, 443) for rule in private)
+
+
+def test_label_and_notes_of_the_uploaded_key_are_settings(home: Path) -> None:
+    made = run({"ssh": {"uploadLabel": "galera", "uploadNotes": "of the galera stack"}})
+    key = made.resources["ssh-key"].inputs
+    assert (key["label"], key["notes"]) == ("galera", "of the galera stack")
+
+
+def test_the_price_is_asked_for_what_is_ordered_and_held_against_the_limit(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
+    made = run(
+        {
+            "maxMonthlyCost": 123.45,
+            "servers": {"workers": 1, "cores": 4, "adopt": {"galera-2": 7}},
+            "ssh": {"publicKey": "ssh-ed25519 AAAA"},
+        }
+    )
+    (shapes, limit), (owner,) = made.estimated
+    assert limit == Decimal("123.45")
+    assert list(shapes) == ["galera-1", "galera-3", "galera-4"]
+    assert {shape.cores for shape in shapes.values()} == {4}
+    assert owner == "swarm-galera/test/0123456789ab"
+    assert set(made.outputs["estimatedCost"]["hosts"]) == set(shapes)
+
+
+def test_without_a_limit_none_is_asked_for(dev: Recorded) -> None:
+    assert dev.estimated[0][1] is None
+
+
+def test_a_plan_above_the_limit_ends_the_run_before_anything_is_declared(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise CostTooHigh("the plan costs too much")
+
+    monkeypatch.setattr(program, "estimate_of", refuse)
+    with pytest.raises(pulumi.RunError, match="the plan costs too much"):
+        run({"maxMonthlyCost": 1})
+
+
+def test_an_api_key_in_plain_text_is_refused_without_showing_it(home: Path) -> None:
+    settings = {"username": "me", "apiKey": "marked-plain-key"}
+    with pytest.raises(pulumi.RunError, match=r"plain text.*Remedy: make a new one.*--secret") as refused:
+        run(settings)
+    assert "marked-plain-key" not in str(refused.value)
+    assert run(settings, secrets=["apiKey"]).resources
+
+
 def test_bad_settings_end_the_run_before_anything_is_declared(home: Path) -> None:
     with pytest.raises(pulumi.RunError, match="an even number of managers"):
         run({"servers": {"managers": 2}})
+
+
+WITHOUT_THE_LAB = """
+import importlib.abc, sys
+
+class NoLab(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] in ("lab", "bench"):
+            raise ModuleNotFoundError(f"{name} was deleted")
+
+sys.meta_path.insert(0, NoLab())
+from tests.unit.program import run
+import operations.cli
+made = run({"servers": {"workers": 1}})
+operations.cli.build()
+print(len(made.resources), "galera-service" in made.resources)
+"""
+
+
+def test_the_program_and_the_operations_do_without_the_lab(dev: Recorded, home: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WITHOUT_THE_LAB],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    count, there = done.stdout.split()
+    assert int(count) > len(dev.resources)
+    assert there == "True"
+
+
+class Clock:
+    """Time that passes only while somebody sleeps, in seconds."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_an_api_that_cannot_be_reached_is_tried_for_seconds_and_not_for_minutes(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(client, "time", clock)
+    with pytest.raises(pulumi.RunError, match="subnets failed: nothing answers at the API's address"):
+        run(asks_the_api=True)
+    assert 0 < clock.now <= cost.PATIENCE

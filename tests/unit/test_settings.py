@@ -39,6 +39,7 @@ def test_the_smallest_settings_give_three_managers_and_safe_defaults() -> None:
     assert settings.servers.worker_names == []
     assert settings.servers.disks == [25, 25]
     assert settings.servers.firewall
+    assert settings.servers.protect
     assert settings.network.encrypted
     assert settings.network.subnet == "10.20.0.0/24"
     assert settings.discovery.kind == "etcd"
@@ -53,6 +54,18 @@ def test_workers_are_numbered_after_the_managers() -> None:
 def test_numbers_and_switches_in_galera_config_become_what_my_cnf_reads() -> None:
     settings = parse(config(galera={"config": {"max_connections": 300, "skip_log": True, "x": "256M"}}))
     assert settings.galera.config == {"max_connections": "300", "skip_log": "ON", "x": "256M"}
+
+
+@pytest.mark.parametrize("subnet", ["10.20.0.0/16", "172.16.0.0/24", "172.31.255.0/24", "192.168.7.0/24"])
+def test_a_private_subnet_is_accepted(subnet: str) -> None:
+    assert parse(config(network={"subnet": subnet})).network.subnet == subnet
+
+
+def test_one_manager_and_any_workers_may_be_reloaded_or_replaced_at_a_time() -> None:
+    reload = {"galera-2": 20261124, "galera-4": "x", "galera-5": "x"}
+    servers = parse(config(servers={"workers": 3, "reloadToken": reload, "replace": ["galera-6"]})).servers
+    assert servers.reload_token["galera-2"] == "20261124"
+    assert servers.replace == ["galera-6"]
 
 
 def test_the_credentials_are_left_to_the_provider() -> None:
@@ -105,7 +118,15 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("servers.disks", {"servers": {"disks": [25]}}, "second disk"),
     ("servers.disks", {"servers": {"disks": [25, 25, 25]}}, "localDisk: false"),
     ("servers.disks.1", {"servers": {"disks": [25, 0]}}, "greater than or equal to 10"),
-    ("servers.nicSpeed", {"servers": {"nicSpeed": 54}}, "10, 100, 1000"),
+    ("servers.nicSpeed", {"servers": {"nicSpeed": 54}}, "10, 100 or 1000"),
+    ("servers.nicSpeed", {"servers": {"nicSpeed": 10000}}, "10, 100 or 1000"),
+    ("servers.publishedPorts.0", {"servers": {"publishedPorts": [0]}}, "greater than or equal to 1"),
+    ("servers.publishedPorts", {"servers": {"publishedPorts": [80], "firewall": False}}, "have a firewall"),
+    ("servers.adopt", {"servers": {"adopt": {"galera-1": 7}}}, "ssh.publicKey or ssh.label"),
+    ("ssh", {"ssh": {"label": "mine", "uploadLabel": "x", "privateKeyFile": __file__}}, "instead of label"),
+    ("orderSettle", {"orderSettle": "soon"}, "valid number"),
+    ("orderSettle", {"orderSettle": "0"}, "greater than 0"),
+    ("orderSettle", {"orderSettle": "7200"}, "less than or equal to 3600"),
     ("servers.datacenter", {"servers": {"datacenter": "Toronto"}}, "like tor01"),
     ("servers.domain", {"servers": {"domain": "example"}}, "example.com"),
     ("servers.domain", {"servers": {"domain": "exa_mple.com"}}, "example.com"),
@@ -119,6 +140,29 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("servers.privateOnly", {"servers": {"privateOnly": True, "publicVlan": 5}}, "remove publicVlan"),
     ("servers.postInstallUrl", {"servers": {"postInstallUrl": "http://x/y"}}, "https"),
     ("servers.adopt", {"servers": {"adopt": {"web-1": 7}}}, "from galera-1 to galera-3"),
+    ("servers.os", {"servers": {"os": "CENTOS_LATEST"}}, "servers.image"),
+    ("servers.os", {"servers": {"os": "REDHAT_9_64"}}, "none"),
+    ("servers.reloadToken", {"servers": {"reloadToken": {"web-1": "x"}}}, "from galera-1 to galera-3"),
+    ("servers.reloadToken", {"servers": {"reloadToken": "2026-11"}}, 'write {galera-2: "2026-11"}'),
+    ("servers.reloadToken.galera-1", {"servers": {"reloadToken": {"galera-1": ""}}}, "at least 1 character"),
+    (
+        "servers.reloadToken",
+        {"servers": {"reloadToken": {"galera-1": "x", "galera-3": "x"}}},
+        "one may be reloaded",
+    ),
+    ("servers.replace", {"servers": {"replace": ["galera-4"]}}, "from galera-1 to galera-3"),
+    ("servers.replace", {"servers": {"replace": ["galera-1", "galera-2"]}}, "are managers"),
+    (
+        "servers.replace",
+        {"servers": {"replace": ["galera-1"], "reloadToken": {"galera-2": "x"}}},
+        "are managers",
+    ),
+    (
+        "servers.replace",
+        {"servers": {"replace": ["galera-1"], "reloadToken": {"galera-1": "x"}}},
+        "no reload",
+    ),
+    ("servers.replace", {"servers": {"replace": ["galera-1"], "managers": 1}}, "the only manager"),
     ("servers.manager", {"servers": {"manager": 3}}, "no such setting"),
     ("servers.domain", {"servers": {"domain": None}}, "Remedy: "),
     ("ssh.address", {"servers": {"privateOnly": True}}, "ssh.address: private"),
@@ -140,7 +184,12 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("network.subnet", {"network": {"subnet": "fd00::/64"}}, "IPv4"),
     ("network.subnet", {"network": {"subnet": "172.17.5.0/24"}}, "docker0"),
     ("network.subnet", {"network": {"subnet": "10.0.0.0/24"}}, "ingress"),
-    ("network.subnet", {"network": {"subnet": "8.8.8.0/24"}}, "public address space"),
+    ("network.subnet", {"network": {"subnet": "8.8.8.0/24"}}, "not private"),
+    ("network.subnet", {"network": {"subnet": "203.0.113.0/24"}}, "172.16.0.0/12"),
+    ("network.subnet", {"network": {"subnet": "192.0.2.0/24"}}, "not private"),
+    ("network.subnet", {"network": {"subnet": "198.18.0.0/16"}}, "not private"),
+    ("network.subnet", {"network": {"subnet": "100.64.0.0/16"}}, "not private"),
+    ("network.subnet", {"network": {"subnet": "172.32.0.0/16"}}, "not private"),
     ("network.subnet", {"network": {"subnet": "10.20.0.0/28"}}, "from /16 to /26"),
     ("network.subnet", {"servers": {"workers": 90}}, "10.20.0.0/20"),
     ("discovery.image", {"discovery": {"image": "etcd"}}, "version's tag"),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from components.softlayer import client
 from components.softlayer.client import (
     PUBLIC_ENDPOINT,
+    Api,
     Backoff,
     Credentials,
     connect,
@@ -96,6 +99,27 @@ def test_the_client_has_a_time_limit_and_never_repeats_by_itself() -> None:
     assert transport.timeout == 60
     for scheme in ("http://", "https://"):
         assert transport.client.get_adapter(scheme).max_retries.total == 0
+
+
+def test_lists_are_asked_for_by_id_and_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+    pages: list[list[dict[str, Any]]] = [[{"id": 1}, {"id": "2"}], [{"id": 2}, {"id": 3}], [{"id": 4}]]
+
+    def call(_api: Api, *words: str, **options: Any) -> list[dict[str, Any]]:
+        asked.append(options)
+        assert words == ("Account", "getVirtualGuests")
+        return pages[len(asked) - 1]
+
+    monkeypatch.setattr(client, "PAGE", 2)
+    monkeypatch.setattr(Api, "call", call)
+    where = {"hostname": {"operation": "_= a"}}
+    rows = Api(Credentials("me", KEY)).list("getVirtualGuests", mask="mask[id]", where=where)
+    assert [int(row["id"]) for row in rows] == [1, 2, 3, 4]
+    assert [options["offset"] for options in asked] == [0, 2, 4]
+    for options in asked:
+        tree = options["filter"]["virtualGuests"]
+        assert tree["hostname"] == where["hostname"]
+        assert tree["id"]["operation"] == "orderBy"
 
 
 def test_a_proxy_is_passed_by_on_loopback_only() -> None:

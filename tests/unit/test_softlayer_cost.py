@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -39,12 +40,15 @@ def test_cancelled_children_are_not_paid_for() -> None:
     assert paid_for({"billingItem": item, "hourlyBillingFlag": True}).hourly == Decimal("0.03")
 
 
-def test_the_change_is_what_the_plan_costs_beyond_what_is_paid() -> None:
+def test_the_output_tells_what_the_plan_adds_removes_and_changes() -> None:
     one = Price(Decimal("0.1"), Decimal(73))
-    estimate = Estimate({"a": one, "b": one}, one + one, ("b",), (), "USD", before=one)
-    assert estimate.change == one
-    assert estimate.as_output()["monthly"] == 146.0
-    assert estimate.as_output()["hosts"]["b"] == {"hourly": 0.1, "monthly": 73.0}
+    plan = Estimate({"a": one, "b": one}, one + one, "USD")
+    assert set(plan.as_output()) == {"hourly", "monthly", "currency", "hosts"}
+    told = replace(plan, compared=True, before=one, added=one).as_output()
+    assert told["monthly"] == 146.0
+    assert told["hosts"]["b"] == told["before"] == told["added"] == told["change"]
+    assert told["added"] == {"hourly": 0.1, "monthly": 73.0}
+    assert told["removed"] == {"hourly": 0.0, "monthly": 0.0}
 
 
 def test_a_shape_asks_for_what_the_order_will_ask_for() -> None:

@@ -94,6 +94,8 @@ REFUSED = [
     ("tags", {"tags": ["ümlaut"]}, "character"),
     ("post_install_url", {"post_install_url": "http://example.com/x"}, "https"),
     ("user_data", {"user_data": "# swarm-galera-identity: x"}, "identity"),
+    ("user_data", {"user_data": '{"swarm-galera-identity": "x"}'}, "identity"),
+    ("user_data", {"user_data": "[1, 2]"}, "an object"),
 ]
 
 
@@ -115,6 +117,15 @@ def test_a_disk_is_never_removed_or_shrunk(disks: list[float]) -> None:
     (found,) = failures(PROPS, {**PROPS, "disks": disks})
     assert found[0] == "disks"
     assert "destroy --target" in found[1]
+
+
+def test_a_server_that_the_stack_has_is_not_silently_exchanged_for_an_adopted_one() -> None:
+    (found,) = failures(PROPS, {**PROPS, "adopt": 7.0})
+    assert found[0] == "adopt"
+    assert "7 cannot be adopted in its place" in found[1]
+    assert failures({}, {**PROPS, "adopt": 7.0}) == []
+    assert failures({**PROPS, "adopt": 7.0}, {**PROPS, "adopt": 7.0}) == []
+    assert failures({**PROPS, "adopt": 7.0}, PROPS) == []
 
 
 def test_a_disk_may_grow_and_one_may_be_added() -> None:
@@ -154,6 +165,21 @@ def test_what_was_left_to_softlayer_is_no_drift() -> None:
     assert seen["disks"] == [25, 100]
     assert seen["notes"] == ""
     assert seen["user_data"] == ""
+
+
+NOT_ORDERED: list[dict[str, Any]] = [
+    {"device": "7", "mountType": "Disk", "diskImage": {"capacity": 64, "units": "MB", "metadataFlag": True}},
+    {"device": "7", "diskImage": {"capacity": 64, "units": "MB"}},
+    {"device": "7", "diskImage": {"capacity": 64, "metadataFlag": True}},
+    {"device": "3", "mountType": "CD", "diskImage": {"capacity": 4, "units": "GB"}},
+    {"device": "3", "diskImage": {"capacity": 2, "units": "GB", "type": {"keyName": "SWAP"}}},
+]
+
+
+@pytest.mark.parametrize("device", NOT_ORDERED)
+def test_what_the_guest_has_besides_its_disks_is_no_drift(device: dict[str, Any]) -> None:
+    raw = {**RAW, "blockDevices": [*RAW["blockDevices"], device]}
+    assert Guest(raw).observed(PROPS)["disks"] == [25, 100]
 
 
 def test_a_change_by_hand_is_drift() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -25,6 +26,18 @@ def test_user_data_keeps_its_text_and_gains_the_marker(text: str) -> None:
     assert marked.startswith(text)
     assert marker_in(marked) == MARKER
     assert unmark_user_data(marked).rstrip("\n") == text.rstrip("\n")
+
+
+@pytest.mark.parametrize("text", ['{"a": 1}', "{}", ' {\n "a": {"b": []},\n "c": "}"\n}\n', "{ }\n"])
+def test_a_json_object_stays_one_and_keeps_its_text(text: str) -> None:
+    marked = mark_user_data(text, MARKER)
+    assert json.loads(marked) == {**json.loads(text), "swarm-galera-identity": MARKER}
+    assert marker_in(marked) == MARKER
+    assert unmark_user_data(marked) == text
+
+
+def test_what_only_looks_like_json_gets_a_comment_line() -> None:
+    assert mark_user_data("{% template %}", MARKER) == f"{{% template %}}\n# swarm-galera-identity: {MARKER}"
 
 
 def test_user_data_without_a_marker_is_nobody_s() -> None:

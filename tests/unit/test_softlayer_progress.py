@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +71,23 @@ def test_an_engine_that_listens_is_there_and_one_that_does_not_is_gone(
         monkeypatch.setattr(sys, "argv", ["dynamic", f"127.0.0.1:{engine.getsockname()[1]}"])
         assert not engine_gone()
     assert engine_gone()
+
+
+def test_a_wait_stops_when_the_run_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    note = tmp_path / "interruption"
+    monkeypatch.setenv("SWARM_GALERA_INTERRUPTION", str(note))
+    clock, polls = Clock(), 0
+
+    def look() -> tuple[None, str]:
+        nonlocal polls
+        polls += 1
+        if polls == 3:
+            note.touch()
+        return None, "POWER_ON"
+
+    with pytest.raises(SoftLayerFailed, match="galera-1: interrupted; run the same command again"):
+        wait_for("galera-1", look, 60, "", clock=clock, sleep=clock.sleep)
+    assert polls == 3
 
 
 def test_a_wait_of_an_orphan_stops(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 import dill  # type: ignore[import-untyped]
 import pytest
+from pulumi.dynamic import Config, ConfigureRequest
 from pulumi.runtime import rpc
 
+from components.softlayer.errors import SettingInvalid, SoftLayerFailed
 from components.softlayer.guest_ready import GuestReadyArgs
 from components.softlayer.guest_ready_provider import GuestReadyProvider
 from components.softlayer.provider import SoftLayerProvider, is_unknown
@@ -78,8 +80,16 @@ CHANGES = {
     "owner": "other",
     "resource": "other",
     "adopt": 1.0,
+    "on_replacement": "refuse",
 }
-BASE = {**PROPS, "hourly": True, "local_disk": True, "private_only": False, "nic_speed": 100.0}
+BASE = {
+    **PROPS,
+    "hourly": True,
+    "local_disk": True,
+    "private_only": False,
+    "nic_speed": 100.0,
+    **dict.fromkeys(("public_vlan", "private_vlan", "public_subnet", "private_subnet"), 7.0),
+}
 
 
 @pytest.mark.parametrize("key", sorted(CHANGES))
@@ -91,6 +101,46 @@ def test_a_guest_s_property_replaces_updates_or_is_ignored_as_declared(key: str)
     assert result.delete_before_replace is True
 
 
+FIXED = sorted(VirtualGuestProvider.REPLACE)
+
+
+@pytest.mark.parametrize("key", FIXED)
+def test_a_replacement_that_nobody_named_is_refused_before_anything_is_done(key: str) -> None:
+    provider = VirtualGuestProvider()
+    with pytest.raises(
+        SoftLayerFailed, match=rf"{key} \(.* to .*\) replaces the server.*nothing was changed"
+    ):
+        provider.diff("1", BASE, {**BASE, key: CHANGES[key], "on_replacement": "refuse"})
+    assert provider.diff("1", BASE, {**BASE, "on_replacement": "refuse"}).changes is False
+    assert provider.diff("1", BASE, {**BASE, "notes": "x", "on_replacement": "refuse"}).replaces == []
+
+
+@pytest.mark.parametrize("key", FIXED)
+def test_a_server_that_is_kept_is_not_replaced_and_that_is_said(
+    key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    provider = VirtualGuestProvider()
+    changed = {**BASE, key: CHANGES[key], "on_replacement": "keep"}
+    result = provider.diff("1", BASE, changed)
+    assert (result.changes, result.replaces) == (False, [])
+    assert f"stays as it is; servers.replace must name it for a change of {key} (" in capsys.readouterr().out
+    result = provider.diff("1", BASE, {**changed, "cores": 4.0})
+    assert (result.changes, result.replaces) == (True, [])
+
+
+def test_a_server_that_stays_may_not_have_smaller_disks() -> None:
+    smaller = {**BASE, "disks": [25.0], "datacenter": "dal13", "on_replacement": "keep"}
+    assert [failure.property for failure in VirtualGuestProvider().check(BASE, smaller).failures] == ["disks"]
+
+
+@pytest.mark.parametrize("provider", [VirtualGuestProvider, GuestReadyProvider])
+def test_a_reload_token_that_is_taken_away_reloads_nothing(provider: type[SoftLayerProvider]) -> None:
+    before = {**BASE, "guest_id": "1", "ssh_address": "public", "ssh_port": 22.0, "reload_token": "2026-11"}
+    for token in ("", None):
+        assert provider().diff("1", before, {**before, "reload_token": token}).changes is False
+    assert provider().diff("1", before, {**before, "reload_token": "2026-12"}).changes is True
+
+
 def test_nothing_changes_when_nothing_changed() -> None:
     assert VirtualGuestProvider().diff("1", BASE, dict(BASE)).changes is False
 
@@ -98,6 +148,8 @@ def test_nothing_changes_when_nothing_changed() -> None:
 @pytest.mark.parametrize(
     ("key", "old", "new"),
     [
+        ("public_vlan", 7.0, None),
+        ("private_subnet", 7.0, None),
         ("tags", ["A", "b"], ["b", "a"]),
         ("private_security_groups", ["2", "1"], ["1", "2"]),
         ("ssh_key_ids", [12.0], ["12"]),
@@ -112,9 +164,32 @@ def test_the_same_in_other_words_is_no_change(key: str, old: Any, new: Any) -> N
     assert VirtualGuestProvider().diff("1", {**BASE, key: old}, {**BASE, key: new}).changes is False
 
 
-def test_an_unknown_value_counts_as_a_change() -> None:
-    result = VirtualGuestProvider().diff("1", BASE, {**BASE, "private_vlan": rpc.UNKNOWN})
+@pytest.mark.parametrize("old", [7.0, None])
+def test_an_unknown_value_counts_as_a_change(old: Any) -> None:
+    olds = {**BASE, "private_vlan": old}
+    result = VirtualGuestProvider().diff("1", olds, {**olds, "private_vlan": rpc.UNKNOWN})
     assert result.replaces == ["private_vlan"]
+
+
+@pytest.mark.parametrize("value", ["soon", "", 0, -1, 3601, "nan"])
+def test_a_time_to_look_for_orders_that_is_none_is_refused(value: Any) -> None:
+    provider = VirtualGuestProvider()
+    provider.configure(ConfigureRequest(Config({"swarm-galera:orderSettle": value}, "swarm-galera")))
+    with pytest.raises(SettingInvalid, match=r"orderSettle: .*up to 3600; leave it out for 60"):
+        provider.settle()
+
+
+def test_a_time_to_look_for_orders_may_be_text_or_left_out() -> None:
+    provider = VirtualGuestProvider()
+    assert provider.settle() == 60
+    provider.configure(ConfigureRequest(Config({"swarm-galera:orderSettle": "90"}, "swarm-galera")))
+    assert provider.settle() == 90
+
+
+def test_the_disks_of_a_server_that_is_only_pinned_may_not_shrink() -> None:
+    unpinned = {**BASE, "private_vlan": None}
+    found = VirtualGuestProvider().check(unpinned, {**BASE, "disks": [25.0]}).failures
+    assert [failure.property for failure in found] == ["disks"]
 
 
 def test_a_guest_without_its_tags_is_updated() -> None:
@@ -151,8 +226,10 @@ def test_an_unknown_is_found_at_any_depth(value: Any, unknown: bool) -> None:
 def test_a_changed_guest_is_waited_for_anew_and_a_reloaded_one_again() -> None:
     provider = GuestReadyProvider()
     base = {"guest_id": "1", "reload_token": "", "ssh_address": "public", "ssh_port": 22.0}
-    assert provider.diff("1", base, {**base, "guest_id": "2"}).replaces == ["guest_id"]
-    assert provider.diff("1", base, {**base, "guest_id": rpc.UNKNOWN}).replaces == ["guest_id"]
+    # Never replaced: all that has the host's address would be replaced along with it, before the guest is.
+    for other in ("2", rpc.UNKNOWN):
+        result = provider.diff("1", base, {**base, "guest_id": other})
+        assert (result.changes, result.replaces) == (True, [])
     reloaded = provider.diff("1", base, {**base, "reload_token": "1"})
     assert (reloaded.changes, reloaded.replaces) == (True, [])
 

@@ -9,7 +9,10 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,7 @@ from lab.toolchain import __main__ as driver
 from lab.toolchain import build, jobs, locks, packages, places, plugins, preflight, virtualenv
 from lab.toolchain.errors import ToolchainError
 from lab.toolchain.stages import Step, Terminal
+from tests.conftest import pytest_collection_modifyitems
 
 REQUIREMENTS = places.CHECKOUT / "requirements.txt"
 
@@ -238,10 +242,51 @@ def test_a_lab_waits_for_packages_and_pulumi_for_everything(home: Path) -> None:
     assert list(needs)[-1] == "pulumi up"
 
 
-def test_the_tests_on_hosts_come_after_all_the_others() -> None:
-    last = jobs.test()[-1]
-    assert last.name == "lab-test"
-    assert {"lint", "type", "unit", "provider", "toolchain"} <= set(last.needs)
+def test_the_tests_on_hosts_come_after_all_the_others(home: Path) -> None:
+    stages = jobs.test()
+    assert stages[-1].name == "lab-test"
+    assert {stage.name for stage in stages[:-1]} - {"pulumi CLI", "language host"} == set(stages[-1].needs)
+
+
+def test_building_pulumi_waits_for_nothing_and_holds_up_only_what_runs_it(home: Path) -> None:
+    stages = {stage.name: stage.needs for stage in jobs.test()}
+    assert next(iter(stages)) == "pulumi CLI"
+    assert stages["pulumi CLI"] == ()
+
+    def needed(name: str) -> set[str]:
+        return {name}.union(*(needed(need) for need in stages[name]))
+
+    waiting = {name for name in stages if "pulumi CLI" in needed(name)}
+    assert waiting == {"pulumi CLI", "toolchain", "provider", "plugin-test", "lab-test"}
+    assert "lab cache" in stages["image-test"]
+
+
+@pytest.mark.parametrize("name", jobs.CHECKS)
+def test_a_check_brings_with_it_what_it_needs(home: Path, name: str) -> None:
+    stages = jobs.one_check(name)
+    assert stages[-1].name == name
+    assert set(stages[-1].needs) == set(jobs.NEEDS[name])
+    assert set(jobs.NEEDS[name]) <= {stage.name for stage in stages}
+    assert ("toolchain" in jobs.NEEDS[name]) is (name in {"provider", "plugin-test", "lab-test"})
+
+
+def test_files_that_take_long_begin_first_and_the_others_keep_their_order() -> None:
+    names = ["quick", "long", "short", "slow"]
+    items: list[Any] = [SimpleNamespace(name=name, get_closest_marker=_marked(name)) for name in names]
+    pytest_collection_modifyitems(items)
+    assert [item.name for item in items] == ["long", "slow", "quick", "short"]
+
+
+def _marked(name: str) -> Callable[[str], object]:
+    return lambda marker: marker if marker == "first" and name in {"long", "slow"} else None
+
+
+def test_every_test_is_in_a_folder_that_a_check_runs() -> None:
+    run = {word for commands in jobs.CHECKS.values() for words in commands for word in words}
+    folders = {
+        str(file.parent.relative_to(places.CHECKOUT)) for file in places.CHECKOUT.glob("tests/**/test_*.py")
+    }
+    assert folders == {word for word in run if word.startswith("tests/")}
 
 
 def test_pytests_closing_line_is_found_among_other_output() -> None:
@@ -271,6 +316,16 @@ def test_a_second_up_is_refused_while_one_runs(
     assert f"make up, process {os.getpid()} is at work on lab dev" in capsys.readouterr().err
 
 
+def test_down_becomes_the_labs_own_command_which_takes_the_lock(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _program, words: became.append(words))
+    monkeypatch.chdir(home)
+    assert driver.main(["down", "--lab", "x"]) == 0
+    assert became == [[str(places.VENV_PYTHON), "-m", "lab", "down", "--name", "x"]]
+
+
 def test_a_lab_that_is_not_there_cannot_be_operated_on(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -298,6 +353,43 @@ def test_make_help_lists_every_target() -> None:
     ).stdout
     for target in phony.group(1).replace("\\", " ").split():
         assert re.search(rf"\b{target}\b", shown), target
+
+
+def planned(folder: Path, *words: str) -> list[str]:
+    """What `make` would run for targets there."""
+    shutil.copy(places.CHECKOUT / "Makefile", folder)
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "-n", *words],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return [" ".join(line.split()) for line in shown.splitlines()]
+
+
+TARGETS = ("up", "verify", "audit", "preview", "refresh", "destroy")
+
+
+def test_operations_run_inside_the_lab(tmp_path: Path) -> None:
+    (tmp_path / "lab" / "toolchain").mkdir(parents=True)
+    inside = "python3 -m lab.toolchain operations --lab dev --stack x --"
+    assert planned(tmp_path, *TARGETS, "STACK=x") == [
+        "python3 -m lab.toolchain up --lab dev --stack x",
+        *(f"{inside} {words}" for words in ("verify", "audit", "preview", "refresh", "destroy --yes")),
+    ]
+    assert planned(tmp_path, "refresh", "STACK=x", "YES=1") == [f"{inside} refresh --yes"]
+
+
+def test_without_the_lab_the_same_targets_work_on_an_account_and_ask_first(tmp_path: Path) -> None:
+    assert planned(tmp_path, *TARGETS, "STACK=x") == [
+        f"python3 -m operations {target} --stack x" for target in TARGETS
+    ]
+    put(tmp_path / ".venv/bin/python", "")
+    assert planned(tmp_path, "destroy", "STACK=x", "YES=1") == [
+        ".venv/bin/python -m operations destroy --yes --stack x"
+    ]
 
 
 def test_a_skipped_test_fails_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

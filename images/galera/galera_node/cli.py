@@ -19,13 +19,15 @@ USAGE = """usage: galera-node run             the container's process
 def run() -> int:
     from . import settings as settings_module
     from .etcd import EtcdStore
-    from .network import NoAddress
+    from .network import RESOLVER_OPTIONS, Names, NoAddress
     from .supervisor import Node
     from .words import log
 
     try:
         settings = settings_module.load()
-        return Node(settings, EtcdStore(settings.store, settings.cluster)).run()
+        os.environ.setdefault("RES_OPTIONS", RESOLVER_OPTIONS)
+        names = Names()
+        return Node(settings, EtcdStore(settings.store, settings.cluster, names=names), names).run()
     except (settings_module.SettingsError, NoAddress) as error:
         log(str(error))
         return 2
@@ -55,21 +57,25 @@ def status() -> int:
         print(f"cluster {cluster.uuid}, {cluster.phase}, seed {cluster.seed}")
     if facts.holder is not None:
         print(f"{facts.holder} holds the right to bootstrap")
-    for name in sorted({*facts.nodes, *facts.present}):
+    for name in sorted({*facts.nodes, *facts.present, *facts.forgotten}):
         position, presence = facts.nodes.get(name), facts.present.get(name)
         now = f"{presence.state} at {presence.address}" if presence is not None else "absent"
-        last = f"published {position.seqno}" if position is not None else "never Synced"
+        never = "forgotten" if name in facts.forgotten else "never Synced"
+        last = f"published {position.seqno}" if position is not None else never
         print(f"{name}: {now}, {last}")
     return 0
 
 
 def forget(node: str) -> int:
     from .etcd import EtcdStore
-    from .store import StoreError, parse
+    from .store import Put, StoreError, parse
 
     store = EtcdStore(os.environ.get("STORE", ""), os.environ.get("CLUSTER_NAME", ""))
     try:
         facts = parse(store.read())
+        if node not in facts.nodes and node in facts.forgotten:
+            print(f"{node} is forgotten already")
+            return 0
         if node not in facts.nodes:
             print(
                 f"{node} is not a member; members: {', '.join(sorted(facts.nodes)) or 'none'}",
@@ -78,10 +84,13 @@ def forget(node: str) -> int:
             return 1
         presence = facts.present.get(node)
         if presence is not None and presence.state not in ("empty", "stopped"):
-            print(f"{node} runs ({presence.state}); stop it first", file=sys.stderr)
+            print(
+                f"{node} runs ({presence.state}); stop it first. One that died is seen as gone after 45 s",
+                file=sys.stderr,
+            )
             return 1
         key = f"nodes/{node}"
-        if not store.commit({key: facts.revision(key)}, {}, (key,)):
+        if not store.commit({key: facts.revision(key)}, {f"forgotten/{node}": Put("")}, (key,)):
             print(f"{node} has just published; look at galera-node status", file=sys.stderr)
             return 1
     except StoreError as error:

@@ -1,6 +1,7 @@
-"""mariadbd's configuration for this start: what depends on the node, as text.
+"""mariadbd's configuration for this start: what depends on the node, as text. No secret is in it.
 
-Owns the rendering; `server` writes it to a file that only the node's user can read, in memory.
+mariadb-backup reads its group from the same file and comes in as the node does: over the socket, as the
+system's user.
 """
 
 from __future__ import annotations
@@ -21,14 +22,8 @@ class NodeConfig:
     node: str
     cluster: str
     address: str
-    sst_password: str
     weight: int = 1
     join: Sequence[str] = ()
-
-
-def quoted(value: str) -> str:
-    """A value for an option file, whatever it holds."""
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def render(config: NodeConfig) -> str:
@@ -54,8 +49,7 @@ def render(config: NodeConfig) -> str:
             f"wsrep_sst_receive_address = {config.address}:{SST_PORT}",
             f'wsrep_provider_options = "{provider}"',
             "[mariabackup]",
-            "user = sst",
-            f"password = {quoted(config.sst_password)}",
+            "user = mysql",
             "",
         ]
     )

@@ -7,7 +7,8 @@ if nothing has changed meanwhile (see `Facts.revision` and docs/adr/bootstrap-an
 The rules in short:
 - a node with data never starts a second cluster, and a normal start always joins;
 - the first bootstrap needs a store that has never seen a cluster;
-- after a full outage only the most advanced node bootstraps, once every member has published its position.
+- after a full outage only the most advanced node bootstraps, once every member has published its position;
+- who stays outside a Primary component, with nobody in one, stops: a lost quorum then is a full outage.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ class Refuse:
 Decision = Bootstrap | Join | Wait | Discard | Refuse
 
 IN_PRIMARY = frozenset({"primary", "synced"})
-RUNNING = IN_PRIMARY | {"starting", "running"}
+OUTSIDE_PRIMARY = frozenset({"running"})
+PATIENCE = 60.0  # seconds outside a Primary component; the health check's own patience is longer
 
 
 def decide(node: str, size: int, local: Local, facts: Facts | None, live: Sequence[str]) -> Decision:
@@ -105,6 +107,19 @@ def _join(others: Mapping[str, Presence], live: Sequence[str], states: frozenset
     return tuple(address for address in live if address in known)
 
 
+def _rival(node: str, facts: Facts) -> str | None:
+    """Who has the right to bootstrap, unless it is this process. None if nobody else."""
+    if facts.holder is None or facts.mine:
+        return None
+    return f"an earlier run of {node}" if facts.holder == node else facts.holder
+
+
+def _unknown(facts: Facts, live: Sequence[str]) -> tuple[str, ...]:
+    """Live addresses of nobody that the store knows."""
+    known = {presence.address for presence in facts.present.values()}
+    return tuple(address for address in live if address not in known)
+
+
 def _without_data(node: str, facts: Facts, others: Mapping[str, Presence], live: Sequence[str]) -> Decision:
     cluster = facts.cluster
     if cluster is None:
@@ -114,12 +129,19 @@ def _without_data(node: str, facts: Facts, others: Mapping[str, Presence], live:
             return Wait(
                 f"the store has no record of a cluster, but {holders} hold data; not starting a second one"
             )
-        if facts.holder is not None:
-            return Wait(f"{facts.holder} holds the right to bootstrap")
-        return Bootstrap(True, "no cluster has ever existed here", {"cluster": 0, "bootstrap": 0})
+        if unknown := _unknown(facts, live):
+            return Wait(
+                f"the store has no record of a cluster, but {', '.join(unknown)} runs Galera; not starting a "
+                "second one"
+            )
+        if rival := _rival(node, facts):
+            return Wait(f"{rival} holds the right to bootstrap")
+        return Bootstrap(
+            True, "no cluster has ever existed here", {"cluster": 0, "bootstrap": facts.revision("bootstrap")}
+        )
     if cluster.phase == "forming":
-        if facts.holder is not None:
-            return Wait(f"{facts.holder} is forming the cluster")
+        if rival := _rival(node, facts):
+            return Wait(f"{rival} is forming the cluster")
         if facts.nodes or any(presence.uuid not in (NO_UUID, cluster.uuid) for presence in others.values()):
             return Wait(
                 f"the formation by {cluster.seed} ended early, yet others hold data; a person must decide"
@@ -127,7 +149,7 @@ def _without_data(node: str, facts: Facts, others: Mapping[str, Presence], live:
         return Bootstrap(
             True,
             f"the formation by {cluster.seed} ended before any client was served; forming anew",
-            {"cluster": facts.revision("cluster"), "bootstrap": 0},
+            {"cluster": facts.revision("cluster"), "bootstrap": facts.revision("bootstrap")},
             abort=cluster.uuid,
         )
     addresses = _join(others, live, IN_PRIMARY)
@@ -174,19 +196,23 @@ def _with_data(
     addresses = _join(others, live, IN_PRIMARY)
     if addresses:
         return Join(addresses, "a restarted node joins")
-    addresses = _join({n: p for n, p in others.items() if p.uuid == local.uuid}, live, RUNNING)
-    if addresses:
-        # They run without a Primary component: once the members of the last one meet again, it is restored.
-        return Join(
-            addresses, "live members have no Primary component; joining them so that it can be restored"
-        )
+    if unknown := _unknown(facts, live):
+        return Join(unknown, "nodes that the store does not know run Galera")
+    if local.view:
+        addresses = _join(others, live, OUTSIDE_PRIMARY)
+        if addresses:
+            # Once all members of the saved view meet again, the component is restored. Without that view a
+            # node would only keep the others from being stopped, and be kept by them.
+            return Join(
+                addresses, "live members have no Primary component; joining them so that it can be restored"
+            )
     return _recover(node, size, local, facts, others)
 
 
 def _recover(node: str, size: int, local: Local, facts: Facts, others: Mapping[str, Presence]) -> Decision:
     """Nobody runs: the most advanced member restarts the cluster, once all have published."""
-    if facts.holder is not None and facts.holder != node:
-        return Wait(f"{facts.holder} is restarting the cluster after a full outage")
+    if rival := _rival(node, facts):
+        return Wait(f"{rival} is restarting the cluster after a full outage")
     expected = set(facts.nodes) | {node}
     missing = sorted(expected - set(others) - {node})
     if missing:
@@ -195,12 +221,16 @@ def _recover(node: str, size: int, local: Local, facts: Facts, others: Mapping[s
             f"{'it' if len(missing) == 1 else 'them'}, or if lost for good: galera-node forget NAME"
         )
     formed = facts.cluster is not None and facts.cluster.phase == "formed"
-    if (facts.cluster is None or (formed and len(expected) < size)) and len(others) + 1 < size:
-        return Wait(f"nobody runs, and only {len(others) + 1} of {size} nodes have published their position")
+    needed = size - len(facts.forgotten - expected - set(others))
+    if (facts.cluster is None or (formed and len(expected) < needed)) and len(others) + 1 < needed:
+        return Wait(
+            f"nobody runs, and only {len(others) + 1} of {needed} nodes have published their position. Start "
+            "the others, or if lost for good: galera-node forget NAME"
+        )
     # A joiner that still runs without data of its own has nothing to say; one with data has.
     busy = sorted(n for n, p in others.items() if p.uuid != NO_UUID and p.state != "stopped")
     if busy:
-        return Wait(f"{', '.join(busy)} has started and is not reachable yet")
+        return Wait(f"{', '.join(busy)} has started and is not in a Primary component, or not reachable")
     unknown = local.seqno < 0 or any(p.seqno < 0 for p in others.values() if p.state == "stopped")
     if unknown:
         return Wait("a member's position could not be recovered; a person must decide")
@@ -218,12 +248,32 @@ def _recover(node: str, size: int, local: Local, facts: Facts, others: Mapping[s
     if best[1] != node:
         return Wait(f"{best[1]} is the most advanced at {best[0]} and restarts the cluster")
     expect = {f"present/{name}": facts.revision(f"present/{name}") for name in others}
-    expect |= {"bootstrap": 0, "cluster": facts.revision("cluster")}
+    expect |= {key: facts.revision(key) for key in ("bootstrap", "cluster")}
     return Bootstrap(
         False,
         f"nobody runs, all members have published, and this one is the most advanced at {best[0]}",
         expect,
     )
+
+
+def turn(node: str, facts: Facts) -> int:
+    """How many other nodes without data are before this one, should all join in the same moment."""
+    joiners = [
+        name for name, p in facts.present.items() if p.state in ("empty", "starting") and p.uuid == NO_UUID
+    ]
+    return sum(name < node for name in joiners)
+
+
+def gives_up(node: str, outside: float, facts: Facts | None) -> bool:
+    """Whether mariadbd, `outside` seconds without a Primary component, ends to make way for a recovery.
+
+    Members that come back with the view they had restore the component by themselves, and do so before that.
+    Later, nodes that run outside it and nodes that join these would keep each other from ever being stopped
+    together. While the store is away or shows somebody in a Primary component, nothing is won by stopping.
+    """
+    if facts is None or outside < PATIENCE:
+        return False
+    return not any(p.state in IN_PRIMARY for name, p in facts.present.items() if name != node)
 
 
 def _published(position: Position, uuid: str) -> int:

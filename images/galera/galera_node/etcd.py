@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from .network import Names
 from .store import Entry, Put, SessionLost, StoreError
 
 
@@ -31,21 +32,24 @@ def decode(text: str) -> str:
 
 
 class EtcdStore:
-    """Implements `store.Store` for one cluster's prefix. `timeout` in seconds for one request."""
+    """Implements `store.Store` for one cluster's prefix. `timeout` in seconds for one request.
 
-    def __init__(self, url: str, cluster: str, timeout: float = 5.0) -> None:
+    `names` bounds the wait for the store's name; the lease's thread shares it.
+    """
+
+    def __init__(self, url: str, cluster: str, timeout: float = 5.0, names: Names | None = None) -> None:
         split = urlsplit(url)
         self._host, self._port = split.hostname or "etcd", split.port or 2379
         self._prefix, self._timeout = f"swarm-galera/{cluster}/", timeout
         self._connection: http.client.HTTPConnection | None = None
         self._lease: str | None = None
-        self._url, self._cluster = url, cluster
+        self._url, self._cluster, self._names = url, cluster, names or Names()
         self._lease_closed = threading.Event()
 
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         try:
             if self._connection is None:
-                self._connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
+                self._connection = self._connect()
             self._connection.request("POST", path, json.dumps(body))
             response = self._connection.getresponse()
             text = response.read().decode(errors="replace")
@@ -61,6 +65,19 @@ class EtcdStore:
         answer: dict[str, Any] = json.loads(text)
         return answer
 
+    def _connect(self) -> http.client.HTTPConnection:
+        """A connection to the first of the store's addresses that takes one. Raises OSError."""
+        failed = OSError("the name does not resolve")
+        for address in self._names.addresses(self._host):
+            connection = http.client.HTTPConnection(address, self._port, timeout=self._timeout)
+            try:
+                connection.connect()
+            except OSError as error:
+                failed = error
+                continue
+            return connection
+        raise failed
+
     def _drop(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -74,7 +91,9 @@ class EtcdStore:
         answer = self._post("/v3/kv/range", {"key": encode(self._prefix), "range_end": encode(end)})
         return {
             decode(item["key"])[len(self._prefix) :]: Entry(
-                decode(item.get("value", "")), int(item["mod_revision"])
+                decode(item.get("value", "")),
+                int(item["mod_revision"]),
+                own=self._lease is not None and item.get("lease") == self._lease,
             )
             for item in answer.get("kvs", ())
         }
@@ -88,7 +107,7 @@ class EtcdStore:
 
     def _keep(self, lease: str, every: float, closed: threading.Event) -> None:
         """Renews `lease` until it is closed or gone, over a connection of its own; `every` in seconds."""
-        other = EtcdStore(self._url, self._cluster, self._timeout)
+        other = EtcdStore(self._url, self._cluster, self._timeout, self._names)
         while not closed.wait(every):
             with suppress(StoreError):  # the node's own requests tell of these
                 other._lease = lease

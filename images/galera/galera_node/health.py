@@ -12,37 +12,50 @@ from pathlib import Path
 
 FILE = "health"
 STALE = 30.0  # seconds without a word from the node's program
-TRANSFER_STALL = 120.0  # seconds without progress before a transfer counts as stuck
+STALL = 120.0  # seconds without progress before work counts as stuck
 
 
 @dataclass(frozen=True)
 class Status:
-    """What decides about health. `transfer_age`: seconds since a transfer's last progress, else None."""
+    """What decides about health. `idle`: seconds since the work under way last advanced, None without any."""
 
     state: str  # as in store.Presence
     detail: str
     uptime: float  # seconds since the container's start
     start_period: float  # seconds; the check's start period, in which failures are not counted
     recorded: bool  # the store lists this node as a member
-    transfer_age: float | None = None
+    idle: float | None = None
+
+
+class Advance:
+    """Since when something that works has stood still. `now` is of the monotonic clock, in seconds."""
+
+    def __init__(self, now: float) -> None:
+        self._at, self._sign = now, object()
+
+    def idle(self, sign: object, now: float) -> float:
+        """Seconds since `sign`, whatever it is, was last another one."""
+        if sign != self._sign:
+            self._at, self._sign = now, sign
+        return now - self._at
 
 
 def verdict(status: Status) -> tuple[bool, str]:
     """Healthy or not, and why.
 
-    During the start period a node that is still receiving says "not yet": the engine does not count that,
-    and sends no client here. A transfer that takes longer counts as healthy while it advances, so that nobody
-    ends it.
+    During the start period a node that still receives or recovers its data, or runs the initial SQL, says
+    "not yet": the engine does not count that, and sends no client here. What takes longer counts as healthy
+    while it advances, so that nobody ends it and it begins anew for ever.
     """
     if status.state == "synced":
         if not status.recorded:
             return False, "Synced, but not yet listed as a member in the store"
         return True, status.detail
-    if status.transfer_age is not None:
-        if status.transfer_age > TRANSFER_STALL:
-            return False, f"state transfer without progress for {status.transfer_age:.0f} s: {status.detail}"
+    if status.idle is not None:
+        if status.idle > STALL:
+            return False, f"without progress for {status.idle:.0f} s: {status.detail}"
         if status.uptime > status.start_period:
-            return True, f"state transfer advances: {status.detail}"
+            return True, f"advances: {status.detail}"
         return False, f"not yet: {status.detail}"
     return False, status.detail
 

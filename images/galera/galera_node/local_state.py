@@ -41,11 +41,16 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Local:
-    """The data directory. `seqno` is -1 when the last stop was not orderly (it is then in InnoDB)."""
+    """The data directory. `seqno` is -1 when the last stop was not orderly (it is then in InnoDB).
+
+    `view`: the last view of the group was saved; with it a member can restore a Primary component that was
+    lost, once all of that view meet again.
+    """
 
     kind: Kind
     uuid: str = NO_UUID
     seqno: int = -1
+    view: bool = False
 
 
 def parse_grastate(text: str) -> tuple[str, int]:
@@ -66,7 +71,7 @@ def read(data_dir: Path) -> Local:
     uuid, seqno = parse_grastate(grastate.read_text(errors="replace")) if grastate.exists() else (NO_UUID, -1)
     if not entries & {"ibdata1", "mysql"}:
         return Local(Kind.PARTIAL if all(name.startswith(LEFT_OVER) for name in entries) else Kind.FOREIGN)
-    return Local(Kind.DATA, uuid, seqno)
+    return Local(Kind.DATA, uuid, seqno, "gvwstate.dat" in entries)
 
 
 def write_grastate(data_dir: Path, uuid: str, seqno: int, safe_to_bootstrap: bool) -> None:
@@ -99,7 +104,7 @@ def flush(data_dir: Path) -> None:
 
 
 def forget_view(data_dir: Path) -> None:
-    """Removes the saved last view, so that a bootstrap under the lease is not mixed with it."""
+    """Removes the saved last view: from now on only a bootstrap under the lease restores a component."""
     (data_dir / "gvwstate.dat").unlink(missing_ok=True)
 
 

@@ -1,18 +1,24 @@
 """The node's own address and the others' live ones.
 
-An overlay's DNS may be stale or partial, so an address counts only once its Galera port has accepted a
-connection.
+An overlay's DNS may be stale, partial or slow: an address counts only once its Galera port has accepted a
+connection, and nobody waits long for a name.
 """
 
 from __future__ import annotations
 
 import selectors
 import socket
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from ipaddress import IPv4Address, IPv4Network
 
 GALERA_PORT = 4567
+# For the C library's resolver (the environment's RES_OPTIONS): ask again after a second, give up after two.
+# By default it waits ten seconds for an engine that waits for its upstream, and hears so much later of a task
+# that has come meanwhile.
+RESOLVER_OPTIONS = "timeout:1 attempts:2"
 
 
 class NoAddress(Exception):
@@ -37,16 +43,61 @@ def own_address(subnet: IPv4Network) -> str:
     return address
 
 
-def resolve(names: str) -> list[str]:
-    """Addresses of comma-separated names; a name that does not resolve counts as nobody."""
-    found: list[str] = []
-    for name in filter(None, (part.strip() for part in names.split(","))):
+def resolve(name: str) -> list[str]:
+    """The addresses of a name as the system's resolver knows them; none if it does not resolve."""
+    try:
+        answers = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return [str(answer[4][0]) for answer in answers]
+
+
+class Lookup:
+    """One lookup in a thread of its own, which nobody needs to wait for."""
+
+    def __init__(self, name: str, look: Callable[[str], list[str]]) -> None:
+        self.name, self.since = name, time.monotonic()
+        self.answer: Future[list[str]] = Future()
+        threading.Thread(
+            target=lambda: self.answer.set_result(look(name)), name=f"lookup {name}", daemon=True
+        ).start()
+
+
+class Names:
+    """Lookups of names that nobody waits for longer than `patience` seconds.
+
+    The engine's DNS asks its upstream for the name of a service without a running task; where no upstream
+    answers, that takes ten seconds and more. Such a name counts as nobody for now. The lookup goes on beside
+    (one thread a name at most), and its late answer is for whoever asks next.
+    """
+
+    def __init__(self, patience: float = 1.5, look: Callable[[str], list[str]] = resolve) -> None:
+        self._patience, self._look = patience, look
+        self._lock = threading.Lock()
+        self._under_way: dict[str, Lookup] = {}
+
+    def addresses(self, names: str) -> list[str]:
+        """Addresses of comma-separated names; a name without an answer yet counts as nobody."""
+        return [address for lookup in self.begin(names) for address in self._take(lookup)]
+
+    def begin(self, names: str) -> list[Lookup]:
+        """The lookups of these names, begun unless they are under way: for who will ask in a moment."""
+        wanted = [name for part in names.split(",") if (name := part.strip())]
+        with self._lock:
+            for name in wanted:
+                if name not in self._under_way:
+                    self._under_way[name] = Lookup(name, self._look)
+            return [self._under_way[name] for name in wanted]
+
+    def _take(self, lookup: Lookup) -> list[str]:
         try:
-            answers = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
-        except OSError:
-            continue
-        found += [str(answer[4][0]) for answer in answers]
-    return found
+            found = lookup.answer.result(max(0.0, lookup.since + self._patience - time.monotonic()))
+        except TimeoutError:
+            return []
+        with self._lock:
+            if self._under_way.get(lookup.name) is lookup:
+                del self._under_way[lookup.name]
+        return found
 
 
 def accepting(addresses: Iterable[str], port: int = GALERA_PORT, timeout: float = 1.5) -> list[str]:

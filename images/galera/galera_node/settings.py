@@ -14,7 +14,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from urllib.parse import urlsplit
 
-SECRETS = ("galera-root-password", "galera-sst-password", "galera-monitor-password", "galera-app-password")
+SECRETS = ("galera-root-password", "galera-monitor-password", "galera-app-password")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 

@@ -10,6 +10,8 @@ Keys below `swarm-galera/CLUSTER/`:
 - `bootstrap`       the right to bootstrap; bound to the holder's session, gone with it.
 - `nodes/NAME`      a member's last published position: whoever is here has once been Synced.
 - `present/NAME`    what a node is now; bound to its session.
+- `passwords/NAME`  tells whether nodes have the same secrets; bound to its session.
+- `forgotten/NAME`  a member that a person has given up: recovery needs one less, until NAME is Synced again.
 """
 
 from __future__ import annotations
@@ -32,8 +34,11 @@ class SessionLost(StoreError):
 
 @dataclass(frozen=True)
 class Entry:
+    """`own`: bound to the session that this process has now."""
+
     value: str
     revision: int
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,14 +110,21 @@ class Presence:
 
 @dataclass(frozen=True)
 class Facts:
-    """The store's content, parsed, with the revisions that a commit can insist on."""
+    """The store's content, parsed, with the revisions that a commit can insist on.
+
+    `mine`: the right to bootstrap is bound to the session that this process has now. A holder of this node's
+    name alone may be an earlier container, whose lease has not run out yet.
+    """
 
     cluster: Cluster | None = None
     holder: str | None = None
     nodes: Mapping[str, Position] = field(default_factory=dict)
     present: Mapping[str, Presence] = field(default_factory=dict)
     aborted: frozenset[str] = frozenset()
+    forgotten: frozenset[str] = frozenset()
+    passwords: Mapping[str, str] = field(default_factory=dict)
     revisions: Mapping[str, int] = field(default_factory=dict)
+    mine: bool = False
 
     def revision(self, key: str) -> int:
         return self.revisions.get(key, ABSENT)
@@ -130,6 +142,8 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
     nodes: dict[str, Position] = {}
     present: dict[str, Presence] = {}
     aborted: set[str] = set()
+    forgotten: set[str] = set()
+    passwords: dict[str, str] = {}
     for key, entry in entries.items():
         kind, _, name = key.partition("/")
         try:
@@ -143,6 +157,10 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
                 present[name] = Presence(**json.loads(entry.value))
             elif kind == "aborted":
                 aborted.add(name)
+            elif kind == "forgotten":
+                forgotten.add(name)
+            elif kind == "passwords":
+                passwords[name] = entry.value
         except (ValueError, TypeError) as error:
             raise StoreError(f"the store's key {key!r} holds no record of this program: {error}") from error
     return Facts(
@@ -151,5 +169,8 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
         nodes,
         present,
         frozenset(aborted),
+        frozenset(forgotten),
+        passwords,
         {key: entry.revision for key, entry in entries.items()},
+        "bootstrap" in entries and entries["bootstrap"].own,
     )

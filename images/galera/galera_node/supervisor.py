@@ -1,136 +1,77 @@
-"""The node's life: gather facts, decide, start mariadbd, watch it, publish, stop in order.
+"""The node's life: gather facts, decide, start mariadbd, watch it, stop in order.
 
-Owns the loop and the order of writes to the store. The rules are in `decision`, the wire in `etcd`, mariadbd
-in `server` and `sql`.
+Owns the loop and what the health check hears. Leaves to others: the rules (`decision`), the store
+(`membership`), what is done once for the cluster (`formation`), mariadbd itself (`server`, `sql`).
 """
 
 from __future__ import annotations
 
-import os
-import select
-import signal
+import subprocess
 import time
 import uuid as uuid_module
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
 
-from . import accounts, health, local_state, network, seed_data, transfer
+from . import health, local_state, network, transfer
 from .config import NodeConfig, render
-from .decision import Bootstrap, Discard, Join, Refuse, decide
-from .local_state import NO_UUID, TRANSFER_MARK, Kind, Local
-from .server import RecoverError, Server, write_private
+from .decision import Bootstrap, Discard, Join, Refuse, decide, gives_up, turn
+from .first_process import FirstProcess, Stop
+from .formation import Formation, FormationError
+from .local_state import NO_UUID, Kind, Local
+from .membership import Membership
+from .server import RecoverError, Server, work
 from .settings import Settings
-from .sql import Sql, SqlError, load_file
-from .store import Cluster, Facts, Position, Presence, Put, SessionLost, Store, StoreError, dumps, parse
-from .words import log
+from .sql import ServerStatus, Sql, SqlError
+from .store import Facts, Position, Presence, Store
+from .transfer import Progress
+from .words import Topics, log
 
-SESSION_TTL = 45  # seconds without renewal until the store forgets what this node is
-RENEW_EVERY = 5.0  # seconds
-PUBLISH_EVERY = 10.0  # seconds between published positions
 LOOK_EVERY = 1.0  # seconds between looks while waiting or starting
 WATCH_EVERY = 2.0  # seconds between looks at a node that serves
 FAILURES = 5  # starts in a row that fail before the container ends and the engine shows it
 STEADY = 60.0  # seconds of being Synced after which former failures are forgotten
-
-
-class Stop(Exception):
-    """SIGTERM has come."""
+APART = 2.0  # seconds between joiners: Galera takes 5 s longer for two that come in the same moment
+UNANSWERED = 10.0  # seconds that a mariadbd which has never answered is given to stop in order
 
 
 class Node:
     """One node of the cluster; `run` returns when it has been told to stop."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
-        self.settings, self.store = settings, store
+    def __init__(self, settings: Settings, store: Store, names: network.Names) -> None:
+        self.settings, self.names = settings, names
         self.began = time.monotonic()
         self.address = network.own_address(settings.subnet)
-        self.defaults = settings.run_dir / "my.cnf"
-        self.server = Server(self.defaults)
+        self.topics = Topics()
+        self.server = Server(settings.run_dir / "my.cnf")
         self.sql = Sql(settings.socket)
-        self.session = False
-        self.renewed = 0.0
-        self.presence: Presence | None = None  # as the store has it
-        self.recorded = False  # the store lists this node as a member
-        self.sample, self.published = Position(NO_UUID, -1), 0.0
-        self.weight = 1
-        self.committed, self.advanced = -1, self.began  # last committed seqno, and when it last moved
-        self.said: dict[str, str] = {}
+        self.first_process = FirstProcess(self.server)
+        self.membership = Membership(settings, store, self.topics)
+        self.formation = Formation(settings, self.membership, self.sql, self.attend, self.topics)
+        self.answered = False  # this mariadbd has answered a question
         self.failures = 0
-        self.stopping = False
-        self.wake_read, self.wake_write = os.pipe()
 
-    # ---- waiting and words
-
-    def pause(self, seconds: float) -> None:
-        """Waits, but no longer than until a signal or a child's end. Raises Stop after SIGTERM."""
-        if not self.stopping and select.select([self.wake_read], [], [], seconds)[0]:
-            os.read(self.wake_read, 4096)
-        if self.stopping:
-            raise Stop
-        self.reap()
-
-    def reap(self) -> None:
-        """As the container's first process: takes in children of others that were left behind.
-
-        mariadbd itself is left to `server`.
-        """
-        while True:
-            try:
-                info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                return
-            if info is None or info.si_pid == self.server.pid:
-                return  # nobody, or mariadbd: it is taken in by whoever asks the server next
-            os.waitpid(info.si_pid, 0)
-
-    def say(self, topic: str, text: str) -> None:
-        """Logs a line unless it is what was last said on this topic."""
-        if self.said.get(topic) != text:
-            self.said[topic] = text
-            log(text)
-
-    def unhealthy(self, text: str) -> None:
-        health.write(self.settings.run_dir, False, text)
-
-    # ---- the store
-
-    def look(self, presence: Presence) -> Facts | None:
-        """Publishes what this node is and reads everything. None while the store does not answer."""
+    def run(self) -> int:
+        """Runs until SIGTERM (exit code 0) or until starting has failed too often (1)."""
+        settings = self.settings
+        settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        transfer.end(settings.run_dir)
+        self.first_process.take_signals()
+        log(f"node {settings.node} of {settings.cluster} at {self.address}, {settings.size} nodes expected")
+        self.unhealthy("starting")
         try:
-            if not self.session:
-                self.store.open_session(SESSION_TTL)
-                self.session, self.presence, self.renewed = True, None, time.monotonic()
-            elif time.monotonic() - self.renewed >= RENEW_EVERY:
-                self.store.renew()
-                self.renewed = time.monotonic()
-            if presence != self.presence:
-                key = f"present/{self.settings.node}"
-                self.store.commit({}, {key: Put(dumps(presence), bound=True)})
-                self.presence = presence
-            facts = parse(self.store.read())
-        except SessionLost as error:
-            self.session = False
-            self.say("store", f"{error}; opening a new one")
-            return None
-        except StoreError as error:
-            self.say("store", str(error))
-            return None
-        if "store" in self.said:
-            del self.said["store"]
-            log("the store answers again")
-        return facts
+            while self.failures < FAILURES:
+                self.attempt()
+            log(f"mariadbd has failed {FAILURES} times in a row; ending so that the engine shows it")
+            self.membership.leave(None)
+            return 1
+        except Stop:
+            self.shut_down()
+            return 0
 
-    def leave(self, position: Position | None) -> None:
-        """Last words to the store: the final position, and the end of the session."""
-        try:
-            if position is not None and self.recorded:
-                self.store.commit({}, {f"nodes/{self.settings.node}": Put(dumps(position))})
-            if self.session:
-                self.store.close_session()
-        except StoreError as error:
-            log(f"the final position is not published: {error}")
+    # ---- what is here
 
-    # ---- the data directory
+    def presence(self, state: str, uuid: str, seqno: int) -> Presence:
+        return Presence(state, uuid, seqno, self.address)
 
     def local(self) -> Local:
         """The data directory's state with a certain position; recovers it from InnoDB after a crash."""
@@ -138,201 +79,162 @@ class Node:
         if state.kind is not Kind.DATA or state.seqno >= 0:
             return state
         log("the last stop was not orderly: recovering the position from InnoDB")
-        self.unhealthy("recovering the position from InnoDB")
         self.configure(())
+        shown = self.presence("starting", state.uuid, -1)
+        code = self.attend(
+            self.server.recover(),
+            "recovering the position from InnoDB",
+            lambda: self.membership.look(shown),
+        )
         try:
-            uuid, seqno = self.server.recover()
+            uuid, seqno = self.server.recovered(code)
         except RecoverError as error:
             log(f"{error}")
             return state
         log(f"recovered position {uuid}:{seqno}")
         if state.uuid not in (NO_UUID, uuid):
             log(f"grastate.dat says {state.uuid}, InnoDB says {uuid}: not trusting the position")
-            return replace(state, seqno=-1)
-        return Local(Kind.DATA, uuid, seqno)
+            return state
+        return replace(state, uuid=uuid, seqno=seqno)
 
-    def configure(self, join: tuple[str, ...]) -> None:
-        """Writes mariadbd's option file for this start."""
-        write_private(
-            self.defaults,
-            render(
-                NodeConfig(
-                    self.settings.node,
-                    self.settings.cluster,
-                    self.address,
-                    self.settings.secret("galera-sst-password"),
-                    self.weight,
-                    join,
-                )
-            ),
-        )
-
-    # ---- the life
-
-    def run(self) -> int:
-        """Runs until SIGTERM (exit code 0) or until starting has failed too often (1)."""
-        settings = self.settings
-        settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        transfer.end(settings.run_dir)
-        os.set_blocking(self.wake_write, False)
-        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_stop)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        log(f"node {settings.node} of {settings.cluster} at {self.address}, {settings.size} nodes expected")
-        self.unhealthy("starting")
-        try:
-            while self.failures < FAILURES:
-                self.attempt()
-            log(f"mariadbd has failed {FAILURES} times in a row; ending so that the engine shows it")
-            self.leave(None)
-            return 1
-        except Stop:
-            self.shut_down()
-            return 0
-
-    def _on_stop(self, *_: object) -> None:
-        self.stopping = True
+    # ---- from a decision to mariadbd's end
 
     def attempt(self) -> None:
         """From one decision that starts mariadbd to its end."""
         local = self.local()
-        stopped = Presence(
-            "stopped" if local.kind is Kind.DATA else "empty", local.uuid, local.seqno, self.address
-        )
+        stopped = self.presence("stopped" if local.kind is Kind.DATA else "empty", local.uuid, local.seqno)
         while True:
-            facts = self.look(stopped)
+            facts = self.membership.look(stopped)
             known = [presence.address for presence in facts.present.values()] if facts else []
-            candidates = {*network.resolve(self.settings.peers), *known} - {self.address}
-            decision = decide(
-                self.settings.node, self.settings.size, local, facts, network.accepting(candidates)
-            )
+            candidates = {*self.names.addresses(self.settings.peers), *known} - {self.address}
+            live = network.accepting(candidates)
+            decision = decide(self.settings.node, self.settings.size, local, facts, live)
             if isinstance(decision, Join):
-                self.say("decision", f"joining {', '.join(decision.addresses)}: {decision.reason}")
+                self.topics.say("decision", f"joining {', '.join(decision.addresses)}: {decision.reason}")
                 return self.join(decision, local, facts)
             if isinstance(decision, Bootstrap) and facts is not None:
-                if self.bootstrap(decision, local, facts):
-                    return None
-                continue  # somebody was faster: look again
-            if isinstance(decision, Discard) and facts is not None:
-                self.discard(decision)
-                return None
-            verb = "refusing to start" if isinstance(decision, Refuse) else "waiting"
-            self.say("decision", f"{verb}: {decision.reason}")
-            self.unhealthy(f"{verb}: {decision.reason}")
-            self.pause(LOOK_EVERY)
+                uuid, seqno = (str(uuid_module.uuid4()), 0) if decision.first else (local.uuid, local.seqno)
+                if self.membership.claim(decision, self.presence("starting", uuid, seqno), facts):
+                    return self.bootstrap(decision, Local(Kind.DATA, uuid, seqno), facts)
+                self.unhealthy("waiting: the right to bootstrap could not be taken")
+            elif isinstance(decision, Discard):
+                if self.membership.abort(decision):
+                    log(f"discarding the data of {decision.uuid}: {decision.reason}")
+                    return local_state.clear(self.settings.data_dir)
+                self.unhealthy("waiting: the end of the formation could not be noted")
+            else:
+                verb = "refusing to start" if isinstance(decision, Refuse) else "waiting"
+                self.topics.say("decision", f"{verb}: {decision.reason}")
+                self.unhealthy(f"{verb}: {decision.reason}")
+            self.names.begin(self.settings.peers)  # the next look need not wait for it
+            self.first_process.pause(LOOK_EVERY)
 
-    def discard(self, decision: Discard) -> None:
-        """Empties the own directory, once the store has noted that its formation is over."""
-        key = f"aborted/{decision.uuid}"
-        try:
-            if not self.store.commit(decision.expect, {key: Put(self.settings.node)}):
-                return
-        except StoreError as error:
-            self.say("store", str(error))
-            self.pause(LOOK_EVERY)
-            return
-        log(f"discarding the data of {decision.uuid}: {decision.reason}")
-        local_state.clear(self.settings.data_dir)
+    def configure(self, join: tuple[str, ...]) -> None:
+        """Writes mariadbd's option file for this start."""
+        settings = self.settings
+        config = NodeConfig(settings.node, settings.cluster, self.address, self.formation.weight, join)
+        self.server.defaults.write_text(render(config))
 
     def join(self, decision: Join, local: Local, facts: Facts | None) -> None:
         """Starts against live members and serves."""
-        seed = facts is not None and facts.cluster is not None and facts.cluster.seed == self.settings.node
-        formed = facts is None or facts.cluster is None or facts.cluster.phase == "formed"
-        self.weight = self.settings.size if seed and not formed else 1
+        has_data = local.kind is Kind.DATA
+        if facts is not None and not has_data:
+            self.first_process.pause(APART * turn(self.settings.node, facts))
+        self.formation.weigh(facts)
         self.configure(decision.addresses)
-        transfer.remember_history(self.settings.run_dir, local.uuid if local.kind is Kind.DATA else NO_UUID)
-        options = []
-        if local.kind is Kind.DATA and local.seqno >= 0:
-            options = [f"--wsrep-start-position={local.uuid}:{local.seqno}"]
-        self.server.start(options)
-        self.serve(local, forming=False)
+        transfer.remember_history(self.settings.run_dir, local.uuid if has_data else NO_UUID)
+        known = has_data and local.seqno >= 0
+        self.server.start([f"--wsrep-start-position={local.uuid}:{local.seqno}"] if known else [])
+        self.serve(local)
 
-    def bootstrap(self, decision: Bootstrap, local: Local, facts: Facts) -> bool:
-        """Takes the right to bootstrap and starts a cluster. False if the facts have changed meanwhile."""
-        node, data_dir = self.settings.node, self.settings.data_dir
-        puts = {"bootstrap": Put(node, bound=True)}
-        if decision.first:
-            uuid, seqno = str(uuid_module.uuid4()), 0
-            puts["cluster"] = Put(dumps(Cluster(uuid, "forming", node)))
-            if decision.abort is not None:
-                puts[f"aborted/{decision.abort}"] = Put(node)
-        else:
-            uuid, seqno = local.uuid, local.seqno
-            if facts.cluster is None:
-                puts["cluster"] = Put(dumps(Cluster(uuid, "formed", node)))
-        starting = Presence("starting", uuid, seqno, self.address)
-        puts[f"present/{node}"] = Put(dumps(starting), bound=True)
-        try:
-            if not self.store.commit(decision.expect, puts):
-                return False
-        except SessionLost:
-            self.session = False
-            return False
-        except StoreError as error:
-            # Whether the write happened is not known: the next look shows it.
-            self.say("store", str(error))
-            self.pause(LOOK_EVERY)
-            return False
-        self.presence = starting
-        self.say("decision", f"bootstrapping {uuid} at {seqno}: {decision.reason}")
+    def bootstrap(self, decision: Bootstrap, local: Local, facts: Facts) -> None:
+        """Starts a cluster from `local` (a new one's data is made), with the right to, and serves."""
+        position = f"{local.uuid}:{local.seqno}"
+        self.topics.say("decision", f"bootstrapping {position}: {decision.reason}")
         self.unhealthy("bootstrapping")
-        if decision.first:
-            local_state.clear(data_dir)
-            (data_dir / TRANSFER_MARK).touch()
-            seed_data.unpack(self.settings.seed_archive, data_dir)
-        local_state.forget_view(data_dir)
-        local_state.write_grastate(data_dir, uuid, seqno, safe_to_bootstrap=True)
-        (data_dir / TRANSFER_MARK).unlink(missing_ok=True)
-        formed = facts.cluster is not None and facts.cluster.phase == "formed"
-        self.weight = 1 if formed or not (decision.first or self._is_seed(facts)) else self.settings.size
+        self.formation.prepare(decision, local.uuid, local.seqno)
+        self.formation.weigh(facts, decision.first)
         self.configure(())
-        self.server.start(["--wsrep-new-cluster", f"--wsrep-start-position={uuid}:{seqno}"])
-        self.serve(Local(Kind.DATA, uuid, seqno), forming=decision.first)
-        return True
+        self.server.start(["--wsrep-new-cluster", f"--wsrep-start-position={position}"])
+        self.serve(local, bootstrap=True, forming=decision.first)
 
-    def _is_seed(self, facts: Facts) -> bool:
-        return facts.cluster is not None and facts.cluster.seed == self.settings.node
-
-    # ---- serving
-
-    def serve(self, local: Local, forming: bool) -> None:
-        """Watches mariadbd until it ends. `forming`: the first bootstrap, its initial SQL still to run."""
-        synced_since: float | None = None
+    def serve(self, local: Local, bootstrap: bool = False, forming: bool = False) -> None:
+        """Watches mariadbd until it ends, and cleans up after it. Arguments as for `watch`."""
         # One that comes back with the cluster's data is a member already, should the store be away just now.
-        self.recorded = local.kind is Kind.DATA and not forming
-        self.sample, self.published = Position(local.uuid, local.seqno), 0.0
-        while self.server.running:
-            presence, detail, committed = self.observe(local)
-            if committed != self.committed:
-                self.committed, self.advanced = committed, time.monotonic()
-            facts = self.look(replace(presence, state="starting") if forming else presence)
-            if forming and not self.session:
-                log("the right to bootstrap is lost before the cluster was open: mariadbd is ended")
-                self.server.kill()
-                break
-            if presence.state == "synced" and forming:
-                if not self.open_cluster(presence.uuid):
-                    break
-                forming = False
-                continue
-            if presence.state == "synced":
-                synced_since = self.steady(synced_since)
-                if facts is not None:
-                    self.publish(Position(presence.uuid, committed), facts)
-                    self.settle(facts)
-            elif presence.state != "primary":
-                synced_since = None
-            self.report(presence, detail)
-            self.pause(WATCH_EVERY if synced_since is not None else LOOK_EVERY / 2)
+        self.membership.begin(Position(local.uuid, local.seqno), local.kind is Kind.DATA and not forming)
+        self.answered = False
+        made_way = False
+        try:
+            made_way = self.watch(local, bootstrap, forming)
+        except FormationError as error:
+            log(str(error))
+            self.server.kill()
         transfer.end(self.settings.run_dir)
         self.sql.close()
+        self.topics.end("decision")
+        # If neither the cluster is open nor the recovery finished, whoever can may try.
+        self.membership.release()
+        if made_way:
+            return
         self.failures += 1
         code = self.server.exit_code
         log(f"mariadbd has ended with {code}; starting over ({self.failures} of {FAILURES})")
         self.unhealthy(f"mariadbd has ended with {code}")
-        self.said.pop("decision", None)
-        self.pause(min(2.0 * self.failures, 10.0))
+        self.first_process.pause(min(2.0 * self.failures, 10.0))
+
+    # ---- while mariadbd runs
+
+    def watch(self, local: Local, bootstrap: bool, forming: bool) -> bool:
+        """Publishes and reports what mariadbd is, until it ends. True if it was ended to make way.
+
+        `bootstrap`: it starts a Primary component. `forming`: the first one, its initial SQL still to run.
+        Raises FormationError when that fails, mariadbd still running.
+        """
+        synced_since: float | None = None
+        in_primary = time.monotonic()
+        advance = health.Advance(in_primary)
+        while self.server.running:
+            progress = transfer.read(self.settings.run_dir)
+            presence, detail, status = self.observe(local, progress)
+            facts = self.membership.look(replace(presence, state="starting") if forming else presence)
+            if forming and not self.membership.session:
+                raise FormationError("the right to bootstrap is lost before the cluster was open")
+            if forming and presence.state == "synced":
+                self.formation.open(presence.uuid)
+                forming = False
+                continue
+            if status is not None and presence.state == "synced":
+                synced_since = self.steady(synced_since)
+                if facts is not None:
+                    self.membership.publish(Position(presence.uuid, status.committed), facts)
+                    self.formation.settle(facts)
+            elif presence.state != "primary":
+                synced_since = None
+            self.report(presence, detail, status, progress, advance)
+            bootstrap = bootstrap and status is None  # until it answers, it has no component to be in
+            if bootstrap or progress is not None or (status is not None and status.primary):
+                in_primary = time.monotonic()
+            elif gives_up(self.settings.node, outside := time.monotonic() - in_primary, facts):
+                self.make_way(outside)
+                return True
+            self.first_process.pause(WATCH_EVERY if synced_since is not None else LOOK_EVERY / 2)
+        return False
+
+    def observe(self, local: Local, progress: Progress | None) -> tuple[Presence, str, ServerStatus | None]:
+        """What mariadbd is now: presence, words for the health check, its status if it answers."""
+        try:
+            status = self.sql.status()
+        except SqlError as error:
+            detail = str(progress) if progress is not None else f"mariadbd does not answer yet: {error}"
+            return self.presence("starting", local.uuid, local.seqno), detail, None
+        self.answered = True
+        state = "synced" if status.synced else "primary" if status.primary else "running"
+        if state == "primary" and status.state not in ("Joined", "Synced", "Donor/Desynced"):
+            state = "starting"  # a joiner: in the component, but without the data yet
+        uuid = status.uuid if state != "starting" and status.uuid != NO_UUID else local.uuid
+        # The position is published apart (`nodes/`): here it would change with every look.
+        detail = f"{status.state}, {'Primary' if status.primary else 'not Primary'}, {status.size} nodes"
+        return self.presence(state, uuid, local.seqno), detail, status
 
     def steady(self, since: float | None) -> float:
         """Notes since when the node is Synced; forgives former failures after a while."""
@@ -344,149 +246,93 @@ class Node:
             self.failures = 0
         return since
 
-    def observe(self, local: Local) -> tuple[Presence, str, int]:
-        """What mariadbd is now: presence, words for the health check, last committed seqno."""
-        try:
-            status = self.sql.status()
-        except SqlError as error:
-            progress = transfer.read(self.settings.run_dir)
-            detail = str(progress) if progress is not None else f"mariadbd does not answer yet: {error}"
-            return Presence("starting", local.uuid, local.seqno, self.address), detail, -1
-        state = "synced" if status.synced else "primary" if status.primary else "running"
-        if state == "primary" and status.state not in ("Joined", "Synced", "Donor/Desynced"):
-            state = "starting"  # a joiner: in the component, but without the data yet
-        uuid = status.uuid if state != "starting" and status.uuid != NO_UUID else local.uuid
-        # The position is published apart (`nodes/`): here it would change with every look.
-        detail = f"{status.state}, {'Primary' if status.primary else 'not Primary'}, {status.size} nodes"
-        return Presence(state, uuid, local.seqno, self.address), detail, status.committed
+    def make_way(self, outside: float) -> None:
+        """Ends mariadbd for good: without its view it won't wait for the old component again."""
+        log(
+            f"outside the Primary component for {outside:.0f} s, and nobody is in one: stopping, so that the "
+            "most advanced node can restart the cluster"
+        )
+        self.end_server()
+        local_state.forget_view(self.settings.data_dir)
 
-    def report(self, presence: Presence, detail: str) -> None:
-        """Tells the health check, and the log when it changes."""
-        progress = transfer.read(self.settings.run_dir)
-        now = time.monotonic()
-        age = None
-        if presence.state == "starting" and (progress is not None or self.committed >= 0):
-            # A transfer advances by its own word; one of write-sets alone by the seqno.
-            age = now - max(self.advanced, progress.at if progress is not None else 0.0)
+    # ---- the health check
+
+    def unhealthy(self, text: str) -> None:
+        health.write(self.settings.run_dir, False, text)
+
+    def tell(self, state: str, detail: str, idle: float | None) -> str:
+        """Tells the health check; returns the verdict for the log. `idle` as in `health.Status`."""
         healthy, text = health.verdict(
             health.Status(
-                state=presence.state,
+                state=state,
                 detail=detail,
-                uptime=now - self.began,
+                uptime=time.monotonic() - self.began,
                 start_period=self.settings.start_period,
-                recorded=self.recorded,
-                transfer_age=age,
+                recorded=self.membership.recorded,
+                idle=idle,
             )
         )
         health.write(self.settings.run_dir, healthy, text)
-        if progress is None and not text.startswith("mariadbd does not answer yet"):
-            self.say("health", f"{'healthy' if healthy else 'not healthy'}: {text}")
+        return f"{'healthy' if healthy else 'not healthy'}: {text if idle is None else detail}"
 
-    def publish(self, position: Position, facts: Facts) -> None:
-        """Publishes where the node is; the first time, this makes it a member in the store.
+    def report(
+        self,
+        presence: Presence,
+        detail: str,
+        status: ServerStatus | None,
+        progress: Progress | None,
+        advance: health.Advance,
+    ) -> None:
+        """Tells the health check, and the log when it changes."""
+        # A transfer advances by its own word, one of write-sets alone by the seqno, the rest by its work.
+        committed = status.committed if status is not None else -1
+        idle = advance.idle((progress, committed, self.server.work()), time.monotonic())
+        text = self.tell(presence.state, detail, idle if presence.state == "starting" else None)
+        if self.answered and progress is None:
+            self.topics.say("health", text)
 
-        What is published is the sample before: its transactions are on disk by now, so that a position
-        recovered after a power cut is never behind the published one.
+    def attend(self, child: subprocess.Popen[bytes], what: str, meanwhile: Callable[[], object]) -> int:
+        """Waits for a child that may take long; its exit code. What `meanwhile` or a stop raises ends it.
+
+        The health check hears how long it takes, and whether it advances: mariadbd, if it is for that.
         """
-        before = facts.nodes.get(self.settings.node)
-        if before is not None and time.monotonic() - self.published < PUBLISH_EVERY:
-            return
-        durable = self.sample if self.sample.seqno >= 0 else Position(position.uuid, 0)
-        try:
-            if before is None or before.uuid != durable.uuid or before.seqno < durable.seqno:
-                self.store.commit({}, {f"nodes/{self.settings.node}": Put(dumps(durable))})
-            self.recorded = True
-            self.sample, self.published = position, time.monotonic()
-        except StoreError as error:
-            self.say("store", str(error))
+        pid = self.server.pid if self.server.running else None
+        began = time.monotonic()
+        advance = health.Advance(began)
 
-    def open_cluster(self, uuid: str) -> bool:
-        """The first bootstrap's last steps: accounts, initial SQL, then the word that joiners may come.
+        def tell() -> None:
+            now = time.monotonic()
+            self.tell("starting", f"{what}, {now - began:.0f} s", advance.idle(work(pid or child.pid), now))
+            meanwhile()
 
-        Everything is replicated like any other statement: no node differs. False (and no mariadbd) if a step
-        fails or the right to bootstrap is gone: the directory is then discarded, the formation starts anew.
-        """
-        settings = self.settings
-        try:
-            for statement, parameters in accounts.accounts(settings):
-                self.sql.run(statement, parameters)
-            for path in sorted(settings.initdb.glob("*.sql")):
-                log(f"running {path.name}")
-                self.keep_alive()
-                load_file(settings, path)
-            for statement, parameters in accounts.application(settings):
-                self.sql.run(statement, parameters)
-            # The unpacked tables must be on disk before anybody relies on them.
-            local_state.flush(settings.data_dir)
-            facts = parse(self.store.read())
-            mine = facts.cluster == Cluster(uuid, "forming", settings.node) and facts.holder == settings.node
-            expect = {key: facts.revision(key) for key in ("cluster", "bootstrap")}
-            opened = Put(dumps(Cluster(uuid, "open", settings.node)))
-            if not mine or not self.store.commit(expect, {"cluster": opened}, ("bootstrap",)):
-                raise SessionLost("the right to bootstrap is lost")
-        except (SqlError, StoreError, OSError) as error:
-            log(f"the formation of {uuid} fails before any client is served: {error}")
-            self.server.kill()
-            self.release()
-            return False
-        log(f"cluster {uuid} is open: accounts and initial SQL are in, joiners are welcome")
-        return True
-
-    def keep_alive(self) -> None:
-        """Renews the session between long steps."""
-        self.store.renew()
-        self.renewed = time.monotonic()
-
-    def release(self) -> None:
-        """Gives the right to bootstrap back, with the whole session."""
-        with suppress(StoreError):  # it expires by itself
-            self.store.close_session()
-        self.session = False
-
-    def settle(self, facts: Facts) -> None:
-        """What a serving node does for all: ends a recovery, completes the formation, lowers its vote."""
-        settings, cluster = self.settings, facts.cluster
-        try:
-            if facts.holder == settings.node:
-                self.store.commit({"bootstrap": facts.revision("bootstrap")}, {}, ("bootstrap",))
-            if cluster is None:
-                return
-            if cluster.phase == "open":
-                synced = sorted(
-                    name for name, presence in facts.present.items() if presence.state == "synced"
-                )
-                actor = cluster.seed if cluster.seed in facts.present else synced[0] if synced else ""
-                if len(synced) >= settings.size and actor == settings.node:
-                    self.lower_weight()
-                    formed = Put(dumps(replace(cluster, phase="formed")))
-                    if self.store.commit({"cluster": facts.revision("cluster")}, {"cluster": formed}):
-                        log(f"the cluster is formed: {', '.join(synced)} are Synced")
-            elif cluster.phase == "formed":
-                self.lower_weight()
-        except (SqlError, StoreError) as error:
-            self.say("store", str(error))
-
-    def lower_weight(self) -> None:
-        """From the formation's vote to an ordinary one."""
-        if self.weight != 1:
-            self.sql.set_weight(1)
-            self.weight = 1
+        return self.first_process.attend(child, LOOK_EVERY, tell)
 
     # ---- the end
 
     def shut_down(self) -> None:
         """Stops mariadbd in order, publishes where it ended."""
         self.unhealthy("stopping")
-        self.sql.close()
-        if self.server.running:
-            log("stopping mariadbd")
-            self.server.stop()
-            while self.server.running:
-                with suppress(StoreError):  # what matters now is the orderly end
-                    self.store.renew()
-                select.select([self.wake_read], [], [], 1.0)
+        self.end_server()
         state = local_state.read(self.settings.data_dir)
         clean = state.kind is Kind.DATA and state.seqno >= 0
         if clean:
             log(f"stopped at {state.uuid}:{state.seqno}")
-        self.leave(Position(state.uuid, state.seqno) if clean else None)
+        self.membership.leave(Position(state.uuid, state.seqno) if clean else None)
+
+    def end_server(self) -> None:
+        """Stops mariadbd in order. Kills one that has never answered: it hears no signal.
+
+        That is one that waits for its group, receives a copy (which is marked as unfinished), or opens its
+        tables (InnoDB recovers them as after any crash).
+        """
+        self.sql.close()
+        if not self.server.running:
+            return
+        log("stopping mariadbd")
+        self.server.stop()
+        deadline = time.monotonic() + UNANSWERED
+        while self.server.running:
+            if not self.answered and time.monotonic() > deadline:
+                log("mariadbd has not answered since its start and does not stop: killing it")
+                self.server.kill()
+            self.first_process.nap(LOOK_EVERY)

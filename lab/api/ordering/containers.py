@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.api import catalog, errors
+from lab.api import catalog, errors, shapes
 from lab.api.context import Lab
 from lab.api.ordering import parts, prices
 from lab.api.ordering.request import GUEST_ORDER, GuestRequest
@@ -16,6 +16,7 @@ def from_container(lab: Lab, container: Any) -> list[GuestRequest]:
     """Check one order container of virtual guests; one request for each of its guests. Raises Fault."""
     if not isinstance(container, dict):
         raise errors.order_data("orderContainers", "The order is empty.")
+    shapes.check(container, shapes.ORDER)
     place = catalog.datacenter_of_order(container.get("location") or "")
     if place is None:
         raise errors.order_location()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.api import catalog, errors
+from lab.api import catalog, errors, shapes
 from lab.api.context import Lab
 from lab.api.ordering import parts, prices
 from lab.api.ordering.request import GUEST_ORDER, GuestRequest
@@ -23,8 +23,7 @@ _ALWAYS = (
 
 def from_template(lab: Lab, template: Any) -> GuestRequest:
     """Check a SoftLayer_Virtual_Guest template. Raises Fault for whatever is wrong with it."""
-    if not isinstance(template, dict):
-        raise errors.bad_parameters("createObject")
+    shapes.check(template, shapes.GUEST)
     hostname, domain = parts.names(template)
     options = template.get("supplementalCreateObjectOptions") or {}
     flavor = parts.flavor_of(options.get("flavorKeyName"))
@@ -39,6 +38,10 @@ def from_template(lab: Lab, template: Any) -> GuestRequest:
     if transient and not hourly:
         raise errors.invalid_value("transientGuestFlag", "Transient servers are billed hourly.")
     system, image = parts.software(template)
+    if image and template.get("blockDevices"):
+        raise errors.invalid_value(
+            "blockDevices", "Block devices may not be provided when using an image template."
+        )
     disks = parts.disks_of(template.get("blockDevices"), local, flavor)
     speed = parts.speed_of(template)
     private_vlan, public_vlan, private_groups, public_groups = parts.network_of(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from lab.api import catalog, errors
+from lab.api import catalog, errors, shapes
 from lab.api.context import Lab
 from lab.api.ordering import placing, prices
 from lab.api.records import Disk, Guest, PricePick, Transaction
@@ -33,6 +33,7 @@ class Upgrade:
 
 def check(lab: Lab, container: dict[str, Any]) -> Upgrade:
     """Check an upgrade container. Raises Fault, also for a guest with an outstanding transaction."""
+    shapes.check(container, shapes.ORDER)
     guests = container.get("virtualGuests") or []
     number = guests[0].get("id") if len(guests) == 1 and isinstance(guests[0], dict) else None
     guest = lab.store.get(Guest, int(str(number))) if str(number or "").isdigit() else None

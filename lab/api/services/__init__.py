@@ -10,6 +10,7 @@ from lab.api.services.location import Location, NetworkPod
 from lab.api.services.placement_group import PlacementGroupRule, PlacementGroupService
 from lab.api.services.product_order import ProductOrder
 from lab.api.services.product_package import ProductPackage, ProductPackagePreset
+from lab.api.services.quote import BillingOrderQuote
 from lab.api.services.security_group import SecurityGroupService
 from lab.api.services.ssh_key import SshKeyService
 from lab.api.services.tag import TagService
@@ -21,6 +22,7 @@ ALL: tuple[type[Service], ...] = (
     Account,
     BillingItem,
     BillingOrder,
+    BillingOrderQuote,
     ImageTemplateGroup,
     Location,
     NetworkPod,

@@ -9,10 +9,10 @@ from typing import Any
 from lab.api import catalog
 from lab.api.context import ACCOUNT_ID, Call, Lab
 from lab.api.masks import Entity
-from lab.api.records import Guest, Order, PlacementGroup, SecurityGroup, SshKey
+from lab.api.records import Guest, Order, PlacementGroup, Quote, SecurityGroup, SshKey
 from lab.api.service import Service, exposed
 from lab.api.services.ssh_key import key_view
-from lab.api.views_billing import billing_view, order_view, user_view
+from lab.api.views_billing import billing_view, order_view, quote_view, user_view
 from lab.api.views_guest import guest_view
 from lab.api.views_network import group_view, placement_view, subnet_view, vlan_view
 from lab.api.views_product import image_view
@@ -67,7 +67,7 @@ def account_view(lab: Lab) -> Entity:
             "openTicketCount": lambda: 0,
             "globalIpRecords": list,
             "portableStorageVolumes": list,
-            "activeQuotes": list,
+            "activeQuotes": lambda: [quote_view(quote) for quote in store.all(Quote)],
         },
         frozenset({"nextInvoiceTotalAmount", "pendingInvoice", "networkStorage"}),
     )
@@ -107,7 +107,7 @@ class Search(Service):
 
 
 def _result(kind: str, view: Entity) -> Entity:
-    return Entity("Container_Search_Result", {"resourceType": kind}, {"resource": lambda: view})
+    return Entity("Container_Search_Result", {"resourceType": kind, "resource": view})
 
 
 def _hit(view: Entity, keys: tuple[str, ...], words: list[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from lab.api import catalog, errors
+from lab.api import catalog, errors, shapes
 from lab.api.context import Call
 from lab.api.masks import Entity
 from lab.api.records import Guest, PlacementGroup
@@ -33,6 +33,7 @@ class PlacementGroupService(Service):
 
     @exposed("createObject")
     def create_object(self, call: Call, template: dict[str, Any]) -> Entity:
+        shapes.check(template, {"name": str, "ruleId": int, "backendRouterId": int})
         for name in ("name", "ruleId", "backendRouterId"):
             if not template.get(name):
                 raise errors.missing_property(name, "SoftLayer_Virtual_PlacementGroup")
@@ -52,6 +53,7 @@ class PlacementGroupService(Service):
 
     @exposed("editObject")
     def edit_object(self, call: Call, template: dict[str, Any]) -> bool:
+        shapes.check(template, {"name": str})
         group = self._group(call)
         group.name = template.get("name") or group.name
         self.lab.store.put(group)

@@ -10,7 +10,7 @@ import time
 import uuid
 from typing import Any
 
-from lab.api import errors
+from lab.api import errors, shapes
 from lab.api.context import Call
 from lab.api.masks import Entity
 from lab.api.ordering.parts import MAX_SECURITY_GROUPS
@@ -27,6 +27,7 @@ _FIELDS = {
     "remoteIp": "remote_ip",
     "remoteGroupId": "remote_group",
 }
+_GROUP: shapes.Shape = {"name": str, "description": str}
 _RULE = "SoftLayer_Network_SecurityGroup_Rule"
 
 
@@ -54,6 +55,7 @@ class SecurityGroupService(Service):
 
     @exposed("createObject")
     def create_object(self, call: Call, template: dict[str, Any]) -> Entity:
+        shapes.check(template, _GROUP)
         now = time.time()
         group = SecurityGroup(
             id=self.lab.store.next_id(),
@@ -71,6 +73,7 @@ class SecurityGroupService(Service):
 
     @exposed("editObject")
     def edit_object(self, call: Call, template: dict[str, Any]) -> bool:
+        shapes.check(template, _GROUP)
         group = self._group(call)
         group.name = template.get("name", group.name)
         group.description = template.get("description", group.description)
@@ -171,6 +174,7 @@ class SecurityGroupService(Service):
 
     def _change(self, group: SecurityGroup, rule: Rule, template: dict[str, Any]) -> None:
         """Take over what the template says and check the whole rule. Raises Fault."""
+        shapes.check(template, shapes.RULE)
         for name, attribute in _FIELDS.items():
             if name in template:
                 value = template[name]

@@ -8,7 +8,7 @@ import hashlib
 import time
 from typing import Any
 
-from lab.api import errors
+from lab.api import errors, shapes
 from lab.api.context import Call
 from lab.api.masks import Entity
 from lab.api.records import SshKey, iso
@@ -24,6 +24,7 @@ _TYPES = frozenset(
     }
 )
 _KIND = "SoftLayer_Security_Ssh_Key"
+_SHAPE: shapes.Shape = {"key": str, "label": str, "notes": str}
 
 
 def key_view(key: SshKey) -> Entity:
@@ -76,6 +77,7 @@ class SshKeyService(Service):
 
     @exposed("createObject")
     def create_object(self, call: Call, template: dict[str, Any]) -> Entity:
+        shapes.check(template, _SHAPE)
         for name in ("key", "label"):
             if not template.get(name):
                 raise errors.missing_property(name, _KIND)
@@ -90,7 +92,7 @@ class SshKeyService(Service):
             label=str(template["label"]),
             key=str(template["key"]).strip(),
             fingerprint=fingerprint,
-            notes=template.get("notes"),
+            notes=template.get("notes") or None,
             created=now,
             modified=now,
         )
@@ -99,6 +101,7 @@ class SshKeyService(Service):
 
     @exposed("editObject")
     def edit_object(self, call: Call, template: dict[str, Any]) -> bool:
+        shapes.check(template, _SHAPE)
         key = self._key(call)
         for name in ("key", "fingerprint"):
             if name in template and template[name] != getattr(key, name):
@@ -106,7 +109,7 @@ class SshKeyService(Service):
         if template.get("label"):
             key.label = str(template["label"])
         if "notes" in template:
-            key.notes = template["notes"]
+            key.notes = template["notes"] or None
         key.modified = time.time()
         self.lab.store.put(key)
         return True

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lab.api import errors
+from lab.api import catalog, errors
 from lab.api.context import Call
 from lab.api.masks import Entity
-from lab.api.records import Guest
+from lab.api.records import Guest, VlanNotes
 from lab.api.service import Service, exposed
-from lab.api.views_network import tag_id, tag_references
+from lab.api.views_reference import tag_id, tag_references
 
 _TAG = re.compile(r"^[A-Za-z0-9 ._:-]{1,128}$")
 
@@ -25,32 +25,31 @@ def parse_tags(text: Any) -> list[str]:
 
 
 class TagService(Service):
-    """Tags of guests."""
+    """Tags of guests and of VLANs."""
 
     name = "Tag"
 
-    def _names(self) -> dict[str, list[Guest]]:
-        names: dict[str, list[Guest]] = {}
-        for guest in self.lab.store.all(Guest):
-            for name in guest.tags:
-                names.setdefault(name, []).append(guest)
+    def _references(self) -> dict[str, list[Entity]]:
+        """For every tag what carries it."""
+        found = [(guest.tags, guest.id, "GUEST") for guest in self.lab.store.all(Guest)]
+        found += [(vlan.tags, vlan.id, "NETWORK_VLAN") for vlan in self.lab.store.all(VlanNotes)]
+        names: dict[str, list[Entity]] = {}
+        for tags, owner, kind in found:
+            for name, reference in zip(tags, tag_references(tags, owner, kind), strict=True):
+                names.setdefault(name, []).append(reference)
         return names
 
-    def _view(self, name: str, guests: list[Guest]) -> Entity:
-        def references() -> list[Entity]:
-            found = [tag_references(guest.tags, guest.id, "GUEST") for guest in guests]
-            return [entry for entries in found for entry in entries if entry.local["tagId"] == tag_id(name)]
-
+    def _view(self, name: str, references: list[Entity]) -> Entity:
         return Entity(
             "Tag",
             {"id": tag_id(name), "name": name, "internal": 0},
-            {"referenceCount": lambda: len(guests), "references": references},
+            {"referenceCount": lambda: len(references), "references": lambda: references},
         )
 
     def entity(self, call: Call) -> Entity:
-        for name, guests in self._names().items():
+        for name, references in self._references().items():
             if tag_id(name) == call.number():
-                return self._view(name, guests)
+                return self._view(name, references)
         raise errors.not_found(call.identifier)
 
     @exposed("getObject")
@@ -59,7 +58,7 @@ class TagService(Service):
 
     @exposed("getAttachedTagsForCurrentUser")
     def get_attached(self, call: Call) -> list[Entity]:
-        return [self._view(name, guests) for name, guests in sorted(self._names().items())]
+        return [self._view(name, references) for name, references in sorted(self._references().items())]
 
     @exposed("getUnattachedTagsForCurrentUser")
     def get_unattached(self, call: Call) -> list[Entity]:
@@ -67,8 +66,8 @@ class TagService(Service):
 
     @exposed("getTagByTagName")
     def get_by_name(self, call: Call, name: str) -> list[Entity]:
-        guests = self._names().get(name)
-        return [self._view(name, guests)] if guests else []
+        references = self._references().get(name)
+        return [self._view(name, references)] if references else []
 
     @exposed("getAllTagTypes")
     def get_types(self, call: Call) -> list[dict[str, str]]:
@@ -79,9 +78,16 @@ class TagService(Service):
 
     @exposed("setTags")
     def set_tags(self, call: Call, tags: str, kind: str, number: int) -> bool:
-        guest = self.lab.store.get(Guest, int(number)) if kind == "GUEST" else None
-        if guest is None:
+        carrier = self._carrier(kind, int(number))
+        if carrier is None:
             raise errors.not_found(number)
-        guest.tags = parse_tags(tags)
-        self.lab.store.put(guest)
+        carrier.tags = parse_tags(tags)
+        self.lab.store.put(carrier)
         return True
+
+    def _carrier(self, kind: str, number: int) -> Guest | VlanNotes | None:
+        if kind == "GUEST":
+            return self.lab.store.get(Guest, number)
+        if kind == "NETWORK_VLAN" and catalog.vlan(number):
+            return self.lab.store.get(VlanNotes, number) or VlanNotes(id=number)
+        return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from lab.api import catalog, errors
+from lab.api import catalog, errors, shapes
 from lab.api.context import Call, Lab
 from lab.api.masks import Entity
 from lab.api.ordering import parts, placing, templates
@@ -157,6 +157,7 @@ class VirtualGuest(Service):
             # Without the word, SoftLayer sends a token to confirm with; the lab has nobody to send it to.
             raise errors.invalid_value("token", "Pass FORCE to reload without a confirmation.")
         config = config or {}
+        shapes.check(config, {"sshKeyIds": [], "customProvisionScriptUri": str})
         changes: dict[str, object] = {}
         if config.get("sshKeyIds"):
             numbers = parts.check_ssh_keys(self.lab, list(config["sshKeyIds"]))

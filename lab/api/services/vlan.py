@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.api import catalog, errors
+from lab.api import catalog, errors, shapes
 from lab.api.context import Call
 from lab.api.masks import Entity
 from lab.api.records import VlanNotes
@@ -39,6 +39,7 @@ class NetworkVlan(Service):
 
     @exposed("editObject")
     def edit_object(self, call: Call, template: dict[str, Any]) -> bool:
+        shapes.check(template, {"name": str, "note": str})
         notes = self._notes(call)
         notes.name = template.get("name", notes.name)
         notes.note = template.get("note", notes.note)

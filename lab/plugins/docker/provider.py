@@ -64,7 +64,7 @@ class DockerProvider(Provider):
         self, token: str, urn: str, olds: Properties, news: Properties
     ) -> tuple[Properties, list[CheckFailure]]:
         resource = _resource(token)
-        inputs = schema.with_defaults(resource.schema, _named(urn, olds, news))
+        inputs = schema.with_defaults(resource.schema, named(urn, olds, news))
         failures = schema.failures(resource.schema, inputs)
         return inputs, failures or resource.check(inputs)
 
@@ -125,7 +125,7 @@ def _resource(token: str) -> Resource:
     return RESOURCES[token]
 
 
-def _named(urn: str, olds: Properties, news: Properties) -> Properties:
+def named(urn: str, olds: Properties, news: Properties) -> Properties:
     """`news` with a name: the given one, else the automatic one of before, else a new one.
 
     `__defaults` lists automatic inputs, as in the official plugin's states.

@@ -72,6 +72,10 @@ _REMEDIES = (
         "has active endpoints",
         "Containers are still attached to it: see `docker network inspect` on the hosts.",
     ),
+    (
+        " is in use by ",
+        "A service or container is still attached to it: take that off first, or leave it as it was.",
+    ),
     ("overlaps with other one", "Choose another subnet: this one is in use on the host or in the swarm."),
     ("not found", "If it was removed by hand, run `pulumi refresh`, then `pulumi up`."),
 )

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from components.commands.shell import script
 from lab.plugins import testing_docker
-from tests.provider.image_containers import Network, wait_for
+from tests.images.image_containers import Network, wait_for
 
 # The engines' names are the hosts': each has a UTS namespace.
 START = r"""

@@ -55,5 +55,8 @@ def _unpack(builder: images.Builder, image: images.Image, root: Path) -> None:
         subprocess.run(["cp", "-a", buildah("mount", container), str(fresh)], check=True)
     finally:
         buildah("rm", container)
+    # As an engine does, before it mounts over them.
+    (fresh / "etc/hosts").touch()
+    (fresh / "mnt").mkdir(exist_ok=True)
     fresh.touch()
     fresh.rename(root)

@@ -16,7 +16,7 @@ from lab.plugins.testing import Engine, PluginError, Secret, plugin
 from lab.plugins.testing_ssh import PASSWORD, SshServer
 from lab.plugins.values import UNKNOWN, Unknown
 
-pytestmark = pytest.mark.provider
+pytestmark = pytest.mark.plugins
 
 REMOTE, COPY, LOCAL = "command:remote:Command", "command:remote:CopyToRemote", "command:local:Command"
 

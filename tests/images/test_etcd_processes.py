@@ -19,8 +19,8 @@ from components.peer_authority import PeerAuthorityProvider
 from components.peer_certificates import PeerCertificatesProvider
 from images.etcd.etcd_member import settings
 from images.etcd.etcd_member.peers import EmptySeat, context, members_at
-from tests.provider.image_containers import Container, Site, wait_for
-from tests.provider.image_roots import image_root
+from tests.images.image_containers import Container, Site, wait_for
+from tests.images.image_roots import image_root
 
 
 class Store(Site):

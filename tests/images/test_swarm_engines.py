@@ -15,8 +15,8 @@ import pytest
 
 from components.commands import swarm
 from components.commands.swarm_leaving import keep_only, remove_node
-from tests.provider.image_containers import run, wait_for
-from tests.provider.swarm_engines import Engine, Engines
+from tests.images.image_containers import run, wait_for
+from tests.images.swarm_engines import Engine, Engines
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ Owns their environment, secrets and names, and questions to them. Leaves the mac
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -15,16 +16,24 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.provider.image_containers import SUBNET, Container, Site, wait_for
+from tests.images.image_containers import SUBNET, Container, Site, wait_for
+from tests.images.image_roots import image_root
 
 SIZE = 3
+INITDB = {
+    "01-tables.sql": (
+        "CREATE TABLE word (id INT AUTO_INCREMENT PRIMARY KEY, text VARCHAR(40), UNIQUE (text));\n"
+        "INSERT INTO word (text) VALUES ('first');\n"
+    ),
+    "02-routine.sql": "DELIMITER //\nCREATE PROCEDURE one() BEGIN SELECT 1; END//\nDELIMITER ;\n",
+}
+# Initial SQL that does not end by itself.
+SLOW = {"01.sql": "CREATE TABLE word (id INT PRIMARY KEY, text VARCHAR(40));\nSELECT SLEEP(600);\n"}
 PASSWORDS = {
-    "galera-root-password": "root-7f3a'\"\\",
-    "galera-sst-password": "sst-91c2\"\\ #;'",
+    "galera-root-password": "root-7f3a'\"\\ #;",
     "galera-monitor-password": "monitor-55d0",
     "galera-app-password": "app-a1b2",
 }
-# Two lines: quoting in option files and statements is shown to hold for any character.
 STACK = "[mysqld]\ninnodb_buffer_pool_size=64M\ninnodb_buffer_pool_size_max=256M\n"
 
 
@@ -132,6 +141,15 @@ class GaleraSite(Site):
             wait_for(lambda member=member: healthy(member), f"{member.name} healthy")  # type: ignore[misc]
 
 
+def server_pid(container: Container) -> int:
+    """mariadbd's process id, as the machine sees it. Raises OSError while it does not run."""
+    init = container.init_pid()
+    for pid in Path(f"/proc/{init}/task/{init}/children").read_text().split():
+        if Path(f"/proc/{pid}/comm").read_text() == "mariadbd\n":
+            return int(pid)
+    raise OSError(f"no mariadbd in {container.name}")
+
+
 def healthy(container: Container) -> bool:
     """The image's own health check, as an engine runs it."""
     command = "etcd-member" if container.name.startswith("etcd") else "galera-node"
@@ -158,3 +176,58 @@ def synced(container: Container, size: int = SIZE) -> bool:
         and status(container, "wsrep_cluster_status") == "Primary"
         and status(container, "wsrep_cluster_size") == str(size)
     )
+
+
+@contextmanager
+def running_site() -> Iterator[GaleraSite]:
+    """A site of the images as they are now; the containers' last words are printed at the end."""
+    made = GaleraSite({name: image_root(name) for name in ("etcd", "galera")})
+    try:
+        yield made
+    finally:
+        for container in made.containers.values():
+            print(f"==== {container.name}\n{container.log[-6000:]}")  # shown when a test fails
+        made.remove()
+
+
+def start(site: GaleraSite, *numbers: int) -> list[Container]:
+    """Adds and starts `galera-NUMBER`."""
+    nodes = [site.add_galera(number, INITDB) for number in numbers]
+    for node in nodes:
+        node.start()
+    return nodes
+
+
+def until(container: Container, what: str, seconds: float = 240) -> None:
+    """Waits for words in the container's log."""
+    wait_for(lambda: what in container.log, f"{container.name}: {what!r} in its log", seconds)
+
+
+def says(node: Container) -> str:
+    """The health check's words."""
+    return node.run("/usr/local/bin/galera-node", "health").stdout
+
+
+def cluster(node: Container) -> str:
+    """What the store knows, as a person reads it."""
+    return node.run("/usr/local/bin/galera-node", "status").stdout
+
+
+def formed(nodes: list[Container], size: int = SIZE) -> None:
+    """Waits until each is Synced in a component of `size` nodes, and healthy."""
+    for node in nodes:
+        wait_for(lambda node=node: synced(node, size) and healthy(node), f"{node.name} Synced of {size}")  # type: ignore[misc]
+
+
+def rows(nodes: list[Container]) -> list[str]:
+    """The words in the table of `INITDB`, as each node has them."""
+    return [sql(node, "SELECT GROUP_CONCAT(text ORDER BY text) FROM app.word") for node in nodes]
+
+
+def add(node: Container, word: str) -> None:
+    sql(node, f"INSERT INTO app.word (text) VALUES ('{word}')")
+
+
+def uuids(nodes: list[Container]) -> set[str]:
+    """The clusters that these nodes are in."""
+    return {status(node, "wsrep_cluster_state_uuid") for node in nodes}

@@ -6,57 +6,52 @@ the entrypoints as first processes, sudden deaths by SIGKILL of a container's wh
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+import re
+import signal
+from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tests.provider.galera_site import PASSWORDS, SIZE, GaleraSite, healthy, sql, status, synced
-from tests.provider.image_containers import Container, wait_for
-from tests.provider.image_roots import image_root
+from tests.images.galera_site import (
+    INITDB,
+    PASSWORDS,
+    SIZE,
+    SLOW,
+    GaleraSite,
+    add,
+    cluster,
+    formed,
+    healthy,
+    rows,
+    running_site,
+    says,
+    server_pid,
+    sql,
+    start,
+    synced,
+    until,
+    uuids,
+)
+from tests.images.image_containers import Container, wait_for
 
-INITDB = {
-    "01-tables.sql": (
-        "CREATE TABLE word (id INT AUTO_INCREMENT PRIMARY KEY, text VARCHAR(40), UNIQUE (text));\n"
-        "INSERT INTO word (text) VALUES ('first');\n"
-    ),
-    "02-routine.sql": "DELIMITER //\nCREATE PROCEDURE one() BEGIN SELECT 1; END//\nDELIMITER ;\n",
-}
+pytestmark = pytest.mark.images
 
 
 @pytest.fixture
 def site() -> Iterator[GaleraSite]:
-    made = GaleraSite({name: image_root(name) for name in ("etcd", "galera")})
-    try:
+    with running_site() as made:
         yield made
-    finally:
-        for container in made.containers.values():
-            print(f"==== {container.name}\n{container.log[-6000:]}")  # shown when a test fails
-        made.remove()
 
 
-def start(site: GaleraSite, *numbers: int) -> list[Container]:
-    nodes = [site.add_galera(number, INITDB) for number in numbers]
-    for node in nodes:
-        node.start()
-    return nodes
-
-
-def until(container: Container, what: str, seconds: float = 240) -> None:
-    wait_for(lambda: what in container.log, f"{container.name}: {what!r} in its log", seconds)
-
-
-def formed(nodes: list[Container], size: int = SIZE) -> None:
-    for node in nodes:
-        wait_for(lambda node=node: synced(node, size) and healthy(node), f"{node.name} Synced of {size}")  # type: ignore[misc]
-
-
-def rows(nodes: list[Container]) -> list[str]:
-    return [sql(node, "SELECT GROUP_CONCAT(text ORDER BY text) FROM app.word") for node in nodes]
-
-
-def add(node: Container, word: str) -> None:
-    sql(node, f"INSERT INTO app.word (text) VALUES ('{word}')")
+def client(
+    nodes: list[Container], user: str, statement: str, passwords: Mapping[str, str] = PASSWORDS
+) -> str:
+    """What a client on the first node's side of the network is told by the last one."""
+    words = ("-N", f"-u{user}", f"-p{passwords[f'galera-{user}-password']}", "-h", nodes[-1].address)
+    done = nodes[0].run("/usr/bin/mariadb", *words, "-e", statement)
+    return done.stderr.strip() or done.stdout.strip()
 
 
 def give_data(node: Container, uuid: str) -> None:
@@ -68,41 +63,25 @@ def give_data(node: Container, uuid: str) -> None:
         os.chown(path, 999, 999)
 
 
-def uuids(nodes: list[Container]) -> set[str]:
-    return {status(node, "wsrep_cluster_state_uuid") for node in nodes}
-
-
 def test_three_empty_nodes_form_one_cluster_and_a_node_returns_by_what_it_lacks(site: GaleraSite) -> None:
     site.start_etcd()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
     (uuid,) = uuids(nodes)
-    wait_for(
-        lambda: "formed" in nodes[0].run("/usr/local/bin/galera-node", "status").stdout, "the cluster formed"
-    )
+    wait_for(lambda: "formed" in cluster(nodes[0]), "the cluster formed")
 
     # The initial SQL ran once and is everywhere, with the accounts.
     assert rows(nodes) == ["first"] * SIZE
     accounts = [
         sql(n, "SELECT User, Host, authentication_string FROM mysql.user ORDER BY 1, 2") for n in nodes
     ]
-    assert accounts[0].count("\n") == 6
+    assert accounts[0].count("\n") == 5
     assert len(set(accounts)) == 1
     assert [sql(n, "CALL app.one()") for n in nodes] == ["1"] * SIZE
     # A client of the network comes in by password; the application sees its own database only.
-    password = PASSWORDS["galera-app-password"]
-    client = ("/usr/bin/mariadb", "-N", "-uapp", f"-p{password}", "-h", nodes[1].address)
-    assert nodes[0].run(*client, "app", "-e", "SELECT text FROM word").stdout == "first\n"
-    assert "denied" in nodes[0].run(*client, "mysql", "-e", "SELECT 1").stderr
-    root = (
-        "/usr/bin/mariadb",
-        "-N",
-        "-uroot",
-        f"-p{PASSWORDS['galera-root-password']}",
-        "-h",
-        nodes[2].address,
-    )
-    assert nodes[0].run(*root, "-e", "SELECT 1").stdout == "1\n"
+    assert client(nodes, "app", "SELECT text FROM app.word") == "first"
+    assert "denied" in client(nodes, "app", "SELECT * FROM mysql.user")
+    assert client(nodes, "root", "SELECT 1") == "1"
     # Every node has one ordinary vote once all are in.
     for node in nodes:
         wait_for(
@@ -169,34 +148,100 @@ def test_a_joiner_that_dies_leaves_the_lone_first_node_serving(site: GaleraSite)
     assert rows([first, second, third]) == ["alone,first"] * SIZE
 
 
-def test_after_a_full_outage_the_most_advanced_node_restarts_the_cluster(site: GaleraSite) -> None:
+def test_new_passwords_count_when_every_node_has_them_and_transfers_never_need_one(site: GaleraSite) -> None:
     site.start_etcd()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
-    (uuid,) = uuids(nodes)
-    assert nodes[0].stop() == 0
-    wait_for(lambda: synced(nodes[1], 2), "two nodes")
-    add(nodes[1], "without the first")
-    nodes[1].kill()
-    nodes[2].kill()
-    # Two of three are back, the third is not: nobody guesses.
-    nodes[0].start()
-    nodes[1].start()
-    until(nodes[0], "the position of galera-3 is not known in this outage")
-    until(nodes[1], "the position of galera-3 is not known in this outage")
-    assert not healthy(nodes[0])
-    assert "waiting" in nodes[0].run("/usr/local/bin/galera-node", "health").stdout
-    nodes[2].start()
-    formed(nodes)
-    assert rows(nodes) == ["first,without the first"] * SIZE
-    assert uuids(nodes) == {uuid}
-    assert "bootstrapping" not in nodes[0].log.rpartition("is not known in this outage")[2]
+    new = {name: f"new {value}" for name, value in PASSWORDS.items()}
+
+    def logins(passwords: Mapping[str, str]) -> list[str]:
+        told = [client(nodes, user, "SELECT 1", passwords) for user in ("root", "monitor", "app")]
+        return ["denied" if "denied" in answer else answer for answer in told]
+
+    def update(node: Container) -> None:
+        assert node.stop() == 0
+        for name, value in new.items():
+            (node.here / "secrets" / name).write_text(value)
+        node.start()
+        formed(nodes)
+
+    update(nodes[0])
+    # Old and new secrets side by side: clients keep their passwords, and either kind of node receives a copy.
+    for node in nodes[:2]:
+        assert node.stop() == 0
+        node.lose_volume()
+        node.start()
+        formed(nodes)
+    assert (logins(PASSWORDS), logins(new)) == (["1"] * 3, ["denied"] * 3)
+
+    update(nodes[1])
+    update(nodes[2])
+    wait_for(lambda: logins(new) == ["1"] * 3, "the new passwords")
+    assert logins(PASSWORDS) == ["denied"] * 3
+    assert "new passwords for app, monitor, root" in nodes[0].log
+    assert rows(nodes) == ["first"] * SIZE
+
+
+def be_quick(node: Container) -> None:
+    """From now on the initial SQL of `node` ends."""
+    (node.here / "initdb" / "01.sql").write_text(INITDB["01-tables.sql"])
+
+
+def test_a_first_node_whose_server_dies_in_the_initial_sql_forms_the_cluster_anew(site: GaleraSite) -> None:
+    site.start_etcd()
+    node = site.add_galera(1, SLOW)
+    node.start()
+    until(node, "running 01.sql")
+    os.kill(server_pid(node), signal.SIGKILL)
+    until(node, "discarding the data of")
+    wait_for(lambda: node.log.count("running 01.sql") == 2, "the second attempt")
+    wait_for(lambda: re.search(r"not yet: running 01\.sql, [1-9]", says(node)), "the initial SQL shown")
+    # A stop in the middle is honoured, and leaves the right to bootstrap to others at once.
+    be_quick(node)
+    assert node.stop() == 0
+    (second,) = start(site, 2)
+    formed([second], 1)
+    node.start()
+    formed([node, second], 2)
+    assert rows([node, second]) == ["first"] * 2
+
+
+def test_a_first_node_that_fails_gives_its_right_to_another(site: GaleraSite) -> None:
+    site.start_etcd()
+    first = site.add_galera(1, {"01.sql": "SELECT what;\n"})
+    first.start()
+    until(first, "01.sql: ERROR 1054")
+    (second,) = start(site, 2)
+    until(second, "is open: accounts and initial SQL are in")
+    # It need not end for that.
+    assert first.running
+    formed([first, second], 2)
+    assert rows([first, second]) == ["first"] * 2
+
+
+def test_a_first_node_that_loses_its_lease_makes_way_for_another_formation(site: GaleraSite) -> None:
+    site.start_etcd()
+    first = site.add_galera(1, SLOW)
+    first.start()
+    until(first, "running 01.sql")
+    (second,) = start(site, 2)
+    until(second, "waiting: galera-1 is forming the cluster")
+    # What a hung host or a long cut from the store comes to.
+    member = site.containers["etcd-1"]
+    right = member.run("/usr/bin/etcdctl", "get", "swarm-galera/galera/bootstrap", "--write-out=json")
+    lease = json.loads(right.stdout)["kvs"][0]["lease"]
+    assert member.run("/usr/bin/etcdctl", "lease", "revoke", f"{lease:x}").returncode == 0
+    be_quick(first)
+    until(first, "before any client is served: the store's lease of this node has expired")
+    until(first, "discarding the data of")
+    formed([first, second], 2)
+    assert rows([first, second]) == ["first"] * 2
+    assert len(uuids([first, second])) == 1
 
 
 def test_a_formation_that_dies_is_taken_over_and_its_data_is_discarded(site: GaleraSite) -> None:
     site.start_etcd()
-    slow = {"01.sql": "CREATE TABLE word (id INT PRIMARY KEY, text VARCHAR(40));\nSELECT SLEEP(600);\n"}
-    first = site.add_galera(1, slow)
+    first = site.add_galera(1, SLOW)
     first.start()
     until(first, "running 01.sql")
     # It does not answer as healthy and nobody may join it yet.
@@ -254,29 +299,4 @@ def test_an_etcd_member_that_lost_its_disk_takes_its_own_seat_anew(site: GaleraS
     assert listed.count("started") == SIZE
     # It holds the cluster's data again: the others may go.
     site.containers["etcd-1"].stop()
-    assert "galera-1: synced" in node.run("/usr/local/bin/galera-node", "status").stdout
-
-
-def test_nodes_with_data_serve_and_return_while_the_store_is_away(site: GaleraSite) -> None:
-    site.start_etcd()
-    nodes = start(site, 1)
-    formed(nodes, 1)
-    nodes += start(site, 2)
-    formed(nodes, 2)
-    members = [site.containers[f"etcd-{number}"] for number in range(1, SIZE + 1)]
-    for member in members:
-        member.kill()
-    until(nodes[0], "does not answer")
-    nodes[1].kill()
-    add(nodes[0], "without a store")
-    nodes[1].start()
-    formed(nodes, 2)
-    until(nodes[1], "the store does not answer, but live nodes do")
-    assert rows(nodes) == ["first,without a store"] * 2
-    # An empty node does not join unseen, nor does it start anything.
-    (third,) = start(site, 3)
-    until(third, "waiting: the store does not answer")
-    for member in members:
-        member.start()
-    formed([*nodes, third])
-    assert rows([*nodes, third]) == ["first,without a store"] * SIZE
+    assert "galera-1: synced" in cluster(node)

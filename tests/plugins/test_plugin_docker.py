@@ -17,7 +17,7 @@ from lab.plugins.testing_docker import IMAGE, TestEngine, engine
 from lab.plugins.testing_ssh import SshServer
 from lab.plugins.values import UNKNOWN, Unknown
 
-pytestmark = pytest.mark.provider
+pytestmark = [pytest.mark.plugins, pytest.mark.first]
 
 NETWORK, SECRET, CONFIG = (
     "docker:index/network:Network",
@@ -45,15 +45,7 @@ def pulumi(shared: Engine, swarm: TestEngine) -> Iterator[Engine]:
     """A plugin on a swarm that is empty before and after the test."""
     shared.messages.clear()
     yield shared
-    for service in swarm.client.services():
-        swarm.client.remove_service(service["ID"])
-    for secret in swarm.client.secrets():
-        swarm.client.remove_secret(secret["ID"])
-    for config in swarm.client.configs():
-        swarm.client.remove_config(config["ID"])
-    for network in swarm.client.networks(filters={"type": "custom"}):
-        if network["Name"] not in ("ingress", "docker_gwbridge"):
-            swarm.client.remove_network(network["Id"])
+    swarm.empty()
 
 
 def b64(text: str) -> str:

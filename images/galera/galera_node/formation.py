@@ -1,0 +1,159 @@
+"""What one node does for the whole cluster: the first bootstrap's steps, the end of formation and recovery.
+
+Owns the initial data, the accounts and their passwords, the votes, and the phases of the cluster's record.
+Leaves to others: whether to bootstrap (`decision`), the right to (`membership`), mariadbd (`supervisor`).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from . import accounts, local_state, seed_data
+from .decision import Bootstrap
+from .local_state import TRANSFER_MARK
+from .membership import Membership
+from .settings import Settings
+from .sql import Sql, SqlError, load_file
+from .store import Cluster, Facts, Put, SessionLost, StoreError, dumps, parse
+from .words import Topics, log
+
+Attend = Callable[[subprocess.Popen[bytes], str, Callable[[], object]], int]
+"""Waits for a client of mariadbd: the child, what it does in words, what to do meanwhile; its exit code."""
+
+
+class FormationError(Exception):
+    """The first bootstrap has failed before any client was served; the message names the step."""
+
+
+class Formation:
+    """Makes a new cluster, and looks after the things that are one node's to do.
+
+    Attributes:
+        weight: this node's vote; see docs/adr/bootstrap-and-formation.md.
+    """
+
+    def __init__(
+        self, settings: Settings, membership: Membership, sql: Sql, attend: Attend, topics: Topics
+    ) -> None:
+        self._settings, self._membership, self._sql = settings, membership, sql
+        self._attend, self._topics = attend, topics
+        self._passwords_kept = False  # the accounts have been seen to have them
+        self._agreed_since: float | None = None  # when all present nodes were first seen to have them
+        self.weight = 1
+
+    # ---- before mariadbd starts
+
+    def weigh(self, facts: Facts | None, first: bool = False) -> None:
+        """The vote for this start: while the cluster forms, the first node's counts for all."""
+        cluster = facts.cluster if facts is not None else None
+        forms = cluster is not None and cluster.phase != "formed" and cluster.seed == self._settings.node
+        self.weight = self._settings.size if first or forms else 1
+
+    def prepare(self, decision: Bootstrap, uuid: str, seqno: int) -> None:
+        """The data directory for a bootstrap: the prepared system tables for the first one, else as it is."""
+        data_dir = self._settings.data_dir
+        if decision.first:
+            local_state.clear(data_dir)
+            (data_dir / TRANSFER_MARK).touch()
+            seed_data.unpack(self._settings.seed_archive, data_dir)
+        local_state.forget_view(data_dir)
+        local_state.write_grastate(data_dir, uuid, seqno, safe_to_bootstrap=True)
+        (data_dir / TRANSFER_MARK).unlink(missing_ok=True)
+
+    # ---- the first node, Synced and alone
+
+    def open(self, uuid: str) -> None:
+        """The first bootstrap's last steps: accounts, initial SQL, then the word that joiners may come.
+
+        Everything is replicated like any other statement: no node differs. Raises FormationError if a step
+        fails or the right to bootstrap is gone: the directory is then to be discarded, and formed anew.
+        """
+        settings, store = self._settings, self._membership.store
+        try:
+            for statement, parameters in accounts.accounts(settings):
+                self._sql.run(statement, parameters)
+            for path in sorted(settings.initdb.glob("*.sql")):
+                self._load(path)
+            for statement, parameters in accounts.application(settings):
+                self._sql.run(statement, parameters)
+            # The unpacked tables must be on disk before anybody relies on them.
+            local_state.flush(settings.data_dir)
+            facts = parse(store.read())
+            mine = facts.cluster == Cluster(uuid, "forming", settings.node) and facts.mine
+            expect = {key: facts.revision(key) for key in ("cluster", "bootstrap")}
+            opened = Put(dumps(Cluster(uuid, "open", settings.node)))
+            if not mine or not store.commit(expect, {"cluster": opened}, ("bootstrap",)):
+                raise SessionLost("the right to bootstrap is lost")
+        except (SqlError, StoreError, OSError) as error:
+            raise FormationError(
+                f"the formation of {uuid} fails before any client is served: {error}"
+            ) from error
+        self._membership.holding = False
+        log(f"cluster {uuid} is open: accounts and initial SQL are in, joiners are welcome")
+
+    def _load(self, path: Path) -> None:
+        """Runs one file of initial SQL. Raises SqlError with the client's words, SessionLost."""
+        log(f"running {path.name}")
+        words = self._settings.run_dir / "initdb.log"
+        client = load_file(self._settings, path, words)
+        if self._attend(client, f"running {path.name}", self._membership.keep) != 0:
+            said = words.read_text(errors="replace").strip()
+            # The client repeats the statement, which may hold what belongs in no log.
+            errors = [line for line in said.splitlines() if line.startswith("ERROR")]
+            raise SqlError(f"{path.name}: {' '.join(errors) or said}")
+
+    # ---- any Synced node
+
+    def settle(self, facts: Facts) -> None:
+        """What a serving node does for all: ends a recovery and the formation, keeps passwords and votes."""
+        cluster, node, store = facts.cluster, self._settings.node, self._membership.store
+        synced = sorted(name for name, presence in facts.present.items() if presence.state == "synced")
+        first = synced[:1] == [node]
+        complete = len(synced) >= self._settings.size
+        try:
+            if facts.mine:
+                store.commit({"bootstrap": facts.revision("bootstrap")}, {}, ("bootstrap",))
+                self._membership.holding = False
+            if first and not self._passwords_kept:
+                self._keep_passwords(facts)
+            if first and complete and facts.forgotten:
+                store.commit({}, {}, tuple(f"forgotten/{name}" for name in facts.forgotten))
+            if cluster is None:
+                return
+            if cluster.phase == "open":
+                acts = cluster.seed == node if cluster.seed in facts.present else first
+                if complete and acts:
+                    self._lower_weight()
+                    formed = Put(dumps(replace(cluster, phase="formed")))
+                    if store.commit({"cluster": facts.revision("cluster")}, {"cluster": formed}):
+                        log(f"the cluster is formed: {', '.join(synced)} are Synced")
+            elif cluster.phase == "formed":
+                self._lower_weight()
+        except (SqlError, StoreError) as error:
+            self._topics.say("store", str(error))
+
+    def _keep_passwords(self, facts: Facts) -> None:
+        """Gives the accounts the passwords of the secrets, once in the life of a container."""
+        now, mine = time.monotonic(), self._membership.passwords
+        if not accounts.agreed(mine, facts):
+            self._agreed_since = None
+            return
+        self._agreed_since = self._agreed_since or now
+        if not accounts.may_change(facts, now - self._agreed_since):
+            return
+        others = accounts.outdated(self._settings, self._sql.run(accounts.STORED))
+        for account in others:
+            self._sql.run(*account.statement("ALTER USER"))
+        if others:
+            log(f"new passwords for {', '.join(sorted({account.user for account in others}))}")
+        self._passwords_kept = True
+
+    def _lower_weight(self) -> None:
+        """From the formation's vote to an ordinary one."""
+        if self.weight != 1:
+            self._sql.set_weight(1)
+            self.weight = 1

@@ -1,0 +1,162 @@
+"""The joiner's side of a state transfer: replaces the data directory by the donor's.
+
+The directory carries a mark from the first change until all is in place and on disk.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import socket
+import subprocess
+import time
+from hmac import compare_digest
+from pathlib import Path
+from typing import Any
+
+from . import transfer
+from .backup_programs import BACKUP, MBSTREAM, pipe, start, tail
+from .framing import TransferError, receive_frame, receive_record, send_record
+from .local_state import NO_UUID, TRANSFER_MARK, clear, flush
+from .server import work
+from .sst_options import Options, say
+from .words import log
+
+PORT = 4444
+# What mariadbd holds open, or Galera needs, while the data around it is replaced.
+KEEP = frozenset({"galera.cache", "grastate.dat", "gvwstate.dat", TRANSFER_MARK})
+# mariadb-backup's own notes, of no use in a data directory.
+NOTES = ("xtrabackup_", "mariadb_backup_", "backup-my.cnf", "donor_galera_info", "mariadb-backup")
+STAGE = ".transfer"
+IDLE = 60.0  # seconds without a byte before the other side counts as lost
+
+
+def join(options: Options) -> None:
+    """Receives all data, or the word that the write-sets will do; says the position to mariadbd."""
+    host, _, port = options.address.partition(":")
+    token = os.urandom(16).hex()
+    with socket.create_server((host, int(port or PORT)), reuse_port=False) as listener:
+        say(f"ready {host}:{listener.getsockname()[1]}/{token}")
+        transfer.write(options.run_dir, "joiner", "waiting", 0)
+        stream, header = accept_donor(listener, token, options)
+    with stream:
+        if header["mode"] == "incremental":
+            transfer.write(options.run_dir, "joiner", "incremental", 0)
+            log(f"joiner: only the write-sets after {header['gtid']} are missing")
+            send_record(stream, {"received": True})
+            say(str(header["gtid"]))
+            return
+        check_history(transfer.history(options.run_dir), str(header["gtid"]))
+        say(receive_backup(options, stream))
+
+
+def check_history(own: str, gtid: str) -> None:
+    """Raises TransferError rather than replace data of one cluster by another's.
+
+    The node has checked before, if it could: with the store away it only knew that somebody is live.
+    """
+    donor = gtid.partition(":")[0].lower()
+    if own not in ("", NO_UUID, donor):
+        raise TransferError(
+            f"the data directory belongs to cluster {own}, the donor's is {donor}. Nothing is touched: if "
+            "this node's data is not needed, empty its volume and it joins."
+        )
+
+
+def accept_donor(
+    listener: socket.socket, token: str, options: Options
+) -> tuple[socket.socket, dict[str, Any]]:
+    """The donor's connection and header. Whoever does not know the token is sent away."""
+    while True:
+        if not select.select([listener], [], [], 1.0)[0]:
+            if not Path(f"/proc/{options.parent}").exists():
+                raise TransferError("mariadbd has gone")
+            # Waiting for a donor that serves somebody else is not a fault that a restart would cure.
+            transfer.write(options.run_dir, "joiner", "waiting", 0)
+            continue
+        stream, (peer, _) = listener.accept()
+        stream.settimeout(IDLE)
+        try:
+            header = receive_record(stream)
+            if compare_digest(str(header.get("token", "")), token):
+                return stream, header
+            log(f"joiner: {peer} does not know this transfer's token; refused")
+        except (TransferError, OSError) as error:
+            log(f"joiner: {peer} connected but is no donor: {error}")
+        stream.close()
+
+
+def receive_backup(options: Options, stream: socket.socket) -> str:
+    """Replaces the data directory by the donor's; returns the position as mariadb-backup noted it."""
+    began = time.monotonic()
+    data, stage, words = options.data_dir, options.data_dir / STAGE, options.run_dir / "prepare.log"
+    clear(data, KEEP)
+    stage.mkdir(mode=0o700)
+    received = extract(options, stream, stage)
+    transfer.write(options.run_dir, "joiner", "preparing", received)
+    took = time.monotonic() - began
+    with open(words, "wb") as output:
+        prepare = start(
+            [BACKUP, f"--defaults-file={options.defaults}", "--prepare", f"--target-dir={stage}"],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        done = None
+        while True:
+            try:
+                code = prepare.wait(timeout=1)
+                break
+            except subprocess.TimeoutExpired:
+                if (now := (words.stat().st_size, work(prepare.pid))) != done:
+                    done = now
+                    transfer.write(options.run_dir, "joiner", "preparing", received)
+    if code != 0:
+        raise TransferError(f"mariadb-backup --prepare ended with {code}{tail(words)}")
+    position = read_position(stage)
+    for entry in stage.iterdir():
+        if entry.name.startswith(NOTES):
+            continue
+        entry.rename(data / entry.name)
+    shutil.rmtree(stage)
+    flush(data)
+    (data / TRANSFER_MARK).unlink()
+    log(
+        f"joiner: received {received / 1e6:.1f} MB in {took:.1f} s, prepared in "
+        f"{time.monotonic() - began - took:.1f} s, position {position}",
+    )
+    return position
+
+
+def extract(options: Options, stream: socket.socket, stage: Path) -> int:
+    """Unpacks the donor's mbstream; its size in bytes. Raises TransferError unless it was complete."""
+    unpack = start([MBSTREAM, "-x", "-C", str(stage)], stdin=subprocess.PIPE)
+    sink = pipe(unpack.stdin)
+    received, noted = 0, 0.0
+    stream.settimeout(600)
+    try:
+        while frame := receive_frame(stream):
+            sink.write(frame)
+            received += len(frame)
+            if time.monotonic() - noted > 1:
+                noted = time.monotonic()
+                transfer.write(options.run_dir, "joiner", "receiving", received)
+        sink.close()
+    except OSError as error:
+        unpack.kill()
+        raise TransferError(f"after {received / 1e6:.1f} MB: {error}") from error
+    if receive_record(stream) != {"complete": True}:
+        raise TransferError("the donor's backup failed; its log says why")
+    if (code := unpack.wait()) != 0:
+        raise TransferError(f"mbstream ended with {code}; is the disk full?")
+    send_record(stream, {"received": True})
+    return received
+
+
+def read_position(stage: Path) -> str:
+    """`UUID:seqno` (and what follows) as mariadb-backup noted it at the end of the backup."""
+    for name in ("xtrabackup_galera_info", "mariadb_backup_galera_info", "donor_galera_info"):
+        path = stage / name
+        if path.exists():
+            return path.read_text().split("\n")[0].strip()
+    raise TransferError("the backup does not say its position")

@@ -1,0 +1,150 @@
+"""This node in the store: its session, what it is now, its last position, its right to bootstrap.
+
+Owns the order of writes and what is known of them when an answer is lost. Leaves to others: when to write
+what (`supervisor`, `formation`), the rules (`decision`), the wire (`etcd`).
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+from . import accounts
+from .decision import Bootstrap, Discard
+from .local_state import NO_UUID
+from .settings import Settings
+from .store import Cluster, Facts, Position, Presence, Put, SessionLost, Store, StoreError, dumps, parse
+from .words import Topics, log
+
+SESSION_TTL = 45  # seconds without renewal until the store forgets what this node is
+RENEW_EVERY = 5.0  # seconds
+PUBLISH_EVERY = 10.0  # seconds between published positions
+
+
+class Membership:
+    """This process's session in the store; a new one is opened whenever the last has expired.
+
+    Attributes:
+        session: there is one, as far as is known.
+        holding: it has the right to bootstrap.
+        recorded: the store lists this node as a member.
+        passwords: the fingerprint of this node's secrets, shown beside what it is.
+    """
+
+    def __init__(self, settings: Settings, store: Store, topics: Topics) -> None:
+        self.store, self._node, self._topics = store, settings.node, topics
+        self.session = self.holding = self.recorded = False
+        self.passwords = accounts.fingerprint(settings)
+        self._renewed = 0.0
+        self._shown: Presence | None = None  # as the store has it
+        self._sample, self._published = Position(NO_UUID, -1), 0.0
+
+    def look(self, presence: Presence) -> Facts | None:
+        """Publishes what this node is and reads everything. None while the store does not answer."""
+        try:
+            if not self.session:
+                self.store.open_session(SESSION_TTL)
+                self.session, self._shown, self._renewed = True, None, time.monotonic()
+            elif time.monotonic() - self._renewed >= RENEW_EVERY:
+                self.store.renew()
+                self._renewed = time.monotonic()
+            if presence != self._shown:
+                puts = {f"present/{self._node}": dumps(presence), f"passwords/{self._node}": self.passwords}
+                self.store.commit({}, {key: Put(value, bound=True) for key, value in puts.items()})
+                self._shown = presence
+            facts = parse(self.store.read())
+        except SessionLost as error:
+            self.session = self.holding = False
+            self._topics.say("store", f"{error}; opening a new one")
+            return None
+        except StoreError as error:
+            self._topics.say("store", str(error))
+            return None
+        if self._topics.end("store"):
+            log("the store answers again")
+        return facts
+
+    def keep(self) -> None:
+        """Asks now and then whether the session still lives. Raises SessionLost; another failure may pass."""
+        if time.monotonic() - self._renewed < RENEW_EVERY:
+            return
+        self._renewed = time.monotonic()
+        try:
+            self.store.renew()
+        except SessionLost:
+            raise
+        except StoreError as error:
+            self._topics.say("store", str(error))
+
+    def claim(self, decision: Bootstrap, starting: Presence, facts: Facts) -> bool:
+        """Takes the right to bootstrap `starting.uuid`. False if the facts have changed or nobody knows."""
+        node, uuid = self._node, starting.uuid
+        puts = {
+            "bootstrap": Put(node, bound=True),
+            f"present/{node}": Put(dumps(starting), bound=True),
+        }
+        if decision.first:
+            puts["cluster"] = Put(dumps(Cluster(uuid, "forming", node)))
+        elif facts.cluster is None:
+            puts["cluster"] = Put(dumps(Cluster(uuid, "formed", node)))
+        if decision.abort is not None:
+            puts[f"aborted/{decision.abort}"] = Put(node)
+        try:
+            if not self.store.commit(decision.expect, puts):
+                return False
+        except StoreError as error:
+            # Whether the write happened is not known: the next look shows it, as a right of this session.
+            self._topics.say("store", str(error))
+            self.session = self.session and not isinstance(error, SessionLost)
+            return False
+        self._shown, self.holding = starting, True
+        return True
+
+    def release(self) -> None:
+        """Gives the right to bootstrap back, with the whole session: it can't be another's by now."""
+        if self.holding:
+            with suppress(StoreError):  # it expires by itself
+                self.store.close_session()
+            self.session = self.holding = False
+
+    def abort(self, decision: Discard) -> bool:
+        """Notes that a formation is over. False if the facts have changed or nobody knows."""
+        try:
+            return self.store.commit(decision.expect, {f"aborted/{decision.uuid}": Put(self._node)})
+        except StoreError as error:
+            self._topics.say("store", str(error))
+            return False
+
+    def begin(self, position: Position, recorded: bool) -> None:
+        """mariadbd starts at this position. `recorded`: as a member, even should the store be away."""
+        self.recorded = recorded
+        self._sample, self._published = position, 0.0
+
+    def publish(self, position: Position, facts: Facts) -> None:
+        """Publishes where the node is; the first time, this makes it a member in the store.
+
+        What is published is the sample before: its transactions are on disk by now, so that a position
+        recovered after a power cut is never behind the published one.
+        """
+        before = facts.nodes.get(self._node)
+        if before is not None and time.monotonic() - self._published < PUBLISH_EVERY:
+            return
+        durable = self._sample if self._sample.seqno >= 0 else Position(position.uuid, 0)
+        try:
+            if before is None or before.uuid != durable.uuid or before.seqno < durable.seqno:
+                node = self._node
+                self.store.commit({}, {f"nodes/{node}": Put(dumps(durable))}, (f"forgotten/{node}",))
+            self.recorded = True
+            self._sample, self._published = position, time.monotonic()
+        except StoreError as error:
+            self._topics.say("store", str(error))
+
+    def leave(self, position: Position | None) -> None:
+        """Last words to the store: the final position, and the end of the session."""
+        try:
+            if position is not None and self.recorded:
+                self.store.commit({}, {f"nodes/{self._node}": Put(dumps(position))})
+            if self.session:
+                self.store.close_session()
+        except StoreError as error:
+            log(f"the final position is not published: {error}")

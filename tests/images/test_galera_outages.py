@@ -1,0 +1,184 @@
+"""Outages of real etcd and mariadbd processes: lost members, a lost quorum, all nodes, the store.
+
+The machinery is that of `test_galera_processes`; a file of its own, because most of it is waiting.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.images.galera_site import (
+    SIZE,
+    GaleraSite,
+    add,
+    cluster,
+    formed,
+    healthy,
+    rows,
+    running_site,
+    says,
+    server_pid,
+    start,
+    synced,
+    until,
+    uuids,
+)
+from tests.images.image_containers import run, wait_for
+
+pytestmark = pytest.mark.images
+
+
+@pytest.fixture
+def site() -> Iterator[GaleraSite]:
+    with running_site() as made:
+        yield made
+
+
+def test_after_a_full_outage_the_most_advanced_node_restarts_the_cluster(site: GaleraSite) -> None:
+    site.start_etcd()
+    nodes = start(site, 1, 2, 3)
+    formed(nodes)
+    (uuid,) = uuids(nodes)
+    assert nodes[0].stop() == 0
+    wait_for(lambda: synced(nodes[1], 2), "two nodes")
+    add(nodes[1], "without the first")
+    nodes[1].kill()
+    nodes[2].kill()
+    # Two of three are back, the third is not: nobody guesses.
+    nodes[0].start()
+    nodes[1].start()
+    until(nodes[0], "the position of galera-3 is not known in this outage")
+    until(nodes[1], "the position of galera-3 is not known in this outage")
+    assert not healthy(nodes[0])
+    assert "waiting" in says(nodes[0])
+    nodes[2].start()
+    formed(nodes)
+    assert rows(nodes) == ["first,without the first"] * SIZE
+    assert uuids(nodes) == {uuid}
+    assert "bootstrapping" not in nodes[0].log.rpartition("is not known in this outage")[2]
+
+
+def test_a_lost_quorum_ends_as_a_full_outage_and_the_cluster_comes_back(site: GaleraSite) -> None:
+    site.start_etcd()
+    nodes = start(site, 1, 2, 3)
+    formed(nodes)
+    wait_for(lambda: "formed" in cluster(nodes[0]), "the cluster formed")
+    (uuid,) = uuids(nodes)
+    nodes[0].kill()
+    wait_for(lambda: synced(nodes[2], 2), "two nodes")
+    add(nodes[2], "without the first")
+    # At once: the third one is left outside the Primary component.
+    nodes[1].kill()
+    wait_for(lambda: "galera-3: running" in cluster(nodes[2]), "the third one outside")
+    # One comes back while the other may yet do so: together they wait for the whole component.
+    nodes[0].start()
+    until(nodes[0], "live members have no Primary component; joining them")
+    # It does not. Nobody goes on alone, and nobody keeps the other from saying where it stopped.
+    for node in (nodes[0], nodes[2]):
+        until(node, "outside the Primary component for")
+        until(node, "the position of galera-2 is not known in this outage")
+        assert "bootstrapping" not in node.log.rpartition("outside the Primary")[2]
+    nodes[1].start()
+    formed(nodes)
+    assert uuids(nodes) == {uuid}
+    assert rows(nodes) == ["first,without the first"] * SIZE
+
+
+def test_a_host_that_is_lost_for_good_is_forgotten_and_the_others_restart(site: GaleraSite) -> None:
+    site.start_etcd()
+    nodes = start(site, 1, 2, 3)
+    formed(nodes)
+    wait_for(lambda: "formed" in cluster(nodes[0]), "the cluster formed")
+    (uuid,) = uuids(nodes)
+    for node in nodes:
+        assert node.stop() == 0
+    nodes[0].start()
+    nodes[1].start()
+    until(nodes[0], "the position of galera-3 is not known in this outage")
+    forget = ("/usr/local/bin/galera-node", "forget")
+    assert nodes[0].run(*forget, "galera-9").returncode == 1
+    for _ in range(2):  # the second time it is said that there is nothing to do
+        assert nodes[0].run(*forget, "galera-3").returncode == 0
+    assert "galera-3: absent, forgotten" in cluster(nodes[0])
+    formed(nodes[:2], 2)
+    assert uuids(nodes[:2]) == {uuid}
+    # A new host of that name is an ordinary joiner, and counts again.
+    nodes[2].lose_volume()
+    nodes[2].start()
+    formed(nodes)
+    assert rows(nodes) == ["first"] * SIZE
+    wait_for(lambda: "galera-3: synced" in cluster(nodes[0]), "the third one a member")
+    assert "forgotten" not in cluster(nodes[0])
+
+
+def test_a_node_killed_right_after_its_recovery_bootstrap_recovers_again(site: GaleraSite) -> None:
+    site.start_etcd()
+    (node,) = start(site, 1)
+    formed([node], 1)
+    (uuid,) = uuids([node])
+    add(node, "precious")
+    node.kill()
+    node.start()
+    until(node, "and this one is the most advanced")
+    node.kill()
+    # Its right outlives it by up to 45 s: the next container of this name can't know that nobody uses it.
+    node.start()
+    until(node, "an earlier run of galera-1 is restarting the cluster")
+    assert node.stop() == 0
+    node.start()
+    formed([node], 1)
+    assert rows([node]) == ["first,precious"]
+    assert uuids([node]) == {uuid}
+
+
+def test_a_long_recovery_is_shown_and_ends_with_the_container(site: GaleraSite) -> None:
+    site.start_etcd()
+    (node,) = start(site, 1)
+    formed([node], 1)
+    (node.here / "slow").write_text(
+        '#!/bin/sh\ncase "$*" in *--wsrep-recover*) exec sleep 600;; esac\nexec /mnt/real "$@"\n'
+    )
+    (node.here / "slow").chmod(0o755)
+    mariadbd, real = f"{node.root}/usr/sbin/mariadbd", f"{node.root}/mnt/real"
+    inside = ("nsenter", "--target", str(node.init_pid()), "--mount")
+    run(*inside, "touch", real)
+    run(*inside, "mount", "--bind", mariadbd, real)
+    run(*inside, "mount", "--bind", str(node.here / "slow"), mariadbd)
+    os.kill(server_pid(node), signal.SIGKILL)
+    wait_for(
+        lambda: re.search("recovering the position from InnoDB, [1-9]", says(node)), "the recovery shown"
+    )
+    assert not healthy(node)
+    assert node.stop() == 0
+    node.start()
+    formed([node], 1)
+
+
+def test_nodes_with_data_serve_and_return_while_the_store_is_away(site: GaleraSite) -> None:
+    site.start_etcd()
+    nodes = start(site, 1)
+    formed(nodes, 1)
+    nodes += start(site, 2)
+    formed(nodes, 2)
+    members = [site.containers[f"etcd-{number}"] for number in range(1, SIZE + 1)]
+    for member in members:
+        member.kill()
+    until(nodes[0], "does not answer")
+    nodes[1].kill()
+    add(nodes[0], "without a store")
+    nodes[1].start()
+    formed(nodes, 2)
+    until(nodes[1], "the store does not answer, but live nodes do")
+    assert rows(nodes) == ["first,without a store"] * 2
+    # An empty node does not join unseen, nor does it start anything.
+    (third,) = start(site, 3)
+    until(third, "waiting: the store does not answer")
+    for member in members:
+        member.start()
+    formed([*nodes, third])
+    assert rows([*nodes, third]) == ["first,without a store"] * SIZE
