@@ -12,7 +12,7 @@ from decimal import Decimal
 import pulumi
 
 import settings as stack_settings
-from components import cost_report, etcd, registration
+from components import cost_report, etcd, registration, stack_outputs
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.commands.engine import daemon_json
 from components.commands.swarm_leaving import Membership
@@ -27,7 +27,7 @@ from components.softlayer import changes, cost, subnets
 from components.softlayer.client import Api, find_credentials
 from components.softlayer.errors import SoftLayerFailed
 from components.softlayer.guest_seen import Guest
-from components.softlayer.identity import StackIdentity
+from components.softlayer.stack_identity import StackIdentity
 from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.ssh_access import SshAccess, SshAccessArgs
 from components.swarm import Swarm, SwarmArgs
@@ -230,63 +230,9 @@ def deploy(settings: Settings) -> None:
         on_swarm,
     )
 
-    roles = {manager.hostname: "manager" for manager in hosts.managers}
-    pulumi.export(
-        "hosts",
-        [
-            {
-                "name": server.hostname,
-                "id": server.guest_id,
-                "publicIp": server.public_ip,
-                "privateIp": server.private_ip,
-                "datacenter": settings.servers.datacenter,
-                "role": roles.get(server.hostname, "worker"),
-            }
-            for server in hosts.servers
-        ],
-    )
-    pulumi.export("managers", settings.servers.manager_names)
-    pulumi.export("workers", settings.servers.worker_names)
-    pulumi.export("joinTokens", {"manager": swarm.manager_token, "worker": swarm.worker_token})
-    pulumi.export(
-        "discovery", {"kind": store.kind, "address": store.address, "port": store.port, "vip": store.vip}
-    )
-    pulumi.export(
-        "network",
-        {
-            "name": network.name,
-            "id": network.network_id,
-            "subnet": network.subnet,
-            "encrypted": settings.network.encrypted,
-        },
-    )
-    pulumi.export(
-        "galera",
-        {
-            "clusterName": galera.cluster_name,
-            "service": galera.service,
-            "vip": galera.vip,
-            "port": galera.port,
-            "size": galera.size,
-            "members": galera.members,
-            "database": settings.galera.database,
-        },
-    )
-    pulumi.export("estimatedCost", estimate.as_output())
-    pulumi.export(
-        "ssh",
-        pulumi.Output.secret(
-            {
-                "user": "root",
-                "privateKey": ssh.private_key,
-                "addresses": {server.hostname: server.address for server in hosts.servers},
-                "hostKeys": {server.hostname: server.host_key for server in hosts.servers},
-            }
-        ),
-    )
-    pulumi.export(
-        "passwords", pulumi.Output.secret({"root": galera.root_password, "app": galera.app_password})
-    )
+    everything = stack_outputs.contract(settings, hosts, ssh, swarm, store, network, galera, estimate)
+    for name, value in everything.items():
+        pulumi.export(name, value)
 
 
 def main() -> None:

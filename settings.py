@@ -1,9 +1,10 @@
-"""The stack's settings: what may be configured, its defaults, and every reason to refuse a value.
+"""The stack's settings: what may be configured, its defaults, and what must fit together.
 
-Owns: the shape of `swarm-galera:*` in a stack's file and all checks that need no network, so that a bad value
-is refused before anything is ordered, together with all other bad values.
-Leaves to others: checks that need the cloud (an unknown datacenter, a price: `components/softlayer`) or the
-hosts (a subnet that a host already routes: `components/commands/host.py`).
+Owns: the shape of `swarm-galera:*` in a stack's file; a bad value is refused before anything is ordered,
+together with all other bad values.
+Leaves to others: what a single value may be (setting_values.py); checks that need the cloud (an unknown
+datacenter, a price: `components/softlayer`) or the hosts (a subnet that a host already routes:
+`components/commands/host.py`).
 """
 
 from __future__ import annotations
@@ -27,53 +28,11 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+import setting_values as values
+
 PROJECT = "swarm-galera"
-PUBLIC_ENDPOINT = "https://api.softlayer.com/xmlrpc/v3.1"
 PROVIDER_KEYS = frozenset({"username", "apiKey"})
 """Keys that only the SoftLayer provider reads; the credentials must not reach the program."""
-
-LARGEST_SQL_FILE = 500_000
-"""Bytes: a Docker config holds no more."""
-MOST_MANAGERS = 7
-"""Every write of the swarm's and etcd's state waits for a majority; more managers only make it slower."""
-PRIVATE_SUBNETS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
-"""RFC 1918. Python's `is_private` also counts networks for documentation and tests, which hosts may have."""
-SYSTEMS = ("DEBIAN_", "UBUNTU_")
-"""Operating systems that SoftLayer sells and on which the engine can keep its data in btrfs: the kernels of
-CentOS, RHEL, Rocky and Alma (CENTOS_LATEST, REDHAT_LATEST, …) have none."""
-TAKEN_SUBNETS = {
-    "127.0.0.0/8": "the loopback network of every host",
-    "169.254.0.0/16": "the link-local network of every host",
-    "172.17.0.0/16": "the engine's default bridge docker0",
-    "172.18.0.0/16": "the engine's bridge docker_gwbridge",
-    "10.0.0.0/24": "the swarm's ingress network",
-    "224.0.0.0/4": "multicast",
-}
-FORBIDDEN_MYSQLD = {
-    "datadir": "the data must be in the volume galera-data",
-    "socket": "the health check and the SST look for the server's own socket",
-    "pid-file": "the node's supervisor owns it",
-    "port": "the service's VIP and the other nodes expect 3306",
-    "bind-address": "clients reach the server over the overlay network",
-    "skip-networking": "clients reach the server over the overlay network",
-    "user": "the image starts the server as mysql",
-    "log-error": "the log belongs on the container's standard error, where `docker service logs` shows it",
-    "default-storage-engine": "Galera replicates InnoDB tables only",
-    "enforce-storage-engine": "Galera replicates InnoDB tables only",
-    "init-file": "it would run on every node at every start; use galera.initdb",
-    "plugin-dir": "the Galera library and the authentication plugins are in the image's own",
-    "innodb-force-recovery": "a node that repairs itself must not replicate",
-    "server-id": "the node sets its own",
-    "basedir": "the server's files are where the image puts them",
-}
-FIXED_MYSQLD = {
-    "binlog-format": ("ROW", "Galera replicates rows"),
-    "innodb-autoinc-lock-mode": ("2", "appliers would deadlock on the auto-increment lock"),
-    "innodb-flush-log-at-trx-commit": ("1", "nodes that crash soon after one another would lose commits"),
-    "innodb-doublewrite": ("1", "a crash would leave torn pages, and every crash would cost a full SST"),
-}
-SYSTEM_DATABASES = frozenset({"mysql", "information_schema", "performance_schema", "sys"})
-SYSTEM_USERS = frozenset({"root", "mysql", "sst", "monitor", "mariadb.sys", "galera"})
 
 
 class SettingsError(Exception):
@@ -84,279 +43,6 @@ class SettingsError(Exception):
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         lines = "\n".join(f"  - {problem}" for problem in problems)
         super().__init__(f"The stack's settings have {count}; nothing was ordered or changed:\n{lines}")
-
-
-def _refuse(what: str, remedy: str) -> ValueError:
-    return ValueError(f"{what}. Remedy: {remedy}")
-
-
-# --- Values ---------------------------------------------------------------------------------------------
-
-
-def _hostname_label(value: str) -> str:
-    if not re.fullmatch(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?", value):
-        raise _refuse(
-            f"{value!r} can't begin host names",
-            "use 1 to 50 lower-case letters, digits and hyphens, a letter first and no hyphen last",
-        )
-    return value
-
-
-def _domain(value: str) -> str:
-    label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-    if len(value) > 190 or not re.fullmatch(rf"({label}\.)+[a-z][a-z0-9-]*[a-z0-9]", value):
-        raise _refuse(f"{value!r} is no domain name", "give one of at least two labels, like example.com")
-    return value
-
-
-def _datacenter(value: str) -> str:
-    if not re.fullmatch(r"[a-z]{3}\d{2}", value):
-        raise _refuse(
-            f"{value!r} is no datacenter's short name",
-            "use one like tor01; `slcli vs create-options` lists them",
-        )
-    return value
-
-
-def _image(value: str) -> str:
-    """An image reference that always means the same image."""
-    name = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*"
-    pattern = (
-        rf"(?:[A-Za-z0-9.-]+(?::\d+)?/)?{name}(?:/{name})*(:[\w][\w.-]{{0,127}})?(@sha256:[0-9a-f]{{64}})?"
-    )
-    match = re.fullmatch(pattern, value)
-    if match is None:
-        raise _refuse(f"{value!r} is no image reference", "write it like registry.example.com/galera:10.11-2")
-    tag, digest = match.groups()
-    if digest is None and tag in (None, ":latest"):
-        raise _refuse(
-            f"{value!r} may be another image tomorrow, so nodes would run different versions",
-            "add a version's tag or a digest, like :10.11-2",
-        )
-    return value
-
-
-def _address(value: str) -> str:
-    try:
-        return str(ipaddress.ip_address(value))
-    except ValueError:
-        raise _refuse(f"{value!r} is no IP address", "give DNS servers by address, like 10.0.80.11") from None
-
-
-def _cidr(value: str) -> str:
-    try:
-        return str(ipaddress.ip_network(value))
-    except ValueError as error:
-        raise _refuse(f"{value!r} is no network ({error})", "write it like 198.51.100.7/32") from None
-
-
-def _subnet(value: str) -> str:
-    try:
-        network = ipaddress.IPv4Network(value)
-    except ValueError as error:
-        raise _refuse(f"{value!r} is no IPv4 network ({error})", "write it like 10.20.0.0/24") from None
-    for taken, by in TAKEN_SUBNETS.items():
-        if network.overlaps(ipaddress.IPv4Network(taken)):
-            raise _refuse(
-                f"{value} overlaps {taken}, {by}", "choose a private network of its own, like 10.20.0.0/24"
-            )
-    if not any(network.subnet_of(ipaddress.IPv4Network(private)) for private in PRIVATE_SUBNETS):
-        raise _refuse(
-            f"{value} is not private address space, so the hosts would lose sight of the real owners",
-            f"choose a network within {', '.join(PRIVATE_SUBNETS)}, like 10.20.0.0/24",
-        )
-    if not 16 <= network.prefixlen <= 26:
-        raise _refuse(
-            f"{value} has {network.num_addresses} addresses, and swarm gives out one for every task, service "
-            "and host",
-            "choose a prefix from /16 to /26",
-        )
-    return value
-
-
-def _os(value: str | None) -> str | None:
-    if value is not None and not value.startswith(SYSTEMS):
-        raise _refuse(
-            f"{value!r} can't bear the engine: its data is kept in btrfs, and of what SoftLayer sells only "
-            "Debian's and Ubuntu's kernels have it (those of CentOS, RHEL, Rocky and Alma have none)",
-            "use DEBIAN_LATEST or UBUNTU_LATEST, or an image of your own whose kernel has it (servers.image)",
-        )
-    return value
-
-
-def _hosts_named(value: object) -> object:
-    if isinstance(value, str) and value:
-        raise _refuse(
-            f"{value!r} does not say which host is to be reloaded",
-            f'write {{galera-2: "{value}"}}; managers are database nodes and are reloaded one at a time',
-        )
-    return value or {}
-
-
-def _registry(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d{1,5})?(/\d{1,2})?", value):
-        raise _refuse(f"{value!r} is no registry", "write host:port without a scheme, or a network as CIDR")
-    return value
-
-
-def _mirror(value: str) -> str:
-    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?", value):
-        raise _refuse(f"{value!r} is no registry mirror", "write it like https://mirror.example.com")
-    return value
-
-
-def _endpoint(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
-        raise _refuse(f"{value!r} is no web address", f"leave it out for {PUBLIC_ENDPOINT}")
-    if "/rest" in value:
-        raise _refuse(f"{value!r} is the REST API", "give the XML-RPC one, which ends in /xmlrpc/v3.1")
-    return value
-
-
-def _tag(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._:-]{0,63}", value):
-        raise _refuse(f"SoftLayer takes no tag {value!r}", "use letters, digits, blanks and . _ : - only")
-    return value
-
-
-def _docker_name(value: str) -> str:
-    if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}", value):
-        raise _refuse(f"{value!r} is no name the engine takes", "use letters, digits and . _ - only")
-    if value in {"host", "bridge", "none", "ingress", "docker_gwbridge"}:
-        raise _refuse(f"{value!r} is a network the engine brings itself", "choose another name")
-    return value
-
-
-def _cluster_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", value):
-        raise _refuse(f"{value!r} is no cluster name Galera takes", "use up to 32 letters, digits, _ and -")
-    return value
-
-
-def _database(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", value):
-        raise _refuse(
-            f"{value!r} can't name a database and its user",
-            "use up to 64 letters, digits and _, no digit first",
-        )
-    if value.lower() in SYSTEM_DATABASES | SYSTEM_USERS:
-        raise _refuse(f"{value!r} belongs to the server itself", "choose another name, like app")
-    return value
-
-
-def _public_key(value: str) -> str:
-    if not re.fullmatch(
-        r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+) [A-Za-z0-9+/]+={0,3}( .*)?", value.strip()
-    ):
-        raise _refuse(
-            "this is no OpenSSH public key", "paste the one line of a .pub file, like ssh-ed25519 AAAA…"
-        )
-    return value.strip()
-
-
-def _managers(value: int) -> int:
-    """Quorum's arithmetic, as a refusal people can follow."""
-    if value < 1:
-        raise _refuse(
-            f"{value} managers make no swarm: it needs at least one to decide",
-            "use 3 (survives the loss of one host) or 5 (of two)",
-        )
-    if value % 2 == 0:
-        raise _refuse(
-            f"an even number of managers ({value}) is refused: swarm, etcd and Galera decide by majority "
-            f"(quorum), and {value} survive the loss of {(value - 1) // 2}, no more than {value - 1} would, "
-            "but have one host more that can fail",
-            f"use {value - 1} or {value + 1}",
-        )
-    if value > MOST_MANAGERS:
-        raise _refuse(
-            f"{value} managers: each write waits for a majority, so more than {MOST_MANAGERS} only make the "
-            "cluster slower",
-            f"use at most {MOST_MANAGERS} managers, and workers for the rest",
-        )
-    return value
-
-
-def _memory(value: int) -> int:
-    if value < 1024 or value % 1024:
-        raise _refuse(
-            f"{value} MB can't be ordered: SoftLayer sells whole GB, at least 1024 MB",
-            f"use {max(1, round(value / 1024)) * 1024}",
-        )
-    return value
-
-
-def _disks(value: list[int]) -> list[int]:
-    if len(value) < 2:
-        raise _refuse("the engine's data needs a second disk", "give two sizes in GB, like [25, 25]")
-    return value
-
-
-def _scalar(value: object) -> object:
-    """YAML turns `yes` and 100 into other types than the text my.cnf needs."""
-    if isinstance(value, bool):
-        return "ON" if value else "OFF"
-    return str(value) if isinstance(value, int | float) else value
-
-
-def _options(value: dict[str, str]) -> dict[str, str]:
-    if problems := list(_bad_options(value)):
-        raise ValueError("\n".join(problems))
-    return value
-
-
-def _scripts(value: str | None) -> str | None:
-    if problems := list(_bad_scripts(value)):
-        raise ValueError("\n".join(problems))
-    return value
-
-
-def _bad_options(config: Mapping[str, str]) -> Iterable[str]:
-    """Server options that would break the cluster, or the file they are written to."""
-    for key, value in config.items():
-        name = key.lower().replace("_", "-").removeprefix("loose-")
-        if not re.fullmatch(r"[a-z][a-z0-9.-]*", name):
-            yield f"{key!r} is no name of a server option. Remedy: write it as in my.cnf"
-        elif re.search(r"[\x00-\x1f\x7f]", value):
-            yield f"{key}: the value has line breaks or control characters. Remedy: put it on one line"
-        elif name.startswith("wsrep"):
-            yield (
-                f"{key}: the node sets all wsrep options itself, and a wrong one splits the cluster. "
-                "Remedy: remove it"
-            )
-        elif name in FORBIDDEN_MYSQLD:
-            yield f"{key}: {FORBIDDEN_MYSQLD[name]}. Remedy: remove it"
-        elif name in FIXED_MYSQLD:
-            wanted, why = FIXED_MYSQLD[name]
-            same = {wanted.upper()} | ({"ON", "TRUE"} if wanted == "1" else set())
-            if value.upper() not in same:
-                yield f"{key}: with {value!r} {why}. Remedy: remove it or set it to {wanted}"
-
-
-def _bad_scripts(folder: str | None) -> Iterable[str]:
-    """Reasons why the first bootstrap could not run the SQL files of `folder`."""
-    if folder is None:
-        return
-    if not Path(folder).is_dir():
-        yield f"there is no folder {folder!r}. Remedy: give a path relative to the project, or null"
-        return
-    files = sorted(Path(folder).glob("*.sql"))
-    if not files:
-        yield f"{folder!r} holds no *.sql file. Remedy: add one, or set initdb to null"
-    for file in files:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,50}\.sql", file.name):
-            yield f"the engine takes no name like {file.name!r}. Remedy: use letters, digits, . _ and - only"
-        if file.stat().st_size > LARGEST_SQL_FILE:
-            yield (
-                f"{file.name} has {file.stat().st_size} bytes, and a Docker config holds "
-                f"{LARGEST_SQL_FILE}. Remedy: split it, or load it through the VIP after the first start"
-            )
-
-
-DockerName = Annotated[str, AfterValidator(_docker_name)]
-Image = Annotated[str, AfterValidator(_image)]
-OptionValue = Annotated[str, BeforeValidator(_scalar)]
-Token = Annotated[str, Field(min_length=1), BeforeValidator(_scalar)]
 
 
 class _Section(BaseModel):
@@ -383,10 +69,10 @@ class Ssh(_Section):
     """
 
     title: ClassVar[str] = "ssh"
-    public_key: Annotated[str, AfterValidator(_public_key)] | None = None
+    public_key: Annotated[str, AfterValidator(values.public_key)] | None = None
     label: str | None = Field(None, min_length=1)
     private_key_file: str | None = Field(None, min_length=1)
-    allowed_cidrs: list[Annotated[str, AfterValidator(_cidr)]] = []
+    allowed_cidrs: list[Annotated[str, AfterValidator(values.cidr)]] = []
     address: Literal["public", "private"] = "public"
     upload_label: str | None = Field(None, min_length=1, max_length=255)
     upload_notes: str = Field("", max_length=500)
@@ -394,26 +80,26 @@ class Ssh(_Section):
     @model_validator(mode="after")
     def _halves_belong_together(self) -> Ssh:
         if self.public_key and self.label:
-            raise _refuse("publicKey and label both name the key", "keep one of the two")
+            raise values.refuse("publicKey and label both name the key", "keep one of the two")
         if self.label and (self.upload_label or self.upload_notes):
-            raise _refuse(
+            raise values.refuse(
                 "label names a key that SoftLayer has, so none is uploaded",
                 "remove uploadLabel and uploadNotes, or give publicKey instead of label",
             )
         agent = os.environ.get("SSH_AUTH_SOCK")
         if (self.public_key or self.label) and not self.private_key_file and not agent:
-            raise _refuse(
+            raise values.refuse(
                 "the program can't log in with a public key alone",
                 "set ssh.privateKeyFile to the private half, or load it into an SSH agent (`ssh-add`), or "
                 "leave the key out to have one generated",
             )
         if self.private_key_file and not (self.public_key or self.label):
-            raise _refuse(
+            raise values.refuse(
                 "privateKeyFile without publicKey or label leaves open which key SoftLayer installs",
                 "add the one that belongs to it",
             )
         if self.private_key_file and not Path(self.private_key_file).expanduser().is_file():
-            raise _refuse(f"there is no private key file {self.private_key_file}", "correct the path")
+            raise values.refuse(f"there is no private key file {self.private_key_file}", "correct the path")
         return self
 
 
@@ -449,16 +135,16 @@ class Servers(_Section):
     """
 
     title: ClassVar[str] = "servers"
-    prefix: Annotated[str, AfterValidator(_hostname_label)] = "galera"
-    domain: Annotated[str, AfterValidator(_domain)]
-    managers: Annotated[int, AfterValidator(_managers)] = 3
+    prefix: Annotated[str, AfterValidator(values.hostname_label)] = "galera"
+    domain: Annotated[str, AfterValidator(values.domain)]
+    managers: Annotated[int, AfterValidator(values.managers)] = 3
     workers: int = Field(0, ge=0, le=500)
-    datacenter: Annotated[str, AfterValidator(_datacenter)]
+    datacenter: Annotated[str, AfterValidator(values.datacenter)]
     cores: int = Field(1, ge=1, le=64)
-    memory: Annotated[int, AfterValidator(_memory)] = 2048
-    disks: Annotated[list[Annotated[int, Field(ge=10, le=12000)]], AfterValidator(_disks)] = [25, 25]
+    memory: Annotated[int, AfterValidator(values.memory)] = 2048
+    disks: Annotated[list[Annotated[int, Field(ge=10, le=12000)]], AfterValidator(values.disks)] = [25, 25]
     local_disk: bool = True
-    os: Annotated[str | None, AfterValidator(_os)] = Field("DEBIAN_LATEST", pattern=r"^[A-Z0-9_]+$")
+    os: values.OperatingSystem | None = "DEBIAN_LATEST"
     image: str | None = None
     hourly: bool = True
     nic_speed: Literal[10, 100, 1000] = 100
@@ -468,14 +154,14 @@ class Servers(_Section):
     public_subnet: int | None = Field(None, gt=0)
     private_subnet: int | None = Field(None, gt=0)
     placement_group: int | None = Field(None, gt=0)
-    tags: list[Annotated[str, AfterValidator(_tag)]] = []
+    tags: list[Annotated[str, AfterValidator(values.tag)]] = []
     notes: str = Field("", max_length=1000)
     user_data: str = Field("", max_length=16000)
     post_install_url: str | None = Field(None, pattern=r"^https://\S+$")
     firewall: bool = True
     published_ports: list[Annotated[int, Field(ge=1, le=65535)]] = []
     protect: bool = True
-    reload_token: Annotated[dict[str, Token], BeforeValidator(_hosts_named)] = {}
+    reload_token: Annotated[dict[str, values.Token], BeforeValidator(values.hosts_named)] = {}
     replace: list[str] = []
     adopt: dict[str, int] = {}
 
@@ -573,9 +259,9 @@ class Engine(_Section):
     """
 
     title: ClassVar[str] = "engine"
-    dns: list[Annotated[str, AfterValidator(_address)]] = []
-    registry_mirrors: list[Annotated[str, AfterValidator(_mirror)]] = []
-    insecure_registries: list[Annotated[str, AfterValidator(_registry)]] = []
+    dns: list[Annotated[str, AfterValidator(values.ip_address)]] = []
+    registry_mirrors: list[Annotated[str, AfterValidator(values.mirror)]] = []
+    insecure_registries: list[Annotated[str, AfterValidator(values.registry)]] = []
     labels: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")], str] = {}
 
 
@@ -588,8 +274,8 @@ class Network(_Section):
     """
 
     title: ClassVar[str] = "network"
-    name: DockerName = "galera"
-    subnet: Annotated[str, AfterValidator(_subnet)] = "10.20.0.0/24"
+    name: values.DockerName = "galera"
+    subnet: Annotated[str, AfterValidator(values.subnet)] = "10.20.0.0/24"
     encrypted: bool = True
 
 
@@ -598,7 +284,7 @@ class Discovery(_Section):
 
     title: ClassVar[str] = "discovery"
     kind: Literal["etcd"] = "etcd"
-    image: Image
+    image: values.Image
 
 
 class Galera(_Section):
@@ -612,11 +298,11 @@ class Galera(_Section):
     """
 
     title: ClassVar[str] = "galera"
-    image: Image
-    cluster_name: Annotated[str, AfterValidator(_cluster_name)] = "galera"
-    database: Annotated[str, AfterValidator(_database)] = "app"
-    config: Annotated[dict[str, OptionValue], AfterValidator(_options)] = {}
-    initdb: Annotated[str | None, AfterValidator(_scripts)] = None
+    image: values.Image
+    cluster_name: Annotated[str, AfterValidator(values.cluster_name)] = "galera"
+    database: Annotated[str, AfterValidator(values.database)] = "app"
+    config: Annotated[dict[str, values.OptionValue], AfterValidator(values.options)] = {}
+    initdb: Annotated[str | None, AfterValidator(values.scripts)] = None
 
 
 class Settings(_Section):
@@ -629,7 +315,7 @@ class Settings(_Section):
     """
 
     title: ClassVar[str] = ""
-    endpoint: Annotated[str, AfterValidator(_endpoint)] = PUBLIC_ENDPOINT
+    endpoint: Annotated[str, AfterValidator(values.endpoint)] = values.PUBLIC_ENDPOINT
     max_monthly_cost: float | None = Field(None, gt=0)
     order_settle: float = Field(60, gt=0, le=3600)
     ssh: Ssh = Field(default_factory=lambda: Ssh.model_validate({}))
@@ -680,19 +366,19 @@ def parse(config: Mapping[str, Any]) -> Settings:
 
     Raises SettingsError with all problems at once.
     """
-    values: dict[str, Any] = {}
+    given: dict[str, Any] = {}
     problems: list[str] = []
     unreadable: set[str] = set()
     for key, value in config.items():
         if key in PROVIDER_KEYS:
             continue
         try:
-            values[key] = _structured(key, value)
+            given[key] = _structured(key, value)
         except ValueError as error:
             problems.append(f"{PROJECT}:{key}: {error}")
             unreadable.add(key)
     try:
-        settings = Settings.model_validate(values)
+        settings = Settings.model_validate(given)
     except ValidationError as error:
         raise SettingsError(problems + list(_explain(error, unreadable))) from None
     if problems:
@@ -711,7 +397,9 @@ def _structured(key: str, value: Any) -> Any:
     try:
         return json.loads(value)
     except json.JSONDecodeError:
-        raise _refuse("this must be a section, not a single value", "indent its keys below it") from None
+        raise values.refuse(
+            "this must be a section, not a single value", "indent its keys below it"
+        ) from None
 
 
 def _explain(error: ValidationError, unreadable: set[str]) -> Iterable[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pulumi
 
 from components.firewall import Firewall, FirewallArgs
-from components.softlayer.identity import StackIdentity
+from components.softlayer.stack_identity import StackIdentity
 from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.ssh_access import SshAccess, SshAccessArgs
 from components.virtual_server import OrderGate, VirtualServer, VirtualServerArgs

@@ -1,7 +1,7 @@
 """Whose a thing in the account is: the identity that every order of a stack carries.
 
 Owns: the stack's owner string, the marker of one resource, the tag that people and the audit look for.
-Leaves to others: putting them on things and looking for them.
+Leaves to others: drawing it (stack_identity.py), putting it on things and looking for it.
 
 A stack's name is not enough: two people may both have a stack `dev` on one account. So each stack draws a
 random token once, as its first resource, before anything is ordered. The marker of a guest is part of the
@@ -12,15 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 from typing import Any
-
-import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
-from pulumi.runtime.sync_await import _sync_await
-
-from components.softlayer.errors import SoftLayerFailed
-from components.softlayer.provider import SoftLayerProvider
 
 PROGRAM_TAG = "swarm-galera"
 """Tag on every guest that this program ordered, whatever its stack."""
@@ -84,65 +76,3 @@ def as_json(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return None
-
-
-class StackIdentityProvider(SoftLayerProvider):
-    """Draws the token once, and gives it up when no server carries it any more."""
-
-    def create(self, props: dict[str, Any]) -> CreateResult:
-        """Draw 48 random bits: enough that no two stacks of an account meet."""
-        token = secrets.token_hex(6)
-        owner = f"{props['project']}/{props['stack']}/{token}"
-        return CreateResult(token, {**props, "owner": owner})
-
-    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        """Never changes: a renamed stack keeps the identity that its guests carry."""
-        return DiffResult(changes=False)
-
-    def update(self, _id: str, olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
-        """Keep what was drawn."""
-        return UpdateResult(olds)
-
-    def delete(self, _id: str, props: dict[str, Any]) -> None:
-        """Refuse while a server carries the identity: it could never be found again.
-
-        Everything else of the stack goes before. What is still there then was ordered by an interrupted run.
-
-        Raises:
-            SoftLayerFailed: there is one; says which, and how to have it cancelled.
-        """
-        # Imported here, because both tell servers by what this module defines.
-        from components.softlayer import guests, orders
-
-        api, owner = self.api(), str(props["owner"])
-        orders.await_unsettled(api, owner)
-        if left := guests.of_owner(api, owner):
-            names = ", ".join(f"{guest.name} ({guest.id})" for guest in left)
-            raise SoftLayerFailed(
-                f"{len(left)} servers carry the identity {owner} of this stack and are in no state: {names}. "
-                "`python -m operations destroy` cancels them with the stack; to keep one, take the identity "
-                "out of its user data"
-            )
-
-
-class StackIdentity(Resource, module="softlayer", name="StackIdentity"):
-    """The stack's identity, drawn once.
-
-    Attributes:
-        owner: `PROJECT/STACK/TOKEN`, given to all that this stack orders.
-    """
-
-    owner: pulumi.Output[str]
-
-    def owner_now(self) -> str | None:
-        """The owner, waited for; None in the preview of a stack that has never been up.
-
-        The program has to know it before it can say what the plan changes. Pulumi's SDK waits in this way for
-        its own calls, too.
-        """
-        owner: str | None = _sync_await(self.owner.future())
-        return owner
-
-    def __init__(self, name: str = "identity", opts: pulumi.ResourceOptions | None = None) -> None:
-        props = {"project": pulumi.get_project(), "stack": pulumi.get_stack(), "owner": None}
-        super().__init__(StackIdentityProvider(), name, props, opts)

@@ -17,9 +17,10 @@ from components.softlayer import orders
 from components.softlayer.errors import SoftLayerFailed
 from components.softlayer.firewall import private_rules
 from components.softlayer.guest_spec import parse
-from components.softlayer.identity import StackIdentityProvider, marker_of
+from components.softlayer.identity import marker_of
 from components.softlayer.security_group_provider import SecurityGroupProvider
 from components.softlayer.ssh_key_provider import SshKeyProvider
+from components.softlayer.stack_identity import StackIdentityProvider
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
 from lab.api.testing import LabApi
 from operations import audit, engine, stack

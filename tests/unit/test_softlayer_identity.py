@@ -8,7 +8,6 @@ import re
 import pytest
 
 from components.softlayer.identity import (
-    StackIdentityProvider,
     mark_user_data,
     marker_in,
     marker_of,
@@ -16,6 +15,7 @@ from components.softlayer.identity import (
     stack_tag,
     unmark_user_data,
 )
+from components.softlayer.stack_identity import StackIdentityProvider
 
 MARKER = "demo/dev/0123456789ab/galera-1-guest"
 
