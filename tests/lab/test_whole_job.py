@@ -1,8 +1,9 @@
 """The whole job on real hosts, once, through the doors that users take.
 
-Owned here: that an empty account becomes a cluster that holds, that nothing changes twice, that a lost node
-and a rebooted host come back, and that nothing stays behind. Left to others: each part's cases
-(tests/unit, tests/provider, tests/images, tests/plugins) and the hosts alone (test_hosts.py).
+Owned here: that an empty account becomes a cluster that holds, that nothing changes twice, that a changed
+option reaches every node without an outage, that a lost node, a rebooted host and a cluster without power
+come back, and that nothing stays behind. Left to others: each part's cases (tests/unit, tests/provider,
+tests/images, tests/plugins) and the hosts alone (test_hosts.py).
 
 The tests tell one story and run in the order they are written: each begins where the last one ended. They
 take a lab and a stack of their own (`LAB_UNDER_TEST`, default `suite`), so that a lab one works with is left
@@ -14,19 +15,24 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.paths import lab as lab_paths
+
 CHECKOUT = Path(__file__).parents[2]
 LAB = os.environ.get("LAB_UNDER_TEST", "suite")
 SETTINGS = CHECKOUT / f"Pulumi.{LAB}.yaml"
+HOSTS = ("galera-1", "galera-2", "galera-3")
 
 pytestmark = pytest.mark.lab
 
@@ -91,6 +97,12 @@ def wait_for(what: str, holds: Callable[[], bool], limit: float = 600) -> None:
         time.sleep(2)
 
 
+def sql(host: str, query: str) -> str:
+    """What the database on a host answers, asked there as root."""
+    asked = f'docker exec -u 0 -i "$(docker ps -q --filter name=galera)" mariadb -NB -e "{query}"'
+    return on_host(host, asked).strip()
+
+
 def verify_holds() -> bool:
     return operations("verify", check=False).returncode == 0
 
@@ -103,6 +115,23 @@ def cluster_uuid() -> str:
     found: str = check["found"]
     assert re.fullmatch(r"[0-9a-f-]{36}", found)
     return found
+
+
+@contextmanager
+def clients() -> Iterator[Callable[[], list[str]]]:
+    """A container on galera-1 that asks the database through the service's name, every two seconds.
+
+    Gives what it has met so far: `ok` or `lost` for each question, oldest first.
+    """
+    shown = in_lab("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", LAB).stdout
+    found = json.loads(shown)
+    ask = "timeout 10 mariadb -h galera -u app --password=$PASSWORD -e SELECT+1 app".replace("+", "\\ ")
+    loop = f"while sleep 2; do if {ask} >/dev/null; then echo ok; else echo lost; fi; done"
+    image = "$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' galera)"
+    started = f"docker run -d --name clients --network galera -e PASSWORD={found['passwords']['app']}"
+    on_host("galera-1", f"{started} --entrypoint bash {image} -c {shlex.quote(loop)}")
+    yield lambda: on_host("galera-1", "docker logs clients 2>/dev/null").split()
+    on_host("galera-1", "docker rm -f clients")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -128,12 +157,12 @@ def test_a_preview_of_an_empty_account_shows_the_plan_and_its_cost_and_orders_no
 def test_make_up_brings_an_empty_account_to_a_cluster_that_holds() -> None:
     make("up")
     make("verify")
-    assert sorted(guest["hostname"] for guest in guests()) == ["galera-1", "galera-2", "galera-3"]
+    assert sorted(guest["hostname"] for guest in guests()) == list(HOSTS)
     found = outputs()
     assert found["galera"]["size"] == 3
     assert re.fullmatch(r"10\.20\.0\.\d+", found["galera"]["vip"])
     assert re.fullmatch(r"10\.20\.0\.\d+", found["discovery"]["vip"])
-    assert found["managers"] == ["galera-1", "galera-2", "galera-3"]
+    assert found["managers"] == list(HOSTS)
 
 
 def test_a_second_up_changes_nothing() -> None:
@@ -150,15 +179,19 @@ def test_a_refresh_finds_no_drift() -> None:
 def test_no_secret_is_in_plain_in_the_state_or_in_what_a_service_shows() -> None:
     shown = in_lab("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", LAB).stdout
     known = json.loads(shown)
+    # The first four are in the state encrypted; the API's key must not even get there.
     secrets = [
         *known["passwords"].values(),
         *known["joinTokens"].values(),
         known["ssh"]["privateKey"].splitlines()[1],
+        in_lab("printenv", "SL_API_KEY").stdout.strip(),
     ]
     seen = in_lab("pulumi", "stack", "export", "--stack", LAB).stdout
     seen += on_host("galera-1", "docker service inspect etcd galera; ps axww; journalctl -b --no-pager")
     seen += on_host("galera-1", "docker service logs galera 2>&1")
-    assert len(secrets) == 5
+    seen += "".join(log.read_text(errors="replace") for log in lab_paths(LAB).logs.rglob("*.log"))
+    assert len(secrets) == 6
+    assert all(len(secret) >= 16 for secret in secrets)
     # The keys of the store's peers, and of the authority that signs them, are no outputs.
     assert "PRIVATE KEY" not in seen
     for secret in secrets:
@@ -166,7 +199,7 @@ def test_no_secret_is_in_plain_in_the_state_or_in_what_a_service_shows() -> None
 
 
 def test_every_hosts_docker_data_is_btrfs_on_the_second_disk() -> None:
-    for host in ("galera-1", "galera-2", "galera-3"):
+    for host in HOSTS:
         assert on_host(host, "findmnt -no FSTYPE,SOURCE /var/lib/docker").split() == [
             "btrfs",
             "/dev/mapper/docker_vg-docker_lv1",
@@ -213,6 +246,47 @@ def test_a_rebooted_host_comes_back_with_its_data() -> None:
 
 def test_up_after_the_reboot_still_changes_nothing() -> None:
     in_lab("pulumi", "preview", "--expect-no-changes", "--stack", LAB)
+
+
+def test_a_changed_option_reaches_every_node_and_the_database_answers_all_the_time() -> None:
+    before = cluster_uuid()
+    sql("galera-1", "CREATE DATABASE IF NOT EXISTS kept; CREATE TABLE kept.row (n INT PRIMARY KEY)")
+    sql("galera-1", "INSERT INTO kept.row VALUES (4711)")
+    settings = SETTINGS.read_text()
+    option = "      innodb_buffer_pool_size_max: 256M\n"
+    assert option in settings
+    SETTINGS.write_text(settings.replace(option, f'{option}      max_connections: "77"\n'))
+    with clients() as met:
+        wait_for("the first answer", lambda: "ok" in met(), 60)
+        operations("up", "--yes")
+        answers = met()
+    assert answers.count("ok") > 20
+    # A connection to the node that is stopped may fail; the next one reaches another node.
+    assert "lost lost lost" not in " ".join(answers)
+    assert verify_holds()
+    assert cluster_uuid() == before
+    for host in HOSTS:
+        assert sql(host, "SELECT @@max_connections, n FROM kept.row").split() == ["77", "4711"]
+
+
+def test_a_cluster_that_lost_its_power_comes_back_by_itself_with_its_data() -> None:
+    before = cluster_uuid()
+    for guest in guests():
+        in_lab("slcli", "-y", "vs", "power-off", "--hard", str(guest["id"]))
+    wait_for("the end of all hosts", lambda: all(guest["power_state"] == "Halted" for guest in guests()), 120)
+    assert make("verify", check=False).returncode != 0
+    for guest in guests():
+        in_lab("slcli", "-y", "vs", "power-on", str(guest["id"]))
+    wait_for("three Synced nodes", verify_holds, 900)
+    assert cluster_uuid() == before
+    for host in HOSTS:
+        assert sql(host, "SELECT n FROM kept.row") == "4711"
+
+
+def test_the_labs_api_had_no_error_of_its_own() -> None:
+    log = (lab_paths(LAB).logs / "api.log").read_text(errors="replace")
+    assert "listening" in log
+    assert "internal error" not in log
 
 
 def test_destroy_leaves_nothing() -> None:
