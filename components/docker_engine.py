@@ -74,5 +74,6 @@ class DockerEngine(pulumi.ComponentResource):
             self._server.connection,
             engine.settle(self._server.hostname, manager=manager),
             pulumi.ResourceOptions(parent=self, depends_on=[self.started, *after]),
+            values=self._server.reboots.apply(str),
             triggers=[self._config, self._server.reboots],
         )

@@ -90,6 +90,9 @@ def settle(hostname: str, *, manager: bool, places: Places | None = None) -> str
     which it has any, dead ones included: so etcd and Galera are there again after a reboot or a reload of the
     server. Galera's is healthy when its node is Synced. Run on one host after the other.
 
+    Reads from standard input how often the server has been interrupted. If it was, the swarm is asked, too,
+    which services have had tasks here: it takes dead containers away before it makes new ones.
+
     Args:
         manager: whether the host may be asked which services there are; a worker's may have moved elsewhere.
     """
@@ -139,6 +142,7 @@ printf '%s\n' "$version"
 """.strip()
 
 _SETTLE = r"""
+IFS= read -r interruptions || :
 before=0
 if [[ -e $state/engine.restart ]]; then
   before=$(docker ps -q | grep -c . || :)
@@ -148,7 +152,7 @@ if [[ -e $state/engine.restart ]]; then
 fi
 # look: sets $up to the number of healthy containers, $waiting to what is not back yet.
 look() {
-  local found service status names
+  local found service status names task
   local -A here=()
   up=0 waiting=''
   found=$(docker ps -a --format '{{.Label "com.docker.swarm.service.name"}}|{{.Status}}' 2>&1) \
@@ -162,6 +166,16 @@ look() {
     fi
   done <<<"$found"
   (( manager )) || return 0
+  if (( ${interruptions:-0} )); then
+    found=$(docker info --format '{{.Swarm.LocalNodeState}}' 2>&1) || { waiting=" the engine"; return 0; }
+    if [[ $found != inactive ]]; then
+      found=$(docker node ps self --format '{{.Name}}' 2>&1) || { waiting=" the swarm"; return 0; }
+      while read -r task; do
+        service=${task##*[ _]} service=${service%%.*}
+        [[ ! $service ]] || here[$service]=${here[$service]:-}
+      done <<<"$found"
+    fi
+  fi
   for service in "${!here[@]}"; do [[ ${here[$service]} ]] || waiting+=" $service"; done
   [[ $waiting ]] || return 0
   names=$(docker service ls --filter mode=global --format '{{.Name}}' 2>&1) \

@@ -30,7 +30,9 @@ class Host(FakeHost):
         self.program("journalctl", "echo 'failed to start daemon: bad option'")
         self.program(
             "docker",
+            'case "$*" in *LocalNodeState*) cat "$host/node"; exit ;; esac; '
             'case "$1 ${2:-}" in "info "*) echo "$(cat "$host/driver") 20.10.24" ;; '
+            '"node ps") cat "$host/tasks" ;; '
             '"ps -q") cat "$host/containers" 2>/dev/null || : ;; '
             # Each look sees the next file: status, status.2, …; the last one stays.
             '"ps -a") cat "$host/status"; [[ ! -e $host/status.2 ]] || mv "$host/status.2" "$host/status" ;; '
@@ -50,9 +52,10 @@ class Host(FakeHost):
     def configure(self, config: str = CONFIG) -> Ran:
         return self.run(engine.configure("galera-1", config, self.places))
 
-    def settle(self, *, manager: bool = True, patience: int = engine.PATIENCE) -> Ran:
+    def settle(self, *, manager: bool = True, interruptions: int = 0, patience: int = engine.PATIENCE) -> Ran:
         text = engine.settle("galera-1", manager=manager, places=self.places)
-        return self.run(text.replace(f"patience={engine.PATIENCE}", f"patience={patience}"))
+        text = text.replace(f"patience={engine.PATIENCE}", f"patience={patience}")
+        return self.run(text, f"{interruptions}\n")
 
 
 def actions(ran: Ran) -> list[str]:
@@ -172,6 +175,23 @@ def test_after_a_reboot_every_global_service_that_ran_here_must_be_healthy_again
     assert len(ran.called("sleep")) == 1
 
 
+def test_after_a_reload_what_the_swarm_ran_here_must_be_healthy_though_no_container_is_left(
+    tmp_path: Path,
+) -> None:
+    host = Host(tmp_path / "host")
+    host.file("services", "etcd\ngalera\n")
+    host.file("node", "active")
+    host.file("tasks", "galera.xzu826\n \\_ galera.xzu826\nshop.1\n")
+    host.file("status.2", "galera|Up 2 seconds (healthy)\n")
+    ran = host.settle(interruptions=1)
+    assert ran.code == 0, ran.err
+    assert len(ran.called("sleep")) == 1
+    host.file("status", "")
+    assert host.settle().called("sleep") == []
+    host.file("node", "inactive")
+    assert host.settle(interruptions=1).called("sleep") == []
+
+
 def test_services_that_are_gone_or_may_run_elsewhere_are_not_waited_for(tmp_path: Path) -> None:
     host = Host(tmp_path / "host")
     host.file("services", "etcd\ngalera-backup\n")
@@ -183,7 +203,7 @@ def test_services_that_are_gone_or_may_run_elsewhere_are_not_waited_for(tmp_path
     assert host.settle(manager=False).called("sleep") == []
 
 
-@pytest.mark.parametrize("away", ["ps -a", "service ls"])
+@pytest.mark.parametrize("away", ["ps -a", "service ls", "node ps"])
 def test_an_engine_or_swarm_that_does_not_answer_yet_is_waited_for(tmp_path: Path, away: str) -> None:
     host = Host(tmp_path / "host")
     docker = host.bin / "docker"
@@ -191,9 +211,11 @@ def test_an_engine_or_swarm_that_does_not_answer_yet_is_waited_for(tmp_path: Pat
     once = f'[[ "$1 $2" != "{away}" || -e $host/asked ]] || {{ : >"$host/asked"; echo "no leader"; exit 1; }}'
     docker.write_text("\n".join([*lines[:3], once, *lines[3:]]))
     host.file("services", "etcd\n")
+    host.file("node", "active")
+    host.file("tasks", "etcd.xzu826\n")
     host.file("status", "etcd|Exited (0) 2 minutes ago\n")
     host.file("status.2", "etcd|Up 2 seconds (healthy)\n")
-    ran = host.settle()
+    ran = host.settle(interruptions=1)
     assert ran.code == 0, ran.err
     assert ran.called("sleep")
 
