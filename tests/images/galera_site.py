@@ -6,8 +6,7 @@ Owns their environment, secrets and names, and questions to them. Leaves the mac
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.images.image_containers import SUBNET, Container, Site, wait_for
-from tests.images.image_roots import image_root
 
 SIZE = 3
 INITDB = {
@@ -176,18 +174,6 @@ def synced(container: Container, size: int = SIZE) -> bool:
         and status(container, "wsrep_cluster_status") == "Primary"
         and status(container, "wsrep_cluster_size") == str(size)
     )
-
-
-@contextmanager
-def running_site() -> Iterator[GaleraSite]:
-    """A site of the images as they are now; the containers' last words are printed at the end."""
-    made = GaleraSite({name: image_root(name) for name in ("etcd", "galera")})
-    try:
-        yield made
-    finally:
-        for container in made.containers.values():
-            print(f"==== {container.name}\n{container.log[-6000:]}")  # shown when a test fails
-        made.remove()
 
 
 def start(site: GaleraSite, *numbers: int) -> list[Container]:

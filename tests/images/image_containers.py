@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 T = TypeVar("T")
 SUBNET = "10.77.0.0/24"
@@ -223,6 +223,14 @@ class Site:
         self.folder = Path(tempfile.mkdtemp(prefix="sgimg-"))
         self.network = Network(self.folder.name)
         self.containers: dict[str, Container] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for container in self.containers.values():
+            print(f"==== {container.name}\n{container.log[-6000:]}")  # shown when a test fails
+        self.remove()
 
     def add(
         self,

@@ -160,13 +160,8 @@ def word(member: Container) -> str:
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    made = Store()
-    try:
+    with Store() as made:
         yield made
-    finally:
-        for container in made.containers.values():
-            print(f"==== {container.name}\n{container.log[-6000:]}")  # shown when a test fails
-        made.remove()
 
 
 def formed(store: Store, *numbers: int) -> list[Container]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Iterator
 
 import pytest
 
@@ -20,7 +19,6 @@ from tests.images.galera_site import (
     formed,
     healthy,
     rows,
-    running_site,
     says,
     server_pid,
     start,
@@ -31,12 +29,6 @@ from tests.images.galera_site import (
 from tests.images.image_containers import run, wait_for
 
 pytestmark = pytest.mark.images
-
-
-@pytest.fixture
-def site() -> Iterator[GaleraSite]:
-    with running_site() as made:
-        yield made
 
 
 def test_after_a_full_outage_the_most_advanced_node_restarts_the_cluster(site: GaleraSite) -> None:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import pytest
 
@@ -25,7 +25,6 @@ from tests.images.galera_site import (
     formed,
     healthy,
     rows,
-    running_site,
     says,
     server_pid,
     sql,
@@ -37,12 +36,6 @@ from tests.images.galera_site import (
 from tests.images.image_containers import Container, wait_for
 
 pytestmark = pytest.mark.images
-
-
-@pytest.fixture
-def site() -> Iterator[GaleraSite]:
-    with running_site() as made:
-        yield made
 
 
 def client(
