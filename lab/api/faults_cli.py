@@ -76,7 +76,7 @@ def add(
     name: Name = "dev",
     url: Url = None,
 ) -> None:
-    """Inject a fault, e.g. `lab fault add lost-response --method placeOrder --count 1`."""
+    """Inject a fault, e.g. `lab fault add lost-response --method createObject --count 1`."""
     rule = _call(
         name,
         url,
