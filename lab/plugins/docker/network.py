@@ -17,7 +17,7 @@ from lab.plugins.docker.engine import Engine
 from lab.plugins.docker.resource import failure
 from lab.plugins.docker.schema import Schema, block, boolean, labels, string, strings, unordered
 from lab.plugins.docker.translation import label_inputs, pairs
-from lab.plugins.server import CheckFailure, Found, Log, ResourceError
+from lab.plugins.provider import CheckFailure, Found, Log, ResourceError
 from lab.plugins.values import Properties, plain_map, wire
 
 _WAIT = 60.0  # seconds for an overlay to be allocated, or for its last endpoint to go

@@ -9,7 +9,7 @@ import docker.errors
 
 from lab.plugins.docker.engine import Engine
 from lab.plugins.docker.schema import Schema
-from lab.plugins.server import CheckFailure, Found, Log, ResourceError
+from lab.plugins.provider import CheckFailure, Found, Log, ResourceError
 from lab.plugins.values import Properties
 
 

@@ -17,7 +17,7 @@ from lab.plugins.docker.engine import Engine
 from lab.plugins.docker.resource import failure
 from lab.plugins.docker.schema import Schema, labels, string
 from lab.plugins.docker.translation import label_inputs, pairs
-from lab.plugins.server import CheckFailure, Found, Log, ResourceError
+from lab.plugins.provider import CheckFailure, Found, Log, ResourceError
 from lab.plugins.values import Properties, Unknown, Value, plain_map, wire
 
 SECRET: Schema = {

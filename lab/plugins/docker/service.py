@@ -19,7 +19,7 @@ from lab.plugins.docker.engine import Client, Engine
 from lab.plugins.docker.resource import failure
 from lab.plugins.docker.schema import canonical
 from lab.plugins.docker.spec.service import SERVICE, to_inputs, to_spec
-from lab.plugins.server import CheckFailure, Found, Log, ResourceError, ResourceInitFailed
+from lab.plugins.provider import CheckFailure, Found, Log, ResourceError, ResourceInitFailed
 from lab.plugins.values import Properties, Unknown, plain, plain_map, wire
 
 _POLL = 0.5  # seconds between two looks at a service

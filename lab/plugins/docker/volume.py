@@ -12,7 +12,7 @@ from lab.plugins.docker.engine import Engine
 from lab.plugins.docker.resource import failure
 from lab.plugins.docker.schema import Schema, labels, string, strings
 from lab.plugins.docker.translation import label_inputs, pairs
-from lab.plugins.server import CheckFailure, Found, Log, ResourceError
+from lab.plugins.provider import CheckFailure, Found, Log, ResourceError
 from lab.plugins.values import Properties, plain_map, wire
 
 VOLUME: Schema = {
