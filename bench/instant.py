@@ -15,7 +15,8 @@ import sys
 from lab.plugins.command.provider import CommandProvider
 from lab.plugins.diffs import Diff, compare
 from lab.plugins.docker.provider import named
-from lab.plugins.server import CheckFailure, Found, Log, Provider, name_of, serve, unique_id
+from lab.plugins.provider import CheckFailure, Found, Log, Provider, name_of, unique_id
+from lab.plugins.server import serve
 from lab.plugins.values import Properties, wire
 
 SWARM = {"cluster": "c", "node": "n", "manager": "SWMTKN-1-m", "worker": "SWMTKN-1-w"}

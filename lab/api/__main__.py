@@ -12,8 +12,8 @@ import threading
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from lab.api.catalog import Networks
 from lab.api.credentials import Credentials, load_or_create
+from lab.api.locations import Networks
 from lab.api.server import ApiServer
 from lab.hosts.backend import HostBackend
 from lab.hosts.instant import InstantBackend

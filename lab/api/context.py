@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lab.api import errors
-from lab.api.catalog import Networks
 from lab.api.credentials import Credentials
 from lab.api.faults import FaultInjector
+from lab.api.locations import Networks
 from lab.api.masks import Mask
 from lab.api.store import Store
 from lab.api.transactions import Engine

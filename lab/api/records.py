@@ -1,6 +1,6 @@
 """What the API remembers: one pydantic model a kind of thing. Times are seconds since the epoch (UTC).
 
-Static things (datacenters, VLANs, prices) are not here but in `catalog.py`.
+Static things (datacenters, VLANs, prices) are not here but in `locations.py`, `catalog.py`, `price_list.py`.
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ class InjectedFault(Record):
 
 
 class VlanNotes(Record):
-    """What a user may change on a VLAN of the catalog; the id is the VLAN's."""
+    """What a user may change on a VLAN of `locations.py`; the id is the VLAN's."""
 
     table: ClassVar[str] = "vlans"
 

@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from lab.api import admin, errors, faults, wire
-from lab.api.catalog import Networks
 from lab.api.context import Call, Lab
 from lab.api.credentials import Credentials
 from lab.api.dispatch import Answer, Dispatcher
 from lab.api.faults import FaultInjector, RateLimiter
+from lab.api.locations import Networks
 from lab.api.records import Guest, InjectedFault
 from lab.api.store import Store
 from lab.api.transactions import Engine

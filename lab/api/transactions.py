@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable
 from ipaddress import IPv4Network
 
-from lab.api.catalog import Networks
 from lab.api.faults import FaultInjector
+from lab.api.locations import Networks
 from lab.api.plans import PLANS, Step
 from lab.api.records import Disk, Guest, Nic, PricePick, Settings, Transaction
 from lab.api.store import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from lab.api import catalog
+from lab.api import catalog, price_list
 from lab.api.context import ACCOUNT_ID, Lab
 from lab.api.masks import Entity
 from lab.api.records import Guest, Order, Quote, iso
@@ -13,16 +13,16 @@ from lab.api.views_product import category_view, place_view
 from lab.api.views_reference import guest_reference
 
 
-def _fee(guest: Guest, price: catalog.Price) -> str:
+def _fee(guest: Guest, price: price_list.Price) -> str:
     return (price.hourly if guest.hourly else price.monthly) or "0"
 
 
 def billing_view(lab: Lab, guest: Guest) -> Entity:
     """SoftLayer_Billing_Item_Virtual_Guest: the core's item with one child for each other price."""
-    picks = [(catalog.price(pick.price_id), pick.category) for pick in guest.prices]
+    picks = [(price_list.price(pick.price_id), pick.category) for pick in guest.prices]
     items = [(price, category) for price, category in picks if price is not None]
 
-    def child(position: int, price: catalog.Price, category: str) -> Entity:
+    def child(position: int, price: price_list.Price, category: str) -> Entity:
         local: dict[str, Any] = {
             "id": guest.billing_item + 10 + position,
             "parentId": guest.billing_item,
@@ -54,7 +54,7 @@ def billing_view(lab: Lab, guest: Guest) -> Entity:
         ]
 
     core = next((price for price, category in items if category == "guest_core"), None)
-    package = catalog.package(catalog.PUBLIC_CLOUD_SERVER if guest.flavor else catalog.CLOUD_SERVER)
+    package = price_list.package(price_list.PUBLIC_CLOUD_SERVER if guest.flavor else price_list.CLOUD_SERVER)
     total = sum((Decimal(_fee(guest, price)) for price, _ in items), Decimal(0))
 
     def order_item() -> Entity:
@@ -135,9 +135,9 @@ def order_view(lab: Lab, order: Order) -> Entity:
 
 def quote_view(quote: Quote) -> Entity:
     """SoftLayer_Billing_Order_Quote, with one item for each of its prices."""
-    package = catalog.package(quote.package)
+    package = price_list.package(quote.package)
 
-    def item(position: int, price: catalog.Price) -> Entity:
+    def item(position: int, price: price_list.Price) -> Entity:
         return Entity(
             "Billing_Order_Item",
             {
@@ -156,7 +156,7 @@ def quote_view(quote: Quote) -> Entity:
         )
 
     def items() -> list[Entity]:
-        found = [catalog.price(number) for number in quote.prices]
+        found = [price_list.price(number) for number in quote.prices]
         return [item(position, price) for position, price in enumerate(found) if price]
 
     return Entity(

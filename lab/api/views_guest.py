@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from lab.api import catalog, views_network
+from lab.api import catalog, locations, price_list, views_network
 from lab.api.context import ACCOUNT_ID, Lab
 from lab.api.masks import Entity
 from lab.api.records import Disk, Guest, Nic, PlacementGroup, Transaction, iso
@@ -34,7 +34,7 @@ _NEVER = frozenset(
 
 def nic_view(lab: Lab, guest: Guest, nic: Nic) -> Entity:
     """SoftLayer_Virtual_Guest_Network_Component."""
-    vlan = catalog.vlan(nic.vlan_id)
+    vlan = locations.vlan(nic.vlan_id)
     short = nic_reference(lab, guest, nic)
     return Entity(
         short.kind,
@@ -156,7 +156,7 @@ def guest_view(lab: Lab, guest: Guest) -> Entity:
         return views_network.placement_view(lab, group) if group else None
 
     def vlans() -> list[Entity]:
-        found = [catalog.vlan(nic.vlan_id) for nic in guest.nics]
+        found = [locations.vlan(nic.vlan_id) for nic in guest.nics]
         return [views_network.vlan_view(lab, vlan) for vlan in found if vlan]
 
     def image() -> Entity | None:
@@ -169,7 +169,7 @@ def guest_view(lab: Lab, guest: Guest) -> Entity:
         return Entity("Provisioning_Version1_Transaction", {"id": guest.last_reload})
 
     def prices() -> list[Entity]:
-        found = [(catalog.price(pick.price_id), pick.category) for pick in guest.prices]
+        found = [(price_list.price(pick.price_id), pick.category) for pick in guest.prices]
         return [price_view(price, category) for price, category in found if price]
 
     def components() -> list[Entity]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.api import catalog
+from lab.api import locations
 from lab.api.context import ACCOUNT_ID, Lab
 from lab.api.masks import Entity
 from lab.api.records import Guest, Nic, PlacementGroup, Rule, SecurityGroup, VlanNotes, iso
@@ -14,7 +14,7 @@ from lab.api.views_reference import guest_reference, nic_reference, tag_id, tag_
 _NEVER = frozenset({"billingItem", "networkVlanFirewall", "attachedNetworkGateway", "primarySubnetId"})
 
 
-def router_view(place: catalog.Datacenter, *, public: bool) -> Entity:
+def router_view(place: locations.Datacenter, *, public: bool) -> Entity:
     """SoftLayer_Hardware_Router."""
     position = int(public)
     name = place.routers[position]
@@ -31,7 +31,7 @@ def router_view(place: catalog.Datacenter, *, public: bool) -> Entity:
     )
 
 
-def pod_view(place: catalog.Datacenter) -> Entity:
+def pod_view(place: locations.Datacenter) -> Entity:
     """SoftLayer_Network_Pod: one a datacenter."""
     private, public = place.routers
     private_id, public_id = place.router_ids
@@ -51,11 +51,11 @@ def pod_view(place: catalog.Datacenter) -> Entity:
     )
 
 
-def _guests_in(lab: Lab, vlan: catalog.Vlan) -> list[Guest]:
+def _guests_in(lab: Lab, vlan: locations.Vlan) -> list[Guest]:
     return [guest for guest in lab.store.all(Guest) if any(nic.vlan_id == vlan.id for nic in guest.nics)]
 
 
-def vlan_view(lab: Lab, vlan: catalog.Vlan) -> Entity:
+def vlan_view(lab: Lab, vlan: locations.Vlan) -> Entity:
     """SoftLayer_Network_Vlan."""
     notes = lab.store.get(VlanNotes, vlan.id) or VlanNotes(id=vlan.id)
     router = vlan.datacenter.routers[int(vlan.public)].split(".")[0]
@@ -94,7 +94,7 @@ def vlan_view(lab: Lab, vlan: catalog.Vlan) -> Entity:
     )
 
 
-def subnet_view(lab: Lab, vlan: catalog.Vlan) -> Entity:
+def subnet_view(lab: Lab, vlan: locations.Vlan) -> Entity:
     """SoftLayer_Network_Subnet: the primary subnet of a VLAN."""
     network = lab.networks.public if vlan.public else lab.networks.private
     return Entity(
@@ -130,7 +130,7 @@ def subnet_view(lab: Lab, vlan: catalog.Vlan) -> Entity:
     )
 
 
-def _addresses(lab: Lab, vlan: catalog.Vlan) -> list[Entity]:
+def _addresses(lab: Lab, vlan: locations.Vlan) -> list[Entity]:
     """SoftLayer_Network_Subnet_IpAddress for every address of a subnet."""
     network = lab.networks.public if vlan.public else lab.networks.private
     guests = {nic.address: guest for guest in lab.store.all(Guest) for nic in guest.nics}
@@ -231,7 +231,7 @@ def placement_view(lab: Lab, group: PlacementGroup) -> Entity:
         return [guest for guest in lab.store.all(Guest) if guest.placement_group == group.id]
 
     def router() -> Entity | None:
-        for place in catalog.DATACENTERS:
+        for place in locations.DATACENTERS:
             if place.router_ids[0] == group.router_id:
                 return router_view(place, public=False)
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.api import catalog
+from lab.api import catalog, locations, price_list
 from lab.api.masks import Entity
 
 
@@ -31,7 +31,7 @@ def system_view(system: catalog.OperatingSystem) -> Entity:
     )
 
 
-def item_view(item: catalog.Item) -> Entity:
+def item_view(item: price_list.Item) -> Entity:
     """SoftLayer_Product_Item. `capacity` is text, as SoftLayer sends it."""
     return Entity(
         "Product_Item",
@@ -45,7 +45,7 @@ def item_view(item: catalog.Item) -> Entity:
             "itemCategory": category_view(catalog.CATEGORIES[item.categories[0]]),
         },
         {
-            "prices": lambda: [price_view(entry) for entry in catalog.PRICES if entry.item is item],
+            "prices": lambda: [price_view(entry) for entry in price_list.PRICES if entry.item is item],
             "categories": lambda: [category_view(catalog.CATEGORIES[code]) for code in item.categories],
             "softwareDescription": lambda: system_view(item.system) if item.system else None,
             "attributes": list,
@@ -54,7 +54,7 @@ def item_view(item: catalog.Item) -> Entity:
     )
 
 
-def price_view(price: catalog.Price, category: str | None = None) -> Entity:
+def price_view(price: price_list.Price, category: str | None = None) -> Entity:
     """SoftLayer_Product_Item_Price; with `category` bound to the one it was ordered for."""
     local: dict[str, Any] = {
         "id": price.id,
@@ -80,7 +80,7 @@ def price_view(price: catalog.Price, category: str | None = None) -> Entity:
             "categories": lambda: [category_view(catalog.CATEGORIES[code]) for code in codes],
             "packageReferences": lambda: [
                 {"package": {"id": entry.id, "keyName": entry.key}}
-                for entry in catalog.PACKAGES
+                for entry in price_list.PACKAGES
                 if entry.id in price.packages
             ],
         },
@@ -99,12 +99,12 @@ def price_view(price: catalog.Price, category: str | None = None) -> Entity:
     )
 
 
-def flavor_prices(flavor: catalog.Flavor) -> list[tuple[catalog.Price, str]]:
+def flavor_prices(flavor: catalog.Flavor) -> list[tuple[price_list.Price, str]]:
     """What a flavor contains: prices and the categories they fill."""
     parts = (
-        (catalog.core_price(flavor.cores, dedicated=False), "guest_core"),
-        (catalog.memory_price(flavor.memory), "ram"),
-        (catalog.disk_price(flavor.disk, "guest_disk0", local=flavor.local), "guest_disk0"),
+        (price_list.core_price(flavor.cores, dedicated=False), "guest_core"),
+        (price_list.memory_price(flavor.memory), "ram"),
+        (price_list.disk_price(flavor.disk, "guest_disk0", local=flavor.local), "guest_disk0"),
     )
     return [(price, category) for price, category in parts if price is not None]
 
@@ -120,7 +120,7 @@ def flavor_view(flavor: catalog.Flavor) -> Entity:
             "name": flavor.key.replace("_", ".", 1),
             "description": f"{flavor.cores} x 2.0 GHz, {flavor.memory} GB RAM, {flavor.disk} GB {disk}",
             "isActive": "1",
-            "packageId": catalog.PUBLIC_CLOUD_SERVER,
+            "packageId": price_list.PUBLIC_CLOUD_SERVER,
         },
         {
             "prices": lambda: [price_view(price, category) for price, category in flavor_prices(flavor)],
@@ -133,7 +133,7 @@ def flavor_view(flavor: catalog.Flavor) -> Entity:
     )
 
 
-def package_view(package: catalog.Package) -> Entity:
+def package_view(package: price_list.Package) -> Entity:
     """SoftLayer_Product_Package."""
 
     def items() -> list[Entity]:
@@ -159,15 +159,15 @@ def package_view(package: catalog.Package) -> Entity:
             "activePresets": lambda: [flavor_view(flavor) for flavor in package.flavors],
             "accountRestrictedActivePresets": list,
             "activePresetCount": lambda: len(package.flavors),
-            "regions": lambda: [_region_view(place) for place in catalog.DATACENTERS],
-            "locations": lambda: [datacenter_view(place) for place in catalog.DATACENTERS],
+            "regions": lambda: [_region_view(place) for place in locations.DATACENTERS],
+            "locations": lambda: [datacenter_view(place) for place in locations.DATACENTERS],
             "configuration": lambda: [_configuration_view(package, code) for code in catalog.CATEGORIES],
             "categories": lambda: [category_view(category) for category in catalog.CATEGORIES.values()],
         },
     )
 
 
-def _configuration_view(package: catalog.Package, code: str) -> Entity:
+def _configuration_view(package: price_list.Package, code: str) -> Entity:
     category = catalog.CATEGORIES[code]
     return Entity(
         "Product_Package_Order_Configuration",
@@ -181,7 +181,7 @@ def _configuration_view(package: catalog.Package, code: str) -> Entity:
     )
 
 
-def datacenter_view(place: catalog.Datacenter) -> Entity:
+def datacenter_view(place: locations.Datacenter) -> Entity:
     """SoftLayer_Location_Datacenter."""
     return Entity(
         "Location",
@@ -198,11 +198,11 @@ def datacenter_view(place: catalog.Datacenter) -> Entity:
 
 def place_view(name: str) -> Entity | None:
     """The datacenter of that short name."""
-    place = catalog.datacenter(name)
+    place = locations.datacenter(name)
     return datacenter_view(place) if place else None
 
 
-def _region_view(place: catalog.Datacenter) -> Entity:
+def _region_view(place: locations.Datacenter) -> Entity:
     return Entity(
         "Location_Region",
         {

@@ -7,11 +7,11 @@ from typing import Any
 import docker.errors
 import pytest
 
-from lab.plugins.docker import convergence, durations, schema, service_spec, settings
+from lab.plugins.docker import convergence, durations, schema, settings
 from lab.plugins.docker.drift import refreshed
 from lab.plugins.docker.resource import failure
 from lab.plugins.docker.service import ENGINE_DEFAULTS, comparable
-from lab.plugins.docker.service_spec import SERVICE
+from lab.plugins.docker.spec.service import SERVICE, to_inputs, to_spec
 from lab.plugins.values import UNKNOWN, Properties, Value, plain_map, wire
 
 pytestmark = pytest.mark.unit
@@ -64,7 +64,7 @@ def service_inputs(**service: Any) -> Properties:
 
 
 def spec_of(given: Properties) -> dict[str, Any]:
-    return service_spec.to_spec(schema.canonical(SERVICE, given))
+    return to_spec(schema.canonical(SERVICE, given))
 
 
 CONTAINERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -384,7 +384,7 @@ def inspected(given: Properties) -> dict[str, Any]:
 
 
 def after_refresh(given: Properties, found: dict[str, Any]) -> Properties:
-    actual = comparable(service_spec.to_inputs(found), plain_map(given), {})
+    actual = comparable(to_inputs(found), plain_map(given), {})
     return refreshed(SERVICE, given, actual, ENGINE_DEFAULTS)
 
 
@@ -395,7 +395,7 @@ def test_what_the_engine_filled_in_is_no_drift(given: Properties) -> None:
 
 @pytest.mark.parametrize("given", ALL)
 def test_an_imported_service_has_inputs_that_would_make_it(given: Properties) -> None:
-    found = service_spec.to_inputs(inspected(given))
+    found = to_inputs(inspected(given))
     imported = {key: wire(value) for key, value in found.items()}
     assert not schema.failures(SERVICE, imported)
     made, again = spec_of(given), spec_of(imported)

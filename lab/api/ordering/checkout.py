@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from lab.api import catalog, errors
+from lab.api import errors, price_list
 from lab.api.context import Lab
 from lab.api.ordering import containers, placing, prices, upgrades
 from lab.api.ordering.request import GUEST_ORDER, GuestRequest
@@ -116,5 +116,5 @@ def _receipt(order: Order, details: dict[str, Any]) -> dict[str, Any]:
             "items": [{"description": text} for text in order.descriptions],
         },
         "total": order.hourly_total if order.hourly else order.monthly_total,
-        "currencyShortName": catalog.CURRENCY,
+        "currencyShortName": price_list.CURRENCY,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.api import catalog, errors, shapes
+from lab.api import catalog, errors, locations, price_list, shapes
 from lab.api.context import Lab
 from lab.api.ordering import parts, prices
 from lab.api.ordering.request import GUEST_ORDER, GuestRequest
@@ -17,7 +17,7 @@ def from_container(lab: Lab, container: Any) -> list[GuestRequest]:
     if not isinstance(container, dict):
         raise errors.order_data("orderContainers", "The order is empty.")
     shapes.check(container, shapes.ORDER)
-    place = catalog.datacenter_of_order(container.get("location") or "")
+    place = locations.datacenter_of_order(container.get("location") or "")
     if place is None:
         raise errors.order_location()
     package = _package(container)
@@ -57,8 +57,8 @@ def from_container(lab: Lab, container: Any) -> list[GuestRequest]:
 def _guest_of_container(
     lab: Lab,
     guest: Any,
-    place: catalog.Datacenter,
-    package: catalog.Package,
+    place: locations.Datacenter,
+    package: price_list.Package,
     flavor: catalog.Flavor | None,
     hourly: bool,
     picks: list[PricePick],
@@ -139,7 +139,7 @@ def verified(requests: list[GuestRequest], container: dict[str, Any]) -> dict[st
             "quantity": count,
             "useHourlyPricing": first.hourly,
             "prices": [prices.price_struct(pick) for pick in first.picks],
-            "currencyShortName": catalog.CURRENCY,
+            "currencyShortName": price_list.CURRENCY,
             "preTaxRecurring": str(total),
             "preTaxRecurringHourly": str(hourly * count),
             "preTaxRecurringMonthly": str(monthly * count),
@@ -155,15 +155,15 @@ def verified(requests: list[GuestRequest], container: dict[str, Any]) -> dict[st
     return answer
 
 
-def _package(container: dict[str, Any]) -> catalog.Package:
+def _package(container: dict[str, Any]) -> price_list.Package:
     number = container.get("packageId")
-    package = catalog.package(int(str(number))) if str(number or "").isdigit() else None
+    package = price_list.package(int(str(number))) if str(number or "").isdigit() else None
     if package is None:
         raise errors.order_data("packageId", f"There is no package {number}.")
     return package
 
 
-def _preset(container: dict[str, Any], package: catalog.Package) -> catalog.Flavor | None:
+def _preset(container: dict[str, Any], package: price_list.Package) -> catalog.Flavor | None:
     number = container.get("presetId")
     if not number:
         return None

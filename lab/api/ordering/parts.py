@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lab.api import catalog, errors
+from lab.api import catalog, errors, locations, price_list
 from lab.api.context import Lab
 from lab.api.records import PlacementGroup, SecurityGroup, SshKey
 
@@ -62,11 +62,11 @@ def number(template: dict[str, Any], name: str) -> int:
         raise errors.invalid_value(name, "It must be a whole number.") from None
 
 
-def datacenter(template: dict[str, Any]) -> catalog.Datacenter:
+def datacenter(template: dict[str, Any]) -> locations.Datacenter:
     name = (template.get("datacenter") or {}).get("name")
     if not name:
         raise errors.missing_property("datacenter.name")
-    place = catalog.datacenter(str(name))
+    place = locations.datacenter(str(name))
     if place is None:
         raise errors.invalid_value("datacenter.name", f"There is no datacenter '{name}'.")
     return place
@@ -125,7 +125,7 @@ def disks_of(devices: Any, local: bool, flavor: catalog.Flavor | None) -> dict[i
     expected = [0, *range(2, len(disks) + 1)]
     if sorted(disks) != expected:
         raise errors.invalid_value("blockDevices", "Devices must be numbered 0, 2, 3, … without gaps.")
-    limit = catalog.MAX_LOCAL_DISKS if local else catalog.MAX_SAN_DISKS
+    limit = price_list.MAX_LOCAL_DISKS if local else price_list.MAX_SAN_DISKS
     if len(disks) > limit:
         raise errors.invalid_value(
             "blockDevices", f"A server has at most {limit} {'local' if local else 'SAN'} disks."
@@ -143,8 +143,8 @@ def speed_of(template: dict[str, Any]) -> int:
 
 
 def network_of(
-    lab: Lab, template: dict[str, Any], place: catalog.Datacenter, private_only: bool
-) -> tuple[catalog.Vlan, catalog.Vlan | None, list[int], list[int]]:
+    lab: Lab, template: dict[str, Any], place: locations.Datacenter, private_only: bool
+) -> tuple[locations.Vlan, locations.Vlan | None, list[int], list[int]]:
     private, private_groups = _side(lab, template, "primaryBackendNetworkComponent", place, public=False)
     if private_only:
         asked = template.get("primaryNetworkComponent") or {}
@@ -158,17 +158,17 @@ def network_of(
 
 
 def _side(
-    lab: Lab, template: dict[str, Any], name: str, place: catalog.Datacenter, *, public: bool
-) -> tuple[catalog.Vlan, list[int]]:
+    lab: Lab, template: dict[str, Any], name: str, place: locations.Datacenter, *, public: bool
+) -> tuple[locations.Vlan, list[int]]:
     component = template.get(name) or {}
     wanted = component.get("networkVlan") or {}
-    vlan = catalog.default_vlan(place, public=public)
+    vlan = locations.default_vlan(place, public=public)
     router = (component.get("router") or {}).get("id")
     if router is not None and int(router) != place.router_ids[int(public)]:
         raise errors.invalid_value(f"{name}.router.id", f"There is no such router in {place.name}.")
     number = wanted.get("id")
     if number is not None:
-        found = catalog.vlan(int(number)) if str(number).isdigit() else None
+        found = locations.vlan(int(number)) if str(number).isdigit() else None
         if found is None or found.public is not public:
             kind = "public" if public else "private"
             raise errors.invalid_value(f"{name}.networkVlan.id", f"There is no {kind} VLAN with id {number}.")

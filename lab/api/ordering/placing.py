@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 import uuid
 
-from lab.api import addresses, catalog
+from lab.api import addresses, locations
 from lab.api.context import Lab
 from lab.api.ordering import parts, prices
 from lab.api.ordering.request import GuestRequest
@@ -100,7 +100,7 @@ def new_disk_id(lab: Lab, device: int) -> int:
 
 
 def _nic(
-    lab: Lab, guest: int, port: int, vlan: catalog.Vlan, address: str, speed: int, groups: list[int]
+    lab: Lab, guest: int, port: int, vlan: locations.Vlan, address: str, speed: int, groups: list[int]
 ) -> Nic:
     return Nic(
         id=lab.store.next_id(),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from lab.api import catalog, errors
+from lab.api import catalog, errors, price_list
 from lab.api.masks import Entity
 from lab.api.records import PricePick
 from lab.api.views_product import category_view, item_view, price_view
 
 
-def pick_prices(prices: Any, package: catalog.Package, hourly: bool) -> list[PricePick]:
+def pick_prices(prices: Any, package: price_list.Package, hourly: bool) -> list[PricePick]:
     """Find the prices of an order and the category each is for. Raises Fault.
 
     A price may say its category (by code or id); otherwise it takes the first of its categories that is free.
@@ -22,7 +22,7 @@ def pick_prices(prices: Any, package: catalog.Package, hourly: bool) -> list[Pri
     taken: set[str] = set()
     for entry in prices:
         number = entry.get("id") if isinstance(entry, dict) else None
-        price = catalog.price(int(str(number))) if str(number or "").isdigit() else None
+        price = price_list.price(int(str(number))) if str(number or "").isdigit() else None
         if price is None or package.id not in price.packages:
             raise errors.order_price(price.item.description if price else "", number, package.id)
         if (price.hourly if hourly else price.monthly) is None:
@@ -38,7 +38,7 @@ def pick_prices(prices: Any, package: catalog.Package, hourly: bool) -> list[Pri
     return picks
 
 
-def _category(entry: dict[str, Any], price: catalog.Price, taken: set[str]) -> str:
+def _category(entry: dict[str, Any], price: price_list.Price, taken: set[str]) -> str:
     for named in entry.get("categories") or []:
         for code in price.item.categories:
             if len(entry["categories"]) > 1:
@@ -54,7 +54,7 @@ def _category(entry: dict[str, Any], price: catalog.Price, taken: set[str]) -> s
 
 def totals(picks: list[PricePick]) -> tuple[Decimal, Decimal]:
     """Hourly and monthly sum of the prices."""
-    prices = [price for price in (catalog.price(pick.price_id) for pick in picks) if price]
+    prices = [price for price in (price_list.price(pick.price_id) for pick in picks) if price]
     hourly = sum((Decimal(price.hourly or "0") for price in prices), Decimal(0))
     monthly = sum((Decimal(price.monthly or "0") for price in prices), Decimal(0))
     return hourly, monthly
@@ -62,7 +62,7 @@ def totals(picks: list[PricePick]) -> tuple[Decimal, Decimal]:
 
 def price_struct(pick: PricePick) -> dict[str, Any]:
     """A price as orders show it: in full, with its item and the one category that it is for."""
-    price = catalog.price(pick.price_id)
+    price = price_list.price(pick.price_id)
     assert price is not None
     view: Entity = price_view(price, pick.category)
     return {
@@ -72,11 +72,11 @@ def price_struct(pick: PricePick) -> dict[str, Any]:
     }
 
 
-def pick(price: catalog.Price, category: str) -> PricePick:
+def pick(price: price_list.Price, category: str) -> PricePick:
     return PricePick(price_id=price.id, category=category)
 
 
-def item_of(pick: PricePick) -> catalog.Item:
-    price = catalog.price(pick.price_id)
+def item_of(pick: PricePick) -> price_list.Item:
+    price = price_list.price(pick.price_id)
     assert price is not None
     return price.item

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from lab.api import catalog
+from lab.api import catalog, locations, price_list
 from lab.api.records import PricePick
 
 GUEST_ORDER = "SoftLayer_Container_Product_Order_Virtual_Guest"
@@ -19,7 +19,7 @@ class GuestRequest:
 
     hostname: str
     domain: str
-    datacenter: catalog.Datacenter
+    datacenter: locations.Datacenter
     cores: int
     memory: int
     disks: dict[int, int]
@@ -27,10 +27,10 @@ class GuestRequest:
     local_disk: bool
     hourly: bool
     private_only: bool
-    private_vlan: catalog.Vlan
-    public_vlan: catalog.Vlan | None
+    private_vlan: locations.Vlan
+    public_vlan: locations.Vlan | None
     picks: list[PricePick]
-    package: catalog.Package
+    package: price_list.Package
     system: catalog.OperatingSystem | None = None
     image: catalog.ImageTemplate | None = None
     flavor: catalog.Flavor | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.api import catalog, errors, shapes
+from lab.api import errors, locations, price_list, shapes
 from lab.api.context import Lab
 from lab.api.ordering import parts, prices
 from lab.api.ordering.request import GUEST_ORDER, GuestRequest
@@ -56,36 +56,36 @@ def from_template(lab: Lab, template: Any) -> GuestRequest:
         cores, memory = flavor.cores, flavor.memory * 1024
     else:
         cores, memory = parts.number(template, "startCpus"), parts.number(template, "maxMemory")
-        core_price = catalog.core_price(cores, dedicated=dedicated)
+        core_price = price_list.core_price(cores, dedicated=dedicated)
         if core_price is None:
             raise errors.no_price("core capacity", cores)
-        memory_price = catalog.memory_price(memory // 1024) if memory % 1024 == 0 else None
+        memory_price = price_list.memory_price(memory // 1024) if memory % 1024 == 0 else None
         if memory_price is None:
             raise errors.no_price("memory capacity", memory)
         picks += [prices.pick(core_price, "guest_core"), prices.pick(memory_price, "ram")]
     if system:
-        picks.append(prices.pick(catalog.os_price(system), "os"))
+        picks.append(prices.pick(price_list.os_price(system), "os"))
     for position, device in enumerate(sorted(disks)):
         slot = f"guest_disk{position}"
         if flavor and position == 0:
             continue
-        price = catalog.disk_price(disks[device], slot, local=local)
+        price = price_list.disk_price(disks[device], slot, local=local)
         if price is None:
             raise errors.no_price(f"{'local' if local else 'SAN'} disk {device} capacity", disks[device])
         picks.append(prices.pick(price, slot))
-    port = catalog.port_price(speed, private_only=private_only)
+    port = price_list.port_price(speed, private_only=private_only)
     if port is None:
         raise errors.no_price("network speed", speed)
     picks.append(prices.pick(port, "port_speed"))
-    bandwidth = catalog.price_of("BANDWIDTH_0_GB_2" if hourly or private_only else "BANDWIDTH_250_GB")
+    bandwidth = price_list.price_of("BANDWIDTH_0_GB_2" if hourly or private_only else "BANDWIDTH_250_GB")
     if not hourly and private_only:
-        bandwidth = catalog.price_of("BANDWIDTH_250_GB")
+        bandwidth = price_list.price_of("BANDWIDTH_250_GB")
     picks.append(prices.pick(bandwidth, "bandwidth"))
     for key in _ALWAYS:
-        price = catalog.price_of(key)
+        price = price_list.price_of(key)
         picks.append(prices.pick(price, price.item.categories[0]))
 
-    package = catalog.package(catalog.PUBLIC_CLOUD_SERVER if flavor else catalog.CLOUD_SERVER)
+    package = price_list.package(price_list.PUBLIC_CLOUD_SERVER if flavor else price_list.CLOUD_SERVER)
     assert package is not None
     request = GuestRequest(
         hostname=hostname,
@@ -162,7 +162,7 @@ def container_of(request: GuestRequest) -> dict[str, Any]:
     return container
 
 
-def _component(vlan: catalog.Vlan, groups: list[int]) -> dict[str, Any]:
+def _component(vlan: locations.Vlan, groups: list[int]) -> dict[str, Any]:
     component: dict[str, Any] = {"networkVlan": {"id": vlan.id}}
     if groups:
         component["securityGroupBindings"] = [{"securityGroup": {"id": group}} for group in groups]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from lab.api import catalog, errors, shapes
+from lab.api import catalog, errors, price_list, shapes
 from lab.api.context import Lab
 from lab.api.ordering import placing, prices
 from lab.api.records import Disk, Guest, PricePick, Transaction
@@ -43,7 +43,7 @@ def check(lab: Lab, container: dict[str, Any]) -> Upgrade:
     if entry is not None and not entry.finished:
         raise errors.busy()
     window = _window(container)
-    package = catalog.package(catalog.PUBLIC_CLOUD_SERVER if guest.flavor else catalog.CLOUD_SERVER)
+    package = price_list.package(price_list.PUBLIC_CLOUD_SERVER if guest.flavor else price_list.CLOUD_SERVER)
     assert package is not None
     changes: dict[str, object] = {}
     new: list[PricePick] = []
@@ -76,10 +76,10 @@ def verified(upgrade: Upgrade, container: dict[str, Any]) -> dict[str, Any]:
     total = str(hourly if upgrade.guest.hourly else monthly)
     return {
         **{name: value for name, value in container.items() if name != "prices"},
-        "packageId": catalog.PUBLIC_CLOUD_SERVER if upgrade.guest.flavor else catalog.CLOUD_SERVER,
+        "packageId": price_list.PUBLIC_CLOUD_SERVER if upgrade.guest.flavor else price_list.CLOUD_SERVER,
         "useHourlyPricing": upgrade.guest.hourly,
         "prices": [prices.price_struct(pick) for pick in upgrade.picks],
-        "currencyShortName": catalog.CURRENCY,
+        "currencyShortName": price_list.CURRENCY,
         "preTaxRecurring": total,
         "postTaxRecurring": total,
     }
@@ -88,7 +88,7 @@ def verified(upgrade: Upgrade, container: dict[str, Any]) -> dict[str, Any]:
 def _apply(lab: Lab, guest: Guest, picks: list[PricePick], changes: dict[str, object]) -> None:
     disks = {disk.device: disk.model_copy() for disk in guest.disks}
     for pick in picks:
-        price = catalog.price(pick.price_id)
+        price = price_list.price(pick.price_id)
         assert price is not None
         item, capacity = price.item, int(price.item.capacity)
         if pick.category == "guest_core":
@@ -109,7 +109,7 @@ def _apply(lab: Lab, guest: Guest, picks: list[PricePick], changes: dict[str, ob
 
 
 def _grow(
-    lab: Lab, guest: Guest, disks: dict[int, Disk], category: str, item: catalog.Item, capacity: int
+    lab: Lab, guest: Guest, disks: dict[int, Disk], category: str, item: price_list.Item, capacity: int
 ) -> None:
     if item.local_disk is not guest.local_disk:
         raise errors.order_data("prices", "Local and SAN disks cannot be mixed.")

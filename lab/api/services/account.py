@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lab.api import catalog
+from lab.api import catalog, locations
 from lab.api.context import ACCOUNT_ID, Call, Lab
 from lab.api.masks import Entity
 from lab.api.records import Guest, Order, PlacementGroup, Quote, SecurityGroup, SshKey
@@ -45,10 +45,10 @@ def account_view(lab: Lab) -> Entity:
             "sshKeyCount": lambda: len(store.all(SshKey)),
             "securityGroups": lambda: [group_view(lab, group) for group in store.all(SecurityGroup)],
             "placementGroups": lambda: [placement_view(lab, group) for group in store.all(PlacementGroup)],
-            "networkVlans": lambda: [vlan_view(lab, vlan) for vlan in catalog.VLANS],
-            "networkVlanCount": lambda: len(catalog.VLANS),
-            "subnets": lambda: [subnet_view(lab, vlan) for vlan in catalog.VLANS],
-            "subnetCount": lambda: len(catalog.VLANS),
+            "networkVlans": lambda: [vlan_view(lab, vlan) for vlan in locations.VLANS],
+            "networkVlanCount": lambda: len(locations.VLANS),
+            "subnets": lambda: [subnet_view(lab, vlan) for vlan in locations.VLANS],
+            "subnetCount": lambda: len(locations.VLANS),
             "orders": lambda: [order_view(lab, order) for order in store.all(Order)],
             "allTopLevelBillingItems": lambda: [billing_view(lab, guest) for guest in store.all(Guest)],
             "allBillingItems": lambda: [billing_view(lab, guest) for guest in store.all(Guest)],
@@ -96,7 +96,7 @@ class Search(Service):
         wanted = [word for word in query.split() if not word.startswith("_objectType:")]
         found = []
         if "SoftLayer_Network_Vlan" in query:
-            views = [vlan_view(self.lab, vlan) for vlan in catalog.VLANS]
+            views = [vlan_view(self.lab, vlan) for vlan in locations.VLANS]
             keys = ("name", "vlanNumber", "id", "fullyQualifiedName")
             found = [("SoftLayer_Network_Vlan", view) for view in views if _hit(view, keys, wanted)]
         elif "SoftLayer_Virtual_Guest" in query:

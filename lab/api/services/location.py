@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.api import catalog, errors
+from lab.api import errors, locations
 from lab.api.context import Call
 from lab.api.masks import Entity
 from lab.api.service import Service, exposed
@@ -16,7 +16,7 @@ class Location(Service):
     name = "Location"
 
     def entity(self, call: Call) -> Entity:
-        place = catalog.datacenter_of_order(call.number())
+        place = locations.datacenter_of_order(call.number())
         if place is None:
             raise errors.not_found(call.identifier)
         return datacenter_view(place)
@@ -27,7 +27,7 @@ class Location(Service):
 
     @exposed("getDatacenters")
     def get_datacenters(self, call: Call) -> list[Entity]:
-        return [datacenter_view(place) for place in catalog.DATACENTERS]
+        return [datacenter_view(place) for place in locations.DATACENTERS]
 
 
 class NetworkPod(Service):
@@ -37,4 +37,4 @@ class NetworkPod(Service):
 
     @exposed("getAllObjects")
     def get_all_objects(self, call: Call) -> list[Entity]:
-        return [pod_view(place) for place in catalog.DATACENTERS]
+        return [pod_view(place) for place in locations.DATACENTERS]

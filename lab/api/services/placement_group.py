@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from lab.api import catalog, errors, shapes
+from lab.api import errors, locations, shapes
 from lab.api.context import Call
 from lab.api.masks import Entity
 from lab.api.records import Guest, PlacementGroup
@@ -39,7 +39,7 @@ class PlacementGroupService(Service):
                 raise errors.missing_property(name, "SoftLayer_Virtual_PlacementGroup")
         if template["ruleId"] not in {rule["id"] for rule in PLACEMENT_RULES}:
             raise errors.not_found(template["ruleId"])
-        if template["backendRouterId"] not in {place.router_ids[0] for place in catalog.DATACENTERS}:
+        if template["backendRouterId"] not in {place.router_ids[0] for place in locations.DATACENTERS}:
             raise errors.not_found(template["backendRouterId"])
         group = PlacementGroup(
             id=self.lab.store.next_id(),
@@ -69,7 +69,7 @@ class PlacementGroupService(Service):
 
     @exposed("getAvailableRouters")
     def get_available_routers(self, call: Call, datacenter: int | None = None) -> list[Entity]:
-        places = [place for place in catalog.DATACENTERS if datacenter in (None, place.id)]
+        places = [place for place in locations.DATACENTERS if datacenter in (None, place.id)]
         return [router_view(place, public=False) for place in places]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.api import catalog, errors
+from lab.api import catalog, errors, price_list
 from lab.api.context import Call
 from lab.api.masks import Entity
 from lab.api.service import Service, exposed
@@ -15,7 +15,7 @@ class ProductPackage(Service):
     name = "Product_Package"
 
     def entity(self, call: Call) -> Entity:
-        package = catalog.package(call.number())
+        package = price_list.package(call.number())
         if package is None:
             raise errors.not_found(call.identifier)
         return package_view(package)
@@ -26,7 +26,7 @@ class ProductPackage(Service):
 
     @exposed("getAllObjects")
     def get_all_objects(self, call: Call) -> list[Entity]:
-        return [package_view(package) for package in catalog.PACKAGES]
+        return [package_view(package) for package in price_list.PACKAGES]
 
 
 class ProductPackagePreset(Service):

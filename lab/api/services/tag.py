@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lab.api import catalog, errors
+from lab.api import errors, locations
 from lab.api.context import Call
 from lab.api.masks import Entity
 from lab.api.records import Guest, VlanNotes
@@ -88,6 +88,6 @@ class TagService(Service):
     def _carrier(self, kind: str, number: int) -> Guest | VlanNotes | None:
         if kind == "GUEST":
             return self.lab.store.get(Guest, number)
-        if kind == "NETWORK_VLAN" and catalog.vlan(number):
+        if kind == "NETWORK_VLAN" and locations.vlan(number):
             return self.lab.store.get(VlanNotes, number) or VlanNotes(id=number)
         return None

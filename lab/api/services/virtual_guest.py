@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from lab.api import catalog, errors, shapes
+from lab.api import catalog, errors, locations, price_list, shapes
 from lab.api.context import Call, Lab
 from lab.api.masks import Entity
 from lab.api.ordering import parts, placing, templates
@@ -216,12 +216,12 @@ class VirtualGuest(Service):
         return True
 
 
-def upgrade_prices(guest: Guest, include_downgrades: bool) -> list[catalog.Price]:
+def upgrade_prices(guest: Guest, include_downgrades: bool) -> list[price_list.Price]:
     """What a guest can be upgraded to: cores of its kind, memory, uplinks and disks of its kind."""
     found = []
-    for price in catalog.PRICES:
+    for price in price_list.PRICES:
         item = price.item
-        if catalog.CLOUD_SERVER not in price.packages:
+        if price_list.CLOUD_SERVER not in price.packages:
             continue
         capacity = int(item.capacity)
         match item.categories[0]:
@@ -243,14 +243,14 @@ def upgrade_prices(guest: Guest, include_downgrades: bool) -> list[catalog.Price
 def create_options() -> dict[str, Any]:
     """SoftLayer_Container_Virtual_Guest_Configuration: every choice with its price."""
 
-    def option(template: dict[str, Any], price: catalog.Price) -> dict[str, Any]:
+    def option(template: dict[str, Any], price: price_list.Price) -> dict[str, Any]:
         view = price_view(price)
         return {"template": template, "itemPrice": {**view.local, "item": item_view(price.item).local}}
 
     processors, memory, devices, systems, networks = [], [], [], [], []
-    for price in catalog.PRICES:
+    for price in price_list.PRICES:
         item, capacity = price.item, int(price.item.capacity)
-        if catalog.CLOUD_SERVER not in price.packages:
+        if price_list.CLOUD_SERVER not in price.packages:
             continue
         category = item.categories[0]
         if category == "guest_core":
@@ -292,5 +292,7 @@ def create_options() -> dict[str, Any]:
         "blockDevices": devices,
         "operatingSystems": systems,
         "networkComponents": networks,
-        "datacenters": [{"template": {"datacenter": {"name": place.name}}} for place in catalog.DATACENTERS],
+        "datacenters": [
+            {"template": {"datacenter": {"name": place.name}}} for place in locations.DATACENTERS
+        ],
     }

@@ -1,4 +1,4 @@
-"""SoftLayer_Network_Vlan and SoftLayer_Network_Subnet: the catalog's networks, with a user's name, note and
+"""SoftLayer_Network_Vlan and SoftLayer_Network_Subnet: the lab's networks, with a user's name, note and
 tags.
 """
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.api import catalog, errors, shapes
+from lab.api import errors, locations, shapes
 from lab.api.context import Call
 from lab.api.masks import Entity
 from lab.api.records import VlanNotes
@@ -20,8 +20,8 @@ class NetworkVlan(Service):
 
     name = "Network_Vlan"
 
-    def _vlan(self, call: Call) -> catalog.Vlan:
-        vlan = catalog.vlan(call.number())
+    def _vlan(self, call: Call) -> locations.Vlan:
+        vlan = locations.vlan(call.number())
         if vlan is None:
             raise errors.not_found(call.identifier)
         return vlan
@@ -60,7 +60,7 @@ class NetworkSubnet(Service):
     name = "Network_Subnet"
 
     def entity(self, call: Call) -> Entity:
-        vlan = catalog.vlan_of_subnet(call.number())
+        vlan = locations.vlan_of_subnet(call.number())
         if vlan is None:
             raise errors.not_found(call.identifier)
         return subnet_view(self.lab, vlan)

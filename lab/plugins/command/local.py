@@ -13,7 +13,7 @@ import signal
 from collections.abc import Mapping, Sequence
 
 from lab.plugins.command.output import Output
-from lab.plugins.server import ResourceError
+from lab.plugins.provider import ResourceError
 
 _STOP_GRACE = 3.0  # seconds for a command to end after SIGTERM
 _CHUNK = 32 * 1024  # bytes read at once

@@ -10,7 +10,7 @@ import codecs
 import json
 from collections.abc import Set as AbstractSet
 
-from lab.plugins.server import Log
+from lab.plugins.provider import Log
 from lab.plugins.values import hide
 
 LOGGING = {

@@ -21,7 +21,7 @@ import pulumi
 from lab.plugins.command import NAME, VERSION, local, remote
 from lab.plugins.command.output import LOGGING, Output
 from lab.plugins.diffs import Diff, compare
-from lab.plugins.server import (
+from lab.plugins.provider import (
     CheckFailure,
     Found,
     Log,

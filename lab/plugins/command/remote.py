@@ -17,7 +17,7 @@ import asyncssh
 from asyncssh.packet import String
 
 from lab.plugins.command.output import Output
-from lab.plugins.server import ResourceError
+from lab.plugins.provider import ResourceError
 from lab.plugins.ssh import ConnectionPool, Endpoint, OnRetry, SshError
 
 _STOP_GRACE = 3.0  # seconds for a command to end after SIGTERM

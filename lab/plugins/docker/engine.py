@@ -25,7 +25,7 @@ import requests.exceptions
 
 from lab.plugins import ssh
 from lab.plugins.docker.settings import EngineAddress
-from lab.plugins.server import Log, ResourceError
+from lab.plugins.provider import Log, ResourceError
 
 T = TypeVar("T")
 Client: TypeAlias = Any  # docker.APIClient; its stubs leave out types of the swarm's half

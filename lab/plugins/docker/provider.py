@@ -18,7 +18,7 @@ from lab.plugins.docker.secret import Secret, ServiceConfig
 from lab.plugins.docker.service import Service
 from lab.plugins.docker.settings import SettingsError, parse
 from lab.plugins.docker.volume import Volume
-from lab.plugins.server import CheckFailure, Found, Log, Provider, ResourceError, name_of
+from lab.plugins.provider import CheckFailure, Found, Log, Provider, ResourceError, name_of
 from lab.plugins.values import Properties, Unknown, Value, has_unknown, plain, plain_map, wire
 
 RESOURCES: dict[str, Resource] = {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 import docker.errors
 
 from lab.plugins.docker.engine import Engine
 from lab.plugins.docker.schema import Schema
-from lab.plugins.server import CheckFailure, Found, Log, ResourceError
+from lab.plugins.provider import CheckFailure, Found, Log, ResourceError
 from lab.plugins.values import Properties
 
 
@@ -90,13 +90,3 @@ def failure(what: str, name: str, error: docker.errors.APIError) -> ResourceErro
             words += f". {remedy.format(what=what, name=name)}"
             break
     return ResourceError(words)
-
-
-def pairs(labels: Any) -> dict[str, str]:
-    """Label inputs, [{label, value}], as a map."""
-    return {entry["label"]: entry["value"] for entry in labels or []}
-
-
-def label_inputs(labels: Any) -> list[dict[str, str]]:
-    """A map of labels as inputs."""
-    return [{"label": key, "value": value} for key, value in sorted((labels or {}).items())]

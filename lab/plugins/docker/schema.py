@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from lab.plugins.diffs import ITEM, Names
 from lab.plugins.docker import durations
-from lab.plugins.server import CheckFailure
+from lab.plugins.provider import CheckFailure
 from lab.plugins.values import Properties, Unknown, Value, has_unknown, plain, wire
 
 Kind = Literal["string", "int", "bool", "duration", "ratio", "map", "list", "set", "object"]

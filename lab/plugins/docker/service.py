@@ -1,6 +1,6 @@
 """`docker:index/service:Service`: creation, change in place, waiting for convergence, removal.
 
-Leaves the mapping of inputs to `service_spec`, and what a list of tasks means to `convergence`.
+Leaves the mapping of inputs to `spec`, and what a list of tasks means to `convergence`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 
 import docker.errors
 
-from lab.plugins.docker import convergence, service_spec
+from lab.plugins.docker import convergence
 from lab.plugins.docker.drift import EngineDefaults, refreshed
 from lab.plugins.docker.durations import parse
 from lab.plugins.docker.engine import Client, Engine
 from lab.plugins.docker.resource import failure
 from lab.plugins.docker.schema import canonical
-from lab.plugins.docker.service_spec import SERVICE
-from lab.plugins.server import CheckFailure, Found, Log, ResourceError, ResourceInitFailed
+from lab.plugins.docker.spec.service import SERVICE, to_inputs, to_spec
+from lab.plugins.provider import CheckFailure, Found, Log, ResourceError, ResourceInitFailed
 from lab.plugins.values import Properties, Unknown, plain, plain_map, wire
 
 _POLL = 0.5  # seconds between two looks at a service
@@ -66,7 +66,7 @@ class Service:
         return problems
 
     async def create(self, engine: Engine, inputs: Properties, log: Log) -> tuple[str, Properties]:
-        spec = service_spec.to_spec(canonical(SERVICE, inputs))
+        spec = to_spec(canonical(SERVICE, inputs))
         name = spec["Name"]
         try:
             made = await engine.write(log, _creation(spec))
@@ -108,7 +108,7 @@ class Service:
     async def update(
         self, engine: Engine, id: str, state: Properties, olds: Properties, news: Properties, log: Log
     ) -> Properties:
-        spec = service_spec.to_spec(canonical(SERVICE, news))
+        spec = to_spec(canonical(SERVICE, news))
         name = spec["Name"]
         for attempt in range(_RETRIES):
             before = await self._inspect(engine, id, name, log)
@@ -164,7 +164,7 @@ class Service:
     async def _refreshed(
         self, engine: Engine, inputs: Properties, found: Mapping[str, Any], log: Log
     ) -> Properties:
-        actual = service_spec.to_inputs(found)
+        actual = to_inputs(found)
         given = plain_map(inputs)
         networks = given.get("taskSpec", {}).get("networksAdvanceds", [])
         names = {}
@@ -371,7 +371,7 @@ def _check_networks(given: Mapping[str, Any]) -> list[CheckFailure]:
 def _state(inputs: Properties, found: Mapping[str, Any]) -> Properties:
     state = {key: value for key, value in inputs.items() if key != "__defaults"}
     if found:
-        actual = service_spec.to_inputs(found)
+        actual = to_inputs(found)
         state.setdefault("mode", wire(actual["mode"]))
         if "endpointSpec" in actual:
             # With the published ports that the engine chose.

@@ -9,9 +9,10 @@ import docker.errors
 
 from lab.plugins.docker.drift import refreshed
 from lab.plugins.docker.engine import Engine
-from lab.plugins.docker.resource import failure, label_inputs, pairs
+from lab.plugins.docker.resource import failure
 from lab.plugins.docker.schema import Schema, labels, string, strings
-from lab.plugins.server import CheckFailure, Found, Log, ResourceError
+from lab.plugins.docker.translation import label_inputs, pairs
+from lab.plugins.provider import CheckFailure, Found, Log, ResourceError
 from lab.plugins.values import Properties, plain_map, wire
 
 VOLUME: Schema = {
