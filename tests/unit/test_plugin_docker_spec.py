@@ -461,6 +461,12 @@ def test_defaults_are_filled_in_also_inside_of_lists() -> None:
     assert given["convergeConfig"] == {"delay": "7s", "timeout": "3m"}
 
 
+def test_an_empty_owner_of_a_file_is_root() -> None:
+    config = {"configId": "id", "configName": "n", "fileName": "f", "fileUid": "", "fileGid": ""}
+    (made,) = spec_of(inputs(configs=[config]))["TaskTemplate"]["ContainerSpec"]["Configs"]
+    assert (made["File"]["UID"], made["File"]["GID"]) == ("0", "0")
+
+
 def test_an_unknown_input_is_never_the_same() -> None:
     path = ("taskSpec", "containerSpec", "image")
     assert not schema.same(SERVICE, path, Value(UNKNOWN), Value(UNKNOWN))

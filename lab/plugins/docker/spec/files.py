@@ -80,8 +80,8 @@ def reference_spec(kind: str, file: Mapping[str, Any]) -> dict[str, Any]:
             f"{kind}Name": file.get(f"{key}Name"),
             "File": {
                 "Name": file["fileName"],
-                "UID": file["fileUid"],
-                "GID": file["fileGid"],
+                "UID": file.get("fileUid", "0"),  # an empty text counts as none
+                "GID": file.get("fileGid", "0"),
                 "Mode": file["fileMode"],
             },
         }
