@@ -21,7 +21,7 @@ from components.commands.swarm_leaving import Membership
 from components.overlay_network import OverlayNetwork
 from components.peer_authority import PeerAuthority
 from components.peer_certificates import PeerCertificates
-from components.services import KEEPALIVE, health_check, one_at_a_time, restart_always, spec_fingerprint
+from components.services import KEEPALIVE, health_check, one_at_a_time, restart_always, tasks_fingerprint
 from components.swarm_files import secret
 from components.virtual_server import VirtualServer
 
@@ -126,7 +126,7 @@ class Etcd(pulumi.ComponentResource):
             args.managers[0].connection,
             convergence.service_running(SERVICE, len(names), args.network.name),
             pulumi.ResourceOptions(parent=self, depends_on=[service, *args.nodes]),
-            triggers=[service.id, spec_fingerprint(args.image, env, secrets)],
+            triggers=[service.id, tasks_fingerprint(args.image, env, secrets, args.managers)],
         )
         self.vip = formed.stdout
         self.declared, self.running = [service], [formed]

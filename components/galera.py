@@ -21,7 +21,7 @@ from components.commands import convergence
 from components.key_value_store import KeyValueStore
 from components.overlay_network import OverlayNetwork
 from components.password import Password
-from components.services import KEEPALIVE, health_check, one_at_a_time, restart_always, spec_fingerprint
+from components.services import KEEPALIVE, health_check, one_at_a_time, restart_always, tasks_fingerprint
 from components.swarm_files import config, secret
 from components.virtual_server import VirtualServer
 
@@ -147,7 +147,7 @@ class Galera(pulumi.ComponentResource):
                 )
             ),
             pulumi.ResourceOptions(parent=self, depends_on=[service, *args.placed, *args.store.running]),
-            triggers=[service.id, spec_fingerprint(args.image, env, [*secrets, *configs])],
+            triggers=[service.id, tasks_fingerprint(args.image, env, [*secrets, *configs], args.nodes)],
         )
         self.vip = self.formed.stdout
         self.register_outputs({"vip": self.vip, "members": self.members})

@@ -13,6 +13,8 @@ from typing import Any
 import pulumi
 import pulumi_docker as docker
 
+from components.virtual_server import VirtualServer
+
 KEEPALIVE = {
     "net.ipv4.tcp_keepalive_time": "600",
     "net.ipv4.tcp_keepalive_intvl": "60",
@@ -74,15 +76,17 @@ def duration(seconds: int) -> str:
     return f"{hours}h{rest // 60}m{rest % 60}s" if hours else f"{rest // 60}m{rest % 60}s"
 
 
-def spec_fingerprint(
-    image: str, env: Mapping[str, Any], files: Sequence[Any], *more: Any
+def tasks_fingerprint(
+    image: str, env: Mapping[str, Any], files: Sequence[Any], servers: Sequence[VirtualServer]
 ) -> pulumi.Output[str]:
     """Changes whenever the service's tasks will be replaced, so that the wait for them runs again.
 
     Args:
         files: secrets and configs, as given to the container.
+        servers: which have a task each: anew after they were replaced or interrupted.
     """
+    hosts = [[server.guest_id, server.reboots] for server in servers]
     ids = [getattr(file, "secret_id", None) or getattr(file, "config_id", None) for file in files]
-    return pulumi.Output.all(image, dict(env), ids, *more).apply(
+    return pulumi.Output.all(image, dict(env), ids, hosts).apply(
         lambda known: hashlib.sha256(repr(known).encode()).hexdigest()[:12]
     )

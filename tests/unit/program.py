@@ -72,6 +72,10 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
+OTHERWISE: dict[str, dict[str, Any]] = {}
+"""By a resource's name, what is to be another value than the made-up one; also its id."""
+
+
 class Recorder(pulumi_mocks.Mocks):
     """Answers like the providers do, with made-up values."""
 
@@ -112,7 +116,8 @@ class Recorder(pulumi_mocks.Mocks):
             outputs |= {"ca_certificate": "CA", "certificate": "CERTIFICATE", "private_key": "PEER KEY"}
         elif args.name == "ssh-key":
             outputs["key"] = "ssh-ed25519 AAAA"
-        return f"id-of-{args.name}", outputs
+        outputs |= OTHERWISE.get(args.name, {})
+        return outputs.pop("id", f"id-of-{args.name}"), outputs
 
     def call(self, args: pulumi_mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         raise AssertionError(f"the program calls {args.token} while it is planned")

@@ -160,6 +160,18 @@ def test_the_swarms_start_knows_all_other_hosts_and_reads_the_tokens_again_when_
     assert "\n10.144.12.11\n10.144.12.12 10.144.12.13 10.144.12.14\n" in more
 
 
+def test_services_are_waited_for_again_when_a_host_is_another_one_or_was_interrupted(
+    dev: Recorded, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = ("etcd-running", "galera-formed")
+    before = [dev.resources[wait].inputs["triggers"] for wait in waits]
+    assert [run().resources[wait].inputs["triggers"] for wait in waits] == before
+    for changed in ({"id": "4711"}, {"reboots": 1}):
+        monkeypatch.setitem(program.OTHERWISE, "galera-2-guest", changed)
+        made = run()
+        assert not [wait for wait in waits if made.resources[wait].inputs["triggers"] in before]
+
+
 def test_galera_is_a_global_service_with_local_data_and_no_published_port(dev: Recorded) -> None:
     service = dev.resources["galera-service"].inputs
     container = service["taskSpec"]["containerSpec"]
