@@ -79,7 +79,8 @@ def operations(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
 
 def guests() -> list[dict[str, Any]]:
     """The account's guests, asked for with SoftLayer's own command line."""
-    listed: list[dict[str, Any]] = json.loads(in_lab("slcli", "--format", "json", "vs", "list").stdout)
+    words = ("--format", "json", "vs", "list", "--columns", "id,hostname,power_state")
+    listed: list[dict[str, Any]] = json.loads(in_lab("slcli", *words).stdout)
     return listed
 
 
