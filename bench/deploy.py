@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -97,8 +98,11 @@ def read_by_pulumi(
     return ByPulumi(seconds, stages, Chain(chain.seconds, names), services)
 
 
+_ADDRESS = re.compile(r"//[0-9.]+:")
+
+
 def comparable(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """A service's definition without what differs from one swarm to another: ids, names with fingerprints."""
+    """A service's definition without what differs from one swarm to another: ids, names, addresses."""
     task = json.loads(json.dumps(spec["TaskTemplate"]))
     container = task["ContainerSpec"]
     for kind in ("Secrets", "Configs"):
@@ -106,7 +110,8 @@ def comparable(spec: Mapping[str, Any]) -> dict[str, Any]:
             (file["File"]["Name"], file["File"]["Mode"]) for file in container.get(kind, ())
         )
     container["Env"] = sorted(
-        "CLUSTER_TOKEN" if line.startswith("CLUSTER_TOKEN=") else line for line in container.get("Env", ())
+        "CLUSTER_TOKEN" if line.startswith("CLUSTER_TOKEN=") else _ADDRESS.sub("//ADDRESS:", line)
+        for line in container.get("Env", ())
     )
     container["Labels"] = container.get("Labels") or {}
     # Without a command of its own the image's health check is run, which is the same one.

@@ -186,12 +186,17 @@ def test_goals_that_are_missed_are_said_to_be() -> None:
 
 def _spec(**container: Any) -> dict[str, Any]:
     secret = {"SecretID": "x", "SecretName": "a-0123", "File": {"Name": "a", "Mode": 292}}
-    own = {"Image": "etcd:1", "Secrets": [secret], "Env": ["A=1", "CLUSTER_TOKEN=x"], **container}
+    own = {
+        "Image": "etcd:1",
+        "Secrets": [secret],
+        "Env": ["A=1=https://10.0.0.1:2380", "CLUSTER_TOKEN=x"],
+        **container,
+    }
     return {"Name": "etcd", "Mode": {"Global": {}}, "TaskTemplate": {"ContainerSpec": own}}
 
 
-def test_services_that_differ_only_in_ids_and_tokens_are_the_same() -> None:
-    other = _spec(Env=["CLUSTER_TOKEN=y", "A=1"])
+def test_services_that_differ_only_in_ids_tokens_and_addresses_are_the_same() -> None:
+    other = _spec(Env=["CLUSTER_TOKEN=y", "A=1=https://10.0.0.2:2380"])
     other["TaskTemplate"]["ContainerSpec"]["Secrets"][0]["SecretID"] = "y"
     assert deploy.differences(deploy.comparable(_spec()), deploy.comparable(other)) == []
 
