@@ -172,11 +172,7 @@ class SshKeyProvider(SoftLayerProvider):
                     f"the SSH key {id_} is not deleted: it is not the key that this stack uploaded; "
                     "`pulumi state delete URN` has the stack forget it"
                 )
-            try:
-                api.call("Security_Ssh_Key", "deleteObject", id=int(id_))
-            except sl.SoftLayerAPIError as error:
-                if not is_gone(error):
-                    raise
+            _delete(api, id_)
 
 
 def delete_of_owner(api: Api, id_: str, owner: str) -> None:
@@ -191,11 +187,15 @@ def delete_of_owner(api: Api, id_: str, owner: str) -> None:
             return
         if not re.search(rf"swarm-galera {re.escape(owner)}/\S+$", str(row.get("notes") or "")):
             raise NotOurs(f"the SSH key {id_} is not deleted: its notes lack the identity {owner}")
-        try:
-            api.call("Security_Ssh_Key", "deleteObject", id=int(id_))
-        except sl.SoftLayerAPIError as error:
-            if not is_gone(error):
-                raise
+        _delete(api, id_)
+
+
+def _delete(api: Api, id_: str) -> None:
+    try:
+        api.call("Security_Ssh_Key", "deleteObject", id=int(id_))
+    except sl.SoftLayerAPIError as error:
+        if not is_gone(error):
+            raise
 
 
 def _get(api: Api, id_: str) -> dict[str, Any] | None:
