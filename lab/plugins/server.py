@@ -213,6 +213,12 @@ def serve(provider: Provider, arguments: list[str]) -> None:
 
 
 async def _serve(provider: Provider, engine_address: str) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # The engine ends a plugin by SIGINT, and kills it if it is still there five seconds later. A Ctrl-C in
+    # the terminal does not come here, as plugins have process groups of their own: that is Cancel.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
     options = [
         ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
         ("grpc.max_send_message_length", _MESSAGE_LIMIT),
@@ -228,11 +234,6 @@ async def _serve(provider: Provider, engine_address: str) -> None:
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    # Ctrl-C reaches the whole terminal group; the engine decides what to cancel and says so by Cancel.
-    loop.add_signal_handler(signal.SIGINT, lambda: None)
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
     watch = asyncio.create_task(_until_engine_gone(channel, stop)) if channel else None
     await stop.wait()
     servicer.cancel()
