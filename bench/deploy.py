@@ -92,7 +92,8 @@ def read_by_pulumi(
     """From the event log's spans and the exported state."""
     windows = timeline.windows(spans.values())
     stages = {stage: end - begin for stage, (begin, end) in windows.items()}
-    durations = {urn: span.seconds for urn, span in spans.items()}
+    # A component is being made as long as its parts are; the stack itself, as long as everything.
+    durations = {urn: span.seconds for urn, span in spans.items() if timeline.stage_of(urn)}
     chain = longest(durations, timeline.dependencies(state))
     names = tuple(timeline.short(urn) for urn in chain.steps)
     return ByPulumi(seconds, stages, Chain(chain.seconds, names), services)
