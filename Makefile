@@ -21,7 +21,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help preflight toolchain venv up verify down test fmt lint type unit provider image-test plugin-test \
-        lab-test bench chaos audit preview refresh destroy clean-cache
+        lab-test outage-test bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ venv: ## only Debian's packages and the virtual environment
 	$(DRIVER) venv
 
 lint type unit provider image-test plugin-test lab-test: ## each a part of `make test`
+	$(DRIVER) $@
+
+outage-test: ## a rolling change under clients and a power cut, on real hosts (10 minutes)
 	$(DRIVER) $@
 
 fmt: venv ## format the code and fix what ruff can fix

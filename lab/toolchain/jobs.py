@@ -29,7 +29,8 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     "provider": (("pytest", "tests/provider", *_BY_FILE),),
     "image-test": (("pytest", "tests/images", *_SIDE_BY_SIDE),),
     "plugin-test": (("pytest", "tests/plugins", *_BY_FILE),),
-    "lab-test": (("pytest", "tests/lab", "-x", "-v"),),
+    "lab-test": (("pytest", "tests/lab/test_hosts.py", "tests/lab/test_whole_job.py", "-x", "-v"),),
+    "outage-test": (("pytest", "tests/lab/test_outages.py", "-x", "-v"),),
 }
 # The stages without whose results a check would fail.
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -40,7 +41,10 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "image-test": ("packages", "venv"),
     "plugin-test": ("toolchain", "packages", "venv"),
     "lab-test": ("toolchain", "packages", "venv"),
+    "outage-test": ("toolchain", "packages", "venv"),
 }
+APART = ("outage-test",)
+"""Checks of minutes that are no part of `make test`; CI runs them, too."""
 CLOSING_LINE = re.compile(r"^=+ .*\b\d+ \w+.* in [\d.]+s.* =+$")
 
 LEFT_OUT = re.compile(r"\d+ (skipped|xfailed|xpassed|deselected)")
@@ -90,7 +94,7 @@ def up(lab: str, stack: str) -> list[Stage]:
 
 
 def test() -> list[Stage]:
-    """Every check.
+    """Every check but those apart.
 
     Building pulumi takes longest and waits for nothing; what needs no pulumi runs beside it, the images'
     tests as soon as the lab's cache holds the images. What needs pulumi comes after it, and the hosts last
@@ -105,7 +109,7 @@ def test() -> list[Stage]:
         *(check(name, (*NEEDS[name], "unit")) for name in ("provider", "plugin-test")),
         check(
             "lab-test",
-            (*NEEDS["lab-test"], "lab cache", *(name for name in CHECKS if name != "lab-test")),
+            (*NEEDS["lab-test"], "lab cache", *(name for name in CHECKS if name not in ("lab-test", *APART))),
             show=True,
         ),
     ]

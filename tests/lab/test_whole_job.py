@@ -1,168 +1,47 @@
 """The whole job on real hosts, once, through the doors that users take.
 
-Owned here: that an empty account becomes a cluster that holds, that nothing changes twice, that a changed
-option reaches every node without an outage, that a lost node, a rebooted host and a cluster without power
-come back, and that nothing stays behind. Left to others: each part's cases (tests/unit, tests/provider,
-tests/images, tests/plugins) and the hosts alone (test_hosts.py).
+Owned here: that an empty account becomes a cluster that holds, that nothing changes twice, that a lost node
+and a rebooted host come back, and that nothing stays behind. Left to others: each part's cases (tests/unit,
+tests/provider, tests/images, tests/plugins), the hosts alone (test_hosts.py), what takes the database through
+a rolling change and a power cut (test_outages.py).
 
-The tests tell one story and run in the order they are written: each begins where the last one ended. They
-take a lab and a stack of their own (`LAB_UNDER_TEST`, default `suite`), so that a lab one works with is left
-alone.
+The tests tell one story and run in the order they are written: each begins where the last one ended.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shlex
-import shutil
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from lab.paths import lab as lab_paths
-
-CHECKOUT = Path(__file__).parents[2]
-LAB = os.environ.get("LAB_UNDER_TEST", "suite")
-SETTINGS = CHECKOUT / f"Pulumi.{LAB}.yaml"
-HOSTS = ("galera-1", "galera-2", "galera-3")
-GALERA = 'docker exec -u 0 -i "$(docker ps -q --filter name=galera)" mariadb -NB -e "{}"'
-"""A question to the database on a host, asked there as root."""
+from tests.lab.whole_cluster import (
+    HOSTS,
+    LAB,
+    cluster_uuid,
+    empty_lab,
+    guests,
+    in_lab,
+    make,
+    on_host,
+    one_cluster,
+    operations,
+    outputs,
+    run,
+    verify_holds,
+    wait_for,
+)
 
 pytestmark = pytest.mark.lab
 
 
-def run(*argv: str, check: bool = True, limit: float = 1500) -> subprocess.CompletedProcess[str]:
-    """Run a command from the checkout, its output shown and kept; `limit` is in seconds."""
-    environment = {**os.environ, "LAB": LAB, "STACK": LAB}
-    print(f"\n$ {' '.join(argv)}", flush=True)
-    result = subprocess.run(
-        argv,
-        cwd=CHECKOUT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=limit,
-        check=False,
-    )
-    print(result.stdout, result.stderr, sep="\n", flush=True)
-    if check:
-        assert result.returncode == 0, f"{' '.join(argv)} ended with {result.returncode}"
-    return result
-
-
-def make(target: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """One of the Makefile's targets, for the lab and stack under test."""
-    return run("make", target, f"LAB={LAB}", f"STACK={LAB}", **options)
-
-
-def in_lab(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """A command inside the lab's network namespace."""
-    return run(sys.executable, "-m", "lab", "exec", "--name", LAB, "--", *argv, **options)
-
-
-def on_host(host: str, command: str, **options: Any) -> str:
-    """What a shell command prints on a host."""
-    return run(sys.executable, "-m", "lab", "ssh", "--name", LAB, host, command, **options).stdout
-
-
-def operations(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """`python -m operations …` on the stack under test."""
-    return in_lab(sys.executable, "-m", "operations", *argv, "--stack", LAB, **options)
-
-
-def guests() -> list[dict[str, Any]]:
-    """The account's guests, asked for with SoftLayer's own command line."""
-    words = ("--format", "json", "vs", "list", "--columns", "id,hostname,power_state")
-    listed: list[dict[str, Any]] = json.loads(in_lab("slcli", *words).stdout)
-    return listed
-
-
-def outputs() -> dict[str, Any]:
-    """The stack's outputs, secrets masked."""
-    found: dict[str, Any] = json.loads(in_lab("pulumi", "stack", "output", "--json", "--stack", LAB).stdout)
-    return found
-
-
-def wait_for(what: str, holds: Callable[[], bool], limit: float = 600) -> None:
-    """Poll until it holds; fails after `limit` seconds with the name of what was waited for."""
-    end = time.monotonic() + limit
-    while not holds():
-        assert time.monotonic() < end, f"{what}: not within {limit:.0f} s"
-        time.sleep(2)
-
-
-def sql(host: str, query: str) -> str:
-    """What the database on a host answers, asked there as root."""
-    return on_host(host, GALERA.format(query)).strip()
-
-
-def node(host: str) -> dict[str, str]:
-    """What Galera says of its node on a host, by the variable's name; empty while it says nothing."""
-    asked = "SHOW STATUS LIKE 'wsrep%'"
-    said = on_host(host, GALERA.format(asked), check=False)
-    return dict(line.split("\t") for line in said.splitlines() if "\t" in line)
-
-
-def one_cluster() -> bool:
-    """Whether all three nodes are synced and see three of one cluster; a look that costs the hosts little."""
-    told = [node(host) for host in HOSTS]
-    synced = all(
-        each.get("wsrep_local_state_comment") == "Synced"
-        and each.get("wsrep_cluster_status") == "Primary"
-        and each.get("wsrep_cluster_size") == "3"
-        for each in told
-    )
-    return synced and len({each["wsrep_cluster_state_uuid"] for each in told}) == 1
-
-
-def cluster_uuid() -> str:
-    """The one cluster UUID that every node sees; fails if they are not one cluster."""
-    assert one_cluster()
-    found = node("galera-1")["wsrep_cluster_state_uuid"]
-    assert re.fullmatch(r"[0-9a-f-]{36}", found)
-    return found
-
-
-def verify_holds() -> bool:
-    return operations("verify", check=False).returncode == 0
-
-
-@contextmanager
-def clients() -> Iterator[Callable[[], list[str]]]:
-    """A container on galera-1 that asks the database through the service's name, every two seconds.
-
-    Gives what it has met so far: `ok` or `lost` for each question, oldest first.
-    """
-    shown = in_lab("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", LAB).stdout
-    found = json.loads(shown)
-    ask = "timeout 10 mariadb -h galera -u app --password=$PASSWORD -e SELECT+1 app".replace("+", "\\ ")
-    loop = f"while sleep 2; do if {ask} >/dev/null; then echo ok; else echo lost; fi; done"
-    image = "$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' galera)"
-    started = f"docker run -d --name clients --network galera -e PASSWORD={found['passwords']['app']}"
-    on_host("galera-1", f"{started} --entrypoint bash {image} -c {shlex.quote(loop)}")
-    yield lambda: on_host("galera-1", "docker logs clients 2>/dev/null").split()
-    on_host("galera-1", "docker rm -f clients")
-
-
 @pytest.fixture(scope="module", autouse=True)
 def lab() -> Iterator[None]:
-    """An empty lab of the tests' own; gone afterwards unless KEEP_LAB is set."""
-    run(sys.executable, "-m", "lab", "down", "--name", LAB)
-    shutil.copy(CHECKOUT / "Pulumi.dev.yaml", SETTINGS)
-    run(sys.executable, "-m", "lab", "up", "--name", LAB)
-    yield
-    if not os.environ.get("KEEP_LAB"):
-        run(sys.executable, "-m", "lab", "down", "--name", LAB)
-        SETTINGS.unlink(missing_ok=True)
+    with empty_lab():
+        yield
 
 
 def test_a_preview_of_an_empty_account_shows_the_plan_and_its_cost_and_orders_nothing() -> None:
@@ -268,42 +147,6 @@ def test_a_rebooted_host_comes_back_with_its_data() -> None:
 
 def test_up_after_the_reboot_still_changes_nothing() -> None:
     in_lab("pulumi", "preview", "--expect-no-changes", "--stack", LAB)
-
-
-def test_a_changed_option_reaches_every_node_and_the_database_answers_all_the_time() -> None:
-    before = cluster_uuid()
-    sql("galera-1", "CREATE DATABASE IF NOT EXISTS kept; CREATE TABLE kept.row (n INT PRIMARY KEY)")
-    sql("galera-1", "INSERT INTO kept.row VALUES (4711)")
-    settings = SETTINGS.read_text()
-    option = "      innodb_buffer_pool_size_max: 256M\n"
-    assert option in settings
-    SETTINGS.write_text(settings.replace(option, f'{option}      max_connections: "77"\n'))
-    with clients() as met:
-        wait_for("the first answer", lambda: "ok" in met(), 60)
-        operations("up", "--yes")
-        answers = met()
-    assert answers.count("ok") > 20
-    # A connection to the node that is stopped may fail; the next one reaches another node.
-    assert "lost lost lost" not in " ".join(answers)
-    wait_for("a cluster that holds", verify_holds, 120)
-    assert cluster_uuid() == before
-    for host in HOSTS:
-        assert sql(host, "SELECT @@max_connections, n FROM kept.row").split() == ["77", "4711"]
-
-
-def test_a_cluster_that_lost_its_power_comes_back_by_itself_with_its_data() -> None:
-    before = cluster_uuid()
-    for guest in guests():
-        in_lab("slcli", "-y", "vs", "power-off", "--hard", str(guest["id"]))
-    wait_for("the end of all hosts", lambda: all(guest["power_state"] == "Halted" for guest in guests()), 120)
-    assert make("verify", check=False).returncode != 0
-    for guest in guests():
-        in_lab("slcli", "-y", "vs", "power-on", str(guest["id"]))
-    wait_for("three Synced nodes", one_cluster, 900)
-    wait_for("a cluster that holds", verify_holds, 120)
-    assert cluster_uuid() == before
-    for host in HOSTS:
-        assert sql(host, "SELECT n FROM kept.row") == "4711"
 
 
 def test_the_labs_api_had_no_error_of_its_own() -> None:

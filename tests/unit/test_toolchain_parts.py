@@ -267,7 +267,9 @@ def test_a_check_brings_with_it_what_it_needs(home: Path, name: str) -> None:
     assert stages[-1].name == name
     assert set(stages[-1].needs) == set(jobs.NEEDS[name])
     assert set(jobs.NEEDS[name]) <= {stage.name for stage in stages}
-    assert ("toolchain" in jobs.NEEDS[name]) is (name in {"provider", "plugin-test", "lab-test"})
+    assert ("toolchain" in jobs.NEEDS[name]) is (
+        name in {"provider", "plugin-test", "lab-test", "outage-test"}
+    )
 
 
 def test_files_that_take_long_begin_first_and_the_others_keep_their_order() -> None:
@@ -281,12 +283,11 @@ def _marked(name: str) -> Callable[[str], object]:
     return lambda marker: marker if marker == "first" and name in {"long", "slow"} else None
 
 
-def test_every_test_is_in_a_folder_that_a_check_runs() -> None:
-    run = {word for commands in jobs.CHECKS.values() for words in commands for word in words}
-    folders = {
-        str(file.parent.relative_to(places.CHECKOUT)) for file in places.CHECKOUT.glob("tests/**/test_*.py")
-    }
-    assert folders == {word for word in run if word.startswith("tests/")}
+def test_every_test_is_run_by_one_check() -> None:
+    run = [word for commands in jobs.CHECKS.values() for words in commands for word in words]
+    for file in places.CHECKOUT.glob("tests/**/test_*.py"):
+        ways = {str(way.relative_to(places.CHECKOUT)) for way in (file, file.parent)}
+        assert sum(word in ways for word in run) == 1, file
 
 
 def test_pytests_closing_line_is_found_among_other_output() -> None:

@@ -1,0 +1,97 @@
+"""A cluster on real hosts under clients through a rolling change, and after all hosts lost their power.
+
+Owned here: that neither costs data, and the first no client. Left to others: the whole job
+(test_whole_job.py).
+
+The tests tell one story, in the order they are written. They take long, for a node that was restarted must
+prove itself before the next one's turn: `make outage-test`, apart from `make test`.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.lab.whole_cluster import (
+    HOSTS,
+    LAB,
+    SETTINGS,
+    cluster_uuid,
+    empty_lab,
+    guests,
+    in_lab,
+    make,
+    on_host,
+    one_cluster,
+    operations,
+    sql,
+    verify_holds,
+    wait_for,
+)
+
+pytestmark = pytest.mark.lab
+
+
+@contextmanager
+def clients() -> Iterator[Callable[[], list[str]]]:
+    """A container on galera-1 that asks the database through the service's name, every two seconds.
+
+    Gives what it has met so far: `ok` or `lost` for each question, oldest first.
+    """
+    shown = in_lab("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", LAB).stdout
+    found = json.loads(shown)
+    ask = "timeout 10 mariadb -h galera -u app --password=$PASSWORD -e SELECT+1 app".replace("+", "\\ ")
+    loop = f"while sleep 2; do if {ask} >/dev/null; then echo ok; else echo lost; fi; done"
+    image = "$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' galera)"
+    started = f"docker run -d --name clients --network galera -e PASSWORD={found['passwords']['app']}"
+    on_host("galera-1", f"{started} --entrypoint bash {image} -c {shlex.quote(loop)}")
+    yield lambda: on_host("galera-1", "docker logs clients 2>/dev/null").split()
+    on_host("galera-1", "docker rm -f clients")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    with empty_lab():
+        make("up")
+        yield
+        operations("destroy", "--yes")
+
+
+def test_a_changed_option_reaches_every_node_and_the_database_answers_all_the_time() -> None:
+    before = cluster_uuid()
+    sql("galera-1", "CREATE DATABASE IF NOT EXISTS kept; CREATE TABLE kept.row (n INT PRIMARY KEY)")
+    sql("galera-1", "INSERT INTO kept.row VALUES (4711)")
+    settings = SETTINGS.read_text()
+    option = "      innodb_buffer_pool_size_max: 256M\n"
+    assert option in settings
+    SETTINGS.write_text(settings.replace(option, f'{option}      max_connections: "77"\n'))
+    with clients() as met:
+        wait_for("the first answer", lambda: "ok" in met(), 60)
+        operations("up", "--yes")
+        answers = met()
+    assert answers.count("ok") > 20
+    # A connection to the node that is stopped may fail; the next one reaches another node.
+    assert "lost lost lost" not in " ".join(answers)
+    wait_for("a cluster that holds", verify_holds, 120)
+    assert cluster_uuid() == before
+    for host in HOSTS:
+        assert sql(host, "SELECT @@max_connections, n FROM kept.row").split() == ["77", "4711"]
+
+
+def test_a_cluster_that_lost_its_power_comes_back_by_itself_with_its_data() -> None:
+    before = cluster_uuid()
+    for guest in guests():
+        in_lab("slcli", "-y", "vs", "power-off", "--hard", str(guest["id"]))
+    wait_for("the end of all hosts", lambda: all(guest["power_state"] == "Halted" for guest in guests()), 120)
+    assert make("verify", check=False).returncode != 0
+    for guest in guests():
+        in_lab("slcli", "-y", "vs", "power-on", str(guest["id"]))
+    wait_for("three Synced nodes", one_cluster, 900)
+    wait_for("a cluster that holds", verify_holds, 120)
+    assert cluster_uuid() == before
+    for host in HOSTS:
+        assert sql(host, "SELECT n FROM kept.row") == "4711"

@@ -1,0 +1,137 @@
+"""A cluster on real hosts as users see it: `make`, `slcli`, the hosts' own words, the database's.
+
+Owned here: the ways to it, an empty lab to make it in. Left to others: what is done to it and must hold.
+
+The lab and its stack are the tests' own (`LAB_UNDER_TEST`, default `suite`), so that a lab one works with is
+left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).parents[2]
+LAB = os.environ.get("LAB_UNDER_TEST", "suite")
+SETTINGS = CHECKOUT / f"Pulumi.{LAB}.yaml"
+HOSTS = ("galera-1", "galera-2", "galera-3")
+GALERA = 'docker exec -u 0 -i "$(docker ps -q --filter name=galera)" mariadb -NB -e "{}"'
+"""A question to the database on a host, asked there as root."""
+
+
+def run(*argv: str, check: bool = True, limit: float = 1500) -> subprocess.CompletedProcess[str]:
+    """Run a command from the checkout, its output shown and kept; `limit` is in seconds."""
+    environment = {**os.environ, "LAB": LAB, "STACK": LAB}
+    print(f"\n$ {' '.join(argv)}", flush=True)
+    result = subprocess.run(
+        argv,
+        cwd=CHECKOUT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=limit,
+        check=False,
+    )
+    print(result.stdout, result.stderr, sep="\n", flush=True)
+    if check:
+        assert result.returncode == 0, f"{' '.join(argv)} ended with {result.returncode}"
+    return result
+
+
+def make(target: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """One of the Makefile's targets, for the lab and stack under test."""
+    return run("make", target, f"LAB={LAB}", f"STACK={LAB}", **options)
+
+
+def in_lab(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """A command inside the lab's network namespace."""
+    return run(sys.executable, "-m", "lab", "exec", "--name", LAB, "--", *argv, **options)
+
+
+def on_host(host: str, command: str, **options: Any) -> str:
+    """What a shell command prints on a host."""
+    return run(sys.executable, "-m", "lab", "ssh", "--name", LAB, host, command, **options).stdout
+
+
+def operations(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """`python -m operations …` on the stack under test."""
+    return in_lab(sys.executable, "-m", "operations", *argv, "--stack", LAB, **options)
+
+
+def guests() -> list[dict[str, Any]]:
+    """The account's guests, asked for with SoftLayer's own command line."""
+    words = ("--format", "json", "vs", "list", "--columns", "id,hostname,power_state")
+    listed: list[dict[str, Any]] = json.loads(in_lab("slcli", *words).stdout)
+    return listed
+
+
+def outputs() -> dict[str, Any]:
+    """The stack's outputs, secrets masked."""
+    found: dict[str, Any] = json.loads(in_lab("pulumi", "stack", "output", "--json", "--stack", LAB).stdout)
+    return found
+
+
+def wait_for(what: str, holds: Callable[[], bool], limit: float = 600) -> None:
+    """Poll until it holds; fails after `limit` seconds with the name of what was waited for."""
+    end = time.monotonic() + limit
+    while not holds():
+        assert time.monotonic() < end, f"{what}: not within {limit:.0f} s"
+        time.sleep(2)
+
+
+def sql(host: str, query: str) -> str:
+    """What the database on a host answers, asked there as root."""
+    return on_host(host, GALERA.format(query)).strip()
+
+
+def node(host: str) -> dict[str, str]:
+    """What Galera says of its node on a host, by the variable's name; empty while it says nothing."""
+    asked = "SHOW STATUS LIKE 'wsrep%'"
+    said = on_host(host, GALERA.format(asked), check=False)
+    return dict(line.split("\t") for line in said.splitlines() if "\t" in line)
+
+
+def one_cluster() -> bool:
+    """Whether all three nodes are synced and see three of one cluster; a look that costs the hosts little."""
+    told = [node(host) for host in HOSTS]
+    synced = all(
+        each.get("wsrep_local_state_comment") == "Synced"
+        and each.get("wsrep_cluster_status") == "Primary"
+        and each.get("wsrep_cluster_size") == "3"
+        for each in told
+    )
+    return synced and len({each["wsrep_cluster_state_uuid"] for each in told}) == 1
+
+
+def cluster_uuid() -> str:
+    """The one cluster UUID that every node sees; fails if they are not one cluster."""
+    assert one_cluster()
+    found = node("galera-1")["wsrep_cluster_state_uuid"]
+    assert re.fullmatch(r"[0-9a-f-]{36}", found)
+    return found
+
+
+def verify_holds() -> bool:
+    return operations("verify", check=False).returncode == 0
+
+
+@contextmanager
+def empty_lab() -> Iterator[None]:
+    """An empty lab of the tests' own; gone afterwards unless KEEP_LAB is set."""
+    run(sys.executable, "-m", "lab", "down", "--name", LAB)
+    shutil.copy(CHECKOUT / "Pulumi.dev.yaml", SETTINGS)
+    run(sys.executable, "-m", "lab", "up", "--name", LAB)
+    yield
+    if not os.environ.get("KEEP_LAB"):
+        run(sys.executable, "-m", "lab", "down", "--name", LAB)
+        SETTINGS.unlink(missing_ok=True)
