@@ -580,6 +580,7 @@ def task(
     state: str, node: str = "n1", desired: str = "running", error: str = "", at: str = "1"
 ) -> dict[str, Any]:
     return {
+        "ID": f"{node}-{at}",
         "NodeID": node,
         "DesiredState": desired,
         "Spec": {"ForceUpdate": 0},

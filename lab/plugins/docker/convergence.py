@@ -19,12 +19,16 @@ _SHOWN = 5  # different failures in one message
 
 @dataclass(frozen=True)
 class Progress:
-    """`running` of `wanted` tasks run; `words` say what the others do, `failures` what went wrong."""
+    """`running` of `wanted` tasks run; `words` say what the others do, `failures` what went wrong.
+
+    `tasks` are the ids of those that run.
+    """
 
     running: int
     wanted: int
     words: str
     failures: tuple[str, ...]
+    tasks: tuple[str, ...] = ()
 
     @property
     def done(self) -> bool:
@@ -50,7 +54,8 @@ def progress(
     words = f"{len(running)}/{wanted} running"
     if others:
         words += " (" + ", ".join(f"{count} {state}" for state, count in sorted(others.items())) + ")"
-    return Progress(len(running), wanted, words, failures(listed, names))
+    ids = tuple(sorted(task["ID"] for task in running))
+    return Progress(len(running), wanted, words, failures(listed, names), ids)
 
 
 def failures(tasks: Iterable[Task], names: Mapping[str, str]) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from lab.plugins.provider import CheckFailure, Found, Log, ResourceError, Resour
 from lab.plugins.values import Properties, Unknown, plain, plain_map, wire
 
 _POLL = 0.5  # seconds between two looks at a service
+_STILL = 1.0  # seconds that tasks must be seen running
 _SECOND = 1_000_000_000
 _SETTLED = 2.0  # seconds in which a changed service must have begun to roll out, if it will at all
 _PUBLISHING = 30.0  # seconds for the engine to choose ports
@@ -193,11 +194,16 @@ class Service:
         log: Log,
         rolling: Callable[[Mapping[str, Any]], bool],
     ) -> None:
-        """Wait until all tasks run, else raise `_NotConverged`. `rolling`: is it too early to tell?"""
+        """Wait until all tasks run and still do a moment later, else raise `_NotConverged`.
+
+        What fails at once is seen running, too, if one looks in just that moment. `rolling`: is it too early
+        to tell?
+        """
         settings = plain(inputs["convergeConfig"])
         timeout = settings.get("timeout", "3m")
         deadline = time.monotonic() + parse(timeout) / _SECOND
         shown = ""
+        ran: tuple[str, ...] = ()
         while True:
             service, tasks, nodes = await self._look(engine, id, log)
             name = service["Spec"]["Name"]
@@ -206,9 +212,12 @@ class Service:
             if problem:
                 raise _NotConverged(convergence.explained(f"service '{name}': {problem}", current))
             updating = bool(service.get("UpdateStatus")) and not ended
-            if current.done and not updating and not rolling(service):
+            runs = current.done and not updating and not rolling(service)
+            if runs and current.tasks == ran:
                 return
-            if time.monotonic() > deadline:
+            ran = current.tasks if runs else ()
+            pause = _STILL if runs else _POLL
+            if time.monotonic() > deadline + pause:
                 raise _NotConverged(
                     convergence.explained(f"service '{name}' did not converge within {timeout}", current)
                 )
@@ -216,7 +225,7 @@ class Service:
             if said != shown:
                 await log("info", said, status=True)
                 shown = said
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(pause)
 
     async def _look(self, engine: Engine, id: str, log: Log) -> tuple[dict[str, Any], list[Any], list[Any]]:
         try:
