@@ -121,7 +121,7 @@ def _do_test(_options: argparse.Namespace) -> None:
             _run("test", jobs.test())
         finally:
             print("\npytest's closing lines:")
-            for name in (name for name in jobs.CHECKS if name not in jobs.APART):
+            for name in jobs.IN_TEST:
                 log = places.logs("test") / f"{name}.log"
                 output = log.read_text(encoding="utf-8") if log.exists() else ""
                 for line in jobs.closing_lines(output):

@@ -124,7 +124,11 @@ def test_a_node_killed_by_force_rejoins_the_same_cluster() -> None:
     on_host("galera-2", "docker kill --signal KILL $(docker ps -q --filter name=galera)")
     wait_for("the node's end", lambda: not one_cluster(), 60)
     wait_for("three Synced nodes", one_cluster)
-    assert cluster_uuid() == before
+    wait_for("a cluster that holds", verify_holds, 120)
+    report = json.loads(operations("verify", "--json").stdout)
+    [check] = [check for check in report["checks"] if check["what"] == "one cluster UUID on every node"]
+    assert check["ok"], check
+    assert check["found"] == cluster_uuid() == before
 
 
 def test_a_rebooted_host_comes_back_with_its_data() -> None:

@@ -13,7 +13,7 @@ import docker.errors
 import pytest
 
 from lab.plugins.testing import Engine, Made, PluginError, Secret, plugin, struct
-from lab.plugins.testing_docker import IMAGE, TestEngine, engine
+from lab.plugins.testing_docker import IMAGE, TestEngine
 from lab.plugins.testing_ssh import SshServer
 from lab.plugins.values import UNKNOWN, Unknown
 
@@ -25,12 +25,6 @@ NETWORK, SECRET, CONFIG = (
     "docker:index/serviceConfig:ServiceConfig",
 )
 SERVICE, VOLUME = "docker:index/service:Service", "docker:index/volume:Volume"
-
-
-@pytest.fixture(scope="module")
-def swarm() -> Iterator[TestEngine]:
-    with engine() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from components.commands import convergence
 from components.commands.shell import script
 from components.services import one_at_a_time
-from lab.plugins.testing_docker import IMAGE, TestEngine, engine
+from lab.plugins.testing_docker import IMAGE, TestEngine
 
 pytestmark = pytest.mark.plugins
 
@@ -21,10 +21,9 @@ PAUSING = ("--update-delay", "1s", "--update-monitor", "3s", "--update-failure-a
 
 
 @pytest.fixture(scope="module")
-def swarm() -> Iterator[TestEngine]:
-    with engine() as running:
-        docker(running, "network", "create", "--driver", "overlay", "--subnet", "10.20.0.0/24", "galera")
-        yield running
+def swarm(swarm: TestEngine) -> TestEngine:
+    docker(swarm, "network", "create", "--driver", "overlay", "--subnet", "10.20.0.0/24", "galera")
+    return swarm
 
 
 @pytest.fixture

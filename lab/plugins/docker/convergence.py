@@ -19,20 +19,16 @@ _SHOWN = 5  # different failures in one message
 
 @dataclass(frozen=True)
 class Progress:
-    """`running` of `wanted` tasks run; `words` say what the others do, `failures` what went wrong.
+    """`tasks`, by id, run of `wanted`; `words` say what the others do, `failures` what went wrong."""
 
-    `tasks` are the ids of those that run.
-    """
-
-    running: int
+    tasks: tuple[str, ...]
     wanted: int
     words: str
     failures: tuple[str, ...]
-    tasks: tuple[str, ...] = ()
 
     @property
     def done(self) -> bool:
-        return self.running >= self.wanted
+        return len(self.tasks) >= self.wanted
 
 
 def progress(
@@ -55,7 +51,7 @@ def progress(
     if others:
         words += " (" + ", ".join(f"{count} {state}" for state, count in sorted(others.items())) + ")"
     ids = tuple(sorted(task["ID"] for task in running))
-    return Progress(len(running), wanted, words, failures(listed, names), ids)
+    return Progress(ids, wanted, words, failures(listed, names))
 
 
 def failures(tasks: Iterable[Task], names: Mapping[str, str]) -> tuple[str, ...]:
