@@ -110,9 +110,6 @@ class Workspace:
             "PULUMI_BACKEND_URL": f"file://{self.backend}",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "PULUMI_SKIP_UPDATE_CHECK": "true",
-            # Compiled modules are found as on any machine where the program ran before, without any in the
-            # checkout.
-            "PYTHONPYCACHEPREFIX": str(root / "pycache"),
             "XDG_STATE_HOME": str(root / "state"),
         }
         self._make_projects(account.endpoint)

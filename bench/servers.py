@@ -64,7 +64,6 @@ class Servers:
             "PULUMI_CONFIG_PASSPHRASE": "servers",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PYTHONPATH": str(places.CHECKOUT),
-            "PYTHONPYCACHEPREFIX": str(root / "pycache"),
             "XDG_STATE_HOME": str(root / "state"),
             leftovers.MARK: str(root),
         }

@@ -33,12 +33,15 @@ _START = 120  # seconds for dockerd to answer; a busy machine is slow
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "swarm-galera" / "test-engine"
 
 # unshare keeps the machine's view of cgroups, which `ip netns exec` would hide behind a new /sys.
-_RUN = """
-set -e
-ip link set lo up
+UNSHARE = ("--mount-proc", "--pid", "--fork", "--kill-child")
+# A shell's lines that run an engine in the folder $1. It is started again, as systemd does on a host: dockerd
+# gives up when its containerd is not there within 15 seconds, which on a busy machine happens.
+RUN_ENGINE = r"""
 echo "{}" > "$1/daemon.json"
-exec dockerd --config-file "$1/daemon.json" --iptables=false --ip-forward=false --bridge=none \\
-  --storage-driver=vfs --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/dockerd.pid" --host "unix://$1/engine.sock"
+until dockerd --config-file "$1/daemon.json" --iptables=false --ip-forward=false --bridge=none \
+  --storage-driver=vfs --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/dockerd.pid" \
+  --host "unix://$1/engine.sock"
+do sleep 0.2; done
 """
 
 
@@ -98,13 +101,10 @@ def engine() -> Iterator[TestEngine]:
             [
                 "unshare",
                 "--net",
-                "--mount-proc",
-                "--pid",
-                "--fork",
-                "--kill-child",
+                *UNSHARE,
                 "sh",
                 "-c",
-                _RUN,
+                f"set -e; ip link set lo up{RUN_ENGINE}",
                 "sh",
                 str(folder),
             ],

@@ -17,18 +17,19 @@ from lab.toolchain.stages import Stage, Step
 
 Command = tuple[str, ...]
 
-# Two processes. File by file where a file's tests share something costly (a run of pulumi, a dockerd), which
-# each process would make anew; in the order of tests/conftest.py, that is long files first.
+# Two processes; four where tests wait for servers more than they compute. File by file where a file's tests
+# share something costly (a run of pulumi, a dockerd), which each process would make anew; in the order of
+# tests/conftest.py, that is long files first.
 _SIDE_BY_SIDE = ("-n", "2")
-_BY_FILE = (*_SIDE_BY_SIDE, "--dist", "loadfile", "--no-loadscope-reorder")
+_BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
 # Each check's commands, run by the virtual environment's Python as `python -m …`.
 CHECKS: dict[str, tuple[Command, ...]] = {
     "lint": (("ruff", "check", "."), ("ruff", "format", "--check", ".")),
     "type": (("mypy", "--strict", "."),),
     "unit": (("pytest", "tests/unit", *_SIDE_BY_SIDE),),
-    "provider": (("pytest", "tests/provider", *_BY_FILE),),
+    "provider": (("pytest", "tests/provider", "-n", "4", *_BY_FILE),),
     "image-test": (("pytest", "tests/images", *_SIDE_BY_SIDE),),
-    "plugin-test": (("pytest", "tests/plugins", *_BY_FILE),),
+    "plugin-test": (("pytest", "tests/plugins", *_SIDE_BY_SIDE, *_BY_FILE),),
     "lab-test": (("pytest", "tests/lab/test_hosts.py", "tests/lab/test_whole_job.py", "-x", "-v"),),
     "outage-test": (("pytest", "tests/lab/test_outages.py", "-x", "-v"),),
 }
@@ -97,8 +98,8 @@ def test() -> list[Stage]:
     """Every check of `IN_TEST`.
 
     Building pulumi takes longest and waits for nothing; what needs no pulumi runs beside it, the images'
-    tests as soon as the lab's cache holds the images. What needs pulumi comes after it, and the hosts last
-    and alone: they take all of a small machine.
+    tests as soon as the lab's cache holds the images. What needs pulumi comes after it, one after the other:
+    engines that get too little of two cores give up. The hosts come last and alone: they take all of it.
     """
     return [
         *toolchain(),
@@ -106,7 +107,8 @@ def test() -> list[Stage]:
         Stage("lab cache", _runs(python("-m", "lab", "prepare")), ("packages", "venv")),
         *(check(name, NEEDS[name]) for name in ("lint", "type", "unit")),
         check("image-test", (*NEEDS["image-test"], "lab cache")),
-        *(check(name, (*NEEDS[name], "unit")) for name in ("provider", "plugin-test")),
+        check("provider", (*NEEDS["provider"], "unit")),
+        check("plugin-test", (*NEEDS["plugin-test"], "provider")),
         check(
             "lab-test",
             (*NEEDS["lab-test"], "lab cache", *(name for name in IN_TEST if name != "lab-test")),

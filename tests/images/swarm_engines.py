@@ -18,17 +18,10 @@ from pathlib import Path
 
 from components.commands.shell import script
 from lab.plugins import testing_docker
-from tests.images.image_containers import Network, wait_for
+from tests.images.image_containers import Network, run, wait_for
 
 # The engines' names are the hosts': each has a UTS namespace.
-START = r"""
-set -e
-hostname "$2"
-echo "{}" > "$1/daemon.json"
-exec dockerd --config-file "$1/daemon.json" --iptables=false --ip-forward=false --bridge=none \
-  --storage-driver=vfs --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/dockerd.pid" \
-  --host "unix://$1/engine.sock"
-"""
+START = f'set -e; hostname "$2"{testing_docker.RUN_ENGINE}'
 
 
 @dataclass
@@ -53,7 +46,7 @@ class Engine:
             self.process = subprocess.Popen(
                 [
                     *("nsenter", f"--net=/run/netns/{self.namespace}"),
-                    *("unshare", "--uts", "--mount-proc", "--pid", "--fork", "--kill-child"),
+                    *("unshare", "--uts", *testing_docker.UNSHARE),
                     *("sh", "-c", START, "sh", str(self.folder), self.name),
                 ],
                 env=self.environment,
@@ -67,12 +60,17 @@ class Engine:
     def kill(self) -> None:
         """The sudden death of the host."""
         if self.process is not None:
-            # The PID namespace ends with its first process: nothing of the engine outlives it.
+            # The PID namespace ends with its first process. Only then are the engine's files free: a new
+            # containerd waits for the database that a dying one holds, and dockerd waits 15 seconds for both.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+            wait_for(lambda: not self._processes(), f"{self.name}'s death", 60)
             for left in ("engine.sock", "dockerd.pid"):
                 (self.folder / left).unlink(missing_ok=True)
+
+    def _processes(self) -> str:
+        return run("ip", "netns", "pids", self.namespace).strip()
 
     def docker(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self._on_host(["docker", *words])
