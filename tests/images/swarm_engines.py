@@ -114,8 +114,9 @@ class Engines:
         return engine
 
     def remove(self) -> None:
-        for engine in self.all:
-            engine.kill()
+        with contextlib.ExitStack() as ends:  # one that does not die leaves no other running
+            for engine in self.all:
+                ends.callback(engine.kill)
         for mount in sorted(testing_docker.mounts_below(self.folder), reverse=True):
             subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
         self.network.remove()
