@@ -10,7 +10,6 @@ are in a temporary folder. Root is needed, hosts are not.
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import statistics
 import subprocess
@@ -28,13 +27,13 @@ from rich.table import Table
 
 from bench import namespaces, report
 from bench.account import Account
+from bench.environment import pulumi_environment
 from lab.toolchain import build, places, plugins
 
 MANAGERS = {3: 3, 9: 3, 33: 5, 99: 5}
 """Managers of a stack by number of hosts; the others are workers."""
 GOAL = 0.15
 """Seconds a host may add to a preview."""
-PASSPHRASE = "bench"
 
 console = Console()
 
@@ -102,16 +101,7 @@ class Workspace:
         self.whole, self.empty = root / "whole", root / "empty"
         self.backend = root / "backend"
         self.backend.mkdir()
-        self.environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(("PULUMI_", "PYTHON", "SL_"))},
-            **account.environment,
-            "PATH": f"{tools}:{places.VENV / 'bin'}:{os.environ['PATH']}",
-            "PULUMI_HOME": str(root / "home"),
-            "PULUMI_BACKEND_URL": f"file://{self.backend}",
-            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "XDG_STATE_HOME": str(root / "state"),
-        }
+        self.environment = pulumi_environment(tools, root, account.environment)
         self._make_projects(account.endpoint)
         self._install_plugins()
 

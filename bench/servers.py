@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from bench.environment import pulumi_environment
 from lab.toolchain import build, places
 from operations import leftovers
 
@@ -55,18 +56,8 @@ class Servers:
         self._pulumi = tools / "pulumi"
         for folder in (self.backend, self.folder):
             folder.mkdir(parents=True)
-        self.environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(("PULUMI_", "PYTHON", "SL_"))},
-            **environment,
-            "PATH": f"{tools}:{places.VENV / 'bin'}:{os.environ['PATH']}",
-            "PULUMI_HOME": str(root / "home"),
-            "PULUMI_BACKEND_URL": f"file://{self.backend}",
-            "PULUMI_CONFIG_PASSPHRASE": "servers",
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "PYTHONPATH": str(places.CHECKOUT),
-            "XDG_STATE_HOME": str(root / "state"),
-            leftovers.MARK: str(root),
-        }
+        more = {"PYTHONPATH": str(places.CHECKOUT), leftovers.MARK: str(root)}
+        self.environment = pulumi_environment(tools, root, {**environment, **more})
         project = {
             "name": "swarm-galera",
             "runtime": {"name": "python", "options": {"virtualenv": str(places.VENV)}},

@@ -65,12 +65,11 @@ class Engine:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-            wait_for(lambda: not self._processes(), f"{self.name}'s death", 60)
+            self.process = None
+            pids = ("ip", "netns", "pids", self.namespace)
+            wait_for(lambda: not run(*pids).strip(), f"{self.name}'s death", 60)
             for left in ("engine.sock", "dockerd.pid"):
                 (self.folder / left).unlink(missing_ok=True)
-
-    def _processes(self) -> str:
-        return run("ip", "netns", "pids", self.namespace).strip()
 
     def docker(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self._on_host(["docker", *words])
