@@ -119,6 +119,19 @@ def test_three_empty_nodes_form_one_cluster_and_a_node_returns_by_what_it_lacks(
     assert uuids(nodes) == {uuid}
 
 
+def test_a_node_that_leaves_the_group_by_itself_starts_over(site: GaleraSite) -> None:
+    site.start_etcd()
+    nodes = start(site, 1, 2, 3)
+    formed(nodes)
+    # Its data differ from the others'. Galera votes it out then, and mariadbd stays there without a group.
+    sql(nodes[1], "SET SESSION wsrep_on=OFF; INSERT INTO app.word VALUES (1000, 'second')")
+    add(nodes[0], "second")
+    until(nodes[1], "mariadbd has left its group")
+    formed(nodes)
+    assert rows(nodes) == ["first,second"] * SIZE
+    assert sql(nodes[1], "SELECT COUNT(*) FROM app.word WHERE id = 1000") == "0"
+
+
 def test_a_joiner_that_dies_leaves_the_lone_first_node_serving(site: GaleraSite) -> None:
     site.start_etcd()
     (first,) = start(site, 1)

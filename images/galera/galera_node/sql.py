@@ -38,6 +38,7 @@ class ServerStatus:
 
     state: str
     primary: bool
+    connected: bool  # to its group, with or without a majority; one that has left does not come back
     ready: bool
     uuid: str
     committed: int
@@ -91,6 +92,7 @@ class Sql:
         return ServerStatus(
             state=found.get("wsrep_local_state_comment", ""),
             primary=found.get("wsrep_cluster_status") == "Primary",
+            connected=found.get("wsrep_connected") == "ON",
             ready=found.get("wsrep_ready") == "ON",
             uuid=found.get("wsrep_cluster_state_uuid", ""),
             committed=int(found.get("wsrep_last_committed", -1)),

@@ -31,6 +31,7 @@ WATCH_EVERY = 2.0  # seconds between looks at a node that serves
 FAILURES = 5  # starts in a row that fail before the container ends and the engine shows it
 STEADY = 60.0  # seconds of being Synced after which former failures are forgotten
 APART = 2.0  # seconds between joiners: Galera takes 5 s longer for two that come in the same moment
+ALONE = 10.0  # seconds without a group after which mariadbd starts over
 UNANSWERED = 10.0  # seconds that a mariadbd which has never answered is given to stop in order
 
 
@@ -191,7 +192,7 @@ class Node:
         Raises FormationError when that fails, mariadbd still running.
         """
         synced_since: float | None = None
-        in_primary = time.monotonic()
+        in_primary = in_group = time.monotonic()
         advance = health.Advance(in_primary)
         while self.server.running:
             progress = transfer.read(self.settings.run_dir)
@@ -211,6 +212,13 @@ class Node:
             elif presence.state != "primary":
                 synced_since = None
             self.report(presence, detail, status, progress, advance)
+            if status is None or status.connected:
+                in_group = time.monotonic()
+            elif time.monotonic() - in_group > ALONE:
+                # Galera does this when a transfer lacks write-sets, or when the data differ from the others'.
+                log("mariadbd has left its group, for which it gives the reason above: starting it over")
+                self.end_server()
+                return False
             bootstrap = bootstrap and status is None  # until it answers, it has no component to be in
             if bootstrap or progress is not None or (status is not None and status.primary):
                 in_primary = time.monotonic()
