@@ -71,8 +71,7 @@ def wait_and_nudge(kernel: subprocess.Popen[bytes], every: float = NUDGE_EVERY) 
     def nudge() -> None:
         while not ended.wait(every):
             if catches(kernel.pid, signal.SIGALRM):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(kernel.pid, signal.SIGALRM)
+                kernel.send_signal(signal.SIGALRM)
 
     nudger = threading.Thread(target=nudge, daemon=True)
     nudger.start()

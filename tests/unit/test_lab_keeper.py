@@ -32,4 +32,6 @@ def test_a_kernel_that_ends_is_waited_for_no_longer() -> None:
 
 
 def test_a_reboot_program_hit_by_a_late_nudge_is_a_reboot_all_the_same() -> None:
-    assert wait_and_nudge(python("import os; os.kill(os.getpid(), 14)"), every=600) == REBOOT
+    assert (
+        wait_and_nudge(python("import os, signal; os.kill(os.getpid(), signal.SIGALRM)"), every=600) == REBOOT
+    )
