@@ -441,7 +441,12 @@ def test_an_interruption_reaches_pulumi_once_and_ends_the_run_with_130(project: 
     )
     root = Path(engine.__file__).parents[1]
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "up", "--yes"], cwd=root, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, "up", "--yes"],
+        cwd=root,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts what it runs in the background without ears for Ctrl-C, and pulumi here is a shell.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not (project / "running").exists():
         assert process.poll() is None
