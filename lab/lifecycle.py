@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from lab import apt, ca, environment, images, network, paths, registry, resolver, services
 from lab.errors import LabError
-from lab.hosts import rootfs
+from lab.hosts import kernel, rootfs
 from lab.hosts.backend import PowerState
 from lab.hosts.uml import UmlBackend
 from lab.paths import LabPaths
@@ -50,6 +50,7 @@ class _Made:
     """What the steps hand to one another."""
 
     authority: ca.Authority
+    registers: Path | None = None
     rootfs: rootfs.RootFs | None = None
     repository: Path | None = None
     recovered: list[str] = field(default_factory=list)
@@ -78,7 +79,7 @@ def up(lab: LabPaths) -> None:
 def prepare() -> None:
     """Fill the cache with all that a lab needs, without making one."""
     made = _Made(ca.ensure(paths.cache("ca")))
-    Run([*_root_file_system(made), _images_built()], places.logs("prepare")).go()
+    Run([_kernel(made), *_root_file_system(made), _images_built()], places.logs("prepare")).go()
 
 
 def _stages(lab: LabPaths) -> list[Stage]:
@@ -92,13 +93,21 @@ def _stages(lab: LabPaths) -> list[Stage]:
         Stage("network", lambda step: _network(step, lab)),
         Stage("registry", lambda step: _registry(step, lab, made), ("network",)),
         Stage("name servers", lambda step: _resolver(step, lab), ("network",)),
+        _kernel(made),
         *_root_file_system(made),
         _images_built(),
         Stage("images", push, ("image builds", "registry")),
         Stage("apt repository", lambda step: _apt(step, lab, made), ("network", "packages")),
-        Stage("api", lambda step: _api(step, lab, made), ("network", "root file system")),
+        Stage("api", lambda step: _api(step, lab, made), ("network", "kernel", "root file system")),
         Stage("hosts", lambda step: _recover(step, lab), ("api", "apt repository", "images", "name servers")),
     ]
+
+
+def _kernel(made: _Made) -> Stage:
+    def ready(step: Step) -> None:
+        made.registers = kernel.ensure(step, paths.cache("kernel"))
+
+    return Stage("kernel", ready)
 
 
 def _root_file_system(made: _Made) -> list[Stage]:
@@ -196,12 +205,14 @@ def _apt(step: Step, lab: LabPaths, made: _Made) -> None:
 
 def _api(step: Step, lab: LabPaths, made: _Made) -> None:
     assert made.rootfs is not None
+    assert made.registers is not None
     _console_key(lab)
     record = {
         "name": lab.name,
         "namespace": lab.namespace,
         "endpoint": environment.ENDPOINT,
         "rootfs": str(made.rootfs.folder),
+        "registers": str(made.registers),
         "created": _created(lab),
     }
     fresh_record = lab.record.with_suffix(".new")

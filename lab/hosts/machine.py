@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.hosts.backend import HostSpec, Interface
-from lab.hosts.rootfs import KERNEL
+from lab.hosts.kernel import KERNEL
 
 FREE = 0.9  # share of /dev/shm that a host's memory may take to live there
 DEVICES = "abcdefgh"  # user-mode Linux has eight disks

@@ -73,7 +73,12 @@ class UmlBackend:
             memory = machine.memory_folder(spec.memory) or host.folder
             boot = {
                 "argv": machine.command_line(host, spec, base),
-                "env": {"PATH": os.defpath, "HOME": str(host.folder), "TMPDIR": str(memory)},
+                "env": {
+                    "PATH": os.defpath,
+                    "HOME": str(host.folder),
+                    "TMPDIR": str(memory),
+                    "LD_PRELOAD": str(self._recorded("registers", "kernel")),
+                },
             }
             host.boot.write_text(json.dumps(boot, indent=2), encoding="utf-8")
             host.powered.touch()
@@ -204,13 +209,13 @@ class UmlBackend:
         return host, machine.load(host.spec_file)
 
     def _rootfs(self) -> rootfs.RootFs:
+        return rootfs.RootFs(self._recorded("rootfs", "root file system"))
+
+    def _recorded(self, key: str, what: str) -> Path:
         try:
-            record = json.loads(self.lab.record.read_text(encoding="utf-8"))
-            return rootfs.RootFs(Path(record["rootfs"]))
+            return Path(json.loads(self.lab.record.read_text(encoding="utf-8"))[key])
         except (OSError, KeyError):
-            raise LabError(
-                f"Lab {self.lab.name} has no root file system for hosts yet: run `lab up`."
-            ) from None
+            raise LabError(f"Lab {self.lab.name} has no {what} for hosts yet: run `lab up`.") from None
 
     def _console_key(self) -> str | None:
         path = self.lab.ssh / "id_ed25519.pub"

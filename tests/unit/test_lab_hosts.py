@@ -273,7 +273,8 @@ def backend(tmp_path: Path) -> UmlBackend:
     image = tmp_path / "rootfs" / "25G.img"
     image.parent.mkdir()
     image.touch()
-    (lab / "lab.json").write_text(json.dumps({"rootfs": str(image.parent)}))
+    record = {"rootfs": str(image.parent), "registers": str(tmp_path / "registers.so")}
+    (lab / "lab.json").write_text(json.dumps(record))
     return UmlBackend(lab)
 
 
