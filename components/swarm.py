@@ -89,14 +89,16 @@ class Swarm(pulumi.ComponentResource):
         self.manager_token = pulumi.Output.secret(facts.apply(lambda f: f["manager"]))
         self.worker_token = pulumi.Output.secret(facts.apply(lambda f: f["worker"]))
         node = pulumi.Output.unsecret(facts.apply(lambda f: f["node"]))
-        self.nodes = [self._described(first, node, self.started, [])]
-        promoted = self.nodes
+        nodes: list[pulumi.Resource] = []
+        promoted: list[pulumi.Resource] = []
         for member in args.members[1:]:
             joined = self._joined(member)
-            described = self._described(member, joined.stdout, joined, promoted)
-            self.nodes = [*self.nodes, described]
+            nodes.append(self._described(member, joined.stdout, joined, promoted[-1:]))
             if member.role == "manager":
-                promoted = [described]
+                promoted.append(nodes[-1])
+        # Nobody waits for the first one's labels. It waits for the second manager: until that has a vote, one
+        # step alone deals with a swarm that has lost its leader.
+        self.nodes = [self._described(first, node, self.started, promoted[:1]), *nodes]
         self.register_outputs({"manager_token": self.manager_token, "worker_token": self.worker_token})
 
     def _joined(self, member: Member) -> Command:

@@ -151,6 +151,14 @@ def test_hosts_that_are_no_longer_in_the_settings_leave_before_services_are_touc
     ]
 
 
+def test_managers_are_promoted_in_turn_and_the_first_ones_labels_wait_only_for_the_second(home: Path) -> None:
+    waits = run({"servers": {"managers": 5, "workers": 1}}).depends_on
+    of = "swarm-galera-{}-node".format
+    before = {number: {of(n) for n in range(1, 7) if of(n) in waits[of(number)]} for number in range(1, 7)}
+    assert before == {1: {of(2)}, 2: set(), 3: {of(2)}, 4: {of(3)}, 5: {of(4)}, 6: {of(5)}}
+    assert {of(n) for n in range(1, 7)} <= waits["etcd-service"]
+
+
 def test_the_swarms_start_knows_all_other_hosts_and_reads_the_tokens_again_when_one_comes_or_goes(
     dev: Recorded, home: Path
 ) -> None:
