@@ -16,11 +16,10 @@ if sys.version_info < (3, 11):  # noqa: UP036 (this is the check that makes it t
 import argparse
 import itertools
 import os
-import shutil
 import time
 from collections.abc import Sequence
 
-from lab.toolchain import build, jobs, locks, places, preflight
+from lab.toolchain import build, jobs, locks, places, preflight, removal
 from lab.toolchain.errors import Interrupted, ToolchainError
 from lab.toolchain.stages import Run, Stage, Step, table
 
@@ -159,7 +158,7 @@ def _do_clean_cache(_options: argparse.Namespace) -> None:
         raise ToolchainError(
             f"Labs use the cache: {', '.join(sorted(labs))}. Take them away with `make down LAB=…` first."
         )
-    shutil.rmtree(places.cache(), ignore_errors=True)
+    removal.remove(places.cache())
     print(f"Removed {places.cache()}. Go's own caches stay: `go clean -cache -modcache` removes them.")
 
 

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -343,6 +343,29 @@ def test_the_cache_stays_while_a_lab_uses_it(home: Path, capsys: pytest.CaptureF
     places.lab_folder("dev").rmdir()
     assert driver.main(["clean-cache"]) == 0
     assert not places.cache().exists()
+
+
+@pytest.fixture
+def mounted(home: Path) -> Iterator[Path]:
+    """A folder of the cache with something mounted on it, as buildah leaves it."""
+    point = places.cache() / "images" / "a storage"
+    point.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(point)], check=True)
+    (point / "file").touch()
+    yield point
+    subprocess.run(["umount", "-q", str(point)], check=False)
+
+
+def test_the_cache_goes_with_what_is_mounted_in_it(mounted: Path) -> None:
+    assert driver.main(["clean-cache"]) == 0
+    assert not places.cache().exists()
+
+
+def test_a_cache_in_use_stays_whole_and_says_so(mounted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (mounted / "file").open():
+        assert driver.main(["clean-cache"]) == 1
+    assert f"{mounted}: target is busy" in capsys.readouterr().err
+    assert (mounted / "file").exists()
 
 
 def test_make_help_lists_every_target() -> None:
