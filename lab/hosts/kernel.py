@@ -19,6 +19,8 @@ from lab.toolchain.stages import Step
 KERNEL = Path("/usr/bin/linux.uml")
 SOURCE = Path(__file__).with_name("registers.c")
 COMPILER = ("gcc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC")
+# A process namespace of its own: what the kernel leaves behind ends with its first process.
+APART = ("unshare", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--")
 TRIAL = 60.0  # seconds a trial may take; it takes one or two
 LAST_WORDS = 4  # lines of a failed trial that are shown
 
@@ -72,10 +74,8 @@ def try_out(preload: Path) -> None:
         words += ["init=/bin/true", "con0=null,fd:1", "con=null", "ssl=null", "panic=1", "quiet"]
         words += [f"uml_dir={folder}/", "umid=trial"]
         environment = {"PATH": os.defpath, "HOME": folder, "LD_PRELOAD": str(preload)}
-        # In a process namespace of its own: what the kernel leaves behind ends with it. Not as its first
-        # process, which no signal ends, not even the abort of its own with which a panic ends.
-        apart = ["unshare", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--"]
-        apart += ["sh", "-c", '"$@"; exit', "sh"]
+        # Not as the namespace's first process, which no signal ends, not even a panic's own abort.
+        apart = [*APART, "sh", "-c", '"$@"; exit', "sh"]
         try:
             said = subprocess.run(
                 [*apart, *words],

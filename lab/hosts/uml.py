@@ -22,7 +22,7 @@ from pathlib import Path
 
 from lab import network, paths
 from lab.errors import LabError
-from lab.hosts import disks, machine, mconsole, rootfs, seed
+from lab.hosts import disks, kernel, machine, mconsole, rootfs, seed
 from lab.hosts.backend import HostSpec, PowerState
 from lab.hosts.machine import Machine
 
@@ -85,7 +85,7 @@ class UmlBackend:
             process = subprocess.Popen(
                 [
                     *network.enter(self.lab.namespace),
-                    *("unshare", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--"),
+                    *kernel.APART,
                     *(sys.executable, "-m", "lab.hosts.keeper", str(host.folder), str(lock)),
                 ],
                 cwd=CHECKOUT,
