@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import pulumi
 
 import settings as stack_settings
-from components import cost_report, etcd, registration, stack_outputs
+from components import cost_report, etcd, first_bootstrap, registration, stack_outputs
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.commands.engine import daemon_json
 from components.commands.swarm_leaving import Membership
@@ -31,6 +32,7 @@ from components.softlayer.stack_identity import StackIdentity
 from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.ssh_access import SshAccess, SshAccessArgs
 from components.swarm import Swarm, SwarmArgs
+from database_settings import initial_sql
 from settings import Settings
 
 GALERA_MEMBERSHIP = Membership(GALERA, "galera-node forget", votes=False)
@@ -150,6 +152,8 @@ def hosts_of(
                 engine.dns,
                 engine.registry_mirrors,
                 engine.insecure_registries,
+                engine.bridge,
+                engine.address_pools,
             ),
             manager_labels={**labels, LABEL: "true"},
             worker_labels={**labels, LABEL: "false"},
@@ -157,8 +161,24 @@ def hosts_of(
     )
 
 
+def initial_sql_of(settings: Settings, former: Mapping[str, Any] | None) -> first_bootstrap.InitialSql:
+    """What new nodes run; raises SettingsError for what can't be changed in a cluster that has formed.
+
+    `former`: the output `galera` of the last complete run.
+    """
+    galera = settings.galera
+    if problems := first_bootstrap.refusals(former, galera.cluster_name, galera.database):
+        raise stack_settings.SettingsError(problems)
+    archive = None if galera.initdb is None else initial_sql.bundle(galera.initdb)
+    sql = first_bootstrap.initial_sql(former, archive)
+    if sql.note:
+        pulumi.log.warn(sql.note)
+    return sql
+
+
 def deploy(settings: Settings) -> None:
     """Declare the whole stack and its outputs."""
+    sql = initial_sql_of(settings, first_bootstrap.former())
     # Nothing has begun and somebody is watching: an API that cannot be reached is no reason to wait for long.
     api = Api(find_credentials(StackConfig())).patient_for(cost.PATIENCE)
     subnets.refuse_overlap(api, settings.network.subnet)
@@ -180,7 +200,9 @@ def deploy(settings: Settings) -> None:
     )
     hosts = hosts_of(settings, identity, ssh, in_turn)
     first = hosts.managers[0]
-    swarm = Swarm("swarm", SwarmArgs(hosts.members, [etcd.MEMBERSHIP, GALERA_MEMBERSHIP]))
+    swarm = Swarm(
+        "swarm", SwarmArgs(hosts.members, [etcd.MEMBERSHIP, GALERA_MEMBERSHIP], settings.engine.swarm_pool)
+    )
     access = DockerHostAccess("docker", DockerHostAccessArgs(first, ssh.private_key, [swarm.started]))
     # When the stack is destroyed, the swarm goes with its hosts: none of this need be taken apart piece by
     # piece. (A first manager that is replaced stays this component, and the swarm stays with the others.)
@@ -225,7 +247,10 @@ def deploy(settings: Settings) -> None:
             after=[*calm, *images],
             placed=swarm.nodes,
             options=settings.galera.config,
-            initdb=settings.galera.initdb,
+            provider=settings.galera.provider,
+            strict_replication=settings.galera.strict_replication,
+            stop_grace=settings.galera.stop_grace,
+            initial_sql=sql,
         ),
         on_swarm,
     )

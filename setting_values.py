@@ -1,23 +1,23 @@
 """What single values of the settings may be, and every reason to refuse one.
 
 Owns: checks of one value, which need neither the other settings nor any network; each refusal says what is
-wrong, why, and the remedy.
-Leaves to others: which setting takes which kind of value, and what must fit together (settings.py).
+wrong, why, and the remedy. Leaves to others: which setting takes which kind of value, and what must fit
+together (settings.py); what may be set of the database itself (database_settings/).
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from database_settings import provider_options, server_options
+
 PUBLIC_ENDPOINT = "https://api.softlayer.com/xmlrpc/v3.1"
-LARGEST_SQL_FILE = 500_000
-"""Bytes: a Docker config holds no more."""
+HIGHEST_VLAN_NUMBER = 4094
 MOST_MANAGERS = 7
 """Every write of the swarm's and etcd's state waits for a majority; more managers only make it slower."""
 PRIVATE_SUBNETS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
@@ -28,33 +28,7 @@ CentOS, RHEL, Rocky and Alma (CENTOS_LATEST, REDHAT_LATEST, …) have none."""
 TAKEN_SUBNETS = {
     "127.0.0.0/8": "the loopback network of every host",
     "169.254.0.0/16": "the link-local network of every host",
-    "172.17.0.0/16": "the engine's default bridge docker0",
-    "172.18.0.0/16": "the engine's bridge docker_gwbridge",
-    "10.0.0.0/24": "the swarm's ingress network",
     "224.0.0.0/4": "multicast",
-}
-FORBIDDEN_MYSQLD = {
-    "datadir": "the data must be in the volume galera-data",
-    "socket": "the health check and the SST look for the server's own socket",
-    "pid-file": "the node's supervisor owns it",
-    "port": "the service's VIP and the other nodes expect 3306",
-    "bind-address": "clients reach the server over the overlay network",
-    "skip-networking": "clients reach the server over the overlay network",
-    "user": "the image starts the server as mysql",
-    "log-error": "the log belongs on the container's standard error, where `docker service logs` shows it",
-    "default-storage-engine": "Galera replicates InnoDB tables only",
-    "enforce-storage-engine": "Galera replicates InnoDB tables only",
-    "init-file": "it would run on every node at every start; use galera.initdb",
-    "plugin-dir": "the Galera library and the authentication plugins are in the image's own",
-    "innodb-force-recovery": "a node that repairs itself must not replicate",
-    "server-id": "the node sets its own",
-    "basedir": "the server's files are where the image puts them",
-}
-FIXED_MYSQLD = {
-    "binlog-format": ("ROW", "Galera replicates rows"),
-    "innodb-autoinc-lock-mode": ("2", "appliers would deadlock on the auto-increment lock"),
-    "innodb-flush-log-at-trx-commit": ("1", "nodes that crash soon after one another would lose commits"),
-    "innodb-doublewrite": ("1", "a crash would leave torn pages, and every crash would cost a full SST"),
 }
 SYSTEM_DATABASES = frozenset({"mysql", "information_schema", "performance_schema", "sys"})
 SYSTEM_USERS = frozenset({"root", "mysql", "sst", "monitor", "mariadb.sys", "galera"})
@@ -142,6 +116,21 @@ def subnet(value: str) -> str:
             "and host",
             "choose a prefix from /16 to /26",
         )
+    return value
+
+
+def engine_network(value: str) -> str:
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError as error:
+        raise refuse(f"{value!r} is no IPv4 network ({error})", "write it like 172.28.0.0/16") from None
+    if not any(network.subnet_of(ipaddress.IPv4Network(private)) for private in PRIVATE_SUBNETS):
+        raise refuse(
+            f"{value} is not private address space, so the hosts would lose sight of the real owners",
+            f"choose a network within {', '.join(PRIVATE_SUBNETS)}, like 172.28.0.0/16",
+        )
+    if network.prefixlen > 24:
+        raise refuse(f"{value} has no room: a network of 256 addresses is taken", "use a prefix up to /24")
     return value
 
 
@@ -270,62 +259,43 @@ def scalar(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
+def yes_no(value: object) -> object:
+    """As `scalar`, in the words of the Galera library."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return scalar(value)
+
+
 def options(value: dict[str, str]) -> dict[str, str]:
-    if problems := list(_bad_options(value)):
-        raise ValueError("\n".join(problems))
+    """Options of the database server."""
+    return _without(server_options.problems(value), value)
+
+
+def provider(value: dict[str, str]) -> dict[str, str]:
+    """Options of the Galera library."""
+    return _without(provider_options.problems(value), value)
+
+
+def _without(problems: Iterable[str], value: dict[str, str]) -> dict[str, str]:
+    if found := list(problems):
+        raise ValueError("\n".join(found))
     return value
 
 
-def scripts(value: str | None) -> str | None:
-    if problems := list(_bad_scripts(value)):
-        raise ValueError("\n".join(problems))
+def vlan(value: int) -> int:
+    if value <= HIGHEST_VLAN_NUMBER:
+        raise refuse(
+            f"{value} is a VLAN's number, as switches know it, and its id is wanted",
+            "`slcli vlan list` shows both; use the one in its first column",
+        )
     return value
-
-
-def _bad_options(config: Mapping[str, str]) -> Iterable[str]:
-    """Server options that would break the cluster, or the file they are written to."""
-    for key, value in config.items():
-        name = key.lower().replace("_", "-").removeprefix("loose-")
-        if not re.fullmatch(r"[a-z][a-z0-9.-]*", name):
-            yield f"{key!r} is no name of a server option. Remedy: write it as in my.cnf"
-        elif re.search(r"[\x00-\x1f\x7f]", value):
-            yield f"{key}: the value has line breaks or control characters. Remedy: put it on one line"
-        elif name.startswith("wsrep"):
-            yield (
-                f"{key}: the node sets all wsrep options itself, and a wrong one splits the cluster. "
-                "Remedy: remove it"
-            )
-        elif name in FORBIDDEN_MYSQLD:
-            yield f"{key}: {FORBIDDEN_MYSQLD[name]}. Remedy: remove it"
-        elif name in FIXED_MYSQLD:
-            wanted, why = FIXED_MYSQLD[name]
-            same = {wanted.upper()} | ({"ON", "TRUE"} if wanted == "1" else set())
-            if value.upper() not in same:
-                yield f"{key}: with {value!r} {why}. Remedy: remove it or set it to {wanted}"
-
-
-def _bad_scripts(folder: str | None) -> Iterable[str]:
-    """Reasons why the first bootstrap could not run the SQL files of `folder`."""
-    if folder is None:
-        return
-    if not Path(folder).is_dir():
-        yield f"there is no folder {folder!r}. Remedy: give a path relative to the project, or null"
-        return
-    files = sorted(Path(folder).glob("*.sql"))
-    if not files:
-        yield f"{folder!r} holds no *.sql file. Remedy: add one, or set initdb to null"
-    for file in files:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,50}\.sql", file.name):
-            yield f"the engine takes no name like {file.name!r}. Remedy: use letters, digits, . _ and - only"
-        if file.stat().st_size > LARGEST_SQL_FILE:
-            yield (
-                f"{file.name} has {file.stat().st_size} bytes, and a Docker config holds "
-                f"{LARGEST_SQL_FILE}. Remedy: split it, or load it through the VIP after the first start"
-            )
 
 
 DockerName = Annotated[str, AfterValidator(docker_name)]
 Image = Annotated[str, AfterValidator(image)]
 OptionValue = Annotated[str, BeforeValidator(scalar)]
+ProviderValue = Annotated[str, BeforeValidator(yes_no)]
 OperatingSystem = Annotated[str, Field(pattern=r"^[A-Z0-9_]+$"), AfterValidator(operating_system)]
+EngineNetwork = Annotated[str, AfterValidator(engine_network)]
+Vlan = Annotated[int, Field(gt=0), AfterValidator(vlan)]
 Token = Annotated[str, Field(min_length=1), BeforeValidator(scalar)]

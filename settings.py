@@ -2,7 +2,8 @@
 
 Owns: the shape of `swarm-galera:*` in a stack's file; a bad value is refused before anything is ordered,
 together with all other bad values.
-Leaves to others: what a single value may be (setting_values.py); checks that need the cloud (an unknown
+Leaves to others: what a single value may be (setting_values.py); what may be set of the database itself
+(database_settings/); checks that need the cloud (an unknown
 datacenter, a price: `components/softlayer`) or the hosts (a subnet that a host already routes:
 `components/commands/host.py`).
 """
@@ -10,6 +11,7 @@ datacenter, a price: `components/softlayer`) or the hosts (a subnet that a host 
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import json
 import os
 import re
@@ -29,8 +31,14 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 import setting_values as values
+from database_settings import initial_sql, provider_options, server_options
 
 PROJECT = "swarm-galera"
+MB = 1 << 20
+OTHERS = 512
+"""MB of a host's memory that the buffer pool leaves to the system, the engine, etcd and connections at the
+least.
+"""
 PROVIDER_KEYS = frozenset({"username", "apiKey"})
 """Keys that only the SoftLayer provider reads; the credentials must not reach the program."""
 
@@ -149,8 +157,8 @@ class Servers(_Section):
     hourly: bool = True
     nic_speed: Literal[10, 100, 1000] = 100
     private_only: bool = False
-    public_vlan: int | None = Field(None, gt=0)
-    private_vlan: int | None = Field(None, gt=0)
+    public_vlan: values.Vlan | None = None
+    private_vlan: values.Vlan | None = None
     public_subnet: int | None = Field(None, gt=0)
     private_subnet: int | None = Field(None, gt=0)
     placement_group: int | None = Field(None, gt=0)
@@ -181,6 +189,11 @@ class Servers(_Section):
             problems.append(
                 "privateOnly: a private-only guest has no public VLAN or subnet. "
                 "Remedy: remove publicVlan and publicSubnet, or privateOnly"
+            )
+        elif self.public_vlan and not self.private_vlan:
+            problems.append(
+                "publicVlan: SoftLayer takes it only together with the private one, which must be behind "
+                "the same router. Remedy: set privateVlan too (`slcli vlan list`)"
             )
         for vlan, subnet, name in (
             (self.public_vlan, self.public_subnet, "public"),
@@ -252,10 +265,12 @@ class Servers(_Section):
 class Engine(_Section):
     """The Docker engine on every host.
 
-    Attributes:
-        dns: servers for containers; empty takes the host's.
-        registry_mirrors, insecure_registries: as in daemon.json.
-        labels: further engine labels besides datacenter and size.
+    Attributes: dns: servers for containers; empty takes the host's. registry_mirrors, insecure_registries: as
+            in daemon.json. labels: further engine labels besides datacenter and size. bridge: network of the
+            engine's default bridge, which no host must route; by default 172.17.0.0/16. address_pools: where
+            the engine takes the host's other networks from, each a /24; by default the rest of 172.16.0.0/12,
+            of which docker_gwbridge takes 172.18.0.0/16. swarm_pool: where the swarm takes its ingress
+            network from, a /24; by default 10.0.0.0/8. Counts when the swarm is started.
     """
 
     title: ClassVar[str] = "engine"
@@ -263,6 +278,31 @@ class Engine(_Section):
     registry_mirrors: list[Annotated[str, AfterValidator(values.mirror)]] = []
     insecure_registries: list[Annotated[str, AfterValidator(values.registry)]] = []
     labels: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")], str] = {}
+    bridge: values.EngineNetwork | None = None
+    address_pools: list[values.EngineNetwork] = []
+    swarm_pool: values.EngineNetwork | None = None
+
+    @property
+    def taken(self) -> dict[str, str]:
+        """The networks that are gone on every host, by what has them."""
+        gateways = self.address_pools or ["172.18.0.0/16"]
+        ingress = next(ipaddress.IPv4Network(self.swarm_pool or "10.0.0.0/8").subnets(new_prefix=24))
+        return {
+            self.bridge or "172.17.0.0/16": "the engine's default bridge docker0 (engine.bridge)",
+            **dict.fromkeys(gateways, "the engine's bridge docker_gwbridge (engine.addressPools)"),
+            str(ingress): "the swarm's ingress network (engine.swarmPool)",
+        }
+
+    @model_validator(mode="after")
+    def _apart(self) -> Engine:
+        networks = [ipaddress.IPv4Network(network) for network in self.taken]
+        for one, other in itertools.combinations(networks, 2):
+            if one.overlaps(other):
+                raise values.refuse(
+                    f"{one}, {self.taken[str(one)]}, overlaps {other}, {self.taken[str(other)]}",
+                    "give each a private network of its own",
+                )
+        return self
 
 
 class Network(_Section):
@@ -290,11 +330,14 @@ class Discovery(_Section):
 class Galera(_Section):
     """The database cluster.
 
-    Attributes:
-        image: container image. cluster_name: wsrep_cluster_name.
-        database: created at the first bootstrap, with a user of the same name.
-        config: extra options of the server's [mysqld] group.
-        initdb: folder of *.sql files, run once at the very first bootstrap in the order of their names.
+    Attributes: image: container image. cluster_name: wsrep_cluster_name. database: created at the first
+            bootstrap, with a user of the same name. Neither name can be changed later. config: extra options
+            of the server's [mysqld] group (database_settings/server_options.py). provider: options of the
+            Galera library (database_settings/provider_options.py). strict_replication: refuse tables that
+            Galera does not replicate (MyISAM, Aria, MEMORY, CSV). Without it their rows stay on the node that
+            wrote them, until its next full copy removes them. stop_grace: seconds a node has to stop in
+            order; a large buffer pool takes longer to write out. initdb: folder of *.sql and *.sql.gz files,
+            run once at the very first bootstrap in the order of their names.
     """
 
     title: ClassVar[str] = "galera"
@@ -302,7 +345,17 @@ class Galera(_Section):
     cluster_name: Annotated[str, AfterValidator(values.cluster_name)] = "galera"
     database: Annotated[str, AfterValidator(values.database)] = "app"
     config: Annotated[dict[str, values.OptionValue], AfterValidator(values.options)] = {}
-    initdb: Annotated[str | None, AfterValidator(values.scripts)] = None
+    provider: Annotated[dict[str, values.ProviderValue], AfterValidator(values.provider)] = {}
+    strict_replication: bool = True
+    stop_grace: int = Field(60, ge=10, le=3600)
+    initdb: str | None = None
+
+    @model_validator(mode="after")
+    def _initial_sql_runs(self) -> Galera:
+        found = () if self.initdb is None else initial_sql.problems(self.initdb, self.strict_replication)
+        if problems := [f"initdb: {problem}" for problem in found]:
+            raise ValueError("\n".join(problems))
+        return self
 
 
 class Settings(_Section):
@@ -353,9 +406,41 @@ class Settings(_Section):
                 f"their tasks and services need {4 * hosts + 16}. "
                 "Remedy: choose a larger one, like 10.20.0.0/20"
             )
+        subnet = ipaddress.IPv4Network(self.network.subnet)
+        for taken, by in self.engine.taken.items():
+            if subnet.overlaps(ipaddress.IPv4Network(taken)):
+                problems.append(
+                    f"network.subnet: {subnet} overlaps {taken}, {by}. Remedy: choose a private network "
+                    "of its own, like 10.20.0.0/24"
+                )
+        problems.extend(self._too_large())
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _too_large(self) -> Iterable[str]:
+        """Sizes that are set and that the hosts do not have."""
+        galera, servers = self.galera, self.servers
+        pool = server_options.setting(galera.config, "innodb-buffer-pool-size")
+        most = servers.memory - OTHERS
+        if pool is not None and (size := provider_options.size(pool)) is not None and size > most * MB:
+            yield (
+                f"galera.config.innodb_buffer_pool_size: {pool} does not fit into the {servers.memory} MB "
+                "of a host beside the engine, etcd and connections, so that nodes would be killed. "
+                f"Remedy: use {most}M or less, or raise servers.memory"
+            )
+        cache = galera.provider.get("gcache.size")
+        room = servers.disks[1] * 1000 // 2
+        if (
+            cache is not None
+            and (size := provider_options.size(cache)) is not None
+            and size > room * 1000 * 1000
+        ):
+            yield (
+                f"galera.provider.gcache.size: {cache} is more than half of the data disk of "
+                f"{servers.disks[1]} GB, and the file has its full size from the start. Remedy: use "
+                f"{room}M or less, or raise servers.disks"
+            )
 
 
 # --- Reading --------------------------------------------------------------------------------------------

@@ -225,7 +225,14 @@ class Job:
             "size": f"{servers.cores}x{servers.memory}",
             **wanted.labels,
         }
-        config = engine.daemon_json(labels, wanted.dns, wanted.registry_mirrors, wanted.insecure_registries)
+        config = engine.daemon_json(
+            labels,
+            wanted.dns,
+            wanted.registry_mirrors,
+            wanted.insecure_registries,
+            wanted.bridge,
+            wanted.address_pools,
+        )
         self._script(name, engine.configure(name, config))
 
     # --- the swarm ---------------------------------------------------------------------------------------
@@ -284,7 +291,8 @@ class Job:
             self._command(self._first, lines.config(name), text)
 
     def _config_files(self) -> list[tuple[str, str, str]]:
-        return galera.config_files(self.settings.galera.config, self.settings.galera.initdb)
+        wanted = self.settings.galera
+        return galera.config_files(wanted.config, wanted.provider, wanted.strict_replication)
 
     def _galera_service(self) -> None:
         configs = {name: path for name, path, _text in self._config_files()}

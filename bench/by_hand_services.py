@@ -82,7 +82,7 @@ def galera_service(settings: Settings, configs: Mapping[str, str]) -> str:
         constraint=f"node.labels.{galera.LABEL}==true",
         monitor="30s",
         start_period=galera.START_PERIOD,
-        more=[*files, "--stop-grace-period", "60s"],
+        more=[*files, "--stop-grace-period", f"{settings.galera.stop_grace}s"],
     )
 
 

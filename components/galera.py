@@ -9,19 +9,27 @@ virtual IP. Nothing is published on the hosts.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pulumi
 import pulumi_docker as docker
 
 from components import remote
 from components.commands import convergence
+from components.first_bootstrap import InitialSql
 from components.key_value_store import KeyValueStore
 from components.overlay_network import OverlayNetwork
 from components.password import Password
-from components.services import KEEPALIVE, health_check, one_at_a_time, restart_always, tasks_fingerprint
+from components.services import (
+    KEEPALIVE,
+    duration,
+    health_check,
+    one_at_a_time,
+    restart_always,
+    tasks_fingerprint,
+)
 from components.swarm_files import config, secret
 from components.virtual_server import VirtualServer
 
@@ -29,6 +37,8 @@ SERVICE = "galera"
 PORT = 3306
 LABEL = "galera"
 """Node label, `true` on the hosts that bear a node."""
+INITDB = "/etc/galera-node/initdb.tar.gz"
+"""Where a node looks for its initial SQL."""
 START_PERIOD = 3600
 """Seconds in which a failing health check does not count; the node must know them, because a node that still
 receives its data after that calls itself healthy while the transfer advances. Until then a rolling update
@@ -48,7 +58,10 @@ class GaleraArgs:
         network: the overlay network.
         store: for the bootstrap lease and positions.
         options: further lines of the server's [mysqld] group.
-        initdb: folder of *.sql files for the very first bootstrap.
+        provider: options of the Galera library.
+        strict_replication: whether tables that Galera does not replicate are refused.
+        stop_grace: seconds a node has to stop in order.
+        initial_sql: for the very first bootstrap.
         after: what must be there before the service is made or changed.
         placed: the swarm's nodes. The service does not wait for them, its tasks start as they come.
     """
@@ -62,7 +75,10 @@ class GaleraArgs:
     after: Sequence[pulumi.Resource]
     placed: Sequence[pulumi.Resource]
     options: Mapping[str, str] = field(default_factory=dict)
-    initdb: str | None = None
+    provider: Mapping[str, str] = field(default_factory=dict)
+    strict_replication: bool = True
+    stop_grace: int = 60
+    initial_sql: InitialSql = field(default_factory=lambda: InitialSql(None))
 
 
 class Galera(pulumi.ComponentResource):
@@ -72,6 +88,7 @@ class Galera(pulumi.ComponentResource):
         service, port: where clients connect on the overlay network.
         vip: the service's virtual IP.
         members: host names.
+        initdb: which initial SQL was run; empty for none.
         root_password, app_password: secret.
         formed: depend on this to use the database.
     """
@@ -85,6 +102,7 @@ class Galera(pulumi.ComponentResource):
         super().__init__("swarm-galera:galera:Galera", name, None, opts)
         self.service, self.port = SERVICE, PORT
         self.cluster_name, self.size = args.cluster_name, len(args.nodes)
+        self.initdb = args.initial_sql.digest
         self.members = [node.hostname for node in args.nodes]
         child = pulumi.ResourceOptions(parent=self)
         passwords = {
@@ -94,8 +112,12 @@ class Galera(pulumi.ComponentResource):
         secrets = [secret(name, f"galera-{user}-password", value, child) for user, value in passwords.items()]
         configs = [
             config(name, stem, path, text, child)
-            for stem, path, text in config_files(args.options, args.initdb)
+            for stem, path, text in config_files(args.options, args.provider, args.strict_replication)
         ]
+        if args.initial_sql.archive is not None:
+            kept = pulumi.ResourceOptions(ignore_changes=["data"] if args.initial_sql.recorded else None)
+            once = pulumi.ResourceOptions.merge(child, kept)
+            configs.append(config(name, "galera-initdb", INITDB, args.initial_sql.archive, once))
         env = {
             "NODE_NAME": "{{.Node.Hostname}}",
             "CLUSTER_NAME": args.cluster_name,
@@ -122,7 +144,7 @@ class Galera(pulumi.ComponentResource):
                         )
                     ],
                     healthcheck=health_check("galera-node", START_PERIOD),
-                    stop_grace_period="1m0s",
+                    stop_grace_period=duration(args.stop_grace),
                     sysctl=KEEPALIVE,
                 ),
                 networks_advanceds=[docker.ServiceTaskSpecNetworksAdvancedArgs(id=args.network.network_id)],
@@ -153,14 +175,16 @@ class Galera(pulumi.ComponentResource):
         self.register_outputs({"vip": self.vip, "members": self.members})
 
 
-def config_files(options: Mapping[str, str], initdb: str | None) -> list[tuple[str, str, str]]:
-    """Docker configs of a node as (name, path in the container, text)."""
+def config_files(
+    options: Mapping[str, str], provider: Mapping[str, str], strict_replication: bool
+) -> list[tuple[str, str, str]]:
+    """Docker configs of a node as (name, path in the container, text), without the initial SQL."""
     lines = "".join(f"{key} = {value}\n" for key, value in sorted(options.items()))
+    if not strict_replication:
+        lines += "# galera.strictReplication: false\nwsrep_mode =\n"
     text = f"# Options from the stack's settings, galera.config.\n[mysqld]\n{lines}"
     files = [("galera-cnf", "/etc/mysql/mariadb.conf.d/90-stack.cnf", text)]
-    if initdb:
-        files.extend(
-            (f"galera-initdb-{file.stem}", f"/docker-entrypoint-initdb.d/{file.name}", file.read_text())
-            for file in sorted(Path(initdb).glob("*.sql"))
-        )
+    if provider:
+        text = json.dumps(dict(provider), indent=1, sort_keys=True)
+        files.append(("galera-provider", "/etc/galera-node/provider.json", text))
     return files

@@ -55,6 +55,7 @@ def contract(
             "size": galera.size,
             "members": galera.members,
             "database": settings.galera.database,
+            "initdb": galera.initdb,
         },
         "estimatedCost": estimate.as_output(),
         "ssh": pulumi.Output.secret(

@@ -53,10 +53,12 @@ class SwarmArgs:
     Attributes:
         members: the first one is a manager and starts the swarm.
         memberships: services that must be told of a host that leaves.
+        pool: where a new swarm takes its ingress network from, the engine's own choice without.
     """
 
     members: Sequence[Member]
     memberships: Sequence[Membership] = ()
+    pool: str | None = None
 
 
 class Swarm(pulumi.ComponentResource):
@@ -80,7 +82,7 @@ class Swarm(pulumi.ComponentResource):
         self.started = remote.run(
             f"{name}-started",
             first.server.connection,
-            commands.start(first.server.hostname),
+            commands.start(first.server.hostname, args.pool),
             pulumi.ResourceOptions(parent=self, depends_on=[first.engine.started]),
             values=_lines(first.server.private_ip, _lines(*others, joined_by=" ")),
             secret_output=True,

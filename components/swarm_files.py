@@ -39,7 +39,7 @@ def secret(
 
 
 def config(
-    name: str, stem: str, path: str, content: str, opts: pulumi.ResourceOptions
+    name: str, stem: str, path: str, content: str | bytes, opts: pulumi.ResourceOptions
 ) -> docker.ServiceTaskSpecContainerSpecConfigArgs:
     """A Docker config, and its place in a container: `path`.
 
@@ -70,5 +70,5 @@ def _stack() -> str:
     return f"{pulumi.get_project()}/{pulumi.get_stack()}"
 
 
-def _encoded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+def _encoded(content: str | bytes) -> str:
+    return base64.b64encode(content.encode() if isinstance(content, str) else content).decode()

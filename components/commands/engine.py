@@ -10,13 +10,21 @@ on one host after the other, brings the new configuration into effect and waits 
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from components.commands import host
 from components.commands.disk import MOUNT_POINT
 from components.commands.shell import assign
 
+DEFAULT_BRIDGE = "172.17.0.0/16"
+"""The engine's own default bridge, docker0."""
+DEFAULT_POOL = "172.18.0.0/16"
+"""The first of the engine's own pools, in which docker_gwbridge is."""
+POOL_SIZE = 24
+"""Prefix of the networks that are taken out of a pool."""
 PATIENCE = 900
 """Seconds until a host that is not back is an error; the next run goes on waiting for it."""
 
@@ -42,10 +50,16 @@ def daemon_json(
     dns: Sequence[str] = (),
     registry_mirrors: Sequence[str] = (),
     insecure_registries: Sequence[str] = (),
+    bridge: str | None = None,
+    address_pools: Sequence[str] = (),
 ) -> str:
     """The engine's configuration as JSON; equal settings give equal text.
 
     Logs are kept as 10 files of 10 MB for each container.
+
+    Args:
+        bridge: the network of the engine's default bridge.
+        address_pools: where the engine takes other networks of the host from, each a /24.
     """
     config: dict[str, object] = {
         "storage-driver": "btrfs",
@@ -59,7 +73,20 @@ def daemon_json(
         config["registry-mirrors"] = list(registry_mirrors)
     if insecure_registries:
         config["insecure-registries"] = list(insecure_registries)
+    if bridge:
+        network = ipaddress.IPv4Network(bridge)
+        config["bip"] = f"{network.network_address + 1}/{network.prefixlen}"
+    if address_pools:
+        config["default-address-pools"] = [{"base": pool, "size": POOL_SIZE} for pool in address_pools]
     return json.dumps(config, indent=2, sort_keys=True)
+
+
+def networks(config: str) -> dict[str, str]:
+    """The networks that an engine with this daemon.json takes on its host, by the setting that moves them."""
+    known = json.loads(config)
+    bridge = str(ipaddress.IPv4Interface(known["bip"]).network) if "bip" in known else DEFAULT_BRIDGE
+    pools = [pool["base"] for pool in known.get("default-address-pools", ())] or [DEFAULT_POOL]
+    return {bridge: "engine.bridge"} | dict.fromkeys(pools, "engine.addressPools")
 
 
 def bind_to_disk(places: Places | None = None) -> str:
@@ -80,7 +107,7 @@ def configure(hostname: str, config: str, places: Places | None = None) -> str:
         wants=at.wants,
         state=at.state,
     )
-    return f"{variables}\n{_START}\n{_CONFIGURE}"
+    return f"{variables}\n{_START}\n{host.refuse_engine_overlap(networks(config), hostname)}\n{_CONFIGURE}"
 
 
 def settle(hostname: str, *, manager: bool, places: Places | None = None) -> str:
@@ -117,6 +144,8 @@ write_file "$dropin" "$dropin_text"
 reload=$changed changed=0
 write_file "$daemon_json" "$config"
 [[ -e $wants ]] || systemctl -q enable docker.service
+# Before the engine takes them: once its bridges are there, the host's neighbours are out of reach.
+(( ! changed )) && systemctl -q is-active docker.service || refuse_engine_overlap
 if ! systemctl -q is-active docker.service; then
   # Also for the units of packages that were installed without a word to systemd.
   systemctl daemon-reload

@@ -7,6 +7,7 @@ Leaves to others: packages, disk, engine.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 
 from components.commands.shell import assign
 
@@ -63,3 +64,38 @@ Remedy: set network.subnet to a private network that no host routes, like 10.200
   fi
 done < <(ip -4 route show)
 """
+
+
+def refuse_engine_overlap(networks: Mapping[str, str], hostname: str) -> str:
+    """Shell text of a function `refuse_engine_overlap`, which fails when the host routes a network that its
+    engine would take. Which routes count is as for the overlay's subnet.
+
+    Args:
+        networks: to the setting that moves them.
+    """
+    taken = [(ipaddress.IPv4Network(network), setting) for network, setting in networks.items()]
+    lines = " ".join(
+        f"{network}={int(network.network_address)}={int(network.broadcast_address)}={setting}"
+        for network, setting in taken
+    )
+    return f"""
+refuse_engine_overlap() {{
+  local entry network first last setting destination rest length from size
+  local {assign(hostname=hostname)}
+  while read -r destination rest; do
+    [[ $destination =~ ^([0-9]+)\\.([0-9]+)\\.([0-9]+)\\.([0-9]+)(/([0-9]+))?$ ]] || continue
+    [[ " $rest " != *" dev docker"* ]] || continue
+    length=${{BASH_REMATCH[6]:-32}}
+    from=$(( BASH_REMATCH[1] << 24 | BASH_REMATCH[2] << 16 | BASH_REMATCH[3] << 8 | BASH_REMATCH[4] ))
+    size=$(( 1 << (32 - length) ))
+    for entry in {lines}; do
+      IFS='=' read -r network first last setting <<<"$entry"
+      [[ " $rest " != *" via "* ]] || (( length >= ${{network#*/}} )) || continue
+      if (( from <= last && from + size - 1 >= first )); then
+        fail "the engine's network $network overlaps $destination, which $hostname reaches by '$rest'. \\
+Remedy: set $setting to a private network that no host routes, like 172.28.0.0/16"
+      fi
+    done
+  done < <(ip -4 route show)
+}}
+""".strip()

@@ -26,15 +26,30 @@ LONELY_FOR = 45
 Role = Literal["manager", "worker"]
 
 
-def start(hostname: str) -> str:
+def start(hostname: str, pool: str | None = None) -> str:
     """Shell text for the first manager.
 
     Standard input: its private address; in the second line those of all other hosts, which may be missing.
     Where one of them is a manager already, no second swarm is started beside that one's.
 
     Standard output is JSON: `cluster`, `node` (ids), `manager`, `worker` (join tokens: keep it secret).
+
+    Args:
+        pool: where a new swarm takes its ingress network and overlays without a subnet from, each a /24.
     """
-    return f"{assign(hostname=hostname, port=PORT, heartbeat=HEARTBEAT)}\n{_START}"
+    text = _START
+    if pool:
+        text = text.replace(_INIT, f"{_INIT} --default-addr-pool {pool} --default-addr-pool-mask-length 24")
+        text = f"{text}\n{assign(pool=pool)}\n{_SAME_POOL}"
+    return f"{assign(hostname=hostname, port=PORT, heartbeat=HEARTBEAT)}\n{text}"
+
+
+_INIT = "docker swarm init --advertise-addr"
+_SAME_POOL = r"""
+pools=$(docker info --format '{{.Swarm.Cluster.DefaultAddrPool}}')
+[[ " ${pools//[][]/ } " == *" $pool "* ]] || say "engine.swarmPool counts when a swarm is started; this one \
+keeps $pools"
+""".strip()
 
 
 _START = r"""

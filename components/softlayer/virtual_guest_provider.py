@@ -255,6 +255,12 @@ class VirtualGuestProvider(SoftLayerProvider):
                 f"{spec.name}: SSH keys and post-install script of a running server take effect at its next "
                 "OS reload (servers.reloadToken; the first disk is wiped)"
             )
+        if "user_data" in changed and not adopted and "reload_token" not in changed:
+            say(
+                f"{spec.name}: the new user data is what the server can read from now on; cloud-init acts "
+                "on it only when the system is new, at the next OS reload (servers.reloadToken; the first "
+                "disk is wiped)"
+            )
         return UpdateResult(outs)
 
     def _with_fixed(self, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,8 @@ PASSWORDS = {
     "galera-app-password": "app-a1b2",
 }
 STACK = "[mysqld]\ninnodb_buffer_pool_size=64M\ninnodb_buffer_pool_size_max=256M\n"
+# The default follows from the disk, and so many nodes share this one.
+PROVIDER = '{"gcache.size": "128M"}'
 
 
 def peer_certificates() -> dict[str, str]:
@@ -125,6 +127,8 @@ class GaleraSite(Site):
             hosts=self.hosts,
         )
         (container.here / "90-stack.cnf").write_text(STACK)
+        (container.here / "galera-node").mkdir()
+        (container.here / "galera-node" / "provider.json").write_text(PROVIDER)
         (container.here / "initdb").mkdir()
         for name, text in (initdb or {}).items():
             (container.here / "initdb" / name).write_text(text)

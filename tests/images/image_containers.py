@@ -35,6 +35,7 @@ mount --bind "$here/secrets" "$root/run/secrets"
 mount --bind "$here/volume" "$root$volume"
 mount --bind "$here/hosts" "$root/etc/hosts"
 [ ! -d "$here/initdb" ] || mount --bind "$here/initdb" "$root/docker-entrypoint-initdb.d"
+[ ! -d "$here/galera-node" ] || mount --bind "$here/galera-node" "$root/etc/galera-node"
 [ ! -f "$here/90-stack.cnf" ] || {
   mount -t tmpfs tmpfs "$root/mnt"; cp "$root"/etc/mysql/mariadb.conf.d/* "$here/90-stack.cnf" "$root/mnt"
   mount --bind "$root/mnt" "$root/etc/mysql/mariadb.conf.d"; }

@@ -68,7 +68,7 @@ def test_three_empty_nodes_form_one_cluster_and_a_node_returns_by_what_it_lacks(
     accounts = [
         sql(n, "SELECT User, Host, authentication_string FROM mysql.user ORDER BY 1, 2") for n in nodes
     ]
-    assert accounts[0].count("\n") == 5
+    assert accounts[0].count("\n") == 6
     assert len(set(accounts)) == 1
     assert [sql(n, "CALL app.one()") for n in nodes] == ["1"] * SIZE
     # A client of the network comes in by password; the application sees its own database only.

@@ -37,14 +37,14 @@ SETTINGS: dict[str, Any] = {
 class Recorded:
     """What the program declared: by resource name in the order of declaration, and its exports.
 
-    Attributes:
-        protected: resources that Pulumi would not delete. depends_on: names of what each one waits for, as it
-            gets into the state.
+    Attributes: protected: resources that Pulumi would not delete. ignored: properties whose changes it does
+            not see, by resource. depends_on: names of what each one waits for, as it gets into the state.
     """
 
     resources: dict[str, pulumi_mocks.MockResourceArgs] = field(default_factory=dict)
     protected: set[str] = field(default_factory=set)
     depends_on: dict[str, set[str]] = field(default_factory=dict)
+    ignored: dict[str, set[str]] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     secret_outputs: set[str] = field(default_factory=set)
     secret_inputs: dict[str, set[str]] = field(default_factory=dict)
@@ -79,8 +79,8 @@ OTHERWISE: dict[str, dict[str, Any]] = {}
 class Recorder(pulumi_mocks.Mocks):
     """Answers like the providers do, with made-up values."""
 
-    def __init__(self) -> None:
-        self.recorded = Recorded()
+    def __init__(self, former: Mapping[str, Any]) -> None:
+        self.recorded, self.former = Recorded(), former
 
     def new_resource(self, args: pulumi_mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.recorded.secret_inputs[args.name] = {
@@ -120,6 +120,8 @@ class Recorder(pulumi_mocks.Mocks):
         return outputs.pop("id", f"id-of-{args.name}"), outputs
 
     def call(self, args: pulumi_mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        if args.token == "pulumi:pulumi:readStackOutputs":
+            return {"name": args.args["name"], "outputs": dict(self.former)}, []
         raise AssertionError(f"the program calls {args.token} while it is planned")
 
 
@@ -134,6 +136,7 @@ class Monitor(pulumi_mocks.MockMonitor):
         """Note the options, then answer as the mocks do."""
         if request.protect:
             self._recorded.protected.add(request.name)
+        self._recorded.ignored[request.name] = set(request.ignoreChanges)
         self._recorded.depends_on[request.name] = {urn.rsplit("::", 1)[1] for urn in request.dependencies}
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
@@ -151,6 +154,7 @@ def run(
     *,
     secrets: Sequence[str] = (),
     asks_the_api: bool = False,
+    former: Mapping[str, Any] | None = None,
 ) -> Recorded:
     """Run `__main__.py` with `SETTINGS`, sections merged with `overrides`, and wait for all of it.
 
@@ -158,6 +162,7 @@ def run(
         guests: the stack's servers in the account, by host name.
         secrets: the keys of settings that are encrypted in the stack's file.
         asks_the_api: as it does in earnest; else prices and subnets are made up.
+        former: outputs of the stack's last complete run.
     """
     config = {key: dict(value) if isinstance(value, dict) else value for key, value in SETTINGS.items()}
     for key, value in (overrides or {}).items():
@@ -167,7 +172,7 @@ def run(
         for key, value in config.items()
         if value is not None
     }
-    recorder = Recorder()
+    recorder = Recorder(former or {})
     pulumi.runtime.set_mocks(
         recorder, project="swarm-galera", stack="test", preview=False, monitor=Monitor(recorder)
     )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 import socket
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,11 +23,14 @@ from images.galera.galera_node import (
     donor,
     framing,
     health,
+    initial_sql,
     joiner,
     local_state,
+    local_tables,
     seed_data,
     server,
     settings,
+    sizing,
     sst_options,
     store,
     transfer,
@@ -178,6 +185,170 @@ def test_the_option_file_ends_with_the_nodes_own_settings() -> None:
     assert not any(line.startswith("wsrep") for line in lines[lines.index("[mariabackup]") :])
 
 
+def test_sizes_come_first_then_the_deployments_options_then_the_nodes_own() -> None:
+    own = config.Tuning({"gcache.size": "2G", "pc.weight": "9"}, sizing.Sizes(256 << 20, 1 << 30, 8))
+    lines = config.render(config.NodeConfig("a", "c", "10.0.0.1", tuning=own)).splitlines()
+    assert lines[:4] == [
+        "[mysqld]",
+        f"innodb_buffer_pool_size = {256 << 20}",
+        "wsrep_slave_threads = 8",
+        "!include /etc/mysql/my.cnf",
+    ]
+    (options,) = [line for line in lines if line.startswith("wsrep_provider_options")]
+    # What is set counts before the machine's size, and never instead of what the node must set itself.
+    assert "gcache.size=2G" in options
+    assert options.count("gcache.size") == 1
+    assert "pc.weight=1" in options
+    assert options.count("pc.weight") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "must be JSON"),
+        ("[]", "must be an object"),
+        ('{"gcache.size": 5}', "must be a text"),
+        ('{"gcache.size": "1G;pc.ignore_sb=yes"}', "without blanks"),
+    ],
+)
+def test_a_file_of_provider_options_that_says_something_else_is_refused(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    (tmp_path / "provider.json").write_text(text)
+    with pytest.raises(settings.SettingsError, match=words):
+        config.provider_options(tmp_path / "provider.json")
+    (tmp_path / "provider.json").write_text('{"gcache.size": "1G"}')
+    assert config.provider_options(tmp_path / "provider.json") == {"gcache.size": "1G"}
+    assert config.provider_options(tmp_path / "none.json") == {}
+
+
+def test_the_servers_options_are_read_as_the_files_set_them(tmp_path: Path) -> None:
+    (tmp_path / "1.cnf").write_text(
+        "[mysqld]\ninnodb-buffer-pool-size = 1G\nskip-name-resolve\n[client]\nport = 1\n"
+    )
+    (tmp_path / "2.cnf").write_text("# [mysqld]\n[mariadb]\ninnodb_buffer_pool_size=2G\n")
+    files = [tmp_path / "1.cnf", tmp_path / "2.cnf"]
+    assert config.server_options(files) == {"innodb_buffer_pool_size": "2G", "skip_name_resolve": ""}
+
+
+def small(**changes: Any) -> sizing.Machine:
+    """A host of 2 GB with one core and a data disk of 25 GB."""
+    usual: dict[str, Any] = {"memory": 2 << 30, "limit": None, "cores": 1, "disk": 25 << 30, "free": 20 << 30}
+    return sizing.Machine(**usual | changes)
+
+
+@pytest.mark.parametrize(
+    ("machine", "options", "pool", "cache", "threads"),
+    [
+        (small(), {}, 512, 1024, 4),
+        # The maximum of hosts with few addresses, as in the lab.
+        (small(), {"innodb_buffer_pool_size_max": "256M"}, 256, 1024, 4),
+        (small(), {"innodb_buffer_pool_size_max": "0"}, 512, 1024, 4),
+        (small(memory=1 << 30), {}, 128, 1024, 4),
+        (small(memory=8 << 30, cores=4), {}, 4224, 1024, 8),
+        (small(memory=64 << 30, cores=32, disk=2000 << 30, free=1900 << 30), {}, 38656, 4096, 32),
+        # A limit of the container's own counts when it is the smaller one.
+        (small(memory=64 << 30, limit=2 << 30), {}, 1024, 1024, 4),
+        (small(memory=2 << 30, limit=64 << 30), {}, 512, 1024, 4),
+        # Hardly any room: the cache is as small as it was before there was a default.
+        (small(free=4 << 30), {}, 512, 128, 4),
+        (small(free=4 << 30, cache=1 << 30), {}, 512, 1024, 4),  # but one that is there stays
+        (small(disk=1 << 30, free=1 << 30), {}, 512, 128, 4),
+    ],
+)
+def test_sizes_follow_from_the_machine(
+    machine: sizing.Machine, options: dict[str, str], pool: int, cache: int, threads: int
+) -> None:
+    found = sizing.sizes(machine, options)
+    assert (found.pool >> 20, found.cache >> 20, found.threads) == (pool, cache, threads)
+
+
+@pytest.mark.parametrize(
+    ("files", "limit", "most_cores"),
+    [
+        ({}, None, 1 << 16),
+        ({"memory.max": "max", "cpu.max": "max 100000"}, None, 1 << 16),
+        ({"memory.max": "1073741824", "cpu.max": "150000 100000"}, 1 << 30, 2),
+        (
+            {"memory/memory.limit_in_bytes": "9223372036854771712", "cpu/cpu.cfs_quota_us": "-1"},
+            None,
+            1 << 16,
+        ),
+        (
+            {
+                "memory/memory.limit_in_bytes": "2147483648",
+                "cpu/cpu.cfs_quota_us": "50000",
+                "cpu/cpu.cfs_period_us": "100000",
+            },
+            2 << 30,
+            1,
+        ),
+    ],
+)
+def test_what_a_container_may_use_is_read_from_its_control_group(
+    tmp_path: Path, files: dict[str, str], limit: int | None, most_cores: int
+) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemTotal:        2000000 kB\nMemFree: 1 kB\n")
+    for name, text in files.items():
+        path = tmp_path / "sys/fs/cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    (tmp_path / "galera.cache").write_bytes(b"x" * 1000)
+    found = sizing.machine(tmp_path, tmp_path)
+    assert (found.memory, found.limit, found.cache) == (2_000_000 * 1024, limit, 1000)
+    assert found.cores == min(len(os.sched_getaffinity(0)), most_cores)
+    assert found.disk >= found.free > 0
+
+
+def archive(files: dict[str, bytes], path: Path) -> None:
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+
+
+def test_initial_sql_comes_from_a_folder_and_an_archive_in_the_order_of_the_names(tmp_path: Path) -> None:
+    folder = tmp_path / "initdb"
+    folder.mkdir()
+    (folder / "02.sql").write_bytes(b"two")
+    (folder / "03.sh").write_bytes(b"not run")
+    archive({"01.sql": b"one", "04.sql.gz": gzip.compress(b"four")}, tmp_path / "initdb.tar.gz")
+    found = initial_sql.scripts(folder, tmp_path / "initdb.tar.gz")
+    texts = []
+    for script in found:
+        with script.opened() as file:
+            # A child reads it by its descriptor.
+            texts.append(os.read(file.fileno(), 100))
+    assert [script.name for script in found] == ["01.sql", "02.sql", "04.sql.gz"]
+    assert texts == [b"one", b"two", b"four"]
+    assert initial_sql.scripts(tmp_path / "none", tmp_path / "none") == []
+
+
+def test_an_archive_or_a_packed_file_that_is_broken_is_named(tmp_path: Path) -> None:
+    (tmp_path / "initdb.tar.gz").write_bytes(b"no archive")
+    with pytest.raises(initial_sql.BundleError, match=r"initdb\.tar\.gz"):
+        initial_sql.scripts(tmp_path / "none", tmp_path / "initdb.tar.gz")
+    archive({"01.sql.gz": gzip.compress(b"x" * 100_000)[:-8]}, tmp_path / "initdb.tar.gz")
+    (script,) = initial_sql.scripts(tmp_path / "none", tmp_path / "initdb.tar.gz")
+    with pytest.raises(initial_sql.BundleError, match=r"01\.sql\.gz"), script.opened():
+        pass
+
+
+def test_an_error_of_the_initial_sql_brings_its_remedy() -> None:
+    said = "ERROR 1273 (HY000) at line 7: Unknown collation: 'utf8mb4_0900_ai_ci'"
+    assert initial_sql.explained(said).startswith(f"{said} (MariaDB 10.11 has no such collation")
+    assert initial_sql.explained("ERROR 1064 (42000) at line 1: …") == "ERROR 1064 (42000) at line 1: …"
+
+
+def test_tables_that_are_not_replicated_are_named_up_to_ten() -> None:
+    rows = [("app", f"t{number}", "MyISAM") for number in range(11)]
+    assert "app.t0 (MyISAM), app.t1" in local_tables.words(rows)
+    assert "app.t9 (MyISAM) and more" in local_tables.words(rows)
+    assert "and more" not in local_tables.words(rows[:10])
+
+
 def test_a_node_that_bootstraps_has_an_empty_address_list() -> None:
     text = config.render(config.NodeConfig("a", "c", "10.0.0.1"))
     assert "wsrep_cluster_address = gcomm://\n" in text
@@ -189,11 +360,48 @@ def test_statements_hold_hashes_and_never_a_password(environ: dict[str, str]) ->
     told = repr(statements)
     assert "secret of" not in told
     assert "10.20.0.0/255.255.255.0" in told
-    # The application can come in only after everything else is done.
-    assert [i for i, (_, values) in enumerate(statements) if "app" in values] == [
-        len(statements) - 2,
-        len(statements) - 1,
+    # The application's account is there from the start, for scripts to refer to, and let in by the last step.
+    mine = [text for text, values in statements if "app" in values]
+    assert mine[0].startswith("CREATE USER")
+    assert mine[0].endswith("ACCOUNT LOCK")
+    assert [text for text, _ in accounts.application(loaded)] == mine[-1:]
+    assert mine[-1].endswith("ACCOUNT UNLOCK")
+
+
+def test_a_database_is_granted_and_not_every_one_that_its_name_is_a_pattern_of(
+    environ: dict[str, str],
+) -> None:
+    loaded = settings.load({**environ, "DATABASE": "my_app"})
+    (grant,) = [
+        text for text, values in accounts.accounts(loaded) if text.startswith("GRANT") and "my_app" in values
     ]
+    assert grant == r"GRANT ALL PRIVILEGES ON `my\_app`.* TO %s@%s"
+    assert ("CREATE DATABASE `my_app`", ()) in accounts.accounts(loaded)
+
+
+OLD, NEW, OTHER = "10.9.0.0/255.255.255.0", "10.20.0.0/255.255.255.0", "192.168.0.0/255.255.0.0"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "renamed"),
+    [
+        ({"localhost": 1, OLD: 1}, OLD),
+        ({"localhost": 1, OLD: 1, OTHER: 2}, OLD),  # of the two, it has root's own password
+        ({"localhost": 1, OLD: 1, NEW: 1}, None),  # there is one already
+        ({"localhost": 1}, None),  # somebody has dropped it
+        ({"localhost": 1, OTHER: 2, "%": 1}, None),  # made by hand
+        ({"localhost": 1, OLD: 1, OTHER: 1}, None),  # nobody knows which
+    ],
+)
+def test_roots_account_of_a_former_network_becomes_that_of_the_present_one(
+    environ: dict[str, str], hosts: dict[str, int], renamed: str | None
+) -> None:
+    stored = [
+        ("root", host, f'{{"authentication_string":"*{number:040d}"}}') for host, number in hosts.items()
+    ]
+    statement = accounts.moved(settings.load(environ), [("app", OLD, "*" + "0" * 40), *stored])
+    expected = ("RENAME USER %s@%s TO %s@%s", ("root", renamed, "root", NEW)) if renamed else None
+    assert statement == expected
 
 
 def test_only_accounts_with_another_password_than_the_secrets_get_a_new_one(environ: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pulumi
 import pytest
 from pydantic.alias_generators import to_snake
 
+from components.services import duration
 from components.softlayer import client, cost
 from components.softlayer.errors import CostTooHigh
 from components.softlayer.guest_seen import Guest
@@ -327,28 +329,97 @@ def test_secrets_and_configs_are_named_by_pulumi_so_that_an_old_one_is_never_in_
     assert used["secrets"][0]["secretName"] == "galera-galera-root-password-1a2b3c4"
 
 
-def test_further_options_and_sql_files_become_configs(home: Path, tmp_path: Path) -> None:
-    (tmp_path / "01-schema.sql").write_text("CREATE TABLE t (id INT PRIMARY KEY);")
-    made = run({"galera": {"config": {"max_connections": 300}, "initdb": str(tmp_path)}})
-    container = made.resources["galera-service"].inputs["taskSpec"]["containerSpec"]
-    assert [config["fileName"] for config in container["configs"]] == [
-        "/etc/mysql/mariadb.conf.d/90-stack.cnf",
-        "/docker-entrypoint-initdb.d/01-schema.sql",
-    ]
+def configs(made: Recorded) -> dict[str, str]:
+    """The text of Galera's Docker configs, by their place in the container."""
+    used = made.resources["galera-service"].inputs["taskSpec"]["containerSpec"]["configs"]
+    by_id = {
+        f"id-of-{name}": args.inputs["data"] for name, args in made.resources.items() if "data" in args.inputs
+    }
+    return {
+        config["fileName"]: base64.b64decode(by_id[config["configId"]]).decode(errors="replace")
+        for config in used
+    }
 
 
-def test_sql_files_of_long_names_are_configs_of_names_that_the_engine_takes(
-    home: Path, tmp_path: Path
+def test_options_of_server_and_library_become_configs(home: Path) -> None:
+    wanted = {"max_connections": 300, "wsrep_sync_wait": 3}
+    made = run({"galera": {"config": wanted, "provider": {"gcache.size": "2G"}, "strictReplication": False}})
+    found = configs(made)
+    assert list(found) == ["/etc/mysql/mariadb.conf.d/90-stack.cnf", "/etc/galera-node/provider.json"]
+    text = found["/etc/mysql/mariadb.conf.d/90-stack.cnf"]
+    assert "[mysqld]\nmax_connections = 300\nwsrep_sync_wait = 3\n" in text
+    assert text.endswith("wsrep_mode =\n")
+    assert json.loads(found["/etc/galera-node/provider.json"]) == {"gcache.size": "2G"}
+    # Without them, the image's own settings count.
+    (text,) = configs(run()).values()
+    assert "wsrep_mode" not in text
+
+
+def test_a_node_has_as_long_to_stop_as_is_set(home: Path) -> None:
+    def grace(seconds: int) -> str:
+        made = run({"galera": {"stopGrace": seconds}})
+        found: str = made.resources["galera-service"].inputs["taskSpec"]["containerSpec"]["stopGracePeriod"]
+        return found
+
+    assert grace(60) == duration(60)
+    assert grace(600) == duration(600)
+    assert duration(60) != duration(600)
+
+
+def test_initial_sql_is_one_config_and_stays_as_it_was_run(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = [f"{'x' * 50}{end}.sql" for end in "ab"]
-    for name in names:
-        (tmp_path / name).write_text("SELECT 1;")
-    made = run({"galera": {"initdb": str(tmp_path)}})
-    configs = [name for name in made.of_type("docker:index/serviceConfig:ServiceConfig") if "initdb" in name]
-    assert len(configs) == 2
-    assert max(len(name) for name in configs) + len("-1a2b3c4") <= 64
-    container = made.resources["galera-service"].inputs["taskSpec"]["containerSpec"]
-    assert [config["fileName"].rpartition("/")[2] for config in container["configs"]][1:] == names
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    place = "/etc/galera-node/initdb.tar.gz"
+    (tmp_path / "01-schema.sql").write_text("CREATE TABLE t (id INT PRIMARY KEY);")
+    wanted = {"galera": {"initdb": str(tmp_path)}}
+    first = run(wanted)
+    assert place in configs(first)
+    assert "data" not in first.ignored["galera-galera-initdb"]
+    former = first.outputs
+    assert former["galera"]["initdb"]
+
+    # Nothing changed: nothing is said, and what the state has stays.
+    assert run(wanted, former=former).ignored["galera-galera-initdb"] == {"data"}
+    # A changed file, one more, none at all: the config stays the one that was run, so no task is replaced.
+    (tmp_path / "02.sql").write_text("CREATE TABLE u (id INT PRIMARY KEY);")
+    changed = run(wanted, former=former)
+    assert place in configs(changed)
+    assert changed.ignored["galera-galera-initdb"] == {"data"}
+    assert changed.outputs["galera"]["initdb"] == former["galera"]["initdb"]
+    assert place in configs(run(former=former))
+    assert [text for text in warned if "is run at no other time" in text] == warned
+    assert len(warned) == 1
+
+    # Added to a cluster that has formed without: it is not shipped, and said to be no use.
+    bare = run().outputs
+    warned.clear()
+    assert place not in configs(run(wanted, former=bare))
+    assert len(warned) == 1
+
+
+@pytest.mark.parametrize(("key", "value"), [("clusterName", "other"), ("database", "shop")])
+def test_names_that_live_in_the_data_are_not_changed_later(home: Path, key: str, value: str) -> None:
+    former = run().outputs
+    assert run({"galera": {key: value}}).outputs["galera"][key] == value  # before there is anything
+    with pytest.raises(
+        pulumi.RunError, match=rf"galera\.{key}: {value} was .* when the cluster formed"
+    ) as refused:
+        run({"galera": {key: value}}, former=former)
+    assert "Remedy: set it back" in str(refused.value)
+    assert "nothing was ordered or changed" in str(refused.value)
+
+
+def test_the_engines_networks_reach_its_configuration_and_the_swarm(home: Path) -> None:
+    engine = {"bridge": "172.30.0.0/24", "addressPools": ["172.31.0.0/16"], "swarmPool": "192.168.0.0/16"}
+    made = run({"engine": engine})
+    configured = made.resources["galera-1-engine-configured"].inputs["stdin"]
+    assert '"bip": "172.30.0.1/24"' in configured
+    assert '"base": "172.31.0.0/16"' in configured
+    assert "172.30.0.0/24=" in configured
+    assert "--default-addr-pool 192.168.0.0/16" in made.resources["swarm-started"].inputs["stdin"]
+    assert "--default-addr-pool" not in run().resources["swarm-started"].inputs["stdin"]
 
 
 def test_without_a_firewall_no_group_is_made_or_bound(home: Path) -> None:
@@ -451,8 +522,8 @@ SERVERS: list[tuple[str, Any, str, Any]] = [
     ("hourly", False, "hourly", False),
     ("nicSpeed", 1000, "nic_speed", 1000),
     ("privateOnly", True, "private_only", True),
-    ("publicVlan", 7, "public_vlan", 7),
-    ("privateVlan", 8, "private_vlan", 8),
+    ("publicVlan", 2263001, "public_vlan", 2263001),
+    ("privateVlan", 2263002, "private_vlan", 2263002),
     ("publicSubnet", 9, "public_subnet", 9),
     ("privateSubnet", 10, "private_subnet", 10),
     ("placementGroup", 11, "placement_group", 11),
@@ -464,8 +535,9 @@ SERVERS: list[tuple[str, Any, str, Any]] = [
 ]
 TOGETHER: dict[str, dict[str, Any]] = {
     "image": {"os": None},
-    "publicSubnet": {"publicVlan": 7},
-    "privateSubnet": {"privateVlan": 8},
+    "publicVlan": {"privateVlan": 2263002},
+    "publicSubnet": {"publicVlan": 2263001, "privateVlan": 2263002},
+    "privateSubnet": {"privateVlan": 2263002},
 }
 
 

@@ -52,8 +52,13 @@ def test_workers_are_numbered_after_the_managers() -> None:
 
 
 def test_numbers_and_switches_in_galera_config_become_what_my_cnf_reads() -> None:
-    settings = parse(config(galera={"config": {"max_connections": 300, "skip_log": True, "x": "256M"}}))
-    assert settings.galera.config == {"max_connections": "300", "skip_log": "ON", "x": "256M"}
+    given = {"max_connections": 300, "slow_query_log": True, "innodb_log_file_size": "256M"}
+    settings = parse(
+        config(galera={"config": given, "provider": {"gcs.fc_limit": 64, "gcs.sync_donor": True}})
+    )
+    expected = {"max_connections": "300", "slow_query_log": "ON", "innodb_log_file_size": "256M"}
+    assert settings.galera.config == expected
+    assert settings.galera.provider == {"gcs.fc_limit": "64", "gcs.sync_donor": "yes"}
 
 
 @pytest.mark.parametrize("subnet", ["10.20.0.0/16", "172.16.0.0/24", "172.31.255.0/24", "192.168.7.0/24"])
@@ -137,7 +142,10 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("servers.tags.0", {"servers": {"tags": ["a,b"]}}, "letters, digits"),
     ("servers.publicSubnet", {"servers": {"publicSubnet": 5}}, "set publicVlan too"),
     ("servers.privateSubnet", {"servers": {"privateSubnet": 5}}, "set privateVlan too"),
-    ("servers.privateOnly", {"servers": {"privateOnly": True, "publicVlan": 5}}, "remove publicVlan"),
+    ("servers.privateOnly", {"servers": {"privateOnly": True, "publicVlan": 2263001}}, "remove publicVlan"),
+    ("servers.publicVlan", {"servers": {"publicVlan": 2263001}}, "set privateVlan too"),
+    ("servers.publicVlan", {"servers": {"publicVlan": 1234, "privateVlan": 2263002}}, "`slcli vlan list`"),
+    ("servers.privateVlan", {"servers": {"privateVlan": 4094}}, "a VLAN's number"),
     ("servers.postInstallUrl", {"servers": {"postInstallUrl": "http://x/y"}}, "https"),
     ("servers.adopt", {"servers": {"adopt": {"web-1": 7}}}, "from galera-1 to galera-3"),
     ("servers.os", {"servers": {"os": "CENTOS_LATEST"}}, "servers.image"),
@@ -204,7 +212,11 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("galera.config.loose-wsrep_x", {"galera": {"config": {"loose-wsrep_x": 1}}}, "splits the cluster"),
     ("galera.config.bind_address", {"galera": {"config": {"bind_address": "::1"}}}, "Remedy: remove it"),
     ("galera.config.datadir", {"galera": {"config": {"datadir": "/x"}}}, "volume galera-data"),
-    ("galera.config.binlog-format", {"galera": {"config": {"binlog-format": "MIXED"}}}, "set it to ROW"),
+    (
+        "galera.config.binlog-format",
+        {"galera": {"config": {"binlog-format": "MIXED"}}},
+        "set binlog_format: ROW",
+    ),
     (
         "galera.config.innodb_flush_log_at_trx_commit",
         {"galera": {"config": {"innodb_flush_log_at_trx_commit": 0}}},
@@ -213,6 +225,33 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("galera.config", {"galera": {"config": {"x]\n[client": "y"}}}, "no name of a server option"),
     ("galera.config.sql_mode", {"galera": {"config": {"sql_mode": "A\n[client]"}}}, "one line"),
     ("galera.initdb", {"galera": {"initdb": "/no/such/folder"}}, "no folder"),
+    ("galera.stopGrace", {"galera": {"stopGrace": 5}}, "greater than or equal to 10"),
+    ("galera.strictReplication", {"galera": {"strictReplication": "perhaps"}}, "valid boolean"),
+    (
+        "galera.config.innodb_buffer_pool_size",
+        {"galera": {"config": {"innodb_buffer_pool_size": "2G"}}},
+        "use 1536M or less",
+    ),
+    (
+        "galera.provider.gcache.size",
+        {"galera": {"provider": {"gcache.size": "20G"}}},
+        "half of the data disk of 25 GB",
+    ),
+    ("engine.bridge", {"engine": {"bridge": "8.8.0.0/16"}}, "not private"),
+    ("engine.bridge", {"engine": {"bridge": "172.28.0.0/28"}}, "up to /24"),
+    ("engine.addressPools.0", {"engine": {"addressPools": ["172.28.0.1/16"]}}, "172.28.0.0/16"),
+    ("engine.swarmPool", {"engine": {"swarmPool": "pool"}}, "no IPv4 network"),
+    ("engine", {"engine": {"bridge": "172.18.0.0/24"}}, "(engine.bridge), overlaps 172.18.0.0/16"),
+    (
+        "network.subnet",
+        {"engine": {"bridge": "10.20.0.0/24", "swarmPool": "172.29.0.0/16"}},
+        "overlaps 10.20.0.0/24, the engine's default bridge",
+    ),
+    (
+        "network.subnet",
+        {"network": {"subnet": "172.29.0.0/24"}, "engine": {"swarmPool": "172.29.0.0/16"}},
+        "ingress",
+    ),
     ("endpoint", {"endpoint": "api.softlayer.com"}, "no web address"),
     ("endpoint", {"endpoint": "https://api.softlayer.com/rest/v3.1"}, "xmlrpc"),
     ("maxMonthlyCost", {"maxMonthlyCost": "-5"}, "greater than 0"),
@@ -241,19 +280,31 @@ def test_a_public_key_without_its_private_half_needs_an_agent(monkeypatch: pytes
     assert parse(config(ssh={"publicKey": "ssh-ed25519 AAAA"})).ssh.public_key == "ssh-ed25519 AAAA"
 
 
-def test_safe_values_of_guarded_options_are_accepted() -> None:
-    guarded = {"binlog_format": "row", "innodb_autoinc_lock_mode": 2, "innodb_doublewrite": True}
-    assert len(parse(config(galera={"config": guarded})).galera.config) == 3
+def test_networks_of_the_engine_that_were_moved_are_free_for_the_overlay() -> None:
+    engine = {"bridge": "172.30.0.0/24", "addressPools": ["172.31.0.0/16"], "swarmPool": "192.168.0.0/16"}
+    for subnet in ("172.17.0.0/24", "172.18.0.0/24", "10.0.0.0/24"):
+        assert parse(config(engine=engine, network={"subnet": subnet})).network.subnet == subnet
 
 
-def test_sql_files_that_the_engine_can_not_hold_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "big.sql").write_text("x" * 500_001)
-    (tmp_path / "odd name.sql").write_text("")
-    found = problems(galera={"initdb": str(tmp_path)})
-    assert len(found) == 2
-    assert "split it" in found[0]
-    assert "'odd name.sql'" in found[1]
+def test_timers_of_provider_options_that_do_not_fit_together_are_refused_in_one_list() -> None:
+    provider = {
+        "evs.suspect_timeout": "PT2.5S",
+        "evs.inactive_timeout": "PT2S",
+        "pc.weight": 3,
+        "gcache.size": "1.5G",
+    }
+    assert len(problems(galera={"provider": provider})) == 2  # those that are wrong alone come first
+    del provider["pc.weight"], provider["gcache.size"]
+    found = problems(galera={"provider": provider})
+    assert [problem.split(": ")[0].removeprefix("swarm-galera:galera.provider.") for problem in found] == [
+        "evs.keepalive_period",
+        "evs.inactive_timeout",
+    ]
 
 
-def test_a_folder_without_sql_files_is_refused(tmp_path: Path) -> None:
-    assert "holds no *.sql file" in problems(galera={"initdb": str(tmp_path)})[0]
+def test_initial_sql_is_checked_with_the_other_settings(tmp_path: Path) -> None:
+    (tmp_path / "01.sql").write_text("CREATE TABLE t (id INT) ENGINE=MyISAM;")
+    (problem,) = problems(galera={"initdb": str(tmp_path)})
+    assert problem.startswith("swarm-galera:galera.initdb: 01.sql, line 1: rows of MyISAM tables")
+    relaxed = {"initdb": str(tmp_path), "strictReplication": False}
+    assert parse(config(galera=relaxed)).galera.initdb == str(tmp_path)

@@ -1,6 +1,7 @@
 """The accounts of a cluster, as statements: made once by the first node, with the passwords of the secrets.
 
-Pure text. A new cluster gets, in this order: `accounts`, the initial SQL files, `application`. Statements are
+Pure text. A new cluster gets, in this order: `accounts`, the initial SQL files, `application`. The
+application's account is there for the initial SQL, which may grant it more, but locked. Statements are
 replicated like any other. The node itself and mariadb-backup come in as the system's user `mysql` over the
 socket: nothing inside a node needs a password, whichever secrets it has.
 """
@@ -8,6 +9,7 @@ socket: nothing inside a node needs a password, whichever secrets it has.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,6 +19,10 @@ from .store import Facts
 Statement = tuple[str, tuple[str, ...]]  # with %s for each parameter
 ABSENCE = 60.0  # seconds that new passwords wait for a member that is away: it may only be restarting
 STORED = "SELECT User, Host, Priv FROM mysql.global_priv"
+HASH = re.compile(r"\*[0-9A-F]{40}")
+NETWORK = re.compile(r"\d+(\.\d+){3}/\d+(\.\d+){3}")
+DEFINER = ("root", "%")
+NO_PASSWORD = "*THISISNOTAVALIDPASSWORDTHATCANBEUSEDHERE"  # as MariaDB writes it: no password has that hash
 
 
 def native_hash(password: str) -> str:
@@ -36,10 +42,10 @@ class Account:
     hash: str
     socket: bool = False
 
-    def statement(self, verb: str) -> Statement:
-        """`CREATE USER` or `ALTER USER`."""
+    def statement(self, verb: str, lock: str = "") -> Statement:
+        """`CREATE USER` or `ALTER USER`; `lock` comes last."""
         way = "unix_socket OR mysql_native_password" if self.socket else "mysql_native_password"
-        return f"{verb} %s@%s IDENTIFIED VIA {way} USING %s", (self.user, self.host, self.hash)
+        return f"{verb} %s@%s IDENTIFIED VIA {way} USING %s{lock}", (self.user, self.host, self.hash)
 
 
 def with_passwords(settings: Settings) -> list[Account]:
@@ -61,24 +67,51 @@ def with_passwords(settings: Settings) -> list[Account]:
 
 
 def accounts(settings: Settings) -> list[Statement]:
-    """The accounts of a new cluster and its database, without the application's account."""
-    local, remote, monitor, _ = with_passwords(settings)
+    """The accounts of a new cluster and its database; the application's can't be used yet.
+
+    `root`@`%` can never be used: it is the definer of views, triggers and routines in dumps from elsewhere,
+    which would end with ERROR 1449 without it. Such a definer runs with all rights, as `root`@`localhost`
+    would.
+    """
+    local, remote, monitor, app = with_passwords(settings)
+    # In a grant _ stands for any character: `my_app` would let the application into `my1app`, too.
+    database = settings.database.replace("_", "\\_")
+    everything = "GRANT ALL PRIVILEGES ON *.* TO %s@%s"
     return [
         local.statement("ALTER USER"),
         remote.statement("CREATE USER"),
-        ("GRANT ALL PRIVILEGES ON *.* TO %s@%s WITH GRANT OPTION", (remote.user, remote.host)),
+        (f"{everything} WITH GRANT OPTION", (remote.user, remote.host)),
+        (f"CREATE USER %s@%s IDENTIFIED BY PASSWORD '{NO_PASSWORD}' ACCOUNT LOCK", DEFINER),
+        (everything, DEFINER),
         monitor.statement("CREATE USER"),
         (f"CREATE DATABASE `{settings.database}`", ()),
+        app.statement("CREATE USER", " ACCOUNT LOCK"),
+        (f"GRANT ALL PRIVILEGES ON `{database}`.* TO %s@%s", (app.user, app.host)),
     ]
 
 
 def application(settings: Settings) -> list[Statement]:
-    """The application's account. The last step: before it, no client can come."""
+    """Lets the application in, with its password whatever the initial SQL made of it. The last step."""
     *_, app = with_passwords(settings)
-    return [
-        app.statement("CREATE USER"),
-        (f"GRANT ALL PRIVILEGES ON `{settings.database}`.* TO %s@%s", (app.user, app.host)),
-    ]
+    return [app.statement("ALTER USER", " ACCOUNT UNLOCK")]
+
+
+def moved(settings: Settings, stored: Iterable[tuple[str, ...]]) -> Statement | None:
+    """Gives root's account of a former network to the present one. `stored`: rows of `STORED`.
+
+    That account is the one of the form `root`@`network/mask` with the same password as `root`@`localhost`:
+    others of that form somebody has made by hand, and they stay. None if the present network has one, or none
+    is found: one that somebody has dropped is not made anew.
+    """
+    _, remote, *_ = with_passwords(settings)
+    root = {host: privileges for user, host, privileges in stored if user == "root"}
+    if remote.host in root:
+        return None
+    local = set(HASH.findall(root.get("localhost", "")))
+    former = [host for host in root if NETWORK.fullmatch(host) and local & set(HASH.findall(root[host]))]
+    if len(former) != 1:
+        return None
+    return "RENAME USER %s@%s TO %s@%s", ("root", former[0], "root", remote.host)
 
 
 def outdated(settings: Settings, stored: Iterable[tuple[str, ...]]) -> list[Account]:

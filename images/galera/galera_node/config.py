@@ -1,15 +1,46 @@
 """mariadbd's configuration for this start: what depends on the node, as text. No secret is in it.
 
+Owns: the order of what is set: sizes that follow from the machine, then the image's and the deployment's
+files, then what is the node's own. The deployment's options of the Galera library
+(`/etc/galera-node/provider.json`) come before the node's own, too. Leaves to others: the sizes (`sizing`),
+which options a deployment may set (the program that makes it).
+
 mariadb-backup reads its group from the same file and comes in as the node does: over the socket, as the
 system's user.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .settings import SettingsError
+from .sizing import MB, Sizes, machine, sizes
 
 SST_PORT = 4444
+MY_CNF = Path("/etc/mysql/my.cnf")
+OPTION_FILES = Path("/etc/mysql/mariadb.conf.d")
+PROVIDER = Path("/etc/galera-node/provider.json")
+
+
+class ConfigError(SettingsError):
+    """A file that the deployment has brought can't be used; the message names it."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What a container keeps from start to start.
+
+    `provider`: the deployment's options of the Galera library. `sizes`: what follows from the machine, and
+    counts where nothing is set; None leaves the server's own defaults. `words`: what counts, for the log.
+    """
+
+    provider: Mapping[str, str] = field(default_factory=dict)
+    sizes: Sizes | None = None
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -24,22 +55,50 @@ class NodeConfig:
     address: str
     weight: int = 1
     join: Sequence[str] = ()
+    tuning: Tuning = Tuning()
+
+
+def tune(data_dir: Path) -> Tuning:
+    """The sizes of this machine and the deployment's options. Raises ConfigError."""
+    provider, options, here = provider_options(), server_options(), machine(data_dir)
+    chosen = sizes(here, options)
+    counts = {
+        "innodb_buffer_pool_size": (options.get("innodb_buffer_pool_size"), f"{chosen.pool // MB}M"),
+        "gcache.size": (provider.get("gcache.size"), f"{chosen.cache // MB}M"),
+        "wsrep_slave_threads": (options.get("wsrep_slave_threads"), str(chosen.threads)),
+    }
+    values = ", ".join(
+        f"{name} {f'{is_set} (as set)' if is_set else own}" for name, (is_set, own) in counts.items()
+    )
+    limit = "" if here.limit is None else f" ({here.limit // MB} MB for this container)"
+    memory = f"{here.memory // MB} MB of memory{limit}"
+    words = f"sizes for {memory}, {here.cores} cores and {here.disk // MB} MB of disk: {values}"
+    return Tuning(provider, chosen, words)
 
 
 def render(config: NodeConfig) -> str:
-    """The whole option file: the image's and the deployment's settings first, the node's own last."""
-    provider = ";".join(
-        [
-            f"gmcast.listen_addr=tcp://{config.address}:4567",
-            f"base_host={config.address}",
-            f"ist.recv_addr={config.address}:4568",
-            f"pc.weight={config.weight}",
-            "pc.recovery=TRUE",
+    """The whole option file; what comes later counts."""
+    provider: dict[str, str] = {}
+    defaults = []
+    if (own := config.tuning.sizes) is not None:
+        provider["gcache.size"] = f"{own.cache // MB}M"
+        defaults = [
+            "[mysqld]",
+            f"innodb_buffer_pool_size = {own.pool}",
+            f"wsrep_slave_threads = {own.threads}",
         ]
-    )
+    provider |= config.tuning.provider
+    provider |= {
+        "gmcast.listen_addr": f"tcp://{config.address}:4567",
+        "base_host": config.address,
+        "ist.recv_addr": f"{config.address}:4568",
+        "pc.weight": str(config.weight),
+        "pc.recovery": "TRUE",
+    }
     return "\n".join(
         [
-            "!include /etc/mysql/my.cnf",
+            *defaults,
+            f"!include {MY_CNF}",
             "[mysqld]",
             f"wsrep_cluster_name = {config.cluster}",
             f"wsrep_cluster_address = gcomm://{','.join(config.join)}",
@@ -47,9 +106,51 @@ def render(config: NodeConfig) -> str:
             f"wsrep_node_address = {config.address}",
             f"wsrep_node_incoming_address = {config.address}:3306",
             f"wsrep_sst_receive_address = {config.address}:{SST_PORT}",
-            f'wsrep_provider_options = "{provider}"',
+            f'wsrep_provider_options = "{";".join(f"{key}={value}" for key, value in provider.items())}"',
             "[mariabackup]",
             "user = mysql",
             "",
         ]
     )
+
+
+def provider_options(path: Path = PROVIDER) -> dict[str, str]:
+    """The deployment's options of the Galera library; none without a file. Raises ConfigError."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} can't be read: {error}") from None
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"{path} must be JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise ConfigError(f'{path} must be an object of texts, like {{"gcache.size": "2G"}}')
+    for key, value in found.items():
+        if not isinstance(value, str) or re.search(r"[;=\"\\\s]", f"{key}{value}"):
+            raise ConfigError(f"{path}: {key!r} must be a text without blanks, quotes, ; or =")
+    return found
+
+
+def server_options(files: Iterable[Path] | None = None) -> dict[str, str]:
+    """The server's options as the image's and the deployment's files set them; the last one of a name counts.
+
+    Names are written with _. Only names in full are known here; that others are not used is seen to where the
+    files are written.
+    """
+    options: dict[str, str] = {}
+    for path in sorted(OPTION_FILES.glob("*.cnf")) if files is None else files:
+        group = ""
+        for line in path.read_text(errors="replace").splitlines():
+            if found := re.fullmatch(r"\s*\[(.+)\]\s*", line):
+                group = found[1]
+            elif group in SERVER_GROUPS and (
+                found := re.fullmatch(r"\s*([A-Za-z][\w-]*)\s*(?:=\s*(.*?)\s*)?", line)
+            ):
+                options[found[1].replace("-", "_")] = found[2] or ""
+    return options
+
+
+SERVER_GROUPS = frozenset({"mysqld", "server", "mariadb", "mariadbd", "galera"})

@@ -10,9 +10,8 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
-from . import accounts, local_state, seed_data
+from . import accounts, initial_sql, local_state, local_tables, seed_data
 from .decision import Bootstrap
 from .local_state import TRANSFER_MARK
 from .membership import Membership
@@ -21,12 +20,18 @@ from .sql import Sql, SqlError, load_file
 from .store import Cluster, Facts, Put, SessionLost, StoreError, dumps, parse
 from .words import Topics, log
 
+INITIAL_SQL_FAILED = "the initial SQL fails, and no client was served:"
+"""How the line begins that tells so: who waits for the cluster looks for it in the log."""
 Attend = Callable[[subprocess.Popen[bytes], str, Callable[[], object]], int]
 """Waits for a client of mariadbd: the child, what it does in words, what to do meanwhile; its exit code."""
 
 
 class FormationError(Exception):
     """The first bootstrap has failed before any client was served; the message names the step."""
+
+
+class InitialSqlError(Exception):
+    """A file of initial SQL has failed: it will fail again until somebody corrects it."""
 
 
 class Formation:
@@ -43,6 +48,7 @@ class Formation:
         self._attend, self._topics = attend, topics
         self._passwords_kept = False  # the accounts have been seen to have them
         self._agreed_since: float | None = None  # when all present nodes were first seen to have them
+        self._tables_seen: float | None = None  # when tables that are not replicated were last looked for
         self.weight = 1
 
     # ---- before mariadbd starts
@@ -76,8 +82,8 @@ class Formation:
         try:
             for statement, parameters in accounts.accounts(settings):
                 self._sql.run(statement, parameters)
-            for path in sorted(settings.initdb.glob("*.sql")):
-                self._load(path)
+            for script in initial_sql.scripts(settings.initdb, settings.bundle):
+                self._load(script)
             for statement, parameters in accounts.application(settings):
                 self._sql.run(statement, parameters)
             # The unpacked tables must be on disk before anybody relies on them.
@@ -88,23 +94,26 @@ class Formation:
             opened = Put(dumps(Cluster(uuid, "open", settings.node)))
             if not mine or not store.commit(expect, {"cluster": opened}, ("bootstrap",)):
                 raise SessionLost("the right to bootstrap is lost")
-        except (SqlError, StoreError, OSError) as error:
+        except InitialSqlError as error:
+            raise FormationError(f"{INITIAL_SQL_FAILED} {error}") from error
+        except (SqlError, StoreError, OSError, initial_sql.BundleError) as error:
             raise FormationError(
                 f"the formation of {uuid} fails before any client is served: {error}"
             ) from error
         self._membership.holding = False
         log(f"cluster {uuid} is open: accounts and initial SQL are in, joiners are welcome")
 
-    def _load(self, path: Path) -> None:
-        """Runs one file of initial SQL. Raises SqlError with the client's words, SessionLost."""
-        log(f"running {path.name}")
+    def _load(self, script: initial_sql.Script) -> None:
+        """Runs one file of initial SQL. Raises InitialSqlError with the client's words, SessionLost."""
+        log(f"running {script.name}")
         words = self._settings.run_dir / "initdb.log"
-        client = load_file(self._settings, path, words)
-        if self._attend(client, f"running {path.name}", self._membership.keep) != 0:
+        with script.opened() as text:
+            client = load_file(self._settings, text, words)
+        if self._attend(client, f"running {script.name}", self._membership.keep) != 0:
             said = words.read_text(errors="replace").strip()
             # The client repeats the statement, which may hold what belongs in no log.
             errors = [line for line in said.splitlines() if line.startswith("ERROR")]
-            raise SqlError(f"{path.name}: {' '.join(errors) or said}")
+            raise InitialSqlError(f"{script.name}: {initial_sql.explained(' '.join(errors) or said)}")
 
     # ---- any Synced node
 
@@ -118,6 +127,7 @@ class Formation:
             if facts.mine:
                 store.commit({"bootstrap": facts.revision("bootstrap")}, {}, ("bootstrap",))
                 self._membership.holding = False
+            self._name_local_tables()
             if first and not self._passwords_kept:
                 self._keep_passwords(facts)
             if first and complete and facts.forgotten:
@@ -136,6 +146,22 @@ class Formation:
         except (SqlError, StoreError) as error:
             self._topics.say("store", str(error))
 
+    def _name_local_tables(self) -> None:
+        """Says now and then which tables' rows stay on this node."""
+        now = time.monotonic()
+        if self._tables_seen is not None and now - self._tables_seen < local_tables.EVERY:
+            return
+        self._tables_seen = now
+        try:
+            rows = self._sql.run(local_tables.QUERY)
+        except SqlError as error:
+            self._topics.say("tables", f"whether all tables are replicated could not be seen: {error}")
+            return
+        if rows:
+            self._topics.say("tables", local_tables.words(rows))
+        else:
+            self._topics.end("tables")
+
     def _keep_passwords(self, facts: Facts) -> None:
         """Gives the accounts the passwords of the secrets, once in the life of a container."""
         now, mine = time.monotonic(), self._membership.passwords
@@ -145,6 +171,9 @@ class Formation:
         self._agreed_since = self._agreed_since or now
         if not accounts.may_change(facts, now - self._agreed_since):
             return
+        if (move := accounts.moved(self._settings, self._sql.run(accounts.STORED))) is not None:
+            self._sql.run(*move)
+            log(f"root's account of {move[1][1]} is now the one of {move[1][3]}")
         others = accounts.outdated(self._settings, self._sql.run(accounts.STORED))
         for account in others:
             self._sql.run(*account.statement("ALTER USER"))

@@ -43,6 +43,7 @@ class Settings:
     socket: Path = Path("/run/mysqld/mysqld.sock")
     secrets: Path = Path("/run/secrets")
     initdb: Path = Path("/docker-entrypoint-initdb.d")
+    bundle: Path = Path("/etc/galera-node/initdb.tar.gz")
     seed_archive: Path = Path("/usr/local/lib/galera-node/seed.tar.gz")
     start_period: float = 300.0
 

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pymysql
 
 from .settings import Settings
 
 CLIENT = "/usr/bin/mariadb"
+DESYNCED = "Donor/Desynced"
 STATUS = (
     "wsrep_cluster_size",
     "wsrep_cluster_state_uuid",
@@ -43,11 +44,12 @@ class ServerStatus:
     uuid: str
     committed: int
     size: int
+    desynced: bool = False  # it has left flow control, and not because somebody set wsrep_desync
 
     @property
     def synced(self) -> bool:
         """Serves clients: a donor does too, mariadb-backup does not block it."""
-        return self.primary and self.ready and self.state in ("Synced", "Donor/Desynced")
+        return self.primary and self.ready and self.state in ("Synced", DESYNCED)
 
 
 class Sql:
@@ -89,14 +91,17 @@ class Sql:
             name.lower(): value
             for name, value in self.run(f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})")
         }
+        state = found.get("wsrep_local_state_comment", "")
+        asked = state == DESYNCED and self.run("SELECT @@GLOBAL.wsrep_desync") == [(1,)]
         return ServerStatus(
-            state=found.get("wsrep_local_state_comment", ""),
+            state=state,
             primary=found.get("wsrep_cluster_status") == "Primary",
             connected=found.get("wsrep_connected") == "ON",
             ready=found.get("wsrep_ready") == "ON",
             uuid=found.get("wsrep_cluster_state_uuid", ""),
             committed=int(found.get("wsrep_last_committed", -1)),
             size=int(found.get("wsrep_cluster_size", 0)),
+            desynced=state == DESYNCED and not asked,
         )
 
     def set_weight(self, weight: int) -> None:
@@ -104,12 +109,23 @@ class Sql:
         self.run(f"SET GLOBAL wsrep_provider_options='pc.weight={weight}'")
 
 
-def load_file(settings: Settings, path: Path, words: Path) -> subprocess.Popen[bytes]:
-    """Starts the client, which knows DELIMITER, on one SQL file; what it says goes to the file `words`."""
-    with open(path, "rb") as file, open(words, "wb") as output:
+def load_file(settings: Settings, script: IO[bytes], words: Path) -> subprocess.Popen[bytes]:
+    """Starts the client, which knows DELIMITER, on an open SQL file; what it says goes to the file `words`.
+
+    The text is UTF-8 unless the file itself says otherwise (`SET NAMES`): the container has no locale that
+    the client could take it from.
+    """
+    with open(words, "wb") as output:
         return subprocess.Popen(
-            [CLIENT, "--no-defaults", f"--socket={settings.socket}", "--user=mysql", settings.database],
-            stdin=file,
+            [
+                CLIENT,
+                "--no-defaults",
+                "--default-character-set=utf8mb4",
+                f"--socket={settings.socket}",
+                "--user=mysql",
+                settings.database,
+            ],
+            stdin=script,
             stdout=subprocess.DEVNULL,
             stderr=output,
         )

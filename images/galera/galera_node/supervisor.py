@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from . import health, local_state, network, transfer
-from .config import NodeConfig, render
+from .config import NodeConfig, render, tune
 from .decision import Bootstrap, Discard, Join, Refuse, decide, gives_up, turn
 from .first_process import FirstProcess, Stop
 from .formation import Formation, FormationError
@@ -32,6 +32,7 @@ FAILURES = 5  # starts in a row that fail before the container ends and the engi
 STEADY = 60.0  # seconds of being Synced after which former failures are forgotten
 APART = 2.0  # seconds between joiners: Galera takes 5 s longer for two that come in the same moment
 ALONE = 10.0  # seconds without a group after which mariadbd starts over
+LOCKED = 10.0  # seconds of being desynced for nobody after which a node does not count as serving
 UNANSWERED = 10.0  # seconds that a mariadbd which has never answered is given to stop in order
 
 
@@ -42,6 +43,7 @@ class Node:
         self.settings, self.names = settings, names
         self.began = time.monotonic()
         self.address = network.own_address(settings.subnet)
+        self.tuning = tune(settings.data_dir)
         self.topics = Topics()
         self.server = Server(settings.run_dir / "my.cnf")
         self.sql = Sql(settings.socket)
@@ -49,6 +51,7 @@ class Node:
         self.membership = Membership(settings, store, self.topics)
         self.formation = Formation(settings, self.membership, self.sql, self.attend, self.topics)
         self.answered = False  # this mariadbd has answered a question
+        self.locked_since: float | None = None  # when it was first seen desynced for nobody
         self.failures = 0
 
     def run(self) -> int:
@@ -58,6 +61,7 @@ class Node:
         transfer.end(settings.run_dir)
         self.first_process.take_signals()
         log(f"node {settings.node} of {settings.cluster} at {self.address}, {settings.size} nodes expected")
+        log(self.tuning.words)
         self.unhealthy("starting")
         try:
             while self.failures < FAILURES:
@@ -133,7 +137,8 @@ class Node:
     def configure(self, join: tuple[str, ...]) -> None:
         """Writes mariadbd's option file for this start."""
         settings = self.settings
-        config = NodeConfig(settings.node, settings.cluster, self.address, self.formation.weight, join)
+        weight = self.formation.weight
+        config = NodeConfig(settings.node, settings.cluster, self.address, weight, join, self.tuning)
         self.server.defaults.write_text(render(config))
 
     def join(self, decision: Join, local: Local, facts: Facts | None) -> None:
@@ -164,11 +169,12 @@ class Node:
         # One that comes back with the cluster's data is a member already, should the store be away just now.
         self.membership.begin(Position(local.uuid, local.seqno), local.kind is Kind.DATA and not forming)
         self.answered = False
-        made_way = False
+        made_way, failed = False, ""
         try:
             made_way = self.watch(local, bootstrap, forming)
         except FormationError as error:
-            log(str(error))
+            failed = str(error)
+            log(failed)
             self.server.kill()
         transfer.end(self.settings.run_dir)
         self.sql.close()
@@ -180,7 +186,7 @@ class Node:
         self.failures += 1
         code = self.server.exit_code
         log(f"mariadbd has ended with {code}; starting over ({self.failures} of {FAILURES})")
-        self.unhealthy(f"mariadbd has ended with {code}")
+        self.unhealthy(failed or f"mariadbd has ended with {code}")
         self.first_process.pause(min(2.0 * self.failures, 10.0))
 
     # ---- while mariadbd runs
@@ -242,7 +248,22 @@ class Node:
         uuid = status.uuid if state != "starting" and status.uuid != NO_UUID else local.uuid
         # The position is published apart (`nodes/`): here it would change with every look.
         detail = f"{status.state}, {'Primary' if status.primary else 'not Primary'}, {status.size} nodes"
+        if state == "synced" and self.locked(status, progress):
+            state = "primary"
+            detail = (
+                f"all tables are locked (FLUSH TABLES WITH READ LOCK?), so that clients hang here: {detail}"
+            )
         return self.presence(state, uuid, local.seqno), detail, status
+
+    def locked(self, status: ServerStatus, progress: Progress | None) -> bool:
+        """Whether Galera is paused by a lock of all tables: desynced, and neither a donor nor by a
+        setting.
+        """
+        if not status.desynced or progress is not None:
+            self.locked_since = None
+            return False
+        self.locked_since = self.locked_since or time.monotonic()
+        return time.monotonic() - self.locked_since > LOCKED
 
     def steady(self, since: float | None) -> float:
         """Notes since when the node is Synced; forgives former failures after a while."""

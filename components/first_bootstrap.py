@@ -1,0 +1,80 @@
+"""What counts at a cluster's first bootstrap only, and what the stack's last complete run says of it.
+
+Owns: reading the stack's own outputs, the refusal to change names that live in the data, and that initial SQL
+which changes later restarts nothing. Leaves to others: the outputs themselves (stack_outputs.py), the initial
+SQL (database_settings/initial_sql.py).
+
+The outputs are written when a run is complete, which includes a formed cluster. So as long as none formed,
+everything may be corrected.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+READ = "pulumi:pulumi:readStackOutputs"
+"""The engine's own function; its answer leaves no resource in the state."""
+
+
+def former() -> Mapping[str, Any] | None:
+    """The output `galera` of the stack's last complete run; None before the first."""
+    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    outputs = pulumi.runtime.invoke(READ, {"name": name}).value.get("outputs") or {}
+    galera: Mapping[str, Any] | None = outputs.get("galera")
+    return galera
+
+
+def refusals(former: Mapping[str, Any] | None, cluster_name: str, database: str) -> list[str]:
+    """Problems of the settings beside a cluster that has formed as `former` says."""
+    if former is None:
+        return []
+    known = (
+        ("clusterName", cluster_name, "the nodes' data and their records in the store carry it"),
+        ("database", database, "it is made at the first bootstrap, with its user, and at no other time"),
+    )
+    return [
+        f"swarm-galera:galera.{key}: {wanted} was {former[key]} when the cluster formed: {why}. Remedy: "
+        "set it back; a further database is made with SQL (docs/moving-in.md)"
+        for key, wanted, why in known
+        if key in former and former[key] != wanted
+    ]
+
+
+@dataclass(frozen=True)
+class InitialSql:
+    """The archive of initial SQL.
+
+    Attributes:
+        archive: what the nodes get; None for nothing.
+        recorded: keep what the state has, whatever `archive` is: the cluster has formed, and runs none again.
+        digest: of the archive that was or will be run, for the outputs; empty without one.
+        note: what to tell the user.
+    """
+
+    archive: bytes | None
+    recorded: bool = False
+    digest: str = ""
+    note: str = ""
+
+
+def initial_sql(former: Mapping[str, Any] | None, archive: bytes | None) -> InitialSql:
+    """What the nodes get of `archive`, so that a cluster that has formed is not restarted for it."""
+    digest = hashlib.sha256(archive).hexdigest()[:16] if archive is not None else ""
+    if former is None or "initdb" not in former:
+        return InitialSql(archive, digest=digest)
+    ran: str = former["initdb"]
+    note = (
+        "galera.initdb has changed since the cluster's first bootstrap, and is run at no other time: what "
+        "is new in it will not happen. Run it through the VIP (docs/moving-in.md)"
+    )
+    return InitialSql(
+        (archive or b"removed from the settings") if ran else None,
+        recorded=bool(ran),
+        digest=ran,
+        note=note if digest not in ("", ran) else "",
+    )

@@ -1,0 +1,199 @@
+"""The rules of database_settings/ against the image's own server and Galera library.
+
+When the image gets another version of MariaDB or its time zones change, the lists are made anew with what
+these tests print.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from database_settings import provider_options, server_options
+from tests.images.galera_site import GaleraSite
+from tests.images.image_containers import Container
+from tests.images.image_roots import image_root
+
+pytestmark = pytest.mark.images
+
+PREPARE = """
+import sys; sys.path[:0] = ["/usr/local/lib/galera-node"]
+from pathlib import Path; from galera_node.seed_data import unpack
+unpack(Path("/usr/local/lib/galera-node/seed.tar.gz"), Path("/var/lib/mysql"))
+"""
+# Starts a server that is a cluster by itself, asks it, and ends it; says what it was told, or the errors.
+TRY = r"""
+provider=$1 question=$2; shift 2
+/usr/sbin/mariadbd --innodb-buffer-pool-size=32M --innodb-buffer-pool-size-max=256M --wsrep-new-cluster \
+  --wsrep-cluster-address=gcomm:// --wsrep-cluster-name=x --wsrep-node-address=127.0.0.1 \
+  --wsrep-provider-options="gcache.size=32M;$provider" "$@" >/tmp/log 2>&1 &
+until answer=$(/usr/bin/mariadb -N -e "$question" 2>/dev/null); do
+  kill -0 $! 2>/dev/null || { grep -F '[ERROR]' /tmp/log | head -n 5; exit 1; }
+  sleep 0.1
+done
+printf '%s' "$answer"
+kill -9 $!; wait 2>/dev/null; rm -f /var/lib/mysql/g*
+exit 0
+"""
+
+
+@pytest.fixture(scope="module")
+def probe() -> Iterator[Container]:
+    """A container in which servers can be tried."""
+    with GaleraSite({"galera": image_root("galera")}) as site:
+        container = site.add_galera(1)
+        container.command = ("/bin/sleep", "3600")
+        container.start()
+        container.init_pid()
+        done = container.run("/usr/bin/python3", "-c", PREPARE)
+        assert done.returncode == 0, done.stderr
+        yield container
+
+
+def tried(
+    probe: Container, provider: str = "", question: str = "SELECT 1", *options: str
+) -> tuple[bool, str]:
+    """Whether a server with these options starts, and what it then says."""
+    done = probe.run("/bin/bash", "-c", TRY, "try", provider, question, *options)
+    return done.returncode == 0, done.stdout
+
+
+def test_the_list_of_options_is_the_servers_own(probe: Container) -> None:
+    printed = probe.run("/usr/sbin/mariadbd", "--no-defaults", "--verbose", "--help").stdout
+    names = {name.lower() for name in re.findall(r"^ +(?:-\S, )?--([A-Za-z0-9.-]+)", printed, re.MULTILINE)}
+    assert len(names) > 600
+    assert sorted(names) == sorted(server_options.NAMES)
+
+
+def test_the_list_of_time_zones_is_the_images_own(probe: Container) -> None:
+    works, answer = tried(probe, "", "SELECT Name FROM mysql.time_zone_name")
+    assert works, answer
+    assert set(answer.split()) == server_options.TIME_ZONES
+    assert {"Europe/Berlin", "UTC", "America/Toronto"} <= server_options.TIME_ZONES
+
+
+PROVIDER: list[tuple[dict[str, str], bool]] = [
+    ({"evs.suspect_timeout": "PT3S"}, True),
+    ({"evs.suspect_timeout": "PT2.5S"}, False),
+    ({"evs.suspect_timeout": "PT2.5S", "evs.keepalive_period": "PT0.5S"}, True),
+    ({"evs.keepalive_period": "PT1.8S"}, False),
+    ({"evs.inactive_check_period": "PT2.5S"}, True),
+    ({"evs.inactive_check_period": "PT2.6S"}, False),
+    ({"evs.install_timeout": "PT0.9S"}, False),
+    ({"evs.install_timeout": "PT1S"}, True),
+    ({"evs.install_timeout": "PT15S"}, True),
+    ({"evs.install_timeout": "PT16S"}, False),
+    ({"evs.join_retrans_period": "PT0.05S"}, False),
+    ({"evs.user_send_window": "5"}, False),
+    ({"evs.suspect_timeout": "PT5"}, False),
+    ({"gcache.size": "1.5G"}, False),
+    ({"gcache.size": "64M"}, True),
+    ({"gcs.fc_factor": "1.5"}, False),
+    ({"gcs.max_throttle": "1.5"}, False),
+    ({"gcs.fc_limit": "abc"}, False),
+    ({"evs.nonsense": "1"}, False),
+]
+
+
+@pytest.mark.parametrize(("options", "starts"), PROVIDER, ids=lambda value: str(value))
+def test_what_the_library_refuses_is_refused_before(
+    probe: Container, options: dict[str, str], starts: bool
+) -> None:
+    works, answer = tried(probe, ";".join(f"{key}={value}" for key, value in options.items()))
+    assert works == starts, answer
+    assert (not list(provider_options.problems(options))) == starts
+
+
+def test_every_option_of_the_library_that_may_be_set_is_one_and_the_defaults_are_these(
+    probe: Container,
+) -> None:
+    works, answer = tried(probe, "", "SELECT @@wsrep_provider_options")
+    assert works, answer
+    known = dict(item.strip().split(" = ", 1) for item in answer.split(";") if " = " in item)
+    assert set(provider_options.ALLOWED) - set(known) == set()
+    assert {key: known[key] for key in provider_options.DEFAULTS} == provider_options.DEFAULTS
+
+
+def test_a_fast_failover_is_accepted_by_both(probe: Container) -> None:
+    options = {
+        "evs.suspect_timeout": "PT2.5S",
+        "evs.keepalive_period": "PT0.5S",
+        "evs.inactive_check_period": "PT0.25S",
+        "evs.join_retrans_period": "PT0.5S",
+        "evs.inactive_timeout": "PT7.5S",
+        "evs.install_timeout": "PT5S",
+    }
+    assert list(provider_options.problems(options)) == []
+    works, answer = tried(
+        probe, ";".join(f"{key}={value}" for key, value in options.items()), "SELECT @@wsrep_provider_options"
+    )
+    assert works, answer
+    assert "evs.suspect_timeout = PT2.5S" in answer
+
+
+SERVER: list[tuple[str, str, str]] = [
+    # option as written, what to ask, what the server makes of it: ways round a guard, as MariaDB reads them
+    ("skip-innodb-doublewrite", "@@innodb_doublewrite", "0"),
+    ("Innodb_DoubleWrite=0", "@@innodb_doublewrite", "0"),
+    ("enable-innodb-doublewrite=0", "@@innodb_doublewrite", "0"),
+    ("loose-skip-innodb-doublewrite", "@@innodb_doublewrite", "0"),
+    ("innodb-flush-log-at-trx=0", "@@innodb_flush_log_at_trx_commit", "0"),
+    ("log-bin=0", "@@log_bin", "1"),
+]
+
+
+@pytest.mark.parametrize(("option", "question", "answer"), SERVER)
+def test_ways_round_a_guard_are_real_and_refused(
+    probe: Container, option: str, question: str, answer: str
+) -> None:
+    works, said = tried(probe, "", f"SELECT {question}", f"--{option}")
+    assert (works, said) == (True, answer)
+    key, _, value = option.partition("=")
+    assert len(list(server_options.problems({key: value}))) == 1
+
+
+@pytest.mark.parametrize("option", ["skip-innodb-doublewrite=0", "skip-log-bin"])
+def test_what_only_looks_like_one_is_neither(probe: Container, option: str) -> None:
+    assert tried(probe, "", "SELECT @@innodb_doublewrite, @@log_bin", f"--{option}") == (True, "1\t0")
+    key, _, value = option.partition("=")
+    assert list(server_options.problems({key: value})) == []
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "innodb-page-size=64k",
+        "innodb-data-file-path=ibdata1:100M:autoextend",
+        "aria-block-size=4096",
+        "no-such=1",
+    ],
+)
+def test_options_that_contradict_the_packed_tables_keep_a_server_from_starting(
+    probe: Container, option: str
+) -> None:
+    works, said = tried(probe, "", "SELECT 1", f"--{option}")
+    assert not works, said
+    key, _, value = option.partition("=")
+    assert len(list(server_options.problems({key: value}))) == 1
+
+
+def test_wsrep_variables_that_may_be_set_are_taken_by_the_server(probe: Container) -> None:
+    values = {
+        "wsrep-slave-threads": "8",
+        "wsrep-sync-wait": "15",
+        "wsrep-max-ws-rows": "1048576",
+        "wsrep-max-ws-size": "1024",
+        "wsrep-trx-fragment-unit": "rows",
+        "wsrep-trx-fragment-size": "1000",
+        "wsrep-retry-autocommit": "10000",
+        "wsrep-debug": "CLIENT",
+        "wsrep-ignore-apply-errors": "7",
+    }
+    assert list(server_options.problems(values)) == []
+    question = ", ".join(f"@@GLOBAL.{key.replace('-', '_')}" for key in values)
+    works, said = tried(
+        probe, "", f"SELECT {question}", *(f"--{key}={value}" for key, value in values.items())
+    )
+    assert (works, said.split("\t")) == (True, list(values.values()))
