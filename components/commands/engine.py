@@ -139,13 +139,14 @@ Remedy: correct what it complains of (settings under engine:), then repeat"
 """.strip()
 
 _CONFIGURE = r"""
+# Before the engine takes networks: once its bridges are there, the host's neighbours are out of reach.
+[[ -e $daemon_json && $(<"$daemon_json") == "$config" ]] && systemctl -q is-active docker.service \
+  || refuse_engine_overlap
 changed=0
 write_file "$dropin" "$dropin_text"
 reload=$changed changed=0
 write_file "$daemon_json" "$config"
 [[ -e $wants ]] || systemctl -q enable docker.service
-# Before the engine takes them: once its bridges are there, the host's neighbours are out of reach.
-(( ! changed )) && systemctl -q is-active docker.service || refuse_engine_overlap
 if ! systemctl -q is-active docker.service; then
   # Also for the units of packages that were installed without a word to systemd.
   systemctl daemon-reload

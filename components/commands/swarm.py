@@ -44,7 +44,7 @@ def start(hostname: str, pool: str | None = None) -> str:
     return f"{assign(hostname=hostname, port=PORT, heartbeat=HEARTBEAT)}\n{text}"
 
 
-_INIT = "docker swarm init --advertise-addr"
+_INIT = "docker swarm init"
 _SAME_POOL = r"""
 pools=$(docker info --format '{{.Swarm.Cluster.DefaultAddrPool}}')
 [[ " ${pools//[][]/ } " == *" $pool "* ]] || say "engine.swarmPool counts when a swarm is started; this one \

@@ -93,6 +93,18 @@ def test_a_change_in_place_keeps_the_guest_and_reaches_it(managed: Managed, chan
     assert TAG in managed.record.tags
 
 
+def test_new_user_data_of_a_running_server_is_said_to_take_effect_later(
+    managed: Managed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    managed.change(user_data="#cloud-config")
+    assert (
+        "cloud-init acts on it only when the system is new, at the next OS reload" in capsys.readouterr().out
+    )
+    assert managed.settled()
+    managed.change(notes="other")
+    assert "cloud-init" not in capsys.readouterr().out
+
+
 def test_a_guest_that_shows_its_user_data_on_a_disk_has_no_drift(lab_api: LabApi) -> None:
     managed = Managed(lab_api, user_data="#cloud-config\n", disks=[25.0, 100.0])
     devices = lab_api.client().call(

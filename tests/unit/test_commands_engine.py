@@ -38,6 +38,8 @@ class Host(FakeHost):
             '"ps -a") cat "$host/status"; [[ ! -e $host/status.2 ]] || mv "$host/status.2" "$host/status" ;; '
             '"service ls") cat "$host/services" ;; esac',
         )
+        self.program("ip", 'cat "$host/routes"')
+        self.file("routes", "default via 10.144.12.1 dev eth0\n10.144.12.0/24 dev eth0 scope link\n")
         # Nobody waits in the tests.
         self.program("sleep")
         self.file("status", "")
@@ -102,6 +104,68 @@ def test_a_fresh_engine_is_configured_enabled_and_started(tmp_path: Path) -> Non
         "systemctl daemon-reload",
         "systemctl start docker.service",
     ]
+    assert Path(host.places.daemon_json).read_text() == CONFIG + "\n"
+
+
+MOVED = engine.daemon_json({}, bridge="172.30.0.0/24", address_pools=["172.31.0.0/16"])
+
+
+def test_the_engines_own_networks_are_where_the_settings_put_them() -> None:
+    config = json.loads(MOVED)
+    assert config["bip"] == "172.30.0.1/24"
+    assert config["default-address-pools"] == [{"base": "172.31.0.0/16", "size": 24}]
+    assert engine.networks(MOVED) == {
+        "172.30.0.0/24": "engine.bridge",
+        "172.31.0.0/16": "engine.addressPools",
+    }
+    assert list(engine.networks(CONFIG)) == ["172.17.0.0/16", "172.18.0.0/16"]
+
+
+@pytest.mark.parametrize(
+    ("route", "setting"),
+    [
+        ("172.17.0.0/16 via 10.144.12.1 dev eth0", "engine.bridge"),
+        ("172.18.5.0/24 via 10.144.12.1 dev eth0", "engine.addressPools"),
+        ("172.17.0.9 dev tun0 scope link", "engine.bridge"),
+        ("172.16.0.0/13 dev eth1 scope link", "engine.bridge"),
+    ],
+)
+def test_an_engine_does_not_take_a_network_that_the_host_routes(
+    tmp_path: Path, route: str, setting: str
+) -> None:
+    host = Host(tmp_path / "host")
+    host.file("routes", f"default via 10.144.12.1 dev eth0\n{route}\n")
+    ran = host.configure()
+    assert ran.code == 1
+    assert f"overlaps {route.split()[0]}, which galera-1 reaches by" in ran.err
+    assert f"Remedy: set {setting} to" in ran.err
+    assert actions(ran) == []
+    assert not Path(host.places.daemon_json).exists()
+    # With its networks elsewhere, it starts.
+    assert host.configure(MOVED).code == 0
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        "10.0.0.0/8 via 10.144.12.1 dev eth0",
+        "172.16.0.0/12 via 10.144.12.1 dev eth0",  # wide, and not the host's own
+        "172.17.0.0/16 dev docker0 scope link",
+        "172.18.0.0/16 dev docker_gwbridge scope link",
+    ],
+)
+def test_wide_routes_and_the_engines_own_bridges_are_in_nobodys_way(tmp_path: Path, route: str) -> None:
+    host = Host(tmp_path / "host")
+    host.file("routes", f"{route}\n")
+    assert host.configure().code == 0
+
+
+def test_a_running_engine_is_not_given_a_network_that_the_host_routes_however_often(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host")
+    host.configure()
+    host.file("routes", "172.30.0.0/24 via 10.144.12.1 dev eth0\n")
+    for _ in range(2):
+        assert "engine.bridge" in host.configure(MOVED).err
     assert Path(host.places.daemon_json).read_text() == CONFIG + "\n"
 
 

@@ -35,6 +35,18 @@ def test_the_first_manager_starts_a_swarm_on_its_private_address_only(tmp_path: 
     }
 
 
+def test_a_swarm_takes_its_networks_from_the_pool_that_is_set(tmp_path: Path) -> None:
+    ran = manager(tmp_path / "host", OUTSIDE).run(swarm.start("galera-1", "192.168.0.0/16"), START)
+    assert ran.code == 0, ran.err
+    started = changes(ran)[0]
+    assert started.startswith(
+        "docker swarm init --default-addr-pool 192.168.0.0/16 --default-addr-pool-mask-length 24 "
+        "--advertise-addr"
+    )
+    # Without one, the script is what living clusters have had.
+    assert "pool" not in swarm.start("galera-1")
+
+
 def test_a_swarm_that_runs_is_not_started_again_and_has_the_same_tokens(tmp_path: Path) -> None:
     host = manager(tmp_path / "host", OUTSIDE)
     first, second = host.run(swarm.start("galera-1"), START), host.run(swarm.start("galera-1"), START)

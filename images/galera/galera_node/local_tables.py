@@ -27,5 +27,5 @@ def words(rows: Sequence[tuple[str, ...]]) -> str:
     more = " and more" if len(rows) > MOST else ""
     return (
         f"not replicated, the rows stay on this node and are lost with the next full copy: {named}{more}. "
-        "Not by ALTER TABLE, which leaves each node its own: docs/moving-in.md says how to copy them into InnoDB"
+        "Copy them into InnoDB as docs/moving-in.md says, not by ALTER TABLE: it leaves each node its own"
     )
