@@ -17,7 +17,6 @@ from tests.images.galera_site import (
     SIZE,
     GaleraSite,
     formed,
-    galera_address,
     healthy,
     says,
     sql,
@@ -173,11 +172,15 @@ def test_tables_that_are_not_replicated_are_refused_or_named(site: GaleraSite) -
         "not replicated, the rows stay on this node and are lost with the next full copy: app.m (MyISAM), "
         "app.q (MyISAM)",
     )
-    # The way out that is documented.
-    sql(nodes[0], "DROP TABLE app.q; CREATE TABLE app.new LIKE app.m; ALTER TABLE app.new ENGINE=InnoDB")
-    for node in (nodes[0], nodes[2]):
-        sql(node, "INSERT IGNORE INTO app.new SELECT * FROM app.m")
-    sql(nodes[1], "SET SESSION wsrep_sync_wait=15; DROP TABLE app.m; RENAME TABLE app.new TO app.m")
+    # The way out that is documented. The server does not even drop such a table.
+    with pytest.raises(OSError, match="ERROR 4165"):
+        sql(nodes[0], "DROP TABLE app.q")
+    sql(nodes[0], "CREATE TABLE app.new LIKE app.m; ALTER TABLE app.new ENGINE=InnoDB")
+    for node in nodes:
+        sql(node, "SET SESSION wsrep_sync_wait=15; INSERT IGNORE INTO app.new SELECT * FROM app.m")
+    for node in nodes:
+        sql(node, "SET SESSION wsrep_on=OFF; DROP TABLE app.m; DROP TABLE IF EXISTS app.q")
+    sql(nodes[1], "SET SESSION wsrep_sync_wait=15; RENAME TABLE app.new TO app.m")
     ids = "SET SESSION wsrep_sync_wait=1; SELECT GROUP_CONCAT(id ORDER BY id) FROM app.m"
     assert [sql(node, ids) for node in nodes] == ["1,2,3"] * SIZE
     assert all(synced(node) for node in nodes)
@@ -207,11 +210,20 @@ def test_locks_of_one_node_are_not_locks_of_the_cluster(site: GaleraSite) -> Non
     assert [holder.returncode for holder in granted] == [0, 0]
 
 
-def inside(node: Container, statement: str) -> list[str]:
+def inside(node: Container, statement: str, *options: str) -> list[str]:
     """The command line of a client in the container that runs `statement`."""
     return [
         *("nsenter", "--target", str(node.init_pid()), "--mount", "--pid", "--net"),
-        *("chroot", f"--userspec={node.user}", str(node.root), "/usr/bin/mariadb", "-N", "-e", statement),
+        *(
+            "chroot",
+            f"--userspec={node.user}",
+            str(node.root),
+            "/usr/bin/mariadb",
+            "-N",
+            *options,
+            "-e",
+            statement,
+        ),
     ]
 
 
@@ -222,14 +234,9 @@ def test_a_dump_with_the_documented_options_disturbs_nobody_and_brings_everythin
     nodes = start(site, 1, 2, 3)
     formed(nodes)
     sql(nodes[0], "CREATE EVENT app.e ON SCHEDULE EVERY 1 DAY DO DELETE FROM app.word WHERE id < 0")
-    writer = subprocess.Popen(
-        inside(
-            nodes[1],
-            "BEGIN NOT ATOMIC FOR i IN 1..400 DO INSERT INTO app.word (text) "
-            "VALUES (CONCAT('w', i)); END FOR; END",
-        ),
-        stderr=subprocess.PIPE,
-    )
+    insert = "INSERT INTO app.word (text) VALUES (CONCAT('w', i))"
+    loop = f"BEGIN NOT ATOMIC FOR i IN 1..400 DO {insert}; END FOR; END//"
+    writer = subprocess.Popen(inside(nodes[1], loop, "--delimiter=//"), stderr=subprocess.PIPE)
     options = (
         "--single-transaction",
         "--skip-lock-tables",
@@ -265,7 +272,8 @@ def test_a_node_whose_tables_are_all_locked_gets_no_clients(site: GaleraSite) ->
     assert healthy(nodes[0])
     lock.kill()
     lock.wait()
-    sql(nodes[1], "KILL (SELECT MAX(id) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%')")
+    holder = "SELECT MAX(id) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'"
+    sql(nodes[1], f"KILL {sql(nodes[1], holder)}")
     formed(nodes)
     # One that somebody has taken out of flow control serves as before.
     sql(nodes[1], "SET GLOBAL wsrep_desync = ON")
@@ -287,12 +295,12 @@ def test_another_subnet_leaves_root_where_the_network_is(site: GaleraSite) -> No
         node.env = {**node.env, "SUBNET": "10.77.0.0/26"}
         node.start()
     formed(nodes)
-    until(nodes[0], "root's account of 10.77.0.0/255.255.255.0 is now the one of 10.77.0.0/255.255.255.192")
+    words = "root's account of 10.77.0.0/255.255.255.0 is now the one of 10.77.0.0/255.255.255.192"
+    wait_for(lambda: any(words in node.log for node in nodes), "the account moved")
     hosts = "SELECT GROUP_CONCAT(Host) FROM mysql.global_priv WHERE User = 'root' AND Host LIKE '%/%'"
     assert [sql(node, hosts) for node in nodes] == ["10.77.0.0/255.255.255.192"] * SIZE
     assert client(nodes, "root", "SELECT CURRENT_USER()") == "root@10.77.0.0/255.255.255.192"
-    assert "root@10.77.0.0" in client(nodes, "root", "SHOW GRANTS")
-    assert galera_address(1) == "10.77.0.21"
+    assert client(nodes, "root", "SHOW GRANTS").startswith("GRANT ALL PRIVILEGES ON *.*")
 
 
 def test_initial_sql_that_fails_says_where_and_a_corrected_file_forms_the_cluster(site: GaleraSite) -> None:

@@ -111,7 +111,9 @@ def test_every_option_of_the_library_that_may_be_set_is_one_and_the_defaults_are
 ) -> None:
     works, answer = tried(probe, "", "SELECT @@wsrep_provider_options")
     assert works, answer
-    known = dict(item.strip().split(" = ", 1) for item in answer.split(";") if " = " in item)
+    known = {
+        key.strip(): value.strip() for key, _, value in (item.partition("=") for item in answer.split(";"))
+    }
     assert set(provider_options.ALLOWED) - set(known) == set()
     assert {key: known[key] for key in provider_options.DEFAULTS} == provider_options.DEFAULTS
 

@@ -9,6 +9,7 @@ import os
 import select
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 
 from .server import Server
@@ -44,6 +45,12 @@ class FirstProcess:
             self.nap(seconds)
         if self._stopping:
             raise Stop
+
+    def rest(self, seconds: float) -> None:
+        """Waits so long, whatever children do: the end of one that has just failed would end a `pause`."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self.pause(left)
 
     def nap(self, seconds: float) -> None:
         """The same, for those who are stopping already."""

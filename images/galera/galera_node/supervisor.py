@@ -187,7 +187,7 @@ class Node:
         code = self.server.exit_code
         log(f"mariadbd has ended with {code}; starting over ({self.failures} of {FAILURES})")
         self.unhealthy(failed or f"mariadbd has ended with {code}")
-        self.first_process.pause(min(2.0 * self.failures, 10.0))
+        self.first_process.rest(min(2.0 * self.failures, 10.0))
 
     # ---- while mariadbd runs
 
