@@ -227,6 +227,29 @@ def inside(node: Container, statement: str, *options: str) -> list[str]:
     ]
 
 
+def test_a_locked_table_of_one_node_holds_up_the_writes_of_all(site: GaleraSite) -> None:
+    """As docs/moving-in.md says of LOCK TABLES, and what ends it."""
+    site.start_etcd()
+    nodes = start(site, 1, 2, 3)
+    formed(nodes)
+    lock = subprocess.Popen(inside(nodes[1], "LOCK TABLES app.word READ; SELECT SLEEP(600)"))
+    holder = "SELECT MAX(id) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'"
+    wait_for(lambda: sql(nodes[1], holder) != "NULL", "the lock")
+    insert = "INSERT INTO app.word (text) VALUES (CONCAT('w', i))"
+    loop = f"BEGIN NOT ATOMIC FOR i IN 1..2000 DO {insert}; END FOR; END//"
+    writer = subprocess.Popen(inside(nodes[0], loop, "--delimiter=//"))
+    # The node with the lock applies nothing; when its queue is full, nobody writes any more, on any node.
+    wait_for(lambda: int(status(nodes[1], "wsrep_local_recv_queue")) > 16, "a queue")
+    wait_for(lambda: status(nodes[0], "wsrep_flow_control_active") == "true", "flow control")
+    assert healthy(nodes[1])
+    assert writer.poll() is None
+    sql(nodes[1], f"KILL {sql(nodes[1], holder)}")
+    lock.wait()
+    assert writer.wait(120) == 0
+    count = "SET SESSION wsrep_sync_wait=1; SELECT COUNT(*) FROM app.word"
+    assert [sql(node, count) for node in nodes] == ["2001"] * SIZE
+
+
 def test_a_dump_with_the_documented_options_disturbs_nobody_and_brings_everything_back(
     site: GaleraSite,
 ) -> None:
