@@ -86,10 +86,7 @@ FIXED = {
     "innodb-flush-log-at-trx-commit": ("1", "nodes that crash soon after one another would lose commits"),
     "innodb-page-size": ("16K", f"{_PACKED} with pages of 16 kB"),
     "innodb-read-only": ("OFF", "a node could not replicate"),
-    "lower-case-table-names": (
-        "0",
-        f"{_PACKED} with names in the case they are given in, and so were tables since",
-    ),
+    "lower-case-table-names": ("0", f"{_PACKED} with names as they are written, and so were tables since"),
     "require-secure-transport": ("OFF", _NO_TLS),
     "ssl": ("OFF", _NO_TLS),
     "transaction-read-only": ("OFF", "the first bootstrap could not make the accounts"),
@@ -101,9 +98,7 @@ SAME = {"innodb-page-size": {"16384"}, "default-storage-engine": {"INNODB"}}
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a value may be. `words`: how to say it. `texts`: in capitals; empty means a number in
-    `numbers`.
-    """
+    """What a value may be: one of `texts` (in capitals) or of `numbers`. `words`: how to say it."""
 
     words: str
     texts: frozenset[str] = frozenset()
