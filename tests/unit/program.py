@@ -44,7 +44,7 @@ class Recorded:
     resources: dict[str, pulumi_mocks.MockResourceArgs] = field(default_factory=dict)
     protected: set[str] = field(default_factory=set)
     depends_on: dict[str, set[str]] = field(default_factory=dict)
-    ignored: dict[str, set[str]] = field(default_factory=dict)
+    ignored: dict[str, list[str]] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     secret_outputs: set[str] = field(default_factory=set)
     secret_inputs: dict[str, set[str]] = field(default_factory=dict)
@@ -136,7 +136,7 @@ class Monitor(pulumi_mocks.MockMonitor):
         """Note the options, then answer as the mocks do."""
         if request.protect:
             self._recorded.protected.add(request.name)
-        self._recorded.ignored[request.name] = set(request.ignoreChanges)
+        self._recorded.ignored[request.name] = list(request.ignoreChanges)
         self._recorded.depends_on[request.name] = {urn.rsplit("::", 1)[1] for urn in request.dependencies}
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
