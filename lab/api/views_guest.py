@@ -47,9 +47,7 @@ def nic_view(lab: Lab, guest: Guest, nic: Nic) -> Entity:
             "securityGroupBindings": lambda: [
                 views_network.binding_view(lab, guest, nic, group) for group in nic.security_groups
             ],
-            "router": lambda: (
-                views_network.router_view(vlan.datacenter, public=vlan.public) if vlan else None
-            ),
+            "router": lambda: views_network.router_view(vlan.pod, public=vlan.public) if vlan else None,
         },
         frozenset({"primaryVersion6IpAddressRecord", "primaryIpAddressRecord"}),
     )
