@@ -32,6 +32,9 @@ class Nic(BaseModel):
     The address is reserved with the order and shown from the transaction step that assigns it. A fault may
     hold it back: while the rule `held_by` stands, or for `held_seconds` after provisioning
     (`hidden_until`).
+
+    `filtered`: its security groups are in force. The first group of an interface comes into force when the
+    server is started next; from then on every change does at once.
     """
 
     id: int
@@ -43,6 +46,7 @@ class Nic(BaseModel):
     speed: int
     max_speed: int
     security_groups: list[int] = Field(default_factory=list)
+    filtered: bool = False
     shown: bool = False
     held_by: int | None = None
     held_seconds: float = 0.0

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lab.api import admin, errors, faults, wire
+from lab.api.card_filters import Guard
 from lab.api.context import Call, Lab
 from lab.api.credentials import Credentials
 from lab.api.dispatch import Answer, Dispatcher
@@ -105,6 +106,7 @@ class ApiServer:
             power=backend.state,
             images=getattr(backend, "images", None),
         )
+        self._guard = Guard(self.store, backend, self.internal_error)
         self._dispatch = Dispatcher(self.lab)
         self._limiter = RateLimiter()
         self._calls: deque[SeenCall] = deque(maxlen=_MAX_CALLS)
@@ -124,6 +126,7 @@ class ApiServer:
 
     def start(self) -> None:
         """Go on with running transactions and answer calls, in threads of its own."""
+        self._guard.start()
         self.engine.start()
         self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()

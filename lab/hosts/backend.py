@@ -6,9 +6,10 @@ Owned here: what a machine is made from and what can be done to one. Left to oth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 class PowerState(StrEnum):
@@ -51,6 +52,33 @@ class HostSpec:
     post_install_uri: str | None = None
 
 
+@dataclass(frozen=True)
+class FilterRule:
+    """Packets that one network card lets through: those that open a connection; answers follow by themselves.
+
+    `ingress` is what the machine receives, `egress` what it sends. `protocol` is `tcp`, `udp`, `icmp`, `vrrp`
+    or None for any. `first` and `last` are ports of the receiver, both ends included; with `icmp` they are
+    type and code; None for all. `remotes` are addresses or networks at the other end, of the version that
+    `ethertype` (`IPv4`, `IPv6`) says; None for anybody, empty for nobody.
+    """
+
+    direction: Literal["ingress", "egress"]
+    ethertype: Literal["IPv4", "IPv6"]
+    protocol: str | None = None
+    first: int | None = None
+    last: int | None = None
+    remotes: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class CardFilter:
+    """A network card that lets through what its rules allow, and nothing else."""
+
+    host_id: int
+    network: Literal["private", "public"]
+    rules: tuple[FilterRule, ...]
+
+
 class HostBackend(Protocol):
     """Makes, boots and destroys machines. Every call may be repeated; repeating changes nothing."""
 
@@ -77,3 +105,9 @@ class HostBackend(Protocol):
 
     def state(self, host_id: int) -> PowerState:
         """What the machine is doing now."""
+
+    def set_filters(self, filters: Sequence[CardFilter]) -> None:
+        """From now on these cards filter, in place of those named before; every other card is open.
+
+        Of machines that run, that boot later and that do not exist yet. Connections that are there stay.
+        """
