@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import ipaddress
+import json
 import os
 import socket
 import subprocess
@@ -127,6 +128,16 @@ def tap(namespace: str, name: str, bridge: str) -> None:
 def remove_tap(namespace: str, name: str) -> None:
     """Remove a tap; one that is not there is fine."""
     _ip("-n", namespace, "link", "delete", name, check=False)
+
+
+def traffic(namespace: str) -> dict[str, tuple[int, int]]:
+    """Octets that each card of the namespace has received and sent."""
+    shown = json.loads(_ip("-n", namespace, "-json", "-statistics", "link", "show").stdout or "[]")
+    return {
+        card["ifname"]: (card["stats64"]["rx"]["bytes"], card["stats64"]["tx"]["bytes"])
+        for card in shown
+        if "stats64" in card
+    }
 
 
 def track(namespace: str, bridge: str) -> None:

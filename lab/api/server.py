@@ -28,6 +28,7 @@ from lab.api.credentials import Credentials
 from lab.api.dispatch import Answer, Dispatcher
 from lab.api.faults import FaultInjector, RateLimiter
 from lab.api.locations import Networks
+from lab.api.meter import Meter
 from lab.api.records import Guest, InjectedFault
 from lab.api.store import Store
 from lab.api.transactions import Engine
@@ -97,10 +98,12 @@ class ApiServer:
         networks = networks or Networks()
         self.faults = FaultInjector(self.store)
         self.engine = Engine(self.store, backend, self.faults, networks, self.internal_error)
+        self._meter = Meter(self.store, backend, self.internal_error)
         self.lab = Lab(
             store=self.store,
             engine=self.engine,
             faults=self.faults,
+            meter=self._meter,
             networks=networks,
             username=credentials.username,
             power=backend.state,
@@ -128,6 +131,7 @@ class ApiServer:
         """Go on with running transactions and answer calls, in threads of its own."""
         self._guard.start()
         self.engine.start()
+        self._meter.start()
         self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
@@ -139,6 +143,7 @@ class ApiServer:
             self._thread.join()
         self._listener.server_close()
         self.engine.stop()
+        self._meter.stop()
         self.store.close()
 
     def __enter__(self) -> ApiServer:

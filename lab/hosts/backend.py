@@ -79,6 +79,30 @@ class CardFilter:
     rules: tuple[FilterRule, ...]
 
 
+@dataclass(frozen=True)
+class Traffic:
+    """Octets that a machine has received and sent, by network."""
+
+    private_in: int = 0
+    private_out: int = 0
+    public_in: int = 0
+    public_out: int = 0
+
+    def plus(self, other: Traffic) -> Traffic:
+        """Both together."""
+        return Traffic(**{name: count + getattr(other, name) for name, count in vars(self).items()})
+
+    def since(self, earlier: Traffic) -> Traffic:
+        """What has passed since an earlier reading. Counters that went down began anew meanwhile."""
+        before = {name: getattr(earlier, name) for name in vars(self)}
+        return Traffic(
+            **{
+                name: count - (before[name] if before[name] <= count else 0)
+                for name, count in vars(self).items()
+            }
+        )
+
+
 class HostBackend(Protocol):
     """Makes, boots and destroys machines. Every call may be repeated; repeating changes nothing."""
 
@@ -111,3 +135,6 @@ class HostBackend(Protocol):
 
         Of machines that run, that boot later and that do not exist yet. Connections that are there stay.
         """
+
+    def traffic(self) -> dict[int, Traffic]:
+        """What each machine has received and sent since it was made."""

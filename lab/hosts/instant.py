@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lab.hosts.backend import CardFilter, HostSpec, PowerState
+from lab.hosts.backend import CardFilter, HostSpec, PowerState, Traffic
 
 
 @dataclass
@@ -39,6 +39,7 @@ class InstantBackend:
         self.machines: dict[int, Machine] = {}
         self.destroyed: list[int] = []
         self.filters: list[CardFilter] = []
+        self.counters: dict[int, Traffic] = {}
         self._failures: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -110,6 +111,11 @@ class InstantBackend:
         self._enter("set_filters")
         with self._lock:
             self.filters = list(filters)
+
+    def traffic(self) -> dict[int, Traffic]:
+        self._enter("traffic")
+        with self._lock:
+            return {number: self.counters.get(number, Traffic()) for number in self.machines}
 
     def state(self, host_id: int) -> PowerState:
         with self._lock:

@@ -23,7 +23,7 @@ from pathlib import Path
 from lab import cuts, network, packet_filter, paths
 from lab.errors import LabError
 from lab.hosts import disks, kernel, machine, mconsole, rootfs, seed
-from lab.hosts.backend import CardFilter, HostSpec, PowerState
+from lab.hosts.backend import CardFilter, HostSpec, PowerState, Traffic
 from lab.hosts.machine import Machine
 
 POLL = 0.1  # seconds
@@ -171,6 +171,16 @@ class UmlBackend:
         says so. LabError if the filters cannot be loaded."""
         if packet_filter.recorded(self.lab.packet_filter).tracking is not None:
             packet_filter.load(self.lab.namespace, packet_filter.groups_text(filters))
+
+    def traffic(self) -> dict[int, Traffic]:
+        """By the counters of the taps: what a tap receives, its host has sent."""
+        passed = network.traffic(self.lab.namespace)
+        found = {}
+        for spec in self.hosts():
+            sent, received = passed.get(machine.tap(spec.id, "private"), (0, 0))
+            public_sent, public_received = passed.get(machine.tap(spec.id, "public"), (0, 0))
+            found[spec.id] = Traffic(received, sent, public_received, public_sent)
+        return found
 
     def state(self, host_id: int) -> PowerState:
         """What the machine is doing now."""
