@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from lab import packet_filter
+from lab import network, packet_filter
 from lab.packet_filter import Cut
 from lab.paths import LabPaths
 
@@ -58,7 +58,8 @@ def _change(lab: LabPaths, change: Callable[[list[Cut]], list[Cut]]) -> list[Cut
         before = present(lab)
         after = change(before)
         if after != before:
-            packet_filter.load(lab.namespace, packet_filter.cuts_text(after))
+            if network.exists(lab.namespace):  # not after a crash of the machine: `lab up` loads them again
+                packet_filter.load(lab.namespace, packet_filter.cuts_text(after))
             fresh = lab.cuts.with_suffix(".new")
             text = json.dumps([dataclasses.asdict(cut) for cut in after], indent=2)
             fresh.write_text(text + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 """Security groups: what the hosts' cards let through, as the account changes, and the limits of groups.
 
 Owned here: which filters the API gives to the hosts, and when. That packets go by them is shown elsewhere
-(tests/unit/test_packet_filter.py in a namespace, tests/lab/test_security_groups.py on hosts).
+(tests/lab/test_packets.py, and on hosts test_security_groups.py).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from lab.hosts.uml import UmlBackend
 from lab.packet_filter import Cut
 from lab.paths import LabPaths
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.lab
 
 
 @pytest.fixture
@@ -137,6 +137,18 @@ def test_the_cuts_of_a_host_go_with_it(lab: LabPaths) -> None:
     assert cuts.present(lab) == [Cut(103)]
 
 
+def test_a_host_can_be_removed_when_the_network_is_gone_and_the_others_stay_cut(lab: LabPaths) -> None:
+    say("cut", "galera-2")
+    say("cut", "galera-3")
+    network.down(lab.namespace)
+    UmlBackend(lab.root).destroy(102)
+    network.up(lab.namespace)
+    packet_filter.prepare(lab.namespace, lab.packet_filter)
+    cuts.reload(lab)
+    assert "pr103" in in_force(lab)
+    assert "pr102" not in in_force(lab)
+
+
 def test_a_machine_that_cannot_filter_says_so_in_status_and_cuts_nothing(lab: LabPaths) -> None:
     lab.packet_filter.write_text(json.dumps({"tracking": None, "problem": "the kernel is too old"}))
     assert "NOT enforced: the kernel is too old" in say("status")
@@ -164,7 +176,3 @@ def test_traffic_is_that_of_the_taps_from_the_hosts_point_of_view(
         102: Traffic(private_in=6, private_out=5),
         103: Traffic(),
     }
-
-
-def test_counters_that_began_anew_are_counted_on() -> None:
-    assert Traffic(10, 20).since(Traffic(4, 30)) == Traffic(6, 20)
