@@ -10,19 +10,20 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from lab import environment, lifecycle, network, paths
+from lab import cuts, environment, lifecycle, network, packet_filter, paths
 from lab.api import faults_cli
 from lab.errors import LabError
 from lab.hosts import seed
 from lab.hosts.backend import HostSpec
 from lab.hosts.machine import Machine
 from lab.hosts.uml import UmlBackend
+from lab.packet_filter import WHOLE, Cut
 from lab.paths import LabPaths
 from lab.toolchain import build, plugins
 from lab.toolchain.errors import Interrupted, ToolchainError
@@ -84,6 +85,11 @@ def _print_status(found: lifecycle.Status, lab: LabPaths) -> None:
     for service, pid in found.services.items():
         dead = f"[red]dead[/red]: see {lab.logs / service}.log, run `lab up`"
         parts.add_row(service, f"runs (process {pid})" if pid else dead)
+    groups = found.security_groups.described()
+    parts.add_row("security groups", groups if found.security_groups.tracking else f"[red]{groups}[/red]")
+    names = {host.id: host.hostname for host in found.hosts}
+    for cut in found.cuts:
+        parts.add_row("cut", f"[yellow]{_described(cut, names)}[/yellow]")
     console.print(parts)
     if not found.hosts:
         console.print("No hosts: order some, e.g. `lab exec -- slcli vs create …` or `pulumi up`.")
@@ -127,7 +133,8 @@ def _become(lab: LabPaths, argv: list[str]) -> None:
 def ssh(context: typer.Context, host: str, name: Name = "dev") -> None:
     """Log in to a host (name, id or address) as root, or run a command there.
 
-    With the lab's own key, as a data center's console would let one in; the ordered keys are not touched.
+    As a data center's console would let one in: with the lab's own key, whatever security groups and cuts
+    there are. The ordered keys are not touched.
     """
     lab = paths.lab(name)
     lifecycle.require(lab)
@@ -141,6 +148,8 @@ def ssh(context: typer.Context, host: str, name: Name = "dev") -> None:
             "IdentitiesOnly=yes",
             "-o",
             "StrictHostKeyChecking=yes",
+            "-b",
+            str(network.CONSOLE),
         ),
         *("-o", f"UserKnownHostsFile={_known_hosts(lab, spec)}", "-o", "HostKeyAlgorithms=ssh-ed25519"),
         *("-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10", f"root@{spec.private.address}", *context.args),
@@ -159,6 +168,88 @@ def console(
     path = Machine(lab.hosts / str(_host(lab, host).id)).console
     words = ["tail", "-n", "50", *(["-F"] if follow else []), str(path)]
     os.execvp(words[0], words)
+
+
+Network = Literal["private", "public", "both"]
+
+
+@app.command()
+def cut(
+    host: str,
+    sender: Annotated[
+        str | None, typer.Option("--from", help="Only from this one host; without it, from everybody.")
+    ] = None,
+    inwards: Annotated[bool, typer.Option("--in", help="Only what would come in.")] = False,
+    outwards: Annotated[bool, typer.Option("--out", help="Only what would go out.")] = False,
+    loss: Annotated[str, typer.Option(help="Lose so much of it, e.g. 5%; not all.")] = "100%",
+    side: Annotated[Network, typer.Option("--network", help="Which of its networks.")] = "private",
+    name: Name = "dev",
+) -> None:
+    """Cut a host from the network, until `lab heal`: packets are lost without a word, over reboots too.
+
+    `lab ssh` and `lab console` still work, as a data center's console would.
+    """
+    lab = _with_filters(name)
+    spec = _host(lab, host)
+    peer = _host(lab, sender) if sender is not None else None
+    if peer is not None and peer.id == spec.id:
+        raise LabError(f"{spec.hostname} cannot be cut from itself: name another host with --from.")
+    direction: packet_filter.Direction = "both"
+    if inwards != outwards:
+        direction = "in" if inwards else "out"
+    lost = _thousandths(loss)
+    for one in packet_filter.NETWORKS if side == "both" else (side,):
+        made = Cut(spec.id, peer.id if peer else None, direction, one, lost)
+        cuts.add(lab, made)
+        print(f"Cut: {_described(made, _names(lab))}.")
+
+
+@app.command()
+def heal(
+    host: Annotated[str | None, typer.Argument(help="Only what concerns this host.")] = None,
+    name: Name = "dev",
+) -> None:
+    """Take cuts away: all of them, or those that concern a host."""
+    lab = _with_filters(name)
+    healed = cuts.heal(lab, _host(lab, host).id if host is not None else None)
+    for one in healed:
+        print(f"Healed: {_described(one, _names(lab))}.")
+    if not healed:
+        print("Nothing was cut.")
+
+
+def _with_filters(name: str) -> LabPaths:
+    lab = paths.lab(name)
+    lifecycle.require(lab)
+    found = packet_filter.recorded(lab.packet_filter)
+    if found.tracking is None:
+        raise LabError(f"Lab {lab.name} cannot cut hosts: {found.problem}.")
+    return lab
+
+
+def _names(lab: LabPaths) -> dict[int, str]:
+    return {spec.id: spec.hostname for spec in UmlBackend(lab.root).hosts()}
+
+
+def _described(cut: Cut, names: dict[int, str]) -> str:
+    host = names.get(cut.host_id, str(cut.host_id))
+    peer = "everybody" if cut.peer_id is None else names.get(cut.peer_id, str(cut.peer_id))
+    way = {"both": "both ways", "in": "what comes in", "out": "what goes out"}[cut.direction]
+    lost = "" if cut.loss >= WHOLE else f", {cut.loss / 10:g}% of the packets"
+    return f"{host} from {peer} on the {cut.network} network, {way}{lost}"
+
+
+def _thousandths(text: str) -> int:
+    """Packets of a thousand, from a percentage."""
+    try:
+        share = float(text.removesuffix("%"))
+    except ValueError:
+        share = 0.0
+    if not 0.1 <= share <= 100:
+        raise LabError(
+            f"“{text}” is no loss of packets: give a percentage from 0.1% to 100%, e.g. --loss 5%."
+        )
+    return round(share * WHOLE / 100)
 
 
 def _host(lab: LabPaths, wanted: str) -> HostSpec:

@@ -22,12 +22,25 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from lab import apt, ca, environment, images, network, paths, registry, resolver, services
+from lab import (
+    apt,
+    ca,
+    cuts,
+    environment,
+    images,
+    network,
+    packet_filter,
+    paths,
+    registry,
+    resolver,
+    services,
+)
 from lab.errors import LabError
 from lab.hosts import kernel, rootfs
 from lab.hosts.backend import PowerState
 from lab.hosts.kernel import Kernel
 from lab.hosts.uml import UmlBackend
+from lab.packet_filter import Cut, Enforcement
 from lab.paths import LabPaths
 from lab.services import Service
 from lab.toolchain import locks, places
@@ -131,8 +144,17 @@ def _images_built() -> Stage:
 
 
 def _network(step: Step, lab: LabPaths) -> None:
-    if network.up(lab.namespace):
-        step.result(f"namespace {lab.namespace}")
+    made = network.up(lab.namespace)
+    found = packet_filter.recorded(lab.packet_filter)
+    if made or found.tracking is None or not packet_filter.loaded(lab.namespace):
+        found = packet_filter.prepare(lab.namespace, lab.packet_filter)
+        if found.tracking is not None:
+            cuts.reload(lab)
+    said = [f"namespace {lab.namespace}"] if made else []
+    if found.tracking is None:
+        said.append(f"security groups are {found.described()}")
+    if said:
+        step.result("; ".join(said))
 
 
 def _answers(lab: LabPaths, address: str, port: int) -> Callable[[], bool]:
@@ -326,6 +348,8 @@ class Status:
     network: bool
     services: dict[str, int | None]
     hosts: list[HostStatus]
+    security_groups: Enforcement
+    cuts: tuple[Cut, ...]
 
     def healthy(self) -> bool:
         """Whether network and services are all there."""
@@ -358,7 +382,11 @@ def status(lab: LabPaths) -> Status:
         )
     there = lab.exists()
     processes = {name: services.pid(service(lab, name)) for name in SERVICES}
-    return Status(lab.name, there, network.exists(lab.namespace), processes, hosts)
+    connected = network.exists(lab.namespace)
+    groups = packet_filter.recorded(lab.packet_filter)
+    if connected and groups.tracking is not None and not packet_filter.loaded(lab.namespace):
+        groups = Enforcement(problem="the filters are gone from the namespace: run `lab up`")
+    return Status(lab.name, there, connected, processes, hosts, groups, tuple(cuts.present(lab)))
 
 
 def require(lab: LabPaths) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import ipaddress
+import json
 import os
 import socket
 import subprocess
@@ -20,6 +21,9 @@ from lab.errors import LabError
 
 PRIVATE = ipaddress.ip_interface("10.144.12.1/24")  # gateway and network of the hosts' eth0
 PUBLIC = ipaddress.ip_interface("203.0.113.1/24")  # the same for eth1; TEST-NET-3, so never anybody's
+CONSOLE = ipaddress.ip_address("10.144.12.2")
+"""From here the lab itself logs in to hosts. No packet filter holds it up: a data center's console is no part
+of its network. Programs in the lab send from the gateways' addresses."""
 BRIDGES = {"private": PRIVATE, "public": PUBLIC}
 NAMES = {"registry.lab": PRIVATE.ip, "apt.lab": PRIVATE.ip}  # known to hosts and to `lab exec`
 RESOLVERS = tuple(ipaddress.ip_address(a) for a in ("10.0.80.11", "10.0.80.12"))  # as in every data center
@@ -73,8 +77,8 @@ def up(namespace: str) -> bool:
             _ip("-n", namespace, "link", "add", bridge, "address", mac, "type", "bridge")
         _ip("-n", namespace, "addr", "replace", str(address), "dev", bridge)
         _ip("-n", namespace, "link", "set", bridge, "up")
-    for server in RESOLVERS:
-        _ip("-n", namespace, "addr", "replace", f"{server}/32", "dev", "private")
+    for extra in (CONSOLE, *RESOLVERS):
+        _ip("-n", namespace, "addr", "replace", f"{extra}/32", "dev", "private")
     _sysctl(namespace, "net/ipv4/ip_forward", "1")
     folder = NETNS_CONF / namespace
     folder.mkdir(parents=True, exist_ok=True)
@@ -126,8 +130,30 @@ def remove_tap(namespace: str, name: str) -> None:
     _ip("-n", namespace, "link", "delete", name, check=False)
 
 
-def connect(namespace: str, address: str, port: int, timeout: float) -> socket.socket:
+def traffic(namespace: str) -> dict[str, tuple[int, int]]:
+    """Octets that each card of the namespace has received and sent."""
+    shown = json.loads(_ip("-n", namespace, "-json", "-statistics", "link", "show").stdout or "[]")
+    return {
+        card["ifname"]: (card["stats64"]["rx"]["bytes"], card["stats64"]["tx"]["bytes"])
+        for card in shown
+        if "stats64" in card
+    }
+
+
+def track(namespace: str, bridge: str) -> None:
+    """Pass what the bridge forwards through the IP families of netfilter, which track connections."""
+    _ip(
+        *("-n", namespace, "link", "set", bridge, "type", "bridge"),
+        *("nf_call_iptables", "1", "nf_call_ip6tables", "1"),
+    )
+
+
+def connect(
+    namespace: str, address: str, port: int, timeout: float, source: str | None = None
+) -> socket.socket:
     """A TCP connection made inside the namespace, from whichever one the caller is in. Timeout in seconds.
+
+    `source`: the address that it comes from, if it matters.
 
     Raises OSError as `socket.create_connection` does. A socket belongs to the namespace of the thread that
     made it, so a short-lived thread enters the namespace and the rest of the process stays where it is.
@@ -143,7 +169,8 @@ def connect(namespace: str, address: str, port: int, timeout: float) -> socket.s
                     raise OSError(number, os.strerror(number))
             finally:
                 os.close(file)
-            result.append(socket.create_connection((address, port), timeout))
+            origin = None if source is None else (source, 0)
+            result.append(socket.create_connection((address, port), timeout, origin))
         except OSError as error:
             result.append(error)
 

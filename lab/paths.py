@@ -65,6 +65,16 @@ class LabPaths:
         return self.root / "hosts"
 
     @property
+    def packet_filter(self) -> Path:
+        """Whether security groups are enforced, and how (JSON)."""
+        return self.root / "packet-filter.json"
+
+    @property
+    def cuts(self) -> Path:
+        """Which hosts are cut from which (JSON)."""
+        return self.root / "cuts.json"
+
+    @property
     def registry(self) -> Path:
         """The registry's configuration, certificate and key."""
         return self.root / "registry"

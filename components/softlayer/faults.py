@@ -213,6 +213,25 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         _ANY,
+        r"only the front-?end VLAN was specified",
+        "SoftLayer takes a public VLAN only together with the private one",
+        "set `privateVlan`, too, to one of the same pod (`slcli vlan list`: fcr01a and bcr01a are of one)",
+    ),
+    Fault(
+        _ANY,
+        r"VLAN.*\bpod\b",
+        "the two VLANs are behind routers of different pods",
+        "take two of the same pod (`slcli vlan list`: fcr01a and bcr01a are of one)",
+    ),
+    Fault(
+        _ANY,
+        r"could not obtain network VLAN with id",
+        "there is no VLAN with this id on the account; the 3 or 4 digits that VLANs are known by are their "
+        "numbers, an id has 7",
+        "correct `publicVlan` and `privateVlan`; `slcli vlan list` shows the ids",
+    ),
+    Fault(
+        _ANY,
         r"vlan",
         "there is no such VLAN, or it is in another datacenter (an id is wanted, not a number)",
         "correct `publicVlan` and `privateVlan`; `slcli vlan list` shows ids and places",
@@ -240,6 +259,12 @@ FAULTS: tuple[Fault, ...] = (
         r"ssh ?key",
         "there is no such SSH key, or its text is not a public key",
         "give the one line of a `.pub` file; `slcli sshkey list` lists the account's keys",
+    ),
+    Fault(
+        _ANY,
+        r"exceeded limit of .*security groups?",
+        "the account takes no more of this (security groups, their rules, or interfaces in one)",
+        "join rules, or delete groups that nothing uses: `slcli securitygroup list`",
     ),
     Fault(
         _ANY,

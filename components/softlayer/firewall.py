@@ -1,7 +1,8 @@
 """Which ports the hosts of a swarm need open, as data.
 
 Owns: the port table and the rules made of it. Leaves to others: the groups that hold the rules.
-Source of the table: Docker's, Consul's and etcd's documentation of their ports.
+Source of the table: Docker's and etcd's documentation of their ports; of the limits: IBM's documentation of
+security groups ("Performance limitations").
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ from typing import Any, Literal
 Direction = Literal["ingress", "egress"]
 
 PRIVATE_PORTS: tuple[tuple[str, int, int, str], ...] = (
-    ("tcp", 2377, 2377, "swarm management"),
+    ("tcp", 2377, 2380, "swarm management (2377), etcd's clients and peers (2379, 2380)"),
     ("tcp", 7946, 7946, "swarm gossip"),
     ("udp", 7946, 7946, "swarm gossip"),
     ("udp", 4789, 4789, "overlay networks (VXLAN)"),
-    ("tcp", 8300, 8302, "Consul server and gossip"),
-    ("udp", 8301, 8302, "Consul gossip"),
-    ("tcp", 8500, 8501, "Consul HTTP"),
-    ("tcp", 8600, 8600, "Consul DNS"),
-    ("udp", 8600, 8600, "Consul DNS"),
-    ("tcp", 2379, 2380, "etcd client and peer"),
 )
-"""Protocol, first and last port, purpose: what hosts of the group open to one another on the private side."""
+"""Protocol, first and last port, purpose: what hosts of the group open to one another on the private side.
+
+With ICMP these are as many rules as a group may have that name a group: 2377 to 2380 are one range for that.
+"""
+
+MAX_RULES = 50
+MAX_REMOTE_RULES = 5
+"""What SoftLayer takes for one group: rules in all, and rules whose source is a group, itself included."""
 
 SELF = "self"
 """In `Rule.source`: the group itself."""
@@ -66,13 +68,14 @@ def private_rules(ssh_from: Iterable[str] = (), encrypted_overlay: bool = True) 
     Args:
         ssh_from: CIDRs that may reach SSH on the private addresses.
         encrypted_overlay: let ESP through. The API has no protocol of that name, so then any protocol is
-            allowed within the group, and the port table is implied by it.
+            allowed within the group, by one rule in place of the port table.
     """
-    rules = [Rule("ingress", p, first, last, SELF) for p, first, last, _ in PRIVATE_PORTS]
-    rules.append(Rule("ingress", "icmp", source=SELF))
     if encrypted_overlay:
-        rules.append(Rule("ingress", source=SELF))
-    return rules + _ssh(ssh_from) + egress()
+        own = [Rule("ingress", source=SELF)]
+    else:
+        own = [Rule("ingress", p, first, last, SELF) for p, first, last, _ in PRIVATE_PORTS]
+        own.append(Rule("ingress", "icmp", source=SELF))
+    return own + _ssh(ssh_from) + egress()
 
 
 def public_rules(ssh_from: Iterable[str] = (), published: Sequence[int] = ()) -> list[Rule]:

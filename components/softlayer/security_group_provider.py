@@ -3,14 +3,16 @@
 Owns: the group and its rules, changed in place rule by rule.
 Leaves to others: which rules (firewall.py); binding to servers (virtual_guest_provider.py).
 
-New rules are added before old ones are removed, so that no connection that both allow is ever cut.
+New rules are added before old ones are removed, so that no connection that both allow is refused. Where both
+together are more than SoftLayer takes, the old ones go first: for a moment no new connection is let in, those
+that are open stay.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, UpdateResult
@@ -18,7 +20,7 @@ from SoftLayer import exceptions as sl
 
 from components.softlayer.client import Api
 from components.softlayer.errors import NotOurs, SoftLayerFailed, explaining, is_gone, outcome_unknown
-from components.softlayer.firewall import SELF, Rule
+from components.softlayer.firewall import MAX_REMOTE_RULES, MAX_RULES, SELF, Rule
 from components.softlayer.identity import marker_of, stack_tag
 from components.softlayer.provider import SoftLayerProvider, is_unknown
 
@@ -26,6 +28,7 @@ _MASK = (
     "mask[id,name,description,rules[id,direction,ethertype,protocol,portRangeMin,portRangeMax,remoteIp,"
     "remoteGroupId],networkComponentBindings[networkComponentId]]"
 )
+_OTHER_GROUP = "group "
 _PROTOCOLS = ("tcp", "udp", "icmp", None)
 
 
@@ -47,7 +50,7 @@ def rule_seen(row: Mapping[str, Any], group_id: int) -> Rule:
     remote_group = row.get("remoteGroupId")
     source = row.get("remoteIp") or None
     if remote_group is not None:
-        source = SELF if int(remote_group) == group_id else f"group {remote_group}"
+        source = SELF if int(remote_group) == group_id else f"{_OTHER_GROUP}{remote_group}"
     if source in ("0.0.0.0/0", "::/0"):
         source = None
     ports = [row.get("portRangeMin"), row.get("portRangeMax")]
@@ -100,6 +103,22 @@ def rule_problem(rule: Rule) -> str | None:
     return None
 
 
+def over_limits(rules: Collection[Rule]) -> str | None:
+    """Why these are too many rules for one group; None when they are not."""
+    remote = sum(rule.source == SELF or str(rule.source).startswith(_OTHER_GROUP) for rule in rules)
+    if remote > MAX_REMOTE_RULES:
+        return (
+            f"{remote} rules name a group, and SoftLayer takes {MAX_REMOTE_RULES} such rules in a group; "
+            "join ranges of ports, or allow any protocol"
+        )
+    if len(rules) > MAX_RULES:
+        return (
+            f"there are {len(rules)} rules, and SoftLayer takes {MAX_RULES} in a group; "
+            "join networks (ssh.allowedCidrs) or ports (servers.publishedPorts)"
+        )
+    return None
+
+
 class SecurityGroupProvider(SoftLayerProvider):
     """Operations on one security group."""
 
@@ -110,10 +129,11 @@ class SecurityGroupProvider(SoftLayerProvider):
         """Refuse rules that cannot work. No network."""
         if is_unknown(news.get("rules")):
             return CheckResult(news, [])
-        problems = [rule_problem(rule_of(rule)) for rule in news.get("rules") or ()]
-        return CheckResult(
-            news, [CheckFailure("rules", f"a rule has {problem}") for problem in problems if problem]
-        )
+        rules = [rule_of(rule) for rule in news.get("rules") or ()]
+        problems = [f"a rule has {problem}" for rule in rules if (problem := rule_problem(rule))]
+        if problem := over_limits(set(rules)):
+            problems.append(problem)
+        return CheckResult(news, [CheckFailure("rules", problem) for problem in problems])
 
     def same(self, key: str, old: Any, new: Any) -> bool:
         """Rules are a set."""
@@ -228,15 +248,19 @@ def _set_rules(
     present: dict[Rule, list[int]] = {}
     for row in rows:
         present.setdefault(rule_seen(row, group_id), []).append(int(row["id"]))
-    if added := sorted(wanted - present.keys(), key=repr):
-        templates = [rule_template(rule, group_id) for rule in added]
-        api.insist("Network_SecurityGroup", "addRules", templates, id=group_id)
+    templates = [rule_template(rule, group_id) for rule in sorted(wanted - present.keys(), key=repr)]
     # What is no longer wanted, and doubles that an interrupted run may have left.
     surplus = [
         number
         for rule, numbers in present.items()
         for number in (numbers if rule not in wanted else numbers[1:])
     ]
+    there = [rule for rule, numbers in present.items() for _ in numbers]
+    if over_limits([*there, *(wanted - present.keys())]):
+        _take_away(api, group_id, "removeRules", surplus, _rules)
+        surplus = []
+    if templates:
+        api.insist("Network_SecurityGroup", "addRules", templates, id=group_id)
     _take_away(api, group_id, "removeRules", surplus, _rules)
 
 

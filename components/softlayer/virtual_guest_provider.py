@@ -246,6 +246,11 @@ class VirtualGuestProvider(SoftLayerProvider):
                     wanted = adoption.united(guest.groups(side), getattr(before, key), wanted)
                 with explaining(f"{spec.name}: changing security groups"):
                     guests.bind(api, guest, side, set(wanted))
+                if wanted and not guest.groups(side):
+                    say(
+                        f"{spec.name}: the {side} interface has its first security groups now; SoftLayer "
+                        f"enforces them after the server's next restart (`slcli vs reboot {id_}`)"
+                    )
         if sizes := changed & upgrades.SIZES:
             upgrades.upgrade(api, guest_id, spec, sizes)
         if "reload_token" in changed:

@@ -13,6 +13,7 @@ from lab.api.credentials import Credentials
 from lab.api.faults import FaultInjector
 from lab.api.locations import Networks
 from lab.api.masks import Mask
+from lab.api.meter import Meter
 from lab.api.store import Store
 from lab.api.transactions import Engine
 from lab.hosts.backend import PowerState
@@ -28,6 +29,7 @@ class Lab:
     store: Store
     engine: Engine
     faults: FaultInjector
+    meter: Meter
     networks: Networks
     username: str
     power: Callable[[int], PowerState]

@@ -107,6 +107,28 @@ def order_price(description: str, price: object, package: object) -> Fault:
     )
 
 
+def limit_exceeded(what: str, limit: int) -> Fault:
+    """More of something than an account may have [I]: IBM documents the limits; the words are of its VPC."""
+    return Fault(PUBLIC, f"Exceeded limit of {what} (the limit is {limit} {what}).")
+
+
+def no_such_vlan(number: object) -> Fault:
+    """No VLAN of the account has that id; a VLAN's number taken for its id, say [W]."""
+    return Fault(PUBLIC, f"Could not obtain network VLAN with id #{number}.")
+
+
+def frontend_vlan_alone() -> Fault:
+    """A public VLAN without the private one [W]."""
+    return Fault(PUBLIC, "Only the frontend VLAN was specified. Please specify the backend VLAN as well.")
+
+
+def vlans_apart(public: str, private: str) -> Fault:
+    """VLANs behind routers of different pods: the rule is documented, code and words are inferred [I]."""
+    return Fault(
+        PUBLIC, f"The frontend VLAN ({public}) and the backend VLAN ({private}) must be in the same pod."
+    )
+
+
 def busy() -> Fault:
     """The guest has an outstanding transaction [W]."""
     return Fault(

@@ -18,16 +18,6 @@ class Datacenter:
     long_name: str
     region: str
 
-    @property
-    def router_ids(self) -> tuple[int, int]:
-        """Ids of its private (back-end) and public (front-end) router."""
-        return self.id * 10 + 1, self.id * 10 + 2
-
-    @property
-    def routers(self) -> tuple[str, str]:
-        """Host names of its private and public router."""
-        return f"bcr01a.{self.name}", f"fcr01a.{self.name}"
-
 
 DATACENTERS = (
     Datacenter(448994, "tor01", "Toronto 1", "TORONTO"),
@@ -37,6 +27,37 @@ DATACENTERS = (
     Datacenter(449600, "ams03", "Amsterdam 3", "AMSTERDAM03"),
     Datacenter(449604, "mon01", "Montreal 1", "MONTREAL"),
 )
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A part of a datacenter with a private (back-end) and a public (front-end) router of its own.
+
+    A server's two VLANs are behind routers of one pod.
+    """
+
+    datacenter: Datacenter
+    number: int
+
+    @property
+    def name(self) -> str:
+        """Such as `tor01.pod01`."""
+        return f"{self.datacenter.name}.pod{self.number:02d}"
+
+    @property
+    def router_ids(self) -> tuple[int, int]:
+        """Ids of its private and public router."""
+        first = self.datacenter.id * 10 + self.number * 2 - 1
+        return first, first + 1
+
+    @property
+    def routers(self) -> tuple[str, str]:
+        """Host names of its private and public router."""
+        place = f"{self.number:02d}a.{self.datacenter.name}"
+        return f"bcr{place}", f"fcr{place}"
+
+
+PODS = tuple(Pod(datacenter, number) for datacenter in DATACENTERS for number in (1, 2))
 
 
 @dataclass(frozen=True)
@@ -55,10 +76,20 @@ class Vlan:
 
     id: int
     number: int
-    datacenter: Datacenter
+    pod: Pod
     public: bool
     subnet_id: int
     name: str
+
+    @property
+    def datacenter(self) -> Datacenter:
+        """Where it is."""
+        return self.pod.datacenter
+
+    @property
+    def qualified_name(self) -> str:
+        """Datacenter, router and number, such as `tor01.bcr01a.1200`."""
+        return f"{self.datacenter.name}.{self.pod.routers[int(self.public)].split('.')[0]}.{self.number}"
 
     @property
     def space(self) -> str:
@@ -67,21 +98,21 @@ class Vlan:
 
 
 def _vlans() -> tuple[Vlan, ...]:
+    """One private and one public VLAN in every pod."""
     vlans = []
-    for position, datacenter in enumerate(DATACENTERS):
-        for pair in (0, 1):
-            for public in (False, True):
-                offset = position * 10 + pair * 2 + int(public)
-                vlans.append(
-                    Vlan(
-                        id=2263100 + offset,
-                        number=1200 + offset * 7,
-                        datacenter=datacenter,
-                        public=public,
-                        subnet_id=1934200 + offset,
-                        name="" if pair == 0 else f"second-{'public' if public else 'private'}",
-                    )
+    for position, pod in enumerate(PODS):
+        for public in (False, True):
+            offset = position // 2 * 10 + position % 2 * 2 + int(public)
+            vlans.append(
+                Vlan(
+                    id=2263100 + offset,
+                    number=1200 + offset * 7,
+                    pod=pod,
+                    public=public,
+                    subnet_id=1934200 + offset,
+                    name="" if pod.number == 1 else f"second-{'public' if public else 'private'}",
                 )
+            )
     return tuple(vlans)
 
 
@@ -109,6 +140,11 @@ def vlan_of_subnet(number: int) -> Vlan | None:
     return next((entry for entry in VLANS if entry.subnet_id == number), None)
 
 
-def default_vlan(place: Datacenter, *, public: bool) -> Vlan:
+def pods(place: Datacenter) -> tuple[Pod, ...]:
+    """The pods of a datacenter."""
+    return tuple(entry for entry in PODS if entry.datacenter is place)
+
+
+def vlan_in(pod: Pod, *, public: bool) -> Vlan:
     """Where a guest goes that asks for no VLAN."""
-    return next(entry for entry in VLANS if entry.datacenter is place and entry.public is public)
+    return next(entry for entry in VLANS if entry.pod == pod and entry.public is public)

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
 
+from lab.hosts.backend import Traffic
+
 
 class Record(BaseModel):
     """Something with an id of its own that survives a restart of the API."""
@@ -32,6 +34,9 @@ class Nic(BaseModel):
     The address is reserved with the order and shown from the transaction step that assigns it. A fault may
     hold it back: while the rule `held_by` stands, or for `held_seconds` after provisioning
     (`hidden_until`).
+
+    `filtered`: its security groups are in force. The first group of an interface comes into force when the
+    server is started next; from then on every change does at once.
     """
 
     id: int
@@ -43,6 +48,7 @@ class Nic(BaseModel):
     speed: int
     max_speed: int
     security_groups: list[int] = Field(default_factory=list)
+    filtered: bool = False
     shown: bool = False
     held_by: int | None = None
     held_seconds: float = 0.0
@@ -103,6 +109,11 @@ class Guest(Record):
     def name(self) -> str:
         """The fully qualified domain name."""
         return f"{self.hostname}.{self.domain}"
+
+    @property
+    def tracking_id(self) -> int:
+        """The id under which its metrics are kept."""
+        return self.billing_item + 6
 
     @property
     def nics(self) -> list[Nic]:
@@ -235,6 +246,29 @@ class InjectedFault(Record):
     code: str | None = None
     message: str | None = None
     after: bool = False
+
+
+class TrafficSlot(Record):
+    """What a guest has received and sent in five minutes from `begin` (seconds since the epoch).
+
+    `counter` is the last reading that went into it.
+    """
+
+    table: ClassVar[str] = "traffic"
+
+    guest_id: int
+    begin: int
+    passed: Traffic
+    counter: Traffic
+
+
+class Notification(Record):
+    """A user who is told when a guest is down."""
+
+    table: ClassVar[str] = "notifications"
+
+    guest_id: int
+    user_id: int
 
 
 class VlanNotes(Record):

@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from lab.api import admin, errors, faults, wire
+from lab.api.card_filters import Guard
 from lab.api.context import Call, Lab
 from lab.api.credentials import Credentials
 from lab.api.dispatch import Answer, Dispatcher
 from lab.api.faults import FaultInjector, RateLimiter
 from lab.api.locations import Networks
+from lab.api.meter import Meter
 from lab.api.records import Guest, InjectedFault
 from lab.api.store import Store
 from lab.api.transactions import Engine
@@ -96,15 +98,18 @@ class ApiServer:
         networks = networks or Networks()
         self.faults = FaultInjector(self.store)
         self.engine = Engine(self.store, backend, self.faults, networks, self.internal_error)
+        self._meter = Meter(self.store, backend, self.internal_error)
         self.lab = Lab(
             store=self.store,
             engine=self.engine,
             faults=self.faults,
+            meter=self._meter,
             networks=networks,
             username=credentials.username,
             power=backend.state,
             images=getattr(backend, "images", None),
         )
+        self._guard = Guard(self.store, backend, self.internal_error)
         self._dispatch = Dispatcher(self.lab)
         self._limiter = RateLimiter()
         self._calls: deque[SeenCall] = deque(maxlen=_MAX_CALLS)
@@ -124,7 +129,9 @@ class ApiServer:
 
     def start(self) -> None:
         """Go on with running transactions and answer calls, in threads of its own."""
+        self._guard.start()
         self.engine.start()
+        self._meter.start()
         self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
@@ -136,6 +143,7 @@ class ApiServer:
             self._thread.join()
         self._listener.server_close()
         self.engine.stop()
+        self._meter.stop()
         self.store.close()
 
     def __enter__(self) -> ApiServer:

@@ -30,6 +30,8 @@ class Store:
         self._lock = threading.RLock()
         self._depth = 0
         self._after_commit: list[Callable[[], None]] = []
+        self._written: set[str] = set()
+        self._listeners: list[Callable[[frozenset[str]], None]] = []
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         # A killed process loses nothing in this mode; only a power cut may lose the last commits.
@@ -67,19 +69,29 @@ class Store:
             except BaseException:
                 self._db.execute("ROLLBACK")
                 self._after_commit.clear()
+                self._written.clear()
                 raise
             else:
                 self._db.execute("COMMIT")
             finally:
                 self._depth = 0
             hooks, self._after_commit = self._after_commit, []
+            written, self._written = frozenset(self._written), set()
         for hook in hooks:
             hook()
+        if written:
+            for listener in self._listeners:
+                listener(written)
 
     def after_commit(self, hook: Callable[[], None]) -> None:
         """Call `hook` once the transaction open now has been committed; never if it is rolled back."""
         with self._lock:
             self._after_commit.append(hook)
+
+    def listen(self, listener: Callable[[frozenset[str]], None]) -> None:
+        """Call `listener` after every commit that wrote records, with their tables; before the writer goes
+        on."""
+        self._listeners.append(listener)
 
     def next_id(self) -> int:
         """A number that no record ever had."""
@@ -111,8 +123,10 @@ class Store:
                 "ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
                 (record.table, record.id, record.model_dump_json()),
             )
+            self._written.add(record.table)
 
     def delete(self, record: Record) -> None:
         """Forget a record; one that is gone already is no error."""
         with self.transaction():
             self._db.execute("DELETE FROM records WHERE kind = ? AND id = ?", (record.table, record.id))
+            self._written.add(record.table)

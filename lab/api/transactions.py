@@ -295,6 +295,9 @@ class Engine:
                     if nic.held_seconds:
                         nic.hidden_until = now + nic.held_seconds
                         nic.held_by = None
+            case "start" | "stop" | "stop_hard":
+                for nic in guest.nics:
+                    nic.filtered = nic.filtered or bool(nic.security_groups)
             case "reload" | "resize" | "change_network":
                 guest = _changed(guest, entry)
                 for nic in guest.nics:

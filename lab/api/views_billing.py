@@ -12,6 +12,9 @@ from lab.api.records import Guest, Order, Quote, iso
 from lab.api.views_product import category_view, place_view
 from lab.api.views_reference import guest_reference
 
+_HOURLY = frozenset({"hourlyRecurringFee"})
+"""A property of every billing item, which those that are billed by the month leave out."""
+
 
 def _fee(guest: Guest, price: price_list.Price) -> str:
     return (price.hourly if guest.hourly else price.monthly) or "0"
@@ -44,6 +47,7 @@ def billing_view(lab: Lab, guest: Guest) -> Entity:
                 "location": lambda: None,
                 "hourlyFlag": lambda: guest.hourly,
             },
+            _HOURLY,
         )
 
     def children() -> list[Entity]:
@@ -99,7 +103,7 @@ def billing_view(lab: Lab, guest: Guest) -> Entity:
             "category": lambda: category_view(catalog.CATEGORIES["guest_core"]),
             "resource": lambda: guest_reference(lab, guest),
         },
-        frozenset({"cancellationReason", "invoiceItem", "upgradeItem", "associatedBillingItem"}),
+        _HOURLY | {"cancellationReason", "invoiceItem", "upgradeItem", "associatedBillingItem"},
     )
 
 
@@ -186,6 +190,15 @@ def user_view(lab: Lab) -> Entity:
             "email": f"{lab.username}@example.com",
             "firstName": "Lab",
             "lastName": "User",
+            "sslVpnAllowedFlag": False,
         },
-        {"userStatus": lambda: {"id": 1001, "keyName": "ACTIVE", "name": "Active"}},
+        {
+            "userStatus": lambda: {"id": 1001, "keyName": "ACTIVE", "name": "Active"},
+            "hardwareCount": lambda: 0,
+            "virtualGuestCount": lambda: len(lab.store.all(Guest)),
+            "externalBindingCount": lambda: 0,
+            "apiAuthenticationKeyCount": lambda: 1,
+            "roles": list,
+        },
+        frozenset({"parent"}),
     )

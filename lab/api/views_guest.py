@@ -20,10 +20,7 @@ _NEVER = frozenset(
     {
         "dedicatedHost",
         "monitoringServiceComponent",
-        "networkMonitors",
         "reservedCapacityGroupInstance",
-        "activeTickets",
-        "scaleAssets",
         "monitoringRobot",
         "primaryIpv6Address",
         "pendingMigrationFlag",
@@ -47,9 +44,7 @@ def nic_view(lab: Lab, guest: Guest, nic: Nic) -> Entity:
             "securityGroupBindings": lambda: [
                 views_network.binding_view(lab, guest, nic, group) for group in nic.security_groups
             ],
-            "router": lambda: (
-                views_network.router_view(vlan.datacenter, public=vlan.public) if vlan else None
-            ),
+            "router": lambda: views_network.router_view(vlan.pod, public=vlan.public) if vlan else None,
         },
         frozenset({"primaryVersion6IpAddressRecord", "primaryIpAddressRecord"}),
     )
@@ -140,6 +135,20 @@ def _operating_system(guest: Guest) -> Entity | None:
     )
 
 
+def tracking_view(guest: Guest) -> Entity:
+    """SoftLayer_Metric_Tracking_Object."""
+    return Entity(
+        "Metric_Tracking_Object",
+        {
+            "id": guest.tracking_id,
+            "label": "",
+            "resourceTableId": guest.id,
+            "startDate": iso(guest.created),
+        },
+        {"type": lambda: {"keyname": "VIRTUAL_GUEST"}},
+    )
+
+
 def guest_view(lab: Lab, guest: Guest) -> Entity:
     """SoftLayer_Virtual_Guest."""
     short = guest_reference(lab, guest)
@@ -220,12 +229,17 @@ def guest_view(lab: Lab, guest: Guest) -> Entity:
             "softwareComponents": components,
             "userData": user_data,
             "billingItem": lambda: billing_view(lab, guest),
+            "metricTrackingObjectId": lambda: guest.tracking_id,
+            "metricTrackingObject": lambda: tracking_view(guest),
             "sshKeys": lambda: [{"id": number} for number in guest.ssh_key_ids],
             "placementGroup": placement,
             "upgradeableItemPrices": prices,
             "type": lambda: {"keyName": "PUBLIC", "name": "Public Virtual Server"},
             "account": lambda: {"id": ACCOUNT_ID},
             "internalTagReferences": list,
+            "networkMonitors": list,
+            "activeTickets": list,
+            "scaleAssets": list,
             "allowedNetworkStorage": list,
             "attachedNetworkStorages": list,
             "reverseDomainRecords": list,

@@ -14,14 +14,14 @@ from lab.api.views_reference import guest_reference, nic_reference, tag_id, tag_
 _NEVER = frozenset({"billingItem", "networkVlanFirewall", "attachedNetworkGateway", "primarySubnetId"})
 
 
-def router_view(place: locations.Datacenter, *, public: bool) -> Entity:
+def router_view(pod: locations.Pod, *, public: bool) -> Entity:
     """SoftLayer_Hardware_Router."""
     position = int(public)
-    name = place.routers[position]
+    name, place = pod.routers[position], pod.datacenter
     return Entity(
         "Hardware_Router",
         {
-            "id": place.router_ids[position],
+            "id": pod.router_ids[position],
             "hostname": name,
             "domain": "softlayer.com",
             "fullyQualifiedDomainName": f"{name}.softlayer.com",
@@ -31,14 +31,15 @@ def router_view(place: locations.Datacenter, *, public: bool) -> Entity:
     )
 
 
-def pod_view(place: locations.Datacenter) -> Entity:
-    """SoftLayer_Network_Pod: one a datacenter."""
-    private, public = place.routers
-    private_id, public_id = place.router_ids
+def pod_view(pod: locations.Pod) -> Entity:
+    """SoftLayer_Network_Pod."""
+    place = pod.datacenter
+    private, public = pod.routers
+    private_id, public_id = pod.router_ids
     return Entity(
         "Network_Pod",
         {
-            "name": f"{place.name}.pod01",
+            "name": pod.name,
             "datacenterId": place.id,
             "datacenterName": place.name,
             "datacenterLongName": place.long_name,
@@ -58,7 +59,6 @@ def _guests_in(lab: Lab, vlan: locations.Vlan) -> list[Guest]:
 def vlan_view(lab: Lab, vlan: locations.Vlan) -> Entity:
     """SoftLayer_Network_Vlan."""
     notes = lab.store.get(VlanNotes, vlan.id) or VlanNotes(id=vlan.id)
-    router = vlan.datacenter.routers[int(vlan.public)].split(".")[0]
     network = lab.networks.public if vlan.public else lab.networks.private
     return Entity(
         "Network_Vlan",
@@ -69,14 +69,14 @@ def vlan_view(lab: Lab, vlan: locations.Vlan) -> Entity:
             "note": notes.note or "",
             "vlanNumber": vlan.number,
             "primarySubnetId": vlan.subnet_id,
-            "fullyQualifiedName": f"{vlan.datacenter.name}.{router}.{vlan.number}",
+            "fullyQualifiedName": vlan.qualified_name,
             "modifyDate": "",
         },
         {
             "networkSpace": lambda: vlan.space,
             "datacenter": lambda: datacenter_view(vlan.datacenter),
-            "podName": lambda: f"{vlan.datacenter.name}.pod01",
-            "primaryRouter": lambda: router_view(vlan.datacenter, public=vlan.public),
+            "podName": lambda: vlan.pod.name,
+            "primaryRouter": lambda: router_view(vlan.pod, public=vlan.public),
             "primarySubnet": lambda: subnet_view(lab, vlan),
             "primarySubnets": lambda: [subnet_view(lab, vlan)],
             "subnets": lambda: [subnet_view(lab, vlan)],
@@ -231,9 +231,9 @@ def placement_view(lab: Lab, group: PlacementGroup) -> Entity:
         return [guest for guest in lab.store.all(Guest) if guest.placement_group == group.id]
 
     def router() -> Entity | None:
-        for place in locations.DATACENTERS:
-            if place.router_ids[0] == group.router_id:
-                return router_view(place, public=False)
+        for pod in locations.PODS:
+            if pod.router_ids[0] == group.router_id:
+                return router_view(pod, public=False)
         return None
 
     return Entity(

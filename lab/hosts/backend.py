@@ -6,9 +6,10 @@ Owned here: what a machine is made from and what can be done to one. Left to oth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 class PowerState(StrEnum):
@@ -51,6 +52,57 @@ class HostSpec:
     post_install_uri: str | None = None
 
 
+@dataclass(frozen=True)
+class FilterRule:
+    """Packets that one network card lets through: those that open a connection; answers follow by themselves.
+
+    `ingress` is what the machine receives, `egress` what it sends. `protocol` is `tcp`, `udp`, `icmp`, `vrrp`
+    or None for any. `first` and `last` are ports of the receiver, both ends included; with `icmp` they are
+    type and code; None for all. `remotes` are addresses or networks at the other end, of the version that
+    `ethertype` (`IPv4`, `IPv6`) says; None for anybody, empty for nobody.
+    """
+
+    direction: Literal["ingress", "egress"]
+    ethertype: Literal["IPv4", "IPv6"]
+    protocol: str | None = None
+    first: int | None = None
+    last: int | None = None
+    remotes: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class CardFilter:
+    """A network card that lets through what its rules allow, and nothing else."""
+
+    host_id: int
+    network: Literal["private", "public"]
+    rules: tuple[FilterRule, ...]
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Octets that a machine has received and sent, by network."""
+
+    private_in: int = 0
+    private_out: int = 0
+    public_in: int = 0
+    public_out: int = 0
+
+    def plus(self, other: Traffic) -> Traffic:
+        """Both together."""
+        return Traffic(**{name: count + getattr(other, name) for name, count in vars(self).items()})
+
+    def since(self, earlier: Traffic) -> Traffic:
+        """What has passed since an earlier reading. Counters that went down began anew meanwhile."""
+        before = {name: getattr(earlier, name) for name in vars(self)}
+        return Traffic(
+            **{
+                name: count - (before[name] if before[name] <= count else 0)
+                for name, count in vars(self).items()
+            }
+        )
+
+
 class HostBackend(Protocol):
     """Makes, boots and destroys machines. Every call may be repeated; repeating changes nothing."""
 
@@ -77,3 +129,12 @@ class HostBackend(Protocol):
 
     def state(self, host_id: int) -> PowerState:
         """What the machine is doing now."""
+
+    def set_filters(self, filters: Sequence[CardFilter]) -> None:
+        """From now on these cards filter, in place of those named before; every other card is open.
+
+        Of machines that run, that boot later and that do not exist yet. Connections that are there stay.
+        """
+
+    def traffic(self) -> dict[int, Traffic]:
+        """What each machine has received and sent since it was made."""

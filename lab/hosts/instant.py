@@ -8,9 +8,10 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lab.hosts.backend import HostSpec, PowerState
+from lab.hosts.backend import CardFilter, HostSpec, PowerState, Traffic
 
 
 @dataclass
@@ -37,6 +38,8 @@ class InstantBackend:
         self.delays = {"create": create, "boot": boot, "stop": stop, "destroy": destroy}
         self.machines: dict[int, Machine] = {}
         self.destroyed: list[int] = []
+        self.filters: list[CardFilter] = []
+        self.counters: dict[int, Traffic] = {}
         self._failures: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -103,6 +106,16 @@ class InstantBackend:
         with self._lock:
             if self.machines.pop(host_id, None) is not None:
                 self.destroyed.append(host_id)
+
+    def set_filters(self, filters: Sequence[CardFilter]) -> None:
+        self._enter("set_filters")
+        with self._lock:
+            self.filters = list(filters)
+
+    def traffic(self) -> dict[int, Traffic]:
+        self._enter("traffic")
+        with self._lock:
+            return {number: self.counters.get(number, Traffic()) for number in self.machines}
 
     def state(self, host_id: int) -> PowerState:
         with self._lock:

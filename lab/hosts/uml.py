@@ -17,13 +17,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lab import network, paths
+from lab import cuts, network, packet_filter, paths
 from lab.errors import LabError
 from lab.hosts import disks, kernel, machine, mconsole, rootfs, seed
-from lab.hosts.backend import HostSpec, PowerState
+from lab.hosts.backend import CardFilter, HostSpec, PowerState, Traffic
 from lab.hosts.machine import Machine
 
 POLL = 0.1  # seconds
@@ -97,13 +97,14 @@ class UmlBackend:
             host.pid.write_text(f"{process.pid}\n", encoding="ascii")
 
     def answers(self, host_id: int) -> bool:
-        """Whether sshd greets on the private address now."""
+        """Whether sshd greets the lab's console now, whatever security groups and cuts there are."""
         host = self._machine(host_id)
         if not host.spec_file.exists() or not self._runs(host):
             return False
         spec = machine.load(host.spec_file)
         try:
-            with network.connect(self.lab.namespace, spec.private.address, SSH, ANSWER) as line:
+            address, console = spec.private.address, str(network.CONSOLE)
+            with network.connect(self.lab.namespace, address, SSH, ANSWER, console) as line:
                 line.settimeout(ANSWER)
                 return line.recv(4) == b"SSH-"
         except OSError:
@@ -161,8 +162,25 @@ class UmlBackend:
         self.stop(host_id, hard=True)
         for name in network.BRIDGES:
             network.remove_tap(self.lab.namespace, machine.tap(host_id, name))
+        cuts.heal(self.lab, host_id)
         host.spec_file.unlink(missing_ok=True)  # first: half a host is none
         shutil.rmtree(host.folder)
+
+    def set_filters(self, filters: Sequence[CardFilter]) -> None:
+        """Filter these cards and no others, at once. Where the kernel cannot, all stay open: `lab status`
+        says so. LabError if the filters cannot be loaded."""
+        if packet_filter.recorded(self.lab.packet_filter).tracking is not None:
+            packet_filter.load(self.lab.namespace, packet_filter.groups_text(filters))
+
+    def traffic(self) -> dict[int, Traffic]:
+        """By the counters of the taps: what a tap receives, its host has sent."""
+        passed = network.traffic(self.lab.namespace)
+        found = {}
+        for spec in self.hosts():
+            sent, received = passed.get(machine.tap(spec.id, "private"), (0, 0))
+            public_sent, public_received = passed.get(machine.tap(spec.id, "public"), (0, 0))
+            found[spec.id] = Traffic(received, sent, public_received, public_sent)
+        return found
 
     def state(self, host_id: int) -> PowerState:
         """What the machine is doing now."""

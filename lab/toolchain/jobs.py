@@ -30,7 +30,13 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     "provider": (("pytest", "tests/provider", "-n", "4", *_BY_FILE),),
     "image-test": (("pytest", "tests/images", *_SIDE_BY_SIDE),),
     "plugin-test": (("pytest", "tests/plugins", *_SIDE_BY_SIDE, *_BY_FILE),),
-    "lab-test": (("pytest", "tests/lab/test_hosts.py", "tests/lab/test_whole_job.py", "-x", "-v"),),
+    "lab-test": (
+        ("pytest", "tests/lab/test_packets.py", "tests/lab/test_cuts.py", *_SIDE_BY_SIDE),
+        (
+            *("pytest", "tests/lab/test_hosts.py", "tests/lab/test_security_groups.py"),
+            *("tests/lab/test_whole_job.py", "-x", "-v"),
+        ),
+    ),
     "outage-test": (("pytest", "tests/lab/test_outages.py", "-x", "-v"),),
 }
 # The stages without whose results a check would fail.

@@ -279,19 +279,107 @@ def test_vlans_have_ids_that_are_not_their_numbers_and_port_0_is_private(client:
     )
 
 
-def test_vlan_and_subnet_can_be_chosen(client: Any, lab_api: LabApi, template: Template) -> None:
-    vlans = client["Account"].getNetworkVlans(mask="id,networkSpace,datacenter[name],primarySubnet[id]")
-    chosen = [
-        vlan for vlan in vlans if vlan["datacenter"]["name"] == "tor01" and vlan["networkSpace"] == "PUBLIC"
-    ][1]
+def _side(vlan: int, **more: Any) -> dict[str, Any]:
+    return {"networkVlan": {"id": vlan, **more}}
+
+
+def test_vlans_and_subnets_can_be_chosen(client: Any, lab_api: LabApi, template: Template) -> None:
+    vlans = client["Account"].getNetworkVlans(
+        mask="id,networkSpace,primarySubnet[id],primaryRouter[hostname]",
+        filter={"networkVlans": {"primaryRouter": {"hostname": {"operation": "*= 02a.tor01"}}}},
+    )
+    assert {vlan["networkSpace"]: vlan["primaryRouter"]["hostname"] for vlan in vlans} == {
+        "PRIVATE": "bcr02a.tor01",
+        "PUBLIC": "fcr02a.tor01",
+    }
+    private, public = sorted(vlans, key=lambda vlan: str(vlan["networkSpace"]))
     number = client["Virtual_Guest"].createObject(
         template(
-            primaryNetworkComponent={
-                "networkVlan": {"id": chosen["id"], "primarySubnet": {"id": chosen["primarySubnet"]["id"]}}
-            }
+            primaryBackendNetworkComponent=_side(private["id"]),
+            primaryNetworkComponent=_side(public["id"], primarySubnet={"id": public["primarySubnet"]["id"]}),
         )
     )["id"]
-    assert lab_api.guest(number).public.vlan_id == chosen["id"]  # type: ignore[union-attr]
+    guest = lab_api.guest(number)
+    assert guest.public is not None
+    assert (guest.private.vlan_id, guest.public.vlan_id) == (private["id"], public["id"])
+
+
+def test_beside_a_chosen_private_vlan_the_public_one_is_of_the_same_pod(
+    client: Any, lab_api: LabApi, template: Template
+) -> None:
+    for private, public in ((2263100, 2263101), (2263102, 2263103)):
+        number = client["Virtual_Guest"].createObject(
+            template(primaryBackendNetworkComponent=_side(private))
+        )["id"]
+        guest = lab_api.guest(number)
+        assert guest.public is not None
+        assert (guest.private.vlan_id, guest.public.vlan_id) == (private, public)
+
+
+@pytest.mark.parametrize(
+    ("private", "public", "text"),
+    [
+        (
+            None,
+            2263101,
+            "Only the frontend VLAN was specified. Please specify the backend VLAN as well.",
+        ),
+        (2263100, 1207, "Could not obtain network VLAN with id #1207."),
+        (1200, None, "Could not obtain network VLAN with id #1200."),
+        (
+            2263100,
+            2263103,
+            "The frontend VLAN (tor01.fcr02a.1221) and the backend VLAN (tor01.bcr01a.1200) must be in the "
+            "same pod.",
+        ),
+    ],
+    ids=["the public one alone", "a number for the id", "a private number", "two pods"],
+)
+def test_vlans_that_do_not_belong_together_are_refused_in_softlayers_words(
+    client: Any,
+    lab_api: LabApi,
+    template: Template,
+    private: int | None,
+    public: int | None,
+    text: str,
+) -> None:
+    sides = {
+        **({"primaryBackendNetworkComponent": _side(private)} if private else {}),
+        **({"primaryNetworkComponent": _side(public)} if public else {}),
+    }
+    container = client["Virtual_Guest"].generateOrderTemplate(template())
+    for side in ("primaryBackendNetworkComponent", "primaryNetworkComponent"):
+        del container["virtualGuests"][0][side]
+    container["virtualGuests"][0].update(sides)
+    for service, method, argument in (
+        ("Virtual_Guest", "createObject", template(**sides)),
+        ("Virtual_Guest", "generateOrderTemplate", template(**sides)),
+        ("Product_Order", "verifyOrder", container),
+        ("Product_Order", "placeOrder", container),
+    ):
+        with pytest.raises(SoftLayerAPIError) as refused:
+            client.call(service, method, argument)
+        assert (refused.value.faultCode, refused.value.faultString) == ("SoftLayer_Exception_Public", text)
+    assert lab_api.ordered == 0
+
+
+def test_a_router_or_a_placement_group_names_the_pod(
+    client: Any, lab_api: LabApi, template: Template
+) -> None:
+    pods = client["Network_Pod"].getAllObjects()
+    (second,) = (pod for pod in pods if pod["name"] == "tor01.pod02")
+    group = client["Virtual_PlacementGroup"].createObject(
+        {"name": "spread", "ruleId": 1, "backendRouterId": second["backendRouterId"]}
+    )["id"]
+    router = {"primaryBackendNetworkComponent": {"router": {"id": second["backendRouterId"]}}}
+    for asked in (router, {"placementGroupId": group}):
+        number = client["Virtual_Guest"].createObject(template(**asked))["id"]
+        assert lab_api.guest(number).private.vlan_id == 2263102
+    code = _code(
+        client["Virtual_Guest"].createObject,
+        template(placementGroupId=group, primaryBackendNetworkComponent=_side(2263100)),
+    )
+    assert code == "SoftLayer_Exception_InvalidValue"
 
 
 BAD_TEMPLATES: list[tuple[str, dict[str, Any], str]] = [
@@ -348,8 +436,6 @@ BAD_TEMPLATES: list[tuple[str, dict[str, Any], str]] = [
         "InvalidValue",
     ),
     ("odd speed", {"networkComponents": [{"maxSpeed": 42}]}, "NotFound"),
-    ("unknown VLAN", {"primaryNetworkComponent": {"networkVlan": {"id": 1}}}, "InvalidValue"),
-    ("VLAN number for id", {"primaryNetworkComponent": {"networkVlan": {"id": 1207}}}, "InvalidValue"),
     ("private VLAN as public", {"primaryNetworkComponent": {"networkVlan": {"id": 2263100}}}, "InvalidValue"),
     ("VLAN elsewhere", {"primaryNetworkComponent": {"networkVlan": {"id": 2263111}}}, "InvalidValue"),
     (

@@ -92,7 +92,6 @@ def test_monthly_and_hourly_orders_have_fees_of_their_own(client: Any, template:
 
 
 def test_an_order_keeps_what_the_template_cannot_say(client: Any, lab_api: LabApi) -> None:
-    group = client["Network_SecurityGroup"].createObject({"name": "g"})["id"]
     placement = client["Virtual_PlacementGroup"].createObject(
         {
             "name": "spread",
@@ -116,7 +115,7 @@ def test_an_order_keeps_what_the_template_cannot_say(client: Any, lab_api: LabAp
             "userdata": "hello",
             "placement_id": placement,
             "tags": "x,y",
-            "private_security_groups": [group],
+            "private_vlan": 2263100,
             "public_vlan": 2263101,
             "public_subnet": 1934201,
             "ipv6": True,
@@ -124,7 +123,6 @@ def test_an_order_keeps_what_the_template_cannot_say(client: Any, lab_api: LabAp
     )
     (guest,) = lab_api.guests()
     assert (guest.user_data, guest.placement_group, guest.tags) == ("hello", placement, ["x", "y"])
-    assert guest.private.security_groups == [group]
     assert guest.private.max_speed == 1000
     with pytest.raises(SoftLayerAPIError, match="must be empty"):
         client["Virtual_PlacementGroup"].deleteObject(id=placement)
@@ -135,6 +133,7 @@ def test_a_template_forgets_user_data_subnet_and_speed_like_softlayers(
 ) -> None:
     wanted = template(
         userData=[{"value": "hello"}],
+        primaryBackendNetworkComponent={"networkVlan": {"id": 2263100}},
         primaryNetworkComponent={"networkVlan": {"id": 2263101, "primarySubnet": {"id": 1934201}}},
     )
     made = client["Virtual_Guest"].generateOrderTemplate(wanted)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from components.softlayer.errors import SoftLayerFailed
-from components.softlayer.firewall import Rule, private_rules, public_rules
-from components.softlayer.security_group_provider import SecurityGroupProvider
+from components.softlayer.firewall import SELF, Rule, private_rules, public_rules
+from components.softlayer.security_group_provider import SecurityGroupProvider, rule_seen
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
 from lab.api.testing import LabApi
 from tests.provider.providers import GUEST, OWNER, configured
@@ -117,6 +117,34 @@ def test_a_rule_added_or_removed_by_hand_is_put_right(
     assert provider.diff(created.id, seen, props).changes is True
     state = dict(provider.update(created.id, seen, dict(props)).outs or {})
     assert drift(provider, created.id, state, props) is False
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_rules_change_within_softlayers_limits(
+    lab_api: LabApi, provider: SecurityGroupProvider, encrypted: bool
+) -> None:
+    """The rules of before and those of after are together more than a group takes."""
+    before, after = (declared(private_rules(encrypted_overlay=kind)) for kind in (encrypted, not encrypted))
+    created = provider.create(dict(before))
+    provider.update(created.id, before, after)
+    (group,) = groups(lab_api)
+    seen = {rule_seen(rule, int(created.id)) for rule in group["rules"]}
+    assert seen == set(private_rules(encrypted_overlay=not encrypted))
+
+
+def test_more_rules_than_softlayer_takes_are_refused_before_anything_is_made(
+    lab_api: LabApi, provider: SecurityGroupProvider
+) -> None:
+    remote = [Rule("ingress", "tcp", port, port, SELF) for port in range(1, 7)]
+    many = public_rules(published=range(1, 50))
+    for rules, text in (
+        (remote, "6 rules name a group, and SoftLayer takes 5 such rules in a group"),
+        (many, "there are 51 rules, and SoftLayer takes 50 in a group"),
+    ):
+        (failure,) = provider.check({}, declared(rules)).failures
+        assert failure.reason.startswith(text)
+        assert provider.check({}, declared(rules[1:])).failures == []
+    assert lab_api.calls() == []
 
 
 def test_a_bound_group_that_names_itself_is_deleted(lab_api: LabApi, provider: SecurityGroupProvider) -> None:

@@ -13,7 +13,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from lab.api.context import ACCOUNT_ID
 from lab.api.testing import LabApi
+from lab.hosts.backend import Traffic
 from tests.provider.slcli_process import Slcli
 
 pytestmark = [pytest.mark.provider, pytest.mark.first]
@@ -433,6 +435,173 @@ def test_a_user_looks_at_networks(slcli: Command, lab_api: LabApi) -> None:
     assert {subnet["Identifier"] for subnet in subnets} == {"10.144.12.0/24", "203.0.113.0/24"}
     detail = slcli("vlan", "detail", str(vlans[0]["Id"]))
     assert detail["subnets"][0]["gateway"] == "10.144.12.1"
+
+
+def test_a_user_sees_networks_by_router_and_may_not_mix_pods(slcli: Command, lab_api: LabApi) -> None:
+    vlans = slcli("vlan", "list", "--datacenter", "tor01")
+    by_name = {vlan["Fully qualified name"]: vlan for vlan in vlans}
+    assert set(by_name) == {
+        "tor01.bcr01a.1200",
+        "tor01.fcr01a.1207",
+        "tor01.bcr02a.1214",
+        "tor01.fcr02a.1221",
+    }
+    assert {vlan["Pod"] for vlan in vlans} == {"Pod01", "Pod02"}
+    number = {name: str(vlan["Id"]) for name, vlan in by_name.items()}
+    public, private, elsewhere = (
+        number[name] for name in ("tor01.fcr01a.1207", "tor01.bcr01a.1200", "tor01.bcr02a.1214")
+    )
+    with pytest.raises(Failed, match="Only the frontend VLAN was specified"):
+        slcli(*CREATE, "--vlan-public", public, "--test")
+    with pytest.raises(Failed, match="must be in the same pod"):
+        slcli(*CREATE, "--vlan-public", public, "--vlan-private", elsewhere, "--test")
+    with pytest.raises(Failed, match="Could not obtain network VLAN with id #1200"):
+        slcli(*CREATE, "--vlan-private", "1200", "--test")
+    assert slcli(*CREATE, "--vlan-public", public, "--vlan-private", private, "--test")
+    assert lab_api.ordered == 0
+
+
+def test_a_user_lists_servers_with_what_they_cost(slcli: Command, lab_api: LabApi, template: Any) -> None:
+    for name, hourly in (("by-hour", True), ("by-month", False)):
+        lab_api.client()["Virtual_Guest"].createObject(template(hostname=name, hourlyBillingFlag=hourly))
+    item = "billingItem"
+    columns = f"hostname,hourlyBillingFlag,{item}.hourlyRecurringFee,{item}.recurringFee"
+    listed = slcli("vs", "list", "--columns", f"{columns},{item}.nextInvoiceTotalRecurringAmount,created_by")
+    hourly, monthly = listed
+    total = f"{item}.nextInvoiceTotalRecurringAmount"
+    quoted = {row["hostname"]: slcli("vs", "billing", row["hostname"])["Total"] for row in listed}
+    assert {row["hostname"]: row[total] for row in listed} == quoted
+    assert (hourly[f"{item}.hourlyRecurringFee"], hourly[f"{item}.recurringFee"]) == ("0.02", "13.2")
+    assert (monthly[f"{item}.hourlyRecurringFee"], monthly[f"{item}.recurringFee"]) == (None, "13.2")
+    assert float(monthly[total]) > 20 > 1 > float(hourly[total]) > 0
+    assert {row["created_by"] for row in listed} == {lab_api.username}
+    with pytest.raises(Failed, match="Property 'cost' not valid for 'SoftLayer_Virtual_Guest'"):
+        slcli("vs", "list", "--columns", "hostname,cost")
+
+
+def test_a_user_sees_what_a_server_sent_and_received(slcli: Command, lab_api: LabApi, template: Any) -> None:
+    number = lab_api.client()["Virtual_Guest"].createObject(template())["id"]
+    lab_api.wait_idle(number)
+    lab_api.backend.counters[number] = Traffic(2**30, 2**29, 2**28, 2**27)
+    since, until = "2026-1-1", "2100-01-01T00:00"
+    span = ("--start_date", since, "--end_date", until)
+    summary, points = slcli("vs", "bandwidth", str(number), *span)
+    assert {row["Type"]: row["Sum GB"] for row in summary} == {
+        "Pub In": 0.25,
+        "Pub Out": 0.125,
+        "Pri In": 1.0,
+        "Pri Out": 0.5,
+    }
+    assert len(points) == 1
+    lab_api.backend.counters[number] = Traffic(2**31, 2**29, 2**28, 2**27)
+    summary, _ = slcli("vs", "bandwidth", str(number), *span)
+    assert {row["Type"]: row["Sum GB"] for row in summary}["Pri In"] == 2.0
+    usage = slcli("vs", "usage", str(number), *span, "--valid_type", "PRIVATEIN_NET_OCTET")
+    assert usage[-1][0]["counter"] == 2**31
+    assert usage[-1][0]["type"] == "privateIn_net_octet"
+    before = ("--start_date", "2025-01-01", "--end_date", "2025-02-01")
+    assert slcli("vs", "bandwidth", str(number), *before)[1] == []
+    for kind in ("CPU0", "MEMORY_USAGE"):
+        with pytest.raises(Failed, match="No metric data for this range of dates"):
+            slcli("vs", "usage", str(number), *span, "--valid_type", kind)
+    with pytest.raises(Failed, match="no metric data type HUMOUR"):
+        slcli("vs", "usage", str(number), *span, "--valid_type", "HUMOUR")
+    with pytest.raises(Failed, match="'yesterday' is no date"):
+        slcli("vs", "bandwidth", str(number), "--start_date", "yesterday", "--end_date", until)
+    with pytest.raises(Failed, match="ObjectNotFound"):
+        slcli("vs", "usage", "4711", *span, "--valid_type", "CPU0")
+
+
+def test_traffic_is_kept_over_a_restart_of_the_api_and_of_the_server(
+    slcli: Command, lab_api: LabApi, template: Any
+) -> None:
+    number = lab_api.client()["Virtual_Guest"].createObject(template())["id"]
+    lab_api.wait_idle(number)
+
+    def received() -> float:
+        span = ("--start_date", "2026-01-01", "--end_date", "2100-01-01")
+        summary, _ = slcli("vs", "bandwidth", str(number), *span)
+        return {row["Type"]: float(row["Sum GB"]) for row in summary}["Pri In"]
+
+    lab_api.backend.counters[number] = Traffic(2**30)
+    assert received() == 1.0
+    lab_api.restart()
+    assert received() == 1.0
+    lab_api.backend.counters[number] = Traffic(2**29)  # began anew
+    assert received() == 1.5
+
+
+def test_a_user_reads_what_the_account_has_to_say(slcli: Command, lab_api: LabApi, template: Any) -> None:
+    number = lab_api.client()["Virtual_Guest"].createObject(template())["id"]
+    assert slcli("account", "events") == [[], [], []]
+    with pytest.raises(Failed, match="ObjectNotFound"):
+        slcli("account", "event-detail", "4711")
+    (user,) = slcli("user", "list")
+    assert (user["username"], user["email"]) == (lab_api.username, f"{lab_api.username}@example.com")
+    assert (user["2FA"], user["classicAPIKey"], user["vpn"]) == (None, "yes", None)
+    columns = "status,virtualGuestCount,hardwareCount"
+    assert slcli("user", "list", "--columns", columns)[0] == {
+        "status": "Active",
+        "virtualGuestCount": 1,
+        "hardwareCount": None,
+    }
+    for which in (("--open",), ("--closed",), ("--all",)):
+        assert slcli("ticket", "list", *which) == []
+    assert {row["Status"]: row["count"] for row in slcli("ticket", "summary")}["Closed"] == 0
+    assert slcli("vs", "notifications", str(number)) in ([], {})
+    slcli("vs", "notification-add", str(number), "--users", str(user["id"]))
+    found = lab_api.client()["User_Customer_Notification_Virtual_Guest"].findByGuestId(number)
+    assert found[0]["guest"]["fullyQualifiedDomainName"] == "galera-1.example.com"
+    assert "galera-1.example.com" in slcli("vs", "notifications", str(number), plain=True)
+    slcli("vs", "notification-delete", str(found[0]["id"]))
+    assert slcli("vs", "notifications", str(number)) in ([], {})
+    with pytest.raises(Failed, match="ObjectNotFound"):
+        slcli("vs", "notifications", "4711")
+
+
+LACKING = [
+    ("vs pause {}", "pause"),
+    ("vs capture {} --name x", "createArchiveTemplate"),
+    ("account invoices", "getInvoices"),
+    ("account bandwidth-pools", "getBandwidthAllotments"),
+    ("ticket subjects", "SoftLayer_Ticket_Subject"),
+    ("dns zone-create example.com", "SoftLayer_Dns_Domain"),
+    ("block volume-list", "getIscsiNetworkStorage"),
+    ("loadbal list", "SoftLayer_Network_LBaaS_LoadBalancer"),
+    ("user detail {}", "apiAuthenticationKeys"),
+]
+
+
+@pytest.mark.parametrize(("words", "missing"), LACKING, ids=[words for words, _ in LACKING])
+def test_what_the_lab_lacks_is_one_fault_that_names_it(
+    slcli: Command, lab_api: LabApi, template: Any, words: str, missing: str
+) -> None:
+    number = lab_api.client()["Virtual_Guest"].createObject(template())["id"]
+    with pytest.raises(Failed) as refused:
+        slcli(*words.format(number if words.startswith("vs") else ACCOUNT_ID + 1).split())
+    (line,) = (line for line in str(refused.value).splitlines() if "SoftLayerAPIError" in line)
+    assert missing in line
+    assert "Traceback" not in str(refused.value)
+
+
+def test_a_user_sees_monitoring_and_systems_as_far_as_there_are(
+    slcli: Command, lab_api: LabApi, template: Any
+) -> None:
+    number = lab_api.client()["Virtual_Guest"].createObject(template())["id"]
+    lab_api.wait_idle(number)
+    assert slcli("vs", "monitoring", str(number))["Devices monitors"] == []
+    assert "DEBIAN" in slcli("vs", "os-available", plain=True)
+
+
+def test_names_are_not_synchronized_into_a_zone_that_is_not_there(
+    slcli: Command, lab_api: LabApi, template: Any
+) -> None:
+    number = lab_api.client()["Virtual_Guest"].createObject(template())["id"]
+    lab_api.wait_idle(number)
+    assert slcli("dns", "zone-list") == []
+    for words in ((), ("--a-record",), ("--ptr",)):
+        with pytest.raises(Failed, match=r"Unable to find zone 'example\.com'"):
+            slcli("vs", "dns-sync", str(number), *words)
 
 
 def test_a_user_browses_the_catalog_and_orders_by_key_names(slcli: Command, lab_api: LabApi) -> None:

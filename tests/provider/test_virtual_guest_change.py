@@ -238,6 +238,21 @@ def test_a_group_that_does_not_exist_is_an_error(managed: Managed) -> None:
         managed.change(private_security_groups=["4711"])
 
 
+def test_the_first_group_of_an_interface_comes_with_a_word_on_the_restart_that_it_needs(
+    managed: Managed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = managed.lab.client()
+    one, two = (
+        str(client.call("Network_SecurityGroup", "createObject", {"name": name})["id"]) for name in "ab"
+    )
+    managed.change(private_security_groups=[one])
+    said = capsys.readouterr().out
+    assert "the private interface has its first security groups now" in said
+    assert f"slcli vs reboot {managed.record.id}" in said
+    managed.change(private_security_groups=[one, two])
+    assert "restart" not in capsys.readouterr().out
+
+
 def test_security_groups_are_attached_and_detached_in_place(managed: Managed) -> None:
     client = managed.lab.client()
     one, two = (

@@ -46,7 +46,7 @@ def placement_group(client: Any) -> int:
     """A placement group in tor01."""
     routers = client.call("Virtual_PlacementGroup", "getAvailableRouters")
     rules = client.call("Virtual_PlacementGroup_Rule", "getAllObjects")
-    (router,) = (router["id"] for router in routers if router["hostname"].endswith("tor01"))
+    (router,) = (router["id"] for router in routers if router["hostname"] == "bcr01a.tor01")
     template = {"name": "spread", "ruleId": rules[0]["id"], "backendRouterId": router}
     return int(client.call("Virtual_PlacementGroup", "createObject", template)["id"])
 

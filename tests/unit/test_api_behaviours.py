@@ -22,9 +22,10 @@ def functions_of(file: str) -> set[str]:
     return {node.name for node in body if isinstance(node, ast.FunctionDef)}
 
 
-def test_all_thirty_behaviours_are_in_the_table() -> None:
+def test_all_behaviours_are_in_the_table_and_each_names_its_tests() -> None:
     rows = ROW.findall(DOCUMENT.read_text(encoding="utf-8"))
-    assert [int(number) for number, _, _ in rows] == list(range(1, 31))
+    assert len(rows) >= 38
+    assert [int(number) for number, _, _ in rows] == list(range(1, len(rows) + 1))
     assert all(NAME.search(pinned) for _, _, pinned in rows)
 
 

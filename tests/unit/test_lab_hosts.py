@@ -16,7 +16,7 @@ import pytest
 from lab import network
 from lab.errors import LabError
 from lab.hosts import disks, kernel, machine, mconsole, rootfs, seed
-from lab.hosts.backend import HostSpec, Interface, PowerState
+from lab.hosts.backend import HostSpec, Interface, PowerState, Traffic
 from lab.hosts.kernel import Kernel
 from lab.hosts.machine import Machine
 from lab.hosts.uml import UmlBackend
@@ -383,3 +383,7 @@ def test_no_unit_that_a_host_needs_is_masked() -> None:
         "systemd-sysctl.service",
     }
     assert not needed & set(rootfs.listed("masked.txt"))
+
+
+def test_counters_that_began_anew_are_counted_on() -> None:
+    assert Traffic(10, 20).since(Traffic(4, 30)) == Traffic(6, 20)

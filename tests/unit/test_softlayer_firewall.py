@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from components.softlayer.firewall import SELF, private_rules, public_rules
+import pytest
+
+from components.softlayer.firewall import MAX_REMOTE_RULES, SELF, Rule, private_rules, public_rules
 
 
 def opened(protocol: str) -> set[int]:
@@ -15,9 +17,15 @@ def opened(protocol: str) -> set[int]:
     }
 
 
-def test_hosts_open_to_one_another_what_swarm_consul_and_etcd_need() -> None:
-    assert opened("tcp") == {2377, 7946, 8300, 8301, 8302, 8500, 8501, 8600, 2379, 2380}
-    assert opened("udp") == {7946, 4789, 8301, 8302, 8600}
+def test_hosts_open_to_one_another_what_swarm_and_etcd_need() -> None:
+    assert {2377, 2379, 2380, 7946} <= opened("tcp") <= {*range(2377, 2381), 7946}
+    assert opened("udp") == {7946, 4789}
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_no_more_rules_name_the_group_than_softlayer_takes(encrypted: bool) -> None:
+    rules = private_rules(["10.0.0.0/8", "192.168.0.0/16"], encrypted)
+    assert 0 < len([rule for rule in rules if rule.source == SELF]) <= MAX_REMOTE_RULES
 
 
 def test_nothing_of_it_is_open_to_anybody_else() -> None:
@@ -26,8 +34,8 @@ def test_nothing_of_it_is_open_to_anybody_else() -> None:
 
 
 def test_an_encrypted_overlay_needs_any_protocol_between_hosts() -> None:
-    any_protocol = [rule for rule in private_rules() if rule.protocol is None and rule.source == SELF]
-    assert len(any_protocol) == 1
+    own = [rule for rule in private_rules() if rule.source == SELF]
+    assert own == [Rule("ingress", source=SELF)]
     assert not [r for r in private_rules(encrypted_overlay=False) if r.protocol is None and r.source == SELF]
 
 

@@ -145,45 +145,89 @@ def speed_of(template: dict[str, Any]) -> int:
 def network_of(
     lab: Lab, template: dict[str, Any], place: locations.Datacenter, private_only: bool
 ) -> tuple[locations.Vlan, locations.Vlan | None, list[int], list[int]]:
-    private, private_groups = _side(lab, template, "primaryBackendNetworkComponent", place, public=False)
+    """The private and public VLAN of a guest, and the security groups of its private and public card."""
+    asked = template.get("primaryNetworkComponent") or {}
+    if private_only and (asked.get("networkVlan") or asked.get("securityGroupBindings")):
+        raise errors.invalid_value("primaryNetworkComponent", "A private-only server has no public network.")
+    private = _asked_vlan(template, "primaryBackendNetworkComponent", place, public=False)
+    public = _asked_vlan(template, "primaryNetworkComponent", place, public=True)
+    if public is not None and private is None:
+        raise errors.frontend_vlan_alone()
+    pod = _pod(lab, template, place, private, public)
+    private = private or locations.vlan_in(pod, public=False)
+    private_groups = _groups(lab, template, "primaryBackendNetworkComponent")
     if private_only:
-        asked = template.get("primaryNetworkComponent") or {}
-        if asked.get("networkVlan") or asked.get("securityGroupBindings"):
-            raise errors.invalid_value(
-                "primaryNetworkComponent", "A private-only server has no public network."
-            )
         return private, None, private_groups, []
-    public, public_groups = _side(lab, template, "primaryNetworkComponent", place, public=True)
-    return private, public, private_groups, public_groups
+    public = public or locations.vlan_in(pod, public=True)
+    return private, public, private_groups, _groups(lab, template, "primaryNetworkComponent")
 
 
-def _side(
-    lab: Lab, template: dict[str, Any], name: str, place: locations.Datacenter, *, public: bool
-) -> tuple[locations.Vlan, list[int]]:
-    component = template.get(name) or {}
-    wanted = component.get("networkVlan") or {}
-    vlan = locations.default_vlan(place, public=public)
-    router = (component.get("router") or {}).get("id")
-    if router is not None and int(router) != place.router_ids[int(public)]:
-        raise errors.invalid_value(f"{name}.router.id", f"There is no such router in {place.name}.")
+def _pod(
+    lab: Lab,
+    template: dict[str, Any],
+    place: locations.Datacenter,
+    private: locations.Vlan | None,
+    public: locations.Vlan | None,
+) -> locations.Pod:
+    """The pod that the order names by its VLANs, routers or placement group; otherwise the first one."""
+    if private is not None and public is not None and private.pod != public.pod:
+        raise errors.vlans_apart(public.qualified_name, private.qualified_name)
+    named = [vlan.pod for vlan in (private, public) if vlan is not None]
+    for name, is_public in (("primaryBackendNetworkComponent", False), ("primaryNetworkComponent", True)):
+        router = ((template.get(name) or {}).get("router") or {}).get("id")
+        if router is not None:
+            named += [_pod_of_router(router, place, f"{name}.router.id", public=is_public)]
+    group = placement_of(lab, template)
+    placement = lab.store.get(PlacementGroup, group) if group is not None else None
+    if placement is not None:
+        named += [_pod_of_router(placement.router_id, place, "placementGroupId", public=False)]
+    if len(set(named)) > 1:
+        names = ", ".join(sorted({pod.name for pod in named}))
+        raise errors.invalid_value("router", f"VLANs, routers and placement group are in pods {names}.")
+    return named[0] if named else locations.pods(place)[0]
+
+
+def _pod_of_router(router: Any, place: locations.Datacenter, prop: str, *, public: bool) -> locations.Pod:
+    for pod in locations.pods(place):
+        if pod.router_ids[int(public)] == int(router):
+            return pod
+    raise errors.invalid_value(prop, f"There is no router {router} in {place.name}.")
+
+
+def _asked_vlan(
+    template: dict[str, Any], name: str, place: locations.Datacenter, *, public: bool
+) -> locations.Vlan | None:
+    """The VLAN that the order asks for by its id or by that of its subnet. Raises Fault."""
+    wanted = (template.get(name) or {}).get("networkVlan") or {}
     number = wanted.get("id")
-    if number is not None:
-        found = locations.vlan(int(number)) if str(number).isdigit() else None
-        if found is None or found.public is not public:
-            kind = "public" if public else "private"
-            raise errors.invalid_value(f"{name}.networkVlan.id", f"There is no {kind} VLAN with id {number}.")
-        if found.datacenter is not place:
-            raise errors.invalid_value(
-                f"{name}.networkVlan.id", f"VLAN {number} is in {found.datacenter.name}, not in {place.name}."
-            )
-        vlan = found
     subnet = (wanted.get("primarySubnet") or {}).get("id")
+    if number is not None:
+        vlan = locations.vlan(int(number)) if str(number).isdigit() else None
+        if vlan is None:
+            raise errors.no_such_vlan(number)
+    elif subnet is not None:
+        vlan = locations.vlan_of_subnet(int(subnet)) if str(subnet).isdigit() else None
+        if vlan is None:
+            raise errors.not_found(subnet)
+    else:
+        return None
+    if vlan.public is not public:
+        kind = "public" if public else "private"
+        raise errors.invalid_value(f"{name}.networkVlan.id", f"There is no {kind} VLAN with id {vlan.id}.")
+    if vlan.datacenter is not place:
+        raise errors.invalid_value(
+            f"{name}.networkVlan.id", f"VLAN {vlan.id} is in {vlan.datacenter.name}, not in {place.name}."
+        )
     if subnet is not None and str(subnet) != str(vlan.subnet_id):
         raise errors.invalid_value(
             f"{name}.networkVlan.primarySubnet.id", f"There is no subnet {subnet} on VLAN {vlan.id}."
         )
-    groups = []
-    for binding in component.get("securityGroupBindings") or []:
+    return vlan
+
+
+def _groups(lab: Lab, template: dict[str, Any], name: str) -> list[int]:
+    groups: list[int] = []
+    for binding in (template.get(name) or {}).get("securityGroupBindings") or []:
         group = (binding.get("securityGroup") or {}).get("id")
         if not str(group).isdigit() or lab.store.get(SecurityGroup, int(str(group))) is None:
             raise errors.not_found(group)
@@ -194,7 +238,7 @@ def _side(
             f"{name}.securityGroupBindings",
             f"An interface takes at most {MAX_SECURITY_GROUPS} security groups.",
         )
-    return vlan, groups
+    return groups
 
 
 def check_ssh_keys(lab: Lab, numbers: list[Any]) -> list[int]:

@@ -112,4 +112,5 @@ def _nic(
         speed=speed,
         max_speed=speed,
         security_groups=groups,
+        filtered=bool(groups),
     )

@@ -7,6 +7,8 @@ from lab.api.services.account import Account, Search
 from lab.api.services.billing import BillingItem, BillingOrder
 from lab.api.services.image import ImageTemplateGroup
 from lab.api.services.location import Location, NetworkPod
+from lab.api.services.metric import MetricTrackingObject
+from lab.api.services.notices import NotificationOccurrenceEvent, UserCustomerNotificationVirtualGuest
 from lab.api.services.placement_group import PlacementGroupRule, PlacementGroupService
 from lab.api.services.product_order import ProductOrder
 from lab.api.services.product_package import ProductPackage, ProductPackagePreset
@@ -25,9 +27,11 @@ ALL: tuple[type[Service], ...] = (
     BillingOrderQuote,
     ImageTemplateGroup,
     Location,
+    MetricTrackingObject,
     NetworkPod,
     NetworkSubnet,
     NetworkVlan,
+    NotificationOccurrenceEvent,
     PlacementGroupRule,
     PlacementGroupService,
     ProductOrder,
@@ -38,5 +42,6 @@ ALL: tuple[type[Service], ...] = (
     SshKeyService,
     TagService,
     UserCustomer,
+    UserCustomerNotificationVirtualGuest,
     VirtualGuest,
 )

@@ -17,6 +17,12 @@ from lab.api.views_guest import guest_view
 from lab.api.views_network import group_view, placement_view, subnet_view, vlan_view
 from lab.api.views_product import image_view
 
+_TICKET_COUNTS = (
+    "openTicketCount",
+    "closedTicketCount",
+    *(f"open{kind}TicketCount" for kind in ("Accounting", "Billing", "Other", "Sales", "Support")),
+)
+
 
 def account_view(lab: Lab) -> Entity:
     """SoftLayer_Account."""
@@ -62,9 +68,13 @@ def account_view(lab: Lab) -> Entity:
             "hardwareCount": lambda: 0,
             "dedicatedHosts": list,
             "dedicatedHostCount": lambda: 0,
+            "domains": list,
             "domainCount": lambda: 0,
             "networkStorageCount": lambda: 0,
-            "openTicketCount": lambda: 0,
+            "tickets": list,
+            "openTickets": list,
+            "closedTickets": list,
+            **{name: lambda: 0 for name in _TICKET_COUNTS},
             "globalIpRecords": list,
             "portableStorageVolumes": list,
             "activeQuotes": lambda: [quote_view(quote) for quote in store.all(Quote)],

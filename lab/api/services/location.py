@@ -37,4 +37,4 @@ class NetworkPod(Service):
 
     @exposed("getAllObjects")
     def get_all_objects(self, call: Call) -> list[Entity]:
-        return [pod_view(place) for place in locations.DATACENTERS]
+        return [pod_view(pod) for pod in locations.PODS]

@@ -39,7 +39,7 @@ class PlacementGroupService(Service):
                 raise errors.missing_property(name, "SoftLayer_Virtual_PlacementGroup")
         if template["ruleId"] not in {rule["id"] for rule in PLACEMENT_RULES}:
             raise errors.not_found(template["ruleId"])
-        if template["backendRouterId"] not in {place.router_ids[0] for place in locations.DATACENTERS}:
+        if template["backendRouterId"] not in {pod.router_ids[0] for pod in locations.PODS}:
             raise errors.not_found(template["backendRouterId"])
         group = PlacementGroup(
             id=self.lab.store.next_id(),
@@ -69,8 +69,8 @@ class PlacementGroupService(Service):
 
     @exposed("getAvailableRouters")
     def get_available_routers(self, call: Call, datacenter: int | None = None) -> list[Entity]:
-        places = [place for place in locations.DATACENTERS if datacenter in (None, place.id)]
-        return [router_view(place, public=False) for place in places]
+        pods = [pod for pod in locations.PODS if datacenter in (None, pod.datacenter.id)]
+        return [router_view(pod, public=False) for pod in pods]
 
 
 class PlacementGroupRule(Service):

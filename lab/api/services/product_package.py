@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lab.api import catalog, errors, price_list
 from lab.api.context import Call
 from lab.api.masks import Entity
@@ -19,6 +21,14 @@ class ProductPackage(Service):
         if package is None:
             raise errors.not_found(call.identifier)
         return package_view(package)
+
+    def invoke(self, call: Call) -> tuple[Any, str | None]:
+        """As any service. Items bring their prices along where nothing is asked for in particular."""
+        value, root = super().invoke(call)
+        if call.method == "getItems" and call.mask is None:
+            for item in value:
+                item.local["prices"] = item.get("prices")
+        return value, root
 
     @exposed("getObject")
     def get_object(self, call: Call) -> Entity:

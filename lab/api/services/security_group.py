@@ -1,6 +1,8 @@
 """SoftLayer_Network_SecurityGroup: groups, their rules, and the network cards bound to them.
 
-The lab keeps and checks them; it does not filter packets by them.
+Owned here: keeping and checking them. Left to others: what they let through (`lab/api/card_filters.py`). The
+limits are those of IBM's documentation ("Performance limitations for security groups"); the words in which
+SoftLayer refuses what is above them are inferred.
 """
 
 from __future__ import annotations
@@ -27,6 +29,12 @@ _FIELDS = {
     "remoteIp": "remote_ip",
     "remoteGroupId": "remote_group",
 }
+MAX_GROUPS = 500
+MAX_RULES = 50
+MAX_REMOTE_RULES = 5
+"""Rules of a group that name a group, itself included."""
+MAX_INTERFACES = 100
+_PROTOCOLS = ("tcp", "udp", "icmp", "vrrp")
 _GROUP: shapes.Shape = {"name": str, "description": str}
 _RULE = "SoftLayer_Network_SecurityGroup_Rule"
 
@@ -56,6 +64,8 @@ class SecurityGroupService(Service):
     @exposed("createObject")
     def create_object(self, call: Call, template: dict[str, Any]) -> Entity:
         shapes.check(template, _GROUP)
+        if len(self.lab.store.all(SecurityGroup)) >= MAX_GROUPS:
+            raise errors.limit_exceeded("security groups per account", MAX_GROUPS)
         now = time.time()
         group = SecurityGroup(
             id=self.lab.store.next_id(),
@@ -104,13 +114,14 @@ class SecurityGroupService(Service):
             rule = Rule(
                 id=self.lab.store.next_id(),
                 direction=str(template.get("direction") or ""),
-                ethertype=str(template.get("ethertype") or "IPv4"),
+                ethertype=str(template.get("ethertype") or _ethertype_of(template)),
                 created=now,
                 modified=now,
             )
             self._change(group, rule, template)
             group.rules.append(rule)
             added.append(rule)
+        _check_limits(group)
         self._save(group)
         return {"requestId": uuid.uuid4().hex, "rules": [rule_view(rule, group.id) for rule in added]}
 
@@ -121,6 +132,7 @@ class SecurityGroupService(Service):
             rule = _rule(group, template.get("id"))
             self._change(group, rule, template)
             rule.modified = time.time()
+        _check_limits(group)
         self._save(group)
         return {"requestId": uuid.uuid4().hex}
 
@@ -135,10 +147,14 @@ class SecurityGroupService(Service):
     @exposed("attachNetworkComponents")
     def attach(self, call: Call, numbers: list[Any]) -> dict[str, Any]:
         group = self._group(call)
+        bound = sum(group.id in nic.security_groups for _, nic in self._nics())
         for number in numbers:
             guest, nic = self._nic(number)
             if group.id in nic.security_groups:
                 continue
+            bound += 1
+            if bound > MAX_INTERFACES:
+                raise errors.limit_exceeded("network interfaces per security group", MAX_INTERFACES)
             if len(nic.security_groups) >= MAX_SECURITY_GROUPS:
                 raise errors.invalid_value(
                     "networkComponentIds",
@@ -183,9 +199,9 @@ class SecurityGroupService(Service):
             raise errors.invalid_value("direction", "It must be ingress or egress.")
         if rule.ethertype is None or rule.ethertype.lower() not in {"ipv4", "ipv6"}:
             raise errors.invalid_value("ethertype", "It must be IPv4 or IPv6.")
-        if rule.protocol is not None and rule.protocol not in {"tcp", "udp", "icmp"}:
+        if rule.protocol is not None and rule.protocol not in _PROTOCOLS:
             raise errors.invalid_value(
-                "protocol", "It must be tcp, udp or icmp, or nothing for every protocol."
+                "protocol", f"It must be one of {', '.join(_PROTOCOLS)}, or nothing for every protocol."
             )
         _check_ports(rule)
         _check_remote(rule)
@@ -200,7 +216,24 @@ class SecurityGroupService(Service):
             raise errors.invalid_value("rules", "The group has the same rule already.")
 
 
+def _ethertype_of(template: dict[str, Any]) -> str:
+    """That of the address, where there is one."""
+    return "IPv6" if ":" in str(template.get("remoteIp") or "") else "IPv4"
+
+
+def _check_limits(group: SecurityGroup) -> None:
+    if len(group.rules) > MAX_RULES:
+        raise errors.limit_exceeded("rules per security group", MAX_RULES)
+    if sum(rule.remote_group is not None for rule in group.rules) > MAX_REMOTE_RULES:
+        raise errors.limit_exceeded("remote rules per security group", MAX_REMOTE_RULES)
+
+
 def _check_ports(rule: Rule) -> None:
+    if rule.protocol == "vrrp" and (rule.port_min is not None or rule.port_max is not None):
+        raise errors.invalid_value("portRangeMin", "The protocol vrrp has no ports.")
+    if rule.protocol == "icmp" and rule.port_max is None and rule.port_min is not None:
+        rule.port_min = _in_range(rule.port_min, 0, 255)
+        return  # a type with every code
     if (rule.port_min is None) != (rule.port_max is None):
         raise errors.invalid_value("portRangeMin", "Give both ends of the port range or neither.")
     if rule.port_min is None or rule.port_max is None:
@@ -208,11 +241,15 @@ def _check_ports(rule: Rule) -> None:
     if rule.protocol is None:
         raise errors.missing_property("protocol", _RULE)
     low, high = (0, 255) if rule.protocol == "icmp" else (1, 65535)
-    rule.port_min, rule.port_max = int(rule.port_min), int(rule.port_max)
-    if not (low <= rule.port_min <= high and low <= rule.port_max <= high):
-        raise errors.invalid_value("portRangeMin", f"Ports go from {low} to {high}.")
+    rule.port_min, rule.port_max = _in_range(rule.port_min, low, high), _in_range(rule.port_max, low, high)
     if rule.protocol != "icmp" and rule.port_min > rule.port_max:
         raise errors.invalid_value("portRangeMin", "It is above portRangeMax.")
+
+
+def _in_range(port: Any, low: int, high: int) -> int:
+    if not low <= int(port) <= high:
+        raise errors.invalid_value("portRangeMin", f"Ports go from {low} to {high}.")
+    return int(port)
 
 
 def _check_remote(rule: Rule) -> None:
