@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pulumi
-import pulumi_docker as docker
 
 from components import remote
 from components.commands import convergence
 from components.key_value_store import KeyValueStore
 from components.overlay_network import OverlayNetwork
 from components.password import Password
-from components.services import KEEPALIVE, health_check, one_at_a_time, restart_always, tasks_fingerprint
+from components.services import GlobalService, ServiceSpec
 from components.swarm_files import config, secret
 from components.virtual_server import VirtualServer
 
@@ -41,19 +40,19 @@ class GaleraArgs:
     """The database cluster.
 
     Attributes:
-        image: container image.
+        image: container image, with its digest.
         cluster_name: wsrep_cluster_name.
         database: created at the first bootstrap with a user of the same name.
         nodes: hosts labelled for it; the first is a manager and is asked whether the cluster has formed.
         network: the overlay network.
-        store: for the bootstrap lease and positions.
+        store: for the bootstrap lease and positions; nodes are made or changed once it is whole.
         options: further lines of the server's [mysqld] group.
         initdb: folder of *.sql files for the very first bootstrap.
         after: what must be there before the service is made or changed.
         placed: the swarm's nodes. The service does not wait for them, its tasks start as they come.
     """
 
-    image: str
+    image: pulumi.Input[str]
     cluster_name: str
     database: str
     nodes: Sequence[VirtualServer]
@@ -106,36 +105,26 @@ class Galera(pulumi.ComponentResource):
             "DATABASE": args.database,
             "START_PERIOD": str(START_PERIOD),
         }
-        service = docker.Service(
-            f"{name}-service",
-            name=args.network.service(SERVICE),
-            mode=docker.ServiceModeArgs(global_=True),
-            task_spec=docker.ServiceTaskSpecArgs(
-                container_spec=docker.ServiceTaskSpecContainerSpecArgs(
-                    image=args.image,
-                    env=env,
-                    secrets=secrets,
-                    configs=configs,
-                    mounts=[
-                        docker.ServiceTaskSpecContainerSpecMountArgs(
-                            type="volume", source="galera-data", target="/var/lib/mysql"
-                        )
-                    ],
-                    healthcheck=health_check("galera-node", START_PERIOD),
-                    stop_grace_period="1m0s",
-                    sysctl=KEEPALIVE,
-                ),
-                networks_advanceds=[docker.ServiceTaskSpecNetworksAdvancedArgs(id=args.network.network_id)],
-                placement=docker.ServiceTaskSpecPlacementArgs(constraints=[f"node.labels.{LABEL}==true"]),
-                restart_policy=restart_always(),
+        service = GlobalService(
+            name,
+            ServiceSpec(
+                service=SERVICE,
+                image=args.image,
+                env=env,
+                secrets=secrets,
+                configs=configs,
+                volume=("galera-data", "/var/lib/mysql"),
+                program="galera-node",
+                start_period=START_PERIOD,
+                stop_grace=60,
+                constraint=f"node.labels.{LABEL}==true",
+                proven=30,
             ),
-            endpoint_spec=docker.ServiceEndpointSpecArgs(mode="vip"),
-            update_config=one_at_a_time(proven="30s"),
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[*args.after, *args.store.declared],
-                delete_before_replace=True,
-            ),
+            args.network,
+            args.nodes,
+            self,
+            # The store's wait, not only its service: two services are never changed at the same time.
+            [*args.after, *args.store.running],
         )
         self.formed = remote.run(
             f"{name}-formed",
@@ -146,8 +135,8 @@ class Galera(pulumi.ComponentResource):
                     convergence.galera_formed(SERVICE, self.size),
                 )
             ),
-            pulumi.ResourceOptions(parent=self, depends_on=[service, *args.placed, *args.store.running]),
-            triggers=[service.id, tasks_fingerprint(args.image, env, [*secrets, *configs], args.nodes)],
+            pulumi.ResourceOptions(parent=self, depends_on=[service.resource, *args.placed]),
+            triggers=service.changes,
         )
         self.vip = self.formed.stdout
         self.register_outputs({"vip": self.vip, "members": self.members})

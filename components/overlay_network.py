@@ -11,6 +11,7 @@ taken down while services of others are attached.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,11 @@ from pulumi_command.remote import ConnectionArgs
 
 from components import remote
 from components.commands import overlay
+
+
+def gateway(subnet: str) -> str:
+    """The address in an overlay network that the engine takes for itself: the first one."""
+    return str(ipaddress.ip_network(subnet)[1])
 
 
 @dataclass(frozen=True)
@@ -69,15 +75,17 @@ class OverlayNetwork(pulumi.ComponentResource):
             name=args.name,
             driver="overlay",
             attachable=True,
-            ipam_configs=[docker.NetworkIpamConfigArgs(subnet=args.subnet)],
+            ipam_configs=[docker.NetworkIpamConfigArgs(subnet=args.subnet, gateway=gateway(args.subnet))],
             options={"encrypted": ""} if args.encrypted else {},
             labels=[docker.NetworkLabelArgs(label=overlay.LABEL, value=str(args.encrypted).lower())],
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[free],
                 # The engine adds the VXLAN's number to the options, which is no change of ours; the label
-                # carries the one option that is, and replaces the network when it changes.
-                ignore_changes=["options"],
+                # carries the one option that is, and replaces the network when it changes. The gateway is
+                # what the engine takes anyway: said, it is no difference to what a refresh finds; ignored,
+                # it replaces no network that was made before it was said. A new subnet brings its own.
+                ignore_changes=["options", "ipamConfigs[0].gateway"],
                 delete_before_replace=True,
             ),
         )
