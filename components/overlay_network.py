@@ -54,6 +54,7 @@ class OverlayNetwork(pulumi.ComponentResource):
     Attributes:
         network_id: the engine's id.
         name, subnet: as given.
+        ready: what a service on the network depends on, so that the network outlives its last task.
     """
 
     network_id: pulumi.Output[str]
@@ -81,15 +82,26 @@ class OverlayNetwork(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[free],
-                # The engine adds the VXLAN's number to the options, which is no change of ours; the label
-                # carries the one option that is, and replaces the network when it changes. The gateway is
-                # what the engine takes anyway: said, it is no difference to what a refresh finds; ignored,
-                # it replaces no network that was made before it was said. A new subnet brings its own.
-                ignore_changes=["options", "ipamConfigs[0].gateway"],
+                # The engine adds to both: the VXLAN's number to the options, in time a gateway to the pools,
+                # and any difference would replace the network. So what replaces it is said elsewhere: the one
+                # option that is ours by the label, the subnet by the trigger. (A gateway is said because a
+                # refresh finds it; ignoring it alone does not help, pools are compared as a whole.)
+                ignore_changes=["options", "ipamConfigs"],
+                replacement_trigger=args.subnet,
                 delete_before_replace=True,
             ),
         )
+        # When it goes, it waits: after the services, which depend on it, and before the network.
+        left = remote.run(
+            f"{name}-left",
+            args.manager,
+            overlay.as_wanted(args.name, args.subnet),
+            pulumi.ResourceOptions(parent=self, depends_on=[network]),
+            delete=overlay.tasks_gone(),
+            triggers=[network.id],
+        )
         self.network_id = network.id
+        self.ready: list[pulumi.Resource] = [left]
         self.register_outputs({"network_id": self.network_id})
 
     def service(self, name: str) -> pulumi.Output[str]:

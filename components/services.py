@@ -100,7 +100,7 @@ class GlobalService:
             **args,
             opts=pulumi.ResourceOptions(
                 parent=parent,
-                depends_on=list(after),
+                depends_on=[*network.ready, *after],
                 delete_before_replace=True,
                 ignore_changes=CHOSEN_BY_THE_PLUGIN,
                 hooks=watch.hooks,

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,7 +144,9 @@ class Engine(engine_pb2_grpc.EngineServicer):
         answer = self._call(self.stub.Create, request)
         return Made(answer.id, request.urn, news, answer.properties)
 
-    def diff(self, made: Made, inputs: Mapping[str, Any]) -> provider_pb2.DiffResponse:
+    def diff(
+        self, made: Made, inputs: Mapping[str, Any], ignored: Sequence[str] = ()
+    ) -> provider_pb2.DiffResponse:
         token = made.urn.split("::")[2]
         request = provider_pb2.DiffRequest(
             id=made.id,
@@ -152,6 +154,7 @@ class Engine(engine_pb2_grpc.EngineServicer):
             olds=made.state,
             old_inputs=made.inputs,
             news=self.checked(token, inputs, made),
+            ignoreChanges=ignored,
         )
         answer: provider_pb2.DiffResponse = self._call(self.stub.Diff, request)
         return answer

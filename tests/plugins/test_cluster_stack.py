@@ -85,7 +85,7 @@ pulumi.export("network", network.network_id)
 @pytest.fixture
 def cluster(swarm: TestEngine, tmp_path: Path) -> Iterator[Stack]:
     """The stack of `CLUSTER`, whose docker plugin may be told to die."""
-    with made(swarm, tmp_path, CLUSTER, "tests.plugins.dying_docker") as stack:
+    with made(swarm, tmp_path, CLUSTER, "lab", "tests.plugins.dying_docker") as stack:
         yield stack
         swarm.empty()
 

@@ -120,7 +120,7 @@ RESOURCES = 10  # with the stack and the provider
 @pytest.fixture
 def stack(swarm: TestEngine, tmp_path: Path) -> Iterator[Stack]:
     """The stack of `PROGRAM`."""
-    with made(swarm, tmp_path, PROGRAM, "lab.plugins.docker") as stack:
+    with made(swarm, tmp_path, PROGRAM, "lab") as stack:
         yield stack
         stack.run("destroy", "--yes", "--skip-preview")
 

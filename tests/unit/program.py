@@ -54,6 +54,8 @@ class Recorded:
     secret_inputs: dict[str, set[str]] = field(default_factory=dict)
     ignored: dict[str, list[str]] = field(default_factory=dict)
     """Properties of which a change is ignored, by resource name."""
+    replacement_triggers: dict[str, str] = field(default_factory=dict)
+    """What replaces a resource when it changes, by resource name."""
     estimated: list[tuple[Any, ...]] = field(default_factory=list)
     """What the price was asked for: shapes by host name, and the limit; then the owner it is compared for."""
 
@@ -149,6 +151,8 @@ class Monitor(pulumi_mocks.MockMonitor):
         if request.protect:
             self._recorded.protected.add(request.name)
         self._recorded.ignored[request.name] = list(request.ignoreChanges)
+        if request.HasField("replacement_trigger"):
+            self._recorded.replacement_triggers[request.name] = request.replacement_trigger.string_value
         self._recorded.depends_on[request.name] = {urn.rsplit("::", 1)[1] for urn in request.dependencies}
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 

@@ -132,8 +132,8 @@ def test_nodes_other_than_the_first_leave_the_swarm_when_they_go(dev: Recorded) 
     leaving = {
         name for name, args in dev.of_type("command:remote:Command").items() if "delete" in args.inputs
     }
-    assert leaving == {"swarm-galera-2-node", "swarm-galera-3-node"}
-    for name in leaving:
+    assert leaving == {"swarm-galera-2-node", "swarm-galera-3-node", "network-left"}
+    for name in leaving - {"network-left"}:
         command = dev.resources[name].inputs
         assert command["connection"]["host"] == "203.0.113.11"
         assert command["delete"].endswith("; run delete")
@@ -281,8 +281,23 @@ def test_services_are_sent_as_the_docker_plugin_finds_them(dev: Recorded) -> Non
         assert dev.ignored[service] == ["taskSpec.placement.platforms"]
 
 
-def test_a_network_is_not_replaced_because_its_gateway_is_said(dev: Recorded) -> None:
-    assert dev.ignored["network-network"] == ["options", "ipamConfigs[0].gateway"]
+def test_what_the_engine_adds_replaces_no_network_and_another_subnet_does(dev: Recorded, home: Path) -> None:
+    assert dev.ignored["network-network"] == ["options", "ipamConfigs"]
+    assert dev.replacement_triggers["network-network"] == "10.20.0.0/24"
+    other = run({"network": {"subnet": "10.21.0.0/24"}})
+    assert other.replacement_triggers["network-network"] == "10.21.0.0/24"
+    assert "subnet=10.21.0.0/24" in other.resources["network-left"].inputs["stdin"]
+
+
+def test_a_network_outlives_the_last_task_of_its_services(dev: Recorded) -> None:
+    """Deleted are: the services, what they depend on, and only then the network."""
+    for service in ("etcd-service", "galera-service"):
+        assert "network-left" in dev.depends_on[service]
+    left = dev.resources["network-left"].inputs
+    assert "network-network" in dev.depends_on["network-left"]
+    assert left["triggers"] == ["id-of-network-network"]
+    assert left["delete"].endswith("run delete")
+    assert "Remove" in left["stdin"]
 
 
 @pytest.mark.parametrize(
