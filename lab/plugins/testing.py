@@ -68,8 +68,21 @@ class Made:
         """The state as plain values."""
         return {k: plain(v) for k, v in from_struct(self.state).items()}
 
+    @property
+    def outputs_with_nulls(self) -> dict[str, Any]:
+        """The same, with what is null inside of maps, too."""
+        return {k: _with_nulls(v) for k, v in from_struct(self.state).items()}
+
     def is_secret(self, key: str) -> bool:
         return from_struct(self.state)[key].is_secret
+
+
+def _with_nulls(value: Value) -> Any:
+    if isinstance(value.value, Mapping):
+        return {k: _with_nulls(v) for k, v in value.value.items()}
+    if isinstance(value.value, list):
+        return [_with_nulls(v) for v in value.value]
+    return value.value
 
 
 @dataclass

@@ -24,6 +24,8 @@ from lab.plugins.values import Properties, plain_map
 _WAIT = 30.0  # seconds for an overlay to be allocated, or for its last endpoint to go
 _POLL = 0.5  # seconds
 
+_NO_POOL = {"subnet": "", "ipRange": "", "gateway": "", "auxAddress": None}
+
 META = '{"schema_version":"1"}'  # as the official plugin writes it
 
 NETWORK: Schema = {
@@ -67,7 +69,7 @@ class Network:
         if pools:
             # The swarm has not allocated it yet, or so it seems to the official plugin.
             state["ipamConfigs"] = [
-                {**dict.fromkeys(("subnet", "ipRange", "gateway"), ""), "auxAddress": None, **pool}
+                {**_NO_POOL, **{key: value for key, value in pool.items() if key in _NO_POOL}}
                 for pool in pools
             ]
         return str(made["Id"]), secrets_kept(state, inputs)

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from lab.plugins.diffs import Diff, Names, compare
+from lab.plugins.diffs import ITEM, Diff, Names, compare
 from lab.plugins.docker import NAME, VERSION, schema
 from lab.plugins.docker.engine import Engine
 from lab.plugins.docker.network import Network
@@ -169,11 +169,14 @@ def wanted_inputs(
 ) -> dict[str, Any]:
     """Plain inputs with a value for every field, in which what is `ignored` is as it is.
 
-    A path ends inside of blocks and lists, `a.b[0].c`; one that leads nowhere ignores nothing.
+    A path may end inside of blocks and lists, `a.b[0].c`. One that leads nowhere ignores nothing, and neither
+    does one into a set: its elements are compared as a whole.
     """
     given, there = plain_map(news), plain_map(state)
     for path in ignored:
         steps = [int(step) if step.isdigit() else step for step in re.findall(r"[^.\[\]]+", path)]
+        if _into_a_set(about, steps):
+            continue
         wanted: Any = given
         real: Any = there
         for step in steps[:-1]:
@@ -184,6 +187,12 @@ def wanted_inputs(
             else:
                 wanted[steps[-1]] = value
     return schema.planned(about, given, there)
+
+
+def _into_a_set(about: schema.Schema, steps: Sequence[str | int]) -> bool:
+    names = tuple(ITEM if isinstance(step, int) else step for step in steps)
+    around = (schema.field_at(about, names[:length]) for length in range(1, len(names)))
+    return any(field is not None and field.kind == "set" for field in around)
 
 
 def _inside(value: Any, step: str | int) -> Any:

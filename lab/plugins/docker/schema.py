@@ -210,9 +210,16 @@ def nothing(field: Field) -> Any:
 
 
 def said(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Of plain values those that say something: nothing, zero and false say the same as their absence."""
+    """Of plain values those that say something: nothing, zero and false say the same as their absence.
+
+    Where there is a default, they do not.
+    """
     found = {key: _said(field, values.get(key)) for key, field in schema.items()}
-    return {key: value for key, value in found.items() if isinstance(value, Unknown) or value}
+    return {
+        key: value
+        for key, value in found.items()
+        if isinstance(value, Unknown) or value or (value is not None and schema[key].default is not None)
+    }
 
 
 def _said(field: Field, value: Any) -> Any:
@@ -290,15 +297,15 @@ def _refreshed(old: Value, found: Any) -> Value:
 
 
 def _matched(old: list[Value], found: list[Any]) -> list[Any]:
-    """What was found in the order of what was given, as far as it is recognised; the rest behind it."""
+    """What was found, each beside the item that says the same; what is left over in its own order."""
     left = list(found)
-    ordered = []
+    beside: list[Any] = []
     for item in old:
         alike = next((each for each in left if _holds(item, each)), None)
         if alike is not None:
             left.remove(alike)
-            ordered.append(alike)
-    return [*ordered, *left]
+        beside.append(alike)
+    return [each if each is not None else left.pop(0) for each in beside if each is not None or left]
 
 
 def _holds(item: Value, found: Any) -> bool:
@@ -306,6 +313,10 @@ def _holds(item: Value, found: Any) -> bool:
     if isinstance(item.value, Mapping) and isinstance(found, Mapping):
         given = {key: value for key, value in item.value.items() if not key.startswith("__")}
         return all(_holds(value, found.get(key)) for key, value in given.items())
+    if isinstance(item.value, list) and isinstance(found, list):
+        return len(item.value) == len(found) and all(
+            any(_holds(each, other) for other in found) for each in item.value
+        )
     return bool(plain(item) == found)
 
 

@@ -27,6 +27,7 @@ _POLL = 0.5  # seconds between two looks at a service
 _STILL = 1.0  # seconds that tasks must be seen running
 _SECOND = 1_000_000_000
 _SETTLED = 2.0  # seconds in which a changed service must have begun to roll out, if it will at all
+_RETRIES = 5  # of a change that the engine's own came before
 _SHOWN = 30.0  # seconds for the engine to show how a service is reached
 
 
@@ -70,10 +71,7 @@ class Service:
             if "convergeConfig" in inputs:
                 await self._converge(engine, id, inputs, log, lambda service: False)
             state = _state(await self._shown(engine, id, name, log), plain_map(inputs))
-            # So says the official plugin until a refresh: what was planned as nothing stays nothing.
-            if state["taskSpec"]["placement"]:
-                state["taskSpec"]["placement"] |= {"platforms": _platforms(inputs), "prefs": _prefs(inputs)}
-            return id, secrets_kept(state, inputs)
+            return id, secrets_kept(_as_created(state, plain_map(inputs)), inputs)
         except asyncio.CancelledError:
             # It exists; the state must know it, or the next update would trip over its name.
             raise ResourceInitFailed(
@@ -107,11 +105,16 @@ class Service:
     ) -> Properties:
         spec = to_spec(wanted)
         name = spec["Name"]
-        before = await self._inspect(engine, id, name, log)
-        try:
-            answer = await engine.write(log, _change(id, before["Version"]["Index"], spec))
-        except docker.errors.APIError as error:
-            raise failure(self.what, name, error) from error
+        for attempt in range(_RETRIES):
+            before = await self._inspect(engine, id, name, log)
+            try:
+                answer = await engine.write(log, _change(id, before["Version"]["Index"], spec))
+                break
+            except docker.errors.APIError as error:
+                # The engine itself has changed a new service since the look at it. (The official plugin looks
+                # two seconds after its creation, when that is over.)
+                if "out of sequence" not in str(error) or attempt == _RETRIES - 1:
+                    raise failure(self.what, name, error) from error
         for warning in (answer or {}).get("Warnings") or []:
             await log("warning", str(warning))
         try:
@@ -335,11 +338,19 @@ def _state(real: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _platforms(inputs: Properties) -> list[Any]:
-    placement = plain_map(inputs)["taskSpec"].get("placement", {})
-    return list(placement.get("platforms", []))
+def _as_created(state: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A state as the official plugin writes it after a creation: what was planned as nothing is nothing.
 
-
-def _prefs(inputs: Properties) -> list[Any] | None:
-    placement = plain_map(inputs)["taskSpec"].get("placement", {})
-    return list(placement["prefs"]) if "prefs" in placement else None
+    The next update or refresh finds what there is.
+    """
+    container, asked = state["taskSpec"]["containerSpec"], given["taskSpec"]["containerSpec"]
+    for key in ("args", "capAdds", "capDrops", "commands", "groups"):
+        container[key] = container[key] or None
+    readable = {mount["target"] for mount in asked.get("mounts", []) if "readOnly" not in mount}
+    for mount in container["mounts"]:
+        if mount["target"] in readable:
+            mount["readOnly"] = None
+    if asked := given["taskSpec"].get("placement"):
+        said = {"platforms": asked.get("platforms", []), "prefs": asked.get("prefs")}
+        state["taskSpec"]["placement"] |= said
+    return state
