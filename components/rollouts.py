@@ -27,9 +27,9 @@ class RolloutProvider(ResourceProvider):
         """The service was made, not changed."""
         return CreateResult("rollout", {**props, "changes": 0})
 
-    def diff(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Changed in this run or not; what earlier runs said does not matter."""
-        return DiffResult(changes=news["seen"] != "")
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        """Changed in this run or not; what an earlier run said, which a refresh repeats, does not count."""
+        return DiffResult(changes=news["seen"] not in ("", olds.get("seen")))
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """One more."""

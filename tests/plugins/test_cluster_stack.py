@@ -114,6 +114,7 @@ def mended(stack: Stack, swarm: TestEngine) -> list[str]:
     def asked(_way: object, text: str) -> remote_hosts.Answer:
         return remote_hosts.Answer(on_the_manager(swarm, text))
 
+    (stack.folder / "id").write_text("read, and handed to what is patched away")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(swarm_leftovers, "_asked", asked)
         gone = swarm_leftovers.before_up(stack.exported(), stack.folder, "plugins", "test", said.append)
@@ -162,7 +163,6 @@ def test_what_is_in_no_state_stands_in_the_way_until_it_is_removed(cluster: Stac
             for each in cluster.exported()["deployment"]["resources"]
             if each["urn"].endswith(name)
         )
-        cluster.run("stack", "unprotect", "--all", "--yes")
         cluster.run("state", "delete", "--yes", "--force", urn)
     swarm.client.create_network("foreign", driver="overlay")
     try:

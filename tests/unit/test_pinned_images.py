@@ -56,5 +56,7 @@ def test_a_run_that_changes_a_service_counts_and_one_that_does_not_leaves_the_co
     once = dict(provider.update("rollout", made, {"seen": "x"}).outs or {})
     assert once["changes"] == 1
     assert provider.diff("rollout", once, {"seen": ""}).changes is False
+    assert provider.diff("rollout", once, {"seen": "x"}).changes is False  # so asks a refresh
+    assert provider.diff("rollout", once, {"seen": "y"}).changes is True
     twice = dict(provider.update("rollout", {**once, "changes": 1.0}, {"seen": "y"}).outs or {})
     assert twice["changes"] == 2
