@@ -24,6 +24,7 @@ from components.firewall import Firewall, FirewallArgs
 from components.galera import LABEL, Galera, GaleraArgs
 from components.galera import SERVICE as GALERA
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
+from components.pinned_images import PinnedImages, PinnedImagesArgs
 from components.softlayer import changes, cost, subnets
 from components.softlayer.client import Api, find_credentials
 from components.softlayer.errors import SoftLayerFailed
@@ -222,11 +223,15 @@ def deploy(settings: Settings) -> None:
     # Engines whose configuration changed have restarted, one by one, before any service is touched. And the
     # swarm is whole before images are unpacked: its votes are the first to suffer on hosts short of CPU.
     calm = [*swarm.nodes, *hosts.current_managers]
-    images = hosts.fetch_on_managers([settings.discovery.image, settings.galera.image], swarm.nodes)
+    images = PinnedImages(
+        "images",
+        PinnedImagesArgs({ETCD: settings.discovery.image, GALERA: settings.galera.image}, first, swarm.nodes),
+    ).references
+    fetched = hosts.fetch_on_managers([images[ETCD], images[GALERA]], swarm.nodes)
     store = Etcd(
         "etcd",
         EtcdArgs(
-            image=settings.discovery.image,
+            image=images[ETCD],
             managers=hosts.managers,
             network=network,
             token=identity.owner,
@@ -238,13 +243,13 @@ def deploy(settings: Settings) -> None:
     galera = Galera(
         "galera",
         GaleraArgs(
-            image=settings.galera.image,
+            image=images[GALERA],
             cluster_name=settings.galera.cluster_name,
             database=settings.galera.database,
             nodes=hosts.managers,
             network=network,
             store=store,
-            after=[*calm, *images],
+            after=[*calm, *fetched],
             placed=swarm.nodes,
             options=settings.galera.config,
             provider=settings.galera.provider,

@@ -49,7 +49,7 @@ def etcd_service(settings: Settings, addresses: Mapping[str, str], token: str) -
         ETCD_SECRETS,
         volume="etcd-data:/var/lib/etcd",
         constraint="node.role==manager",
-        monitor="20s",
+        monitor=20,
         start_period=120,
         more=["--publish", port, "--stop-grace-period", "30s"],
     )
@@ -80,7 +80,7 @@ def galera_service(settings: Settings, configs: Mapping[str, str]) -> str:
         [f"galera-{user}-password" for user in GALERA_USERS],
         volume="galera-data:/var/lib/mysql",
         constraint=f"node.labels.{galera.LABEL}==true",
-        monitor="30s",
+        monitor=30,
         start_period=galera.START_PERIOD,
         more=[*files, "--stop-grace-period", f"{settings.galera.stop_grace}s"],
     )
@@ -95,7 +95,7 @@ def _service(
     *,
     volume: str,
     constraint: str,
-    monitor: str,
+    monitor: int,
     start_period: int,
     more: Sequence[str],
 ) -> str:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 import secrets
 import sys
+from collections.abc import Sequence
 
 from lab.plugins.command.provider import CommandProvider
 from lab.plugins.diffs import Diff, compare
 from lab.plugins.docker.provider import named
+from lab.plugins.docker.schema import with_defaults
 from lab.plugins.provider import CheckFailure, Found, Log, Provider, name_of, unique_id
 from lab.plugins.server import serve
 from lab.plugins.values import Properties, wire
@@ -28,11 +30,22 @@ class InstantCommand(CommandProvider):
 
     async def create(self, token: str, urn: str, news: Properties, log: Log) -> tuple[str, Properties]:
         name = name_of(urn)
-        printed = json.dumps(SWARM) if name.endswith("-started") else f"10.20.0.{secrets.randbelow(200) + 2}"
+        printed = f"10.20.0.{secrets.randbelow(200) + 2}"
+        if name.endswith("-started"):
+            printed = json.dumps(SWARM)
+        elif name.endswith("-image-resolved"):
+            printed = f"registry.example.com/image:1@sha256:{secrets.token_hex(32)}"
         return unique_id(name), {**news, "stdout": wire(printed), "stderr": wire("")}
 
     async def update(
-        self, token: str, id: str, state: Properties, news: Properties, log: Log, old_inputs: Properties
+        self,
+        token: str,
+        id: str,
+        state: Properties,
+        news: Properties,
+        log: Log,
+        old_inputs: Properties,
+        ignored: Sequence[str] = (),
     ) -> Properties:
         return {**news, "stdout": state["stdout"], "stderr": state["stderr"]}
 
@@ -48,9 +61,16 @@ class InstantDocker(Provider):
     async def check(
         self, token: str, urn: str, olds: Properties, news: Properties
     ) -> tuple[Properties, list[CheckFailure]]:
-        return named(urn, olds, news), []
+        return named(urn, olds, with_defaults({}, news)), []
 
-    async def diff(self, token: str, old_inputs: Properties, state: Properties, news: Properties) -> Diff:
+    async def diff(
+        self,
+        token: str,
+        old_inputs: Properties,
+        state: Properties,
+        news: Properties,
+        ignored: Sequence[str] = (),
+    ) -> Diff:
         return Diff(compare(old_inputs, news))
 
     async def preview_create(self, token: str, news: Properties) -> Properties:
@@ -66,7 +86,14 @@ class InstantDocker(Provider):
         return Found(id, state, inputs)
 
     async def update(
-        self, token: str, id: str, state: Properties, news: Properties, log: Log, old_inputs: Properties
+        self,
+        token: str,
+        id: str,
+        state: Properties,
+        news: Properties,
+        log: Log,
+        old_inputs: Properties,
+        ignored: Sequence[str] = (),
     ) -> Properties:
         return dict(news)
 

@@ -125,9 +125,9 @@ class ClusterHosts(pulumi.ComponentResource):
         )
 
     def fetch_on_managers(
-        self, references: Sequence[str], after: Sequence[pulumi.Resource]
+        self, references: Sequence[pulumi.Input[str]], after: Sequence[pulumi.Resource]
     ) -> list[pulumi.Resource]:
-        """Have images on every manager, after `after`. Call it once."""
+        """Have images, named by their digests, on every manager, after `after`. Call it once."""
         return [member.engine.fetch(references, after) for member in self.members if member.role == "manager"]
 
     def _current_in_turn(self) -> list[pulumi.Resource]:

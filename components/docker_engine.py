@@ -54,13 +54,20 @@ class DockerEngine(pulumi.ComponentResource):
         self.version = self.started.stdout
         self.register_outputs({"version": self.version})
 
-    def fetch(self, references: Sequence[str], after: Sequence[pulumi.Resource]) -> pulumi.Resource:
-        """Have images there, after `after`: what then starts does not wait for them. Call it once."""
+    def fetch(
+        self, references: Sequence[pulumi.Input[str]], after: Sequence[pulumi.Resource]
+    ) -> pulumi.Resource:
+        """Have images there, after `after`: what then starts does not wait for them. Call it once.
+
+        Args:
+            references: with digests.
+        """
         return remote.run(
             f"{self._name}-images",
             self._server.connection,
-            images.pull(self._server.hostname, references),
+            images.present(self._server.hostname),
             pulumi.ResourceOptions(parent=self, depends_on=[self.started, *after]),
+            values=pulumi.Output.all(*references).apply("\n".join),
         )
 
     def current(self, *, manager: bool, after: Sequence[pulumi.Resource]) -> pulumi.Resource:

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_docker as docker
 
 from components import remote
 from components.commands import convergence
@@ -21,7 +20,7 @@ from components.commands.swarm_leaving import Membership
 from components.overlay_network import OverlayNetwork
 from components.peer_authority import PeerAuthority
 from components.peer_certificates import PeerCertificates
-from components.services import KEEPALIVE, health_check, one_at_a_time, restart_always, tasks_fingerprint
+from components.services import GlobalService, ServiceSpec
 from components.swarm_files import secret
 from components.virtual_server import VirtualServer
 
@@ -37,7 +36,7 @@ class EtcdArgs:
     """The store.
 
     Attributes:
-        image: container image.
+        image: container image, with its digest.
         managers: one member each; the first is asked whether all run.
         network: where clients are.
         token: tells this cluster's members from another's; the stack's identity.
@@ -45,7 +44,7 @@ class EtcdArgs:
         nodes: the swarm's nodes. The service does not wait for them, its tasks start as they come.
     """
 
-    image: str
+    image: pulumi.Input[str]
     managers: Sequence[VirtualServer]
     network: OverlayNetwork
     token: pulumi.Input[str]
@@ -61,7 +60,6 @@ class Etcd(pulumi.ComponentResource):
     port: int = CLIENT_PORT
     url: str = f"etcd://{SERVICE}:{CLIENT_PORT}"
     vip: pulumi.Output[str]
-    declared: list[pulumi.Resource]
     running: list[pulumi.Resource]
 
     def __init__(self, name: str, args: EtcdArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -88,46 +86,33 @@ class Etcd(pulumi.ComponentResource):
             "ETCD_INITIAL_CLUSTER": cluster,
             "CLUSTER_TOKEN": args.token,
         }
-        service = docker.Service(
-            f"{name}-service",
-            name=args.network.service(SERVICE),
-            mode=docker.ServiceModeArgs(global_=True),
-            task_spec=docker.ServiceTaskSpecArgs(
-                container_spec=docker.ServiceTaskSpecContainerSpecArgs(
-                    image=args.image,
-                    env=env,
-                    secrets=secrets,
-                    mounts=[
-                        docker.ServiceTaskSpecContainerSpecMountArgs(
-                            type="volume", source="etcd-data", target="/var/lib/etcd"
-                        )
-                    ],
-                    healthcheck=health_check("etcd-member", 120),
-                    stop_grace_period="30s",
-                    sysctl=KEEPALIVE,
-                ),
-                networks_advanceds=[docker.ServiceTaskSpecNetworksAdvancedArgs(id=args.network.network_id)],
-                placement=docker.ServiceTaskSpecPlacementArgs(constraints=["node.role==manager"]),
-                restart_policy=restart_always(),
+        service = GlobalService(
+            name,
+            ServiceSpec(
+                service=SERVICE,
+                image=args.image,
+                env=env,
+                secrets=secrets,
+                volume=("etcd-data", "/var/lib/etcd"),
+                program="etcd-member",
+                start_period=120,
+                stop_grace=30,
+                constraint="node.role==manager",
+                proven=20,
+                host_ports=[PEER_PORT],
             ),
-            endpoint_spec=docker.ServiceEndpointSpecArgs(
-                mode="vip",
-                ports=[
-                    docker.ServiceEndpointSpecPortArgs(
-                        target_port=PEER_PORT, published_port=PEER_PORT, protocol="tcp", publish_mode="host"
-                    )
-                ],
-            ),
-            update_config=one_at_a_time(proven="20s"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after), delete_before_replace=True),
+            args.network,
+            args.managers,
+            self,
+            args.after,
         )
         formed = remote.run(
             f"{name}-running",
             args.managers[0].connection,
             convergence.service_running(SERVICE, len(names), args.network.name),
-            pulumi.ResourceOptions(parent=self, depends_on=[service, *args.nodes]),
-            triggers=[service.id, tasks_fingerprint(args.image, env, secrets, args.managers)],
+            pulumi.ResourceOptions(parent=self, depends_on=[service.resource, *args.nodes]),
+            triggers=service.changes,
         )
         self.vip = formed.stdout
-        self.declared, self.running = [service], [formed]
+        self.running = [formed]
         self.register_outputs({"vip": self.vip, "url": self.url})

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
-import pulumi_docker as docker
 
 from components import remote
 from components.commands import convergence
@@ -22,14 +21,7 @@ from components.first_bootstrap import InitialSql
 from components.key_value_store import KeyValueStore
 from components.overlay_network import OverlayNetwork
 from components.password import Password
-from components.services import (
-    KEEPALIVE,
-    duration,
-    health_check,
-    one_at_a_time,
-    restart_always,
-    tasks_fingerprint,
-)
+from components.services import GlobalService, ServiceSpec
 from components.swarm_files import config, secret
 from components.virtual_server import VirtualServer
 
@@ -51,12 +43,12 @@ class GaleraArgs:
     """The database cluster.
 
     Attributes:
-        image: container image.
+        image: container image, with its digest.
         cluster_name: wsrep_cluster_name.
         database: created at the first bootstrap with a user of the same name.
         nodes: hosts labelled for it; the first is a manager and is asked whether the cluster has formed.
         network: the overlay network.
-        store: for the bootstrap lease and positions.
+        store: for the bootstrap lease and positions; nodes are made or changed once it is whole.
         options: further lines of the server's [mysqld] group.
         provider: options of the Galera library.
         strict_replication: whether tables that Galera does not replicate are refused.
@@ -66,7 +58,7 @@ class GaleraArgs:
         placed: the swarm's nodes. The service does not wait for them, its tasks start as they come.
     """
 
-    image: str
+    image: pulumi.Input[str]
     cluster_name: str
     database: str
     nodes: Sequence[VirtualServer]
@@ -128,36 +120,26 @@ class Galera(pulumi.ComponentResource):
             "DATABASE": args.database,
             "START_PERIOD": str(START_PERIOD),
         }
-        service = docker.Service(
-            f"{name}-service",
-            name=args.network.service(SERVICE),
-            mode=docker.ServiceModeArgs(global_=True),
-            task_spec=docker.ServiceTaskSpecArgs(
-                container_spec=docker.ServiceTaskSpecContainerSpecArgs(
-                    image=args.image,
-                    env=env,
-                    secrets=secrets,
-                    configs=configs,
-                    mounts=[
-                        docker.ServiceTaskSpecContainerSpecMountArgs(
-                            type="volume", source="galera-data", target="/var/lib/mysql"
-                        )
-                    ],
-                    healthcheck=health_check("galera-node", START_PERIOD),
-                    stop_grace_period=duration(args.stop_grace),
-                    sysctl=KEEPALIVE,
-                ),
-                networks_advanceds=[docker.ServiceTaskSpecNetworksAdvancedArgs(id=args.network.network_id)],
-                placement=docker.ServiceTaskSpecPlacementArgs(constraints=[f"node.labels.{LABEL}==true"]),
-                restart_policy=restart_always(),
+        service = GlobalService(
+            name,
+            ServiceSpec(
+                service=SERVICE,
+                image=args.image,
+                env=env,
+                secrets=secrets,
+                configs=configs,
+                volume=("galera-data", "/var/lib/mysql"),
+                program="galera-node",
+                start_period=START_PERIOD,
+                stop_grace=args.stop_grace,
+                constraint=f"node.labels.{LABEL}==true",
+                proven=30,
             ),
-            endpoint_spec=docker.ServiceEndpointSpecArgs(mode="vip"),
-            update_config=one_at_a_time(proven="30s"),
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[*args.after, *args.store.declared],
-                delete_before_replace=True,
-            ),
+            args.network,
+            args.nodes,
+            self,
+            # The store's wait, not only its service: two services are never changed at the same time.
+            [*args.after, *args.store.running],
         )
         self.formed = remote.run(
             f"{name}-formed",
@@ -168,8 +150,8 @@ class Galera(pulumi.ComponentResource):
                     convergence.galera_formed(SERVICE, self.size),
                 )
             ),
-            pulumi.ResourceOptions(parent=self, depends_on=[service, *args.placed, *args.store.running]),
-            triggers=[service.id, tasks_fingerprint(args.image, env, [*secrets, *configs], args.nodes)],
+            pulumi.ResourceOptions(parent=self, depends_on=[service.resource, *args.placed]),
+            triggers=service.changes,
         )
         self.vip = self.formed.stdout
         self.register_outputs({"vip": self.vip, "members": self.members})

@@ -21,8 +21,7 @@ class KeyValueStore(Protocol):
         port: TCP.
         vip: the virtual IP behind the address; known once the store runs.
         url: all of it, e.g. `etcd://etcd:2379`.
-        declared: depend on these to start beside the store; clients are patient until it answers.
-        running: depend on these to start after it answers.
+        running: depend on these to start once it answers, and to change once a change of it is through.
     """
 
     @property
@@ -35,7 +34,5 @@ class KeyValueStore(Protocol):
     def vip(self) -> pulumi.Output[str]: ...
     @property
     def url(self) -> str: ...
-    @property
-    def declared(self) -> Sequence[pulumi.Resource]: ...
     @property
     def running(self) -> Sequence[pulumi.Resource]: ...

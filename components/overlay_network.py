@@ -11,6 +11,7 @@ taken down while services of others are attached.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,11 @@ from pulumi_command.remote import ConnectionArgs
 
 from components import remote
 from components.commands import overlay
+
+
+def gateway(subnet: str) -> str:
+    """The address in an overlay network that the engine takes for itself: the first one."""
+    return str(ipaddress.ip_network(subnet)[1])
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class OverlayNetwork(pulumi.ComponentResource):
     Attributes:
         network_id: the engine's id.
         name, subnet: as given.
+        ready: what a service on the network depends on, so that the network outlives its last task.
     """
 
     network_id: pulumi.Output[str]
@@ -69,19 +76,32 @@ class OverlayNetwork(pulumi.ComponentResource):
             name=args.name,
             driver="overlay",
             attachable=True,
-            ipam_configs=[docker.NetworkIpamConfigArgs(subnet=args.subnet)],
+            ipam_configs=[docker.NetworkIpamConfigArgs(subnet=args.subnet, gateway=gateway(args.subnet))],
             options={"encrypted": ""} if args.encrypted else {},
             labels=[docker.NetworkLabelArgs(label=overlay.LABEL, value=str(args.encrypted).lower())],
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[free],
-                # The engine adds the VXLAN's number to the options, which is no change of ours; the label
-                # carries the one option that is, and replaces the network when it changes.
-                ignore_changes=["options"],
+                # The engine adds to both: the VXLAN's number to the options, in time a gateway to the pools,
+                # and any difference would replace the network. So what replaces it is said elsewhere: the one
+                # option that is ours by the label, the subnet by the trigger. (A gateway is said because a
+                # refresh finds it; ignoring it alone does not help, pools are compared as a whole.)
+                ignore_changes=["options", "ipamConfigs"],
+                replacement_trigger=args.subnet,
                 delete_before_replace=True,
             ),
         )
+        # When it goes, it waits: after the services, which depend on it, and before the network.
+        left = remote.run(
+            f"{name}-left",
+            args.manager,
+            overlay.as_wanted(args.name, args.subnet),
+            pulumi.ResourceOptions(parent=self, depends_on=[network]),
+            delete=overlay.tasks_gone(),
+            triggers=[network.id],
+        )
         self.network_id = network.id
+        self.ready: list[pulumi.Resource] = [left]
         self.register_outputs({"network_id": self.network_id})
 
     def service(self, name: str) -> pulumi.Output[str]:

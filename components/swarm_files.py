@@ -18,7 +18,7 @@ import pulumi
 import pulumi_docker as docker
 
 LABEL = "swarm-galera.stack"
-"""On every secret and config: PROJECT/STACK."""
+"""On every secret, config and service: PROJECT/STACK."""
 LONGEST = 56
 """Characters of a resource's name: the engine takes 64, and Pulumi adds `-1a2b3c4`."""
 
@@ -30,7 +30,7 @@ def secret(
     made = docker.Secret(
         resource_name(name, file),
         data=pulumi.Output.secret(content).apply(_encoded),
-        labels=[docker.SecretLabelArgs(label=LABEL, value=_stack())],
+        labels=[docker.SecretLabelArgs(label=LABEL, value=stack())],
         opts=opts,
     )
     return docker.ServiceTaskSpecContainerSpecSecretArgs(
@@ -49,7 +49,7 @@ def config(
     made = docker.ServiceConfig(
         resource_name(name, stem),
         data=_encoded(content),
-        labels=[docker.ServiceConfigLabelArgs(label=LABEL, value=_stack())],
+        labels=[docker.ServiceConfigLabelArgs(label=LABEL, value=stack())],
         opts=opts,
     )
     return docker.ServiceTaskSpecContainerSpecConfigArgs(
@@ -66,7 +66,8 @@ def resource_name(name: str, stem: str) -> str:
     return f"{whole[: LONGEST - len(digest) - 1]}-{digest}"
 
 
-def _stack() -> str:
+def stack() -> str:
+    """The label's value for this stack."""
     return f"{pulumi.get_project()}/{pulumi.get_stack()}"
 
 

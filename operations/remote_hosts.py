@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import asyncssh
 
 from components.commands.shell import script
-from operations.outputs import Host, Outputs
+from operations.outputs import Host
 
 CONNECT_TIMEOUT = 15.0
 """Seconds until a host that does not answer counts as unreachable."""
@@ -62,8 +63,19 @@ class RemoteHosts:
         return dict(zip(texts, answers, strict=True))
 
 
+class Reachable(Protocol):
+    """Hosts and how to log in to them; a stack's outputs are that. The key is None where the agent has it."""
+
+    @property
+    def hosts(self) -> Sequence[Host]: ...
+    @property
+    def user(self) -> str: ...
+    @property
+    def private_key(self) -> str | None: ...
+
+
 @contextlib.asynccontextmanager
-async def connected(outputs: Outputs) -> AsyncIterator[RemoteHosts]:
+async def connected(outputs: Reachable) -> AsyncIterator[RemoteHosts]:
     """Connections to all hosts of a stack at a time; hosts that do not answer are noted, not raised."""
     hosts = RemoteHosts()
     keys = None if outputs.private_key is None else [asyncssh.import_private_key(outputs.private_key)]

@@ -52,6 +52,8 @@ def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
         broken_off = one.unfinished.exists()
         one.unfinished.touch()
         try:
+            if broken_off:
+                _swarm_mended(one)
             one.run("up", "--yes", "--skip-preview", "--parallel", PARALLEL)
         finally:
             # What a run that failed may have ordered, and what nothing goes on with after one that did not.
@@ -96,6 +98,16 @@ def destroy(stack: StackOption = "dev", yes: YesOption = False) -> None:
                 say("This is left of the stack:")
                 audit.show(left, stack, stderr=True)
                 raise typer.Exit(1)
+
+
+def _swarm_mended(one: OpenStack) -> None:
+    """Bring state and swarm together again after a run that was broken off, so that this one can go on."""
+    exported = _export(one.pulumi) or {}
+    folder = ssh_folder(one.project, one.name)
+    gone = swarm_leftovers.before_up(exported, folder, one.project, one.name, say)
+    if gone:
+        targets = [word for urn in gone for word in ("--target", urn)]
+        one.run("refresh", "--yes", "--skip-preview", *targets)
 
 
 def _swarm_cleared(one: OpenStack) -> bool:

@@ -1,7 +1,8 @@
 """What is asked of the swarm before an overlay network is replaced.
 
-Owns: refusing while services of others are attached. Leaves to others: the network (the docker resource),
-single containers that somebody attached by hand: the engine then refuses to remove the network.
+Owns: refusing while services of others are attached; whether the network then is as wanted; waiting for the
+last tasks of services that were removed. Leaves to others: the network (the docker resource), single
+containers that somebody attached by hand: the engine then refuses to remove the network.
 """
 
 from __future__ import annotations
@@ -23,6 +24,49 @@ def free_of_others(name: str, subnet: str, encrypted: bool, own: Sequence[str]) 
     wanted = f"{name} {subnet} {str(encrypted).lower()}"
     return f"{assign(label=LABEL, wanted=wanted, own=own)}\n{_REFUSE}"
 
+
+def as_wanted(name: str, subnet: str) -> str:
+    """Shell text, for a manager, that fails if the network has another subnet.
+
+    The network's trigger is compared with the one that the last run has left. A state from before there was
+    one has none: then a change of the subnet is not seen.
+    """
+    return f"{assign(name=name, subnet=subnet)}\n{_AS_WANTED}"
+
+
+_AS_WANTED = r"""
+found=$(docker network inspect --format '{{range .IPAM.Config}}{{.Subnet}}{{end}}' "$name")
+[[ $found == "$subnet" ]] || fail "the network $name has the subnet $found, not $subnet. The state of this \
+stack is of an earlier version and did not tell that the subnet changes. No service was changed. Remedy: \
+leave network.subnet as it was, $found; or take one that is neither, whose change is seen"
+""".strip()
+
+
+def tasks_gone(minutes: int = 10) -> str:
+    """Shell text, for a manager, that waits until no task of a removed service is left on a node that is up.
+
+    The docker plugin waits for containers of its own host at most. But the engine removes no network that a
+    task is still attached to, and a service that is made anew must not meet its predecessor in the volume.
+    """
+    return f"{assign(patience=minutes * 60)}\n{_GONE}"
+
+
+_GONE = r"""
+deadline=$((SECONDS + patience)) told=''
+while :; do
+  up=$(docker node ls --format '{{if ne .Status "Down"}}{{.ID}}{{end}}')
+  left=''
+  while IFS='|' read -r node desired state; do
+    [[ $desired != Remove ]] || left+=", $node $state"
+  done < <([[ ! $up ]] || docker node ps --format '{{.Node}}|{{.DesiredState}}|{{.CurrentState}}' $up)
+  [[ $left ]] || break
+  (( SECONDS < deadline )) || fail "tasks of removed services do not end:${left#,}. \
+Remedy: see 'docker ps' on these hosts and end them, then repeat"
+  [[ $left == "$told" ]] || say "waiting for tasks of removed services to end:${left#,}"
+  told=$left
+  sleep 2
+done
+""".strip()
 
 _REFUSE = r"""
 facts="{{.Name}} {{range .IPAM.Config}}{{.Subnet}}{{end}} {{index .Labels \"$label\"}}"

@@ -117,7 +117,6 @@ class Estimate:
         hosts: price by host name, without hosts that are adopted.
         total: of all.
         currency: ISO code.
-        compared: whether what follows is known; not before the stack has an identity.
         before: what the stack pays now.
         adds, removes: host names that the account will have more, or fewer, for this stack than it has now.
         resized: host names that stay and cost something else than now.
@@ -128,7 +127,6 @@ class Estimate:
     hosts: Mapping[str, Price]
     total: Price
     currency: str
-    compared: bool = False
     before: Price = NOTHING
     adds: tuple[str, ...] = ()
     removes: tuple[str, ...] = ()
@@ -143,13 +141,14 @@ class Estimate:
         return self.total - self.before
 
     def as_output(self) -> dict[str, Any]:
-        """For the output `estimatedCost`: hourly, monthly, currency, hosts; and what the run changes."""
-        changes = {"before": self.before, "added": self.added, "removed": self.removed, "change": self.change}
+        """For the output `estimatedCost`: hourly, monthly, currency, hosts.
+
+        What a run changes is told in its log, not here: the next run would change the output again.
+        """
         return {
             **self.total.as_output(),
             "currency": self.currency,
             "hosts": {name: price.as_output() for name, price in self.hosts.items()},
-            **({name: price.as_output() for name, price in changes.items()} if self.compared else {}),
         }
 
 
@@ -210,7 +209,6 @@ def compared(api: Api, plan: Estimate, owner: str | None) -> Estimate:
     adds = tuple(name for name in plan.hosts if name not in kept)
     return replace(
         plan,
-        compared=True,
         before=sum(paid.values(), NOTHING),
         adds=adds,
         removes=tuple(guest.hostname for guest in surplus),

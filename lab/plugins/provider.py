@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -105,8 +105,18 @@ class Provider:
         """
         raise NotImplementedError
 
-    async def diff(self, token: str, old_inputs: Properties, state: Properties, news: Properties) -> Diff:
-        """Say what changes from `old_inputs` (and `state`) to `news`, and what of it replaces. No network."""
+    async def diff(
+        self,
+        token: str,
+        old_inputs: Properties,
+        state: Properties,
+        news: Properties,
+        ignored: Sequence[str] = (),
+    ) -> Diff:
+        """Say what changes from `old_inputs` (and `state`) to `news`, and what of it replaces. No network.
+
+        `ignored`: paths of which no difference counts.
+        """
         raise NotImplementedError
 
     async def preview_create(self, token: str, news: Properties) -> Properties:
@@ -126,9 +136,16 @@ class Provider:
         raise NotImplementedError
 
     async def update(
-        self, token: str, id: str, state: Properties, news: Properties, log: Log, old_inputs: Properties
+        self,
+        token: str,
+        id: str,
+        state: Properties,
+        news: Properties,
+        log: Log,
+        old_inputs: Properties,
+        ignored: Sequence[str] = (),
     ) -> Properties:
-        """Change in place; return the whole new state."""
+        """Change in place, but nothing of what is `ignored`; return the whole new state."""
         raise NotImplementedError
 
     async def delete(self, token: str, id: str, state: Properties, log: Log) -> None:

@@ -113,6 +113,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
                 from_struct(request.old_inputs),
                 from_struct(request.olds),
                 from_struct(request.news),
+                request.ignoreChanges,
             ),
         )
         return _diff_response(diff)
@@ -156,8 +157,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.UpdateResponse(properties=to_struct(planned))
         log = Log(self._engine, request.urn)
         old_inputs = from_struct(request.old_inputs)
+        ignored = request.ignoreChanges
         updated = await self._run(
-            context, self._provider.update(token, request.id, state, news, log, old_inputs)
+            context, self._provider.update(token, request.id, state, news, log, old_inputs, ignored)
         )
         return provider_pb2.UpdateResponse(properties=to_struct(updated))
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,8 +68,21 @@ class Made:
         """The state as plain values."""
         return {k: plain(v) for k, v in from_struct(self.state).items()}
 
+    @property
+    def outputs_with_nulls(self) -> dict[str, Any]:
+        """The same, with what is null inside of maps, too."""
+        return {k: _with_nulls(v) for k, v in from_struct(self.state).items()}
+
     def is_secret(self, key: str) -> bool:
         return from_struct(self.state)[key].is_secret
+
+
+def _with_nulls(value: Value) -> Any:
+    if isinstance(value.value, Mapping):
+        return {k: _with_nulls(v) for k, v in value.value.items()}
+    if isinstance(value.value, list):
+        return [_with_nulls(v) for v in value.value]
+    return value.value
 
 
 @dataclass
@@ -144,7 +157,9 @@ class Engine(engine_pb2_grpc.EngineServicer):
         answer = self._call(self.stub.Create, request)
         return Made(answer.id, request.urn, news, answer.properties)
 
-    def diff(self, made: Made, inputs: Mapping[str, Any]) -> provider_pb2.DiffResponse:
+    def diff(
+        self, made: Made, inputs: Mapping[str, Any], ignored: Sequence[str] = ()
+    ) -> provider_pb2.DiffResponse:
         token = made.urn.split("::")[2]
         request = provider_pb2.DiffRequest(
             id=made.id,
@@ -152,6 +167,7 @@ class Engine(engine_pb2_grpc.EngineServicer):
             olds=made.state,
             old_inputs=made.inputs,
             news=self.checked(token, inputs, made),
+            ignoreChanges=ignored,
         )
         answer: provider_pb2.DiffResponse = self._call(self.stub.Diff, request)
         return answer

@@ -1,8 +1,9 @@
 """A real Docker engine with a swarm of one, for the docker plugin's tests; beside any the machine has.
 
 Owns: getting Debian's packages (unpacked into the cache, not installed), running dockerd in namespaces of
-its own, an image of a few files of this machine. Needs root, and the package registry once. There is no
-bridge and no iptables: tasks have a network of their own with nothing on it.
+its own, an image of a few files of this machine, an image registry beside the engine. Needs root, and the
+package registry once. There is no bridge and no iptables: tasks have a network of their own with nothing on
+it.
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ import docker
 import docker.errors
 import requests.exceptions
 
-IMAGE = "shell:1"  # /bin/sh and /bin/sleep
+IMAGE = "shell:1"  # /bin/sh, /bin/sleep, which it runs, and /bin/true
+REGISTRY = "127.0.0.1:5000"  # an engine trusts registries on its own loopback without TLS
 
+# Process 1 must say what a signal does, or it does nothing.
+_CHANGES = ['CMD ["/bin/sh", "-c", "trap exit TERM; sleep 1000 & wait"]']
 _PACKAGES = ("docker.io", "containerd", "runc", "tini")
 _LEAVE = 60  # seconds for a network's containers to end
 _START = 120  # seconds for dockerd to answer; a busy machine is slow
@@ -54,6 +58,7 @@ class TestEngine:
     socket: Path
     client: Any  # docker.APIClient; its stubs leave out types of the swarm's half
     programs: Path
+    process: int  # whose network is the engine's
 
     @property
     def url(self) -> str:
@@ -63,6 +68,17 @@ class TestEngine:
     def environment(self) -> dict[str, str]:
         """In which `docker` is the engine's own command line and asks this engine."""
         return {**os.environ, "DOCKER_HOST": self.url, "PATH": f"{self.programs}:{os.environ['PATH']}"}
+
+    @contextlib.contextmanager
+    def registry(self) -> Iterator[TestRegistry]:
+        """An image registry that this engine reaches as `REGISTRY`, while the block runs."""
+        with tempfile.TemporaryDirectory(prefix="swarm-galera-registry-") as folder:
+            registry = TestRegistry(self, Path(folder))
+            registry.start()
+            try:
+                yield registry
+            finally:
+                registry.stop()
 
     def empty(self) -> None:
         """Remove all services, secrets, configs and networks, whoever made them."""
@@ -80,6 +96,68 @@ class TestEngine:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"networks that do not go: {[each['Name'] for each in own]}")
             time.sleep(0.2)
+
+
+class TestRegistry:
+    """Debian's registry in the engine's network."""
+
+    __test__ = False
+
+    def __init__(self, engine: TestEngine, folder: Path) -> None:
+        self._engine, self._folder = engine, folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Serve; what was pushed before is still there."""
+        config = self._folder / "config.yml"
+        config.write_text(
+            f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n"
+            f"storage: {{filesystem: {{rootdirectory: {self._folder}/data}}, delete: {{enabled: true}}}}\n"
+            f"http: {{addr: '{REGISTRY}'}}\n"
+        )
+        words = ["nsenter", f"--net=/proc/{self._engine.process}/ns/net", "docker-registry", "serve"]
+        with open(self._folder / "log", "ab") as log:
+            self._process = subprocess.Popen(
+                [*words, str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + _START
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                said = (self._folder / "log").read_text()
+                raise RuntimeError(f"the test's registry does not start; its log: {said}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Be away."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def push(self, reference: str, content: str) -> str:
+        """Have an image under `REGISTRY/NAME:TAG` that differs by its content; returns its digest."""
+        repository, tag = reference.rsplit(":", 1)
+        changes = [f"LABEL content={content}", *_CHANGES]
+        client = self._engine.client
+        client.import_image_from_data(_image(), repository=repository, tag=tag, changes=changes)
+        for line in client.push(repository, tag=tag, stream=True, decode=True):
+            if "error" in line:
+                raise RuntimeError(f"{reference} cannot be pushed: {line['error']}")
+            if digest := (line.get("aux") or {}).get("Digest"):
+                found = str(digest)
+        # The engine is to ask for it.
+        for name in client.inspect_image(reference)["RepoDigests"] + [reference]:
+            client.remove_image(name, force=True)
+        return found
+
+    def _answers(self) -> bool:
+        try:
+            self._engine.client.inspect_distribution(f"{REGISTRY}/nothing:1")
+        except docker.errors.NotFound:
+            return True
+        except docker.errors.APIError as error:
+            return "connection refused" not in str(error)
+        return True
 
 
 def _own(network: dict[str, Any]) -> bool:
@@ -117,8 +195,8 @@ def engine() -> Iterator[TestEngine]:
     try:
         client = _client(process, folder)
         client.init_swarm(advertise_addr="127.0.0.1", listen_addr="127.0.0.1:2377")
-        client.import_image_from_data(_image(), repository="shell", tag="1")
-        yield TestEngine(folder / "engine.sock", client, programs / "usr" / "bin")
+        client.import_image_from_data(_image(), repository="shell", tag="1", changes=_CHANGES)
+        yield TestEngine(folder / "engine.sock", client, programs / "usr" / "bin", process.pid)
     finally:
         _stop(process, folder)
 
@@ -174,11 +252,12 @@ def programs_folder() -> Path:
 
 
 def _image() -> bytes:
-    """A tar of a shell and `sleep` with the libraries that they need."""
-    files = [Path("/bin/sh").resolve(), Path("/bin/sleep").resolve()]
+    """A tar of a shell, `sleep` and `true` with the libraries that they need."""
+    files = [Path(f"/bin/{name}").resolve() for name in ("sh", "sleep", "true")]
     listed = subprocess.run(["ldd", *map(str, files)], capture_output=True, text=True, check=True).stdout
     libraries = {word for word in listed.split() if word.startswith("/") and not word.endswith(":")}
-    names = {"/bin/sh": files[0], "/bin/sleep": files[1], **{library: Path(library) for library in libraries}}
+    own = dict(zip(("/bin/sh", "/bin/sleep", "/bin/true"), files, strict=True))
+    names = {**own, **{library: Path(library) for library in libraries}}
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, file in names.items():

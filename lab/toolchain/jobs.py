@@ -52,6 +52,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
 }
 IN_TEST = tuple(name for name in CHECKS if name != "outage-test")
 """The checks of `make test`; CI runs the other, too."""
+WITH_PLUGINS = frozenset({"plugin-test", "lab-test", "outage-test"})
+"""The checks that run with Pulumi's plugins: the note says which."""
 CLOSING_LINE = re.compile(r"^=+ .*\b\d+ \w+.* in [\d.]+s.* =+$")
 
 LEFT_OUT = re.compile(r"\d+ (skipped|xfailed|xpassed|deselected)")
@@ -140,7 +142,7 @@ def check(name: str, needs: tuple[str, ...], *, show: bool = False) -> Stage:
                 raise ToolchainError(
                     f"{name}: {closing.strip('= ')}: what cannot run must fail; see {step.log}"
                 )
-            step.result(closing.strip("= "))
+            step.result(closing.strip("= ") + (f"; {plugins.told()}" if name in WITH_PLUGINS else ""))
 
     return Stage(name, work, needs)
 

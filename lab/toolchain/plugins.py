@@ -3,9 +3,10 @@
 Owned here: which plugin is put into a lab's PULUMI_HOME, and that it is the one that is meant. Left to
 others: what the lab's own plugins do (`lab/plugins/`).
 
-With a `pulumi` that was there before, the official plugins are taken: from the user's own Pulumi folder or
-from where Pulumi gets them. Where they cannot be had, a plugin of the same name and version is installed
-whose program is a launcher: it runs `lab.plugins.NAME` of this checkout in its virtual environment.
+The official plugins are taken from the user's own Pulumi folder if they are there; with a `pulumi` that was
+there before, also from where Pulumi gets them. Where they cannot be had, a plugin of the same name and
+version is installed whose program is a launcher: it runs `lab.plugins.NAME` of this checkout in its virtual
+environment.
 """
 
 from __future__ import annotations
@@ -87,18 +88,38 @@ def tarball(plugin: Plugin, script: str) -> bytes:
     return buffer.getvalue()
 
 
+def in_users_folder(plugin: Plugin) -> Path | None:
+    """The official plugin's folder in the user's Pulumi home ($PULUMI_HOME, by default ~/.pulumi), if any."""
+    users = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins" / plugin.folder
+    program = users / plugin.program
+    # What a lab has put into its own home, which may be the environment's, is not the user's.
+    return users if program.is_file() and not _stamp(users.parents[1], plugin).exists() else None
+
+
+def told() -> str:
+    """A word on the plugins that a lab would get now, as far as it can be said without asking a server."""
+    return ", ".join(_word(plugin, in_users_folder(plugin) is not None) for plugin in plugins())
+
+
+def _word(plugin: Plugin, official: bool) -> str:
+    return f"{plugin.name} {plugin.version} ({'official' if official else 'of the lab'})"
+
+
 def ensure(home: Path) -> str:
     """Have both plugins in the PULUMI_HOME `home`; cheap when they are. Returns a word on what is there."""
     folder = build.bin_folder()
     if folder is None:
         raise ToolchainError("There is no pulumi to install plugins with: run `make toolchain`.")
+    may_download = folder == build.installed()
     said = []
     with locks.waited_for(home / "plugins.lock", "plugin install", lambda _who: None):
         for plugin in plugins():
-            official = folder == build.installed() and _official(folder / "pulumi", home, plugin)
+            official = _copied(home, plugin) or (
+                may_download and _downloaded(folder / "pulumi", home, plugin)
+            )
             if not official:
                 _own(folder / "pulumi", home, plugin)
-            said.append(f"{plugin.name} {plugin.version} ({'official' if official else 'of the lab'})")
+            said.append(_word(plugin, official))
     return ", ".join(said)
 
 
@@ -112,22 +133,31 @@ def _is_there(home: Path, plugin: Plugin, key: str) -> bool:
     return program.exists() and stamp.exists() and stamp.read_text(encoding="ascii") == key
 
 
-def _official(pulumi: Path, home: Path, plugin: Plugin) -> bool:
-    """Whether the official plugin could be had and is in `home` now."""
-    if _is_there(home, plugin, "official"):
-        return True
-    target = home / "plugins" / plugin.folder
-    users = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins" / plugin.folder
-    if users.is_dir() and users != target:
+def _copied(home: Path, plugin: Plugin) -> bool:
+    """Whether the user has the official plugin, and `home` now, too."""
+    users = in_users_folder(plugin)
+    if users is None:
+        return False
+    there = (users / plugin.program).stat()
+    key = f"official {there.st_size} {there.st_mtime_ns}"
+    if not _is_there(home, plugin, key):
+        target = home / "plugins" / plugin.folder
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(users, target)
-    else:
-        try:
-            done = _install(pulumi, home, plugin, [], DOWNLOAD_PATIENCE)
-        except subprocess.TimeoutExpired:
-            return False
-        if done.returncode != 0:
-            return False
+        _stamp(home, plugin).write_text(key, encoding="ascii")
+    return True
+
+
+def _downloaded(pulumi: Path, home: Path, plugin: Plugin) -> bool:
+    """Whether the official plugin is in `home` from where Pulumi gets it."""
+    if _is_there(home, plugin, "official"):
+        return True
+    try:
+        done = _install(pulumi, home, plugin, [], DOWNLOAD_PATIENCE)
+    except subprocess.TimeoutExpired:
+        return False
+    if done.returncode != 0:
+        return False
     _stamp(home, plugin).write_text("official", encoding="ascii")
     return True
 

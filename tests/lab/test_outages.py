@@ -29,6 +29,7 @@ from tests.lab.whole_cluster import (
     one_cluster,
     operations,
     sql,
+    tasks,
     verify_holds,
     wait_for,
 )
@@ -62,7 +63,7 @@ def cluster() -> Iterator[None]:
 
 
 def test_a_changed_option_reaches_every_node_and_the_database_answers_all_the_time() -> None:
-    before = cluster_uuid()
+    before, store = cluster_uuid(), tasks("etcd")
     sql("galera-1", "CREATE DATABASE IF NOT EXISTS kept; CREATE TABLE kept.row (n INT PRIMARY KEY)")
     sql("galera-1", "INSERT INTO kept.row VALUES (4711)")
     settings = SETTINGS.read_text()
@@ -78,6 +79,7 @@ def test_a_changed_option_reaches_every_node_and_the_database_answers_all_the_ti
     assert "lost lost lost" not in " ".join(answers)
     wait_for("a cluster that holds", verify_holds, 120)
     assert cluster_uuid() == before
+    assert tasks("etcd") == store
     for host in HOSTS:
         assert sql(host, "SELECT @@max_connections, n FROM kept.row").split() == ["77", "4711"]
 

@@ -31,6 +31,7 @@ from tests.lab.whole_cluster import (
     operations,
     outputs,
     run,
+    tasks,
     verify_holds,
     wait_for,
 )
@@ -63,15 +64,30 @@ def test_make_up_brings_an_empty_account_to_a_cluster_that_holds() -> None:
     assert found["managers"] == list(HOSTS)
 
 
-def test_a_second_up_changes_nothing() -> None:
+def test_a_second_up_changes_nothing_and_restarts_nothing() -> None:
+    before, told = [tasks(service) for service in ("etcd", "galera")], outputs()
     shown = operations("up", "--yes").stdout
     summary = shown.rsplit("Resources:", 1)[-1]
     assert "unchanged" in summary
     assert not re.search(r"created|updated|replaced|deleted", summary), summary
+    assert [tasks(service) for service in ("etcd", "galera")] == before
+    assert outputs() == told
 
 
-def test_a_refresh_finds_no_drift() -> None:
-    in_lab("pulumi", "refresh", "--preview-only", "--expect-no-changes", "--stack", LAB)
+def test_a_refresh_finds_no_drift_and_what_it_takes_into_the_state_changes_nothing() -> None:
+    words = ("--yes", "--skip-preview", "--expect-no-changes", "--stack", LAB)
+    in_lab("pulumi", "refresh", *words)
+    in_lab("pulumi", "up", *words)
+
+
+def test_services_run_the_content_that_the_state_names() -> None:
+    asked = "docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' etcd galera"
+    for named in on_host("galera-1", asked).split():
+        assert re.fullmatch(
+            r"registry\.lab:5000/swarm-galera/(etcd|galera):[\w.-]+@sha256:[0-9a-f]{64}", named
+        )
+        for host in HOSTS:
+            on_host(host, f"docker image inspect --format . {named}")
 
 
 def test_no_secret_is_in_plain_in_the_state_or_in_what_a_service_shows() -> None:

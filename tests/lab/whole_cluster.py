@@ -81,6 +81,11 @@ def outputs() -> dict[str, Any]:
     return found
 
 
+def tasks(service: str) -> list[str]:
+    """Ids of all tasks that a service has or had, in order: none more means that nothing was restarted."""
+    return sorted(on_host("galera-1", f"docker service ps --no-trunc --quiet {service}").split())
+
+
 def wait_for(what: str, holds: Callable[[], bool], limit: float = 600) -> None:
     """Poll until it holds; fails after `limit` seconds with the name of what was waited for."""
     end = time.monotonic() + limit

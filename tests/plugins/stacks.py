@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import textwrap
@@ -73,14 +74,39 @@ class Stack:
         return json.loads(self.run("stack", "output", "--json", "--show-secrets"))
 
 
+def official_plugins() -> bool:
+    """Whether this user has both official plugins."""
+    return all(plugins.in_users_folder(each) is not None for each in plugins.plugins())
+
+
+KINDS = ("lab", "official") if official_plugins() else ("lab",)
+"""Whose plugins tests with `pulumi` run with; the header of the tests says which, too."""
+
+
 @contextlib.contextmanager
-def made(swarm: TestEngine, tmp_path: Path, program: str, docker_plugin: str) -> Iterator[Stack]:
-    """A stack in folders of the test's own, on a swarm behind SSH."""
+def made(
+    swarm: TestEngine,
+    tmp_path: Path,
+    program: str,
+    kind: str,
+    docker_plugin: str = "lab.plugins.docker",
+) -> Iterator[Stack]:
+    """A stack in folders of the test's own, on a swarm behind SSH.
+
+    Args:
+        kind: of `KINDS`. docker_plugin: module that stands for the lab's docker plugin.
+    """
     toolchain = build.bin_folder()
     assert toolchain is not None, "there is no pulumi for the tests: run `make toolchain` first"
     programs = tmp_path / "bin"
     programs.mkdir()
     for each in plugins.plugins():
+        if kind == "official":
+            users = plugins.in_users_folder(each)
+            assert users is not None
+            # Not a link: pulumi passes over those.
+            shutil.copytree(users, tmp_path / "home" / "plugins" / each.folder)
+            continue
         path = programs / each.program
         path.write_text(plugins.launcher(each).replace("lab.plugins.docker", docker_plugin))
         path.chmod(0o755)

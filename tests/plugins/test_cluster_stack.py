@@ -12,8 +12,8 @@ import pytest
 
 from components.commands.shell import script
 from lab.plugins.testing_docker import TestEngine
-from operations import swarm_leftovers
-from tests.plugins.stacks import Stack, made
+from operations import remote_hosts, swarm_leftovers
+from tests.plugins.stacks import KINDS, Stack, made
 
 pytestmark = [pytest.mark.plugins, pytest.mark.first]
 
@@ -57,12 +57,12 @@ def service(name, after):
     return docker.Service(
         name + "-service",
         name=network.service(name),
+        labels=[docker.ServiceLabelArgs(label=swarm_files.LABEL, value=swarm_files.stack())],
         mode=docker.ServiceModeArgs(global_=True),
         task_spec=docker.ServiceTaskSpecArgs(
             container_spec=docker.ServiceTaskSpecContainerSpecArgs(
                 image="shell:1",
-                args=["/bin/sleep", "1000"],
-                stop_signal="SIGKILL",
+                stop_grace_period="30s",
                 secrets=[password],
                 configs=[settings],
                 mounts=[docker.ServiceTaskSpecContainerSpecMountArgs(
@@ -70,7 +70,8 @@ def service(name, after):
             ),
             networks_advanceds=[docker.ServiceTaskSpecNetworksAdvancedArgs(id=network.network_id)],
         ),
-        opts=pulumi.ResourceOptions(provider=provider, depends_on=after, delete_before_replace=True),
+        opts=pulumi.ResourceOptions(provider=provider, depends_on=[*network.ready, *after],
+                                    delete_before_replace=True),
     )
 
 
@@ -83,11 +84,44 @@ pulumi.export("network", network.network_id)
 
 
 @pytest.fixture
-def cluster(swarm: TestEngine, tmp_path: Path) -> Iterator[Stack]:
-    """The stack of `CLUSTER`, whose docker plugin may be told to die."""
-    with made(swarm, tmp_path, CLUSTER, "tests.plugins.dying_docker") as stack:
+def dying(swarm: TestEngine, tmp_path: Path) -> Iterator[Stack]:
+    """The stack of `CLUSTER`, whose docker plugin, the lab's, may be told to die."""
+    with made(swarm, tmp_path, CLUSTER, "lab", "tests.plugins.dying_docker") as stack:
         yield stack
         swarm.empty()
+
+
+@pytest.fixture(params=KINDS)
+def cluster(swarm: TestEngine, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """The stack of `CLUSTER`."""
+    with made(swarm, tmp_path, CLUSTER, request.param) as stack:
+        yield stack
+        swarm.empty()
+
+
+def on_the_manager(swarm: TestEngine, text: str) -> str:
+    """What a script of the operations prints there."""
+    words = ["bash", "-c", script(text)]
+    done = subprocess.run(words, env=swarm.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def mended(stack: Stack, swarm: TestEngine) -> list[str]:
+    """State and swarm brought together as `operations up` does after a run that was broken off."""
+    said: list[str] = []
+
+    def asked(_way: object, text: str) -> remote_hosts.Answer:
+        return remote_hosts.Answer(on_the_manager(swarm, text))
+
+    (stack.folder / "id").write_text("read, and handed to what is patched away")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(swarm_leftovers, "_asked", asked)
+        gone = swarm_leftovers.before_up(stack.exported(), stack.folder, "plugins", "test", said.append)
+    if gone:
+        targets = [word for urn in gone for word in ("--target", urn)]
+        stack.run("refresh", "--yes", "--skip-preview", *targets)
+    return said
 
 
 def names(found: list[dict[str, Any]]) -> list[str]:
@@ -96,27 +130,66 @@ def names(found: list[dict[str, Any]]) -> list[str]:
 
 @pytest.mark.parametrize("method", ["create_network", "create_secret", "create_config", "create_service"])
 def test_a_run_that_is_killed_when_something_was_made_goes_on_and_leaves_nothing(
-    cluster: Stack, swarm: TestEngine, method: str
+    dying: Stack, swarm: TestEngine, method: str
 ) -> None:
-    cluster.killed(method)
-    cluster.run("up", "--yes", "--skip-preview")
-    cluster.run("up", "--yes", "--skip-preview", "--expect-no-changes")
+    dying.killed(method)
+    said = mended(dying, swarm)
+    removed = {"create_network": "the network galera", "create_service": "the service store"}
+    assert [removed[method] in each for each in said] == ([True] if method in removed else [])
+    dying.run("up", "--yes", "--skip-preview")
+    dying.run("up", "--yes", "--skip-preview", "--expect-no-changes")
     assert sorted(names(swarm.client.services())) == ["db", "store"]
     assert len(swarm.client.networks(names=["galera"])) == 1
+    assert mended(dying, swarm) == []
 
     # A secret or config of the killed run is in no state. What takes it away leaves others' alone.
     orphans = {"create_secret": "secret db-password-", "create_config": "config db-cnf-"}
     foreign = swarm.client.create_secret("foreign", b"x", labels={"swarm-galera.stack": "plugins/other"})
-    removal = swarm_leftovers.removal("plugins", "test", swarm_leftovers.known(cluster.exported()))
+    removal = swarm_leftovers.removal("plugins", "test", swarm_leftovers.known(dying.exported()))
     try:
-        removed = subprocess.run(
-            ["bash", "-c", script(removal)], env=swarm.environment, capture_output=True, text=True, check=True
-        ).stdout
-        assert orphans.get(method, "") in removed
+        assert orphans.get(method, "") in on_the_manager(swarm, removal)
         assert len(swarm.client.secrets()) == 2
         assert len(swarm.client.configs()) == 1
     finally:
         swarm.client.remove_secret(foreign["ID"])
+
+
+def test_what_is_in_no_state_stands_in_the_way_until_it_is_removed(cluster: Stack, swarm: TestEngine) -> None:
+    """No plugin takes over what exists; what `operations up` does before a run makes way for it."""
+    cluster.run("up", "--yes", "--skip-preview")
+    for name in ("db-service", "store-service", "network-left", "network-network"):
+        urn = next(
+            each["urn"]
+            for each in cluster.exported()["deployment"]["resources"]
+            if each["urn"].endswith(name)
+        )
+        cluster.run("state", "delete", "--yes", "--force", urn)
+    swarm.client.create_network("foreign", driver="overlay")
+    try:
+        said = cluster.run("up", "--yes", "--skip-preview", fails=True)
+        assert "already exists" in said
+        (words,) = mended(cluster, swarm)
+        for what in ("the service db", "the service store", "the network galera"):
+            assert what in words
+        cluster.run("up", "--yes", "--skip-preview")
+        cluster.run("up", "--yes", "--skip-preview", "--expect-no-changes")
+        assert swarm.client.networks(names=["foreign"])
+    finally:
+        swarm.client.remove_network("foreign")
+
+
+def test_what_is_gone_stands_in_the_way_until_a_refresh_has_seen_it(
+    cluster: Stack, swarm: TestEngine
+) -> None:
+    cluster.run("up", "--yes", "--skip-preview")
+    swarm.client.remove_service("db")
+    cluster.run("config", "set", "subnet", "10.21.0.0/24")
+    assert "not found" in cluster.run("up", "--yes", "--skip-preview", fails=True)
+    (words,) = mended(cluster, swarm)
+    assert "no longer on the swarm: db-service" in words
+    cluster.run("up", "--yes", "--skip-preview")
+    cluster.run("up", "--yes", "--skip-preview", "--expect-no-changes")
+    assert sorted(names(swarm.client.services())) == ["db", "store"]
 
 
 def test_a_changed_secret_is_a_new_one_and_the_old_one_goes(cluster: Stack, swarm: TestEngine) -> None:

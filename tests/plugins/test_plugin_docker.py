@@ -13,9 +13,9 @@ import docker.errors
 import pytest
 
 from lab.plugins.testing import Engine, Made, PluginError, Secret, plugin, struct
-from lab.plugins.testing_docker import IMAGE, TestEngine
+from lab.plugins.testing_docker import IMAGE, REGISTRY, TestEngine
 from lab.plugins.testing_ssh import SshServer
-from lab.plugins.values import UNKNOWN, Unknown
+from lab.plugins.values import UNKNOWN, Unknown, from_struct, plain_map
 
 pytestmark = [pytest.mark.plugins, pytest.mark.first]
 
@@ -65,7 +65,7 @@ def service_inputs(name: str = "app", **changes: Any) -> dict[str, Any]:
             {"type": "tmpfs", "target": "/scratch", "tmpfsOptions": {"sizeBytes": 1048576}},
         ],
         "stopSignal": "SIGKILL",
-        "stopGracePeriod": "60s",
+        "stopGracePeriod": "1m",
         "healthcheck": {"tests": ["NONE"]},
         "hosts": [{"ip": "10.9.8.7", "host": "elsewhere"}],
         "dnsConfig": {"nameservers": ["10.0.0.53"], "searches": ["example.com"]},
@@ -102,15 +102,26 @@ def container(**changes: Any) -> dict[str, Any]:
 
 
 def assert_no_change(pulumi: Engine, made: Made, inputs: Mapping[str, Any]) -> None:
-    """Neither a second update nor a refresh finds anything to do."""
+    """Neither a second update nor a refresh finds anything to do, nor an update after that."""
+    assert_same(pulumi, made, inputs)
+    again = pulumi.read(made)
+    assert again is not None
+    assert plain_inputs(again) == plain_inputs(made)
+    assert again.id == made.id
+    assert_same(pulumi, again, inputs)
+    twice = pulumi.read(again)
+    assert twice is not None
+    assert twice.outputs == again.outputs
+
+
+def plain_inputs(made: Made) -> dict[str, Any]:
+    return plain_map(from_struct(made.inputs))
+
+
+def assert_same(pulumi: Engine, made: Made, inputs: Mapping[str, Any]) -> None:
     diff = pulumi.diff(made, inputs)
     assert not diff.detailedDiff, diff
     assert diff.changes == diff.DIFF_NONE
-    again = pulumi.read(made)
-    assert again is not None
-    assert again.outputs == made.outputs
-    assert again.inputs == made.inputs
-    assert again.id == made.id
 
 
 # -- networks
@@ -121,7 +132,7 @@ def test_an_encrypted_overlay_is_made_and_stays_as_it_is(pulumi: Engine, swarm: 
         "name": "galera",
         "driver": "overlay",
         "attachable": True,
-        "ipamConfigs": [{"subnet": "10.20.0.0/24"}],
+        "ipamConfigs": [{"subnet": "10.20.0.0/24", "gateway": "10.20.0.1"}],
         "options": {"encrypted": ""},
         "labels": [{"label": "stack", "value": "dev"}],
     }
@@ -131,9 +142,14 @@ def test_an_encrypted_overlay_is_made_and_stays_as_it_is(pulumi: Engine, swarm: 
     assert (found["Driver"], found["Scope"], found["Attachable"]) == ("overlay", "swarm", True)
     assert found["Options"]["encrypted"] == ""
     assert found["Labels"] == {"stack": "dev"}
-    assert made.outputs["ipamConfigs"] == [{"subnet": "10.20.0.0/24", "gateway": "10.20.0.1"}]
     assert made.outputs["scope"] == "swarm"
-    assert_no_change(pulumi, made, inputs)
+    # The engine adds the VXLAN's number to the options: who says them must ignore that.
+    diff = pulumi.diff(made, inputs)
+    assert list(diff.detailedDiff) == ['options["com.docker.network.driver.overlay.vxlanid_list"]']
+    assert not pulumi.diff(made, inputs, ["options"]).detailedDiff
+    plain = {key: value for key, value in inputs.items() if key != "options"}
+    assert_same(pulumi, made, plain)
+    assert made.outputs["ipamConfigs"] == [{"subnet": "10.20.0.0/24", "gateway": "10.20.0.1", "ipRange": ""}]
     pulumi.delete(made)
     with pytest.raises(docker.errors.NotFound):
         swarm.client.inspect_network(made.id)
@@ -150,7 +166,7 @@ def test_a_network_without_a_subnet_gets_one_and_has_no_drift(pulumi: Engine) ->
     ("change", "path"),
     [
         ({"ipamConfigs": [{"subnet": "10.21.0.0/24"}]}, "ipamConfigs[0].subnet"),
-        ({"options": {"encrypted": ""}}, "options"),
+        ({"options": {"encrypted": ""}}, "options.encrypted"),
         ({"attachable": True}, "attachable"),
         ({"internal": True}, "internal"),
         ({"labels": [{"label": "a", "value": "b"}]}, "labels"),
@@ -162,8 +178,8 @@ def test_every_change_of_a_network_replaces_it_after_its_removal(
     inputs = {"name": "net", "driver": "overlay", "ipamConfigs": [{"subnet": "10.20.0.0/24"}]}
     made = pulumi.create(NETWORK, "net", inputs)
     diff = pulumi.diff(made, {**inputs, **change})
-    assert list(diff.detailedDiff) == [path]
-    assert diff.replaces
+    assert path in diff.detailedDiff
+    assert set(diff.replaces) == {path.partition("[")[0].partition(".")[0]}
     assert diff.deleteBeforeReplace  # the name is given, and there can be only one
 
 
@@ -183,13 +199,61 @@ def test_a_network_that_was_removed_by_hand_is_gone_after_a_refresh(
     pulumi.delete(made)
 
 
-def test_a_network_that_a_broken_off_update_left_is_taken_over_if_as_wanted(pulumi: Engine) -> None:
+def test_a_refresh_finds_the_gateway_and_who_did_not_say_it_would_replace_the_network(pulumi: Engine) -> None:
     inputs = {"name": "net", "driver": "overlay", "ipamConfigs": [{"subnet": "10.20.0.0/24"}]}
-    first = pulumi.create(NETWORK, "net", inputs)
-    assert pulumi.create(NETWORK, "net", inputs).id == first.id
-    assert "taken over" in pulumi.wait_for_message("net").text
-    with pytest.raises(PluginError, match="docker network rm net"):
-        pulumi.create(NETWORK, "net", {**inputs, "attachable": True})
+    made = pulumi.create(NETWORK, "net", inputs)
+    assert_same(pulumi, made, inputs)
+    again = pulumi.read(made)
+    assert again is not None
+    assert again.inputs == made.inputs
+    assert again.outputs["ipamConfigs"][0]["gateway"] == "10.20.0.1"
+    assert pulumi.diff(again, inputs).replaces
+    said = {**inputs, "ipamConfigs": [{"subnet": "10.20.0.0/24", "gateway": "10.20.0.1"}]}
+    assert_same(pulumi, again, said)
+
+
+def test_pools_can_only_be_ignored_as_a_whole(pulumi: Engine) -> None:
+    """What is ignored comes from Pulumi's engine as the inputs had it before: here, not at all."""
+    inputs = {"name": "net", "driver": "overlay", "ipamConfigs": [{"subnet": "10.20.0.0/24"}]}
+    made = pulumi.read(pulumi.create(NETWORK, "net", inputs))
+    assert made is not None
+    assert pulumi.diff(made, inputs, ["ipamConfigs[0].gateway"]).replaces
+    assert not pulumi.diff(made, inputs, ["ipamConfigs"]).detailedDiff
+
+
+@pytest.mark.parametrize(
+    ("token", "inputs", "remedy"),
+    [
+        (NETWORK, {"name": "net", "driver": "overlay"}, "docker network rm net"),
+        (CONFIG, {"name": "cnf", "data": "eA=="}, "docker config rm cnf"),
+        (SECRET, {"name": "word", "data": "eA=="}, "docker secret rm word"),
+        (SERVICE, {"name": "app", "taskSpec": {"containerSpec": {"image": IMAGE}}}, "docker service rm app"),
+    ],
+)
+def test_what_exists_already_is_never_taken_over(
+    pulumi: Engine, token: str, inputs: dict[str, Any], remedy: str
+) -> None:
+    pulumi.create(token, "one", inputs)
+    with pytest.raises(PluginError, match=rf"(?i)already exists.*{remedy}"):
+        pulumi.create(token, "one", inputs)
+
+
+@pytest.mark.parametrize(
+    ("token", "inputs"),
+    [
+        (CONFIG, {"name": "cnf", "data": "eA=="}),
+        (SECRET, {"name": "word", "data": "eA=="}),
+        (SERVICE, {"name": "app", "taskSpec": {"containerSpec": {"image": IMAGE}}}),
+    ],
+)
+def test_what_is_gone_can_not_be_deleted_before_a_refresh_has_seen_it(
+    pulumi: Engine, token: str, inputs: dict[str, Any]
+) -> None:
+    made = pulumi.create(token, "one", inputs)
+    pulumi.delete(made)
+    with pytest.raises(PluginError, match=r"not found.*run `pulumi refresh`"):
+        pulumi.delete(made)
+    assert pulumi.read(made) is None
 
 
 def test_a_preview_of_a_network_leaves_open_what_the_engine_decides(
@@ -225,13 +289,6 @@ def test_a_changed_secret_is_replaced(pulumi: Engine) -> None:
     diff = pulumi.diff(made, {"data": Secret(b64("two"))})
     assert list(diff.replaces) == ["data"]
     assert not diff.deleteBeforeReplace
-
-
-def test_a_secret_of_a_name_that_is_taken_is_never_taken_over(pulumi: Engine) -> None:
-    inputs = {"name": "root-password", "data": Secret(b64("hunter22"))}
-    pulumi.create(SECRET, "s", inputs)
-    with pytest.raises(PluginError, match=r"secret 'root-password'.*docker secret rm root-password"):
-        pulumi.create(SECRET, "s", inputs)
 
 
 def test_data_that_is_not_in_base64_is_refused_without_being_shown(pulumi: Engine) -> None:
@@ -313,26 +370,25 @@ def test_a_global_service_has_no_drift(pulumi: Engine, swarm: TestEngine) -> Non
 def test_the_smallest_service_has_no_drift(pulumi: Engine) -> None:
     inputs = {"taskSpec": {"containerSpec": {"image": IMAGE, "args": ["/bin/sleep", "1000"]}}}
     made = pulumi.create(SERVICE, "app", inputs)
-    assert made.outputs["mode"] == {"replicated": {"replicas": 1}}
+    assert made.outputs["mode"] == {"replicated": {"replicas": 1}, "global": False}
     assert made.outputs["name"].startswith("app-")
     assert_no_change(pulumi, made, inputs)
 
 
-def test_a_service_on_a_network_by_id_or_by_name_has_no_drift(pulumi: Engine, swarm: TestEngine) -> None:
+def test_a_service_on_a_network_has_no_drift_if_it_is_named_by_its_id(
+    pulumi: Engine, swarm: TestEngine
+) -> None:
     network = pulumi.create(NETWORK, "net", {"name": "galera", "driver": "overlay"})
-    for name, attachment in (
-        ("by-id", {"id": network.id}),
-        ("by-name", {"name": "galera"}),
-        ("old", {"name": network.id}),
-    ):
-        inputs = service_inputs(name, mode={"replicated": {"replicas": 0}})
-        inputs["taskSpec"]["networksAdvanceds"] = [{**attachment, "aliases": ["db", "alias"]}]
-        made = pulumi.create(SERVICE, name, inputs)
-        networks = swarm.client.inspect_service(made.id)["Spec"]["TaskTemplate"]["Networks"]
-        assert networks[0]["Target"] == network.id
-        assert sorted(networks[0]["Aliases"]) == ["alias", "db"]
-        assert_no_change(pulumi, made, inputs)
-        pulumi.delete(made)
+    inputs = service_inputs(mode={"replicated": {"replicas": 0}})
+    inputs["taskSpec"]["networksAdvanceds"] = [{"id": network.id, "aliases": ["db", "alias"]}]
+    made = pulumi.create(SERVICE, "app", inputs)
+    networks = swarm.client.inspect_service(made.id)["Spec"]["TaskTemplate"]["Networks"]
+    assert networks[0]["Target"] == network.id
+    assert sorted(networks[0]["Aliases"]) == ["alias", "db"]
+    assert_no_change(pulumi, made, inputs)
+    # The engine knows the id only, so that a name (deprecated) would replace the service in every run.
+    inputs["taskSpec"]["networksAdvanceds"] = [{"name": "galera", "aliases": ["db", "alias"]}]
+    assert pulumi.diff(made, inputs).replaces
 
 
 def test_published_ports_have_no_drift_even_if_the_engine_chose_them(pulumi: Engine) -> None:
@@ -350,13 +406,13 @@ def test_published_ports_have_no_drift_even_if_the_engine_chose_them(pulumi: Eng
 @pytest.mark.parametrize(
     "rewritten",
     [
-        container(stopGracePeriod="1m"),
         container(mounts=[*reversed(service_inputs()["taskSpec"]["containerSpec"]["mounts"])]),
         container(readOnly=False),
         container(healthcheck={"tests": ["NONE"], "retries": 0, "interval": "0s"}),
-        {"updateConfig": {"delay": "1000ms", "failureAction": "pause"}},
+        {"updateConfig": {"failureAction": "pause", "maxFailureRatio": "0"}},
         {"taskSpec": {"forceUpdate": 0}},
         {"convergeConfig": None},
+        container(stopGracePeriod=None),
     ],
 )
 def test_the_same_said_otherwise_is_no_change(pulumi: Engine, rewritten: dict[str, Any]) -> None:
@@ -364,6 +420,55 @@ def test_the_same_said_otherwise_is_no_change(pulumi: Engine, rewritten: dict[st
     made = pulumi.create(SERVICE, "app", inputs)
     diff = pulumi.diff(made, merged(inputs, rewritten))
     assert not diff.detailedDiff
+
+
+@pytest.mark.parametrize(
+    ("rewritten", "path"),
+    [
+        (container(stopGracePeriod="60s"), "taskSpec.containerSpec.stopGracePeriod"),
+        ({"updateConfig": {"delay": "1000ms"}}, "updateConfig.delay"),
+        ({"taskSpec": {"restartPolicy": {"window": None}}}, "taskSpec.restartPolicy.window"),
+    ],
+)
+def test_what_is_not_said_as_the_engine_has_it_differs_in_every_run(
+    pulumi: Engine, rewritten: dict[str, Any], path: str
+) -> None:
+    inputs = merged(service_inputs(mode={"replicated": {"replicas": 0}}), rewritten)
+    made = pulumi.create(SERVICE, "app", inputs)
+    for _ in range(2):
+        assert list(pulumi.diff(made, inputs).detailedDiff) == [path]
+        made = pulumi.update(made, inputs)
+
+
+def test_a_new_service_names_what_the_registry_says_and_a_changed_one_what_was_said(
+    pulumi: Engine, swarm: TestEngine
+) -> None:
+    with swarm.registry() as registry:
+        tag = f"{REGISTRY}/app:1"
+        digest = registry.push(tag, "one")
+        inputs = service_inputs(mode={"replicated": {"replicas": 0}}, **container(image=tag))
+        made = pulumi.create(SERVICE, "app", inputs)
+        assert made.outputs["taskSpec"]["containerSpec"]["image"] == f"{tag}@{digest}"
+        assert list(pulumi.diff(made, inputs).detailedDiff) == ["taskSpec.containerSpec.image"]
+        made = pulumi.update(made, inputs)
+        assert made.outputs["taskSpec"]["containerSpec"]["image"] == tag
+        found = pulumi.read(made)
+        assert found is not None
+        pulumi.delete(made)
+
+        # The platforms come with it, and show at the next refresh; in a digest nothing changes.
+        pinned = merged(inputs, container(image=f"{tag}@{digest}"))
+        made = pulumi.create(SERVICE, "app", pinned)
+        assert_same(pulumi, made, pinned)
+        again = pulumi.read(made)
+        assert again is not None
+        platforms = again.outputs["taskSpec"]["placement"]["platforms"]
+        assert platforms == [{"architecture": "amd64", "os": "linux"}]
+        assert list(pulumi.diff(again, pinned).detailedDiff) == ["taskSpec.placement.platforms"]
+        assert not pulumi.diff(again, pinned, ["taskSpec.placement.platforms"]).detailedDiff
+    # Without a registry a service is made all the same, and says nothing of the content.
+    away = service_inputs("away", mode={"replicated": {"replicas": 0}}, **container(image=tag))
+    assert pulumi.create(SERVICE, "away", away).outputs["taskSpec"]["containerSpec"]["image"] == tag
 
 
 @pytest.mark.parametrize(
@@ -383,10 +488,15 @@ def test_the_same_said_otherwise_is_no_change(pulumi: Engine, rewritten: dict[st
         ({"mode": {"global": True, "replicated": None}}, "mode.global", True),
         ({"name": "other"}, "name", True),
         ({"updateConfig": {"parallelism": 2}}, "updateConfig.parallelism", False),
-        ({"endpointSpec": {"mode": "dnsrr"}}, "endpointSpec", False),
+        ({"endpointSpec": {"mode": "dnsrr"}}, "endpointSpec.mode", False),
+        (
+            container(sysctl={"net.ipv4.tcp_keepalive_time": "60"}),
+            'taskSpec.containerSpec.sysctl["net.ipv4.tcp_keepalive_time"]',
+            True,
+        ),
     ],
 )
-def test_only_name_mode_and_hosts_replace_a_service(
+def test_only_name_mode_hosts_and_sysctl_replace_a_service(
     pulumi: Engine, change: dict[str, Any], path: str, replaces: bool
 ) -> None:
     inputs = service_inputs(mode={"replicated": {"replicas": 0}})
@@ -448,9 +558,11 @@ def test_what_somebody_changed_by_hand_is_seen_and_repaired(pulumi: Engine, swar
 def test_a_secret_in_the_environment_stays_secret_after_a_refresh(pulumi: Engine) -> None:
     inputs = service_inputs(**container(env=Secret({"TOKEN": "hunter22"})))
     made = pulumi.create(SERVICE, "app", inputs)
+    assert made.is_secret("taskSpec")
     again = pulumi.read(made)
     assert again is not None
-    assert again.state == made.state
+    assert again.is_secret("taskSpec")
+    assert again.inputs == made.inputs
     assert "hunter22" not in str(json.dumps([m.text for m in pulumi.messages]))
 
 
@@ -535,14 +647,6 @@ def test_a_service_of_somebody_else_can_be_imported(pulumi: Engine, swarm: TestE
     assert imported.outputs["name"] == "app"
     assert imported.outputs["taskSpec"]["containerSpec"]["env"] == {"A": "1=1", "B": "2"}
     assert not pulumi.diff(imported, service_inputs()).replaces
-
-
-def test_a_broken_off_creation_is_found_again(pulumi: Engine) -> None:
-    inputs = service_inputs()
-    first = pulumi.create(SERVICE, "app", inputs)
-    assert pulumi.create(SERVICE, "app", inputs).id == first.id
-    with pytest.raises(PluginError, match="docker service rm app"):
-        pulumi.create(SERVICE, "app", merged(inputs, container(env={"A": "other"})))
 
 
 def test_an_interruption_while_waiting_keeps_what_was_made(swarm: TestEngine, pulumi: Engine) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from lab.plugins.testing_docker import TestEngine
 from lab.toolchain import places
-from tests.plugins.stacks import Stack, made
+from tests.plugins.stacks import KINDS, Stack, made
 
 pytestmark = [pytest.mark.plugins, pytest.mark.first]
 
@@ -65,7 +65,8 @@ provider = docker.Provider(
 options = pulumi.ResourceOptions(provider=provider)
 network = docker.Network(
     "net", name="galera", driver="overlay", attachable=True, options={"encrypted": ""},
-    ipam_configs=[docker.NetworkIpamConfigArgs(subnet="10.20.0.0/24")], opts=options,
+    ipam_configs=[docker.NetworkIpamConfigArgs(subnet="10.20.0.0/24", gateway="10.20.0.1")],
+    opts=pulumi.ResourceOptions(provider=provider, ignore_changes=["options"]),
 )
 secret = docker.Secret(
     "password",
@@ -82,7 +83,7 @@ app = docker.Service(
             args=["/bin/sleep", "1000"],
             env={"SIZE": config.get("size") or "3", "FROM": facts.stdout},
             stop_signal="SIGKILL",
-            stop_grace_period="60s",
+            stop_grace_period="1m",
             secrets=[docker.ServiceTaskSpecContainerSpecSecretArgs(
                 secret_id=secret.id, secret_name=secret.name, file_name="password")],
             configs=[docker.ServiceTaskSpecContainerSpecConfigArgs(
@@ -117,10 +118,10 @@ pulumi.export("service", app.id)
 RESOURCES = 10  # with the stack and the provider
 
 
-@pytest.fixture
-def stack(swarm: TestEngine, tmp_path: Path) -> Iterator[Stack]:
+@pytest.fixture(params=KINDS)
+def stack(swarm: TestEngine, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stack]:
     """The stack of `PROGRAM`."""
-    with made(swarm, tmp_path, PROGRAM, "lab.plugins.docker") as stack:
+    with made(swarm, tmp_path, PROGRAM, request.param) as stack:
         yield stack
         stack.run("destroy", "--yes", "--skip-preview")
 

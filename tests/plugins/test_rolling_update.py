@@ -122,7 +122,7 @@ def test_an_update_whose_cause_of_failure_is_gone_goes_on_when_the_wait_is_repea
 def test_a_task_that_fails_soon_after_its_start_keeps_the_next_one_from_being_stopped(
     swarm: TestEngine,
 ) -> None:
-    policy = one_at_a_time("5s")
+    policy = one_at_a_time(5)
     flags = {
         "--update-parallelism": policy.parallelism,
         "--update-delay": policy.delay,

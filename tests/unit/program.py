@@ -5,6 +5,7 @@ Owns: the recording and the settings the tests start from. Leaves to others: wha
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import runpy
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
+from pulumi import resource_hooks
 from pulumi.runtime import mocks as pulumi_mocks
 from pulumi.runtime import rpc
 from pulumi.runtime.config import set_all_config
@@ -31,6 +33,8 @@ SETTINGS: dict[str, Any] = {
     "discovery": {"image": "registry.lab:5000/etcd:3.4-1"},
     "galera": {"image": "registry.lab:5000/galera:10.11-1"},
 }
+DIGEST = f"sha256:{'0123456789abcdef' * 4}"
+"""What every tag stands for."""
 
 
 @dataclass
@@ -44,10 +48,13 @@ class Recorded:
     resources: dict[str, pulumi_mocks.MockResourceArgs] = field(default_factory=dict)
     protected: set[str] = field(default_factory=set)
     depends_on: dict[str, set[str]] = field(default_factory=dict)
-    ignored: dict[str, list[str]] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     secret_outputs: set[str] = field(default_factory=set)
     secret_inputs: dict[str, set[str]] = field(default_factory=dict)
+    ignored: dict[str, list[str]] = field(default_factory=dict)
+    """Properties of which a change is ignored, by resource name."""
+    replacement_triggers: dict[str, str] = field(default_factory=dict)
+    """What replaces a resource when it changes, by resource name."""
     estimated: list[tuple[Any, ...]] = field(default_factory=list)
     """What the price was asked for: shapes by host name, and the limit; then the owner it is compared for."""
 
@@ -100,6 +107,10 @@ class Recorder(pulumi_mocks.Mocks):
         elif args.name == "swarm-started":
             facts = {"cluster": "c", "node": "n1", "manager": "SWMTKN-m", "worker": "SWMTKN-w"}
             outputs |= {"stdout": json.dumps(facts), "stderr": ""}
+        elif args.name.endswith("-image-resolved"):
+            # What the script says of a tag, without running it.
+            (image,) = args.inputs["triggers"]
+            outputs |= {"stdout": image if "@" in image else f"{image}@{DIGEST}", "stderr": ""}
         elif args.typ == "command:remote:Command":
             outputs |= {"stdout": f"stdout-of-{args.name}", "stderr": ""}
         elif args.typ in ("docker:index/secret:Secret", "docker:index/serviceConfig:ServiceConfig"):
@@ -114,6 +125,10 @@ class Recorder(pulumi_mocks.Mocks):
             outputs |= {"certificate": "CA", "private_key": "AUTHORITY KEY"}
         elif args.name.endswith("-certificates"):
             outputs |= {"ca_certificate": "CA", "certificate": "CERTIFICATE", "private_key": "PEER KEY"}
+        elif args.name.endswith("-image"):
+            outputs["reference"] = args.inputs["found"]
+        elif args.name.endswith("-rollout"):
+            outputs["changes"] = 0
         elif args.name == "ssh-key":
             outputs["key"] = "ssh-ed25519 AAAA"
         outputs |= OTHERWISE.get(args.name, {})
@@ -137,8 +152,17 @@ class Monitor(pulumi_mocks.MockMonitor):
         if request.protect:
             self._recorded.protected.add(request.name)
         self._recorded.ignored[request.name] = list(request.ignoreChanges)
+        if request.HasField("replacement_trigger"):
+            self._recorded.replacement_triggers[request.name] = request.replacement_trigger.string_value
         self._recorded.depends_on[request.name] = {urn.rsplit("::", 1)[1] for urn in request.dependencies}
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+
+def hook_registered(_hook: pulumi.ResourceHook) -> asyncio.Future[None]:
+    """As Pulumi's engine does; mocks have no way back into the program."""
+    done: asyncio.Future[None] = asyncio.get_event_loop().create_future()
+    done.set_result(None)
+    return done
 
 
 def estimate_of(hosts: Mapping[str, Any]) -> cost.Estimate:
@@ -191,6 +215,7 @@ def run(
     def program() -> pulumi.Output[Any]:
         with contextlib.ExitStack() as made_up:
             made_up.enter_context(patched(pulumi, "export", export))
+            made_up.enter_context(patched(resource_hooks, "register_resource_hook", hook_registered))
             if not asks_the_api:
                 made_up.enter_context(patched(cost, "estimate", estimate))
                 made_up.enter_context(patched(cost, "compared", compared))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.commands import convergence, images
+from components.commands import convergence
 from tests.unit.fake_host import FakeHost
 
 pytestmark = pytest.mark.unit
@@ -27,9 +27,6 @@ case "$1 $2" in
   "network inspect") echo net1 ;;
   "ps -q") echo container1 ;;
   "exec -u") show status ;;
-  "pull -q")
-    turn pull
-    (( n > $(cat "$host/failures" 2>/dev/null || echo 0) )) || { echo "no such host" >&2; exit 1; } ;;
 esac
 """
 
@@ -247,24 +244,3 @@ def test_nodes_that_never_become_one_cluster_are_given_up_with_what_was_seen(tmp
     ran = host.run(text + convergence.galera_formed("galera", 3, minutes=0))
     assert ran.code == 1
     assert "this node sees 1 nodes, Primary, Synced, not 3 nodes" in ran.err
-
-
-def test_an_image_that_can_be_had_at_the_second_try_is_fetched(tmp_path: Path) -> None:
-    host = host_with(tmp_path / "host")
-    host.file("failures", "1")
-    ran = host.run(images.pull("galera-1", ["registry/a:1", "registry/b:2"]))
-    assert ran.code == 0, ran.err
-    assert [call.split()[-1] for call in ran.called("docker")] == [
-        "registry/a:1",
-        "registry/a:1",
-        "registry/b:2",
-    ]
-
-
-def test_an_image_that_can_not_be_had_is_an_error_with_the_engines_words(tmp_path: Path) -> None:
-    host = host_with(tmp_path / "host")
-    host.file("failures", "9")
-    ran = host.run(images.pull("galera-1", ["registry/a:1"]))
-    assert ran.code == 1
-    assert "no such host" in ran.err
-    assert "galera-1 could not fetch registry/a:1" in ran.err

@@ -122,3 +122,126 @@ def outputs_of_two() -> Outputs:
     names = {str(host["name"]): "192.0.2.1" for host in hosts}
     ssh = {"user": "root", "privateKey": None, "addresses": names, "hostKeys": names}
     return parse("dev", {**OUTPUTS, "hosts": hosts, "ssh": ssh})
+
+
+# -- before a run that follows one that was broken off
+
+SWARM = r"""
+case "$1 $2" in
+  "service ls") cat "$host/services" 2>/dev/null | cut -d' ' -f1 ;;
+  "service inspect") case $* in *"{{.ID}} {{.Spec.Name}}"*) grep "^${@: -1} " "$host/services" ;;
+      *) grep -q "^${@: -1} " "$host/services" || { echo "Error: no such service: x" >&2; exit 1; } ;; esac ;;
+  "service rm") sed -i "/^$3 /d" "$host/services" ;;
+  "network ls") cat "$host/networks" 2>/dev/null ;;
+  "network inspect")
+    grep -q "^${@: -1} " "$host/networks" || { echo "Error: No such network: ${@: -1}" >&2; exit 1; } ;;
+  "secret inspect"|"config inspect") [[ ${@: -1} != gone* ]] || { echo "Error: No such $1" >&2; exit 1; } ;;
+  "node ls") echo node-1 ;;
+  "node ps")
+    n=$(( $(cat "$host/turn" 2>/dev/null || echo 0) + 1 )); echo $n >"$host/turn"
+    (( n > 1 )) || echo 'galera-2|Remove|Running 3 seconds ago'
+    echo 'galera-1|Running|Running 3 minutes ago' ;;
+esac
+"""
+
+
+@pytest.fixture
+def swarm(tmp_path: Path) -> FakeHost:
+    made = FakeHost(tmp_path / "swarm")
+    made.program("docker", SWARM)
+    made.program("sleep")
+    made.file("services", "s1 etcd\ns2 galera\n")
+    made.file("networks", "n1 galera\n")
+    return made
+
+
+def exported(*resources: tuple[str, str, str]) -> dict[str, object]:
+    """A state with docker resources as (kind, id, name), and a provider."""
+    types = {kind: token for token, kind in swarm_leftovers.KINDS.items()}
+    provider = {
+        "type": "pulumi:providers:docker",
+        "urn": "urn::docker-provider",
+        "inputs": {"host": "ssh://root@192.0.2.1", "sshOpts": '["-i", "/x"]'},
+    }
+    rows = [{"type": types[kind], "id": id, "urn": f"urn::{name}"} for kind, id, name in resources]
+    return {"deployment": {"resources": [provider, *rows]}}
+
+
+ALL = (("service", "s1", "etcd-service"), ("service", "s2", "galera-service"), ("network", "n1", "network"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "ssh"
+    made.mkdir()
+    (made / "known_hosts").write_text("192.0.2.1 ssh-ed25519 AAAA\n")
+    (made / "id").write_text("PRIVATE KEY\n")
+    return made
+
+
+def mended(
+    swarm: FakeHost, folder: Path, state: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[str], list[str]]:
+    """The URNs of what is gone, and what was said."""
+
+    def asked(way: swarm_leftovers.Manager, text: str) -> remote_hosts.Answer:
+        assert (way.hosts[0].address, way.hosts[0].host_key) == ("192.0.2.1", "ssh-ed25519 AAAA")
+        ran = swarm.run(text)
+        return remote_hosts.Answer(ran.out, ran.err if ran.code else "")
+
+    monkeypatch.setattr(swarm_leftovers, "_asked", asked)
+    said: list[str] = []
+    return swarm_leftovers.before_up(state, folder, "swarm-galera", "dev", said.append), said
+
+
+def test_a_swarm_that_is_as_the_state_says_is_left_alone(
+    swarm: FakeHost, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mended(swarm, folder, exported(*ALL), monkeypatch) == ([], [])
+    assert not [call for call in swarm._log.read_text().splitlines() if " rm " in call]
+
+
+def test_services_and_networks_that_no_state_knows_are_removed_once_their_tasks_have_ended(
+    swarm: FakeHost, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, (said,) = mended(swarm, folder, exported(ALL[0]), monkeypatch)
+    assert gone == []
+    assert "in no state: the service galera, the network galera." in said
+    calls = swarm._log.read_text().splitlines()
+    assert [call for call in calls if " rm " in call] == ["docker service rm s2", "docker network rm n1"]
+    listed = [call for call in calls if call.startswith("docker service ls")]
+    assert listed == ["docker service ls --quiet --filter label=swarm-galera.stack=swarm-galera/dev"]
+    between = calls[calls.index("docker service rm s2") : calls.index("docker network rm n1")]
+    assert len([call for call in between if call.startswith("docker node ps")]) == 2
+
+
+def test_what_the_state_knows_and_the_swarm_does_not_is_named(
+    swarm: FakeHost, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = exported(*ALL, ("service", "gone1", "old-service"), ("secret", "gone2", "password"))
+    gone, (said,) = mended(swarm, folder, state, monkeypatch)
+    assert gone == ["urn::old-service", "urn::password"]
+    assert "no longer on the swarm: old-service, password" in said
+
+
+def test_an_engine_that_cannot_tell_says_nothing_is_gone(
+    swarm: FakeHost, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swarm.program("docker", "echo 'the swarm does not have a leader' >&2; exit 1")
+    gone, (said,) = mended(swarm, folder, exported(*ALL), monkeypatch)
+    assert gone == []
+    assert "could not be looked for: 192.0.2.1: " in said
+    assert "does not have a leader" in said
+
+
+@pytest.mark.parametrize("state", [{"version": 3}, {"deployment": {"resources": []}}])
+def test_before_there_is_a_provider_nobody_is_asked(
+    swarm: FakeHost, folder: Path, state: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mended(swarm, folder, state, monkeypatch) == ([], [])
+
+
+def test_on_a_machine_without_the_ssh_files_nobody_is_asked(
+    swarm: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mended(swarm, tmp_path / "nothing", exported(), monkeypatch) == ([], [])

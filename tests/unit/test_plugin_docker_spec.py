@@ -8,10 +8,9 @@ import docker.errors
 import pytest
 
 from lab.plugins.docker import convergence, durations, schema, settings
-from lab.plugins.docker.drift import refreshed
+from lab.plugins.docker.provider import wanted_inputs
 from lab.plugins.docker.resource import failure
-from lab.plugins.docker.service import ENGINE_DEFAULTS, comparable
-from lab.plugins.docker.spec.service import SERVICE, to_inputs, to_spec
+from lab.plugins.docker.spec.service import SERVICE, found, to_spec
 from lab.plugins.values import UNKNOWN, Properties, Value, plain_map, wire
 
 pytestmark = pytest.mark.unit
@@ -24,14 +23,15 @@ SECOND = 1_000_000_000
     [
         ("0s", 0, "0s"),
         ("0", 0, "0s"),
-        ("250us", 250_000, "250us"),
+        ("250us", 250_000, "250µs"),
         ("500ms", SECOND // 2, "500ms"),
         ("1500ms", 3 * SECOND // 2, "1.5s"),
         ("10s", 10 * SECOND, "10s"),
         ("60s", 60 * SECOND, "1m"),
         ("90s", 90 * SECOND, "1m30s"),
         ("1h0m0s", 3600 * SECOND, "1h"),
-        ("1h30s", 3630 * SECOND, "1h30s"),
+        ("1500us", 1_500_000, "1.5ms"),
+        ("1h30s", 3630 * SECOND, "1h0m30s"),
         (".5s", SECOND // 2, "500ms"),
     ],
 )
@@ -64,7 +64,7 @@ def service_inputs(**service: Any) -> Properties:
 
 
 def spec_of(given: Properties) -> dict[str, Any]:
-    return to_spec(schema.canonical(SERVICE, given))
+    return to_spec(schema.planned(SERVICE, plain_map(given), None))
 
 
 CONTAINERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -101,7 +101,6 @@ CONTAINERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
             "Healthcheck": {
                 "Test": ["CMD", "galera-node", "health"],
                 "Interval": 5 * SECOND,
-                "Timeout": 0,
                 "StartPeriod": 600 * SECOND,
                 "Retries": 3,
             }
@@ -258,7 +257,7 @@ TASKS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ),
     (
         {"networksAdvanceds": [{"id": "net", "aliases": ["b", "a"], "driverOpts": ["k=v=w"]}]},
-        {"Networks": [{"Target": "net", "Aliases": ["a", "b"], "DriverOpts": {"k": "v=w"}}]},
+        {"Networks": [{"Target": "net", "Aliases": ["b", "a"], "DriverOpts": {"k": "v=w"}}]},
     ),
     (
         {"logDriver": {"name": "json-file", "options": {"max-size": "10m"}}},
@@ -329,7 +328,8 @@ SERVICES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 @pytest.mark.parametrize(("given", "expected"), CONTAINERS)
 def test_inputs_of_a_container_become_the_engines(given: dict[str, Any], expected: dict[str, Any]) -> None:
     made = spec_of(inputs(**given))["TaskTemplate"]["ContainerSpec"]
-    assert made == {"Image": "shell:1", "Isolation": "default", **expected}
+    nothing = {"Init": False, "StopGracePeriod": 0, "Healthcheck": {}, "DNSConfig": {}}
+    assert made == {"Image": "shell:1", "Isolation": "default", **nothing, **expected}
 
 
 @pytest.mark.parametrize(("given", "expected"), TASKS)
@@ -354,49 +354,43 @@ ALL = (
 def inspected(given: Properties) -> dict[str, Any]:
     """What the engine shows of a service made from these inputs, with all that it fills in."""
     spec = spec_of(given)
-    container = {"StopGracePeriod": 10 * SECOND, "DNSConfig": {}, **spec["TaskTemplate"]["ContainerSpec"]}
-    policy = {
-        "Condition": "any",
-        "Delay": 5 * SECOND,
-        "MaxAttempts": 0,
-        **spec["TaskTemplate"].get("RestartPolicy", {}),
-    }
-    task = {
-        "Resources": {"Limits": {}, "Reservations": {}},
-        "Placement": {"Platforms": [{"Architecture": "amd64", "OS": "linux"}]},
-        "Runtime": "container",
-        **spec["TaskTemplate"],
-        "ContainerSpec": container,
-        "RestartPolicy": policy,
-    }
-    rollout = {
-        "Parallelism": 1,
-        "FailureAction": "pause",
-        "Monitor": 5 * SECOND,
-        "MaxFailureRatio": 0,
-        "Order": "stop-first",
-    }
-    filled = {"UpdateConfig": rollout, "RollbackConfig": rollout, **spec, "TaskTemplate": task}
+    task = {"Runtime": "container", "ForceUpdate": 0, **spec["TaskTemplate"]}
+    if not task["RestartPolicy"]:
+        task["RestartPolicy"] = {"Condition": "any", "Delay": 5 * SECOND, "MaxAttempts": 0}
+    mode = spec["EndpointSpec"].get("Mode", "vip")
     return {
-        "Spec": {**filled, "EndpointSpec": {"Mode": "vip", **spec["EndpointSpec"]}},
-        "Endpoint": {"Ports": spec["EndpointSpec"].get("Ports"), "Spec": {"Mode": "vip"}},
+        "ID": "id",
+        "Spec": {**spec, "TaskTemplate": task, "EndpointSpec": {"Mode": mode, **spec["EndpointSpec"]}},
+        "Endpoint": {"Ports": spec["EndpointSpec"].get("Ports"), "Spec": {"Mode": mode}},
     }
 
 
-def after_refresh(given: Properties, found: dict[str, Any]) -> Properties:
-    actual = comparable(to_inputs(found), plain_map(given), {})
-    return refreshed(SERVICE, given, actual, ENGINE_DEFAULTS)
+def state_of(given: Properties) -> dict[str, Any]:
+    return schema.complete(SERVICE, found(inspected(given)), plain_map(given))
+
+
+def differences(state: dict[str, Any], given: Properties, *ignored: str) -> dict[str, Any]:
+    """Of a service's parts those in which the state is not what is wanted."""
+    there = {key: wire(value) for key, value in state.items()}
+    wanted = wanted_inputs(SERVICE, given, there, ignored)
+    before, after = schema.said(SERVICE, state), schema.said(SERVICE, wanted)
+    return {key: (before.get(key), after.get(key)) for key in after if before.get(key) != after.get(key)}
 
 
 @pytest.mark.parametrize("given", ALL)
-def test_what_the_engine_filled_in_is_no_drift(given: Properties) -> None:
-    assert after_refresh(given, inspected(given)) == given
+def test_what_is_made_is_no_difference_to_what_is_wanted_if_it_is_said_as_it_is_found(
+    given: Properties,
+) -> None:
+    state = state_of(given)
+    again = schema.refreshed(given, state)
+    assert set(differences(state, again)) <= {"convergeConfig"}
+    # A refresh that finds what is there already finds nothing.
+    assert schema.refreshed(again, state) == again
 
 
 @pytest.mark.parametrize("given", ALL)
 def test_an_imported_service_has_inputs_that_would_make_it(given: Properties) -> None:
-    found = to_inputs(inspected(given))
-    imported = {key: wire(value) for key, value in found.items()}
+    imported = schema.imported(SERVICE, state_of(given))
     assert not schema.failures(SERVICE, imported)
     made, again = spec_of(given), spec_of(imported)
     for key in made["TaskTemplate"]["ContainerSpec"]:
@@ -404,10 +398,68 @@ def test_an_imported_service_has_inputs_that_would_make_it(given: Properties) ->
     assert again["Mode"] == made["Mode"]
 
 
+@pytest.mark.parametrize(
+    ("given", "different"),
+    [
+        (inputs(stopGracePeriod="1m0s"), {"taskSpec"}),
+        (inputs(stopGracePeriod="1m"), set()),
+        (inputs(), set()),  # the engine may decide
+        (inputs(healthcheck={"tests": ["NONE"], "startPeriod": "1h0m0s"}), {"taskSpec"}),
+        (inputs(healthcheck={"tests": ["NONE"], "startPeriod": "1h"}), set()),
+        (task_inputs(restartPolicy={"condition": "any", "delay": "5s"}), {"taskSpec"}),
+        (task_inputs(restartPolicy={"condition": "any", "delay": "5s", "window": "0s"}), set()),
+        (task_inputs(), set()),
+        (service_inputs(updateConfig={"delay": "60s"}), {"updateConfig"}),
+        (
+            service_inputs(updateConfig={"maxFailureRatio": "0"}),
+            {"updateConfig"},
+        ),  # by text; a ratio is equal
+    ],
+)
+def test_what_is_written_otherwise_than_it_is_found_differs_for_ever(
+    given: Properties, different: set[str]
+) -> None:
+    assert set(differences(state_of(given), given)) == different
+
+
+def test_ratios_and_sets_are_the_same_however_they_are_written() -> None:
+    ratio = ("updateConfig", "maxFailureRatio")
+    assert schema.same(SERVICE, ratio, wire("0.0"), wire("0"))
+    assert not schema.same(SERVICE, ratio, wire("0.2"), wire("0.25"))
+    constraints = ("taskSpec", "placement", "constraints")
+    assert schema.same(SERVICE, constraints, wire(["a", "b"]), wire(["b", "a"]))
+    assert not schema.same(SERVICE, constraints, wire(["a"]), wire(["b", "a"]))
+
+
+def test_the_registrys_platforms_differ_unless_they_are_ignored() -> None:
+    given = task_inputs(placement={"constraints": ["node.role==manager"]})
+    state = state_of(given)
+    state["taskSpec"]["placement"]["platforms"] = [{"architecture": "amd64", "os": "linux"}]
+    assert set(differences(state, given)) == {"taskSpec"}
+    assert not differences(state, given, "taskSpec.placement.platforms")
+    there = {key: wire(value) for key, value in state.items()}
+    kept = to_spec(wanted_inputs(SERVICE, given, there, ["taskSpec.placement.platforms"]))
+    assert kept["TaskTemplate"]["Placement"]["Platforms"] == [{"Architecture": "amd64", "OS": "linux"}]
+
+
+@pytest.mark.parametrize("path", ["nowhere", "taskSpec.nowhere.x", "endpointSpec.ports[3].name"])
+def test_a_path_that_leads_nowhere_ignores_nothing(path: str) -> None:
+    given = service_inputs(endpointSpec={"ports": [{"targetPort": 1}]})
+    assert not differences(state_of(given), given, path)
+
+
+def test_what_the_program_no_longer_says_is_taken_away_unless_the_engine_may_decide() -> None:
+    before = inputs(env={"A": "1"}, user="mysql", stopGracePeriod="1m")
+    assert set(differences(state_of(before), inputs(env={"A": "1"}, stopGracePeriod="1m"))) == {"taskSpec"}
+    assert not differences(state_of(before), inputs(env={"A": "1"}, user="mysql"))
+    labelled = service_inputs(labels=[{"label": "a", "value": "b"}])
+    assert not differences(state_of(labelled), service_inputs())
+
+
 def drifted(change: Any) -> dict[str, Any]:
-    found = inspected(inputs(env={"A": "1"}, stopGracePeriod="60s"))
-    change(found["Spec"])
-    return found
+    real = inspected(inputs(env={"A": "1"}, stopGracePeriod="60s"))
+    change(real["Spec"])
+    return real
 
 
 @pytest.mark.parametrize(
@@ -423,54 +475,63 @@ def drifted(change: Any) -> dict[str, Any]:
             ("containerSpec", "env"),
             {"A": "2"},
         ),
-        (lambda s: s["TaskTemplate"]["ContainerSpec"].update(Env=[]), ("containerSpec", "env"), None),
-        (lambda s: s["TaskTemplate"]["ContainerSpec"].update(User="x"), ("containerSpec", "user"), "x"),
         (
             lambda s: s["TaskTemplate"]["ContainerSpec"].update(StopGracePeriod=SECOND),
             ("containerSpec", "stopGracePeriod"),
             "1s",
         ),
-        (lambda s: s["TaskTemplate"].update(ForceUpdate=3), ("forceUpdate",), 3),
-        (
-            lambda s: s["TaskTemplate"]["RestartPolicy"].update(Condition="none"),
-            ("restartPolicy", "condition"),
-            "none",
-        ),
     ],
 )
-def test_what_somebody_changed_is_drift(change: Any, path: tuple[str, ...], value: Any) -> None:
-    now: Any = plain_map(after_refresh(inputs(env={"A": "1"}, stopGracePeriod="60s"), drifted(change)))[
-        "taskSpec"
-    ]
+def test_what_somebody_changed_is_in_the_inputs_after_a_refresh(
+    change: Any, path: tuple[str, ...], value: Any
+) -> None:
+    given = inputs(env={"A": "1"}, stopGracePeriod="60s")
+    state = schema.complete(SERVICE, found(drifted(change)), plain_map(given))
+    now: Any = plain_map(schema.refreshed(given, state))["taskSpec"]
     for name in path[:-1]:
         now = now[name]
     assert now.get(path[-1]) == value
+    assert differences(state, given)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: s["TaskTemplate"]["ContainerSpec"].update(User="x"),
+        lambda s: s["TaskTemplate"]["ContainerSpec"].update(Args=["x"]),
+    ],
+)
+def test_what_somebody_added_is_not_in_the_inputs_but_differs(change: Any) -> None:
+    given = inputs(env={"A": "1"}, stopGracePeriod="1m")
+    state = schema.complete(SERVICE, found(drifted(change)), plain_map(given))
+    assert schema.refreshed(given, state) == given
+    assert set(differences(state, given)) == {"taskSpec"}
 
 
 def test_a_secret_input_that_drifted_stays_secret() -> None:
     given = inputs(env={"A": Value("1", is_secret=True)}, stopGracePeriod="60s")
-    found = inspected(given)
-    found["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"] = ["A=2"]
-    container = after_refresh(given, found)["taskSpec"].value["containerSpec"].value
-    assert container["env"].is_secret
+    real = inspected(given)
+    real["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"] = ["A=2"]
+    state = schema.complete(SERVICE, found(real), plain_map(given))
+    container = schema.refreshed(given, state)["taskSpec"].value["containerSpec"].value
+    assert container["env"].value["A"] == Value("2", is_secret=True)
 
 
 def test_defaults_are_filled_in_also_inside_of_lists() -> None:
     given = plain_map(service_inputs(endpointSpec={"ports": [{"targetPort": 1}]}, convergeConfig={}))
-    assert given["endpointSpec"]["ports"] == [{"targetPort": 1, "protocol": "tcp", "publishMode": "ingress"}]
-    assert given["convergeConfig"] == {"delay": "7s", "timeout": "3m"}
-
-
-def test_an_empty_owner_of_a_file_is_root() -> None:
-    config = {"configId": "id", "configName": "n", "fileName": "f", "fileUid": "", "fileGid": ""}
-    (made,) = spec_of(inputs(configs=[config]))["TaskTemplate"]["ContainerSpec"]["Configs"]
-    assert (made["File"]["UID"], made["File"]["GID"]) == ("0", "0")
+    (port,) = given["endpointSpec"]["ports"]
+    assert port == {
+        "targetPort": 1,
+        "protocol": "tcp",
+        "publishMode": "ingress",
+        "__defaults": ["protocol", "publishMode"],
+    }
+    assert given["convergeConfig"] == {"delay": "7s", "timeout": "3m", "__defaults": ["delay", "timeout"]}
 
 
 def test_an_unknown_input_is_never_the_same() -> None:
-    path = ("taskSpec", "containerSpec", "image")
+    path = ("taskSpec", "placement", "constraints")
     assert not schema.same(SERVICE, path, Value(UNKNOWN), Value(UNKNOWN))
-    assert schema.same(SERVICE, path, Value("a"), Value("a"))
 
 
 # -- settings

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from components.softlayer.cost import Estimate, Price, Shape, paid_for, price_of
+from components.softlayer.cost import NOTHING, Estimate, Price, Shape, paid_for, price_of
 from components.softlayer.errors import SoftLayerFailed
 
 
@@ -40,15 +40,17 @@ def test_cancelled_children_are_not_paid_for() -> None:
     assert paid_for({"billingItem": item, "hourlyBillingFlag": True}).hourly == Decimal("0.03")
 
 
-def test_the_output_tells_what_the_plan_adds_removes_and_changes() -> None:
+def test_the_output_tells_of_the_stack_as_it_stands_not_of_what_a_run_changes() -> None:
     one = Price(Decimal("0.1"), Decimal(73))
-    plan = Estimate({"a": one, "b": one}, one + one, "USD")
-    assert set(plan.as_output()) == {"hourly", "monthly", "currency", "hosts"}
-    told = replace(plan, compared=True, before=one, added=one).as_output()
-    assert told["monthly"] == 146.0
-    assert told["hosts"]["b"] == told["before"] == told["added"] == told["change"]
-    assert told["added"] == {"hourly": 0.1, "monthly": 73.0}
-    assert told["removed"] == {"hourly": 0.0, "monthly": 0.0}
+    plan = Estimate({"a": one, "b": one}, one + one, "USD", adds=("a", "b"), added=one + one)
+    assert plan.as_output() == {
+        "hourly": 0.2,
+        "monthly": 146.0,
+        "currency": "USD",
+        "hosts": {name: {"hourly": 0.1, "monthly": 73.0} for name in ("a", "b")},
+    }
+    next_run = replace(plan, before=one + one, adds=(), added=NOTHING)
+    assert next_run.as_output() == plan.as_output()
 
 
 def test_a_shape_asks_for_what_the_order_will_ask_for() -> None:

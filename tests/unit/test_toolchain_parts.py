@@ -226,6 +226,36 @@ def test_plugins_are_installed_once_and_again_when_their_launcher_changes(
     assert "new docker" in program.read_text(encoding="utf-8")
 
 
+def test_a_users_official_plugins_are_taken_and_given_up_when_they_are_gone(
+    home: Path, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users, pulumi_home = home / "users", home / "pulumi-home"
+    pulumi_home.mkdir()
+    monkeypatch.setenv("PULUMI_HOME", str(users))
+    assert plugins.told() == "command 1.2.1 (of the lab), docker 5.2.0 (of the lab)"
+    official = users / "plugins" / "resource-docker-v5.2.0" / "pulumi-resource-docker"
+    taken = pulumi_home / "plugins" / "resource-docker-v5.2.0" / "pulumi-resource-docker"
+    for text in ("#!/bin/sh\n# official\n", "#!/bin/sh\n# official, of another build\n"):
+        put(official, text)
+        assert plugins.told() == "command 1.2.1 (of the lab), docker 5.2.0 (official)"
+        assert plugins.ensure(pulumi_home) == plugins.told()
+        assert taken.read_text(encoding="utf-8") == text
+    official.unlink()
+    assert plugins.ensure(pulumi_home) == "command 1.2.1 (of the lab), docker 5.2.0 (of the lab)"
+    assert "lab.plugins.docker" in taken.read_text(encoding="utf-8")
+
+
+def test_a_labs_own_plugins_are_not_taken_for_a_users(
+    home: Path, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inside a lab, PULUMI_HOME is the lab's."""
+    pulumi_home = home / "pulumi-home"
+    pulumi_home.mkdir()
+    monkeypatch.setenv("PULUMI_HOME", str(pulumi_home))
+    for _ in range(2):
+        assert "docker 5.2.0 (of the lab)" in plugins.ensure(pulumi_home)
+
+
 def test_plugins_without_a_toolchain_are_refused_with_the_remedy(home: Path) -> None:
     with pytest.raises(ToolchainError, match="make toolchain"):
         plugins.ensure(home)

@@ -12,7 +12,7 @@ Rules of the official plugin, kept here:
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,14 @@ class CommandProvider(Provider):
                 failures.append(CheckFailure(key, reason))
         return (news if failures else _with_defaults(token, news)), failures
 
-    async def diff(self, token: str, old_inputs: Properties, state: Properties, news: Properties) -> Diff:
+    async def diff(
+        self,
+        token: str,
+        old_inputs: Properties,
+        state: Properties,
+        news: Properties,
+        ignored: Sequence[str] = (),
+    ) -> Diff:
         # State from a version that did not record inputs: the state holds them, beside the outputs.
         olds = old_inputs or {k: v for k, v in state.items() if k not in ("stdout", "stderr")}
         return Diff(compare(olds, news, replaces=lambda names: names[0] == "triggers"))
@@ -116,7 +123,14 @@ class CommandProvider(Provider):
         return unique_id("" if token == COPY else name_of(urn)), state
 
     async def update(
-        self, token: str, id: str, state: Properties, news: Properties, log: Log, old_inputs: Properties
+        self,
+        token: str,
+        id: str,
+        state: Properties,
+        news: Properties,
+        log: Log,
+        old_inputs: Properties,
+        ignored: Sequence[str] = (),
     ) -> Properties:
         if token == COPY and not any(
             change.key in ("source", "remotePath") for change in compare(old_inputs or state, news)

@@ -1,13 +1,12 @@
 """Stand-in for the official `docker` plugin, 5.2.0, where that one can't be downloaded.
 
-Owns Network, Secret, ServiceConfig, Service and Volume: the same inputs, outputs, defaults, replacement
-rules and errors. Refused with a clear message: all other resources, `registryAuth` and `auth`, TLS settings.
+Owns Network, Secret, ServiceConfig, Service and Volume: the same inputs, outputs, defaults, differences,
+replacement rules and refusals. Refused with a clear message: all other resources, `registryAuth` and `auth`,
+TLS settings. What the official one was seen to do is in tests/plugins/official.
 
-Differs on purpose in three points:
-- an image's tag is not resolved to a digest, so that what was asked for and what is there compare equal;
-- an object that a broken-off update left behind is taken over if it is exactly as wanted (a secret never is:
-  its data can't be read);
-- it waits no longer than it must: no fixed delays before the first look.
+Differs on purpose in two points:
+- it waits no longer than it must: no fixed delays before the first look;
+- its errors name the object and the remedy.
 """
 
 NAME = "docker"

@@ -28,14 +28,18 @@ def parse(text: str) -> int:
 
 
 def render(nanoseconds: int) -> str:
-    """The shortest way to write it: 60000000000 is `1m`, 1500000000 is `1.5s`."""
+    """As the official plugin writes it: 60000000000 is `1m`, 1500000000 is `1.5s`, 3605000000000 is `1h0m5s`.
+
+    That is Go's way without zero seconds at the end, and without zero minutes before them.
+    """
     if nanoseconds == 0:
         return "0s"
-    for unit in ("ms", "us", "ns"):
-        if nanoseconds < _UNITS["s"] and nanoseconds % _UNITS[unit] == 0:
-            return f"{nanoseconds // _UNITS[unit]}{unit}"
+    if nanoseconds < _UNITS["s"]:
+        unit = next(unit for unit in ("ms", "µs", "ns") if nanoseconds >= _UNITS[unit])
+        return f"{(Decimal(nanoseconds) / _UNITS[unit]).normalize():f}{unit}"
     hours, rest = divmod(nanoseconds, _UNITS["h"])
     minutes, rest = divmod(rest, _UNITS["m"])
     seconds = (Decimal(rest) / _UNITS["s"]).normalize()
-    written = (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes else "")
-    return written + (f"{seconds:f}s" if seconds or not written else "")
+    if not rest:
+        return (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes else "")
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{seconds:f}s"

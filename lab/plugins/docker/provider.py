@@ -1,15 +1,18 @@
 """The `docker` plugin's provider: finds the resource for a type and does what all resources have in common.
 
-Common are: names chosen when the program gives none, defaults, comparison of inputs, what a preview shows. As
-with the official plugin, a replacement whose name was given removes the old object first: names are unique in
-a swarm.
+Common are: names chosen when the program gives none, defaults, what differs between a state and what is
+wanted, what a preview shows. As with the official plugin, a replacement whose name was given removes the old
+object first: names are unique in a swarm.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
+from collections.abc import Sequence
+from typing import Any
 
-from lab.plugins.diffs import Diff, Names, compare
+from lab.plugins.diffs import ITEM, Diff, Names, compare
 from lab.plugins.docker import NAME, VERSION, schema
 from lab.plugins.docker.engine import Engine
 from lab.plugins.docker.network import Network
@@ -64,24 +67,32 @@ class DockerProvider(Provider):
         self, token: str, urn: str, olds: Properties, news: Properties
     ) -> tuple[Properties, list[CheckFailure]]:
         resource = _resource(token)
-        inputs = schema.with_defaults(resource.schema, named(urn, olds, news))
+        inputs = named(urn, olds, schema.with_defaults(resource.schema, news))
         failures = schema.failures(resource.schema, inputs)
         return inputs, failures or resource.check(inputs)
 
-    async def diff(self, token: str, old_inputs: Properties, state: Properties, news: Properties) -> Diff:
+    async def diff(
+        self,
+        token: str,
+        old_inputs: Properties,
+        state: Properties,
+        news: Properties,
+        ignored: Sequence[str] = (),
+    ) -> Diff:
+        """What was found at the engine against what is wanted, as the official plugin compares."""
         about = _resource(token).schema
+        wanted = wanted_inputs(about, news, state, ignored)
 
         def same(names: Names, old: Value | None, new: Value | None) -> bool:
             return schema.same(about, names, old, new)
 
-        olds = {key: value for key, value in (old_inputs or state).items() if key in about}
         changes = compare(
-            olds,
-            {key: value for key, value in news.items() if key in about},
+            {key: wire(value) for key, value in schema.said(about, plain_map(state)).items()},
+            {key: wire(value) for key, value in schema.said(about, wanted).items()},
             lambda names: schema.replaces(about, names),
             same,
         )
-        keeps_name = olds.get("name") == news.get("name") and not _is_automatic(news)
+        keeps_name = plain_map(state).get("name") == plain_map(news).get("name") and not _is_automatic(news)
         return Diff(changes, delete_before_replace=keeps_name and any(c.replaces for c in changes))
 
     async def preview_create(self, token: str, news: Properties) -> Properties:
@@ -89,8 +100,7 @@ class DockerProvider(Provider):
         return {**_shown(news), **computed}
 
     async def preview_update(self, token: str, id: str, state: Properties, news: Properties) -> Properties:
-        kept = {key: state[key] for key in _resource(token).computed if key in state and key not in news}
-        return {**_shown(news), **kept}
+        return {**state, **_shown(news)}
 
     async def create(self, token: str, urn: str, news: Properties, log: Log) -> tuple[str, Properties]:
         if unknown := sorted(key for key, value in news.items() if has_unknown(value)):
@@ -101,9 +111,18 @@ class DockerProvider(Provider):
         return await _resource(token).read(self._connected(), id, state, inputs, log)
 
     async def update(
-        self, token: str, id: str, state: Properties, news: Properties, log: Log, old_inputs: Properties
+        self,
+        token: str,
+        id: str,
+        state: Properties,
+        news: Properties,
+        log: Log,
+        old_inputs: Properties,
+        ignored: Sequence[str] = (),
     ) -> Properties:
-        return await _resource(token).update(self._connected(), id, state, old_inputs, news, log)
+        resource = _resource(token)
+        wanted = wanted_inputs(resource.schema, news, state, ignored)
+        return await resource.update(self._connected(), id, news, wanted, log)
 
     async def delete(self, token: str, id: str, state: Properties, log: Log) -> None:
         await _resource(token).delete(self._connected(), id, state, log)
@@ -130,12 +149,11 @@ def named(urn: str, olds: Properties, news: Properties) -> Properties:
 
     `__defaults` lists automatic inputs, as in the official plugin's states.
     """
-    given = {key: value for key, value in news.items() if key != "__defaults"}
-    if given.get("name", wire(None)).value is not None:
-        return {**given, "__defaults": wire([])}
+    if news.get("name", wire(None)).value is not None:
+        return news
     kept = olds.get("name") if _is_automatic(olds) else None
     name = kept or wire(f"{name_of(urn)}-{secrets.token_hex(4)[:7]}")
-    return {**given, "name": name, "__defaults": wire(["name"])}
+    return {**news, "name": name, "__defaults": wire(sorted([*plain(news["__defaults"]), "name"]))}
 
 
 def _is_automatic(inputs: Properties) -> bool:
@@ -144,3 +162,40 @@ def _is_automatic(inputs: Properties) -> bool:
 
 def _shown(inputs: Properties) -> Properties:
     return {key: value for key, value in inputs.items() if key != "__defaults"}
+
+
+def wanted_inputs(
+    about: schema.Schema, news: Properties, state: Properties, ignored: Sequence[str]
+) -> dict[str, Any]:
+    """Plain inputs with a value for every field, in which what is `ignored` is as it is.
+
+    A path may end inside of blocks and lists, `a.b[0].c`. One that leads nowhere ignores nothing, and neither
+    does one into a set: its elements are compared as a whole.
+    """
+    given, there = plain_map(news), plain_map(state)
+    for path in ignored:
+        steps = [int(step) if step.isdigit() else step for step in re.findall(r"[^.\[\]]+", path)]
+        if _into_a_set(about, steps):
+            continue
+        wanted: Any = given
+        real: Any = there
+        for step in steps[:-1]:
+            wanted, real = _inside(wanted, step), _inside(real, step)
+        if isinstance(wanted, dict):
+            if (value := _inside(real, steps[-1])) is None:
+                wanted.pop(steps[-1], None)
+            else:
+                wanted[steps[-1]] = value
+    return schema.planned(about, given, there)
+
+
+def _into_a_set(about: schema.Schema, steps: Sequence[str | int]) -> bool:
+    names = tuple(ITEM if isinstance(step, int) else step for step in steps)
+    around = (schema.field_at(about, names[:length]) for length in range(1, len(names)))
+    return any(field is not None and field.kind == "set" for field in around)
+
+
+def _inside(value: Any, step: str | int) -> Any:
+    if isinstance(value, list):
+        return value[step] if isinstance(step, int) and step < len(value) else None
+    return value.get(step) if isinstance(value, dict) else None

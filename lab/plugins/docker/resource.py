@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 import docker.errors
 
 from lab.plugins.docker.engine import Engine
 from lab.plugins.docker.schema import Schema
 from lab.plugins.provider import CheckFailure, Found, Log, ResourceError
-from lab.plugins.values import Properties
+from lab.plugins.values import Properties, contains_secret, wire
 
 
 class Resource(Protocol):
@@ -42,8 +42,10 @@ class Resource(Protocol):
     ) -> Found: ...
 
     async def update(
-        self, engine: Engine, id: str, state: Properties, olds: Properties, news: Properties, log: Log
-    ) -> Properties: ...
+        self, engine: Engine, id: str, news: Properties, wanted: Mapping[str, Any], log: Log
+    ) -> Properties:
+        """Change in place. `wanted`: plain inputs with a value for every field."""
+        ...
 
     async def delete(self, engine: Engine, id: str, state: Properties, log: Log) -> None: ...
 
@@ -79,6 +81,14 @@ _REMEDIES = (
     ("overlaps with other one", "Choose another subnet: this one is in use on the host or in the swarm."),
     ("not found", "If it was removed by hand, run `pulumi refresh`, then `pulumi up`."),
 )
+
+
+def secrets_kept(state: Mapping[str, Any], inputs: Properties) -> Properties:
+    """A plain state whose properties are secret where the inputs of the same name hold something secret."""
+    return {
+        key: wire(value).with_secret(key in inputs and contains_secret(inputs[key]))
+        for key, value in state.items()
+    }
 
 
 def failure(what: str, name: str, error: docker.errors.APIError) -> ResourceError:

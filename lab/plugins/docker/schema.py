@@ -1,7 +1,11 @@
-"""What inputs a resource takes, as data: types, defaults, what replaces, and when two inputs say the same.
+"""What inputs a resource takes, as data: types, defaults, what replaces, what the engine decides.
 
-Owns: checking inputs, filling defaults, bringing inputs into one canonical form for comparison. Knows
-nothing of Docker; the tables are in the resources' own files.
+Owns: checking inputs, filling defaults, and what of a state and of inputs is compared. Knows nothing of
+Docker; the tables are in the resources' own files.
+
+As the official plugin does, a state (what was found at the engine) is compared with what is wanted. So an
+input that is written otherwise than it is found differs for ever, and so does one that is left out where the
+engine fills something in, unless the table says that the engine may decide (`computed`).
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from typing import Any, Literal
 from lab.plugins.diffs import ITEM, Names
 from lab.plugins.docker import durations
 from lab.plugins.provider import CheckFailure
-from lab.plugins.values import Properties, Unknown, Value, has_unknown, plain, wire
+from lab.plugins.values import Properties, Unknown, Value, contains_secret, has_unknown, plain, wire
 
 Kind = Literal["string", "int", "bool", "duration", "ratio", "map", "list", "set", "object"]
 
@@ -23,7 +27,7 @@ Kind = Literal["string", "int", "bool", "duration", "ratio", "map", "list", "set
 class Field:
     """One input. `item` is what a list or set holds; `fields` what an object holds; a set has no order.
 
-    `replaces` holds for everything inside, too.
+    `replaces` holds for everything inside, too. `computed`: where it is left out, what the engine has stays.
     """
 
     kind: Kind
@@ -31,6 +35,7 @@ class Field:
     default: Any = None
     one_of: tuple[str, ...] = ()
     replaces: bool = False
+    computed: bool = False
     item: Field | None = None
     fields: Mapping[str, Field] = field(default_factory=dict)
 
@@ -145,12 +150,15 @@ def _wrong_scalar(field: Field, inner: Any) -> str | None:
 
 
 def with_defaults(schema: Schema, inputs: Mapping[str, Value]) -> Properties:
-    """`inputs` with every absent default filled in, also inside of blocks that are there."""
+    """`inputs` with every absent default filled in, also inside of blocks that are there.
+
+    `__defaults` in each block lists what was filled in, as in the official plugin's states.
+    """
     filled = {key: _filled(schema[key], v) if key in schema else v for key, v in inputs.items()}
-    for key, about in schema.items():
-        if about.default is not None and (key not in filled or filled[key].value is None):
-            filled[key] = wire(about.default)
-    return filled
+    absent = [key for key, about in schema.items() if about.default is not None]
+    absent = sorted(key for key in absent if key not in filled or filled[key].value is None)
+    filled.update({key: wire(schema[key].default) for key in absent})
+    return {**filled, "__defaults": wire(absent)}
 
 
 def _filled(field: Field, value: Value) -> Value:
@@ -162,58 +170,176 @@ def _filled(field: Field, value: Value) -> Value:
     return value
 
 
-def canonical(schema: Schema, inputs: Mapping[str, Value]) -> dict[str, Any]:
-    """Plain inputs in the one form that all inputs of the same meaning have.
+def planned(schema: Schema, inputs: Mapping[str, Any], state: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What is wanted, with a value for every field: given, by default, as it is, or nothing.
 
-    Defaults filled, nothing empty, durations in nanoseconds, ratios as numbers, sets in one order.
+    Args:
+        inputs: plain; unknowns stay unknown.
+        state: plain; None for what is not there yet.
     """
-    filled = with_defaults(schema, inputs)
-    forms = {key: _canonical(about, filled.get(key, Value(None))) for key, about in schema.items()}
-    return {key: form for key, form in forms.items() if not _is_empty(schema[key], form)}
+    return {key: _planned(field, inputs.get(key), (state or {}).get(key)) for key, field in schema.items()}
 
 
-def _canonical(field: Field, value: Value) -> Any:
-    inner = value.value
-    if inner is None or isinstance(inner, Unknown):
-        return inner
+def _planned(field: Field, given: Any, was: Any) -> Any:
+    if isinstance(given, Unknown):
+        return given
+    if given is None:
+        if field.default is not None:
+            return field.default
+        if not field.computed or was is None:
+            return nothing(field)
+        given = was
     if field.kind == "object":
-        return canonical(field.fields, inner)
-    if field.item is not None:
-        items = [_canonical(field.item, item) for item in inner]
-        return (
-            items
-            if field.kind == "list"
-            else sorted(items, key=lambda i: json.dumps(i, sort_keys=True, default=repr))
-        )
-    if field.kind == "duration":
-        return durations.parse(inner)
-    if field.kind == "ratio":
-        return float(inner)
-    return plain(value)
+        return planned(field.fields, given, was if isinstance(was, Mapping) else None)
+    if field.item is not None and field.item.kind == "object":
+        known = was if field.kind == "list" and isinstance(was, list) else []
+        return [
+            _planned(field.item, item, known[place] if place < len(known) else None)
+            for place, item in enumerate(given)
+        ]
+    return given
 
 
-def _is_empty(about: Field, form: Any) -> bool:
-    """Whether a canonical form says the same as an absent input does."""
-    if isinstance(form, Unknown):
-        return False
-    # Without a default of its own, zero and false are what the engine takes for nothing.
-    return form is None or form in ("", [], {}) or (about.default is None and not form)
+def nothing(field: Field) -> Any:
+    """What stands for a field of which nothing is said."""
+    if field.kind == "object":
+        return None
+    if field.kind in ("list", "set"):
+        return []
+    return {"map": {}, "int": 0, "bool": False}.get(field.kind, "")
+
+
+def said(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of plain values those that say something: nothing, zero and false say the same as their absence.
+
+    Where there is a default, they do not.
+    """
+    found = {key: _said(field, values.get(key)) for key, field in schema.items()}
+    return {
+        key: value
+        for key, value in found.items()
+        if isinstance(value, Unknown) or value or (value is not None and schema[key].default is not None)
+    }
+
+
+def _said(field: Field, value: Any) -> Any:
+    if value is None or isinstance(value, Unknown):
+        return value
+    if field.kind == "object":
+        return said(field.fields, value)
+    if field.item is not None and field.item.kind == "object":
+        return [_said(field.item, item) for item in value]
+    return value
 
 
 def same(schema: Schema, path: Names, old: Value | None, new: Value | None) -> bool:
-    """Whether two values of the input at `path` mean the same."""
+    """Whether two values at `path` mean the same though they are written differently: sets and ratios."""
     field = field_at(schema, path)
-    if field is None:
-        return path[-1].startswith("__")
-    forms = []
-    for value in (old, new):
-        if value is None or value.value is None:
-            value = wire(field.default)
-        if has_unknown(value):
-            return False
-        form = _canonical(field, _filled(field, value))
-        forms.append(None if _is_empty(field, form) else form)
-    return bool(forms[0] == forms[1])
+    if field is None or old is None or new is None or has_unknown(new):
+        return False
+    if field.kind == "set":
+        return sorted(map(_text, plain(old) or [])) == sorted(map(_text, plain(new) or []))
+    return field.kind == "ratio" and float(plain(old)) == float(plain(new))
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=repr)
+
+
+def complete(schema: Schema, found: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A state as the official plugin writes it: every field is there, also those that say nothing.
+
+    Args:
+        found: plain, what the engine has.
+        given: plain inputs; None inside of blocks that were not given.
+    """
+    return {
+        key: _complete(field, found.get(key), (given or {}).get(key), inside=given is not None)
+        for key, field in schema.items()
+    }
+
+
+def _complete(field: Field, found: Any, given: Any, *, inside: bool) -> Any:
+    if field.kind == "object":
+        if found is None:
+            return None
+        return complete(field.fields, found, given if isinstance(given, Mapping) else None)
+    if field.item is not None:
+        if not found:
+            return [] if inside else None
+        return [_complete(field.item, item, {}, inside=True) for item in found]
+    if field.kind == "map":
+        return found or None
+    return nothing(field) if found is None else found
+
+
+def refreshed(inputs: Mapping[str, Value], state: Mapping[str, Any]) -> Properties:
+    """The inputs that a refresh puts into the state: those that are there, with what was found.
+
+    What the program did not say is not added: it shows as a difference to the state, if it is one.
+    """
+    return {
+        key: Value(value.value, value.is_secret)
+        if key.startswith("__")
+        else _refreshed(value, state.get(key))
+        for key, value in inputs.items()
+        if key.startswith("__") or state.get(key) is not None
+    }
+
+
+def _refreshed(old: Value, found: Any) -> Value:
+    if isinstance(old.value, Mapping) and isinstance(found, Mapping):
+        return Value(refreshed(old.value, found), old.is_secret)
+    if isinstance(old.value, list) and isinstance(found, list):
+        pairs = zip(old.value, _matched(old.value, found), strict=False)
+        return Value([_refreshed(item, now) for item, now in pairs], old.is_secret)
+    return wire(found).with_secret(contains_secret(old))
+
+
+def _matched(old: list[Value], found: list[Any]) -> list[Any]:
+    """What was found, each beside the item that says the same; what is left over in its own order."""
+    left = list(found)
+    beside: list[Any] = []
+    for item in old:
+        alike = next((each for each in left if _holds(item, each)), None)
+        if alike is not None:
+            left.remove(alike)
+        beside.append(alike)
+    return [each if each is not None else left.pop(0) for each in beside if each is not None or left]
+
+
+def _holds(item: Value, found: Any) -> bool:
+    """Whether what was found says all that was given."""
+    if isinstance(item.value, Mapping) and isinstance(found, Mapping):
+        given = {key: value for key, value in item.value.items() if not key.startswith("__")}
+        return all(_holds(value, found.get(key)) for key, value in given.items())
+    if isinstance(item.value, list) and isinstance(found, list):
+        return len(item.value) == len(found) and all(
+            any(_holds(each, other) for other in found) for each in item.value
+        )
+    return bool(plain(item) == found)
+
+
+def imported(schema: Schema, state: Mapping[str, Any]) -> Properties:
+    """Inputs that would make what is there, for an import: all that says something but a default."""
+    found = {key: _imported(field, state.get(key)) for key, field in schema.items()}
+    known = {key: value for key, value in found.items() if _says(schema[key], value)}
+    return {key: wire(value) for key, value in {**known, "__defaults": []}.items()}
+
+
+def _says(field: Field, value: Any) -> bool:
+    if field.default is not None and value is not None:
+        return bool(value != field.default)
+    return bool(value)
+
+
+def _imported(field: Field, value: Any) -> Any:
+    if field.kind == "object" and isinstance(value, Mapping):
+        inside = imported(field.fields, value)
+        return {key: each.value for key, each in inside.items()} if len(inside) > 1 else None
+    if field.item is not None and field.item.kind == "object":
+        return [_imported(field.item, item) for item in value or []]
+    return value
 
 
 def field_at(schema: Schema, path: Names) -> Field | None:

@@ -12,13 +12,14 @@ from typing import Any
 
 import docker.errors
 
-from lab.plugins.docker.drift import refreshed
 from lab.plugins.docker.engine import Engine
-from lab.plugins.docker.resource import failure
-from lab.plugins.docker.schema import Schema, labels, string
+from lab.plugins.docker.resource import failure, secrets_kept
+from lab.plugins.docker.schema import Schema, complete, imported, labels, refreshed, string
 from lab.plugins.docker.translation import label_inputs, pairs
 from lab.plugins.provider import CheckFailure, Found, Log, ResourceError
 from lab.plugins.values import Properties, Unknown, Value, plain_map, wire
+
+META = '{"schema_version":"1"}'  # as the official plugin writes it
 
 SECRET: Schema = {
     "name": string(replaces=True),
@@ -53,7 +54,7 @@ class Secret:
             )
         except docker.errors.APIError as error:
             raise failure(self.what, wanted["name"], error) from error
-        return str(made["ID"]), _secret_state(inputs)
+        return str(made["ID"]), _state(str(made["ID"]), inputs, SECRET)
 
     async def read(self, engine: Engine, id: str, state: Properties, inputs: Properties, log: Log) -> Found:
         try:
@@ -62,22 +63,19 @@ class Secret:
             return Found("")
         except docker.errors.APIError as error:
             raise failure(self.what, id, error) from error
-        data = inputs.get("data", state.get("data", Value("", is_secret=True)))
-        actual = {**_annotations(found), "data": data.value}
-        now = refreshed(SECRET, inputs, actual, {})
-        now["data"] = data.with_secret()
-        return Found(found["ID"], _secret_state(now), now)
+        # Of labels the official plugin takes no notice, and data never comes back.
+        known = {**state, **inputs, "name": wire(found["Spec"]["Name"])}
+        inputs = {**inputs, "name": known["name"]} if inputs else inputs
+        return Found(found["ID"], _state(found["ID"], known, SECRET), inputs)
 
     async def update(
-        self, engine: Engine, id: str, state: Properties, olds: Properties, news: Properties, log: Log
+        self, engine: Engine, id: str, news: Properties, wanted: Mapping[str, Any], log: Log
     ) -> Properties:
         raise ResourceError("a secret can't be changed in place")
 
     async def delete(self, engine: Engine, id: str, state: Properties, log: Log) -> None:
         try:
             await engine.write(log, lambda client: client.remove_secret(id))
-        except docker.errors.NotFound:
-            return
         except docker.errors.APIError as error:
             raise failure(self.what, plain_map(state).get("name", id), error) from error
 
@@ -103,13 +101,9 @@ class ServiceConfig:
                 log,
                 lambda client: client.create_config(wanted["name"], data, labels=pairs(wanted.get("labels"))),
             )
-            id = str(made["ID"])
         except docker.errors.APIError as error:
-            taken = await self._left_behind(engine, wanted, data, log) if error.status_code == 409 else None
-            if taken is None:
-                raise failure(self.what, wanted["name"], error) from error
-            id = taken
-        return id, _state(inputs)
+            raise failure(self.what, wanted["name"], error) from error
+        return str(made["ID"]), _state(str(made["ID"]), inputs, CONFIG)
 
     async def read(self, engine: Engine, id: str, state: Properties, inputs: Properties, log: Log) -> Found:
         try:
@@ -118,51 +112,34 @@ class ServiceConfig:
             return Found("")
         except docker.errors.APIError as error:
             raise failure(self.what, id, error) from error
-        actual = _annotations(found)
         data = found["Spec"].get("Data", "")
-        given = plain_map(inputs)
-        if "dataRaw" in given:
-            actual["dataRaw"] = base64.b64decode(data).decode("utf-8", "replace")
+        now: dict[str, Any] = {
+            "name": found["Spec"]["Name"],
+            "labels": label_inputs(found["Spec"].get("Labels")),
+        }
+        if plain_map(inputs or state).get("dataRaw"):
+            now["dataRaw"] = base64.b64decode(data).decode("utf-8", "replace")
         else:
-            # Base64 may be written in several ways; the same content is no drift.
-            unchanged = "data" in given and base64.b64decode(given["data"]) == base64.b64decode(data)
-            actual["data"] = given["data"] if unchanged else data
-        now = refreshed(CONFIG, inputs, actual, {})
-        return Found(found["ID"], _state(now), now)
+            now["data"] = data
+        known = refreshed(inputs, now) if inputs else imported(CONFIG, now)
+        return Found(
+            found["ID"], _state(found["ID"], {key: wire(v) for key, v in now.items()}, CONFIG), known
+        )
 
     async def update(
-        self, engine: Engine, id: str, state: Properties, olds: Properties, news: Properties, log: Log
+        self, engine: Engine, id: str, news: Properties, wanted: Mapping[str, Any], log: Log
     ) -> Properties:
         raise ResourceError("a config can't be changed in place")
 
     async def delete(self, engine: Engine, id: str, state: Properties, log: Log) -> None:
         try:
             await engine.write(log, lambda client: client.remove_config(id))
-        except docker.errors.NotFound:
-            return
         except docker.errors.APIError as error:
             raise failure(self.what, plain_map(state).get("name", id), error) from error
-
-    async def _left_behind(
-        self, engine: Engine, wanted: Mapping[str, Any], data: bytes, log: Log
-    ) -> str | None:
-        """The id of a config of this name with the same data and labels."""
-        name = wanted["name"]
-        for found in await engine.read(log, lambda client: client.configs(filters={"name": name})):
-            spec = found["Spec"]
-            same = base64.b64decode(spec.get("Data", "")) == data
-            if spec["Name"] == name and same and (spec.get("Labels") or {}) == pairs(wanted.get("labels")):
-                await log("info", f"config '{name}' was already there, as wanted: taken over")
-                return str(found["ID"])
-        return None
 
 
 def _config_data(wanted: Mapping[str, Any]) -> bytes:
     return str(wanted["dataRaw"]).encode() if "dataRaw" in wanted else base64.b64decode(wanted["data"])
-
-
-def _annotations(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {"name": found["Spec"]["Name"], "labels": label_inputs(found["Spec"].get("Labels"))}
 
 
 def _check_base64(inputs: Properties) -> list[CheckFailure]:
@@ -181,9 +158,11 @@ def _check_base64(inputs: Properties) -> list[CheckFailure]:
     return []
 
 
-def _state(inputs: Properties) -> Properties:
-    return {key: value for key, value in inputs.items() if key != "__defaults"}
-
-
-def _secret_state(inputs: Properties) -> Properties:
-    return {**_state(inputs), "data": inputs["data"].with_secret()}
+def _state(id: str, known: Mapping[str, Value], schema: Schema) -> Properties:
+    state = complete(schema, plain_map(known), plain_map(known))
+    if schema is CONFIG:
+        # Of the two it has one.
+        state.update({key: state[key] or None for key in ("data", "dataRaw")})
+        return secrets_kept({**state, "id": id}, dict(known))
+    kept = secrets_kept({**state, "id": id, "__meta": META}, dict(known))
+    return {**kept, "data": kept["data"].with_secret()}

@@ -13,33 +13,22 @@ from typing import Any
 import docker.errors
 
 from lab.plugins.docker import convergence
-from lab.plugins.docker.drift import EngineDefaults, refreshed
 from lab.plugins.docker.durations import parse
 from lab.plugins.docker.engine import Client, Engine
-from lab.plugins.docker.resource import failure
-from lab.plugins.docker.schema import canonical
-from lab.plugins.docker.spec.service import SERVICE, to_inputs, to_spec
+from lab.plugins.docker.resource import failure, secrets_kept
+from lab.plugins.docker.schema import complete, imported, planned, refreshed
+from lab.plugins.docker.spec.service import SERVICE, found, to_spec
 from lab.plugins.provider import CheckFailure, Found, Log, ResourceError, ResourceInitFailed
-from lab.plugins.values import Properties, Unknown, plain, plain_map, wire
+from lab.plugins.values import Properties, Unknown, plain, plain_map
+
+META = '{"schema_version":"2"}'  # as the official plugin writes it
 
 _POLL = 0.5  # seconds between two looks at a service
 _STILL = 1.0  # seconds that tasks must be seen running
 _SECOND = 1_000_000_000
 _SETTLED = 2.0  # seconds in which a changed service must have begun to roll out, if it will at all
-_PUBLISHING = 30.0  # seconds for the engine to choose ports
-_REMOVAL = 60.0  # seconds beyond the grace period for a removed service's tasks to go
-_DEFAULT_GRACE = 10 * _SECOND
-_RETRIES = 5  # of an update that somebody else's came before
-
-# What the engine has in the specification when nothing was asked for.
-ENGINE_DEFAULTS: EngineDefaults = {
-    ("mode", "replicated", "replicas"): 1,
-    ("taskSpec", "containerSpec", "stopGracePeriod"): "10s",
-    ("taskSpec", "restartPolicy", "condition"): "any",
-    ("taskSpec", "restartPolicy", "delay"): "5s",
-    ("taskSpec", "runtime"): "container",
-    ("endpointSpec", "mode"): "vip",
-}
+_RETRIES = 5  # of a change that the engine's own came before
+_SHOWN = 30.0  # seconds for the engine to show how a service is reached
 
 
 class Service:
@@ -47,7 +36,7 @@ class Service:
 
     what = "service"
     schema = SERVICE
-    computed = ("mode", "endpointSpec")
+    computed = ("mode", "endpointSpec", "labels")
 
     def check(self, inputs: Properties) -> list[CheckFailure]:
         given = plain_map(inputs)
@@ -67,49 +56,54 @@ class Service:
         return problems
 
     async def create(self, engine: Engine, inputs: Properties, log: Log) -> tuple[str, Properties]:
-        spec = to_spec(canonical(SERVICE, inputs))
+        wanted = planned(SERVICE, plain_map(inputs), None)
+        spec = to_spec(wanted)
         name = spec["Name"]
+        await self._ask_registry(engine, spec, log)
         try:
             made = await engine.write(log, _creation(spec))
-            id = str(made["ID"])
-            for warning in made.get("Warnings") or []:
-                await log("warning", str(warning))
         except docker.errors.APIError as error:
-            taken = await self._left_behind(engine, inputs, log) if error.status_code == 409 else None
-            if taken is None:
-                raise failure(self.what, name, error) from error
-            id = taken
+            raise failure(self.what, name, error) from error
+        id = str(made["ID"])
+        for warning in made.get("Warnings") or []:
+            await log("warning", str(warning))
         try:
             if "convergeConfig" in inputs:
                 await self._converge(engine, id, inputs, log, lambda service: False)
-            return id, _state(inputs, await self._published(engine, id, name, log))
+            state = _state(await self._shown(engine, id, name, log), plain_map(inputs))
+            return id, secrets_kept(_as_created(state, plain_map(inputs)), inputs)
         except asyncio.CancelledError:
             # It exists; the state must know it, or the next update would trip over its name.
             raise ResourceInitFailed(
                 id,
-                _state(inputs, {}),
+                secrets_kept(complete(SERVICE, wanted, plain_map(inputs)), inputs),
                 inputs,
                 f"service '{name}' was created; the update was interrupted then",
             ) from None
         except _NotConverged as error:
             # As the official provider does: what did not come up is taken away, so that a corrected one can.
-            await self._remove(engine, id, inputs, log)
+            await self._remove(engine, id, wanted, log)
             raise ResourceError(f"{error}\nThe service was removed again.") from error
 
     async def read(self, engine: Engine, id: str, state: Properties, inputs: Properties, log: Log) -> Found:
+        name = plain_map(state).get("name")
         try:
-            found = await engine.read(log, lambda client: client.inspect_service(id))
-            now = await self._refreshed(engine, inputs, found, log)
-        except docker.errors.NotFound:
-            return Found("")
+            services = await engine.read(log, lambda client: client.services())
+            # By id or by name: one that was made anew by hand is taken for it.
+            there = [each for each in services if each["ID"] == id or each["Spec"]["Name"] == name]
+            if not there:
+                return Found("")
+            real = await engine.read(log, lambda client: client.inspect_service(there[0]["ID"]))
         except docker.errors.APIError as error:
             raise failure(self.what, id, error) from error
-        return Found(found["ID"], _state(now, found), now)
+        now = _state(real, plain_map(inputs or state))
+        known = refreshed(inputs, now) if inputs else imported(SERVICE, now)
+        return Found(real["ID"], secrets_kept(now, inputs), known)
 
     async def update(
-        self, engine: Engine, id: str, state: Properties, olds: Properties, news: Properties, log: Log
+        self, engine: Engine, id: str, news: Properties, wanted: Mapping[str, Any], log: Log
     ) -> Properties:
-        spec = to_spec(canonical(SERVICE, news))
+        spec = to_spec(wanted)
         name = spec["Name"]
         for attempt in range(_RETRIES):
             before = await self._inspect(engine, id, name, log)
@@ -117,7 +111,8 @@ class Service:
                 answer = await engine.write(log, _change(id, before["Version"]["Index"], spec))
                 break
             except docker.errors.APIError as error:
-                # The engine itself, or somebody else, changed the service since the look at it.
+                # The engine itself has changed a new service since the look at it. (The official plugin looks
+                # two seconds after its creation, when that is over.)
                 if "out of sequence" not in str(error) or attempt == _RETRIES - 1:
                     raise failure(self.what, name, error) from error
         for warning in (answer or {}).get("Warnings") or []:
@@ -133,16 +128,45 @@ class Service:
                     return bool(unseen and time.monotonic() - began < _SETTLED)
 
                 await self._converge(engine, id, news, log, rolling)
-            return _state(news, await self._published(engine, id, name, log))
+            state = _state(await self._shown(engine, id, name, log), plain_map(news))
+            return secrets_kept(state, news)
         except asyncio.CancelledError:
+            state = complete(SERVICE, wanted, plain_map(news))
             raise ResourceInitFailed(
-                id, _state(news, {}), news, f"service '{name}' was changed; the update was interrupted then"
+                id,
+                secrets_kept(state, news),
+                news,
+                f"service '{name}' was changed; the update was interrupted then",
             ) from None
         except _NotConverged as error:
-            raise ResourceInitFailed(id, _state(news, {}), news, str(error)) from error
+            state = complete(SERVICE, wanted, plain_map(news))
+            raise ResourceInitFailed(id, secrets_kept(state, news), news, str(error)) from error
 
     async def delete(self, engine: Engine, id: str, state: Properties, log: Log) -> None:
-        await self._remove(engine, id, state, log)
+        await self._remove(engine, id, plain_map(state), log)
+
+    async def _ask_registry(self, engine: Engine, spec: dict[str, Any], log: Log) -> None:
+        """Enter what the registry says of a new service's image: its digest and platforms.
+
+        As docker's own command line does, and as there without a word if the registry does not answer. A
+        change asks nobody.
+        """
+        container = spec["TaskTemplate"]["ContainerSpec"]
+        try:
+            said = await engine.read(log, lambda client: client.inspect_distribution(container["Image"]))
+        except docker.errors.APIError:
+            return
+        if "@" not in container["Image"]:
+            container["Image"] += f"@{said['Descriptor']['digest']}"
+        platforms = [
+            {
+                "Architecture": "" if each["architecture"].lower() == "arm" else each["architecture"],
+                "OS": each["os"],
+            }
+            for each in said.get("Platforms") or []
+        ]
+        if platforms:
+            spec["TaskTemplate"]["Placement"]["Platforms"] = platforms
 
     async def _inspect(self, engine: Engine, id: str, name: str, log: Log) -> dict[str, Any]:
         try:
@@ -150,41 +174,16 @@ class Service:
         except docker.errors.APIError as error:
             raise failure(self.what, name, error) from error
 
-    async def _published(self, engine: Engine, id: str, name: str, log: Log) -> dict[str, Any]:
-        """Inspect, once the engine has said under which ports it publishes the service."""
-        deadline = time.monotonic() + _PUBLISHING
+    async def _shown(self, engine: Engine, id: str, name: str, log: Log) -> dict[str, Any]:
+        """Inspect, once the engine shows how the service is reached, and under which ports."""
+        deadline = time.monotonic() + _SHOWN
         while True:
-            found = await self._inspect(engine, id, name, log)
-            asked = found["Spec"].get("EndpointSpec", {}).get("Ports") or []
-            given = found.get("Endpoint", {}).get("Ports") or []
-            chosen = all(p.get("PublishedPort") for p in given if p.get("PublishMode") == "ingress")
-            if (len(given) == len(asked) and chosen) or time.monotonic() > deadline:
-                return found
+            real = await self._inspect(engine, id, name, log)
+            asked = real["Spec"].get("EndpointSpec", {}).get("Ports") or []
+            given = real.get("Endpoint", {}).get("Ports") or []
+            if (found(real)["endpointSpec"] and len(given) >= len(asked)) or time.monotonic() > deadline:
+                return real
             await asyncio.sleep(_POLL)
-
-    async def _refreshed(
-        self, engine: Engine, inputs: Properties, found: Mapping[str, Any], log: Log
-    ) -> Properties:
-        actual = to_inputs(found)
-        given = plain_map(inputs)
-        networks = given.get("taskSpec", {}).get("networksAdvanceds", [])
-        names = {}
-        if any("name" in network and "id" not in network for network in networks):
-            listed = await engine.read(log, lambda client: client.networks())
-            names = {network["Id"]: network["Name"] for network in listed}
-        return refreshed(SERVICE, inputs, comparable(actual, given, names), ENGINE_DEFAULTS)
-
-    async def _left_behind(self, engine: Engine, inputs: Properties, log: Log) -> str | None:
-        """The id of a service of this name that is exactly as wanted."""
-        name = plain_map(inputs)["name"]
-        try:
-            found = await engine.read(log, lambda client: client.inspect_service(name))
-            if found["Spec"]["Name"] != name or await self._refreshed(engine, inputs, found, log) != inputs:
-                return None
-        except docker.errors.APIError:
-            return None
-        await log("info", f"service '{name}' was already there, as wanted: taken over")
-        return str(found["ID"])
 
     async def _converge(
         self,
@@ -236,97 +235,50 @@ class Service:
             raise failure(self.what, id, error) from error
         return service, tasks, nodes
 
-    async def _remove(self, engine: Engine, id: str, state: Properties, log: Log) -> None:
-        """Remove the service and wait for its tasks, so that networks and secrets are free then."""
-        known = plain_map(state)
+    async def _remove(self, engine: Engine, id: str, known: Mapping[str, Any], log: Log) -> None:
+        """Remove the service, and wait for its containers on this engine's host as long as they may take.
+
+        As the official plugin does: of containers on other hosts it knows nothing, one that is not gone in
+        its time is an error, and so is a service that is not there.
+        """
         name = known.get("name", id)
+        task = known.get("taskSpec") or {}
+        grace = (task.get("containerSpec") or {}).get("stopGracePeriod") or "0s"
         try:
+            containers = await self._containers(engine, id, log) if parse(grace) else []
             await engine.write(log, lambda client: client.remove_service(id))
-        except docker.errors.NotFound:
-            return
         except docker.errors.APIError as error:
             raise failure(self.what, name, error) from error
-        grace = known.get("taskSpec", {}).get("containerSpec", {}).get("stopGracePeriod")
-        deadline = time.monotonic() + (parse(grace) if grace else _DEFAULT_GRACE) / _SECOND + _REMOVAL
-        shown = -1
-        while left := await self._tasks_left(engine, id, log):
-            if time.monotonic() > deadline:
-                await log(
-                    "warning",
-                    f"service '{name}' is removed, but {left} of its containers have not ended in time; "
-                    "see `docker ps` on the hosts",
-                )
-                return
-            if left != shown:
-                await log("info", f"waiting for {left} containers to end", status=True)
-                shown = left
-            await asyncio.sleep(_POLL)
+        deadline = time.monotonic() + parse(grace) / _SECOND
+        for container in containers:
+            while await self._is_there(engine, container, log):
+                if time.monotonic() > deadline:
+                    raise ResourceError(
+                        f"service '{name}' is removed, but its container {container[:12]} is not gone within "
+                        f"{grace}. When it is, run `pulumi refresh`, then `pulumi up`"
+                    )
+                await log("info", f"waiting for container {container[:12]} to end", status=True)
+                await asyncio.sleep(_POLL)
 
-    async def _tasks_left(self, engine: Engine, id: str, log: Log) -> int:
-        """How many containers of a removed service still run, as far as living nodes can tell."""
+    async def _containers(self, engine: Engine, id: str, log: Log) -> list[str]:
+        tasks = await engine.read(log, lambda client: client.tasks(filters={"service": id}))
+        statuses = (task["Status"] for task in tasks if task["Status"]["State"] != "shutdown")
+        return [
+            status["ContainerStatus"]["ContainerID"]
+            for status in statuses
+            if status.get("ContainerStatus", {}).get("ContainerID")
+        ]
+
+    async def _is_there(self, engine: Engine, container: str, log: Log) -> bool:
         try:
-            tasks = await engine.read(log, lambda client: client.tasks())
-            nodes = await engine.read(log, lambda client: client.nodes())
-        except docker.errors.APIError as error:
-            raise failure(self.what, id, error) from error
-        up = {node["ID"] for node in nodes if node["Status"]["State"] != "down"}
-        # The engine can't be asked for the tasks of a service that is gone, hence all of them.
-        return sum(
-            1
-            for task in tasks
-            if task.get("ServiceID") == id and task.get("NodeID") in up and _has_container(task["Status"])
-        )
+            await engine.read(log, lambda client: client.inspect_container(container))
+        except docker.errors.NotFound:
+            return False
+        return True
 
 
 class _NotConverged(Exception):
     """The tasks are not as wanted; the text says which and why."""
-
-
-def comparable(actual: dict[str, Any], given: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """`actual` inputs without what the engine chose for `given` ones.
-
-    `names` are the networks' by id: the engine stores ids, the program may have said names.
-    """
-    task, asked = actual["taskSpec"], given.get("taskSpec", {})
-    if "convergeConfig" in given:
-        actual["convergeConfig"] = given["convergeConfig"]  # ours alone; the engine knows nothing of it
-    if "platforms" not in asked.get("placement", {}):
-        task.get("placement", {}).pop("platforms", None)
-    by_key = {n.get("id") or n.get("name"): n for n in asked.get("networksAdvanceds", [])}
-    for network in task.get("networksAdvanceds", []):
-        id = network["id"]
-        said = by_key.get(id) or by_key.get(names.get(id, "")) or {}
-        if said:
-            del network["id"]
-            network.update({key: said[key] for key in ("id", "name") if key in said})
-    for kind in ("secret", "config"):
-        references = asked.get("containerSpec", {}).get(f"{kind}s", [])
-        unnamed = {r.get(f"{kind}Id") for r in references if f"{kind}Name" not in r}
-        for reference in task.get("containerSpec", {}).get(f"{kind}s", []):
-            if reference[f"{kind}Id"] in unnamed:
-                reference.pop(f"{kind}Name", None)
-    for key in ("updateConfig", "rollbackConfig"):
-        if key not in given:
-            actual.pop(key, None)
-    ports = given.get("endpointSpec", {}).get("ports", [])
-    real = actual.get("endpointSpec", {}).get("ports", [])
-    for index, port in enumerate(_in_order(real, ports)):
-        if index < len(ports) and "publishedPort" not in ports[index]:
-            port.pop("publishedPort", None)
-    if real:
-        actual["endpointSpec"]["ports"] = _in_order(real, ports)
-    return actual
-
-
-def _in_order(real: list[dict[str, Any]], asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The real ports in the order in which they were asked for; the engine sorts them."""
-    keys = [(port.get("targetPort"), port.get("protocol", "tcp")) for port in asked]
-
-    def place(port: dict[str, Any]) -> int:
-        key = (port["targetPort"], port["protocol"])
-        return keys.index(key) if key in keys else len(keys)
-
-    return sorted(real, key=place)
 
 
 def _creation(spec: Mapping[str, Any]) -> Callable[[Client], Any]:
@@ -361,10 +313,6 @@ def _change(id: str, version: int, spec: Mapping[str, Any]) -> Callable[[Client]
     return change
 
 
-def _has_container(status: Mapping[str, Any]) -> bool:
-    return status["State"] in ("preparing", "ready", "starting", "running")
-
-
 def _check_networks(given: Mapping[str, Any]) -> list[CheckFailure]:
     task = given.get("taskSpec", {})
     networks = task.get("networksAdvanceds", []) if isinstance(task, dict) else []
@@ -377,12 +325,32 @@ def _check_networks(given: Mapping[str, Any]) -> list[CheckFailure]:
     ]
 
 
-def _state(inputs: Properties, found: Mapping[str, Any]) -> Properties:
-    state = {key: value for key, value in inputs.items() if key != "__defaults"}
-    if found:
-        actual = to_inputs(found)
-        state.setdefault("mode", wire(actual["mode"]))
-        if "endpointSpec" in actual:
-            # With the published ports that the engine chose.
-            state["endpointSpec"] = wire(actual["endpointSpec"])
+def _state(real: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """An inspected service as a plain state."""
+    state = complete(SERVICE, found(real), given)
+    # Of these the engine knows nothing.
+    return {
+        **state,
+        "auth": None,
+        "convergeConfig": given.get("convergeConfig"),
+        "id": real["ID"],
+        "__meta": META,
+    }
+
+
+def _as_created(state: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A state as the official plugin writes it after a creation: what was planned as nothing is nothing.
+
+    The next update or refresh finds what there is.
+    """
+    container, asked = state["taskSpec"]["containerSpec"], given["taskSpec"]["containerSpec"]
+    for key in ("args", "capAdds", "capDrops", "commands", "groups"):
+        container[key] = container[key] or None
+    readable = {mount["target"] for mount in asked.get("mounts", []) if "readOnly" not in mount}
+    for mount in container["mounts"]:
+        if mount["target"] in readable:
+            mount["readOnly"] = None
+    if asked := given["taskSpec"].get("placement"):
+        said = {"platforms": asked.get("platforms", []), "prefs": asked.get("prefs")}
+        state["taskSpec"]["placement"] |= said
     return state

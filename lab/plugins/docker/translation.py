@@ -23,6 +23,11 @@ def rendered(nanoseconds: int | None) -> str | None:
     return None if nanoseconds is None else durations.render(nanoseconds)
 
 
+def nanoseconds(text: str | None) -> int:
+    """A duration that is not said is none."""
+    return durations.parse(text) if text else 0
+
+
 def present(**fields: Any) -> dict[str, Any]:
-    """The fields that say something; the engine's own default stands for the others."""
-    return {name: value for name, value in fields.items() if value is not None and value not in ({}, [], "")}
+    """The fields that say something: for the engine, empty, zero and false are what an absent one is."""
+    return {name: value for name, value in fields.items() if value}

@@ -7,18 +7,18 @@ from typing import Any
 
 import docker.errors
 
-from lab.plugins.docker.drift import refreshed
+from lab.plugins.docker import schema
 from lab.plugins.docker.engine import Engine
-from lab.plugins.docker.resource import failure
+from lab.plugins.docker.resource import failure, secrets_kept
 from lab.plugins.docker.schema import Schema, labels, string, strings
 from lab.plugins.docker.translation import label_inputs, pairs
 from lab.plugins.provider import CheckFailure, Found, Log, ResourceError
-from lab.plugins.values import Properties, plain_map, wire
+from lab.plugins.values import Properties, plain_map
 
 VOLUME: Schema = {
     "name": string(replaces=True),
     "labels": labels(replaces=True),
-    "driver": string(replaces=True),
+    "driver": string(computed=True, replaces=True),
     "driverOpts": strings(replaces=True),
 }
 
@@ -47,7 +47,7 @@ class Volume:
             )
         except docker.errors.APIError as error:
             raise failure(self.what, wanted["name"], error) from error
-        return found["Name"], _state(inputs, found)
+        return found["Name"], secrets_kept(_state(found, wanted), inputs)
 
     async def read(self, engine: Engine, id: str, state: Properties, inputs: Properties, log: Log) -> Found:
         try:
@@ -56,17 +56,12 @@ class Volume:
             return Found("")
         except docker.errors.APIError as error:
             raise failure(self.what, id, error) from error
-        actual = {
-            "name": found["Name"],
-            "labels": label_inputs(found.get("Labels")),
-            "driver": found["Driver"],
-            "driverOpts": found.get("Options") or {},
-        }
-        now = refreshed(VOLUME, inputs, actual, {("driver",): "local"})
-        return Found(found["Name"], _state(now, found), now)
+        now = _state(found, plain_map(inputs))
+        known = schema.refreshed(inputs, now) if inputs else schema.imported(VOLUME, now)
+        return Found(found["Name"], secrets_kept(now, inputs), known)
 
     async def update(
-        self, engine: Engine, id: str, state: Properties, olds: Properties, news: Properties, log: Log
+        self, engine: Engine, id: str, news: Properties, wanted: Mapping[str, Any], log: Log
     ) -> Properties:
         raise ResourceError("a volume can't be changed in place")
 
@@ -79,9 +74,11 @@ class Volume:
             raise failure(self.what, id, error) from error
 
 
-def _state(inputs: Properties, found: Mapping[str, Any]) -> Properties:
-    return {
-        "driver": wire(found["Driver"]),
-        **{key: value for key, value in inputs.items() if key != "__defaults"},
-        "mountpoint": wire(found.get("Mountpoint", "")),
+def _state(found: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    inputs = {
+        "name": found["Name"],
+        "labels": label_inputs(found.get("Labels")),
+        "driver": found["Driver"],
+        "driverOpts": found.get("Options") or {},
     }
+    return {**schema.complete(VOLUME, inputs, given), "mountpoint": found.get("Mountpoint", "")}

@@ -20,7 +20,12 @@ MOUNT = block(
         "type": string(required=True, one_of=("bind", "volume", "tmpfs")),
         "readOnly": boolean(),
         "bindOptions": block(
-            {"propagation": string(one_of=("private", "rprivate", "shared", "rshared", "slave", "rslave"))}
+            {
+                "propagation": string(
+                    default="rprivate",
+                    one_of=("private", "rprivate", "shared", "rshared", "slave", "rslave"),
+                )
+            }
         ),
         "volumeOptions": block(
             {
@@ -52,7 +57,7 @@ def references(kind: str) -> Field:
 
 
 def mount_spec(mount: Mapping[str, Any]) -> dict[str, Any]:
-    """A mount for its canonical inputs."""
+    """A mount for its planned inputs."""
     bind, volume, tmpfs = mount.get("bindOptions"), mount.get("volumeOptions"), mount.get("tmpfsOptions")
     return present(
         Type=mount["type"],
@@ -72,7 +77,7 @@ def mount_spec(mount: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def reference_spec(kind: str, file: Mapping[str, Any]) -> dict[str, Any]:
-    """A SecretReference or ConfigReference (`kind`) for its canonical inputs."""
+    """A SecretReference or ConfigReference (`kind`) for its planned inputs."""
     key = kind.lower()
     return present(
         **{
@@ -88,8 +93,8 @@ def reference_spec(kind: str, file: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def mount_inputs(mount: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain inputs that describe an inspected mount."""
+def mount_found(mount: Mapping[str, Any]) -> dict[str, Any]:
+    """What an inspected mount says, in the inputs' words."""
     bind, volume, tmpfs = mount.get("BindOptions"), mount.get("VolumeOptions"), mount.get("TmpfsOptions")
     driver = (volume or {}).get("DriverConfig") or {}
     return present(
@@ -110,8 +115,8 @@ def mount_inputs(mount: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def reference_inputs(kind: str, reference: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain inputs that describe an inspected reference to a secret or config (`kind`)."""
+def reference_found(kind: str, reference: Mapping[str, Any]) -> dict[str, Any]:
+    """What an inspected reference to a secret or config (`kind`) says, in the inputs' words."""
     name, file = kind.capitalize(), reference.get("File") or {}
     return present(
         **{

@@ -23,45 +23,50 @@ RESOURCES = block(
                 ),
             }
         ),
-    }
+    },
+    computed=True,
 )
 
 
-def to_spec(resources: Mapping[str, Any]) -> dict[str, Any]:
-    """Resources for canonical inputs."""
-    limits, reservation = resources.get("limits"), resources.get("reservation")
-    generic = (reservation or {}).get("genericResources", {})
+def to_spec(resources: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Resources for planned inputs."""
+    limits, reservation = (resources or {}).get("limits"), (resources or {}).get("reservation")
+    generic = (reservation or {}).get("genericResources") or {}
     named = (entry.split("=", 1) for entry in generic.get("namedResourcesSpecs", []))
     discrete = (entry.split("=", 1) for entry in generic.get("discreteResourcesSpecs", []))
-    return present(
-        Limits=present(NanoCPUs=limits.get("nanoCpus"), MemoryBytes=limits.get("memoryBytes"))
-        if limits
-        else None,
-        Reservations=present(
-            NanoCPUs=reservation.get("nanoCpus"),
-            MemoryBytes=reservation.get("memoryBytes"),
+    spec = {}
+    if limits:
+        spec["Limits"] = present(NanoCPUs=limits["nanoCpus"], MemoryBytes=limits["memoryBytes"])
+    if reservation:
+        spec["Reservations"] = present(
+            NanoCPUs=reservation["nanoCpus"],
+            MemoryBytes=reservation["memoryBytes"],
             GenericResources=[{"NamedResourceSpec": {"Kind": k, "Value": v}} for k, v in named]
             + [{"DiscreteResourceSpec": {"Kind": k, "Value": int(v)}} for k, v in discrete],
         )
-        if reservation
-        else None,
-    )
+    return spec
 
 
-def to_inputs(resources: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain inputs that describe inspected Resources."""
-    limits, reservation = resources.get("Limits") or {}, resources.get("Reservations") or {}
-    generic = reservation.get("GenericResources") or []
+def found(resources: Mapping[str, Any]) -> dict[str, Any]:
+    """What inspected Resources say, in the inputs' words."""
+    limits, reservation = resources.get("Limits"), resources.get("Reservations")
+    generic = (reservation or {}).get("GenericResources") or []
     named = [g["NamedResourceSpec"] for g in generic if "NamedResourceSpec" in g]
     discrete = [g["DiscreteResourceSpec"] for g in generic if "DiscreteResourceSpec" in g]
-    return present(
-        limits=present(nanoCpus=limits.get("NanoCPUs"), memoryBytes=limits.get("MemoryBytes")),
-        reservation=present(
-            nanoCpus=reservation.get("NanoCPUs"),
-            memoryBytes=reservation.get("MemoryBytes"),
-            genericResources=present(
-                namedResourcesSpecs=[f"{n['Kind']}={n['Value']}" for n in named],
-                discreteResourcesSpecs=[f"{d['Kind']}={d['Value']}" for d in discrete],
-            ),
-        ),
-    )
+    return {
+        "limits": None
+        if limits is None
+        else {"nanoCpus": limits.get("NanoCPUs"), "memoryBytes": limits.get("MemoryBytes")},
+        "reservation": None
+        if reservation is None
+        else {
+            "nanoCpus": reservation.get("NanoCPUs"),
+            "memoryBytes": reservation.get("MemoryBytes"),
+            "genericResources": {
+                "namedResourcesSpecs": [f"{n['Kind']}={n['Value']}" for n in named],
+                "discreteResourcesSpecs": [f"{d['Kind']}={d['Value']}" for d in discrete],
+            }
+            if generic
+            else None,
+        },
+    }

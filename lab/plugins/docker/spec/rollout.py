@@ -27,26 +27,27 @@ def config(*actions: str) -> Field:
 
 
 def to_spec(rollout: Mapping[str, Any]) -> dict[str, Any]:
-    """An UpdateConfig (or RollbackConfig: the same fields) for canonical inputs."""
+    """An UpdateConfig (or RollbackConfig: the same fields) for planned inputs."""
     return {
-        "Parallelism": rollout.get("parallelism", 0),
-        "Delay": rollout.get("delay", 0),
+        "Parallelism": rollout["parallelism"],
+        "Delay": durations.parse(rollout["delay"]),
         "FailureAction": rollout["failureAction"],
-        "Monitor": rollout.get("monitor", 0),
-        "MaxFailureRatio": rollout.get("maxFailureRatio", 0.0),
+        "Monitor": durations.parse(rollout["monitor"]),
+        "MaxFailureRatio": float(rollout["maxFailureRatio"]),
         "Order": rollout["order"],
     }
 
 
-def to_inputs(rollout: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Plain inputs that describe an inspected UpdateConfig; empty when the service has none."""
-    if not rollout:
-        return {}
+def found(rollout: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What an inspected UpdateConfig says, in the inputs' words; None when the service has none."""
+    if rollout is None:
+        return None
     return {
         "parallelism": rollout.get("Parallelism", 0),
         "delay": durations.render(rollout.get("Delay", 0)),
-        "failureAction": rollout.get("FailureAction") or "pause",
+        "failureAction": rollout.get("FailureAction", ""),
         "monitor": durations.render(rollout.get("Monitor", 0)),
-        "maxFailureRatio": f"{round(rollout.get('MaxFailureRatio', 0.0), 6)}",
-        "order": rollout.get("Order") or "stop-first",
+        # One digit, as in the official plugin.
+        "maxFailureRatio": f"{rollout.get('MaxFailureRatio', 0.0):.1f}",
+        "order": rollout.get("Order", ""),
     }

@@ -10,14 +10,19 @@ from typing import Any
 
 from lab.plugins.docker.schema import Schema, block, boolean, duration, integer, labels, string
 from lab.plugins.docker.spec import endpoint, rollout, task
-from lab.plugins.docker.translation import label_inputs, pairs, present
+from lab.plugins.docker.translation import label_inputs, pairs
 
 SERVICE: Schema = {
     "name": string(replaces=True),
-    "labels": labels(),
+    "labels": labels(computed=True),
     "taskSpec": task.TASK,
     "mode": block(
-        {"replicated": block({"replicas": integer(default=1)}), "global": boolean()}, replaces=True
+        {
+            "replicated": block({"replicas": integer(default=1)}, computed=True),
+            "global": boolean(),
+        },
+        computed=True,
+        replaces=True,
     ),
     "updateConfig": rollout.config("pause", "continue", "rollback"),
     "rollbackConfig": rollout.config("pause", "continue"),
@@ -27,16 +32,16 @@ SERVICE: Schema = {
 
 
 def to_spec(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The engine's specification for canonical `inputs`."""
+    """The engine's specification for planned inputs."""
     spec: dict[str, Any] = {
         "Name": inputs["name"],
-        "Labels": pairs(inputs.get("labels")),
+        "Labels": pairs(inputs["labels"]),
         "TaskTemplate": task.to_spec(inputs["taskSpec"]),
-        "Mode": _mode(inputs.get("mode", {})),
-        "EndpointSpec": endpoint.to_spec(inputs.get("endpointSpec", {})),
+        "Mode": _mode(inputs["mode"] or {}),
+        "EndpointSpec": endpoint.to_spec(inputs["endpointSpec"]),
     }
     for key, name in (("updateConfig", "UpdateConfig"), ("rollbackConfig", "RollbackConfig")):
-        if key in inputs:
+        if inputs[key]:
             spec[name] = rollout.to_spec(inputs[key])
     return spec
 
@@ -44,20 +49,24 @@ def to_spec(inputs: Mapping[str, Any]) -> dict[str, Any]:
 def _mode(mode: Mapping[str, Any]) -> dict[str, Any]:
     if mode.get("global"):
         return {"Global": {}}
-    return {"Replicated": {"Replicas": mode.get("replicated", {}).get("replicas", 1)}}
+    # Said or not, the engine takes one.
+    return {"Replicated": {"Replicas": (mode.get("replicated") or {}).get("replicas", 1)}}
 
 
-def to_inputs(service: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain inputs (not canonical: durations as text) that describe an inspected service."""
+def found(service: Mapping[str, Any]) -> dict[str, Any]:
+    """What an inspected service says, in the inputs' words."""
     spec = service["Spec"]
     mode = spec.get("Mode", {})
-    replicas = mode.get("Replicated", {}).get("Replicas", 1)
-    return present(
-        name=spec["Name"],
-        labels=label_inputs(spec.get("Labels")),
-        taskSpec=task.to_inputs(spec["TaskTemplate"]),
-        mode={"global": True} if "Global" in mode else {"replicated": {"replicas": replicas}},
-        updateConfig=rollout.to_inputs(spec.get("UpdateConfig")),
-        rollbackConfig=rollout.to_inputs(spec.get("RollbackConfig")),
-        endpointSpec=endpoint.to_inputs(spec.get("EndpointSpec", {}), service.get("Endpoint", {})),
-    )
+    replicated = mode.get("Replicated")
+    return {
+        "name": spec["Name"],
+        "labels": label_inputs(spec.get("Labels")),
+        "taskSpec": task.found(spec["TaskTemplate"]),
+        "mode": {
+            "global": "Global" in mode,
+            "replicated": None if replicated is None else {"replicas": replicated.get("Replicas", 1)},
+        },
+        "updateConfig": rollout.found(spec.get("UpdateConfig")),
+        "rollbackConfig": rollout.found(spec.get("RollbackConfig")),
+        "endpointSpec": endpoint.found(spec.get("EndpointSpec") or {}, service.get("Endpoint") or {}),
+    }
