@@ -341,7 +341,7 @@ def test_a_host_that_comes_back_alone_goes_on_alone_too(store: Store) -> None:
         member.kill()
     first.start()
     until(first, "resume: the data directory holds a member")
-    # Without a majority it serves nobody, and does not hear its signal yet. With one, nothing is to be forced.
+    # Without a majority it serves nobody. With one, nothing is to be forced.
     second.start()
     wait_for(lambda: "its majority" in force(first)[1], "the two of them found")
     for member in (first, second):

@@ -22,6 +22,7 @@ from tests.images.galera_site import (
     says,
     server_pid,
     start,
+    status,
     synced,
     until,
     uuids,
@@ -93,7 +94,7 @@ def test_a_host_that_is_lost_for_good_is_forgotten_and_the_others_restart(site: 
     nodes[1].start()
     until(nodes[0], "the position of galera-3 is not known in this outage")
     forget = ("/usr/local/bin/galera-node", "forget")
-    assert nodes[0].run(*forget, "galera-9").returncode == 1
+    assert nodes[0].run(*forget, "galera 9").returncode == 1
     for _ in range(2):  # the second time it is said that there is nothing to do
         assert nodes[0].run(*forget, "galera-3").returncode == 0
     assert "galera-3: absent, forgotten" in cluster(nodes[0])
@@ -108,8 +109,33 @@ def test_a_host_that_is_lost_for_good_is_forgotten_and_the_others_restart(site: 
     assert "forgotten" not in cluster(nodes[0])
 
 
-def test_a_node_killed_right_after_its_recovery_bootstrap_recovers_again(site: GaleraSite) -> None:
+def test_a_joiner_that_dies_leaves_the_node_that_restarted_the_cluster_serving(site: GaleraSite) -> None:
     site.start_etcd()
+    nodes = start(site, 1, 2, 3)
+    formed(nodes)
+    for node in reversed(nodes):
+        assert node.stop() == 0
+    # The last one to stop was the last component by itself: it waits for nobody.
+    nodes[0].start()
+    formed(nodes[:1], 1)
+    until(nodes[0], "this node counts 3 votes until 3 nodes are Synced")
+    assert "counts 3 votes" in cluster(nodes[0])
+    nodes[1].lose_volume()
+    nodes[1].start()
+    wait_for(lambda: status(nodes[0], "wsrep_cluster_size") == "2", "the joiner in the component")
+    nodes[1].kill()
+    wait_for(lambda: synced(nodes[0], 1), "the first node alone and Primary")
+    add(nodes[0], "alone")
+    assert "outside the Primary component" not in nodes[0].log
+    nodes[1].start()
+    nodes[2].start()
+    formed(nodes)
+    until(nodes[0], "this node's vote counts once from now on: galera-1, galera-2, galera-3 are Synced")
+    assert rows(nodes) == ["alone,first"] * SIZE
+
+
+def test_a_node_killed_right_after_its_recovery_bootstrap_recovers_again(site: GaleraSite) -> None:
+    site.start_etcd(without=(2, 3))
     (node,) = start(site, 1)
     formed([node], 1)
     (uuid,) = uuids([node])
@@ -129,7 +155,7 @@ def test_a_node_killed_right_after_its_recovery_bootstrap_recovers_again(site: G
 
 
 def test_a_long_recovery_is_shown_and_ends_with_the_container(site: GaleraSite) -> None:
-    site.start_etcd()
+    site.start_etcd(without=(2, 3))
     (node,) = start(site, 1)
     formed([node], 1)
     (node.here / "slow").write_text(
@@ -152,7 +178,7 @@ def test_a_long_recovery_is_shown_and_ends_with_the_container(site: GaleraSite) 
 
 
 def test_nodes_with_data_serve_and_return_while_the_store_is_away(site: GaleraSite) -> None:
-    site.start_etcd()
+    site.start_etcd(without=(2, 3))
     nodes = start(site, 1)
     formed(nodes, 1)
     nodes += start(site, 2)
