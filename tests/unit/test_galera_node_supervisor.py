@@ -11,6 +11,7 @@ import sys
 import time
 import types
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from typing import Any
 import pytest
 
 from images.galera.galera_node import server
+from images.galera.galera_node.epochs import RUNNING
+from images.galera.galera_node.neighbours import Told
 from images.galera.galera_node.network import Names
 from images.galera.galera_node.settings import SECRETS, Settings
-from images.galera.galera_node.store import Cluster, Entry, StoreError
+from images.galera.galera_node.store import Cluster, Entry, Epoch, Facts, Presence, StoreError, View
 
 PACKAGE = "images.galera.galera_node"
 CLIENTS = ("sql", "formation", "component", "supervisor")
@@ -303,3 +306,177 @@ def test_the_vote_of_whoever_starts_a_component_counts_for_all(
     cluster = None if phase is None else Cluster("u", phase, seed)
     node.formation.weigh(supervisor.Facts(cluster=cluster), starts)
     assert node.formation.weight == weight
+
+
+@pytest.mark.parametrize(
+    ("galera_state", "presence", "healthy"),
+    [
+        pytest.param("Joined", "primary", True, id="it applies what was written meanwhile"),
+        pytest.param("Synced", "primary", False, id="it does not serve, and nothing is under way"),
+        pytest.param("Joining: receiving", "starting", True, id="it receives"),
+    ],
+)
+def test_catching_up_is_work_that_nobody_ends(
+    supervisor: Any,
+    settings: Settings,
+    galera_state: str,
+    presence: str,
+    healthy: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []))
+    settings.run_dir.mkdir()
+    node.began -= settings.start_period + 1  # failures count
+    status = supervisor.ServerStatus(galera_state, True, True, False, "u", 7, 3)
+    advance = supervisor.health.Advance(time.monotonic())
+    shown = node.presence(presence, "u", 7)
+    node.report(shown, galera_state, status, None, advance, supervisor.Facts())
+    assert (supervisor.health.check(settings.run_dir)[0] == 0) is healthy
+
+
+# ---- the component that mariadbd is in
+
+U = "aaaaaaaa-0000-0000-0000-000000000001"
+
+
+class Keeps:
+    """What a component does to the store."""
+
+    def __init__(self) -> None:
+        self.views: list[View] = []
+        self.epochs: list[tuple[str, tuple[str, ...]]] = []
+
+    def show_view(self, view: View, facts: Facts) -> None:
+        self.views.append(view)
+
+    def begin_epoch(self, epoch: str, facts: Facts, carried: Any, left_out: Any) -> bool:
+        self.epochs.append((epoch, tuple(left_out)))
+        return True
+
+
+class Members:
+    """A server whose component began at `seqno` with these members."""
+
+    def __init__(self, names: str, seqno: int = 20) -> None:
+        self.names, self.seqno = names, seqno
+
+    def run(self, statement: str) -> list[tuple[Any, ...]]:
+        return [(U, self.seqno, name) for name in self.names]
+
+
+def component(supervisor: Any, settings: Settings, members: Members, keeps: Keeps) -> Any:
+    names = Names(patience=0.01, look=lambda _: [])
+    made = supervisor.Component(settings, "127.0.0.1", names, keeps, members, supervisor.Topics())
+    made.begin()
+    return made
+
+
+def synced(supervisor: Any, size: int) -> Any:
+    return supervisor.ServerStatus("Synced", True, True, True, U, 30, size)
+
+
+def facts(names: str, epoch: str = "", view_epoch: str | None = None, **states: str) -> Facts:
+    present = {name: Presence(state, U, 9, f"10.0.0.{ord(name)}") for name, state in states.items()}
+    view = View(U, epoch if view_epoch is None else view_epoch, 12, tuple(names))
+    return Facts(cluster=Cluster(U, "formed", "a", epoch), view=view, present=present)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "left_out"),
+    [
+        pytest.param(facts("abc", b="running"), "ab", ("c",), id="nobody was in one, and one is missing"),
+        pytest.param(None, "a", ("b", "c"), id="the store was away"),
+        pytest.param(facts("abc", b="synced"), "ab", None, id="another has lived on"),
+        pytest.param(facts("abc", b="running"), "abc", None, id="all of it are back"),
+        pytest.param(facts("ab", b="running"), "abc", None, id="and one more"),
+        pytest.param(facts("abc", "", "0-y", b="running"), "ab", None, id="the list is of another epoch"),
+    ],
+)
+def test_a_component_that_a_person_has_started_begins_an_epoch_and_no_other(
+    supervisor: Any, settings: Settings, before: Facts | None, now: str, left_out: tuple[str, ...] | None
+) -> None:
+    keeps = Keeps()
+    made = component(supervisor, settings, Members(now), keeps)
+    made.outside(before, answers=True)
+    made.look(synced(supervisor, len(now)), facts("abc") if before is None else before)
+    assert [names for _, names in keeps.epochs] == ([] if left_out is None else [left_out])
+    # Without having been outside, a component that has become smaller is Galera's own.
+    keeps = Keeps()
+    component(supervisor, settings, Members(now), keeps).look(synced(supervisor, len(now)), facts("abc"))
+    assert keeps.epochs == []
+
+
+def test_a_component_that_has_become_smaller_is_written_at_the_second_look(
+    supervisor: Any, settings: Settings
+) -> None:
+    keeps, members = Keeps(), Members("abc")
+    made = component(supervisor, settings, members, keeps)
+    made.look(synced(supervisor, 3), facts("ab"))
+    assert [view.members for view in keeps.views] == [("a", "b", "c")]  # who comes is listed at once
+    members.names, members.seqno = "ab", 25
+    made.look(synced(supervisor, 2), facts("abc"))
+    assert len(keeps.views) == 1
+    # The node's own note has it before the store does.
+    note = supervisor.local_state.read_note(settings.data_dir)
+    assert note.component == View(U, "", 25, ("a", "b"))
+    made.look(synced(supervisor, 2), facts("abc"))
+    assert keeps.views[-1].members == ("a", "b")
+
+
+def test_a_full_disk_does_not_end_a_node_that_serves(
+    supervisor: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = component(supervisor, settings, Members("ab"), Keeps())
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(supervisor.local_state, "write_note", full)
+    made.look(synced(supervisor, 2), facts("ab"))
+    assert "the node's note cannot be written" in capsys.readouterr().err
+
+
+def test_only_the_clusters_epoch_is_served_and_only_its_component_goes_over(
+    supervisor: Any, settings: Settings
+) -> None:
+    made = component(supervisor, settings, Members("ab"), Keeps())
+    status = synced(supervisor, 2)
+    assert made.belongs(status, facts("ab"))
+    assert made.confirmed
+    # It was left out of a recovery, and the networks have met again.
+    begun = facts("ab", "1-x")
+    for epoch in (None, Epoch("1-x", "", {"a": 93, "b": 95}, (), "b"), Epoch("1-x", "0-y", {"a": RUNNING})):
+        made.epoch = ""
+        assert not made.belongs(status, replace(begun, epoch=epoch))
+        assert not made.confirmed
+    # The epoch was begun in the component that it runs in.
+    assert made.belongs(status, replace(begun, epoch=Epoch("1-x", "", {"a": RUNNING, "b": RUNNING}, ("c",))))
+    assert (made.confirmed, made.epoch) == (True, "1-x")
+
+
+def test_while_the_store_is_away_another_node_must_confirm_one_that_was_outside(
+    supervisor: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told("b", U, "1-x", "synced")
+    answers = {"10.0.0.2": told}
+    made = component(supervisor, settings, Members("ab"), Keeps())
+    monkeypatch.setattr(sys.modules[f"{PACKAGE}.component"].neighbours, "ask_all", lambda *_: answers)
+    made.epoch = "1-x"
+    assert made.belongs(synced(supervisor, 2), None)
+    assert made.confirmed
+    made.outside(None, answers=True)
+    assert not made.confirmed
+    for answer in (replace(told, epoch=""), replace(told, uuid="other"), replace(told, state="running")):
+        answers["10.0.0.2"] = answer
+        made.belongs(synced(supervisor, 2), None)
+        assert not made.confirmed
+    # That mariadbd does not answer for a moment says nothing about where it is.
+    answers["10.0.0.2"] = told
+    made.belongs(synced(supervisor, 2), None)
+    made.outside(None, answers=False)
+    assert made.confirmed
+    # The first of all has nobody to ask.
+    answers.clear()
+    made.begin()
+    made.belongs(synced(supervisor, 1), None)
+    assert made.confirmed
