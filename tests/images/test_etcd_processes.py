@@ -347,7 +347,7 @@ def test_a_host_that_comes_back_alone_goes_on_alone_too(store: Store) -> None:
     for member in (first, second):
         member.kill()
     first.start()
-    code, said = wait_for(lambda: (done := force(first))[0] == 0 and done, "the word left", 30)  # type: ignore[misc]
+    code, said = wait_for(lambda: (done := force(first))[0] == 0 and done, "the word left", 60)  # type: ignore[misc]
     assert (code, "goes on alone" in said) == (0, True)
     first.kill()
     first.start()

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from images.etcd.etcd_member import peers, settings
-from images.etcd.etcd_member.cli import FORCE, arguments, force_new_cluster, has_member_data, take_word
+from images.etcd.etcd_member.cli import (
+    FORCE,
+    STARTING,
+    age,
+    arguments,
+    force_new_cluster,
+    has_member_data,
+    take_word,
+)
 from images.etcd.etcd_member.formation import (
     Answer,
     Member,
@@ -247,9 +256,23 @@ def test_a_member_that_starts_without_a_majority_asks_the_others_before_it_goes_
     ended: list[tuple[int, int]] = []
     monkeypatch.setattr(peers, "ask_all", lambda *_: answers)
     monkeypatch.setattr("os.kill", lambda *words: ended.append(words))
-    assert force_new_cluster(stranded, process=77) == 0
+    assert force_new_cluster(stranded, process=2**22 + 1) == 0
     assert (Path(stranded["DATA_DIR"]) / FORCE).exists() is forced
-    assert ended == ([(77, 15)] if forced else [])
+    assert ended == ([(2**22 + 1, 15)] if forced else [])
+
+
+def test_a_member_that_has_just_started_is_not_forced(
+    stranded: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "ask_all", lambda *_: {"b": None, "c": None})
+    with subprocess.Popen(["sleep", "60"]) as young:
+        assert age(young.pid) < STARTING
+        assert force_new_cluster(stranded, process=young.pid) == 1
+        assert young.poll() is None
+        young.kill()
+    assert "does not answer yet: repeat" in capsys.readouterr().err
+    assert not (Path(stranded["DATA_DIR"]) / FORCE).exists()
+    assert age(young.pid) == float("inf")
 
 
 def test_an_empty_member_has_nothing_to_go_on_from(

@@ -27,6 +27,7 @@ USAGE = """usage: etcd-member run          the container's process
                                 the majority is lost for good: this member goes on alone, with all records. It
                                 ends, and the engine starts it anew. The others, should they come back, must
                                 come empty"""
+STARTING = 30.0  # seconds in which a member that does not answer may only be slow
 FORCE = "force-new-cluster"  # in the data directory: the next start, and only that, is to be such a one
 
 
@@ -213,10 +214,24 @@ def forget(name: str, environ: Mapping[str, str] = os.environ) -> int:
     return 0
 
 
-def has_majority(settings: Settings) -> bool:
+class Starting(Exception):
+    """This member has just started: whether there is a majority will be seen in a moment."""
+
+
+def age(process: int) -> float:
+    """Seconds since a process has started; a long time if there is none."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return float(Path("/proc/uptime").read_text().split()[0]) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return float("inf")
+
+
+def has_majority(settings: Settings, up: float) -> bool:
     """Whether a majority answers, or may do so in a moment. This member's word counts if it runs.
 
-    One that has started without a majority serves nobody, and cannot be asked; then the others are.
+    One that has started without a majority serves nobody, and cannot be asked; then the others are. `up`:
+    seconds since it has started. Raises Starting for one that may yet answer.
     """
     from .api import ApiError, ClusterApi
     from .peers import ask_all, context
@@ -227,6 +242,10 @@ def has_majority(settings: Settings) -> bool:
         api = ClusterApi(f"http://{local}:{settings.client_port}", timeout=60.0)
         return any(api.has_majority() for _ in range(2))
     except ApiError as error:
+        if up < STARTING:
+            raise Starting(
+                f"this member has started {up:.0f} s ago and does not answer yet: repeat"
+            ) from error
         log(f"this member cannot be asked ({error}); asking the others")
     others = {name: url for name, url in settings.peers.items() if name != settings.name}
     answers = ask_all(others, settings.name, context(settings, ssl.PROTOCOL_TLS_CLIENT))
@@ -245,7 +264,12 @@ def force_new_cluster(environ: Mapping[str, str] = os.environ, process: int = 1)
     if not has_member_data(settings.data_dir):
         print("this member has no data: there is nothing to go on from", file=sys.stderr)
         return 1
-    if has_majority(settings):
+    try:
+        majority = has_majority(settings, age(process))
+    except Starting as error:
+        print(error, file=sys.stderr)
+        return 1
+    if majority:
         print("the store has its majority: nothing is to be forced")
         return 0
     (settings.data_dir / FORCE).touch()
