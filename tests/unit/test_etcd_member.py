@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from images.etcd.etcd_member import peers, settings
+from images.etcd.etcd_member import cli, peers, settings
 from images.etcd.etcd_member.cli import (
     FORCE,
     STARTING,
     age,
     arguments,
+    end_soon,
     force_new_cluster,
     has_member_data,
     take_word,
@@ -253,12 +254,18 @@ def stranded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def test_a_member_that_starts_without_a_majority_asks_the_others_before_it_goes_on_alone(
     stranded: dict[str, str], answers: Mapping[str, Answer], forced: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended: list[tuple[int, int]] = []
+    ended: list[int] = []
     monkeypatch.setattr(peers, "ask_all", lambda *_: answers)
-    monkeypatch.setattr("os.kill", lambda *words: ended.append(words))
+    monkeypatch.setattr(cli, "end_soon", ended.append)
     assert force_new_cluster(stranded, process=2**22 + 1) == 0
     assert (Path(stranded["DATA_DIR"]) / FORCE).exists() is forced
-    assert ended == ([(2**22 + 1, 15)] if forced else [])
+    assert ended == ([2**22 + 1] if forced else [])
+
+
+def test_a_process_is_ended_after_the_command_has_said_so() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        end_soon(process.pid)
+        assert process.wait(30) == -15
 
 
 def test_a_member_that_has_just_started_is_not_forced(

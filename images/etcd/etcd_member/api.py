@@ -40,6 +40,17 @@ class ClusterApi:
         finally:
             connection.close()
 
+    def serves(self, timeout: float = 10.0) -> bool:
+        """Whether the member answers at all. One that starts without a majority only takes connections."""
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+        try:
+            connection.request("GET", "/version")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
     def has_majority(self) -> bool:
         """Whether a linearizable read succeeds, which needs a majority. Raises ApiError if nobody answers."""
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import ssl
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -214,8 +215,8 @@ def forget(name: str, environ: Mapping[str, str] = os.environ) -> int:
     return 0
 
 
-class Starting(Exception):
-    """This member has just started: whether there is a majority will be seen in a moment."""
+class Undecided(Exception):
+    """Whether there is a majority will be seen in a moment."""
 
 
 def age(process: int) -> float:
@@ -231,26 +232,35 @@ def has_majority(settings: Settings, up: float) -> bool:
     """Whether a majority answers, or may do so in a moment. This member's word counts if it runs.
 
     One that has started without a majority serves nobody, and cannot be asked; then the others are. `up`:
-    seconds since it has started. Raises Starting for one that may yet answer.
+    seconds since it has started. Raises Undecided, or ApiError.
     """
-    from .api import ApiError, ClusterApi
+    from .api import ClusterApi
     from .peers import ask_all, context
 
     local = settings.listen.replace("0.0.0.0", "127.0.0.1")
-    try:
-        # A member says after some election time-outs that it has no majority; so long it may take.
-        api = ClusterApi(f"http://{local}:{settings.client_port}", timeout=60.0)
+    # A member says after some election time-outs that it has no majority; so long it may take.
+    api = ClusterApi(f"http://{local}:{settings.client_port}", timeout=60.0)
+    if api.serves():
         return any(api.has_majority() for _ in range(2))
-    except ApiError as error:
-        if up < STARTING:
-            raise Starting(
-                f"this member has started {up:.0f} s ago and does not answer yet: repeat"
-            ) from error
-        log(f"this member cannot be asked ({error}); asking the others")
+    if up < STARTING:
+        raise Undecided(f"this member is {up:.0f} s old and does not answer yet: repeat")
+    log("this member serves nobody; asking the others")
     others = {name: url for name, url in settings.peers.items() if name != settings.name}
     answers = ask_all(others, settings.name, context(settings, ssl.PROTOCOL_TLS_CLIENT))
     with_data = [name for name, members in answers.items() if members]
     return 2 * (len(with_data) + 1) > len(settings.peers)
+
+
+def end_soon(process: int) -> None:
+    """Ends a process in a second: that of the container takes all others with it, this command, too."""
+    command = f"import os, time; time.sleep(1); os.kill({process}, {int(signal.SIGTERM)})"
+    subprocess.Popen(
+        [sys.executable, "-ISc", command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def force_new_cluster(environ: Mapping[str, str] = os.environ, process: int = 1) -> int:
@@ -259,6 +269,7 @@ def force_new_cluster(environ: Mapping[str, str] = os.environ, process: int = 1)
     Refused while a majority answers: there is nothing to force then, and members that live would be cut off.
     """
     from . import settings as settings_module
+    from .api import ApiError
 
     settings = settings_module.load(environ)
     if not has_member_data(settings.data_dir):
@@ -266,7 +277,7 @@ def force_new_cluster(environ: Mapping[str, str] = os.environ, process: int = 1)
         return 1
     try:
         majority = has_majority(settings, age(process))
-    except Starting as error:
+    except (Undecided, ApiError) as error:
         print(error, file=sys.stderr)
         return 1
     if majority:
@@ -274,7 +285,7 @@ def force_new_cluster(environ: Mapping[str, str] = os.environ, process: int = 1)
         return 0
     (settings.data_dir / FORCE).touch()
     _sync(settings.data_dir)
-    os.kill(process, signal.SIGTERM)
+    end_soon(process)
     print("this member goes on alone with all records once the engine has started it anew.")
     print("If it has not ended in half a minute (it waits for the others): docker kill its container.")
     print("Hosts of former members must come back empty: etcd-data/_data/member removed.")

@@ -138,9 +138,11 @@ class Node:
         state = local_state.read(self.settings.data_dir)
         if state.kind is not Kind.DATA or state.seqno >= 0:
             return state
+        presence = self.presence(shown, state.uuid, -1)
+        if self.served and self.membership.look(presence, self.details(state)) is not None:
+            raise Renew  # for the same reason as before joining: see `attempt`
         log("the last stop was not orderly: recovering the position from InnoDB")
         self.configure(())
-        presence = self.presence(shown, state.uuid, -1)
         code = self.attend(
             self.server.recover(),
             "recovering the position from InnoDB",
