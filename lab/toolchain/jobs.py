@@ -31,7 +31,7 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     "image-test": (("pytest", "tests/images", *_SIDE_BY_SIDE),),
     "plugin-test": (("pytest", "tests/plugins", *_SIDE_BY_SIDE, *_BY_FILE),),
     "lab-test": (("pytest", "tests/lab/test_hosts.py", "tests/lab/test_whole_job.py", "-x", "-v"),),
-    "outage-test": (("pytest", "tests/lab/test_outages.py", "-x", "-v"),),
+    "outage-test": (("pytest", "tests/lab/test_outages.py", "tests/lab/test_recoveries.py", "-x", "-v"),),
 }
 # The stages without whose results a check would fail.
 NEEDS: dict[str, tuple[str, ...]] = {
