@@ -62,7 +62,7 @@ venv: ## only Debian's packages and the virtual environment
 lint type unit provider image-test plugin-test lab-test: ## each a part of `make test`
 	$(DRIVER) $@
 
-outage-test: ## a rolling change under clients and a power cut, on real hosts (13 minutes)
+outage-test: ## a rolling change under clients, a power cut, hosts lost for good, on real hosts
 	$(DRIVER) $@
 
 fmt: venv ## format the code and fix what ruff can fix

@@ -114,6 +114,7 @@ class Galera(pulumi.ComponentResource):
             "NODE_NAME": "{{.Node.Hostname}}",
             "CLUSTER_NAME": args.cluster_name,
             "CLUSTER_SIZE": str(self.size),
+            "MEMBERS": ",".join(self.members),
             "PEERS": f"tasks.{SERVICE}",
             "STORE": args.store.url,
             "SUBNET": args.network.subnet,

@@ -2,7 +2,7 @@
 
 Owned here: which folder makes which image, building each once for each content, pushing what the registry
 lacks. Left to others: what is in them (`images/`), the registry (`registry.py`). A folder with a Dockerfile
-and a file TAG is an image: `images/etcd` with TAG `3.4-2` is `registry.lab:5000/swarm-galera/etcd:3.4-2`.
+and a file TAG is an image: `images/etcd` with TAG `3.4-3` is `registry.lab:5000/swarm-galera/etcd:3.4-3`.
 Those that ask for RUNTIME stand on `images/runtime`, which is built first and not pushed by itself: its layer
 comes with theirs.
 """

@@ -14,7 +14,13 @@ import typer
 
 from operations.errors import OperationsError
 
-COMMANDS = ("operations.stack", "operations.audit", "operations.verify", "operations.ssh_files")
+COMMANDS = (
+    "operations.stack",
+    "operations.audit",
+    "operations.verify",
+    "operations.ssh_files",
+    "operations.last_one",
+)
 
 
 class CommandModule(Protocol):

@@ -37,7 +37,7 @@ CHECKS: dict[str, tuple[Command, ...]] = {
             *("tests/lab/test_whole_job.py", "-x", "-v"),
         ),
     ),
-    "outage-test": (("pytest", "tests/lab/test_outages.py", "-x", "-v"),),
+    "outage-test": (("pytest", "tests/lab/test_outages.py", "tests/lab/test_recoveries.py", "-x", "-v"),),
 }
 # The stages without whose results a check would fail.
 NEEDS: dict[str, tuple[str, ...]] = {

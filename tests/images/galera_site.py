@@ -6,9 +6,11 @@ Owns their environment, secrets and names, and questions to them. Leaves the mac
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -122,6 +124,7 @@ class GaleraSite(Site):
                 "STORE": "etcd://etcd:2379",
                 "SUBNET": SUBNET,
                 "DATABASE": "app",
+                "MEMBERS": ",".join(f"galera-{n}" for n in range(1, SIZE + 1)),
             },
             secrets=PASSWORDS,
             hosts=self.hosts,
@@ -134,13 +137,22 @@ class GaleraSite(Site):
             (container.here / "initdb" / name).write_text(text)
         return container
 
-    def start_etcd(self) -> None:
-        """All members, up to a leader."""
+    def start_etcd(self, without: Iterable[int] = ()) -> None:
+        """All members, up to a leader. `without`: whom a cluster may form without, by a person's word."""
         members = [self.add_etcd(n) for n in range(1, SIZE + 1)]
         for member in members:
             member.start()
         for member in members:
             wait_for(lambda member=member: healthy(member), f"{member.name} healthy")  # type: ignore[misc]
+        for number in without:
+            self.put(f"forgotten/galera-{number}", "")
+
+    def put(self, key: str, value: str) -> None:
+        """Writes a key of the cluster's."""
+        done = self.containers["etcd-1"].run(
+            "/usr/bin/etcdctl", "put", f"swarm-galera/galera/{key}", "--", value
+        )
+        assert done.returncode == 0, done.stderr
 
 
 def server_pid(container: Container) -> int:
@@ -216,6 +228,30 @@ def rows(nodes: list[Container]) -> list[str]:
 
 def add(node: Container, word: str) -> None:
     sql(node, f"INSERT INTO app.word (text) VALUES ('{word}')")
+
+
+def known(node: Container) -> dict[str, Any]:
+    """The same as `cluster`, for machines."""
+    found: dict[str, Any] = json.loads(node.run("/usr/local/bin/galera-node", "status", "--json").stdout)
+    return found
+
+
+def tell(node: Container, *words: str) -> str:
+    """One of the commands for a person; what it says. Raises OSError when it refuses."""
+    done = node.run("/usr/local/bin/galera-node", *words)
+    if done.returncode != 0:
+        raise OSError(done.stderr.strip())
+    return done.stdout.strip()
+
+
+def checksums(nodes: list[Container], table: str = "app.word") -> list[str]:
+    """The table's checksum on each node."""
+    return [sql(node, f"CHECKSUM TABLE {table}") for node in nodes]
+
+
+def copies(node: Container) -> int:
+    """How many full copies the node has received."""
+    return node.log.count("joiner: received")
 
 
 def uuids(nodes: list[Container]) -> set[str]:

@@ -298,6 +298,65 @@ def test_a_seat_is_not_taken_away_without_a_majority(store: Store) -> None:
     assert "the seat of galera-3 cannot be taken away" in said
 
 
+def force(member: Container) -> tuple[int, str]:
+    done = member.run("/usr/local/bin/etcd-member", "force-new-cluster")
+    return done.returncode, (done.stdout + done.stderr).strip()
+
+
+def test_the_last_one_of_three_goes_on_alone_with_all_records(store: Store) -> None:
+    first, second, third = formed(store, 1, 2, 3)
+    put(first, "kept")
+    third.kill()
+    assert force(first) == (0, "the store has its majority: nothing is to be forced")
+    assert not (first.volume / "force-new-cluster").exists()
+    second.kill()
+    code, said = force(first)
+    assert code == 0, said
+    assert "goes on alone with all records" in said
+    wait_for(lambda: not first.running, "the member's end")
+    first.start()
+    store.healthy(1)
+    assert (store.seats(), word(first)) == ({"galera-1": True}, "kept")
+    put(first, "alone")
+    # The word was for one start: the next one keeps whoever has joined meanwhile.
+    assert first.stop() == 0
+    first.start()
+    store.healthy(1)
+    # Members of before are told that they have no part any more, though the two of them were a majority.
+    second.start()
+    third.start()
+    for member in (second, third):
+        wait_for(lambda member=member: not member.running, f"{member.name} has ended")  # type: ignore[misc]
+        member.lose_volume()
+        member.start()
+        until(member, "rejoin: the cluster exists and has no seat for this member")
+    store.healthy(1, 2, 3)
+    assert [word(member) for member in (first, second, third)] == ["alone"] * 3
+
+
+def test_a_host_that_comes_back_alone_goes_on_alone_too(store: Store) -> None:
+    first, second, third = formed(store, 1, 2, 3)
+    put(first, "kept")
+    for member in (first, second, third):
+        member.kill()
+    first.start()
+    until(first, "resume: the data directory holds a member")
+    # Without a majority it serves nobody. With one, nothing is to be forced.
+    second.start()
+    wait_for(lambda: "its majority" in force(first)[1], "the two of them found")
+    for member in (first, second):
+        member.kill()
+    first.start()
+    code, said = wait_for(lambda: (done := force(first))[0] == 0 and done, "the word left", 90)  # type: ignore[misc]
+    assert (code, "goes on alone" in said) == (0, True)
+    # It has not heard the signal: what starts without a majority does not listen yet.
+    if first.running:
+        first.kill()
+    first.start()
+    store.healthy(1)
+    assert (store.seats(), word(first)) == ({"galera-1": True}, "kept")
+
+
 def test_a_member_takes_no_seat_but_another_s(store: Store) -> None:
     (first,) = formed(store, 1)
     code, said = forget(first, "galera-1")

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from images.etcd.etcd_member import settings
-from images.etcd.etcd_member.cli import arguments, has_member_data
+from images.etcd.etcd_member import cli, peers, settings
+from images.etcd.etcd_member.cli import (
+    FORCE,
+    STARTING,
+    age,
+    arguments,
+    end_soon,
+    force_new_cluster,
+    has_member_data,
+    take_word,
+)
 from images.etcd.etcd_member.formation import (
     Answer,
     Member,
@@ -203,3 +213,78 @@ def test_a_directory_without_a_log_is_no_member(tmp_path: Path) -> None:
     assert not has_member_data(tmp_path)
     (tmp_path / "member" / "wal" / "0000000000000000-0000000000000000.wal").touch()
     assert has_member_data(tmp_path)
+
+
+def test_the_word_to_go_on_alone_counts_for_one_start(tmp_path: Path) -> None:
+    assert not take_word(tmp_path)
+    (tmp_path / FORCE).touch()
+    assert take_word(tmp_path)
+    assert not take_word(tmp_path)
+    member = settings.Settings("a", URLS, "t")
+    assert "--force-new-cluster" in arguments(member, force=True)
+    assert "--force-new-cluster" not in arguments(member)
+
+
+@pytest.fixture
+def stranded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The environment of a member that has data and whose client port does not answer."""
+    for name in ("etcd-peer-ca.crt", "etcd-peer.crt", "etcd-peer.key"):
+        (tmp_path / name).touch()
+    (tmp_path / "member" / "wal").mkdir(parents=True)
+    (tmp_path / "member" / "wal" / "0.wal").touch()
+    monkeypatch.setattr(peers, "context", lambda *_: None)
+    return {
+        "NODE_NAME": "a",
+        "ETCD_INITIAL_CLUSTER": ",".join(f"{name}={url}" for name, url in URLS.items()),
+        "CLUSTER_TOKEN": "t",
+        "DATA_DIR": str(tmp_path),
+        "SECRETS_DIR": str(tmp_path),
+        "LISTEN_ADDRESS": "127.0.0.254",
+    }
+
+
+@pytest.mark.parametrize(
+    ("answers", "forced"),
+    [
+        pytest.param({"b": None, "c": None}, True, id="nobody is there"),
+        pytest.param({"b": EMPTY, "c": None}, True, id="one is there, and empty"),
+        pytest.param({"b": LIVE, "c": None}, False, id="two of three have the data"),
+    ],
+)
+def test_a_member_that_starts_without_a_majority_asks_the_others_before_it_goes_on_alone(
+    stranded: dict[str, str], answers: Mapping[str, Answer], forced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(peers, "ask_all", lambda *_: answers)
+    monkeypatch.setattr(cli, "end_soon", ended.append)
+    assert force_new_cluster(stranded, process=2**22 + 1) == 0
+    assert (Path(stranded["DATA_DIR"]) / FORCE).exists() is forced
+    assert ended == ([2**22 + 1] if forced else [])
+
+
+def test_a_process_is_ended_after_the_command_has_said_so() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        end_soon(process.pid)
+        assert process.wait(30) == -15
+
+
+def test_a_member_that_has_just_started_is_not_forced(
+    stranded: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "ask_all", lambda *_: {"b": None, "c": None})
+    with subprocess.Popen(["sleep", "60"]) as young:
+        assert age(young.pid) < STARTING
+        assert force_new_cluster(stranded, process=young.pid) == 1
+        assert young.poll() is None
+        young.kill()
+    assert "does not answer yet: repeat" in capsys.readouterr().err
+    assert not (Path(stranded["DATA_DIR"]) / FORCE).exists()
+    assert age(young.pid) == float("inf")
+
+
+def test_an_empty_member_has_nothing_to_go_on_from(
+    stranded: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (Path(stranded["DATA_DIR"]) / "member" / "wal" / "0.wal").unlink()
+    assert force_new_cluster(stranded) == 1
+    assert "no data" in capsys.readouterr().err

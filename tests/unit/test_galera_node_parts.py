@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import http.client
 import io
+import json
 import os
 import socket
 import tarfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -21,12 +25,14 @@ from images.galera.galera_node import (
     accounts,
     config,
     donor,
+    epochs,
     framing,
     health,
     initial_sql,
     joiner,
     local_state,
     local_tables,
+    neighbours,
     seed_data,
     server,
     settings,
@@ -35,8 +41,9 @@ from images.galera.galera_node import (
     store,
     transfer,
 )
+from images.galera.galera_node.decision import enough
 from images.galera.galera_node.etcd import EtcdStore
-from images.galera.galera_node.local_state import NO_UUID, TRANSFER_MARK, Kind, Local
+from images.galera.galera_node.local_state import NO_UUID, TRANSFER_MARK, Copies, Kind, Local, Note
 from images.galera.galera_node.network import Names, NoAddress, accepting, own_address, resolve
 from images.galera.galera_node.server import recovered_position
 
@@ -79,6 +86,8 @@ def test_settings_come_from_the_environment_and_secrets_from_files(environ: dict
         ("STORE", "etcd://", "etcd://host:port"),
         ("DATABASE", "app`; DROP", "letters"),
         ("START_PERIOD", "5m", "seconds"),
+        ("STOP_GRACE", "1m", "seconds"),
+        ("MEMBERS", "galera-1,a b", "no name of a node"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_name(
@@ -109,6 +118,10 @@ GRASTATE = "# GALERA saved state\nversion: 2.1\nuuid:    {uuid}\nseqno:   {seqno
         ({"ibdata1": "", "grastate.dat": GRASTATE.format(uuid=U.upper(), seqno=-1)}, Local(Kind.DATA, U, -1)),
         ({"ibdata1": "", "grastate.dat": ""}, Local(Kind.DATA)),
         ({"ibdata1": "", "gvwstate.dat": ""}, Local(Kind.DATA, view=True)),
+        ({"galera-node.copies": "1 2.0"}, Local(Kind.EMPTY)),
+        ({"galera-node.note": "{}", "grastate.dat": ""}, Local(Kind.PARTIAL)),
+        ({"ibdata1": "", "galera-node.note": "damaged"}, Local(Kind.DATA, note=Note("?"))),
+        ({"ibdata1": "", "galera-node.note": '{"epoch": "1-a"}'}, Local(Kind.DATA, note=Note("?"))),
         ({"ibdata1": ""}, Local(Kind.DATA)),
         ({"mysql": ""}, Local(Kind.DATA)),
         ({"precious.sql": ""}, Local(Kind.FOREIGN)),
@@ -134,6 +147,75 @@ def test_a_written_state_is_read_back(tmp_path: Path) -> None:
     assert local_state.read(tmp_path) == Local(Kind.DATA, U, 12)
     assert "safe_to_bootstrap: 1" in (tmp_path / "grastate.dat").read_text()
     assert [entry.name for entry in tmp_path.iterdir() if entry.name.endswith(".new")] == []
+
+
+def test_the_note_beside_the_data_is_read_back_and_goes_with_the_data(tmp_path: Path) -> None:
+    (tmp_path / "ibdata1").touch()
+    assert local_state.read_note(tmp_path) is None
+    assert local_state.read(tmp_path).epoch == ""  # as in the version that kept no note
+    note = Note("2-ab", begins="3-cd", start=f"{U}:7", component=store.View(U, "2-ab", 12, ("a", "b")))
+    local_state.write_note(tmp_path, note)
+    assert local_state.read(tmp_path).note == note
+    # A copy that replaces the data must not find the note of what was there before.
+    local_state.copy_begins(tmp_path, 100.0)
+    local_state.clear(tmp_path, joiner.KEEP)
+    assert local_state.read_note(tmp_path) is None
+    assert local_state.copies(tmp_path) == Copies(1, 100.0)
+
+
+def test_data_that_is_not_trusted_has_no_position_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "ibdata1").touch()
+    (tmp_path / "gvwstate.dat").touch()
+    local_state.write_grastate(tmp_path, U, 12, safe_to_bootstrap=True)
+    local_state.distrust(tmp_path)
+    assert local_state.read(tmp_path) == Local(Kind.DATA)
+
+
+@pytest.mark.parametrize(
+    ("begun", "age", "pause"),
+    [
+        (0, 0, 0),
+        (1, 0, 0),
+        (2, 0, 30),
+        (2, 10, 20),
+        (2, 31, 0),
+        (3, 0, 60),
+        (5, 0, 240),
+        (9, 0, 600),
+        (9, -50, 600),
+    ],
+)
+def test_copies_that_come_to_nothing_are_tried_at_a_growing_distance(
+    begun: int, age: int, pause: int
+) -> None:
+    assert Copies(begun, 1000.0).pause(1000.0 + age) == pause
+
+
+def test_copies_are_counted_until_the_node_is_synced(tmp_path: Path) -> None:
+    assert local_state.copies(tmp_path) == Copies()
+    for now in (1.0, 2.0):
+        local_state.copy_begins(tmp_path, now)
+    assert local_state.copies(tmp_path) == Copies(2, 2.0)
+    local_state.copy_succeeded(tmp_path)
+    local_state.copy_succeeded(tmp_path)
+    assert local_state.copies(tmp_path) == Copies()
+
+
+def test_names_that_appear_or_go_are_brought_to_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A power cut must not bring the mark of a transfer back, or whole data would count as nothing.
+    synced: list[bool] = []
+
+    def note_sync(folder: Path) -> None:
+        synced.append((folder / TRANSFER_MARK).exists())
+
+    monkeypatch.setattr(local_state, "sync_folder", note_sync)
+    (tmp_path / TRANSFER_MARK).touch()
+    local_state.remove_mark(tmp_path)
+    (tmp_path / "ibdata1").touch()
+    local_state.clear(tmp_path)
+    assert synced == [False, False]
 
 
 def test_clearing_keeps_what_is_to_be_kept_and_shows_that_it_is_under_way(tmp_path: Path) -> None:
@@ -465,6 +547,18 @@ SYNCED = health.Status("synced", "Synced", uptime=10, start_period=300, recorded
         (replace(SYNCED, state="starting", idle=5.0), False),
         (replace(SYNCED, state="starting", idle=5.0, uptime=301), True),
         (replace(SYNCED, state="starting", idle=121.0, uptime=301), False),
+        # Joined: it applies what was written while it received, and is not to be ended for that, however
+        # long.
+        (replace(SYNCED, state="primary", idle=5.0, uptime=4000), True),
+        (replace(SYNCED, state="primary", idle=121.0, uptime=4000), False),
+        (replace(SYNCED, state="primary", idle=5.0), False),
+        # In a container whose check has passed before, failures count at once.
+        (replace(SYNCED, state="starting", idle=5.0, served=True), True),
+        # Outside a component while the store is away: nobody is helped by its end.
+        (replace(SYNCED, state="running", uptime=4000), False),
+        (replace(SYNCED, state="running", uptime=4000, alone=True), True),
+        (replace(SYNCED, state="running", alone=True, served=True), True),
+        (replace(SYNCED, state="running", alone=True), False),
     ],
 )
 def test_health_is_what_a_client_and_the_engine_need(status: health.Status, healthy: bool) -> None:
@@ -646,9 +740,177 @@ def test_records_survive_the_store_and_foreign_ones_are_refused() -> None:
     assert facts.forgotten == {"c"}
     assert store.parse({"bootstrap": store.Entry("a", 7, own=True)}).mine
     assert (facts.revision("nodes/a"), facts.revision("nodes/zz")) == (5, store.ABSENT)
-    for broken in ("", "[]", '{"uuid": "x"}', "no json"):
+    for broken in (
+        "",
+        "[]",
+        '{"uuid": "x"}',
+        "no json",
+        '{"uuid": 1, "phase": "open", "seed": "a"}',
+        "\ufffd",
+    ):
         with pytest.raises(store.StoreError, match="cluster"):
             store.parse({"cluster": store.Entry(broken, 1)})
+    for key, broken in (
+        ("view", '{"uuid": "x", "epoch": "", "seqno": 1, "members": "ab"}'),
+        ("epoch", '{"name": "1-a", "before": "", "carried": ["b"]}'),
+        ("epoch", '{"name": "1-a", "before": "", "carried": {"b": "9"}}'),
+        ("details/a", '{"trusted": "no"}'),
+        ("nodes/a", '{"uuid": "x", "seqno": "9"}'),
+    ):
+        with pytest.raises(store.StoreError, match=key):
+            store.parse({key: store.Entry(broken, 1)})
+
+
+def test_epochs_and_components_survive_the_store() -> None:
+    view = store.View(U, "1-a", 9, ("a", "b"))
+    epoch = store.Epoch("1-a", "", {"b": 93}, ("c",), "a")
+    details = store.Details("1-a", False, "broken", 3, view)
+    facts = store.parse(
+        {
+            "cluster": store.Entry(store.dumps(store.Cluster(U, "formed", "a", "1-a")), 1),
+            "view": store.Entry(store.dumps(view), 2),
+            "epoch": store.Entry(store.dumps(epoch), 3),
+            "details/b": store.Entry(store.dumps(details), 4),
+            "chosen": store.Entry("b", 5),
+        }
+    )
+    assert (facts.view, facts.epoch, facts.about("b"), facts.chosen) == (view, epoch, details, "b")
+    assert facts.cluster is not None
+    assert facts.cluster.epoch == "1-a"
+    assert facts.about("c") == store.Details()
+
+
+def test_the_version_before_understands_the_record_of_a_cluster_in_its_first_epoch() -> None:
+    text = store.dumps(store.Cluster(U, "formed", "a"))
+    assert json.loads(text) == {"uuid": U, "phase": "formed", "seed": "a"}
+    # And this one what later versions may add.
+    later = json.dumps({"uuid": U, "phase": "formed", "seed": "a", "epoch": "1-a", "more": [1]})
+    assert store.parse({"cluster": store.Entry(later, 1)}).cluster == store.Cluster(U, "formed", "a", "1-a")
+
+
+@pytest.mark.parametrize(
+    ("epoch", "number"), [("", 0), ("1-ab", 1), ("12-ab", 12), ("?", -1), ("x-1", -1), ("1", 1)]
+)
+def test_epochs_are_counted(epoch: str, number: int) -> None:
+    assert epochs.number(epoch) == number
+
+
+def test_each_epoch_has_a_name_of_its_own_and_follows_the_one_before() -> None:
+    names = {epochs.following("1-ab") for _ in range(20)}
+    assert len(names) == 20
+    assert {epochs.number(name) for name in names} == {2}
+
+
+@pytest.mark.parametrize(
+    ("synced", "size", "expected"),
+    [(1, 1, True), (1, 2, False), (2, 2, True), (2, 3, False), (3, 3, True), (3, 5, True)],
+)
+def test_the_first_ones_vote_counts_for_all_until_any_one_node_may_be_lost(
+    synced: int, size: int, expected: bool
+) -> None:
+    assert enough(synced, size) is expected
+
+
+def test_a_donor_of_another_epoch_is_not_gone_on_with_by_write_sets(tmp_path: Path) -> None:
+    transfer.remember_history(tmp_path, U, "1-a")
+    assert (transfer.history(tmp_path), transfer.epoch(tmp_path)) == (U, "1-a")
+    joiner.check_epoch(transfer.epoch(tmp_path), "1-a")
+    joiner.check_epoch(transfer.epoch(tmp_path), None)  # the version before does not say
+    for other in ("", "2-b"):
+        with pytest.raises(framing.TransferError, match="write-sets would not do"):
+            joiner.check_epoch(transfer.epoch(tmp_path), other)
+
+
+def test_nodes_tell_one_another_what_they_are_and_a_proxy_whether_to_send_clients() -> None:
+    teller = neighbours.Teller("127.0.0.1", 0)
+    port = teller.port
+
+    def answer(path: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", teller.port, timeout=10)
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+
+    try:
+        teller.told = neighbours.Told("a", U, "1-a", "primary")
+        assert neighbours.ask("127.0.0.1", teller.port) == teller.told
+        assert answer("/ready") == (503, "primary\n")
+        teller.told = replace(teller.told, state="synced", ready=True)
+        assert answer("/ready") == (200, "ready\n")
+        assert answer("/other")[0] == 404
+        assert neighbours.ask_all(["127.0.0.1", "127.0.0.2"], teller.port) == {"127.0.0.1": teller.told}
+    finally:
+        teller.close()
+    assert neighbours.ask("127.0.0.1", port) is None
+
+
+@pytest.mark.parametrize(
+    "body", ["", "[]", "{}", "no json", '{"node": "a", "uuid": 1, "epoch": "", "state": "x"}']
+)
+def test_who_does_not_speak_this_programs_language_tells_nothing(body: str) -> None:
+    with odd_server(body) as port:
+        assert neighbours.ask("127.0.0.1", port) is None
+
+
+@contextmanager
+def odd_server(body: str) -> Iterator[int]:
+    """Answers every HTTP request with 200 and this body."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    stream, _ = listener.accept()
+                except OSError:
+                    return
+                with stream:
+                    stream.recv(65536)
+                    head = f"HTTP/1.0 200 OK\r\nContent-Length: {len(body.encode())}\r\n\r\n"
+                    stream.sendall((head + body).encode())
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def coded(**values: str | bytes) -> dict[str, object]:
+    return {
+        key: base64.b64encode(value.encode() if isinstance(value, str) else value).decode()
+        for key, value in values.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "[]",
+        "null",
+        "no json",
+        '{"kvs": [{}]}',
+        '{"kvs": 7}',
+        '{"kvs": [{"key": "%%%"}]}',
+        '{"kvs": [{"key": "eA==", "mod_revision": "x"}]}',
+        '{"kvs": [{"key": 7, "mod_revision": "1"}]}',
+    ],
+)
+def test_whatever_the_store_answers_is_an_error_of_the_store(body: str) -> None:
+    with odd_server(body) as port:
+        etcd = EtcdStore(f"etcd://127.0.0.1:{port}", "galera")
+        with pytest.raises(store.StoreError, match="etcd at 127"):
+            etcd.read()
+        with pytest.raises(store.StoreError, match="etcd at 127"):
+            etcd.open_session(45)
+
+
+def test_a_value_that_is_no_text_keeps_nobody_from_reading_the_others() -> None:
+    kvs = [
+        {**coded(key="swarm-galera/galera/x", value=b"\xff"), "mod_revision": "3"},
+        {**coded(key="swarm-galera/galera/chosen", value="a"), "mod_revision": "4"},
+    ]
+    with odd_server(json.dumps({"kvs": kvs})) as port:
+        entries = EtcdStore(f"etcd://127.0.0.1:{port}", "galera").read()
+    assert store.parse(entries).chosen == "a"
 
 
 def test_only_addresses_that_accept_count_as_live() -> None:

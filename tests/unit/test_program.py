@@ -338,6 +338,7 @@ def test_galera_is_a_global_service_with_local_data_and_no_published_port(dev: R
         "NODE_NAME": "{{.Node.Hostname}}",
         "CLUSTER_NAME": "galera",
         "CLUSTER_SIZE": "3",
+        "MEMBERS": "galera-1,galera-2,galera-3",
         "PEERS": "tasks.galera",
         "STORE": "etcd://etcd:2379",
         "SUBNET": "10.20.0.0/24",

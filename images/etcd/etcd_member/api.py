@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 from collections.abc import Mapping
@@ -38,6 +39,28 @@ class ClusterApi:
             raise ApiError(f"{path} at {self._host}:{self._port}: {error}") from error
         finally:
             connection.close()
+
+    def serves(self, timeout: float = 10.0) -> bool:
+        """Whether the member answers at all. One that starts without a majority only takes connections."""
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+        try:
+            connection.request("GET", "/version")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def has_majority(self) -> bool:
+        """Whether a linearizable read succeeds, which needs a majority. Raises ApiError if nobody answers."""
+        try:
+            self._post("/v3/kv/range", {"key": base64.b64encode(b"majority").decode()})
+        except ApiError as error:
+            # A member's own words. That it has not answered in time says nothing: it may only be slow.
+            if "etcdserver: request timed out" in str(error) or "etcdserver: no leader" in str(error):
+                return False
+            raise
+        return True
 
     def members(self) -> list[Member]:
         """The cluster's seats. Raises ApiError."""

@@ -1,4 +1,4 @@
-"""The `etcd-member` command: `run` (the container's process), `health` (its check), `forget NAME`.
+"""The `etcd-member` command: the container's process, its health check, and what a person tells it.
 
 `run` waits until it can decide safely, then replaces itself with etcd, which handles SIGTERM on its own.
 Every decision is one line on stderr.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -21,7 +23,13 @@ if TYPE_CHECKING:  # the health check must not pay for it
 RETRY = 2.0  # seconds between tries, while members are waited for or the cluster cannot change its seats
 USAGE = """usage: etcd-member run          the container's process
        etcd-member health       exit code 0 when this member serves clients
-       etcd-member forget NAME  host NAME leaves for good: take its seat away"""
+       etcd-member forget NAME  host NAME leaves for good: take its seat away
+       etcd-member force-new-cluster
+                                the majority is lost for good: this member goes on alone, with all records. It
+                                ends, and the engine starts it anew. The others, should they come back, must
+                                come empty"""
+STARTING = 30.0  # seconds in which a member that does not answer may only be slow
+FORCE = "force-new-cluster"  # in the data directory: the next start, and only that, is to be such a one
 
 
 def log(message: str) -> None:
@@ -35,12 +43,15 @@ def has_member_data(data_dir: Path) -> bool:
     return wal.is_dir() and any(entry.name.endswith(".wal") for entry in wal.iterdir())
 
 
-def arguments(settings: Settings, state: str | None = None, cluster: str = "") -> list[str]:
+def arguments(
+    settings: Settings, state: str | None = None, cluster: str = "", force: bool = False
+) -> list[str]:
     """The complete command line of etcd; nothing is taken from the environment.
 
     Args:
         state: `--initial-cluster-state`, and `cluster` the list that goes with it; without, a member goes on
             with its data, which knows better.
+        force: go on from the own data as the only member, whoever else has been one.
     """
     initial = [] if state is None else [
         f"--initial-cluster={cluster}",
@@ -53,6 +64,7 @@ def arguments(settings: Settings, state: str | None = None, cluster: str = "") -
         f"--name={settings.name}",
         f"--data-dir={settings.data_dir}",
         *initial,
+        *(["--force-new-cluster"] if force else []),
         f"--listen-peer-urls=https://{settings.listen}:{settings.peer_port}",
         f"--listen-client-urls=http://{settings.listen}:{settings.client_port}",
         f"--advertise-client-urls={settings.client_url}",
@@ -126,7 +138,7 @@ def decided(settings: Settings) -> list[str]:
     if has_data or settings.peer_url is None:
         while look({}).start is Start.WAIT:
             time.sleep(RETRY)  # for the service's next version, which ends this process
-        return arguments(settings)
+        return arguments(settings, force=has_data and take_word(settings.data_dir))
     from .peers import EmptySeat
 
     seat = EmptySeat(settings)
@@ -136,6 +148,28 @@ def decided(settings: Settings) -> list[str]:
         return arguments(settings, "new", decision.cluster)
     seat.close()
     return arguments(settings, "existing", take_seat(settings, settings.peer_url))
+
+
+def take_word(data_dir: Path) -> bool:
+    """Whether a person has said that this start is to make a new cluster of this member; takes the word away.
+
+    Before the start, durably: a second one would remove the members that have joined meanwhile.
+    """
+    word = data_dir / FORCE
+    if not word.exists():
+        return False
+    word.unlink()
+    _sync(data_dir)
+    log("a person has said that the majority is lost: going on alone, with all records")
+    return True
+
+
+def _sync(folder: Path) -> None:
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def run() -> NoReturn:
@@ -181,6 +215,83 @@ def forget(name: str, environ: Mapping[str, str] = os.environ) -> int:
     return 0
 
 
+class Undecided(Exception):
+    """Whether there is a majority will be seen in a moment."""
+
+
+def age(process: int) -> float:
+    """Seconds since a process has started; a long time if there is none."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return float(Path("/proc/uptime").read_text().split()[0]) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return float("inf")
+
+
+def has_majority(settings: Settings, up: float) -> bool:
+    """Whether a majority answers, or may do so in a moment. This member's word counts if it runs.
+
+    One that has started without a majority serves nobody, and cannot be asked; then the others are. `up`:
+    seconds since it has started. Raises Undecided, or ApiError.
+    """
+    from .api import ClusterApi
+    from .peers import ask_all, context
+
+    local = settings.listen.replace("0.0.0.0", "127.0.0.1")
+    # A member says after some election time-outs that it has no majority; so long it may take.
+    api = ClusterApi(f"http://{local}:{settings.client_port}", timeout=60.0)
+    if api.serves():
+        return any(api.has_majority() for _ in range(2))
+    if up < STARTING:
+        raise Undecided(f"this member is {up:.0f} s old and does not answer yet: repeat")
+    log("this member serves nobody; asking the others")
+    others = {name: url for name, url in settings.peers.items() if name != settings.name}
+    answers = ask_all(others, settings.name, context(settings, ssl.PROTOCOL_TLS_CLIENT))
+    with_data = [name for name, members in answers.items() if members]
+    return 2 * (len(with_data) + 1) > len(settings.peers)
+
+
+def end_soon(process: int) -> None:
+    """Ends a process in a second: that of the container takes all others with it, this command, too."""
+    command = f"import os, time; time.sleep(1); os.kill({process}, {int(signal.SIGTERM)})"
+    subprocess.Popen(
+        [sys.executable, "-ISc", command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def force_new_cluster(environ: Mapping[str, str] = os.environ, process: int = 1) -> int:
+    """Leaves the word for the next start, and ends this container's first process, which is `process`.
+
+    Refused while a majority answers: there is nothing to force then, and members that live would be cut off.
+    """
+    from . import settings as settings_module
+    from .api import ApiError
+
+    settings = settings_module.load(environ)
+    if not has_member_data(settings.data_dir):
+        print("this member has no data: there is nothing to go on from", file=sys.stderr)
+        return 1
+    try:
+        majority = has_majority(settings, age(process))
+    except (Undecided, ApiError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    if majority:
+        print("the store has its majority: nothing is to be forced")
+        return 0
+    (settings.data_dir / FORCE).touch()
+    _sync(settings.data_dir)
+    end_soon(process)
+    print("this member goes on alone with all records once the engine has started it anew.")
+    print("If it has not ended in half a minute (it waits for the others): docker kill its container.")
+    print("Hosts of former members must come back empty: etcd-data/_data/member removed.")
+    return 0
+
+
 def health(port: int = 2379) -> int:
     """0 when this member serves clients, 1 otherwise.
 
@@ -208,11 +319,11 @@ def main(argv: list[str]) -> int:
     """Runs one command; returns the exit code."""
     if argv == ["health"]:
         return health()
-    if argv == ["run"]:
+    if argv in (["run"], ["force-new-cluster"]):
         from .settings import SettingsError
 
         try:
-            run()
+            return force_new_cluster() if argv == ["force-new-cluster"] else run()
         except SettingsError as error:
             log(str(error))
             return 2

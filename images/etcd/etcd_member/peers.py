@@ -13,6 +13,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
@@ -64,6 +65,23 @@ def members_at(url: str, name: str, tls: ssl.SSLContext, timeout: float = TIMEOU
         connection.close()
 
 
+def ask_all(others: Mapping[str, str], name: str, tls: ssl.SSLContext) -> dict[str, Answer]:
+    """What the members at these peer URLs say to `name`, asked side by side: those that are off cost one
+    time-out together.
+    """
+    found: dict[str, Answer] = dict.fromkeys(others)
+
+    def ask(other: str) -> None:
+        found[other] = members_at(others[other], name, tls)
+
+    threads = [threading.Thread(target=ask, args=(other,)) for other in found]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
 class EmptySeat:
     """A member that waits with an empty directory: it asks the others, and answers them on the peer port
     until `close`, or until etcd takes its place.
@@ -81,18 +99,9 @@ class EmptySeat:
         threading.Thread(target=self._serve, name="empty seat", daemon=True).start()
 
     def answers(self) -> dict[str, Answer]:
-        """What the other members say, asked side by side: those that are off cost one time-out together."""
+        """What the other members say."""
         self.asked.clear()
-        found: dict[str, Answer] = dict.fromkeys(self._others)
-
-        def ask(name: str) -> None:
-            found[name] = members_at(self._others[name], self._settings.name, self._client)
-
-        threads = [threading.Thread(target=ask, args=(name,)) for name in found]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        found = ask_all(self._others, self._settings.name, self._client)
         now = time.monotonic()
         for name, at in list(self._heard.items()):
             if found[name] is None and now - at < FRESH:

@@ -1,4 +1,4 @@
-"""The `galera-node` command: `run` (the container's process), `health`, `status`, `forget NODE`, `pack`.
+"""The `galera-node` command: the container's process, its health check, and what a person asks or tells.
 
 Imports are inside the commands: the health check must not pay for the others.
 """
@@ -9,11 +9,17 @@ import os
 import sys
 from pathlib import Path
 
-USAGE = """usage: galera-node run             the container's process
-       galera-node health          exit code 0 when this node serves or makes progress
-       galera-node status          what the store knows of the cluster
-       galera-node forget NODE     NODE is lost for good: recovery need not wait for it
-       galera-node pack DIR FILE   packs a data directory (when the image is built)"""
+USAGE = """usage: galera-node run                the container's process
+       galera-node health             exit code 0 when this node serves or makes progress
+       galera-node status [--json]    what the store knows of the cluster, and what this node is
+       galera-node forget NAME        NAME will not come (back): nobody waits for it. Should it come, its data
+                                      is replaced by a full copy; transactions that only it had are lost
+       galera-node remember NAME      takes that back, until the cluster has restarted without NAME
+       galera-node recover-from NAME  nobody runs, and a person decides: the cluster restarts from the data of
+                                      NAME, whatever the others have; these take a full copy when they come
+       galera-node new-epoch          after a component was started by hand (pc.bootstrap): data of whoever is
+                                      not in it takes a full copy
+       galera-node pack DIR FILE      packs a data directory (when the image is built)"""
 
 
 def run() -> int:
@@ -31,6 +37,9 @@ def run() -> int:
     except (settings_module.SettingsError, NoAddress) as error:
         log(str(error))
         return 2
+    except Exception as error:
+        log(f"cannot start: {type(error).__name__}: {error}")
+        return 1
 
 
 def health() -> int:
@@ -41,63 +50,37 @@ def health() -> int:
     return code
 
 
-def status() -> int:
+def tell(argv: list[str]) -> int | None:
+    """Runs one of the commands that ask or tell the store; None if `argv` is none of them."""
+    from . import commands
     from .etcd import EtcdStore
-    from .store import StoreError, parse
+    from .store import StoreError
 
+    environ = os.environ
+    store = EtcdStore(environ.get("STORE", ""), environ.get("CLUSTER_NAME", ""))
     try:
-        facts = parse(EtcdStore(os.environ.get("STORE", ""), os.environ.get("CLUSTER_NAME", "")).read())
+        match argv:
+            case ["status"] | ["status", "--json"]:
+                size = environ.get("CLUSTER_SIZE", "3")
+                return commands.status(
+                    store,
+                    Path(environ.get("RUN_DIR", "/dev/shm/galera-node")),
+                    Path(environ.get("DATA_DIR", "/var/lib/mysql")),
+                    int(size) if size.isdigit() else 3,
+                    machine=argv[-1] == "--json",
+                )
+            case ["forget", name]:
+                return commands.forget(store, name)
+            case ["remember", name]:
+                return commands.remember(store, name)
+            case ["recover-from", name]:
+                return commands.recover_from(store, name)
+            case ["new-epoch"]:
+                return commands.new_epoch(store, environ.get("NODE_NAME", ""))
     except StoreError as error:
         print(error, file=sys.stderr)
         return 1
-    cluster = facts.cluster
-    if cluster is None:
-        print("no cluster has ever existed here")
-    else:
-        print(f"cluster {cluster.uuid}, {cluster.phase}, seed {cluster.seed}")
-    if facts.holder is not None:
-        print(f"{facts.holder} holds the right to bootstrap")
-    for name in sorted({*facts.nodes, *facts.present, *facts.forgotten}):
-        position, presence = facts.nodes.get(name), facts.present.get(name)
-        now = f"{presence.state} at {presence.address}" if presence is not None else "absent"
-        never = "forgotten" if name in facts.forgotten else "never Synced"
-        last = f"published {position.seqno}" if position is not None else never
-        print(f"{name}: {now}, {last}")
-    return 0
-
-
-def forget(node: str) -> int:
-    from .etcd import EtcdStore
-    from .store import Put, StoreError, parse
-
-    store = EtcdStore(os.environ.get("STORE", ""), os.environ.get("CLUSTER_NAME", ""))
-    try:
-        facts = parse(store.read())
-        if node not in facts.nodes and node in facts.forgotten:
-            print(f"{node} is forgotten already")
-            return 0
-        if node not in facts.nodes:
-            print(
-                f"{node} is not a member; members: {', '.join(sorted(facts.nodes)) or 'none'}",
-                file=sys.stderr,
-            )
-            return 1
-        presence = facts.present.get(node)
-        if presence is not None and presence.state not in ("empty", "stopped"):
-            print(
-                f"{node} runs ({presence.state}); stop it first. One that died is seen as gone after 45 s",
-                file=sys.stderr,
-            )
-            return 1
-        key = f"nodes/{node}"
-        if not store.commit({key: facts.revision(key)}, {f"forgotten/{node}": Put("")}, (key,)):
-            print(f"{node} has just published; look at galera-node status", file=sys.stderr)
-            return 1
-    except StoreError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"{node} is forgotten; transactions that only it had are lost")
-    return 0
+    return None
 
 
 def main(argv: list[str]) -> int:
@@ -106,14 +89,15 @@ def main(argv: list[str]) -> int:
         return health()
     if argv == ["run"]:
         return run()
-    if argv == ["status"]:
-        return status()
-    if len(argv) == 2 and argv[0] == "forget":
-        return forget(argv[1])
     if len(argv) == 3 and argv[0] == "pack":
         from .seed_data import pack
 
         pack(Path(argv[1]), Path(argv[2]))
         return 0
+    if argv in (["--help"], ["-h"], ["help"]) or argv[1:] == ["--help"]:
+        print(USAGE)
+        return 0
+    if (code := tell(argv)) is not None:
+        return code
     print(USAGE, file=sys.stderr)
     return 2

@@ -9,6 +9,7 @@ import time
 from . import transfer
 from .backup_programs import BACKUP, pipe, start, tail
 from .framing import FRAME, TransferError, receive_record, send_frame, send_record
+from .local_state import Note, read_note
 from .sst_options import Options, say
 from .words import log
 
@@ -42,7 +43,8 @@ def donate(options: Options) -> None:
     host, port, token = target(options.address)
     with connect(host, port) as stream:
         mode = "incremental" if options.bypass else "full"
-        send_record(stream, {"token": token, "mode": mode, "gtid": options.gtid})
+        note = read_note(options.data_dir) or Note()
+        send_record(stream, {"token": token, "mode": mode, "gtid": options.gtid, "epoch": note.epoch})
         say("continue")
         if options.bypass:
             log(f"donor: {host} needs only the write-sets after {options.gtid}")

@@ -28,7 +28,8 @@ def encode(text: str) -> str:
 
 
 def decode(text: str) -> str:
-    return base64.b64decode(text).decode()
+    """Text from the wire. What is no text is none of this program's; its records are checked anyway."""
+    return base64.b64decode(text).decode(errors="replace")
 
 
 class EtcdStore:
@@ -62,7 +63,15 @@ class EtcdStore:
                 self._lease = None
                 raise SessionLost("the store's lease of this node has expired")
             raise StoreError(f"etcd at {self._host}:{self._port} refuses {path}: {text.strip()[:200]}")
-        answer: dict[str, Any] = json.loads(text)
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            self._drop()
+            raise StoreError(
+                f"etcd at {self._host}:{self._port} answers {path} with no record: {text[:80]!r}"
+            )
         return answer
 
     def _connect(self) -> http.client.HTTPConnection:
@@ -89,18 +98,24 @@ class EtcdStore:
     def read(self) -> dict[str, Entry]:
         end = self._prefix[:-1] + chr(ord(self._prefix[-1]) + 1)
         answer = self._post("/v3/kv/range", {"key": encode(self._prefix), "range_end": encode(end)})
-        return {
-            decode(item["key"])[len(self._prefix) :]: Entry(
-                decode(item.get("value", "")),
-                int(item["mod_revision"]),
-                own=self._lease is not None and item.get("lease") == self._lease,
-            )
-            for item in answer.get("kvs", ())
-        }
+        try:
+            return {
+                decode(item["key"])[len(self._prefix) :]: Entry(
+                    decode(item.get("value", "")),
+                    int(item["mod_revision"]),
+                    own=self._lease is not None and item.get("lease") == self._lease,
+                )
+                for item in answer.get("kvs", ())
+            }
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise StoreError(f"etcd at {self._host}:{self._port} answers with no keys: {error!r}") from error
 
     def open_session(self, ttl: int) -> None:
         self._lease_closed.set()
-        self._lease, self._lease_closed = self._post("/v3/lease/grant", {"TTL": ttl})["ID"], threading.Event()
+        answer = self._post("/v3/lease/grant", {"TTL": ttl})
+        if not isinstance(answer.get("ID"), str):
+            raise StoreError(f"etcd at {self._host}:{self._port} grants no lease: {str(answer)[:80]}")
+        self._lease, self._lease_closed = answer["ID"], threading.Event()
         threading.Thread(
             target=self._keep, args=(self._lease, ttl / 6, self._lease_closed), name="lease", daemon=True
         ).start()
@@ -119,8 +134,11 @@ class EtcdStore:
     def renew(self) -> None:
         if self._lease is None:
             raise SessionLost("this node has no lease in the store")
-        result = self._post("/v3/lease/keepalive", {"ID": self._lease}).get("result", {})
-        if int(result.get("TTL", 0)) <= 0:
+        try:
+            left = int(self._post("/v3/lease/keepalive", {"ID": self._lease}).get("result", {}).get("TTL", 0))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise StoreError(f"etcd at {self._host}:{self._port} does not say how long: {error}") from error
+        if left <= 0:
             self._lease = None
             raise SessionLost("the store's lease of this node has expired")
 

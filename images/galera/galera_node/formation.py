@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from . import accounts, initial_sql, local_state, local_tables, seed_data
-from .decision import Bootstrap
+from .decision import ENOUGH, Bootstrap, enough
 from .local_state import TRANSFER_MARK
 from .membership import Membership
 from .settings import Settings
@@ -53,11 +53,14 @@ class Formation:
 
     # ---- before mariadbd starts
 
-    def weigh(self, facts: Facts | None, first: bool = False) -> None:
-        """The vote for this start: while the cluster forms, the first node's counts for all."""
+    def weigh(self, facts: Facts | None, starts: bool = False) -> None:
+        """The vote for this start: that of the node which starts a component counts for all, at first.
+
+        `starts`: it bootstraps, be it for the first time or after a full outage.
+        """
         cluster = facts.cluster if facts is not None else None
         forms = cluster is not None and cluster.phase != "formed" and cluster.seed == self._settings.node
-        self.weight = self._settings.size if first or forms else 1
+        self.weight = self._settings.size if starts or forms else 1
 
     def prepare(self, decision: Bootstrap, uuid: str, seqno: int) -> None:
         """The data directory for a bootstrap: the prepared system tables for the first one, else as it is."""
@@ -68,7 +71,7 @@ class Formation:
             seed_data.unpack(self._settings.seed_archive, data_dir)
         local_state.forget_view(data_dir)
         local_state.write_grastate(data_dir, uuid, seqno, safe_to_bootstrap=True)
-        (data_dir / TRANSFER_MARK).unlink(missing_ok=True)
+        local_state.remove_mark(data_dir)
 
     # ---- the first node, Synced and alone
 
@@ -90,7 +93,8 @@ class Formation:
             local_state.flush(settings.data_dir)
             facts = parse(store.read())
             mine = facts.cluster == Cluster(uuid, "forming", settings.node) and facts.mine
-            expect = {key: facts.revision(key) for key in ("cluster", "bootstrap")}
+            # Data of a formation that is marked as ended would be discarded by every node.
+            expect = {key: facts.revision(key) for key in ("cluster", "bootstrap")} | {f"aborted/{uuid}": 0}
             opened = Put(dumps(Cluster(uuid, "open", settings.node)))
             if not mine or not store.commit(expect, {"cluster": opened}, ("bootstrap",)):
                 raise SessionLost("the right to bootstrap is lost")
@@ -117,8 +121,12 @@ class Formation:
 
     # ---- any Synced node
 
-    def settle(self, facts: Facts) -> None:
-        """What a serving node does for all: ends a recovery and the formation, keeps passwords and votes."""
+    def settle(self, facts: Facts, epoch: str, uuid: str) -> None:
+        """What a serving node does for all: ends a recovery and the formation, keeps passwords and votes.
+
+        Args:
+            epoch, uuid: of the component that this node is in.
+        """
         cluster, node, store = facts.cluster, self._settings.node, self._membership.store
         synced = sorted(name for name, presence in facts.present.items() if presence.state == "synced")
         first = synced[:1] == [node]
@@ -132,17 +140,29 @@ class Formation:
                 self._keep_passwords(facts)
             if first and complete and facts.forgotten:
                 store.commit({}, {}, tuple(f"forgotten/{name}" for name in facts.forgotten))
-            if cluster is None:
-                return
-            if cluster.phase == "open":
+            if first and facts.chosen is not None:  # the cluster runs: there is nothing to restart
+                store.commit({"chosen": facts.revision("chosen")}, {}, ("chosen",))
+            if cluster is None and first:
+                # The store has lost its data while the cluster ran.
+                record = Put(dumps(Cluster(uuid, "formed", node, epoch)))
+                if store.commit({"cluster": 0}, {"cluster": record}):
+                    log(f"the store had no record of the cluster: entered {uuid} anew")
+            if cluster is not None and cluster.phase == "open":
                 acts = cluster.seed == node if cluster.seed in facts.present else first
                 if complete and acts:
-                    self._lower_weight()
+                    self._lower_weight(synced)
                     formed = Put(dumps(replace(cluster, phase="formed")))
                     if store.commit({"cluster": facts.revision("cluster")}, {"cluster": formed}):
                         log(f"the cluster is formed: {', '.join(synced)} are Synced")
-            elif cluster.phase == "formed":
-                self._lower_weight()
+            if enough(len(synced), self._settings.size):
+                self._lower_weight(synced)
+            elif self.weight != 1:
+                self._topics.say(
+                    "votes",
+                    f"this node counts {self.weight} votes until {min(ENOUGH, self._settings.size)} nodes "
+                    "are "
+                    "Synced: none that is still to come can take it down, but its own loss stops the others",
+                )
         except (SqlError, StoreError) as error:
             self._topics.say("store", str(error))
 
@@ -181,8 +201,10 @@ class Formation:
             log(f"new passwords for {', '.join(sorted({account.user for account in others}))}")
         self._passwords_kept = True
 
-    def _lower_weight(self) -> None:
-        """From the formation's vote to an ordinary one."""
+    def _lower_weight(self, synced: list[str]) -> None:
+        """From the vote that counts for all to an ordinary one."""
         if self.weight != 1:
             self._sql.set_weight(1)
             self.weight = 1
+            log(f"this node's vote counts once from now on: {', '.join(synced)} are Synced")
+            self._topics.end("votes")

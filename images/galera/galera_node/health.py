@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FILE = "health"
+SELF = "self.json"  # what this node is, in the same folder, for `galera-node status`
 STALE = 30.0  # seconds without a word from the node's program
 STALL = 120.0  # seconds without progress before work counts as stuck
 
@@ -23,8 +24,15 @@ class Status:
     detail: str
     uptime: float  # seconds since the container's start
     start_period: float  # seconds; the check's start period, in which failures are not counted
-    recorded: bool  # the store lists this node as a member
+    recorded: bool  # the store lists this node as a member, and its data is of the cluster's epoch
     idle: float | None = None
+    alone: bool = False  # outside a Primary component, and the store is away
+    served: bool = False  # the check has passed before in this container: failures count from then on
+
+    @property
+    def counts(self) -> bool:
+        """Whether the engine counts a failing check now: enough of them end the container."""
+        return self.served or self.uptime > self.start_period
 
 
 class Advance:
@@ -49,12 +57,18 @@ def verdict(status: Status) -> tuple[bool, str]:
     """
     if status.state == "synced":
         if not status.recorded:
-            return False, "Synced, but not yet listed as a member in the store"
+            return False, "Synced, but the store does not yet list it as a member of the component"
         return True, status.detail
+    if status.alone:
+        # Ended, it would lose its view of the group, with which it restores the component once the others are
+        # back; and should the swarm have no leader, nothing would start it again.
+        if status.counts:
+            return True, f"serves no clients, and is left as it is while the store is away: {status.detail}"
+        return False, f"not yet: {status.detail}"
     if status.idle is not None:
         if status.idle > STALL:
             return False, f"without progress for {status.idle:.0f} s: {status.detail}"
-        if status.uptime > status.start_period:
+        if status.counts:
             return True, f"advances: {status.detail}"
         return False, f"not yet: {status.detail}"
     return False, status.detail

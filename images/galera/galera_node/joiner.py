@@ -18,14 +18,24 @@ from typing import Any
 from . import transfer
 from .backup_programs import BACKUP, MBSTREAM, pipe, start, tail
 from .framing import TransferError, receive_frame, receive_record, send_record
-from .local_state import NO_UUID, TRANSFER_MARK, clear, flush
+from .local_state import (
+    COPIES,
+    NO_UUID,
+    TRANSFER_MARK,
+    Note,
+    clear,
+    copy_begins,
+    flush,
+    remove_mark,
+    write_note,
+)
 from .server import work
 from .sst_options import Options, say
 from .words import log
 
 PORT = 4444
 # What mariadbd holds open, or Galera needs, while the data around it is replaced.
-KEEP = frozenset({"galera.cache", "grastate.dat", "gvwstate.dat", TRANSFER_MARK})
+KEEP = frozenset({"galera.cache", "grastate.dat", "gvwstate.dat", COPIES, TRANSFER_MARK})
 # mariadb-backup's own notes, of no use in a data directory.
 NOTES = ("xtrabackup_", "mariadb_backup_", "backup-my.cnf", "donor_galera_info", "mariadb-backup")
 STAGE = ".transfer"
@@ -41,14 +51,28 @@ def join(options: Options) -> None:
         transfer.write(options.run_dir, "joiner", "waiting", 0)
         stream, header = accept_donor(listener, token, options)
     with stream:
+        epoch = header.get("epoch")  # None from a donor of the version that knew none
         if header["mode"] == "incremental":
+            check_epoch(transfer.epoch(options.run_dir), epoch)
             transfer.write(options.run_dir, "joiner", "incremental", 0)
             log(f"joiner: only the write-sets after {header['gtid']} are missing")
             send_record(stream, {"received": True})
             say(str(header["gtid"]))
             return
         check_history(transfer.history(options.run_dir), str(header["gtid"]))
-        say(receive_backup(options, stream))
+        copy_begins(options.data_dir, time.time())
+        say(receive_backup(options, stream, None if epoch is None else str(epoch)))
+
+
+def check_epoch(own: str, donors: object) -> None:
+    """Raises TransferError rather than go on from data of another epoch by write-sets alone.
+
+    The node has checked before it started mariadbd; this is for a cluster whose epoch has begun since.
+    """
+    if donors is not None and donors != own:
+        raise TransferError(
+            f"the data directory belongs to epoch {own!r}, the donor's to {donors!r}: write-sets would not do"
+        )
 
 
 def check_history(own: str, gtid: str) -> None:
@@ -87,8 +111,11 @@ def accept_donor(
         stream.close()
 
 
-def receive_backup(options: Options, stream: socket.socket) -> str:
-    """Replaces the data directory by the donor's; returns the position as mariadb-backup noted it."""
+def receive_backup(options: Options, stream: socket.socket, epoch: str | None = None) -> str:
+    """Replaces the data directory by the donor's; returns the position as mariadb-backup noted it.
+
+    `epoch`: of the donor's data, None if it does not say.
+    """
     began = time.monotonic()
     data, stage, words = options.data_dir, options.data_dir / STAGE, options.run_dir / "prepare.log"
     clear(data, KEEP)
@@ -119,8 +146,10 @@ def receive_backup(options: Options, stream: socket.socket) -> str:
             continue
         entry.rename(data / entry.name)
     shutil.rmtree(stage)
+    if epoch is not None:
+        write_note(data, Note(epoch))
     flush(data)
-    (data / TRANSFER_MARK).unlink()
+    remove_mark(data)
     log(
         f"joiner: received {received / 1e6:.1f} MB in {took:.1f} s, prepared in "
         f"{time.monotonic() - began - took:.1f} s, position {position}",

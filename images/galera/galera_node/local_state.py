@@ -1,24 +1,32 @@
 """What the node's own data directory says: empty, data with a position, or a transfer that never ended.
 
-Owns grastate.dat (read and write), the marker of a broken transfer, and discarding. Leaves what follows from
-it to `decision`.
+Owns grastate.dat (read and write), the node's own note beside it (the epoch of the data, and the last Primary
+component it was in), the marker of a broken transfer, and discarding. Leaves what follows from it to
+`decision`.
 """
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
+
+from .store import View, view_from
 
 NO_UUID = "00000000-0000-0000-0000-000000000000"
 # Written before a transfer touches the directory, removed after its last step: see `sst`.
 TRANSFER_MARK = "galera-node.transfer"
-# What mkfs and docker leave in a fresh volume.
-NOT_DATA = frozenset({"lost+found"})
+# The node's own note; whatever replaces the data removes it.
+NOTE = "galera-node.note"
+# Full copies that have begun since the node was last Synced; outlives them and the container: see `copies`.
+COPIES = "galera-node.copies"
+# What mkfs and docker leave in a fresh volume, and what says nothing about what else is there.
+NOT_DATA = frozenset({"lost+found", COPIES})
 # What a first start that ended before any table was there may leave.
 LEFT_OVER = (
     "galera.cache",
@@ -29,6 +37,7 @@ LEFT_OVER = (
     "undo",
     "aria_log",
     "ddl_recovery",
+    "galera-node.",
 )
 
 
@@ -44,13 +53,35 @@ class Local:
     """The data directory. `seqno` is -1 when the last stop was not orderly (it is then in InnoDB).
 
     `view`: the last view of the group was saved; with it a member can restore a Primary component that was
-    lost, once all of that view meet again.
+    lost, once all of that view meet again. `trusted`: Galera has not marked the data as unusable, as it does
+    with those of a node that the others have voted out. `note`: see `Note`.
     """
 
     kind: Kind
     uuid: str = NO_UUID
     seqno: int = -1
     view: bool = False
+    trusted: bool = True
+    note: Note = field(default_factory=lambda: Note())
+
+    @property
+    def epoch(self) -> str:
+        return self.note.epoch
+
+
+@dataclass(frozen=True)
+class Note:
+    """What the node remembers of its data; all of it empty for data of the version that kept no note.
+
+    `epoch`: the cluster's epoch that the data belongs to. `begins`: one that this node was about to begin
+    with this data; whether it did is in the store. `start`: the position `UUID:seqno` of a bootstrap that was
+    under way. `component`: the last Primary component in which the node was Synced.
+    """
+
+    epoch: str = ""
+    begins: str = ""
+    start: str = ""
+    component: View | None = None
 
 
 def parse_grastate(text: str) -> tuple[str, int]:
@@ -71,26 +102,111 @@ def read(data_dir: Path) -> Local:
     uuid, seqno = parse_grastate(grastate.read_text(errors="replace")) if grastate.exists() else (NO_UUID, -1)
     if not entries & {"ibdata1", "mysql"}:
         return Local(Kind.PARTIAL if all(name.startswith(LEFT_OVER) for name in entries) else Kind.FOREIGN)
-    return Local(Kind.DATA, uuid, seqno, "gvwstate.dat" in entries)
+    return Local(Kind.DATA, uuid, seqno, "gvwstate.dat" in entries, note=read_note(data_dir) or Note())
+
+
+def read_note(data_dir: Path) -> Note | None:
+    """The node's note, None without one. One that is damaged belongs to no epoch that anybody has begun."""
+    try:
+        values = json.loads((data_dir / NOTE).read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        return Note(epoch="?")
+    try:
+        component = values["component"]
+        return Note(
+            epoch=str(values["epoch"]),
+            begins=str(values["begins"]),
+            start=str(values["start"]),
+            component=None if component is None else view_from(json.dumps(component)),
+        )
+    except (ValueError, TypeError, KeyError):
+        return Note(epoch="?")
+
+
+def write_note(data_dir: Path, note: Note) -> None:
+    """Writes the note durably."""
+    _replace(data_dir, NOTE, json.dumps(asdict(note)))
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Full copies that have begun since the node was last Synced. `at`: the last did (Unix time)."""
+
+    begun: int = 0
+    at: float = 0.0
+
+    def pause(self, now: float) -> float:
+        """Seconds until the next may begin: none after the first, then 30, doubled up to ten minutes.
+
+        One that cannot succeed would load a donor that serves clients, for ever. A clock that was set back
+        does not lengthen it.
+        """
+        if self.begun < 2:
+            return 0.0
+        whole = min(30.0 * float(1 << min(self.begun - 2, 10)), 600.0)
+        return max(0.0, whole - max(0.0, now - self.at))
+
+
+def copies(data_dir: Path) -> Copies:
+    """What is known of the full copies so far."""
+    try:
+        begun, at = (data_dir / COPIES).read_text().split()
+        return Copies(int(begun), float(at))
+    except (OSError, ValueError):
+        return Copies()
+
+
+def copy_begins(data_dir: Path, now: float) -> None:
+    """Counts a full copy, before it touches the directory."""
+    _replace(data_dir, COPIES, f"{copies(data_dir).begun + 1} {now}\n")
+
+
+def copy_succeeded(data_dir: Path) -> None:
+    """The node is Synced."""
+    (data_dir / COPIES).unlink(missing_ok=True)
 
 
 def write_grastate(data_dir: Path, uuid: str, seqno: int, safe_to_bootstrap: bool) -> None:
-    """Writes grastate.dat durably: a rename over the old one, both file and directory synced."""
+    """Writes grastate.dat durably."""
     text = (
         "# GALERA saved state\nversion: 2.1\n"
         f"uuid:    {uuid}\nseqno:   {seqno}\nsafe_to_bootstrap: {int(safe_to_bootstrap)}\n"
     )
-    new = data_dir / "grastate.dat.new"
+    _replace(data_dir, "grastate.dat", text)
+
+
+def _replace(data_dir: Path, name: str, text: str) -> None:
+    """Writes a file durably: a rename over the old one, both file and directory synced."""
+    new = data_dir / f"{name}.new"
     with open(new, "w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    new.rename(data_dir / "grastate.dat")
-    directory = os.open(data_dir, os.O_RDONLY)
+    new.rename(data_dir / name)
+    sync_folder(data_dir)
+
+
+def sync_folder(folder: Path) -> None:
+    """Brings a folder's own entries to the disk: names that were made, renamed or removed."""
+    directory = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def remove_mark(data_dir: Path) -> None:
+    """The data is whole. Durably: a mark that a power cut brought back would make it count as nothing."""
+    (data_dir / TRANSFER_MARK).unlink(missing_ok=True)
+    sync_folder(data_dir)
+
+
+def distrust(data_dir: Path) -> None:
+    """Has Galera replace the data by a full copy: it then knows no position of its own to go on from."""
+    write_grastate(data_dir, NO_UUID, -1, safe_to_bootstrap=False)
+    forget_view(data_dir)
 
 
 def flush(data_dir: Path) -> None:
@@ -119,4 +235,4 @@ def clear(data_dir: Path, keep: frozenset[str] = frozenset()) -> None:
         else:
             entry.unlink()
     if TRANSFER_MARK not in keep:
-        (data_dir / TRANSFER_MARK).unlink()
+        remove_mark(data_dir)

@@ -7,13 +7,29 @@ what (`supervisor`, `formation`), the rules (`decision`), the wire (`etcd`).
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from . import accounts
 from .decision import Bootstrap, Discard
 from .local_state import NO_UUID
 from .settings import Settings
-from .store import Cluster, Facts, Position, Presence, Put, SessionLost, Store, StoreError, dumps, parse
+from .store import (
+    Cluster,
+    Details,
+    Epoch,
+    Facts,
+    Position,
+    Presence,
+    Put,
+    SessionLost,
+    Store,
+    StoreError,
+    View,
+    dumps,
+    parse,
+)
 from .words import Topics, log
 
 SESSION_TTL = 45  # seconds without renewal until the store forgets what this node is
@@ -27,7 +43,7 @@ class Membership:
     Attributes:
         session: there is one, as far as is known.
         holding: it has the right to bootstrap.
-        recorded: the store lists this node as a member.
+        recorded: the store lists this node as a member, and of the last Primary component.
         passwords: the fingerprint of this node's secrets, shown beside what it is.
     """
 
@@ -36,11 +52,12 @@ class Membership:
         self.session = self.holding = self.recorded = False
         self.passwords = accounts.fingerprint(settings)
         self._renewed = 0.0
-        self._shown: Presence | None = None  # as the store has it
+        self._shown: tuple[Presence, Details] | None = None  # as the store has it
         self._sample, self._published = Position(NO_UUID, -1), 0.0
 
-    def look(self, presence: Presence) -> Facts | None:
+    def look(self, presence: Presence, details: Details) -> Facts | None:
         """Publishes what this node is and reads everything. None while the store does not answer."""
+        shown = presence, details
         try:
             if not self.session:
                 self.store.open_session(SESSION_TTL)
@@ -48,10 +65,15 @@ class Membership:
             elif time.monotonic() - self._renewed >= RENEW_EVERY:
                 self.store.renew()
                 self._renewed = time.monotonic()
-            if presence != self._shown:
-                puts = {f"present/{self._node}": dumps(presence), f"passwords/{self._node}": self.passwords}
+            if shown != self._shown:
+                # All in one: whoever insists on what this node is insists on its details, too.
+                puts = {
+                    f"present/{self._node}": dumps(presence),
+                    f"details/{self._node}": dumps(details),
+                    f"passwords/{self._node}": self.passwords,
+                }
                 self.store.commit({}, {key: Put(value, bound=True) for key, value in puts.items()})
-                self._shown = presence
+                self._shown = shown
             facts = parse(self.store.read())
         except SessionLost as error:
             self.session = self.holding = False
@@ -76,28 +98,47 @@ class Membership:
         except StoreError as error:
             self._topics.say("store", str(error))
 
-    def claim(self, decision: Bootstrap, starting: Presence, facts: Facts) -> bool:
-        """Takes the right to bootstrap `starting.uuid`. False if the facts have changed or nobody knows."""
+    def claim(
+        self, decision: Bootstrap, starting: Presence, facts: Facts, epoch: str, details: Details
+    ) -> bool:
+        """Takes the right to bootstrap `starting.uuid`. False if the facts have changed or nobody knows.
+
+        Args:
+            epoch: of the cluster from now on: the one that `decision` begins, or the one it is in.
+            details: of this node, as it shows them then.
+        """
         node, uuid = self._node, starting.uuid
         puts = {
             "bootstrap": Put(node, bound=True),
             f"present/{node}": Put(dumps(starting), bound=True),
+            f"details/{node}": Put(dumps(details), bound=True),
         }
+        deletes: tuple[str, ...] = ()
         if decision.first:
             puts["cluster"] = Put(dumps(Cluster(uuid, "forming", node)))
-        elif facts.cluster is None:
-            puts["cluster"] = Put(dumps(Cluster(uuid, "formed", node)))
+        elif decision.epoch is not None or facts.cluster is None:
+            before = facts.cluster or Cluster(uuid, "formed", node)
+            puts["cluster"] = Put(dumps(replace(before, uuid=uuid, epoch=epoch)))
+        if (new := decision.epoch) is not None:
+            own = facts.cluster.epoch if facts.cluster is not None else details.epoch
+            puts["epoch"] = Put(dumps(Epoch(epoch, own, new.carried, new.left_out, node)))
+            gone = set(new.left_out) - new.carried.keys()
+            heard = sorted(name for name in new.carried if name in facts.present)
+            puts["view"] = Put(dumps(View(uuid, epoch, starting.seqno, (node, *heard))))
+            deletes = tuple(f"nodes/{name}" for name in facts.nodes if name in gone)
+        if facts.chosen is not None:
+            deletes = (*deletes, "chosen")
         if decision.abort is not None:
             puts[f"aborted/{decision.abort}"] = Put(node)
         try:
-            if not self.store.commit(decision.expect, puts):
+            if not self.store.commit(decision.expect, puts, deletes):
                 return False
         except StoreError as error:
             # Whether the write happened is not known: the next look shows it, as a right of this session.
             self._topics.say("store", str(error))
             self.session = self.session and not isinstance(error, SessionLost)
             return False
-        self._shown, self.holding = starting, True
+        self._shown, self.holding = (starting, details), True
         return True
 
     def release(self) -> None:
@@ -128,16 +169,59 @@ class Membership:
         """
         before = facts.nodes.get(self._node)
         if before is not None and time.monotonic() - self._published < PUBLISH_EVERY:
+            self._note_recorded(facts)
             return
         durable = self._sample if self._sample.seqno >= 0 else Position(position.uuid, 0)
         try:
             if before is None or before.uuid != durable.uuid or before.seqno < durable.seqno:
                 node = self._node
                 self.store.commit({}, {f"nodes/{node}": Put(dumps(durable))}, (f"forgotten/{node}",))
-            self.recorded = True
+            self._note_recorded(facts)
             self._sample, self._published = position, time.monotonic()
         except StoreError as error:
             self._topics.say("store", str(error))
+
+    def _note_recorded(self, facts: Facts) -> None:
+        """A recovery will wait for this node from the moment the store lists it in the last component."""
+        self.recorded = self.recorded or (facts.view is not None and self._node in facts.view.members)
+
+    def show_view(self, view: View, facts: Facts) -> None:
+        """Writes the members of this node's Primary component, unless the store has it or a later one."""
+        known = facts.view
+        if (
+            known is not None
+            and (known.uuid, known.epoch) == (view.uuid, view.epoch)
+            and known.seqno >= view.seqno
+        ):
+            return
+        try:
+            self.store.commit({"view": facts.revision("view")}, {"view": Put(dumps(view))})
+        except StoreError as error:
+            self._topics.say("store", str(error))
+
+    def begin_epoch(
+        self, epoch: str, facts: Facts, carried: Mapping[str, int], left_out: Sequence[str]
+    ) -> bool:
+        """Begins an epoch while the cluster runs. False if the facts have changed or nobody knows."""
+        before = facts.cluster.epoch if facts.cluster is not None else ""
+        try:
+            record = Epoch(epoch, before, carried, tuple(left_out), self._node)
+            return self.put_epoch(self.store, facts, record)
+        except StoreError as error:
+            self._topics.say("store", str(error))
+            return False
+
+    @staticmethod
+    def put_epoch(store: Store, facts: Facts, epoch: Epoch) -> bool:
+        """Writes that `epoch` has begun. False if the facts have changed. Raises StoreError."""
+        if facts.cluster is None:
+            return False
+        puts = {
+            "cluster": Put(dumps(replace(facts.cluster, epoch=epoch.name))),
+            "epoch": Put(dumps(epoch)),
+        }
+        deletes = tuple(f"nodes/{name}" for name in epoch.left_out if name in facts.nodes)
+        return store.commit({"cluster": facts.revision("cluster")}, puts, deletes)
 
     def leave(self, position: Position | None) -> None:
         """Last words to the store: the final position, and the end of the session."""

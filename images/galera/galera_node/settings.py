@@ -28,7 +28,8 @@ class Settings:
 
     `peers` is the DNS name that lists the service's tasks. `store` is the key-value store's URL. `subnet` is
     the overlay network whose address the node uses. `start_period` (seconds) must be the container's health
-    check start period: see `health`.
+    check start period: see `health`. `members`: names of the nodes that are expected, if they are told; only
+    for words. `stop_grace`: seconds that the engine gives the container to stop.
     """
 
     node: str
@@ -46,6 +47,8 @@ class Settings:
     bundle: Path = Path("/etc/galera-node/initdb.tar.gz")
     seed_archive: Path = Path("/usr/local/lib/galera-node/seed.tar.gz")
     start_period: float = 300.0
+    members: tuple[str, ...] = ()
+    stop_grace: float = 60.0
 
     def secret(self, name: str) -> str:
         """The content of a secret file without its line end. Raises SettingsError."""
@@ -96,9 +99,16 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     database = environ.get("DATABASE", "app").strip()
     if not re.fullmatch(r"[A-Za-z0-9_]{1,64}", database):
         raise SettingsError(f"DATABASE={database!r} must be 1 to 64 letters, digits or '_'.")
-    period = environ.get("START_PERIOD", "300")
-    if not period.isdigit():
-        raise SettingsError(f"START_PERIOD={period!r} must be a number of seconds.")
+    period, grace = environ.get("START_PERIOD", "300"), environ.get("STOP_GRACE", "60")
+    for key, seconds in (("START_PERIOD", period), ("STOP_GRACE", grace)):
+        if not seconds.isdigit():
+            raise SettingsError(f"{key}={seconds!r} must be a number of seconds.")
+    members = tuple(filter(None, (part.strip() for part in environ.get("MEMBERS", "").split(","))))
+    for member in members:
+        if not NAME.fullmatch(member):
+            raise SettingsError(
+                f"MEMBERS: {member!r} is no name of a node. Give the names, separated by commas."
+            )
     defaults = Settings
     settings = Settings(
         node=name("NODE_NAME"),
@@ -112,6 +122,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         run_dir=Path(environ.get("RUN_DIR", str(defaults.run_dir))),
         secrets=Path(environ.get("SECRETS_DIR", str(defaults.secrets))),
         start_period=float(period),
+        members=members,
+        stop_grace=float(grace),
     )
     for secret in SECRETS:
         settings.secret(secret)

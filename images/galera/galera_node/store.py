@@ -5,23 +5,33 @@ sessions, KV and transactions with check-index).
 
 Keys below `swarm-galera/CLUSTER/`:
 
-- `cluster`         the one record of the cluster: UUID, phase, seed. Created once; never removed by a node.
+- `cluster`         the one record of the cluster: UUID, phase, seed, epoch. Never removed by a node.
+- `epoch`           how the epoch of `cluster` began, and whose data went over to it; see `Epoch`.
+- `view`            the members of the last Primary component: only they can have acknowledged its last
+  commits.
+- `chosen`          the node whose data the cluster is to restart from: a person's word.
 - `aborted/UUID`    a formation that ended before any client was served: data with this UUID is worthless.
 - `bootstrap`       the right to bootstrap; bound to the holder's session, gone with it.
 - `nodes/NAME`      a member's last published position: whoever is here has once been Synced.
 - `present/NAME`    what a node is now; bound to its session.
+- `details/NAME`    more about it: the epoch of its data, whether that can be trusted; bound to its session.
 - `passwords/NAME`  tells whether nodes have the same secrets; bound to its session.
-- `forgotten/NAME`  a member that a person has given up: recovery needs one less, until NAME is Synced again.
+- `forgotten/NAME`  a node that a person has given up: nobody waits for it, until NAME is Synced again.
+
+A later version may add keys, and fields to records: what is not known here is passed over. New facts went
+into keys of their own (`details`, `view`), because the version before refused records with fields it did not
+know.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Protocol, TypeVar
 
 ABSENT = 0  # the revision of a key that is not there
+R = TypeVar("R")
 
 
 class StoreError(Exception):
@@ -79,11 +89,41 @@ class Cluster:
 
     Phases: `forming` (the seed makes accounts and runs the initial SQL; nobody joins, no client is served),
     `open` (joiners are welcome), `formed` (all expected nodes have been Synced together once).
+
+    `epoch`: which of the cluster's histories counts. A recovery that leaves somebody out begins a new one,
+    under the same UUID. Empty until the first of these, and in records of the version that knew none.
     """
 
     uuid: str
     phase: str
     seed: str
+    epoch: str = ""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """How an epoch began.
+
+    `carried`: whose data of the epoch before is a part of this one, up to which position. It goes on as it
+    is; that of all others is replaced by a full copy. `left_out`: names of those, as far as known. `by`: who
+    began it.
+    """
+
+    name: str
+    before: str
+    carried: Mapping[str, int] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    by: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """A Primary component: the names of its members and the position at which it began."""
+
+    uuid: str
+    epoch: str
+    seqno: int
+    members: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -109,6 +149,22 @@ class Presence:
 
 
 @dataclass(frozen=True)
+class Details:
+    """More about a live node, and all of it unknown of one that runs the version before.
+
+    `epoch`: of its data. `trusted`: Galera has not marked the data as unusable. `problem`: what a person
+    should know, empty if nothing. `votes`: its weight in the Primary component. `view`: the last component it
+    was in.
+    """
+
+    epoch: str = ""
+    trusted: bool = True
+    problem: str = ""
+    votes: int = 1
+    view: View | None = None
+
+
+@dataclass(frozen=True)
 class Facts:
     """The store's content, parsed, with the revisions that a commit can insist on.
 
@@ -120,6 +176,10 @@ class Facts:
     holder: str | None = None
     nodes: Mapping[str, Position] = field(default_factory=dict)
     present: Mapping[str, Presence] = field(default_factory=dict)
+    details: Mapping[str, Details] = field(default_factory=dict)
+    epoch: Epoch | None = None
+    view: View | None = None
+    chosen: str | None = None
     aborted: frozenset[str] = frozenset()
     forgotten: frozenset[str] = frozenset()
     passwords: Mapping[str, str] = field(default_factory=dict)
@@ -129,10 +189,61 @@ class Facts:
     def revision(self, key: str) -> int:
         return self.revisions.get(key, ABSENT)
 
+    def about(self, name: str) -> Details:
+        """What `name` says of itself besides what it is."""
+        return self.details.get(name, Details())
+
 
 def dumps(record: Any) -> str:
-    """A record as it is stored."""
-    return json.dumps(asdict(record), sort_keys=True)
+    """A record as it is stored. In a cluster's first epoch it looks as in the version without epochs."""
+    values = asdict(record)
+    if isinstance(record, Cluster) and not record.epoch:
+        del values["epoch"]
+    return json.dumps(values, sort_keys=True)
+
+
+def _load(kind: type[R], values: Any) -> R:
+    """A record from its stored values. Raises ValueError or TypeError when it is none of that kind."""
+    if not isinstance(values, dict):
+        raise ValueError("not an object")
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    taken = {name: value for name, value in values.items() if name in known}
+    for name, value in taken.items():
+        text = str(known[name].type)
+        if text in ("str", "int", "bool") and type(value).__name__ != text:
+            raise ValueError(f"{name} must be of type {text}")
+    return kind(**taken)
+
+
+def _view(values: Any) -> View | None:
+    if values is None:
+        return None
+    view = _load(View, values)
+    return View(view.uuid, view.epoch, view.seqno, _names(view.members))
+
+
+def _names(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list | tuple) or not all(isinstance(name, str) for name in values):
+        raise ValueError("not a list of names")
+    return tuple(values)
+
+
+def _epoch(values: Any) -> Epoch:
+    epoch = _load(Epoch, values)
+    carried = dict(epoch.carried)
+    if not all(isinstance(position, int) for position in carried.values()):
+        raise ValueError("carried must map names to positions")
+    return Epoch(epoch.name, epoch.before, carried, _names(epoch.left_out), epoch.by)
+
+
+def _details(values: Any) -> Details:
+    details = _load(Details, values)
+    return Details(details.epoch, details.trusted, details.problem, details.votes, _view(details.view))
+
+
+def view_from(text: str) -> View | None:
+    """A view as `dumps` wrote it. Raises ValueError or TypeError."""
+    return _view(json.loads(text))
 
 
 def parse(entries: Mapping[str, Entry]) -> Facts:
@@ -141,6 +252,10 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
     holder: str | None = None
     nodes: dict[str, Position] = {}
     present: dict[str, Presence] = {}
+    details: dict[str, Details] = {}
+    epoch: Epoch | None = None
+    view: View | None = None
+    chosen: str | None = None
     aborted: set[str] = set()
     forgotten: set[str] = set()
     passwords: dict[str, str] = {}
@@ -148,13 +263,21 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
         kind, _, name = key.partition("/")
         try:
             if key == "cluster":
-                cluster = Cluster(**json.loads(entry.value))
+                cluster = _load(Cluster, json.loads(entry.value))
+            elif key == "epoch":
+                epoch = _epoch(json.loads(entry.value))
+            elif key == "view":
+                view = _view(json.loads(entry.value))
             elif key == "bootstrap":
                 holder = entry.value
+            elif key == "chosen":
+                chosen = entry.value
             elif kind == "nodes":
-                nodes[name] = Position(**json.loads(entry.value))
+                nodes[name] = _load(Position, json.loads(entry.value))
             elif kind == "present":
-                present[name] = Presence(**json.loads(entry.value))
+                present[name] = _load(Presence, json.loads(entry.value))
+            elif kind == "details":
+                details[name] = _details(json.loads(entry.value))
             elif kind == "aborted":
                 aborted.add(name)
             elif kind == "forgotten":
@@ -164,13 +287,17 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
         except (ValueError, TypeError) as error:
             raise StoreError(f"the store's key {key!r} holds no record of this program: {error}") from error
     return Facts(
-        cluster,
-        holder,
-        nodes,
-        present,
-        frozenset(aborted),
-        frozenset(forgotten),
-        passwords,
-        {key: entry.revision for key, entry in entries.items()},
-        "bootstrap" in entries and entries["bootstrap"].own,
+        cluster=cluster,
+        holder=holder,
+        nodes=nodes,
+        present=present,
+        details=details,
+        epoch=epoch,
+        view=view,
+        chosen=chosen,
+        aborted=frozenset(aborted),
+        forgotten=frozenset(forgotten),
+        passwords=passwords,
+        revisions={key: entry.revision for key, entry in entries.items()},
+        mine="bootstrap" in entries and entries["bootstrap"].own,
     )

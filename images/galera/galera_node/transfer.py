@@ -43,17 +43,27 @@ def read(run_dir: Path) -> Progress | None:
         return None
 
 
-def remember_history(run_dir: Path, uuid: str) -> None:
+def remember_history(run_dir: Path, uuid: str, epoch: str = "") -> None:
     """Notes whose data the directory holds, before mariadbd starts: a transfer must not replace another's."""
-    (run_dir / HISTORY).write_text(uuid)
+    (run_dir / HISTORY).write_text(f"{uuid} {epoch}")
 
 
 def history(run_dir: Path) -> str:
     """The UUID noted last, empty if none was."""
+    return _history(run_dir)[0]
+
+
+def epoch(run_dir: Path) -> str:
+    """The epoch noted last, empty if none was, or the first."""
+    return _history(run_dir)[1]
+
+
+def _history(run_dir: Path) -> tuple[str, str]:
     try:
-        return (run_dir / HISTORY).read_text()
+        uuid, _, epoch = (run_dir / HISTORY).read_text().partition(" ")
+        return uuid, epoch
     except FileNotFoundError:
-        return ""
+        return "", ""
 
 
 def end(run_dir: Path) -> None:

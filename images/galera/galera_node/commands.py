@@ -1,0 +1,228 @@
+"""What a person asks or tells the cluster through any node: its state, and the decisions that are nobody
+else's.
+
+Each command prints what it has done, or what keeps it from that and what to do; the exit code says which.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import epochs, health, local_state
+from .decision import IN_PRIMARY, enough
+from .local_state import NO_UUID, Kind
+from .membership import Membership
+from .settings import NAME
+from .store import Epoch, Facts, Put, Store, StoreError, parse
+
+
+def own_state(run_dir: Path, data_dir: Path) -> dict[str, Any]:
+    """What this node is, without the store: as its program last said, else as the data directory says."""
+    code, text = health.check(run_dir)
+    found: dict[str, Any] = {"node": None, "epoch": None, "uuid": None, "seqno": -1}
+    try:
+        found |= json.loads((run_dir / health.SELF).read_text())
+    except (OSError, ValueError):
+        try:
+            local = local_state.read(data_dir)
+        except OSError:
+            local = local_state.Local(Kind.EMPTY)
+        if local.kind is Kind.DATA and local.uuid != NO_UUID:
+            found |= {"epoch": local.epoch, "uuid": local.uuid, "seqno": local.seqno}
+    return found | {"health": text, "healthy": code == 0}
+
+
+def names(facts: Facts) -> list[str]:
+    """All nodes that the store knows of."""
+    view = facts.view.members if facts.view is not None else ()
+    return sorted({*facts.nodes, *facts.present, *facts.forgotten, *view})
+
+
+def report(facts: Facts | None, own: dict[str, Any], error: str = "") -> dict[str, Any]:
+    """Everything for machines. `facts` is None while the store is away; `error` says why."""
+    if facts is None:
+        return {"cluster": None, "self": own, "members": {}, "view": [], "store": error}
+    members = {}
+    for name in names(facts):
+        position, presence = facts.nodes.get(name), facts.present.get(name)
+        members[name] = {
+            "state": presence.state if presence is not None else None,
+            "address": presence.address if presence is not None else None,
+            "published": position.seqno if position is not None else None,
+            "forgotten": name in facts.forgotten,
+            "problem": facts.about(name).problem or None,
+            "epoch": facts.about(name).epoch if presence is not None and presence.uuid != NO_UUID else None,
+            "votes": facts.about(name).votes if presence is not None else None,
+        }
+    cluster = facts.cluster
+    return {
+        "cluster": None
+        if cluster is None
+        else {"uuid": cluster.uuid, "phase": cluster.phase, "seed": cluster.seed, "epoch": cluster.epoch},
+        "self": own,
+        "members": members,
+        "view": list(facts.view.members) if facts.view is not None else [],
+    }
+
+
+def describe(facts: Facts, size: int) -> list[str]:
+    """The same for a person, a line each."""
+    lines = []
+    cluster = facts.cluster
+    if cluster is None and not facts.nodes and all(p.uuid == NO_UUID for p in facts.present.values()):
+        lines.append("no cluster has ever existed here")
+    elif cluster is None:
+        lines.append("the store has no record of a cluster, but nodes with data are there")
+    else:
+        epoch = f", epoch {cluster.epoch}" if cluster.epoch else ""
+        lines.append(f"cluster {cluster.uuid}, {cluster.phase}, seed {cluster.seed}{epoch}")
+    began = facts.epoch
+    if began is not None and cluster is not None and began.name == cluster.epoch:
+        left = ", ".join(began.left_out) or "nobody"
+        lines.append(f"epoch {began.name} was begun by {began.by} and left out: {left}")
+    if facts.view is not None:
+        lines.append(f"last Primary component: {', '.join(facts.view.members)}")
+    if facts.holder is not None:
+        lines.append(f"{facts.holder} holds the right to bootstrap")
+    if facts.chosen is not None:
+        lines.append(f"a person has said that the cluster restarts from the data of {facts.chosen}")
+    synced = sum(presence.state == "synced" for presence in facts.present.values())
+    for name in names(facts):
+        position, presence, about = facts.nodes.get(name), facts.present.get(name), facts.about(name)
+        now = f"{presence.state} at {presence.address}" if presence is not None else "absent"
+        never = "forgotten" if name in facts.forgotten else "never Synced"
+        words = [now, f"published {position.seqno}" if position is not None else never]
+        if presence is not None and presence.uuid != NO_UUID and cluster is not None:
+            if presence.uuid != cluster.uuid:
+                words.append(f"data of another cluster, {presence.uuid}")
+            elif about.epoch != cluster.epoch:
+                words.append(f"data of epoch {about.epoch or 'the first'}: takes a full copy")
+        if about.votes > 1 and presence is not None and presence.state in IN_PRIMARY:
+            more = "" if enough(synced, size) else f" until {min(3, size)} nodes are Synced"
+            words.append(f"counts {about.votes} votes{more}: its loss stops the others")
+        if about.problem:
+            words.append(about.problem)
+        lines.append(f"{name}: {', '.join(words)}")
+    return lines
+
+
+def status(store: Store, run_dir: Path, data_dir: Path, size: int, machine: bool) -> int:
+    own = own_state(run_dir, data_dir)
+    facts, error = None, ""
+    try:
+        facts = parse(store.read())
+    except StoreError as failed:
+        error = str(failed)
+    if machine:
+        print(json.dumps(report(facts, own, error)))
+        return 0
+    if facts is None:
+        print(error, file=sys.stderr)
+        epoch = own["epoch"]
+        of = (
+            "no data"
+            if epoch is None
+            else f"data of epoch {epoch or 'the first'}, {own['uuid']}:{own['seqno']}"
+        )
+        print(f"this node: {own['health']}; {of}")
+        return 1
+    print("\n".join(describe(facts, size)))
+    return 0
+
+
+def refuse(text: str) -> int:
+    print(text, file=sys.stderr)
+    return 1
+
+
+def forget(store: Store, node: str) -> int:
+    """Nobody waits for `node` any more. Any name will do: one that never came is waited for, too."""
+    if not NAME.fullmatch(node):
+        return refuse(f"{node!r} is no name of a node")
+    facts = parse(store.read())
+    if node not in facts.nodes and node in facts.forgotten:
+        print(f"{node} is forgotten already")
+        return 0
+    presence = facts.present.get(node)
+    if presence is not None and presence.state not in ("empty", "stopped"):
+        return refuse(
+            f"{node} runs ({presence.state}); stop it first. One that died is seen as gone after 45 s"
+        )
+    known, key = node in names(facts), f"nodes/{node}"
+    expect = {key: facts.revision(key), f"present/{node}": facts.revision(f"present/{node}")}
+    if not store.commit(expect, {f"forgotten/{node}": Put("")}, (key,)):
+        return refuse(f"{node} has just said something; look at galera-node status, then repeat")
+    if not known:
+        others = ", ".join(names(facts)) or "none"
+        print(f"{node} has never been heard of here (known: {others}). If that was a mistake: galera-node")
+        print(f"remember {node}")
+    print(f"{node} is forgotten: a restart of the cluster does not wait for it.")
+    print("If it comes back, its data is replaced by a full copy; transactions only it had are lost.")
+    return 0
+
+
+def remember(store: Store, node: str) -> int:
+    """Takes `forget` back, as long as the cluster has not restarted without `node`."""
+    facts = parse(store.read())
+    if node not in facts.forgotten:
+        return refuse(f"{node} is not forgotten; forgotten: {', '.join(sorted(facts.forgotten)) or 'none'}")
+    store.commit({}, {}, (f"forgotten/{node}",))
+    print(f"{node} is waited for again. Data that the cluster has left behind meanwhile stays so.")
+    return 0
+
+
+def recover_from(store: Store, node: str) -> int:
+    """The cluster, of which nobody runs, restarts from the data of `node`, whatever the others have."""
+    facts = parse(store.read())
+    if facts.cluster is not None and facts.cluster.phase == "forming":
+        return refuse("the cluster is forming: there is nothing to recover from")
+    running = sorted(name for name, p in facts.present.items() if p.state in IN_PRIMARY)
+    if running:
+        return refuse(
+            f"{', '.join(running)} serves in a Primary component: there is nothing to recover. One that "
+            "died is "
+            "seen as gone after 45 s"
+        )
+    presence = facts.present.get(node)
+    if presence is None or presence.uuid == NO_UUID:
+        there = sorted(name for name, p in facts.present.items() if p.uuid != NO_UUID)
+        return refuse(
+            f"{node} is not here with data; nodes that are: {', '.join(there) or 'none'}. Start its "
+            "container first"
+        )
+    if facts.cluster is not None and presence.uuid != facts.cluster.uuid:
+        return refuse(
+            f"the data of {node} is of another cluster ({presence.uuid}) than the store's "
+            f"({facts.cluster.uuid})"
+        )
+    expect = {"chosen": facts.revision("chosen"), "cluster": facts.revision("cluster")}
+    if not store.commit(expect, {"chosen": Put(node)}):
+        return refuse("something has just changed; look at galera-node status, then repeat")
+    print(
+        f"The cluster restarts from the data of {node}; its log tells how. It does not wait for the others."
+    )
+    print("Those take a full copy when they come; what they had and it has not is lost.")
+    return 0
+
+
+def new_epoch(store: Store, node: str) -> int:
+    """Begins an epoch in the Primary component that runs: data of whoever is not in it takes a full copy."""
+    facts = parse(store.read())
+    cluster, view = facts.cluster, facts.view
+    if cluster is None or facts.about(node).epoch != cluster.epoch:
+        return refuse("this node knows no running cluster that it is a part of")
+    presence = facts.present.get(node)
+    if presence is None or presence.state != "synced" or view is None or node not in view.members:
+        return refuse(f"{node} is not Synced: run this on a node that is")
+    if view.epoch != cluster.epoch or view != facts.about(node).view:
+        return refuse("the members of the component are just changing; repeat")
+    epoch = epochs.following(cluster.epoch)
+    left_out = sorted({*facts.nodes, *facts.forgotten} - set(view.members))
+    record = Epoch(epoch, cluster.epoch, dict.fromkeys(view.members, epochs.RUNNING), tuple(left_out), node)
+    if not Membership.put_epoch(store, facts, record):
+        return refuse("something has just changed; look at galera-node status, then repeat")
+    print(f"Epoch {epoch} has begun with {', '.join(view.members)}. Any other data takes a full copy.")
+    return 0

@@ -1,0 +1,106 @@
+"""What the nodes' programs tell one another directly, over a small HTTP port on the overlay network.
+
+Owns the port: `GET /status` (JSON: who this is, its cluster, the epoch of its data, its state) and `GET
+/ready` (200 while clients are served, else 503). The store tells more, and counts; this is for when it is
+away or has lost its record. Nothing secret is told, and nothing can be changed through it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+
+PORT = 4569
+TIMEOUT = 1.5  # seconds for one question
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a node says of itself. `state` as in `store.Presence`."""
+
+    node: str = ""
+    uuid: str = ""
+    epoch: str = ""
+    state: str = "starting"
+    ready: bool = False
+
+
+class Teller:
+    """Answers on the port; what it answers is what `told` was last set to."""
+
+    def __init__(self, address: str, port: int = PORT) -> None:
+        """Listen. Raises OSError when the port is taken."""
+        self.told = Told()
+        self._socket = socket.create_server((address, port))
+        threading.Thread(target=self._serve, name="teller", daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        number: int = self._socket.getsockname()[1]
+        return number
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                stream, _ = self._socket.accept()
+            except OSError:
+                return
+            with stream, suppress(OSError):
+                stream.settimeout(2.0)
+                self._answer(stream)
+
+    def _answer(self, stream: socket.socket) -> None:
+        words = stream.recv(4096).split(b"\r\n", 1)[0].split(b" ")
+        told, path = self.told, words[1] if len(words) > 1 else b""
+        if words[0] not in (b"GET", b"HEAD") or path not in (b"/status", b"/ready"):
+            code, text = "404 Not Found", ""
+        elif path == b"/ready" and not told.ready:
+            code, text = "503 Service Unavailable", f"{told.state}\n"
+        else:
+            code, text = "200 OK", f"{json.dumps(asdict(told))}\n" if path == b"/status" else "ready\n"
+        body = text.encode()
+        head = f"HTTP/1.0 {code}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        stream.sendall(head + (b"" if words[0] == b"HEAD" else body))
+
+
+def ask(address: str, port: int = PORT, timeout: float = TIMEOUT) -> Told | None:
+    """What the node at `address` says; None when it does not, as one of the version before."""
+    connection = http.client.HTTPConnection(address, port, timeout=timeout)
+    try:
+        connection.request("GET", "/status")
+        response = connection.getresponse()
+        values = json.loads(response.read(65536))
+        if response.status != 200:
+            return None
+        told = Told(**{name: values[name] for name in Told.__dataclass_fields__})
+        return told if all(isinstance(each, str) for each in (told.uuid, told.epoch, told.state)) else None
+    except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError):
+        return None
+    finally:
+        connection.close()
+
+
+def ask_all(addresses: Iterable[str], port: int = PORT) -> dict[str, Told]:
+    """What the nodes at these addresses say, asked side by side; who does not answer is left out."""
+    found: dict[str, Told] = {}
+
+    def one(address: str) -> None:
+        if (told := ask(address, port)) is not None:
+            found[address] = told
+
+    threads = [threading.Thread(target=one, args=(address,), daemon=True) for address in set(addresses)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(2 * TIMEOUT)
+    return dict(found)

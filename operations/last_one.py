@@ -1,0 +1,212 @@
+"""`survive`: the majority of the managers is lost for good, and one that is left serves again, with all it
+has.
+
+Owned here: the order of the three parts (swarm, store, database), when it is refused, the lines of progress.
+Left to others: what each part does alone (`docker swarm init --force-new-cluster`, `etcd-member
+force-new-cluster`, `galera-node recover-from`), new hosts (`refresh`, then `up`).
+
+Every part looks first whether it is needed, so the command may be repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+import typer
+
+from components.commands.shell import assign
+from operations import outputs
+from operations.errors import OperationsError
+from operations.outputs import Host, Outputs
+from operations.remote_hosts import Answer, connected
+from operations.stack import StackOption
+
+EVERY = 2.0
+"""Seconds between looks."""
+TELL = 10.0
+"""Seconds between lines of progress."""
+OUTCOME = "outcome="
+"""What the last line of a part begins with: `done`, `nothing` (it was not needed), or `wait` and why."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command()(survive)
+
+
+def survive(
+    host: Annotated[str, typer.Option("--host", help="The manager that is left and has a database.")],
+    stack: StackOption = "dev",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Without asking first.")] = False,
+) -> None:
+    """The majority is lost for good: HOST serves again, alone. Refused while a majority answers."""
+    found = outputs.read(stack)
+    survivor = of(found, host)
+    asyncio.run(_survive(found, survivor, yes))
+
+
+def of(found: Outputs, name: str) -> Host:
+    """The manager of that name that has a database. Raises OperationsError."""
+    fit = [host for host in found.managers if host.name in found.members]
+    for host in fit:
+        if host.name == name:
+            return host
+    raise OperationsError(
+        f"{name} is no manager with a database. One of: {', '.join(host.name for host in fit)}."
+    )
+
+
+class Runs(Protocol):
+    """What runs a script on a host; `remote_hosts.RemoteHosts`."""
+
+    async def run(self, name: str, text: str, stdin: str = "") -> Answer:
+        """Run it; never raises."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the three. `text` prints OUTCOME as its last line; `patience`: seconds it may take in all."""
+
+    name: str
+    text: str
+    patience: float
+
+
+STATE = """ docker info --format '{{.Swarm.LocalNodeState}}|{{.Swarm.ControlAvailable}}' 2>/dev/null || echo
+'no engine|false'
+"""
+
+
+def answering(found: Outputs, answers: dict[str, Answer]) -> list[str]:
+    """Managers that can vote once their networks meet: their engine runs and is a manager of the swarm."""
+    return [
+        host.name
+        for host in found.managers
+        if not (answer := answers[host.name]).error and not answer.text.startswith(("no engine", "inactive"))
+    ]
+
+
+def refusal(found: Outputs, survivor: Host, votes: Sequence[str]) -> str:
+    """Why nothing is forced; empty if something may be."""
+    if survivor.name not in votes:
+        return (
+            f"{survivor.name} is not reached, or is no manager of a swarm any more: there is nothing to "
+            "go on from."
+        )
+    if 2 * len(votes) > len(found.managers):
+        others = ", ".join(name for name in votes if name != survivor.name) or "nobody else"
+        return (
+            f"{len(votes)} of {len(found.managers)} managers answer ({survivor.name} and {others}): that is "
+            "a majority, which restores itself. `verify` says what else is wrong; nothing was changed."
+        )
+    return ""
+
+
+def parts(found: Outputs, survivor: Host) -> list[Part]:
+    """The three, in order: what the swarm runs can only be restarted by it, and Galera needs the store."""
+    variables = assign(
+        name=survivor.name, address=survivor.private_ip, store=found.store, service=found.service
+    )
+    texts = (("swarm", _SWARM, 120.0), ("store", _STORE, 300.0), ("database", _DATABASE, 900.0))
+    return [Part(name, f"{variables}\n{_FUNCTIONS}\n{text}", patience) for name, text, patience in texts]
+
+
+_FUNCTIONS = r"""
+outcome() { printf 'outcome=%s\n' "$*"; exit 0; }
+container() { docker ps -q -f "label=com.docker.swarm.service.name=$1" -f status=running | head -n 1; }
+""".strip()
+
+_SWARM = r"""
+if timeout 15 docker node ls >/dev/null 2>&1; then outcome nothing; fi
+timeout 60 docker swarm init --force-new-cluster --advertise-addr "$address" \
+  --listen-addr "$address:2377" >/dev/null
+outcome done
+""".strip()
+
+_STORE = r"""
+running=$(container "$store")
+[[ $running ]] || outcome "wait no container of $store runs yet"
+if docker exec "$running" etcd-member health >/dev/null 2>&1 && \
+  timeout 15 docker exec "$running" \
+    env ETCDCTL_API=3 etcdctl --command-timeout=10s get majority >/dev/null 2>&1; then
+  outcome nothing
+fi
+# The word is there already: it counts for the start to come.
+if docker exec "$running" test -e /var/lib/etcd/force-new-cluster; then
+  docker kill "$running" >/dev/null 2>&1 || :
+  outcome "wait its member starts anew"
+fi
+said=$(docker exec "$running" etcd-member force-new-cluster 2>&1) || outcome "wait ${said##*$'\n'}"
+[[ $said != *"its majority"* ]] || outcome "wait it finds its majority"
+outcome "wait its member starts anew, with all records"
+""".strip()
+
+_DATABASE = r"""
+running=$(container "$service")
+[[ $running ]] || outcome "wait no container of $service runs yet"
+if said=$(docker exec "$running" galera-node health 2>&1); then
+  [[ $said != Synced* ]] || outcome done
+fi
+told=$(docker exec "$running" galera-node status 2>&1) || outcome "wait ${told%%$'\n'*}"
+if [[ $told != *"restarts from the data of $name"* && $said != *bootstrapping* ]]; then
+  told=$(docker exec "$running" galera-node recover-from "$name" 2>&1) || outcome "wait ${told%%$'\n'*}"
+fi
+outcome "wait $said"
+""".strip()
+
+
+async def _survive(found: Outputs, survivor: Host, yes: bool) -> None:
+    typer.echo(f"asking {len(found.managers)} managers …")
+    async with connected(found) as hosts:
+        answers = await hosts.run_all({host.name: STATE for host in found.managers})
+        votes = answering(found, answers)
+        if reason := refusal(found, survivor, votes):
+            raise OperationsError(reason)
+        lost = [host.name for host in found.managers if host.name not in votes]
+        for name in lost:
+            typer.echo(f"  {name}: {answers[name].error or 'no manager of a swarm'}")
+        typer.echo(
+            f"{survivor.name} will go on alone with what it has. {', '.join(lost)} must not come back with "
+            "their disks: cancel or reload them. What they alone have committed is lost."
+        )
+        if not yes and not typer.confirm("Are they lost for good?"):
+            raise typer.Exit(1)
+        for part in parts(found, survivor):
+            await carry_out(hosts, survivor.name, part)
+        shown = await hosts.run(survivor.name, f"service={found.service}\n{_FUNCTIONS}\n{_STATUS}")
+        typer.echo(shown.text.rstrip() or shown.error)
+        typer.echo(
+            f"{survivor.name} serves alone. Left out: {', '.join(lost)}. Now `refresh`, then `up`: they are "
+            "ordered anew and take full copies."
+        )
+
+
+_STATUS = 'docker exec "$(container "$service")" galera-node status'
+
+
+async def carry_out(hosts: Runs, name: str, part: Part, every: float = EVERY) -> None:
+    """Repeat a part until it is done, with lines of progress. Raises OperationsError after its patience."""
+    began, told, said = time.monotonic(), -TELL, ""
+    while True:
+        answer = await hosts.run(name, part.text)
+        now = time.monotonic() - began
+        lines = [line for line in answer.text.splitlines() if line.startswith(OUTCOME)]
+        outcome = lines[-1].removeprefix(OUTCOME) if lines else f"wait {answer.error or 'no answer'}"
+        if outcome in ("done", "nothing"):
+            what = "serves" if outcome == "done" else "nothing to do"
+            typer.echo(f"  {part.name}: {what} ({now:.0f} s)")
+            return
+        reason = outcome.removeprefix("wait ")
+        if reason != said or now - told >= TELL:
+            typer.echo(f"  {part.name}: {reason} ({now:.0f} s)")
+            said, told = reason, now
+        if now >= part.patience:
+            raise OperationsError(
+                f"The {part.name} of {name} does not come back within {part.patience:.0f} s: {reason}. What "
+                "was done stays; the command may be repeated. The log: `docker service logs` on that host."
+            )
+        await asyncio.sleep(every)

@@ -1,0 +1,182 @@
+"""`survive`: when it is refused, what each part does on a host of fake programs, its waits."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from operations import last_one, outputs
+from operations.errors import OperationsError
+from operations.last_one import Part, answering, carry_out, of, parts, refusal
+from operations.outputs import Host, Outputs
+from operations.remote_hosts import Answer
+from tests.unit.fake_host import FakeHost
+
+HOSTS = tuple(Host(f"galera-{n}", "manager", f"10.144.12.{n}", f"203.0.113.{n}", "key") for n in (1, 2, 3))
+FOUND = Outputs(
+    hosts=(*HOSTS, Host("galera-4", "worker", "10.144.12.4", "203.0.113.4", "key")),
+    user="root",
+    private_key=None,
+    network="galera",
+    encrypted=True,
+    store="etcd",
+    service="galera",
+    vip="10.20.0.9",
+    port=3306,
+    size=4,
+    members=("galera-1", "galera-2", "galera-3", "galera-4"),
+    database="app",
+    app_password="x",
+)
+UP, GONE = Answer("active|true\n"), Answer(error="no SSH at 203.0.113.2: timed out")
+
+
+def test_the_survivor_is_a_manager_with_a_database() -> None:
+    assert of(FOUND, "galera-2") is HOSTS[1]
+    for name in ("galera-4", "galera-9"):
+        with pytest.raises(OperationsError, match="One of: galera-1, galera-2, galera-3"):
+            of(FOUND, name)
+    with pytest.raises(OperationsError, match="galera-1"):
+        of(replace(FOUND, members=("galera-2",)), "galera-1")
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        pytest.param((UP, GONE, GONE), "", id="one of three is left"),
+        pytest.param((UP, Answer("inactive|false\n"), GONE), "", id="a reloaded host is in no swarm"),
+        pytest.param((UP, Answer("no engine|false\n"), GONE), "", id="a host without an engine"),
+        pytest.param(
+            (UP, UP, GONE), "2 of 3 managers answer (galera-1 and galera-2)", id="a majority answers"
+        ),
+        pytest.param(
+            (UP, Answer("error|true\n"), GONE), "2 of 3 managers", id="one is not well, yet it votes"
+        ),
+        pytest.param((GONE, UP, GONE), "galera-1 is not reached", id="the survivor itself is not there"),
+    ],
+)
+def test_nothing_is_forced_while_a_majority_answers(answers: tuple[Answer, ...], words: str) -> None:
+    said = {host.name: answer for host, answer in zip(HOSTS, answers, strict=True)}
+    reason = refusal(FOUND, HOSTS[0], answering(FOUND, said))
+    assert words in reason
+    assert bool(reason) is bool(words)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> FakeHost:
+    made = FakeHost(tmp_path / "host")
+    made.program("timeout", 'shift; exec "$@"')
+    return made
+
+
+def outcome(host: FakeHost, number: int) -> str:
+    ran = host.run(parts(FOUND, HOSTS[0])[number].text)
+    assert ran.code == 0, ran.err
+    return ran.out.splitlines()[-1].removeprefix(last_one.OUTCOME)
+
+
+def test_the_swarm_is_forced_only_without_a_majority(host: FakeHost) -> None:
+    host.program(
+        "docker", '[[ $1 != node ]] || [[ -e $host/leader ]]; [[ $1 != swarm ]] || touch "$host/leader"'
+    )
+    host.program("docker", 'case $1 in node) [[ -e $host/leader ]];; swarm) touch "$host/leader";; esac')
+    assert outcome(host, 0) == "done"
+    ran = host.run(parts(FOUND, HOSTS[0])[0].text)
+    assert not [call for call in ran.calls if "swarm init" in call]
+    assert ran.out.splitlines()[-1] == "outcome=nothing"
+
+
+STORE = """
+case $* in
+  "ps "*) [[ ! -e $host/member ]] || echo c-etcd;;
+  *"etcd-member health") [[ -e $host/alone ]];;
+  *etcdctl*) [[ -e $host/alone ]];;
+  *"test -e /var/lib/etcd/force-new-cluster") [[ -e $host/word ]];;
+  *"etcd-member force-new-cluster") [[ ! -e $host/silent ]] || { echo 'cannot be asked'; exit 1; }
+    touch "$host/word"; echo 'this member goes on alone';;
+  kill*) rm "$host/word"; touch "$host/alone";;
+esac
+"""
+
+
+def test_the_stores_member_is_told_once_and_started_anew(host: FakeHost) -> None:
+    host.program("docker", STORE)
+    assert outcome(host, 1) == "wait no container of etcd runs yet"
+    host.file("member", "")
+    host.file("silent", "")
+    assert outcome(host, 1) == "wait cannot be asked"
+    (host.folder / "silent").unlink()
+    assert outcome(host, 1) == "wait its member starts anew, with all records"
+    # It hears no signal while it waits for the others: the second look ends it.
+    assert outcome(host, 1) == "wait its member starts anew"
+    assert outcome(host, 1) == "nothing"
+
+
+DATABASE = """
+case $* in
+  "ps "*) [[ ! -e $host/node ]] || echo c-galera;; *"galera-node health") cat "$host/health"; [[
+  $(<"$host/health") == Synced* ]];; *"galera-node status") cat "$host/status"; [[ -s $host/status ]];;
+  *"recover-from galera-1") [[ ! -e $host/lease ]] || { echo 'galera-2 serves in a Primary component'; exit 1;
+  }
+    echo 'a person has said that the cluster restarts from the data of galera-1' >"$host/status";;
+esac
+"""
+
+
+def test_the_database_is_told_once_the_leases_of_the_others_are_over(host: FakeHost) -> None:
+    host.program("docker", DATABASE)
+    assert outcome(host, 2) == "wait no container of galera runs yet"
+    host.file("node", "")
+    host.file("health", "waiting: neither the store nor any other node answers")
+    host.file("status", "")
+    assert outcome(host, 2).startswith("wait")
+    host.file("status", "cluster 4090, formed, seed galera-1\n")
+    host.file("lease", "")
+    assert outcome(host, 2) == "wait galera-2 serves in a Primary component"
+    (host.folder / "lease").unlink()
+    assert outcome(host, 2).startswith("wait waiting:")
+    calls = host.run(parts(FOUND, HOSTS[0])[2].text).calls
+    assert not [call for call in calls if "recover-from" in call]
+    host.file("health", "Synced, Primary, 1 nodes")
+    assert outcome(host, 2) == "done"
+
+
+class Scripted:
+    """Answers one after the other; the last one for ever."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+
+    async def run(self, name: str, text: str, stdin: str = "") -> Answer:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+def test_a_part_is_repeated_until_it_is_done_and_says_what_it_waits_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    steps = Scripted(
+        Answer("outcome=wait no container\n"), Answer(error="the connection broke"), Answer("outcome=done\n")
+    )
+    asyncio.run(carry_out(steps, "galera-1", Part("store", "", 60.0), every=0.0))
+    said = capsys.readouterr().out
+    assert [word for word in ("no container", "the connection broke", "serves") if word not in said] == []
+    with pytest.raises(OperationsError, match="does not come back within 0 s: no leader"):
+        asyncio.run(
+            carry_out(
+                Scripted(Answer("outcome=wait no leader\n")), "galera-1", Part("store", "", 0.0), every=0.0
+            )
+        )
+
+
+def test_the_command_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    from typer.testing import CliRunner
+
+    from operations.cli import build
+
+    monkeypatch.setattr(outputs, "read", lambda stack: FOUND)
+    done = CliRunner().invoke(build(), ["survive", "--host", "galera-4", "--yes"])
+    assert isinstance(done.exception, OperationsError)
+    assert "no manager with a database" in str(done.exception)
