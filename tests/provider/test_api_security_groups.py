@@ -116,8 +116,10 @@ def test_a_rule_for_a_group_lets_its_members_addresses_through(
     assert _filter(lab_api, host)[2].remotes == (), "no server has an IPv6 address"  # type: ignore[index]
     lab_api.wait_idle(second)
     client["Virtual_Guest"].deleteObject(id=second)
-    lab_api.wait_idle(second)
-    assert _filter(lab_api, host)[1].remotes == (own,)  # type: ignore[index]
+    lab_api.wait_until(
+        lambda: _filter(lab_api, host)[1].remotes == (own,),  # type: ignore[index]
+        "the address to go with its server",
+    )
 
 
 def test_the_first_group_of_a_card_is_in_force_after_a_restart_every_other_one_at_once(
@@ -145,8 +147,7 @@ def test_the_first_group_of_a_card_is_in_force_after_a_restart_every_other_one_a
 
 def test_filters_go_with_their_server(client: Any, lab_api: LabApi, guarded: tuple[int, int, int]) -> None:
     client["Virtual_Guest"].deleteObject(id=guarded[0])
-    lab_api.wait_idle(guarded[0])
-    assert lab_api.backend.filters == []
+    lab_api.wait_until(lambda: lab_api.backend.filters == [], "the filters to go with their server")
 
 
 def test_a_restart_of_the_api_sets_the_filters_again(lab_api: LabApi, guarded: tuple[int, int, int]) -> None:
