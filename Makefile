@@ -29,8 +29,8 @@ help: ## this list
 up: ## everything from a bare machine to a running cluster; again: brings it to what the settings say
 	$(up_all)
 
-verify: ## check the cluster; exit code 0 only if all holds
-	$(call operations,verify)
+verify: ## check the cluster; exit code 0 only if all holds (DEEP=1: compare all rows of all nodes, too)
+	$(call operations,verify $(if $(DEEP),--deep))
 
 preview: ## what `make up` would change, and what it would cost
 	$(call operations,preview)

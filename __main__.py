@@ -33,6 +33,7 @@ from components.softlayer.stack_identity import StackIdentity
 from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.ssh_access import SshAccess, SshAccessArgs
 from components.swarm import Swarm, SwarmArgs
+from components.turns import refuse_while_others_are_not_well
 from database_settings import initial_sql
 from settings import Settings
 
@@ -188,6 +189,7 @@ def deploy(settings: Settings) -> None:
     estimate = cost.compared(api, plan, identity.owner_now())
     pulumi.log.info(cost_report.table(estimate, sorted(settings.servers.adopt)))
     in_turn = hosts_in_turn(settings, estimate.guests)
+    refuse_while_others_are_not_well([*in_turn, *settings.servers.replace])
     ssh = SshAccess(
         "ssh",
         SshAccessArgs(

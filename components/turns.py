@@ -11,9 +11,30 @@ such server waits for the last step of the one before. Servers that are only ord
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import json
+import os
+from collections.abc import Collection, Mapping, Sequence
 
 import pulumi
+
+NOT_WELL = "SWARM_GALERA_NOT_WELL"
+"""Environment variable by which `python -m operations` says which hosts are not well, and why: JSON."""
+
+
+def refuse_while_others_are_not_well(interrupted: Collection[str]) -> None:
+    """Raise ValueError if a run would interrupt hosts while others are not well.
+
+    Known only to a run that was started by `python -m operations`, which looks at the hosts first.
+    """
+    unwell: Mapping[str, str] = json.loads(os.environ.get(NOT_WELL) or "{}")
+    for host in interrupted:
+        if others := {name: why for name, why in unwell.items() if name != host}:
+            told = "; ".join(f"{name}: {why}" for name, why in others.items())
+            raise ValueError(
+                f"{host} would be interrupted (a resize, reload or replacement) while others are not well: "
+                f"{told}. Nothing was changed. Remedy: bring them back (`verify` names what is amiss), then "
+                "repeat; or take that change out of the settings until then"
+            )
 
 
 class Turns:

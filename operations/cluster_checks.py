@@ -6,22 +6,25 @@ Owned here: the checks, each with what was wanted and what was found. Left to ot
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import Any
 
 from components.commands.disk import LOGICAL_VOLUME, VOLUME_GROUP
-from operations.cluster_facts import HostFacts
+from operations import disk_space
+from operations.check import Check as Check
+from operations.cluster_facts import ALIKE, FIXED, HostFacts
 from operations.outputs import Outputs
 from operations.remote_hosts import Answer
 
+DATA_VOLUME = "galera-data"
+"""The volume with a node's data (components/galera.py)."""
+SERVICE_LABEL = "galera"
+"""The label of hosts that bear nodes (components/galera.py)."""
 
-@dataclass(frozen=True)
-class Check:
-    """One statement about the cluster. `where`: a host's name, or `cluster`."""
 
-    where: str
-    what: str
-    ok: bool
-    found: str
+RESTART = (
+    "`up` restarts the engine of {host} once the other hosts are well; by hand, with room on its disk and "
+    "the other nodes Synced: systemctl restart docker"
+)
 
 
 def of_hosts(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
@@ -42,12 +45,24 @@ def _each_host(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Che
             on_lvm and seen.mount[1:] == ("btrfs",),
             f"{' '.join(seen.mount[1:]) or 'not mounted'} on {seen.volume or 'no volume'}",
         )
+        in_error = seen.swarm == "error"
         yield Check(
             host.name,
             "engine on btrfs, active in the swarm",
             (seen.driver, seen.swarm) == ("btrfs", "active"),
-            f"{seen.driver or 'no engine'}, {seen.swarm or 'no swarm'}",
+            f"{seen.driver or 'no engine'}, {seen.swarm or 'no swarm'}"
+            + (f" ({seen.swarm_error})" if seen.swarm_error else ""),
+            remedy=RESTART.format(host=host.name) if in_error else "",
         )
+        yield Check(
+            host.name,
+            "every container listed as running runs",
+            not seen.ghosts and not seen.error,
+            f"not: {', '.join(seen.ghosts)}" if seen.ghosts else "not asked" if seen.error else "so it is",
+            remedy=RESTART.format(host=host.name) if seen.ghosts else "",
+        )
+        if not seen.error:
+            yield from disk_space.checks(host.name, seen.space, seen.system)
 
 
 def _managers(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check]:
@@ -148,7 +163,118 @@ def of_galera(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
     same = len(set(uuids)) == 1 and bool(uuids[0])
     told = sorted(set(uuids) - {""})
     checks.append(Check("cluster", "one cluster UUID on every node", same, ", ".join(told) or "none"))
+    checks += [*_records(outputs, facts), *_alike(outputs, facts)]
     return checks
+
+
+def _records(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check]:
+    """What each node and the store know of the cluster: epoch, members, the last Primary component."""
+    for name in outputs.members:
+        told = facts[name].node_status
+        own, cluster = _part(told, "self"), _part(told, "cluster")
+        epoch, wanted = own.get("epoch"), cluster.get("epoch")
+        found = f"the data's epoch is {_said(epoch)}, the cluster's is {_said(wanted)}"
+        yield Check(
+            name,
+            "data of the cluster's present epoch",
+            epoch is not None and epoch == wanted,
+            found if own and cluster else str(told.get("store") or "no answer to galera-node status --json"),
+            remedy=full_copy(name) if own and cluster and epoch != wanted else "",
+        )
+    views = [facts[name].node_status for name in outputs.members if facts[name].node_status.get("cluster")]
+    first = views[0] if views else {}
+    members = _part(first, "members")
+    view = sorted(str(name) for name in first.get("view") or ())
+    problems = [
+        f"{name}: {about.get('problem') or 'forgotten'}"
+        for name, about in sorted(members.items())
+        if isinstance(about, Mapping) and (about.get("problem") or about.get("forgotten"))
+    ]
+    wanted_members = sorted(outputs.members)
+    phase = _part(first, "cluster").get("phase", "unknown")
+    found = (
+        f"{phase}, members {', '.join(sorted(members)) or 'none'}, last Primary {', '.join(view) or 'none'}"
+    )
+    yield Check(
+        "cluster",
+        "the store's record: formed, all nodes in the last Primary component",
+        (phase, sorted(members), view) == ("formed", wanted_members, wanted_members) and not problems,
+        "; ".join([found, *problems]),
+    )
+
+
+def _alike(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check]:
+    """Versions, variables and images that must be the same on all nodes, and values that must be unlike."""
+    seen = {name: facts[name].galera for name in outputs.members}
+    for what, names in (
+        ("one version of MariaDB and Galera on every node", ("version", "wsrep_provider_version")),
+        (
+            f"{len(ALIKE) - 1} variables that must agree do",
+            tuple(name for name in ALIKE if name != "version"),
+        ),
+    ):
+        unlike = [name for name in names if len({told.get(name) for told in seen.values()}) != 1]
+        found = "; ".join(
+            f"{name}: " + ", ".join(f"{told.get(name) or 'empty'} on {node}" for node, told in seen.items())
+            for name in unlike
+        )
+        known = all(seen.values()) and bool(seen)
+        agreed = next(iter(seen.values()), {}).get(names[0], "") if len(names) == 2 else "they agree"
+        yield Check("cluster", what, known and not unlike, found or (agreed if known else "no answer"))
+    wrong = [
+        f"{name} is {told.get(name, 'unknown')} on {node}, not {value}"
+        for node, told in seen.items()
+        for name, value in FIXED.items()
+        if told and told.get(name) != value
+    ]
+    if silent := [node for node, told in seen.items() if not told]:
+        wrong.append(f"no answer from {', '.join(silent)}")
+    steps = {told.get("auto_increment_increment") for told in seen.values() if told}
+    offsets = [told.get("auto_increment_offset") for told in seen.values() if told]
+    if steps != {"1"} and (len(set(offsets)) != len(offsets) or None in offsets):
+        wrong.append(f"auto_increment_offset is {', '.join(map(str, offsets))}: not every node's own")
+    yield Check(
+        "cluster",
+        "rows are replicated and kept as they must be",
+        not wrong,
+        "; ".join(wrong) or "so they are",
+    )
+    for service, hosts in (
+        (outputs.service, outputs.members),
+        (outputs.store, [host.name for host in outputs.managers]),
+    ):
+        images = {name: facts[name].images.get(service, "") for name in hosts}
+        alike = len(set(images.values())) == 1 and all(images.values())
+        told = ", ".join(
+            f"{image.removeprefix('sha256:')[:12] or 'none'} on {name}" for name, image in images.items()
+        )
+        yield Check(
+            "cluster",
+            f"one image of {service} on every host",
+            alike,
+            next(iter(images.values())).removeprefix("sha256:")[:12] if alike else told,
+        )
+
+
+def _part(told: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = told.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _said(epoch: object) -> str:
+    """An epoch for people: the first one has no text."""
+    return "unknown" if epoch is None else str(epoch) or "the first"
+
+
+def full_copy(node: str) -> str:
+    """How to have a node take a full copy of the others' data."""
+    data = f"/var/lib/docker/volumes/{DATA_VOLUME}/_data"
+    return (
+        f"save what only {node} has, if that is needed, then have it take a full copy of the others' data. "
+        f"On a manager: docker node update --label-add {SERVICE_LABEL}=false {node}\n"
+        f"on {node}, once no container of the database runs there: find {data} -mindepth 1 -delete\n"
+        f"on a manager: docker node update --label-add {SERVICE_LABEL}=true {node}"
+    )
 
 
 def of_row(outputs: Outputs, written: Answer, read: Mapping[str, Answer]) -> list[Check]:
@@ -163,7 +289,7 @@ def of_row(outputs: Outputs, written: Answer, read: Mapping[str, Answer]) -> lis
     ]
     for name in outputs.members:
         answer = read.get(name, Answer(error="not asked: nothing was written"))
-        ok = not written.error and not answer.error and answer.text.split() == ["1"]
+        ok = not written.error and not answer.error and answer.text.split()[:1] == ["1"]
         checks.append(
             Check(
                 name,
@@ -173,6 +299,29 @@ def of_row(outputs: Outputs, written: Answer, read: Mapping[str, Answer]) -> lis
             )
         )
     return checks
+
+
+def of_positions(outputs: Outputs, facts: Mapping[str, HostFacts], read: Mapping[str, Answer]) -> list[Check]:
+    """No node is behind: each has reached by now where any node was when all were looked at."""
+    before = [_number(facts[name].galera.get("wsrep_last_committed")) for name in outputs.members]
+    reached = max(before, default=-1)
+    checks = []
+    for name in outputs.members:
+        words = read.get(name, Answer()).text.split()
+        now = _number(words[2]) if words[1:2] == ["wsrep_last_committed"] and len(words) > 2 else -1
+        checks.append(
+            Check(
+                name,
+                f"has reached position {max(reached, 0)}",
+                0 <= reached <= now,
+                f"at {now}" if now >= 0 else "not asked: nothing was read",
+            )
+        )
+    return checks
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdigit() else -1
 
 
 def of_clean_up(outputs: Outputs, table: str, tried: Mapping[str, Answer]) -> list[Check]:

@@ -6,12 +6,14 @@ Owned here: the scripts and their parsing. Left to others: what must hold (clust
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.commands.disk import MOUNT_POINT
+from components.commands.disk import MOUNT_POINT, RESERVE
 from components.commands.shell import assign
 from operations.outputs import Outputs
 
@@ -21,8 +23,35 @@ STATUS = (
     "wsrep_cluster_state_uuid",
     "wsrep_cluster_status",
     "wsrep_connected",
+    "wsrep_last_committed",
+    "wsrep_provider_version",
     "wsrep_ready",
 )
+ALIKE = (
+    *("version", "wsrep_cluster_name", "wsrep_mode", "wsrep_sst_method", "wsrep_certify_nonPK"),
+    *("wsrep_max_ws_rows", "wsrep_max_ws_size", "wsrep_auto_increment_control", "auto_increment_increment"),
+    *("binlog_format", "log_bin", "log_bin_trust_function_creators", "default_storage_engine"),
+    *(
+        "enforce_storage_engine",
+        "innodb_autoinc_lock_mode",
+        "innodb_default_row_format",
+        "innodb_doublewrite",
+    ),
+    *("innodb_flush_log_at_trx_commit", "innodb_force_primary_key", "innodb_page_size", "innodb_strict_mode"),
+    *("character_set_server", "collation_server", "lower_case_table_names", "sql_mode", "time_zone"),
+    *("explicit_defaults_for_timestamp", "max_allowed_packet", "tx_isolation", "plugin_maturity"),
+)
+"""Variables that must have the same value on all nodes: what a statement does depends on them, or whether its
+rows are replicated and outlive a power cut."""
+FIXED = {
+    "wsrep_on": "ON",
+    "binlog_format": "ROW",
+    "innodb_autoinc_lock_mode": "2",
+    "innodb_flush_log_at_trx_commit": "1",
+    "read_only": "OFF",
+}
+"""Variables that must have this value on every node, whatever the settings say."""
+VARIABLES = tuple(sorted({*ALIKE, *FIXED, "auto_increment_offset"}))
 
 
 @dataclass(frozen=True)
@@ -38,6 +67,25 @@ class Manager:
 
 
 @dataclass(frozen=True)
+class Space:
+    """A file system, in bytes; 0 is what could not be found out.
+
+    Attributes:
+        size, free: of all of it.
+        unallocated: what btrfs has given to neither data nor metadata; None for other file systems.
+        metadata, metadata_used: what btrfs has given to metadata, and what of it is in use.
+        reserve: whether the file is there that may be deleted when nothing else can.
+    """
+
+    size: int = 0
+    free: int = 0
+    unallocated: int | None = None
+    metadata: int = 0
+    metadata_used: int = 0
+    reserve: bool = False
+
+
+@dataclass(frozen=True)
 class HostFacts:
     """One host as it is; empty values are what could not be found out.
 
@@ -48,7 +96,12 @@ class HostFacts:
         node: the id under which the swarm knows this host.
         managers: of every node with a vote, as this host sees them.
         network_options: names of the overlay's options. ipsec_peers: addresses there are IPsec states to.
-        galera: `STATUS` variables.
+        swarm_error: the engine's word on that, often none.
+        ghosts: containers that the engine lists as running though they have ended, or besides another one of
+            the same service.
+        images: content of what each service runs here, by the service's name.
+        space: of /var/lib/docker. system: of the system's disk.
+        galera: `STATUS` and `VARIABLES`. node_status: what `galera-node status --json` says.
         etcd_healthy: a read that needs a majority came through. etcd_members: how many there are.
         etcd_cluster: the cluster's id.
         error: why the host could not be asked at all.
@@ -58,11 +111,17 @@ class HostFacts:
     volume: str = ""
     driver: str = ""
     swarm: str = ""
+    swarm_error: str = ""
     node: str = ""
+    ghosts: tuple[str, ...] = ()
+    images: Mapping[str, str] = field(default_factory=dict)
+    space: Space = Space()
+    system: Space = Space()
     managers: tuple[Manager, ...] = ()
     network_options: frozenset[str] = frozenset()
     ipsec_peers: frozenset[str] = frozenset()
     galera: Mapping[str, str] = field(default_factory=dict)
+    node_status: Mapping[str, Any] = field(default_factory=dict)
     etcd_healthy: bool = False
     etcd_members: int = 0
     etcd_cluster: str = ""
@@ -71,14 +130,16 @@ class HostFacts:
 
 def look(outputs: Outputs, manager: bool, member: bool) -> str:
     """Shell text that prints a host's facts as lines `name<TAB>value`; a part that fails prints nothing."""
-    quoted = ", ".join(f"'{name}'" for name in STATUS)
+    status, variables = (", ".join(f"'{name}'" for name in names) for names in (STATUS, VARIABLES))
     parts = [
         assign(
             mount=MOUNT_POINT,
             network=outputs.network,
             service=outputs.service,
             store=outputs.store,
-            query=f"SHOW GLOBAL STATUS WHERE Variable_name IN ({quoted})",
+            query=f"SHOW GLOBAL STATUS WHERE Variable_name IN ({status});\n"
+            f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({variables});",
+            reserve=f"{MOUNT_POINT}/{RESERVE}",
         ),
         _HOST,
     ]
@@ -101,17 +162,30 @@ if [[ $source ]]; then
   if [[ $device == /dev/dm-* ]]; then device=/dev/mapper/$(<"/sys/block/${device#/dev/}/dm/name"); fi
   lvs --noheadings --separator / -o vg_name,lv_name "$device" | tell volume
 fi
-IFS='|' read -r driver swarm node < <(
-  docker info --format '{{.Driver}}|{{.Swarm.LocalNodeState}}|{{.Swarm.NodeID}}')
-printf 'driver\t%s\nswarm\t%s\nnode\t%s\n' "$driver" "$swarm" "$node"
+df -B1 --output=target,size,avail / "$mount" | tell space
+btrfs filesystem usage -b "$mount" 2>/dev/null | tell btrfs
+[[ ! -e $reserve ]] || printf 'reserve\tyes\n'
+IFS='|' read -r driver swarm node trouble < <(
+  docker info --format '{{.Driver}}|{{.Swarm.LocalNodeState}}|{{.Swarm.NodeID}}|{{.Swarm.Error}}')
+printf 'driver\t%s\nswarm\t%s\nnode\t%s\ntrouble\t%s\n' "$driver" "$swarm" "$node" "$trouble"
 options='{{range $name, $value := .Options}}{{println $name}}{{end}}'
 docker network inspect --format "$options" "$network" | tell option
 while read -r word _ _ destination _; do
   [[ $word != src ]] || printf 'ipsec\t%s\n' "$destination"
 done < <(ip xfrm state)
 declare -A container=()
-while read -r id name; do [[ ! $name ]] || container[$name]=$id; done < <(
-  docker ps -f status=running --format '{{.ID}} {{.Label "com.docker.swarm.service.name"}}')
+mapfile -t ids < <(docker ps -q --no-trunc)
+# Listed as running, one may have ended all the same: an engine without room on its disk can't note that.
+label=com.docker.swarm.service.name
+format="{{.ID}}|{{.State.Running}}|{{index .Config.Labels \"$label\"}}|{{.Image}}|{{.Name}}"
+(( ! ${#ids[@]} )) || while IFS='|' read -r id running name image title; do
+  if [[ $running != true || ${container[${name:-none}]:-} ]]; then
+    printf 'ghost\t%s\n' "${title#/}"
+  elif [[ $name ]]; then
+    container[$name]=$id
+    printf 'image\t%s %s\n' "$name" "$image"
+  fi
+done < <(docker inspect --format "$format" "${ids[@]}")
 """.strip()
 
 _MANAGER = r"""
@@ -126,8 +200,10 @@ _STORE = r"""
 """.strip()
 
 _GALERA = r"""
-[[ ! ${container[$service]:-} ]] || docker exec -u 0 -i "${container[$service]}" mariadb -NB <<<"$query" \
-  | tell galera
+if [[ ${container[$service]:-} ]]; then
+  docker exec -u 0 -i "${container[$service]}" mariadb -NB <<<"$query" | tell galera
+  docker exec "${container[$service]}" galera-node status --json 2>/dev/null | tell status
+fi
 """.strip()
 
 
@@ -145,17 +221,51 @@ def parse(text: str, error: str = "") -> HostFacts:
         volume=_first(found["volume"]),
         driver=_first(found["driver"]),
         swarm=_first(found["swarm"]),
+        swarm_error=_first(found["trouble"]),
         node=_first(found["node"]),
+        ghosts=tuple(found["ghost"]),
+        images=dict(line.split(" ", 1) for line in found["image"] if " " in line),
+        space=_space(MOUNT_POINT, found),
+        system=_space("/", found),
         managers=tuple(
             Manager(*fields) for line in found["manager"] if len(fields := line.split("=")) == 3 and fields[2]
         ),
         network_options=frozenset(option for option in found["option"] if option),
         ipsec_peers=frozenset(found["ipsec"]),
         galera=dict(line.split("\t", 1) for line in found["galera"] if "\t" in line),
+        node_status=_object("\n".join(found["status"])),
         etcd_healthy="healthy" in found["etcd"],
         etcd_members=len(members.get("members", [])),
         etcd_cluster=str(members.get("header", {}).get("cluster_id", "")),
     )
+
+
+def _space(target: str, found: Mapping[str, Sequence[str]]) -> Space:
+    """A file system from what df and btrfs printed."""
+    rows = [line.split() for line in found["space"]]
+    size, free = next(((int(row[1]), int(row[2])) for row in rows if row[0] == target), (0, 0))
+    if target != MOUNT_POINT:
+        return Space(size, free)
+    report = "\n".join(found["btrfs"])
+    unallocated = re.search(r"Device unallocated:\s+(\d+)", report)
+    metadata = re.search(r"^Metadata,\w+: Size:(\d+), Used:(\d+)", report, re.MULTILINE)
+    return Space(
+        size,
+        free,
+        int(unallocated[1]) if unallocated else None,
+        int(metadata[1]) if metadata else 0,
+        int(metadata[2]) if metadata else 0,
+        bool(found["reserve"]),
+    )
+
+
+def _object(text: str) -> dict[str, Any]:
+    """A JSON object; empty for anything else, such as the words of an image that has no such command."""
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _first(lines: Sequence[str]) -> str:
@@ -191,8 +301,11 @@ docker run --rm -i --network "$network" --entrypoint bash "$image" -c '
 
 
 def read_row(outputs: Outputs, table: str) -> str:
-    """Shell text for a node's host: prints the row's id, read on this node after all that came before it."""
-    query = f"SET SESSION wsrep_sync_wait = 1; SELECT id FROM `{outputs.database}`.`{table}`"
+    """Shell text for a node's host: prints the row's id, read on this node after all that came before it, and
+    the node's position then.
+    """
+    query = f"SET SESSION wsrep_sync_wait = 1; SELECT id FROM `{outputs.database}`.`{table}`; "
+    query += "SHOW GLOBAL STATUS LIKE 'wsrep_last_committed'"
     return _on_node(outputs, query)
 
 
@@ -202,10 +315,28 @@ def drop_table(outputs: Outputs, table: str) -> str:
     return _on_node(outputs, query)
 
 
+FIND_CONTAINER = r"""
+for container in $(docker ps -q -f "label=com.docker.swarm.service.name=$service") ''; do
+  # One that has ended may be listed as running (see above).
+  [[ ! $container || $(docker inspect --format '{{.State.Running}}' "$container") != true ]] || break
+done
+[[ $container ]] || fail "no container of $service runs here"
+""".strip()
+"""Shell text: `container` becomes the one of `service` that runs on this host."""
+
+
+def client(outputs: Outputs, command: Sequence[str]) -> str:
+    """Shell text for a node's host: a client of its database for a long talk, errors among the answers."""
+    return f"""
+{assign(service=outputs.service, client=f"exec {shlex.join(command)} 2>&1")}
+{FIND_CONTAINER}
+exec docker exec -u 0 -i "$container" bash -c "$client"
+"""
+
+
 def _on_node(outputs: Outputs, query: str) -> str:
     return f"""
 {assign(service=outputs.service, query=query)}
-container=$(docker ps -q -f "label=com.docker.swarm.service.name=$service" -f status=running | head -n 1)
-[[ $container ]] || fail "no container of $service runs here"
+{FIND_CONTAINER}
 docker exec -u 0 -i "$container" mariadb -NB <<<"$query"
 """

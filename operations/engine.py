@@ -40,6 +40,10 @@ class Pulumi:
         self._stack = stack
         self._environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true", **environment}
 
+    def told(self, environment: dict[str, str]) -> Pulumi:
+        """The same with more in its environment."""
+        return Pulumi(self._stack, {**self._environment, **environment})
+
     def _argv(self, words: tuple[str, ...]) -> list[str]:
         return [self._program, *words, "--stack", self._stack, "--non-interactive"]
 

@@ -6,8 +6,9 @@ Owned here: reading them through Pulumi and giving them types. Left to others: w
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from operations import passphrase
@@ -110,4 +111,62 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         members=tuple(galera["members"]),
         database=galera["database"],
         app_password=values["passwords"]["app"],
+    )
+
+
+def from_state(
+    exported: Mapping[str, Any], managers: Collection[str], key_file: str | None
+) -> Outputs | None:
+    """What it takes to reach and look at a stack's hosts, from its state: a run that failed left no outputs.
+
+    None for a stack that never had its services. What only clients of the database need is empty.
+
+    Args:
+        exported: the state, with its secrets in plain.
+        managers: host names.
+        key_file: the private key's file, where the stack did not make the key itself.
+    """
+    resources = (exported.get("deployment") or {}).get("resources") or ()
+    by_type: dict[str, list[Mapping[str, Any]]] = {}
+    for each in resources:
+        if not each.get("delete"):
+            by_type.setdefault(str(each["type"]).rpartition(":")[2], []).append(each.get("outputs") or {})
+    ready = [each for each in by_type.get("GuestReady", ()) if each.get("host_key")]
+    services, networks = by_type.get("Service", ()), by_type.get("Network", ())
+    if not (ready and len(services) > 1 and networks):
+        return None
+    key: str | None = None
+    for pair in by_type.get("SshKeyPair", ()):
+        told = pair.get("private_key")
+        key = json.loads(told["plaintext"]) if isinstance(told, Mapping) else told
+    if key is None and key_file:
+        key = Path(key_file).expanduser().read_text(encoding="utf-8")
+    hosts = [
+        Host(
+            name=str(each["hostname"]),
+            role="manager" if each["hostname"] in managers else "worker",
+            private_ip=str(each["private_ip"]),
+            address=str(each["private_ip" if each.get("ssh_address") == "private" else "public_ip"]),
+            host_key=str(each["host_key"]),
+        )
+        for each in ready
+    ]
+    hosts.sort(key=lambda host: (host.role, host.name))
+    names = tuple(host.name for host in hosts if host.role == "manager")
+    if not names:
+        return None
+    return Outputs(
+        hosts=tuple(hosts),
+        user="root",
+        private_key=key,
+        network=str(networks[0].get("name")),
+        encrypted=True,
+        store=next((str(each["name"]) for each in services if each.get("name") != "galera"), "etcd"),
+        service="galera",
+        vip="",
+        port=0,
+        size=len(names),
+        members=names,
+        database="",
+        app_password="",
     )

@@ -42,14 +42,25 @@ class RemoteHosts:
         """Names of the hosts that answered."""
         return list(self._open)
 
-    async def run(self, name: str, text: str, stdin: str = "") -> Answer:
-        """Run a script (shell text without the prologue) on one host; never raises."""
+    async def start(self, name: str, text: str) -> asyncssh.SSHClientProcess[bytes]:
+        """Start a script on one host; its standard input and output are the caller's. Raises OSError."""
+        if name in self.unreachable:
+            raise OSError(self.unreachable[name])
+        try:
+            return await self._open[name].create_process(
+                script(text), encoding=None, stderr=asyncssh.STDOUT, send_eof=True
+            )
+        except asyncssh.Error as error:
+            raise OSError(f"no session on {name}: {error}") from error
+
+    async def run(self, name: str, text: str, stdin: str = "", limit: float = SCRIPT_TIMEOUT) -> Answer:
+        """Run a script (shell text without the prologue) on one host; never raises. `limit` is in seconds."""
         if name in self.unreachable:
             return Answer(error=self.unreachable[name])
         try:
-            done = await self._open[name].run(script(text), input=stdin, check=False, timeout=SCRIPT_TIMEOUT)
+            done = await self._open[name].run(script(text), input=stdin, check=False, timeout=limit)
         except asyncssh.TimeoutError:
-            return Answer(error=f"no answer within {SCRIPT_TIMEOUT:.0f} s")
+            return Answer(error=f"no answer within {limit:.0f} s")
         except (OSError, asyncssh.Error) as error:
             return Answer(error=f"the connection broke: {error}")
         out, err = str(done.stdout or ""), str(done.stderr or "").strip()
@@ -57,9 +68,11 @@ class RemoteHosts:
             return Answer(out, err.removeprefix("error: ") or f"exit code {done.exit_status}")
         return Answer(out)
 
-    async def run_all(self, texts: Mapping[str, str], stdin: str = "") -> dict[str, Answer]:
+    async def run_all(
+        self, texts: Mapping[str, str], stdin: str = "", limit: float = SCRIPT_TIMEOUT
+    ) -> dict[str, Answer]:
         """Run a script on each of several hosts at a time."""
-        answers = await asyncio.gather(*(self.run(name, text, stdin) for name, text in texts.items()))
+        answers = await asyncio.gather(*(self.run(name, text, stdin, limit) for name, text in texts.items()))
         return dict(zip(texts, answers, strict=True))
 
 

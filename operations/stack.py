@@ -15,7 +15,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +24,7 @@ import yaml
 
 from components.docker_host_access import ssh_folder
 from components.softlayer.progress import INTERRUPTION
-from operations import audit, leftovers, outputs, passphrase, strays, swarm_leftovers
+from operations import audit, care, former_images, leftovers, outputs, passphrase, strays, swarm_leftovers
 from operations.engine import CHECKOUT, INTERRUPTED, NO_STACK, Pulumi
 from operations.errors import OperationsError
 
@@ -48,32 +48,45 @@ def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
     """Bring everything to what the stack's settings say; makes the stack if there is none."""
     _someone_to_ask(yes)
     with opened(stack, create=True) as one:
-        one.agreed(yes, "Do it?", "preview")
+        seen = one.looked()
+        left_out = one.left_out(seen)
+        one.agreed(yes, "Do it?", "preview", *left_out)
+        if seen is not None:
+            seen = care.heal(seen, say)
         broken_off = one.unfinished.exists()
         one.unfinished.touch()
         try:
             if broken_off:
                 _swarm_mended(one)
-            one.run("up", "--yes", "--skip-preview", "--parallel", PARALLEL)
+            with care.watched(seen, say):
+                one.told(seen).run("up", "--yes", "--skip-preview", "--parallel", PARALLEL, *left_out)
         finally:
             # What a run that failed may have ordered, and what nothing goes on with after one that did not.
             strays.after_run(one.pulumi, stack, say)
         if not broken_off or _swarm_cleared(one):
             one.unfinished.unlink(missing_ok=True)
+        _former_images_removed(one)
+        if seen is not None and seen.away:
+            say(
+                f"Not all is as the settings say: what needs {', '.join(seen.away)} was left out (see above)."
+            )
+            raise typer.Exit(1)
 
 
 def preview(stack: StackOption = "dev") -> None:
     """Show what `up` would do and what it would cost; changes and orders nothing."""
     with opened(stack, create=True) as one:
-        one.run("preview")
+        seen = one.looked()
+        one.told(seen).run("preview", *one.left_out(seen))
 
 
 def refresh(stack: StackOption = "dev", yes: YesOption = False) -> None:
     """Compare the state with what is really there, and take that into the state."""
     _someone_to_ask(yes)
     with opened(stack) as one:
-        one.agreed(yes, "Take this into the state?", "refresh", "--preview-only")
-        one.run("refresh", "--yes", "--skip-preview", "--parallel", PARALLEL)
+        left_out = one.left_out(one.looked())
+        one.agreed(yes, "Take this into the state?", "refresh", "--preview-only", *left_out)
+        one.run("refresh", "--yes", "--skip-preview", "--parallel", PARALLEL, *left_out)
 
 
 def destroy(stack: StackOption = "dev", yes: YesOption = False) -> None:
@@ -121,6 +134,16 @@ def _swarm_cleared(one: OpenStack) -> bool:
     return swarm_leftovers.clear(found, exported, one.project, one.name, say)
 
 
+def _former_images_removed(one: OpenStack) -> None:
+    """Remove images of our services that no container runs any more; what can't be done does no harm."""
+    try:
+        found = outputs.read(one.name, one.pulumi)
+    except OperationsError as error:  # but `up` has succeeded
+        say(str(error))
+        return
+    former_images.remove(found, say)
+
+
 @dataclass(frozen=True)
 class OpenStack:
     """A stack that was checked and that nobody else works on.
@@ -133,6 +156,25 @@ class OpenStack:
     name: str
     pulumi: Pulumi
     unfinished: Path
+
+    def looked(self) -> care.Seen | None:
+        """The hosts as they are; says who does not answer, and whose engine needs a restart."""
+        seen = care.look(self.pulumi, self.name)
+        if seen is not None:
+            care.tell(seen, say)
+        return seen
+
+    def left_out(self, seen: care.Seen | None) -> list[str]:
+        """Pulumi's options that leave out what needs a host which does not answer."""
+        if seen is None or not seen.away:
+            return []
+        exported = _export(self.pulumi) or {}
+        servers = audit.stack_settings(self.pulumi, self.name).section("swarm-galera:servers")
+        return care.left_out(seen, exported, care.coming(servers, exported), say)
+
+    def told(self, seen: care.Seen | None) -> OpenStack:
+        """The same, with the program told which hosts are not well."""
+        return replace(self, pulumi=self.pulumi.told(care.environment(seen)))
 
     def agreed(self, yes: bool, question: str, *words: str) -> None:
         """Unless `yes`, show what pulumi's `words` show and ask; ends the program if the answer is no."""

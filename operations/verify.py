@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +18,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from operations import cluster_checks, cluster_facts, outputs
+from operations import cluster_checks, cluster_facts, deep_verify, outputs
 from operations.cluster_checks import Check
 from operations.outputs import Outputs
 from operations.remote_hosts import Answer, RemoteHosts, connected
@@ -36,12 +38,19 @@ def verify(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON for machines instead of a table.")
     ] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Compare every table of every node, too, while clients write.")
+    ] = False,
 ) -> None:
-    """Check hosts, swarm, store, network and Galera; exit code 0 only if all holds."""
+    """Check hosts, swarm, store, network and Galera; exit code 0 only if all holds.
+
+    With --deep all nodes' rows, definitions and accounts are compared at one position: it reads everything
+    once on each node, and says every few seconds how far it is.
+    """
     report = Report()
     with report.stage("outputs"):
         found = outputs.read(stack)
-    asyncio.run(_verify(found, report))
+    asyncio.run(_verify(found, report, deep))
     if as_json:
         print(json.dumps(report.as_json(stack), indent=2))
     else:
@@ -82,7 +91,7 @@ class Report:
         }
 
 
-async def _verify(found: Outputs, report: Report) -> None:
+async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
     """All stages; hosts are asked side by side."""
     managers = {host.name for host in found.managers}
     with report.stage("connect"):
@@ -118,7 +127,14 @@ async def _verify(found: Outputs, report: Report) -> None:
                 # Also after a failed write, which may have come half-way, and after Ctrl-C.
                 with report.stage("clean up"):
                     clean_up = cluster_checks.of_clean_up(found, table, await _drop(hosts, found, table))
-        report.checks += [*cluster_checks.of_row(found, written, read), *clean_up]
+        report.checks += [
+            *cluster_checks.of_row(found, written, read),
+            *cluster_checks.of_positions(found, facts, read),
+            *clean_up,
+        ]
+        if deep:
+            with report.stage("deep"):
+                report.checks += await deep_verify.checks(found, facts, hosts, _progress)
     finally:
         await context.__aexit__(None, None, None)
 
@@ -133,6 +149,10 @@ async def _drop(hosts: RemoteHosts, found: Outputs, table: str) -> dict[str, Ans
     return tried
 
 
+def _progress(text: str) -> None:
+    print(f"deep check: {text}", file=sys.stderr, flush=True)
+
+
 def show(report: Report, stack: str) -> None:
     """The table for people."""
     table = Table(title=f"Stack {stack}", title_justify="left")
@@ -140,13 +160,20 @@ def show(report: Report, stack: str) -> None:
         table.add_column(heading, overflow="fold")
     for check in report.checks:
         mark = "[green]ok[/]" if check.ok else "[bold red]FAILED[/]"
-        table.add_row(mark, check.where, check.what, check.found)
+        if check.ok and check.warns:
+            mark = "[yellow]warns[/]"
+        table.add_row(mark, check.where, escape(check.what), escape(check.found))
     console = Console()
     console.print(table)
     stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.stages.items())
     console.print(f"Time: {stages}; in all {sum(report.stages.values()):.1f} s", highlight=False)
+    for remedy in dict.fromkeys(check.remedy for check in report.checks if not check.ok or check.warns):
+        if remedy:
+            console.print(f"Remedy: {escape(remedy)}", highlight=False, soft_wrap=True)
     failed = sum(not check.ok for check in report.checks)
+    warnings = sum(check.ok and check.warns for check in report.checks)
     if failed:
         console.print(f"[bold red]{failed} of {len(report.checks)} checks failed.[/]")
     else:
-        console.print(f"[green]All {len(report.checks)} checks hold.[/]")
+        also = f"; {warnings} of them warn" if warnings else ""
+        console.print(f"[green]All {len(report.checks)} checks hold{also}.[/]")

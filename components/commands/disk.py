@@ -30,6 +30,13 @@ SMALLEST = 1 << 30
 BLANK = 2 << 20
 """Bytes at its start that must be zero in a disk without a signature: databases on raw disks and encrypted
 volumes have none, and begin here. The volume group's own area and the start of the volume are within."""
+RESERVE = "swarm-galera.reserve"
+"""File at the top of the file system that only takes up room: deleted, it gives the engine and the database
+room to go on with when nothing else can be deleted in a hurry."""
+RESERVED = 50
+"""A fiftieth of the file system is its size, up to `MOST_RESERVED`."""
+MOST_RESERVED = 1 << 30
+"""Bytes."""
 GROWTH = 700 << 20
 """Bytes by which a file system may be smaller than its volume without being told to grow: disks grow by whole
 GB, and btrfs keeps less than this for itself."""
@@ -75,6 +82,9 @@ def prepare(hostname: str, places: Places | None = None) -> str:
         smallest=SMALLEST,
         blank=BLANK,
         growth=GROWTH,
+        reserve=RESERVE,
+        reserved=RESERVED,
+        most_reserved=MOST_RESERVED,
     )
     return f"{variables}\n{_FUNCTIONS}\n{_MAIN}"
 
@@ -256,6 +266,17 @@ grow() {
     say "$mount: grown to the size of its disk"
   fi
 }
+# keep_reserve: there is a file that may be deleted when the disk is full, once there is ample room for it.
+keep_reserve() {
+  local size free bytes
+  [[ ! -e $mount/$reserve ]] || return 0
+  read -r size free < <(df -B1 --output=size,avail "$mount" | tail -n 1)
+  bytes=$((size / reserved))
+  (( bytes <= most_reserved )) || bytes=$most_reserved
+  (( free > 5 * bytes )) || { say "$mount: no room for a reserve"; return 0; }
+  fallocate -l "$bytes" "$mount/$reserve.new" && mv "$mount/$reserve.new" "$mount/$reserve" \
+    || say "$mount: a reserve could not be made (see above)"
+}
 """.strip()
 
 _MAIN = r"""
@@ -325,5 +346,6 @@ changed. Remedy: look into the host's kernel log (dmesg), try 'btrfs check $volu
   say "mounted on $mount"
 fi
 [[ $made ]] || grow
+keep_reserve
 printf '%s\n' "$uuid"
 """.strip()

@@ -28,6 +28,9 @@ POOL_SIZE = 24
 PATIENCE = 900
 """Seconds until a host that is not back is an error; the next run goes on waiting for it."""
 
+OTHERS_WITHIN = 300
+"""Seconds for the other hosts to be well before this one is interrupted."""
+
 DROPIN = f"""# Written by swarm-galera: the engine's data belongs on its own disk.
 [Unit]
 RequiresMountsFor={MOUNT_POINT}
@@ -110,8 +113,11 @@ def configure(hostname: str, config: str, places: Places | None = None) -> str:
     return f"{variables}\n{_START}\n{host.refuse_engine_overlap(networks(config), hostname)}\n{_CONFIGURE}"
 
 
-def settle(hostname: str, *, manager: bool, places: Places | None = None) -> str:
+def settle(hostname: str, *, manager: bool, ask: bool = True, places: Places | None = None) -> str:
     """Shell text that restarts the engine if `configure` left a note, and waits until the host is back.
+
+    Before the restart the swarm is asked whether the other hosts are well: all nodes Ready, all managers
+    reachable, every global service running on all its nodes. They are waited for, `OTHERS_WITHIN` seconds.
 
     Back is a host with as many healthy containers as before, and with a healthy one of each global service of
     which it has any, dead ones included: so etcd and Galera are there again after a reboot or a reload of the
@@ -122,9 +128,17 @@ def settle(hostname: str, *, manager: bool, places: Places | None = None) -> str
 
     Args:
         manager: whether the host may be asked which services there are; a worker's may have moved elsewhere.
+        ask: ask for the others; False for whoever has done so in another way, because this engine can't say.
     """
     at = places or Places()
-    variables = assign(hostname=hostname, state=at.state, manager=int(manager), patience=PATIENCE)
+    variables = assign(
+        hostname=hostname,
+        state=at.state,
+        manager=int(manager),
+        ask=int(ask),
+        patience=PATIENCE,
+        others_within=OTHERS_WITHIN,
+    )
     return f"{variables}\n{_START}\n{_SETTLE}"
 
 
@@ -174,8 +188,41 @@ printf '%s\n' "$version"
 _SETTLE = r"""
 IFS= read -r interruptions || :
 before=0
+# others: sets $unwell to what is amiss with the other hosts, as the swarm sees it; empty if nothing is.
+others() {
+  local list id host status vote name running
+  unwell=''
+  list=$(docker node ls --format '{{.Self}}|{{.Hostname}}|{{.Status}}|{{.ManagerStatus}}' 2>&1) \
+    || { unwell="the swarm does not answer: $list"; return 0; }
+  while IFS='|' read -r id host status vote; do
+    if [[ $host && $id != true && ( $status != Ready || $vote == Unreachable ) ]]; then
+      unwell+="${unwell:+, }$host is $status${vote:+ and $vote}"
+    fi
+  done <<<"$list"
+  list=$(docker service ls --filter mode=global --format '{{.Name}}|{{.Replicas}}' 2>&1) \
+    || { unwell="the swarm does not answer: $list"; return 0; }
+  while IFS='|' read -r name running; do
+    running=${running%% *}
+    [[ ! $name || ${running%/*} == "${running#*/}" ]] || unwell+="${unwell:+, }$name runs on $running nodes"
+  done <<<"$list"
+}
+if [[ -e $state/engine.restart ]] && (( manager && ask )); then
+  deadline=$((SECONDS + others_within)) told=$SECONDS
+  while others; [[ $unwell ]]; do
+    (( SECONDS < deadline )) || fail "the engine of $hostname is not restarted with its new configuration, \
+because the other hosts are not well ($unwell). Remedy: bring them back ('verify' names what is amiss), then \
+repeat; no host was interrupted"
+    if (( SECONDS - told >= 10 )); then
+      say "$hostname waits for the others before it restarts its engine: $unwell"
+      told=$SECONDS
+    fi
+    sleep 2
+  done
+fi
 if [[ -e $state/engine.restart ]]; then
-  before=$(docker ps -q | grep -c . || :)
+  # What has ended but is listed as running will not be back.
+  mapfile -t ids < <(docker ps -q)
+  (( ! ${#ids[@]} )) || before=$(docker inspect --format '{{.State.Running}}' "${ids[@]}" | grep -c true || :)
   say "restarting the engine and its $before containers"
   start_engine restart
   rm -f "$state/engine.restart"

@@ -89,6 +89,9 @@ class Host:
             '[[ ! -e $host/blkid ]] || exit "$(cat "$host/blkid")"\n[[ -e $host/fs ]] || exit 2\n'
             'printf "DEVNAME=x\nUUID=%s\nTYPE=%s\n" "$(cat "$host/uuid")" "$(cat "$host/fs")"',
         )
+        # Room for the reserve only once a test says so.
+        fake.program("df", 'echo "Size Avail"; cat "$host/room" 2>/dev/null || echo "0 0"')
+        fake.program("fallocate", ': >"${@: -1}"')
         fake.program("mount", f'echo "{volume} btrfs $(cat "$host/uuid")" >"$host/mounted"')
         fake.program(
             "findmnt",
@@ -560,3 +563,38 @@ def test_a_volume_mounted_at_boot_is_known_under_the_kernels_name(tmp_path: Path
     ran = host.prepare()
     assert ran.code == 0, ran.err
     assert changes(ran) == []
+
+
+def test_a_reserve_is_kept_once_where_there_is_ample_room(tmp_path: Path) -> None:
+    host = Host(tmp_path, SOFTLAYER)
+    host.fake.file("room", f"{25 * GB} {24 * GB}\n")
+    ran = host.prepare()
+    assert ran.code == 0, ran.err
+    assert ran.called("fallocate") == [f"fallocate -l {25 * GB // 50} {host.mount}/swarm-galera.reserve.new"]
+    assert (host.mount / "swarm-galera.reserve").exists()
+    assert not host.prepare().called("fallocate")
+
+
+@pytest.mark.parametrize(
+    ("room", "size"),
+    [(f"{900 * GB} {800 * GB}", GB), (f"{25 * GB} {2 * GB}", None)],
+    ids=["large disk", "little room"],
+)
+def test_the_reserve_is_a_gigabyte_at_most_and_takes_no_room_that_is_scarce(
+    tmp_path: Path, room: str, size: int | None
+) -> None:
+    host = Host(tmp_path, SOFTLAYER)
+    host.fake.file("room", f"{room}\n")
+    ran = host.prepare()
+    assert ran.code == 0, ran.err
+    assert [call.split()[2] for call in ran.called("fallocate")] == ([] if size is None else [str(size)])
+
+
+def test_a_reserve_that_can_not_be_made_is_said_and_harms_nothing(tmp_path: Path) -> None:
+    host = Host(tmp_path, SOFTLAYER)
+    host.fake.file("room", f"{25 * GB} {24 * GB}\n")
+    host.fake.program("fallocate", "echo 'fallocate: Operation not supported' >&2; exit 1")
+    ran = host.prepare()
+    assert ran.code == 0, ran.err
+    assert "a reserve could not be made" in ran.err
+    assert len(ran.out.split()) == 1

@@ -31,6 +31,10 @@ class Host(FakeHost):
         self.program(
             "docker",
             'case "$*" in *LocalNodeState*) cat "$host/node"; exit ;; esac; '
+            'case "$*" in "node ls "*) cat "$host/nodes" 2>/dev/null || : ; exit ;; '
+            '*Replicas*) cat "$host/replicas" 2>/dev/null || : ; exit ;; '
+            '"inspect "*) for each in ${@:4}; do [[ $each == ghost* ]] && echo false || echo true; done; '
+            "exit ;; esac; "
             'case "$1 ${2:-}" in "info "*) echo "$(cat "$host/driver") 20.10.24" ;; '
             '"node ps") cat "$host/tasks" ;; '
             '"ps -q") cat "$host/containers" 2>/dev/null || : ;; '
@@ -310,3 +314,92 @@ def test_an_engine_on_another_storage_driver_is_an_error(tmp_path: Path) -> None
     ran = host.configure()
     assert ran.code == 1
     assert "stores with 'overlay2' instead of btrfs" in ran.err
+
+
+WELL = "true|galera-1|Ready|Leader\n"
+WELL += "false|galera-2|Ready|Reachable\nfalse|galera-3|Ready|Reachable\nfalse|w|Ready|\n"
+
+
+def ready_to_restart(host: Host, nodes: str = WELL, replicas: str = "etcd|3/3\ngalera|3/3\n") -> None:
+    host.file("state/engine.restart", "")
+    host.file("nodes", nodes)
+    host.file("replicas", replicas)
+    host.file("status", "galera|Up 3 seconds (healthy)\n")
+
+
+def impatient(text: str) -> str:
+    return text.replace(f"others_within={engine.OTHERS_WITHIN}", "others_within=0")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "replicas", "told"),
+    [
+        (WELL.replace("galera-3|Ready", "galera-3|Down"), "galera|2/2\n", "galera-3 is Down and Reachable"),
+        (
+            WELL.replace("-2|Ready|Reach", "-2|Ready|Unreach"),
+            "",
+            "galera-2 is Ready and Unreach",
+        ),
+        (WELL.replace("w|Ready", "w|Down"), "", "w is Down"),
+        (WELL, "etcd|3/3\ngalera|2/3\n", "galera runs on 2/3 nodes"),
+        (WELL, "etcd|2/3 (max 1 per node)\n", "etcd runs on 2/3 nodes"),
+    ],
+)
+def test_no_engine_is_restarted_while_the_other_hosts_are_not_well(
+    tmp_path: Path, nodes: str, replicas: str, told: str
+) -> None:
+    host = Host(tmp_path / "host")
+    ready_to_restart(host, nodes, replicas)
+    text = impatient(engine.settle("galera-1", manager=True, places=host.places))
+    ran = host.run(text, "0\n")
+    assert ran.code == 1
+    assert told in ran.err
+    assert "the engine of galera-1 is not restarted with its new configuration" in ran.err
+    assert actions(ran) == []
+    # The note stays: the next run goes on here.
+    ready_to_restart(host)
+    ran = host.run(text, "0\n")
+    assert (ran.code, actions(ran)) == (0, ["systemctl restart docker.service"])
+
+
+def test_a_swarm_that_does_not_answer_is_no_leave_to_restart(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host")
+    ready_to_restart(host)
+    (host.bin / "docker").write_text("#!/bin/bash\necho 'The swarm does not have a leader'; exit 1\n")
+    ran = host.run(impatient(engine.settle("galera-1", manager=True, places=host.places)), "0\n")
+    assert ran.code == 1
+    assert "not well (the swarm does not answer: The swarm does not have a leader)" in ran.err
+    assert actions(ran) == []
+
+
+def test_others_that_are_not_well_are_waited_for(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host")
+    ready_to_restart(host, replicas="galera|2/3\n")
+    host.program("sleep", 'echo "galera|3/3" >"$host/replicas"')
+    ran = host.settle()
+    assert (ran.code, actions(ran)) == (0, ["systemctl restart docker.service"])
+    assert ran.calls.index("sleep 2") < ran.calls.index("systemctl restart docker.service")
+
+
+def test_whoever_has_asked_for_the_others_already_need_not_ask_an_engine_in_error(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host")
+    ready_to_restart(host, nodes="Error response from daemon: This node is not a swarm manager.\n")
+    ran = host.run(engine.settle("galera-1", manager=True, ask=False, places=host.places), "0\n")
+    assert (ran.code, actions(ran)) == (0, ["systemctl restart docker.service"])
+
+
+def test_a_host_without_a_new_configuration_asks_nobody(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host")
+    host.file("nodes", WELL.replace("galera-3|Ready", "galera-3|Down"))
+    ran = host.settle()
+    assert ran.code == 0, ran.err
+    assert not [call for call in ran.calls if call.startswith("docker node ls")]
+
+
+def test_ghosts_of_containers_are_not_waited_for_after_the_restart(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host")
+    ready_to_restart(host)
+    host.file("containers", "c1\nghost1\nghost2\n")
+    ran = host.settle(patience=0)
+    assert ran.code == 0, ran.err
+    assert "restarting the engine and its 1 containers" in ran.err

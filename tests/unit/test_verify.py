@@ -14,7 +14,7 @@ import pytest
 
 from operations import cluster_checks, cluster_facts, outputs, verify
 from operations.cluster_checks import Check
-from operations.cluster_facts import HostFacts, Manager
+from operations.cluster_facts import HostFacts, Manager, Space
 from operations.errors import OperationsError
 from operations.outputs import Outputs
 from operations.remote_hosts import Answer
@@ -58,6 +58,33 @@ VALUES: dict[str, Any] = {
 UUID = "9f3c1e0a-0000-11ee-8000-000000000001"
 
 
+def variables(number: int) -> dict[str, str]:
+    return {
+        **dict.fromkeys(cluster_facts.ALIKE, "the same"),
+        **cluster_facts.FIXED,
+        "auto_increment_increment": "3",
+        "auto_increment_offset": str(number),
+    }
+
+
+def node_status(number: int) -> dict[str, Any]:
+    """What `galera-node status --json` says on a node of a whole cluster."""
+    about = {
+        "state": "synced",
+        "address": "10.20.0.9",
+        "published": 4711,
+        "forgotten": False,
+        "problem": None,
+    }
+    own = {"uuid": UUID, "seqno": 4711, "health": "Synced", "healthy": True}
+    return {
+        "cluster": {"uuid": UUID, "phase": "formed", "seed": "galera-1", "epoch": "e2"},
+        "self": {"node": f"galera-{number}", "epoch": "e2", **own},
+        "members": dict.fromkeys(NAMES[:3], about),
+        "view": list(NAMES[:3]),
+    }
+
+
 @pytest.fixture
 def found() -> Outputs:
     return outputs.parse("dev", VALUES)
@@ -71,6 +98,14 @@ def printed(number: int, manager: bool = True) -> str:
         "driver\tbtrfs",
         "swarm\tactive",
         f"node\tn{number}",
+        "trouble\t",
+        "space\t/                26000000000 20000000000",
+        "space\t/var/lib/docker  26839351296 25592692736",
+        "btrfs\tDevice unallocated:\t\t       25203572736",
+        "btrfs\tMetadata,DUP: Size:268435456, Used:2129920 (0.79%)",
+        "reserve\tyes",
+        "image\tetcd sha256:e7cd",
+        "image\tgalera sha256:9a1e",
         "option\tcom.docker.network.driver.overlay.vxlanid_list",
         "option\tencrypted",
         "option\t",
@@ -87,6 +122,10 @@ def printed(number: int, manager: bool = True) -> str:
             "galera\twsrep_cluster_status\tPrimary",
             "galera\twsrep_ready\tON",
             f"galera\twsrep_cluster_state_uuid\t{UUID}",
+            "galera\twsrep_last_committed\t4711",
+            "galera\twsrep_provider_version\t26.4.23(r0)",
+            *(f"galera\t{name}\t{value}" for name, value in variables(number).items()),
+            *(f"status\t{line}" for line in json.dumps(node_status(number), indent=1).splitlines()),
         ]
     return "\n".join(lines) + "\n"
 
@@ -111,11 +150,22 @@ def failed(checks: list[Check]) -> list[tuple[str, str]]:
 def test_a_healthy_cluster_passes_every_check(found: Outputs) -> None:
     checks = all_checks(found, facts())
     assert failed(checks) == []
-    assert len(checks) == 4 * 3 + 1 + 3 + 3 + 1 + 3 + 1
+    assert [check for check in checks if check.warns] == []
+    assert len(checks) == 4 * 6 + 1 + 3 + 3 + 1 + 3 + 1 + 3 + 1 + 5
 
 
 def galera(**changed: str) -> Callable[[HostFacts], HostFacts]:
     return lambda seen: replace(seen, galera={**seen.galera, **changed})
+
+
+def status(part: str, **changed: Any) -> Callable[[HostFacts], HostFacts]:
+    return lambda seen: replace(
+        seen, node_status={**seen.node_status, part: {**seen.node_status[part], **changed}}
+    )
+
+
+def space(**changed: Any) -> Callable[[HostFacts], HostFacts]:
+    return lambda seen: replace(seen, space=replace(seen.space, **changed))
 
 
 AMISS: list[tuple[str, Callable[[HostFacts], HostFacts], tuple[str, str]]] = [
@@ -172,6 +222,59 @@ AMISS: list[tuple[str, Callable[[HostFacts], HostFacts], tuple[str, str]]] = [
         lambda seen: replace(seen, etcd_members=2),
         ("galera-2", "healthy, 2 members"),
     ),
+    (
+        "an engine in error",
+        lambda seen: replace(seen, swarm="error", swarm_error="no space left on device"),
+        ("galera-2", "btrfs, error (no space left on device)"),
+    ),
+    (
+        "a ghost of a container",
+        lambda seen: replace(seen, ghosts=("etcd.n2.x7",)),
+        ("galera-2", "not: etcd.n2.x7"),
+    ),
+    ("a full disk", space(free=2_000_000_000), ("galera-2", "2.0 GB of 26.8 GB free")),
+    (
+        "a full disk of the system",
+        lambda seen: replace(seen, system=replace(seen.system, free=1_000_000_000)),
+        ("galera-2", "1.0 GB of 26.0 GB free"),
+    ),
+    (
+        "data of a former epoch",
+        status("self", epoch="e1"),
+        ("galera-2", "the data's epoch is e1, the cluster's is e2"),
+    ),
+    ("data of no epoch", status("self", epoch=None), ("galera-2", "the data's epoch is unknown")),
+    (
+        "an image that tells nothing",
+        lambda seen: replace(seen, node_status={}),
+        ("galera-2", "no answer to galera-node status --json"),
+    ),
+    ("another MariaDB", galera(version="10.11.20"), ("cluster", "10.11.20 on galera-2")),
+    ("another Galera", galera(wsrep_provider_version="26.4.22"), ("cluster", "26.4.22 on galera-2")),
+    (
+        "another sql_mode",
+        galera(sql_mode=""),
+        ("cluster", "sql_mode: the same on galera-1, empty on galera-2"),
+    ),
+    ("rows as statements", galera(binlog_format="MIXED"), ("cluster", "binlog_format is MIXED on galera-2")),
+    (
+        "commits in memory only",
+        galera(innodb_flush_log_at_trx_commit="2"),
+        ("cluster", "is 2 on galera-2, not 1"),
+    ),
+    ("a node that replicates nothing", galera(wsrep_on="OFF"), ("cluster", "wsrep_on is OFF on galera-2")),
+    ("a node that is only read", galera(read_only="ON"), ("cluster", "read_only is ON on galera-2")),
+    ("numbers of another node", galera(auto_increment_offset="1"), ("cluster", "not every node's own")),
+    (
+        "another image of the database",
+        lambda seen: replace(seen, images={**seen.images, "galera": "sha256:01d"}),
+        ("cluster", "9a1e on galera-1, 01d on galera-2"),
+    ),
+    (
+        "no store",
+        lambda seen: replace(seen, images={"galera": "sha256:9a1e"}),
+        ("cluster", "none on galera-2"),
+    ),
     ("a store of its own", lambda seen: replace(seen, etcd_cluster="78"), ("cluster", "2 seen")),
 ]
 
@@ -185,6 +288,93 @@ def test_one_thing_amiss_on_one_host_is_found_there(
     assert any(
         where == expected[0] and expected[1] in told for where, told in failed(all_checks(found, seen))
     ), what
+
+
+RECORDS: list[tuple[str, dict[str, Any], str]] = [
+    ("a cluster that is still open", {"cluster": {"phase": "open", "epoch": "e2"}}, "open, members"),
+    ("a Primary component of two", {"view": ["galera-1", "galera-2"]}, "last Primary galera-1, galera-2"),
+    (
+        "a member too many",
+        {"members": {name: {} for name in (*NAMES[:3], "gone")}},
+        "members galera-1, galera-2, galera-3, gone",
+    ),
+    (
+        "a member with a problem",
+        {"members": {"galera-3": {"problem": "its position is unknown"}}},
+        "galera-3: its pos",
+    ),
+    ("a forgotten member", {"members": {"galera-3": {"forgotten": True}}}, "galera-3: forgotten"),
+    ("no record", {"cluster": None, "store": "etcd does not answer"}, "unknown, members none"),
+]
+
+
+@pytest.mark.parametrize(("what", "told", "expected"), RECORDS, ids=[row[0] for row in RECORDS])
+def test_what_the_store_knows_must_fit_the_cluster(
+    found: Outputs, what: str, told: dict[str, Any], expected: str
+) -> None:
+    seen = {}
+    for name, host in facts().items():
+        merged = dict(host.node_status)
+        for key, value in told.items():
+            known = key == "members" and set(value) <= set(merged[key] if merged else ())
+            merged[key] = {**merged[key], **value} if known else value
+        seen[name] = replace(host, node_status=merged)
+    texts = [text for where, text in failed(all_checks(found, seen)) if where == "cluster"]
+    assert any(expected in text for text in texts), texts
+
+
+WARNS: list[tuple[str, Callable[[HostFacts], HostFacts], str, str]] = [
+    ("little room", space(free=5_000_000_000), "5.0 GB of 26.8 GB free", "docker system df"),
+    ("no reserve", space(reserve=False), "the reserve is gone", "fallocate"),
+    (
+        "btrfs short of metadata",
+        space(unallocated=1 << 20, metadata_used=250_000_000),
+        "btrfs' metadata is 93 % full and can't grow",
+        "docker system df",
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "change", "told", "remedy"), WARNS, ids=[row[0] for row in WARNS])
+def test_what_will_not_hold_for_long_is_a_warning(
+    found: Outputs, what: str, change: Callable[[HostFacts], HostFacts], told: str, remedy: str
+) -> None:
+    seen = facts()
+    seen["galera-2"] = change(seen["galera-2"])
+    checks = all_checks(found, seen)
+    assert failed(checks) == []
+    (warning,) = [check for check in checks if check.warns]
+    assert (warning.where, told in warning.found, remedy in warning.remedy) == ("galera-2", True, True)
+
+
+def test_metadata_that_may_still_grow_is_no_warning(found: Outputs) -> None:
+    seen = facts()
+    seen["galera-2"] = space(metadata_used=250_000_000)(seen["galera-2"])
+    assert [check for check in all_checks(found, seen) if check.warns] == []
+
+
+def test_each_state_of_an_engine_has_its_remedy(found: Outputs) -> None:
+    seen = facts()
+    seen["galera-2"] = replace(seen["galera-2"], swarm="error", ghosts=("galera.n2.x1",))
+    remedies = {check.remedy for check in all_checks(found, seen) if not check.ok}
+    assert remedies == {
+        "`up` restarts the engine of galera-2 once the other hosts are well; by hand, with room on its disk "
+        "and the other nodes Synced: systemctl restart docker"
+    }
+
+
+def test_a_node_that_lags_behind_what_was_seen_before_is_found(found: Outputs) -> None:
+    def read(**positions: int) -> dict[str, Answer]:
+        return {
+            name.replace("_", "-"): Answer(f"1\nwsrep_last_committed\t{at}\n")
+            for name, at in positions.items()
+        }
+
+    good = read(galera_1=4711, galera_2=4720, galera_3=4712)
+    assert failed(cluster_checks.of_positions(found, facts(), good)) == []
+    bad = {**good, **read(galera_2=4710)}
+    assert failed(cluster_checks.of_positions(found, facts(), bad)) == [("galera-2", "at 4710")]
+    assert len(failed(cluster_checks.of_positions(found, facts(), {}))) == 3
 
 
 @pytest.mark.parametrize("lost", NAMES)
@@ -331,11 +521,15 @@ def test_a_stack_that_did_not_come_to_its_end_says_how_to_go_on() -> None:
 
 DOCKER = r"""
 case "$1 $2" in
-  "info --format") echo "btrfs|active|n1" ;;
+  "info --format") echo "btrfs|active|n1|all is fine" ;;
   "network inspect") printf 'encrypted\n\n' ;;
-  "ps -f") printf 'c1 galera\nc2 etcd\nc3 \n' ;;
+  "ps -q") printf 'c1\nc4\nc2\nc3\n' ;;
+  "inspect --format") printf '%s\n' 'c1|true|galera|sha256:9a1e|/galera.n1.a' \
+    'c4|false|etcd|sha256:e7cd|/etcd.n1.old' 'c2|true|etcd|sha256:e7cd|/etcd.n1.b' \
+    'c3|true||sha256:123|/mine' ;;
   "node ls") printf 'n1=galera-1=Leader\nn2=galera-2=Reachable\nn3=galera-3=Reachable\nn4=galera-4=\n' ;;
   "exec -e") [[ $4 == c2 ]] && printf 'healthy\n{"header":{"cluster_id":77},"members":[{},{},{}]}\n' ;;
+  "exec c1") [[ $3 == galera-node && ! -e $host/down ]] && printf '{\n"view": ["galera-1"]\n}\n' ;;
   "exec -u") [[ ! -e $host/down && $5 == c1 ]] && printf 'wsrep_cluster_size\t3\nwsrep_ready\tON\n' ;;
 esac
 """
@@ -347,6 +541,8 @@ def host(tmp_path: Path) -> FakeHost:
     made.program("docker", DOCKER)
     made.program("findmnt", "echo '/dev/mapper/docker_vg-docker_lv1[/sub] btrfs'")
     made.program("lvs", "echo '  docker_vg/docker_lv1'")
+    made.program("df", "printf '%s\\n' 'Mounted 1B-blocks Avail' '/ 1000 900' '/var/lib/docker 3000 2000'")
+    made.program("btrfs", "printf ' Device unallocated:\\t\\t 500\\nMetadata,DUP: Size:100, Used:7 (7%%)\\n'")
     made.program("ip", "printf 'src 10.0.0.1 dst 10.144.12.2\\n\\tproto esp spi 0x1\\n'")
     return made
 
@@ -359,7 +555,13 @@ def test_the_script_for_a_host_prints_what_is_read_from_it(found: Outputs, host:
         volume="docker_vg/docker_lv1",
         driver="btrfs",
         swarm="active",
+        swarm_error="all is fine",
         node="n1",
+        ghosts=("etcd.n1.old",),
+        images={"galera": "sha256:9a1e", "etcd": "sha256:e7cd"},
+        space=Space(3000, 2000, 500, 100, 7, False),
+        system=Space(1000, 900),
+        node_status={"view": ["galera-1"]},
         managers=votes("n1=galera-1=Leader", "n2=galera-2=Reachable", "n3=galera-3=Reachable"),
         network_options=frozenset({"encrypted"}),
         ipsec_peers=frozenset({"10.144.12.2"}),

@@ -1,0 +1,294 @@
+"""What `up`, `preview` and `refresh` know of the hosts before Pulumi begins: who answers, who is ill or well.
+
+Owned here: looking, saying who does not answer, leaving out what needs such a host, the restart of engines
+that are in error. Left to others: what is asked of a host (cluster_facts.py), the restart itself
+(components/commands/engine.py), when this is done (stack.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from components.commands.engine import settle
+from components.turns import NOT_WELL
+from operations import audit, cluster_facts, disk_space, outputs, remote_hosts
+from operations.cluster_facts import HostFacts
+from operations.engine import Pulumi
+from operations.errors import OperationsError
+from operations.outputs import Outputs
+from settings import Servers
+
+HEALING = 1200.0
+"""Seconds for a host to be back after the restart of its engine; its own script gives up before."""
+KEYS = ("connection", "host")
+"""Inputs by which a resource reaches a host over SSH: of a command, and of the docker provider."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A stack's hosts as they are now.
+
+    Attributes:
+        outputs: of the stack.
+        facts: by host name.
+        away: why a host does not answer, by its name.
+    """
+
+    outputs: Outputs
+    facts: Mapping[str, HostFacts]
+    away: Mapping[str, str]
+
+    @property
+    def unwell(self) -> dict[str, str]:
+        """What is amiss with a host, by its name; hosts that are well are not there."""
+        return dict(_unwell(self))
+
+    @property
+    def ill(self) -> list[str]:
+        """Hosts whose engine needs a restart: it is in error, or lists as running what has ended."""
+        return [name for name, facts in self.facts.items() if facts.swarm == "error" or facts.ghosts]
+
+
+def _unwell(seen: Seen) -> Iterator[tuple[str, str]]:
+    for host in seen.outputs.hosts:
+        facts = seen.facts.get(host.name, HostFacts())
+        if host.name in seen.away:
+            yield host.name, "does not answer"
+        elif facts.error:
+            yield host.name, facts.error
+        elif facts.swarm != "active":
+            yield host.name, f"its engine is not active in the swarm ({facts.swarm or 'no answer'})"
+        elif facts.ghosts:
+            yield host.name, f"its engine lists as running what has ended: {', '.join(facts.ghosts)}"
+        elif host.role == "manager" and not facts.etcd_healthy:
+            yield host.name, f"{seen.outputs.store} is not healthy there"
+        elif host.name in seen.outputs.members:
+            state = facts.galera.get("wsrep_local_state_comment", "not running")
+            status = facts.galera.get("wsrep_cluster_status", "no answer")
+            if (state, status) not in (("Synced", "Primary"), ("Donor/Desynced", "Primary")):
+                yield host.name, f"its database is {state}, {status}"
+
+
+def look(pulumi: Pulumi, stack: str) -> Seen | None:
+    """The hosts of a stack; None for one that has none yet, or never came to its end.
+
+    A host that does not answer costs `remote_hosts.CONNECT_TIMEOUT` seconds, all of them together.
+    """
+    try:
+        try:
+            found: Outputs | None = outputs.read(stack, pulumi)
+        except OperationsError:  # there is none yet, or its last run failed
+            found = _by_state(pulumi, stack)
+        return None if found is None else asyncio.run(_look(found))
+    except (OperationsError, OSError, ValueError):  # above all a private key that can't be read here
+        return None
+
+
+def _by_state(pulumi: Pulumi, stack: str) -> Outputs | None:
+    done = pulumi.ask("stack", "export", "--show-secrets")
+    if done.returncode != 0:
+        return None
+    settings = audit.stack_settings(pulumi, stack)
+    managers = _wanted(settings.section("swarm-galera:servers")).manager_names
+    key_file = settings.section("swarm-galera:ssh").get("privateKeyFile")
+    return outputs.from_state(json.loads(done.stdout), managers, key_file)
+
+
+def _wanted(servers: Mapping[str, Any]) -> Servers:
+    """The settings' hosts, as far as their names depend on it."""
+    named = {key: servers[key] for key in ("prefix", "managers", "workers") if key in servers}
+    return Servers.model_construct(**named)
+
+
+async def _look(found: Outputs) -> Seen:
+    managers = {host.name for host in found.managers}
+    async with remote_hosts.connected(found) as hosts:
+        answers = await hosts.run_all(
+            {
+                name: cluster_facts.look(found, name in managers, name in found.members)
+                for name in hosts.reachable
+            }
+        )
+        facts = {name: cluster_facts.parse(answer.text, answer.error) for name, answer in answers.items()}
+        return Seen(found, facts, dict(hosts.unreachable))
+
+
+def tell(seen: Seen, say: Say) -> None:
+    """Say which hosts do not answer, and what that means."""
+    for name, why in seen.away.items():
+        say(f"{name} does not answer: {why}.")
+    for name in seen.ill:
+        say(f"{name}: {seen.unwell[name]}. `up` restarts its engine once the other hosts are well.")
+
+
+def left_out(seen: Seen, exported: Mapping[str, Any], coming: Collection[str], say: Say) -> list[str]:
+    """Pulumi's options that leave out what needs a host which does not answer; says what that is.
+
+    Args:
+        exported: the stack's state.
+        coming: hosts that this very run replaces, reloads or takes away: their steps wait for nobody dead.
+    """
+    away = [name for name in seen.away if name not in coming]
+    if not away:
+        return []
+    first = seen.outputs.managers[0].name
+    what = f"what runs on {' and '.join(away)}, and what comes after that, the services too"
+    if first in away:
+        what += f"; all that is reached through {first}, the first manager: the swarm, its network, services"
+    say(
+        f"Left out: {what}. Remedy: bring it back (`slcli vs power-on`, or a reload: servers.reloadToken), "
+        "or give it up (servers.replace), then run `up` again."
+    )
+    found: list[str] = []
+    for resource in (exported.get("deployment") or {}).get("resources") or ():
+        behind = resource.get("propertyDependencies") or {}
+        through = {urn.rpartition("::")[2] for key in KEYS for urn in behind.get(key) or ()}
+        if any(f"{name}-ready" in through for name in away) and resource["urn"] not in found:
+            found.append(resource["urn"])
+    return [*(word for urn in found for word in ("--exclude", urn)), "--exclude-dependents"]
+
+
+def coming(servers: Mapping[str, Any], exported: Mapping[str, Any]) -> set[str]:
+    """Hosts that the settings have replaced, reloaded or taken away in this run."""
+    tokens = servers.get("reloadToken") or {}
+    found = set(servers.get("replace") or ())
+    wanted = set(_wanted(servers).hostnames)
+    for resource in (exported.get("deployment") or {}).get("resources") or ():
+        if not str(resource.get("type")).endswith(":VirtualGuest"):
+            continue
+        given = resource.get("inputs") or {}
+        name = str(given.get("hostname"))
+        if tokens.get(name, given.get("reload_token", "")) != given.get("reload_token", ""):
+            found.add(name)
+        if name not in wanted:
+            found.add(name)
+    return found
+
+
+def environment(seen: Seen | None) -> dict[str, str]:
+    """What the program is told of hosts that are not well: it then interrupts no other one."""
+    return {NOT_WELL: json.dumps(seen.unwell)} if seen is not None and seen.unwell else {}
+
+
+# -- healing -------------------------------------------------------------------------------------------------
+
+
+def refusal(seen: Seen, host: str) -> str:
+    """Why a host's engine is not restarted now; empty if it may be."""
+    others = {name: why for name, why in seen.unwell.items() if name != host and name not in seen.ill}
+    ill = [name for name in seen.ill if name != host]
+    # Of several that are ill each is tried, the ones whose database serves last: they can't be worse off.
+    if others:
+        return "the others are not well: " + "; ".join(f"{name}: {why}" for name, why in others.items())
+    if ill and _serves(seen, host) and not all(_serves(seen, name) for name in ill):
+        return f"{', '.join(ill)} must be mended first, while the database of {host} still serves"
+    space = seen.facts[host].space
+    if space.size and space.free < disk_space.FULL / 2 * space.size:
+        return (
+            f"its disk is full ({space.free / 1e9:.1f} of {space.size / 1e9:.1f} GB free): make room first, "
+            f"{disk_space.IN_AN_EMERGENCY}"
+        )
+    return ""
+
+
+def _serves(seen: Seen, host: str) -> bool:
+    return seen.facts[host].galera.get("wsrep_local_state_comment") == "Synced"
+
+
+def heal(seen: Seen, say: Say) -> Seen:
+    """Restart the engines that need it, one after the other, once the others are well; the hosts after it.
+
+    What can't be done now is said, with the reason, and left. Raises OperationsError if a host is not back.
+    """
+    tried: set[str] = set()
+    while True:
+        waiting = [name for name in seen.ill if name not in tried]
+        order = sorted(waiting, key=lambda name: _serves(seen, name))
+        host = next((name for name in order if not refusal(seen, name)), None)
+        if host is None:
+            for name in waiting:
+                say(f"{name}: {seen.unwell[name]}. Its engine is not restarted: {refusal(seen, name)}.")
+            return seen
+        tried.add(host)
+        say(f"{host}: {seen.unwell[host]}. Restarting its engine …")
+        seen = asyncio.run(_restart(seen.outputs, host, say))
+        still = seen.unwell.get(host)
+        say(f"{host}: {still}." if still else f"{host} is well again.")
+
+
+async def _restart(found: Outputs, host: str, say: Say) -> Seen:
+    manager = host in {each.name for each in found.managers}
+    note = "mkdir -p /run/swarm-galera; : >/run/swarm-galera/engine.restart"
+    script = f"{note}\n{settle(host, manager=manager, ask=False)}"
+    async with remote_hosts.connected(found) as hosts:
+        answer = await hosts.run(host, script, "1\n", HEALING)
+    if answer.error:
+        raise OperationsError(f"{host} is not back after the restart of its engine: {answer.error}")
+    return await _look(found)
+
+
+# -- while a run goes on -------------------------------------------------------------------------------------
+
+EVERY = 10.0
+"""Seconds between two looks at whether hosts answer."""
+SILENT = 45.0
+"""Seconds without an answer after which it is said."""
+
+
+@contextmanager
+def watched(seen: Seen | None, say: Say) -> Iterator[None]:
+    """Say during the block when a host that has answered does not any more, and when it does again.
+
+    Pulumi's own tries go on for minutes, because a host may only be rebooting.
+    """
+    if seen is None:
+        yield
+        return
+    over = threading.Event()
+    hosts = {host.name: host.address for host in seen.outputs.hosts if host.name not in seen.away}
+    thread = threading.Thread(target=_watch, args=(hosts, over, say), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _watch(hosts: Mapping[str, str], over: threading.Event, say: Say) -> None:
+    silent: dict[str, float] = {}
+    told: set[str] = set()
+    while not over.wait(EVERY):
+        for name, address in hosts.items():
+            if _answers(address):
+                if name in told:
+                    say(f"{name} answers again.")
+                silent.pop(name, None)
+                told.discard(name)
+                continue
+            since = silent.setdefault(name, time.monotonic())
+            if name not in told and time.monotonic() - since >= SILENT:
+                told.add(name)
+                say(
+                    f"{name} does not answer since {SILENT:.0f} s. If it is not just being rebooted: what "
+                    "needs it is tried for some minutes more, Ctrl-C ends that at once, and the next `up` "
+                    "leaves it out."
+                )
+
+
+def _answers(address: str) -> bool:
+    try:
+        socket.create_connection((address, 22), timeout=5).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,60 @@
+"""Images of the stack's services that nothing runs any more, removed from the hosts.
+
+Owned here: which ones those are. Left to others: when (stack.py). Each image of the database is some hundred
+MB; without this a host keeps every one that it ever ran.
+
+Only repositories that the stack's services use now, only images that no container has, running or ended, and
+never what a service names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from components.commands.shell import assign
+from operations import remote_hosts
+from operations.outputs import Outputs
+from operations.remote_hosts import Answer
+
+_REMOVE = r"""
+declare -A keep=() ours=()
+for container in $(docker ps -aq); do
+  IFS='|' read -r image reference service < <(docker inspect --format \
+    '{{.Image}}|{{.Config.Image}}|{{index .Config.Labels "com.docker.swarm.service.name"}}' "$container")
+  keep[$image]=1
+  for each in "${services[@]}"; do
+    [[ $service == "$each" ]] || continue
+    reference=${reference%%@*} name=${reference##*/}
+    [[ $name != *:* ]] || reference=${reference%:*}
+    ours[$reference]=1
+  done
+done
+while read -r image repository tag; do
+  [[ ${ours[$repository]:-} && ! ${keep[$image]:-} ]] || continue
+  if docker image rm "$image" >/dev/null; then printf '%s:%s\n' "$repository" "$tag"; fi
+done < <(docker images --no-trunc --format '{{.ID}} {{.Repository}} {{.Tag}}')
+""".strip()
+
+
+def removal(services: tuple[str, ...]) -> str:
+    """Shell text that removes former images of `services`; prints each."""
+    return f"{assign(services=services)}\n{_REMOVE}"
+
+
+def remove(outputs: Outputs, say: Callable[[str], None]) -> None:
+    """Remove them on all managers that answer, and say so."""
+
+    async def ask() -> dict[str, Answer]:
+        async with remote_hosts.connected(outputs) as hosts:
+            text = removal((outputs.service, outputs.store))
+            reachable = [host.name for host in outputs.managers if host.name in hosts.reachable]
+            return await hosts.run_all(dict.fromkeys(reachable, text))
+
+    try:
+        answers = asyncio.run(ask())
+    except ValueError:  # a private key that cannot be read here: it was of use to Pulumi, not to us
+        return
+    for name, answer in answers.items():
+        if answer.text.split():
+            say(f"{name}: removed images that nothing runs any more: {', '.join(answer.text.split())}.")

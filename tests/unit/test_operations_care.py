@@ -1,0 +1,361 @@
+"""What `up` makes of hosts that are ill or away: what it says, leaves out, mends, and in which order."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from components.turns import NOT_WELL, refuse_while_others_are_not_well
+from operations import care, outputs
+from operations.care import Seen
+from operations.cluster_facts import HostFacts
+from operations.errors import OperationsError
+from tests.unit.fake_host import FakeHost
+from tests.unit.test_verify import NAMES, VALUES, facts
+
+pytestmark = pytest.mark.unit
+
+FOUND = outputs.parse("dev", VALUES)
+
+
+def seen(away: tuple[str, ...] = (), **changed: Callable[[HostFacts], HostFacts]) -> Seen:
+    """A healthy stack, but for hosts that are away and those that are changed (`galera_2=…`)."""
+    told = {name: host for name, host in facts().items() if name not in away}
+    for name, change in changed.items():
+        told[name.replace("_", "-")] = change(told[name.replace("_", "-")])
+    return Seen(FOUND, told, dict.fromkeys(away, "no SSH at 203.0.113.9: timed out"))
+
+
+def error(host: HostFacts) -> HostFacts:
+    return replace(host, swarm="error")
+
+
+def ghosts(host: HostFacts) -> HostFacts:
+    return replace(host, ghosts=("etcd.n2.old",))
+
+
+def without_database(host: HostFacts) -> HostFacts:
+    return replace(host, galera={})
+
+
+def full(host: HostFacts) -> HostFacts:
+    return replace(host, space=replace(host.space, free=19_000_000))
+
+
+def both(*changes: Callable[[HostFacts], HostFacts]) -> Callable[[HostFacts], HostFacts]:
+    def changed(host: HostFacts) -> HostFacts:
+        for change in changes:
+            host = change(host)
+        return host
+
+    return changed
+
+
+def test_a_healthy_stack_has_nobody_unwell() -> None:
+    assert (seen().unwell, seen().ill) == ({}, [])
+    assert care.environment(seen()) == {}
+    assert care.environment(None) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (error, "its engine is not active in the swarm (error)"),
+        (ghosts, "its engine lists as running what has ended: etcd.n2.old"),
+        (without_database, "its database is not running, no answer"),
+        (lambda host: replace(host, etcd_healthy=False), "etcd is not healthy there"),
+        (
+            lambda host: replace(host, galera={**host.galera, "wsrep_local_state_comment": "Joined"}),
+            "Joined, Primary",
+        ),
+        (lambda host: HostFacts(error="no answer within 120 s"), "no answer within 120 s"),
+    ],
+)
+def test_what_is_amiss_with_a_host_is_known(change: Callable[[HostFacts], HostFacts], told: str) -> None:
+    unwell = seen(galera_2=change).unwell
+    assert list(unwell) == ["galera-2"]
+    assert told in unwell["galera-2"]
+    assert json.loads(care.environment(seen(galera_2=change))[NOT_WELL]) == unwell
+
+
+def test_a_worker_has_neither_store_nor_database() -> None:
+    assert seen(galera_4=both(without_database, lambda host: replace(host, etcd_healthy=False))).unwell == {}
+
+
+# -- hosts that do not answer
+
+
+def resource(name: str, kind: str = "command:remote:Command", **behind: list[str]) -> dict[str, Any]:
+    urn = "urn:pulumi:dev::swarm-galera::"
+    return {
+        "urn": f"{urn}{kind}::{name}",
+        "type": kind,
+        "propertyDependencies": {
+            key: [f"{urn}x:GuestReady::{each}" for each in on] for key, on in behind.items()
+        },
+    }
+
+
+def guest(name: str, token: str = "") -> dict[str, Any]:
+    kind = "pulumi-python:dynamic/softlayer:VirtualGuest"
+    return {**resource(f"{name}-guest", kind), "inputs": {"hostname": name, "reload_token": token}}
+
+
+EXPORTED = {
+    "deployment": {
+        "resources": [
+            guest("galera-1"),
+            guest("galera-2", "old"),
+            guest("galera-3"),
+            resource("galera-1-engine-configured", connection=["galera-1-ready", "ssh-pair"]),
+            resource("galera-3-engine-configured", connection=["galera-3-ready", "ssh-pair"]),
+            resource(
+                "swarm-galera-3-joined", connection=["ssh-pair", "galera-3-ready"], stdin=["galera-1-ready"]
+            ),
+            resource("swarm-started", connection=["galera-1-ready"], stdin=["galera-3-ready"]),
+            resource("docker-provider", "pulumi:providers:docker", host=["galera-1-ready"]),
+        ]
+    }
+}
+
+
+def excluded(options: list[str]) -> list[str]:
+    assert options[-1:] == ["--exclude-dependents"]
+    assert set(options[:-1:2]) == {"--exclude"}
+    return [urn.rpartition("::")[2] for urn in options[1:-1:2]]
+
+
+def test_what_needs_a_host_that_is_away_is_left_out_and_said() -> None:
+    said: list[str] = []
+    gone = seen(away=("galera-3",))
+    care.tell(gone, said.append)
+    options = care.left_out(gone, EXPORTED, (), said.append)
+    assert excluded(options) == ["galera-3-engine-configured", "swarm-galera-3-joined"]
+    assert said[0] == "galera-3 does not answer: no SSH at 203.0.113.9: timed out."
+    assert "Left out: what runs on galera-3" in said[1]
+    assert "Remedy:" in said[1]
+
+
+def test_without_the_first_manager_all_that_is_reached_through_it_is_left_out() -> None:
+    said: list[str] = []
+    options = care.left_out(seen(away=("galera-1",)), EXPORTED, (), said.append)
+    assert excluded(options) == ["galera-1-engine-configured", "swarm-started", "docker-provider"]
+    assert "all that is reached through galera-1, the first manager: the swarm" in said[0]
+
+
+def test_nothing_is_left_out_while_all_answer() -> None:
+    said: list[str] = []
+    assert care.left_out(seen(), EXPORTED, (), said.append) == []
+    care.tell(seen(), said.append)
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    ("servers", "names"),
+    [
+        ({}, set()),
+        ({"replace": ["galera-3"]}, {"galera-3"}),
+        ({"reloadToken": {"galera-2": "new"}}, {"galera-2"}),
+        ({"reloadToken": {"galera-2": "old"}}, set()),
+        ({"prefix": "db"}, set(NAMES[:3])),
+        ({"managers": 1}, {"galera-2", "galera-3"}),
+        ({"managers": 1, "workers": 1}, {"galera-3"}),
+    ],
+)
+def test_a_host_that_this_run_replaces_reloads_or_takes_away_is_not_waited_for(
+    servers: dict[str, Any], names: set[str]
+) -> None:
+    assert care.coming(servers, EXPORTED) == names
+
+
+def test_a_dead_host_that_is_replaced_gets_all_its_steps() -> None:
+    assert care.left_out(seen(away=("galera-3",)), EXPORTED, {"galera-3"}, print) == []
+
+
+# -- healing
+
+
+class Restarts:
+    """Engines that are mended by their restart, unless `stays` says that they are not."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, now: Seen, stays: tuple[str, ...] = ()) -> None:
+        self.now, self.stays, self.order = now, stays, list[str]()
+        monkeypatch.setattr(care, "_restart", self._restart)
+
+    async def _restart(self, found: outputs.Outputs, host: str, say: care.Say) -> Seen:
+        self.order.append(host)
+        if host not in self.stays:
+            self.now = replace(self.now, facts={**self.now.facts, host: facts()[host]})
+        return self.now
+
+
+def healed(
+    monkeypatch: pytest.MonkeyPatch, now: Seen, stays: tuple[str, ...] = ()
+) -> tuple[list[str], list[str], Seen]:
+    restarts, said = Restarts(monkeypatch, now, stays), list[str]()
+    after = care.heal(now, said.append)
+    return restarts.order, said, after
+
+
+def test_an_engine_in_error_is_restarted_once_and_the_host_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order, said, after = healed(monkeypatch, seen(galera_3=both(error, without_database)))
+    assert order == ["galera-3"]
+    assert after.unwell == {}
+    assert said == [
+        "galera-3: its engine is not active in the swarm (error). Restarting its engine …",
+        "galera-3 is well again.",
+    ]
+
+
+def test_of_several_ill_hosts_those_that_serve_no_database_come_first_and_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = seen(galera_1=error, galera_2=ghosts, galera_3=both(ghosts, without_database))
+    order, _, after = healed(monkeypatch, now)
+    assert order == ["galera-3", "galera-1", "galera-2"]
+    assert after.unwell == {}
+
+
+@pytest.mark.parametrize(
+    ("now", "why"),
+    [
+        (seen(galera_2=error, galera_3=without_database), "galera-3: its database is not running"),
+        (seen(away=("galera-3",), galera_2=error), "galera-3: does not answer"),
+        (
+            seen(galera_2=both(error, full)),
+            "its disk is full (0.0 of 26.8 GB free): make room first, in an emergency",
+        ),
+    ],
+    ids=["another database down", "another host away", "full disk"],
+)
+def test_no_engine_is_restarted_while_that_would_make_it_worse_and_why_is_said(
+    monkeypatch: pytest.MonkeyPatch, now: Seen, why: str
+) -> None:
+    order, said, after = healed(monkeypatch, now)
+    assert order == []
+    assert after is now
+    (told,) = said
+    assert told.startswith(
+        "galera-2: its engine is not active in the swarm (error). Its engine is not restarted: "
+    )
+    assert why in told
+
+
+def test_a_host_that_its_restart_does_not_mend_keeps_the_others_from_being_restarted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = seen(galera_2=both(ghosts, without_database), galera_3=ghosts)
+    order, said, _ = healed(monkeypatch, now, stays=("galera-2",))
+    assert order == ["galera-2"]
+    assert "galera-2 must be mended first" in said[-1]
+
+
+def test_a_host_that_is_not_back_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def restart(*_: object) -> Seen:
+        raise OperationsError("galera-3 is not back after the restart of its engine: not yet: galera")
+
+    monkeypatch.setattr(care, "_restart", restart)
+    with pytest.raises(OperationsError, match="not back"):
+        care.heal(seen(galera_3=error), print)
+
+
+# -- interruptions
+
+
+def test_no_host_is_interrupted_while_another_one_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NOT_WELL, json.dumps({"galera-3": "its database is Joining, Primary"}))
+    with pytest.raises(ValueError, match=r"galera-1 would be interrupted.*galera-3: its database is Joining"):
+        refuse_while_others_are_not_well(["galera-1", "galera-3"])
+    # The one that is ill may be: a reload is what mends it.
+    refuse_while_others_are_not_well(["galera-3"])
+    refuse_while_others_are_not_well([])
+    monkeypatch.delenv(NOT_WELL)
+    refuse_while_others_are_not_well(["galera-1"])
+
+
+# -- while a run goes on
+
+
+def test_a_host_that_stops_answering_is_named_once_and_named_again_when_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(care, "EVERY", 0.01)
+    monkeypatch.setattr(care, "SILENT", 0.03)
+    answers = {"203.0.113.1": True, "203.0.113.2": True, "203.0.113.3": True, "203.0.113.4": True}
+    monkeypatch.setattr(care, "_answers", lambda address: answers[address])
+    said: list[str] = []
+    heard = threading.Semaphore(0)
+
+    def say(text: str) -> None:
+        said.append(text)
+        heard.release()
+
+    with care.watched(seen(), say):
+        answers["203.0.113.2"] = False
+        assert heard.acquire(timeout=30)
+        answers["203.0.113.2"] = True
+        assert heard.acquire(timeout=30)
+    assert said[0].startswith("galera-2 does not answer since")
+    assert said[1:] == ["galera-2 answers again."]
+
+
+def test_whether_a_host_answers_is_asked_of_its_ssh_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    class Connection:
+        def close(self) -> None:
+            asked.append("closed")
+
+    def connect(address: tuple[str, int], timeout: float) -> Connection:
+        asked.append(address)
+        if address[0] == "dead":
+            raise TimeoutError
+        return Connection()
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    assert care._answers("alive")
+    assert not care._answers("dead")
+    assert asked == [("alive", 22), "closed", ("dead", 22)]
+
+
+# -- former images
+
+
+def test_only_images_of_our_services_that_no_container_has_are_removed(tmp_path: Any) -> None:
+    from operations.former_images import removal
+
+    host = FakeHost(tmp_path / "host")
+    host.program(
+        "docker",
+        r"""
+case "$1 $2" in
+  "ps -aq") printf 'c1\nc2\nc3\nc4\n' ;;
+  "inspect --format") case $4 in
+    c1) echo "sha256:g2|registry.lab:5000/swarm-galera/galera:2@sha256:aa|galera" ;;
+    c2) echo "sha256:g1|registry.lab:5000/swarm-galera/galera:1|galera" ;;
+    c3) echo "sha256:e2|registry.lab:5000/swarm-galera/etcd@sha256:bb|etcd" ;;
+    c4) echo "sha256:m1|mine/galera:1|" ;; esac ;;
+  "images --no-trunc") printf '%s\n' "sha256:g2 registry.lab:5000/swarm-galera/galera 2" \
+    "sha256:g1 registry.lab:5000/swarm-galera/galera 1" "sha256:g0 registry.lab:5000/swarm-galera/galera 0" \
+    "sha256:e1 registry.lab:5000/swarm-galera/etcd <none>" "sha256:m0 mine/galera 0" "sha256:d1 debian 12" ;;
+esac
+""",
+    )
+    ran = host.run(removal(("galera", "etcd")))
+    assert ran.code == 0, ran.err
+    assert [call for call in ran.calls if call.startswith("docker image rm")] == [
+        "docker image rm sha256:g0",
+        "docker image rm sha256:e1",
+    ]
+    assert ran.out.split() == [
+        "registry.lab:5000/swarm-galera/galera:0",
+        "registry.lab:5000/swarm-galera/etcd:<none>",
+    ]
