@@ -80,7 +80,7 @@ def node_status(number: int) -> dict[str, Any]:
     return {
         "cluster": {"uuid": UUID, "phase": "formed", "seed": "galera-1", "epoch": "e2"},
         "self": {"node": f"galera-{number}", "epoch": "e2", **own},
-        "members": {name: about for name in NAMES[:3]},
+        "members": dict.fromkeys(NAMES[:3], about),
         "view": list(NAMES[:3]),
     }
 
@@ -295,7 +295,7 @@ RECORDS: list[tuple[str, dict[str, Any], str]] = [
     ("a Primary component of two", {"view": ["galera-1", "galera-2"]}, "last Primary galera-1, galera-2"),
     (
         "a member too many",
-        {"members": dict.fromkeys((*NAMES[:3], "gone"), {})},
+        {"members": {name: {} for name in (*NAMES[:3], "gone")}},
         "members galera-1, galera-2, galera-3, gone",
     ),
     (
