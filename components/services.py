@@ -30,7 +30,10 @@ KEEPALIVE = {
     "net.ipv4.tcp_keepalive_intvl": "60",
     "net.ipv4.tcp_keepalive_probes": "5",
 }
-"""Seconds, seconds, count: IPVS forgets a connection through a virtual IP that is idle for 900 s."""
+"""Seconds, seconds, count: IPVS forgets a connection through a virtual IP that is idle for 900 s.
+
+Think twice: for the docker plugin another sysctl is another service, so both would be removed and made anew.
+"""
 CHOSEN_BY_THE_PLUGIN = ["taskSpec.placement.platforms"]
 """When it makes a service, the official plugin enters what the registry says of the image's platforms."""
 

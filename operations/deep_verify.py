@@ -14,7 +14,7 @@ from operations.cluster_checks import full_copy
 from operations.cluster_facts import HostFacts
 from operations.deep import check
 from operations.deep.check import Odd, Outcome
-from operations.deep.sessions import CLIENT, Client, Opener, SessionLost
+from operations.deep.sessions import CLIENT, Client, Opener, SessionLost, SqlError
 from operations.errors import OperationsError
 from operations.outputs import Outputs
 from operations.remote_hosts import RemoteHosts
@@ -32,7 +32,7 @@ async def checks(
         return [Check("cluster", ALIKE, False, f"not compared: fewer than two nodes are Synced ({synced})")]
     try:
         outcome = await check.compare(nodes, opener(found, hosts), say)
-    except (OperationsError, SessionLost) as error:
+    except (OperationsError, SessionLost, SqlError) as error:
         return [
             Check(
                 "cluster", ALIKE, False, f"not compared: {error}", remedy="repeat when all nodes are Synced"

@@ -30,6 +30,8 @@ PATIENCE = 900
 
 OTHERS_WITHIN = 300
 """Seconds for the other hosts to be well before this one is interrupted."""
+DOWN_WITHIN = 45
+"""Seconds for one of them that is down: the swarm has waited for its signs of life already."""
 
 DROPIN = f"""# Written by swarm-galera: the engine's data belongs on its own disk.
 [Unit]
@@ -138,6 +140,7 @@ def settle(hostname: str, *, manager: bool, ask: bool = True, places: Places | N
         ask=int(ask),
         patience=PATIENCE,
         others_within=OTHERS_WITHIN,
+        down_within=DOWN_WITHIN,
     )
     return f"{variables}\n{_START}\n{_SETTLE}"
 
@@ -189,16 +192,19 @@ _SETTLE = r"""
 IFS= read -r interruptions || :
 before=0
 # others: sets $unwell to what is amiss with the other hosts, as the swarm sees it; empty if nothing is.
+# $patient is how long to wait for them.
 others() {
   local list id host status vote name running
-  unwell=''
+  unwell='' patient=$others_within
   list=$(docker node ls --format '{{.Self}}|{{.Hostname}}|{{.Status}}|{{.ManagerStatus}}' 2>&1) \
     || { unwell="the swarm does not answer: $list"; return 0; }
   while IFS='|' read -r id host status vote; do
     if [[ $host && $id != true && ( $status != Ready || $vote == Unreachable ) ]]; then
       unwell+="${unwell:+, }$host is $status${vote:+ and $vote}"
+      patient=$down_within
     fi
   done <<<"$list"
+  [[ ! $unwell ]] || return 0
   list=$(docker service ls --filter mode=global --format '{{.Name}}|{{.Replicas}}' 2>&1) \
     || { unwell="the swarm does not answer: $list"; return 0; }
   while IFS='|' read -r name running; do
@@ -207,11 +213,11 @@ others() {
   done <<<"$list"
 }
 if [[ -e $state/engine.restart ]] && (( manager && ask )); then
-  deadline=$((SECONDS + others_within)) told=$SECONDS
+  since=$SECONDS told=$SECONDS
   while others; [[ $unwell ]]; do
-    (( SECONDS < deadline )) || fail "the engine of $hostname is not restarted with its new configuration, \
-because the other hosts are not well ($unwell). Remedy: bring them back ('verify' names what is amiss), then \
-repeat; no host was interrupted"
+    (( SECONDS - since < patient )) || fail "the engine of $hostname is not restarted with its new \
+configuration, because the other hosts are not well ($unwell). Remedy: bring them back ('verify' names what \
+is amiss), then repeat; no host was interrupted"
     if (( SECONDS - told >= 10 )); then
       say "$hostname waits for the others before it restarts its engine: $unwell"
       told=$SECONDS

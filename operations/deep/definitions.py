@@ -158,7 +158,7 @@ def definitions(told: Listed, answers: Mapping[Thing, Rows]) -> Definitions:
     return Definitions(shown, tables, loose)
 
 
-def comparable(thing: Thing, rows: Rows) -> str:
+def comparable(thing: Thing, rows: Sequence[tuple[str, ...]]) -> str:
     """What an object's statement shows, without what differs between nodes by nature."""
     told = "\n".join("\t".join(row) for row in rows)
     if thing.kind == "table":

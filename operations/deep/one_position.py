@@ -205,9 +205,9 @@ class OnePosition:
         """Seconds since the present snapshots were taken; very many if there are none."""
         return time.monotonic() - self._taken if self._taken else float("inf")
 
-    async def snapshot(self, *, oldest: float = LONGEST_AGE) -> None:
-        """Have snapshots at one position in the reading sessions, not older than `oldest` seconds."""
-        if self.age > oldest:
+    async def snapshot(self) -> None:
+        """Have snapshots at one position in the reading sessions, not older than `LONGEST_AGE`."""
+        if self.age > LONGEST_AGE:
             await self.stand_still()
 
     async def release(self) -> None:
@@ -236,6 +236,8 @@ class OnePosition:
                 answers = await self._try(meanwhile)
             except SessionLost as error:
                 answers, why = None, str(error)
+                # A node that can't be talked to at all ends the check.
+                await asyncio.gather(*(self._opened(node, "read") for node in self.nodes))
             else:
                 why = "a change of a definition, or the load, holds one of the nodes up"
             if answers is not None:

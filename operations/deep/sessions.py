@@ -22,7 +22,8 @@ OPENING = 60.0
 """Seconds for a client to start on a host that is short of CPU."""
 
 _ERROR = re.compile(r"ERROR (\d+) \((\w+)\)(?: at line \d+)?: (.*)")
-_LOST = frozenset({1053, 1152, 1927, 2006, 2013, 2055, 4031})
+_LOST = frozenset({1047, 1053, 1152, 1927, 2006, 2013, 2055, 4031})
+"""Errors after which a session is of no use any more; 1047 is a node that has left its group."""
 _ESCAPES = {"n": "\n", "t": "\t", "0": "\0", "\\": "\\"}
 # Of a session that only reads: limits and habits of the server's settings must not change what it sees.
 _MANNERS = (

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import os
 import random
+import signal
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any
 
@@ -17,9 +20,10 @@ import pytest
 
 from operations.deep import check, rows
 from operations.deep.check import Outcome
-from operations.deep.one_position import PREFIX, OnePosition
-from operations.deep.sessions import CLIENT, LONGEST_LINE, Client, Opener, Session, SqlError
-from tests.images.galera_site import GaleraSite, formed, sql, start
+from operations.deep.one_position import HELD, PREFIX, OnePosition
+from operations.deep.sessions import CLIENT, LONGEST_LINE, Client, Opener, Session, SessionLost, SqlError
+from operations.errors import OperationsError
+from tests.images.galera_site import GaleraSite, formed, server_pid, sql, start
 from tests.images.image_containers import Container, wait_for
 from tests.images.image_roots import image_root
 
@@ -207,8 +211,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many pieces and many common positions in little time."""
     monkeypatch.setattr(rows, "ROWS", 20)
     monkeypatch.setattr(rows, "MOST_ROWS", 60)
-    monkeypatch.setattr("operations.deep.one_position.LONGEST_AGE", 0.3)
-    monkeypatch.setattr(OnePosition.snapshot, "__kwdefaults__", {"oldest": 0.3})
+    monkeypatch.setattr("operations.deep.one_position.LONGEST_AGE", 0.1)
 
 
 def test_there_is_no_alarm_however_much_is_written(nodes: list[Container], small_pieces: None) -> None:
@@ -364,4 +367,151 @@ def test_every_difference_is_named_and_gone_once_the_node_has_taken_a_full_copy(
     second.start()
     formed(nodes)
     assert run(busy()).odd == []
+    nothing_left(nodes)
+
+
+async def changing(nodes: list[Container], done: list[str]) -> None:
+    """A client that changes definitions all the time, on the third node."""
+    session = await Session.opened(nodes[2].name, opener(nodes))
+    try:
+        for turn in itertools.count():
+            for statement in (
+                f"ALTER TABLE app.account ADD COLUMN c{turn} INT DEFAULT {turn}",
+                f"CREATE TABLE app.passing{turn} (i INT PRIMARY KEY)",
+                f"DROP TABLE app.passing{turn}",
+                f"ALTER TABLE app.account DROP COLUMN c{turn}",
+                "TRUNCATE TABLE app.by_enum",
+            ):
+                await session.ask(statement)
+                done.append(statement)
+    finally:
+        session.end()
+
+
+def test_changes_of_definitions_meanwhile_are_no_difference(
+    nodes: list[Container], small_pieces: None
+) -> None:
+    async def story() -> None:
+        done: list[str] = []
+        task = asyncio.create_task(changing(nodes, done))
+        try:
+            async with clients(nodes):
+                for _ in range(3):
+                    before = len(done)
+                    outcome = await compared(nodes)
+                    assert outcome.odd == []
+                    # What changed again and again is named, all else was compared.
+                    assert all(title.startswith(("app.account", "app.passing")) for title in outcome.changed)
+                    assert outcome.tables >= 6
+                    assert len(done) > before
+        finally:
+            task.cancel()
+            assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
+        # And once that is over, there is nothing left to be said.
+        assert ((await compared(nodes)).odd, (await compared(nodes)).changed) == ([], [])
+
+    run(story())
+    nothing_left(nodes)
+
+
+def test_a_check_that_is_interrupted_leaves_nothing_and_holds_nobody_up(nodes: list[Container]) -> None:
+    async def story() -> None:
+        async with clients(nodes) as done:
+            for delay in (0.3, 0.8, 1.5):
+                task = asyncio.create_task(compared(nodes))
+                await asyncio.sleep(delay)
+                task.cancel()
+                assert isinstance(
+                    (await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError
+                )
+                before = len(done)
+                while len(done) < before + WRITERS:
+                    await asyncio.sleep(0.05)
+
+    run(story())
+    nothing_left(nodes)
+
+
+def test_a_check_that_was_killed_holds_nobody_up_for_long_and_the_next_one_clears_its_traces(
+    nodes: list[Container],
+) -> None:
+    async def killed() -> None:
+        at = OnePosition([node.name for node in nodes], opener(nodes), say)
+        await at.__aenter__()
+        lock = await at._opened(nodes[1].name, "lock")
+        await lock.ask(f"SET SESSION wait_timeout = {HELD}", f"LOCK TABLES {at._table} READ")
+        waits = asyncio.create_task(
+            at._sessions[nodes[0].name, "change"].ask(f"ALTER TABLE {at._table} COMMENT 'x'")
+        )
+        # As a host that lost its power: nobody says good-bye, so that the server alone can end the lock.
+        begun = asyncio.get_running_loop().time()
+        await asyncio.wait_for(waits, 4 * HELD)
+        assert asyncio.get_running_loop().time() - begun > 1
+        for session in at._sessions.values():
+            session.end()
+
+    run(killed())
+    assert PREFIX in sql(nodes[0], "SHOW DATABASES")
+    outcome = run(compared(nodes))
+    assert outcome.odd == []
+    assert any("Removed what an interrupted deep check left" in text for text in said)
+    nothing_left(nodes)
+
+
+def test_two_checks_at_a_time_are_refused(nodes: list[Container]) -> None:
+    async def story() -> None:
+        async with OnePosition([node.name for node in nodes], opener(nodes), say):
+            with pytest.raises(OperationsError, match="Another deep check is going on"):
+                await compared(nodes)
+
+    run(story())
+    nothing_left(nodes)
+
+
+def test_definitions_that_may_not_wait_are_refused_with_the_remedy(nodes: list[Container]) -> None:
+    sql(nodes[1], "SET GLOBAL lock_wait_timeout = 5")
+    try:
+        with pytest.raises(
+            OperationsError, match=r"lock_wait_timeout is 5 s on galera-2.*Remedy: SET GLOBAL"
+        ):
+            run(compared(nodes))
+    finally:
+        sql(nodes[1], "SET GLOBAL lock_wait_timeout = 86400")
+    nothing_left(nodes)
+
+
+def test_a_strict_cluster_is_compared_like_any_other(nodes: list[Container]) -> None:
+    for node in nodes:
+        sql(node, "SET GLOBAL wsrep_mode = 'STRICT_REPLICATION,REQUIRED_PRIMARY_KEY'")
+    try:
+        assert run(compared(nodes)).odd == []
+    finally:
+        for node in nodes:
+            sql(node, "SET GLOBAL wsrep_mode = DEFAULT")
+
+
+def test_rows_that_an_engine_does_not_replicate_are_named_with_it(nodes: list[Container]) -> None:
+    sql(nodes[0], "CREATE TABLE app.here (i INT PRIMARY KEY) ENGINE=MyISAM")
+    sql(nodes[0], "INSERT INTO app.here VALUES (1), (2)")
+    try:
+        outcome = run(compared(nodes))
+    finally:
+        sql(nodes[0], "DROP TABLE app.here")
+    assert "app.here (MyISAM)" in outcome.loose
+    (odd,) = outcome.odd
+    assert odd.what == "rows of app.here"
+    assert odd.how == "2 rows on galera-1, 0 rows on galera-2, 0 rows on galera-3"
+    assert odd.why == "MyISAM does not replicate rows"
+
+
+def test_a_node_that_goes_meanwhile_ends_the_check_with_its_name(nodes: list[Container]) -> None:
+    async def story() -> None:
+        names = [node.name for node in nodes]
+        async with clients(nodes[:2]), OnePosition(names, opener(nodes), say) as at:
+            os.kill(server_pid(nodes[2]), signal.SIGKILL)
+            with pytest.raises(SessionLost, match="galera-3"):
+                await at.stand_still()
+
+    run(story())
+    formed(nodes)
     nothing_left(nodes)

@@ -328,7 +328,8 @@ def ready_to_restart(host: Host, nodes: str = WELL, replicas: str = "etcd|3/3\ng
 
 
 def impatient(text: str) -> str:
-    return text.replace(f"others_within={engine.OTHERS_WITHIN}", "others_within=0")
+    text = text.replace(f"others_within={engine.OTHERS_WITHIN}", "others_within=0")
+    return text.replace(f"down_within={engine.DOWN_WITHIN}", "down_within=0")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,9 @@ REQUIREMENTS = places.CHECKOUT / "requirements.txt"
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Cache and state folders of the test's own, and no pulumi on PATH."""
+    """Cache and state folders of the test's own, no pulumi on PATH, no plugins of the user's."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("PULUMI_HOME", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
