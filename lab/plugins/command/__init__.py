@@ -4,6 +4,8 @@ Owns `command:remote:Command`, `command:remote:CopyToRemote` and `command:local:
 outputs, defaults, replacement rules, secrets and messages. Deliberately left out, refused with a clear
 message: `command:remote:CopyFile` (deprecated), `command:local:run` and the assets of
 `command:local:Command`.
+
+Differs on purpose in one point: Ctrl-C ends what runs on a host, where the official one waits for its end.
 """
 
 NAME = "command"
