@@ -193,7 +193,7 @@ def refusal(seen: Seen, host: str) -> str:
     if ill and _serves(seen, host) and not all(_serves(seen, name) for name in ill):
         return f"{', '.join(ill)} must be mended first, while the database of {host} still serves"
     space = seen.facts[host].space
-    if space.size and space.free < disk_space.FULL / 2 * space.size:
+    if space.size and space.free < disk_space.ROOM_TO_START * space.size:
         return (
             f"its disk is full ({space.free / 1e9:.1f} of {space.size / 1e9:.1f} GB free): make room first, "
             f"{disk_space.IN_AN_EMERGENCY}"
