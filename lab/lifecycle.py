@@ -26,6 +26,7 @@ from lab import apt, ca, environment, images, network, paths, registry, resolver
 from lab.errors import LabError
 from lab.hosts import kernel, rootfs
 from lab.hosts.backend import PowerState
+from lab.hosts.kernel import Kernel
 from lab.hosts.uml import UmlBackend
 from lab.paths import LabPaths
 from lab.services import Service
@@ -50,7 +51,7 @@ class _Made:
     """What the steps hand to one another."""
 
     authority: ca.Authority
-    registers: Path | None = None
+    kernel: Kernel | None = None
     rootfs: rootfs.RootFs | None = None
     repository: Path | None = None
     recovered: list[str] = field(default_factory=list)
@@ -98,27 +99,28 @@ def _stages(lab: LabPaths) -> list[Stage]:
         _images_built(),
         Stage("images", push, ("image builds", "registry")),
         Stage("apt repository", lambda step: _apt(step, lab, made), ("network", "packages")),
-        Stage("api", lambda step: _api(step, lab, made), ("network", "kernel", "root file system")),
+        Stage("api", lambda step: _api(step, lab, made), ("network", "root file system")),
         Stage("hosts", lambda step: _recover(step, lab), ("api", "apt repository", "images", "name servers")),
     ]
 
 
 def _kernel(made: _Made) -> Stage:
     def ready(step: Step) -> None:
-        made.registers = kernel.ensure(step, paths.cache("kernel"))
+        made.kernel = kernel.ensure(step, paths.cache("kernel"))
 
     return Stage("kernel", ready)
 
 
 def _root_file_system(made: _Made) -> list[Stage]:
     def root(step: Step) -> None:
-        made.rootfs = rootfs.ensure(step, paths.cache("rootfs"), made.authority.certificate)
+        assert made.kernel is not None
+        made.rootfs = rootfs.ensure(step, paths.cache("rootfs"), made.authority.certificate, made.kernel)
 
     def packages(step: Step) -> None:
         assert made.rootfs is not None
         made.repository = apt.ensure(step, paths.cache("apt"), made.rootfs.packages, made.rootfs.folder.name)
 
-    return [Stage("root file system", root), Stage("packages", packages, ("root file system",))]
+    return [Stage("root file system", root, ("kernel",)), Stage("packages", packages, ("root file system",))]
 
 
 def _images_built() -> Stage:
@@ -205,14 +207,12 @@ def _apt(step: Step, lab: LabPaths, made: _Made) -> None:
 
 def _api(step: Step, lab: LabPaths, made: _Made) -> None:
     assert made.rootfs is not None
-    assert made.registers is not None
     _console_key(lab)
     record = {
         "name": lab.name,
         "namespace": lab.namespace,
         "endpoint": environment.ENDPOINT,
         "rootfs": str(made.rootfs.folder),
-        "registers": str(made.registers),
         "created": _created(lab),
     }
     fresh_record = lab.record.with_suffix(".new")

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.hosts.backend import HostSpec, Interface
-from lab.hosts.kernel import KERNEL
 
 FREE = 0.9  # share of /dev/shm that a host's memory may take to live there
 DEVICES = "abcdefgh"  # user-mode Linux has eight disks
@@ -35,6 +34,11 @@ class Machine:
     def base_file(self) -> Path:
         """The path of the image that the system disk is a copy on write of."""
         return self.folder / "base"
+
+    @property
+    def kernel_file(self) -> Path:
+        """The kernel that the system disk was made for (JSON, see `kernel.Kernel`)."""
+        return self.folder / "kernel.json"
 
     @property
     def system(self) -> Path:
@@ -119,7 +123,7 @@ def card(number: int, host_id: int, network: str, interface: Interface) -> str:
     return f"vec{number}:transport=tap,ifname={tap(host_id, network)},depth=128,gro=1,mac={interface.mac}"
 
 
-def command_line(machine: Machine, spec: HostSpec, base: Path | None) -> list[str]:
+def command_line(machine: Machine, spec: HostSpec, base: Path | None, program: Path) -> list[str]:
     """The words that boot the host. `base` is None when the system disk is no copy on write any more.
 
     `t` behind a disk's name: no trim, with which mkfs spends 16 s on an empty disk of 25 GB.
@@ -134,7 +138,7 @@ def command_line(machine: Machine, spec: HostSpec, base: Path | None) -> list[st
     if spec.public is not None:
         cards.append(card(1, spec.id, "public", spec.public))
     return [
-        str(KERNEL),
+        str(program),
         f"mem={spec.memory}M",
         *disks,
         "root=/dev/ubda",

@@ -18,12 +18,12 @@ from pathlib import Path
 
 from lab import network
 from lab.errors import LabError
+from lab.hosts.kernel import Kernel, load
 from lab.toolchain import locks
 from lab.toolchain.stages import Step
 
 HERE = Path(__file__).parent / "image"
 SUITE = "bookworm"
-MODULES = Path("/usr/lib/uml/modules")
 RECIPE = 2  # raise it when the code below changes what is built
 SIZE = 25  # GB of the image that every build makes; others are made from it when they are first ordered
 GB = 1024**3  # SoftLayer's disks count in these
@@ -43,6 +43,11 @@ class RootFs:
     """A finished build. `packages` are the .debs of the engine and all it needs beyond what is installed."""
 
     folder: Path
+
+    @property
+    def kernel(self) -> Kernel:
+        """The kernel that it was made for, with whose modules hosts boot."""
+        return load(self.folder / "kernel.json")
 
     @property
     def packages(self) -> Path:
@@ -76,11 +81,9 @@ def listed(name: str) -> list[str]:
     return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
 
 
-def key(authority: Path) -> str:
+def key(authority: Path, kernel: Kernel) -> str:
     """The build's name in the cache: a digest of all it is made from but Debian's own packages."""
-    digest = hashlib.sha256(
-        f"{RECIPE} {SUITE} {SIZE} {JOURNAL} {INODE_RATIO} {KEPT_OUT} {_kernel()}".encode()
-    )
+    digest = hashlib.sha256(f"{RECIPE} {SUITE} {SIZE} {JOURNAL} {INODE_RATIO} {KEPT_OUT} {kernel}".encode())
     digest.update(authority.read_bytes())
     for path in sorted(HERE.rglob("*")):
         if path.is_file():
@@ -90,16 +93,12 @@ def key(authority: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _kernel() -> str:
-    return next((path.name for path in sorted(MODULES.glob("*"), reverse=True)), "none")
-
-
-def ensure(step: Step, home: Path, authority: Path) -> RootFs:
+def ensure(step: Step, home: Path, authority: Path, kernel: Kernel) -> RootFs:
     """The build for the present recipe in `home`, made if it is not there.
 
-    `authority` is the lab's CA certificate.
+    `authority` is the lab's CA certificate, `kernel` the one that hosts boot.
     """
-    built = RootFs(home / key(authority))
+    built = RootFs(home / key(authority, kernel))
     if (built.folder / f"{SIZE}G.img").is_file():
         step.result("in the cache")
         return built
@@ -119,10 +118,11 @@ def ensure(step: Step, home: Path, authority: Path) -> RootFs:
         step.say("Debian's packages, by mmdebstrap")
         step.run(_mmdebstrap(tree, fresh / "packages"))
         step.say("the lab's own files")
-        furnish(tree, authority)
+        furnish(tree, authority, kernel)
         step.say("the image")
         step.run(_mke2fs(tree, fresh / f"{SIZE}G.img"))
         shutil.rmtree(tree)
+        kernel.save(fresh / "kernel.json")
         fresh.replace(built.folder)
     return built
 
@@ -164,7 +164,7 @@ def _mke2fs(tree: Path, image: Path) -> list[str]:
     return [*words, "-L", "root", "-d", str(tree), str(image), f"{SIZE}G"]
 
 
-def furnish(tree: Path, authority: Path) -> None:
+def furnish(tree: Path, authority: Path, kernel: Kernel) -> None:
     """Bring the lab's own part into a fresh Debian tree."""
     for path in sorted((HERE / "overlay").rglob("*")):
         target = tree / path.relative_to(HERE / "overlay")
@@ -185,7 +185,7 @@ def furnish(tree: Path, authority: Path) -> None:
     # Off means off: Debian's own shutdown key reboots, a datacenter's power button does not.
     (tree / "etc/systemd/system/ctrl-alt-del.target").symlink_to("/lib/systemd/system/poweroff.target")
     (tree / "etc/systemd/system/default.target").symlink_to("/lib/systemd/system/multi-user.target")
-    shutil.copytree(MODULES / _kernel(), tree / "usr/lib/modules" / _kernel(), dirs_exist_ok=True)
+    shutil.copytree(kernel.modules, tree / "usr/lib/modules" / kernel.release, dirs_exist_ok=True)
     certificates = tree / "usr/local/share/ca-certificates"
     certificates.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(authority, certificates / "lab.crt")

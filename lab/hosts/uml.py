@@ -53,11 +53,7 @@ class UmlBackend:
         host.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if host.spec_file.exists():
             return
-        base = self._rootfs().image(spec.disks[0])
-        seed.write(host.seed, spec, self._console_key())
-        host.system.unlink(missing_ok=True)
-        host.base_file.write_text(f"{base}\n", encoding="utf-8")
-        self._data_disks(host, spec)
+        self._install(host, spec)
         machine.save(host.spec_file, spec)  # last: from now on it is a host
 
     def start(self, host_id: int) -> None:
@@ -70,14 +66,17 @@ class UmlBackend:
             base = (
                 Path(host.base_file.read_text(encoding="utf-8").strip()) if host.base_file.exists() else None
             )
+            # A host from before there was a choice has Debian 12's modules.
+            known = host.kernel_file.exists()
+            boots = kernel.load(host.kernel_file) if known else kernel.older(paths.cache("kernel"))
             memory = machine.memory_folder(spec.memory) or host.folder
             boot = {
-                "argv": machine.command_line(host, spec, base),
+                "argv": machine.command_line(host, spec, base, boots.program),
                 "env": {
                     "PATH": os.defpath,
                     "HOME": str(host.folder),
                     "TMPDIR": str(memory),
-                    "LD_PRELOAD": str(self._recorded("registers", "kernel")),
+                    "LD_PRELOAD": str(boots.registers),
                 },
             }
             host.boot.write_text(json.dumps(boot, indent=2), encoding="utf-8")
@@ -129,11 +128,7 @@ class UmlBackend:
         host, _ = self._made(spec.id)
         with self._off(host) as lock:
             self._must_be_off(lock, spec, "reloaded")
-            base = self._rootfs().image(spec.disks[0])
-            seed.write(host.seed, spec, self._console_key())
-            host.system.unlink(missing_ok=True)
-            host.base_file.write_text(f"{base}\n", encoding="utf-8")
-            self._data_disks(host, spec)
+            self._install(host, spec)
             machine.save(host.spec_file, spec)
 
     def resize(self, spec: HostSpec) -> None:
@@ -199,6 +194,15 @@ class UmlBackend:
 
     def _machine(self, host_id: int) -> Machine:
         return Machine(self.lab.hosts / str(host_id))
+
+    def _install(self, host: Machine, spec: HostSpec) -> None:
+        """A fresh system disk with its kernel, and the seed for its first boot."""
+        system = self._rootfs()
+        seed.write(host.seed, spec, self._console_key())
+        host.system.unlink(missing_ok=True)
+        host.base_file.write_text(f"{system.image(spec.disks[0])}\n", encoding="utf-8")
+        system.kernel.save(host.kernel_file)
+        self._data_disks(host, spec)
 
     def _made(self, host_id: int) -> tuple[Machine, HostSpec]:
         host = self._machine(host_id)

@@ -15,12 +15,16 @@ import pytest
 
 from lab import network
 from lab.errors import LabError
-from lab.hosts import disks, machine, mconsole, rootfs, seed
+from lab.hosts import disks, kernel, machine, mconsole, rootfs, seed
 from lab.hosts.backend import HostSpec, Interface, PowerState
+from lab.hosts.kernel import Kernel
 from lab.hosts.machine import Machine
 from lab.hosts.uml import UmlBackend
 
 pytestmark = pytest.mark.unit
+
+PROGRAM = Path("/cache/linux.uml")
+KERNEL = Kernel(PROGRAM, Path("/cache/modules/6.12.113"), Path("/cache/registers.so"))
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExample admin@example.com"
 SPEC = HostSpec(
@@ -116,7 +120,8 @@ def test_secrets_of_a_seed_are_for_root_only_and_the_rest_is_not(tmp_path: Path)
 
 
 def test_the_command_line_names_disks_cards_and_memory() -> None:
-    words = machine.command_line(Machine(Path("/labs/dev/hosts/4711")), SPEC, Path("/cache/25G.img"))
+    words = machine.command_line(Machine(Path("/labs/dev/hosts/4711")), SPEC, Path("/cache/25G.img"), PROGRAM)
+    assert words[0] == "/cache/linux.uml"
     assert "mem=2048M" in words
     assert "ubdat=disk0.cow,/cache/25G.img" in words
     assert "ubdbt=disk1.img" in words
@@ -127,13 +132,13 @@ def test_the_command_line_names_disks_cards_and_memory() -> None:
 
 def test_a_private_host_has_one_card() -> None:
     words = machine.command_line(
-        Machine(Path("/h")), dataclasses.replace(SPEC, public=None), Path("/cache/25G.img")
+        Machine(Path("/h")), dataclasses.replace(SPEC, public=None), Path("/cache/25G.img"), PROGRAM
     )
     assert not any(word.startswith("vec1") for word in words)
 
 
 def test_a_system_disk_that_has_grown_stands_alone() -> None:
-    assert "ubdat=disk0.cow" in machine.command_line(Machine(Path("/h")), SPEC, None)
+    assert "ubdat=disk0.cow" in machine.command_line(Machine(Path("/h")), SPEC, None, PROGRAM)
 
 
 def test_taps_of_the_largest_id_fit_the_kernels_limit() -> None:
@@ -273,8 +278,8 @@ def backend(tmp_path: Path) -> UmlBackend:
     image = tmp_path / "rootfs" / "25G.img"
     image.parent.mkdir()
     image.touch()
-    record = {"rootfs": str(image.parent), "registers": str(tmp_path / "registers.so")}
-    (lab / "lab.json").write_text(json.dumps(record))
+    KERNEL.save(image.with_name("kernel.json"))
+    (lab / "lab.json").write_text(json.dumps({"rootfs": str(image.parent)}))
     return UmlBackend(lab)
 
 
@@ -287,6 +292,16 @@ def test_a_host_is_absent_then_halted_then_absent(backend: UmlBackend) -> None:
     assert backend.state(SPEC.id) is PowerState.ABSENT
     assert not (backend.lab.hosts / str(SPEC.id)).exists()
     backend.destroy(SPEC.id)
+
+
+def test_a_host_keeps_the_kernel_that_its_system_disk_was_made_for(backend: UmlBackend) -> None:
+    backend.create(SPEC)
+    host = Machine(backend.lab.hosts / str(SPEC.id))
+    newer = dataclasses.replace(KERNEL, modules=Path("/cache/modules/6.18.1"))
+    newer.save(backend.lab.root.parents[1] / "rootfs/kernel.json")
+    assert kernel.load(host.kernel_file) == KERNEL
+    backend.reload(SPEC)
+    assert kernel.load(host.kernel_file) == newer
 
 
 def test_making_a_host_again_changes_nothing(backend: UmlBackend) -> None:
@@ -345,8 +360,14 @@ def test_a_number_of_disks_that_no_host_has_is_refused(backend: UmlBackend, coun
 def test_the_root_file_systems_key_follows_its_authority(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).write_text(name)
-    assert rootfs.key(tmp_path / "a") == rootfs.key(tmp_path / "a")
-    assert rootfs.key(tmp_path / "a") != rootfs.key(tmp_path / "b")
+    assert rootfs.key(tmp_path / "a", KERNEL) == rootfs.key(tmp_path / "a", KERNEL)
+    assert rootfs.key(tmp_path / "a", KERNEL) != rootfs.key(tmp_path / "b", KERNEL)
+
+
+def test_the_root_file_systems_key_follows_its_kernel(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    older = dataclasses.replace(KERNEL, modules=Path("/usr/lib/uml/modules/6.1.176"))
+    assert rootfs.key(tmp_path / "a", KERNEL) != rootfs.key(tmp_path / "a", older)
 
 
 def test_the_engine_is_offered_and_not_installed() -> None:

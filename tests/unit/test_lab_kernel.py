@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lab.errors import LabError
-from lab.hosts import kernel
+from lab.hosts import debian13, kernel
+from lab.hosts.kernel import Kernel
 from lab.toolchain.stages import Step, Terminal
 
 pytestmark = pytest.mark.unit
@@ -97,11 +97,22 @@ def test_without_a_compiler_it_says_which_package(tmp_path: Path, monkeypatch: p
         kernel.library(tmp_path)
 
 
-def test_the_real_kernel_runs_here(tmp_path: Path) -> None:
-    step = Step("kernel", tmp_path / "log", Terminal())
-    assert kernel.ensure(step, tmp_path).is_file()
+# ---- which kernel
 
 
+@pytest.fixture
+def step(tmp_path: Path) -> Step:
+    return Step("kernel", tmp_path / "log", Terminal())
+
+
+def test_debian_12s_kernel_runs_here(step: Step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(kernel.CHOICE, "debian-12")
+    found = kernel.ensure(step, tmp_path)
+    assert found.program == kernel.PROGRAM
+    assert step.note.startswith(f"{found.release} of Debian 12, as ")
+
+
+OK = "echo 'Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000000'"
 PANIC = """cat <<'END'
 mmapper_init - find_iomem failed
 userspace - ptrace set fp regs failed, errno = 14
@@ -114,22 +125,91 @@ exit 134
 """
 
 
-def kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    def install(text: str) -> None:
-        program = tmp_path / "linux"
-        program.write_text(f"#!/bin/sh\n{text}", encoding="utf-8")
-        program.chmod(0o755)
-        monkeypatch.setattr(kernel, "KERNEL", program)
+def program(folder: Path, text: str) -> tuple[Path, Path]:
+    """A kernel that does what the shell text says, and its folder of modules."""
+    path = folder / "linux.uml"
+    (folder / "modules/9.9.9").mkdir(parents=True)
+    path.write_text(f"#!/bin/sh\n{text}", encoding="utf-8")
+    path.chmod(0o755)
+    return path, folder / "modules/9.9.9"
 
-    return install
+
+@pytest.fixture
+def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """In the place of Debian 12's: one that runs."""
+    path, modules = program(tmp_path / "older", OK)
+    monkeypatch.setattr(kernel, "PROGRAM", path)
+    monkeypatch.setattr(kernel, "MODULES", modules.parent)
+    return path
 
 
-def test_a_kernel_that_panics_is_refused_with_its_last_words(
-    tmp_path: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+def newer(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> Path:
+    """In the place of Debian 13's."""
+    path, modules = program(folder / "newer", text)
+    monkeypatch.setattr(debian13, "ensure", lambda _step, _home: (path, modules))
+    return path
+
+
+def test_the_newer_kernel_is_taken_where_it_runs(
+    step: Step, tmp_path: Path, older: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kernels(tmp_path, monkeypatch)(PANIC)
+    path = newer(monkeypatch, tmp_path, OK)
+    assert kernel.ensure(step, tmp_path).program == path
+    assert step.note == "9.9.9"
+
+
+def test_the_older_one_is_taken_where_the_newer_does_not_run(
+    step: Step, tmp_path: Path, older: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer(monkeypatch, tmp_path, PANIC)
+    assert kernel.ensure(step, tmp_path).program == older
+    assert "ptrace set fp regs failed" in step.note
+
+
+def test_the_older_one_is_taken_where_the_newer_cannot_be_fetched(
+    step: Step, tmp_path: Path, older: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(debian13, "ARCHIVE", "http://127.0.0.1:9/debian")
+    assert kernel.ensure(step, tmp_path).program == older
+    assert "Debian 13's kernel cannot be had" in step.note
+    assert not list(tmp_path.glob("trixie-*[0-9]")), "half a download is none"
+
+
+def test_whoever_asks_for_the_newer_one_gets_no_other(
+    step: Step, tmp_path: Path, older: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(kernel.CHOICE, "debian-13")
+    newer(monkeypatch, tmp_path, PANIC)
+    with pytest.raises(LabError, match="does not run on this machine"):
+        kernel.ensure(step, tmp_path)
+
+
+def test_another_choice_is_refused(step: Step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(kernel.CHOICE, "6.12")
+    with pytest.raises(LabError, match="must be debian-12, debian-13 or unset"):
+        kernel.ensure(step, tmp_path)
+
+
+def test_no_kernel_is_one_sentence(step: Step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debian13, "ARCHIVE", "http://127.0.0.1:9/debian")
+    monkeypatch.setattr(kernel, "PROGRAM", tmp_path / "none")
+    with pytest.raises(LabError, match="user-mode-linux"):
+        kernel.ensure(step, tmp_path)
+
+
+def test_apts_own_configuration_touches_nothing_of_the_machines(tmp_path: Path) -> None:
+    lines = debian13.apt_configuration(tmp_path).splitlines()
+    places = [line for line in lines if line.startswith("Dir::")]
+    assert len(places) == 7
+    assert all(str(tmp_path) in line or "/dev/null" in line for line in places)
+
+
+# ---- the trial
+
+
+def test_a_kernel_that_panics_is_refused_with_its_last_words(tmp_path: Path, library: Path) -> None:
     with pytest.raises(LabError, match=r"does not run on this machine.*ptrace set fp regs failed") as caught:
-        kernel.try_out(library)
+        kernel.try_out(Kernel(*program(tmp_path, PANIC), library))
     assert "606944ba" not in str(caught.value)
 
 
@@ -137,12 +217,5 @@ def test_a_kernel_that_hangs_is_refused(
     tmp_path: Path, library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kernel, "TRIAL", 0.5)
-    kernels(tmp_path, monkeypatch)("exec sleep 60")
     with pytest.raises(LabError, match=r"did not end in 0\.5 s"):
-        kernel.try_out(library)
-
-
-def test_no_kernel_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel, "KERNEL", tmp_path / "none")
-    with pytest.raises(LabError, match="user-mode-linux"):
-        kernel.ensure(Step("kernel", tmp_path / "log", Terminal()), tmp_path)
+        kernel.try_out(Kernel(*program(tmp_path, "exec sleep 60"), library))
