@@ -26,6 +26,8 @@ from operations.errors import OperationsError
 from operations.outputs import Outputs
 from settings import Servers
 
+PATIENCE = 90.0
+"""Seconds for a host that answers to say how it is; one that takes longer is not well."""
 HEALING = 1200.0
 """Seconds for a host to be back after the restart of its engine; its own script gives up before."""
 KEYS = ("connection", "host")
@@ -79,17 +81,17 @@ def _unwell(seen: Seen) -> Iterator[tuple[str, str]]:
                 yield host.name, f"its database is {state}, {status}"
 
 
-def look(pulumi: Pulumi, stack: str) -> Seen | None:
+def look(pulumi: Pulumi, stack: str, say: Say) -> Seen | None:
     """The hosts of a stack; None for one that has none yet, or never came to its end.
 
-    A host that does not answer costs `remote_hosts.CONNECT_TIMEOUT` seconds, all of them together.
+    Who does not answer is said at once; that takes `remote_hosts.CONNECT_TIMEOUT` seconds for all together.
     """
     try:
         try:
             found: Outputs | None = outputs.read(stack, pulumi)
         except OperationsError:  # there is none yet, or its last run failed
             found = _by_state(pulumi, stack)
-        return None if found is None else asyncio.run(_look(found))
+        return None if found is None else asyncio.run(_look(found, say))
     except (OperationsError, OSError, ValueError):  # above all a private key that can't be read here
         return None
 
@@ -110,23 +112,24 @@ def _wanted(servers: Mapping[str, Any]) -> Servers:
     return Servers.model_construct(**named)
 
 
-async def _look(found: Outputs) -> Seen:
+async def _look(found: Outputs, say: Say) -> Seen:
     managers = {host.name for host in found.managers}
     async with remote_hosts.connected(found) as hosts:
+        for name, why in hosts.unreachable.items():
+            say(f"{name} does not answer: {why}.")
         answers = await hosts.run_all(
             {
                 name: cluster_facts.look(found, name in managers, name in found.members)
                 for name in hosts.reachable
-            }
+            },
+            limit=PATIENCE,
         )
         facts = {name: cluster_facts.parse(answer.text, answer.error) for name, answer in answers.items()}
         return Seen(found, facts, dict(hosts.unreachable))
 
 
 def tell(seen: Seen, say: Say) -> None:
-    """Say which hosts do not answer, and what that means."""
-    for name, why in seen.away.items():
-        say(f"{name} does not answer: {why}.")
+    """Say whose engine needs a restart."""
     for name in seen.ill:
         say(f"{name}: {seen.unwell[name]}. `up` restarts its engine once the other hosts are well.")
 
@@ -193,7 +196,7 @@ def refusal(seen: Seen, host: str) -> str:
     if ill and _serves(seen, host) and not all(_serves(seen, name) for name in ill):
         return f"{', '.join(ill)} must be mended first, while the database of {host} still serves"
     space = seen.facts[host].space
-    if space.size and space.free < disk_space.FULL / 2 * space.size:
+    if space.size and space.free < disk_space.ROOM_TO_START * space.size:
         return (
             f"its disk is full ({space.free / 1e9:.1f} of {space.size / 1e9:.1f} GB free): make room first, "
             f"{disk_space.IN_AN_EMERGENCY}"
@@ -234,7 +237,7 @@ async def _restart(found: Outputs, host: str, say: Say) -> Seen:
         answer = await hosts.run(host, script, "1\n", HEALING)
     if answer.error:
         raise OperationsError(f"{host} is not back after the restart of its engine: {answer.error}")
-    return await _look(found)
+    return await _look(found, say)
 
 
 # -- while a run goes on -------------------------------------------------------------------------------------

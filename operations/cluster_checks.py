@@ -213,22 +213,24 @@ def _alike(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check]:
             tuple(name for name in ALIKE if name != "version"),
         ),
     ):
-        unlike = [name for name in names if len({told.get(name) for told in seen.values()}) != 1]
+        heard = {node: told for node, told in seen.items() if told}
+        unlike = [name for name in names if len({told.get(name) for told in heard.values()}) > 1]
         found = "; ".join(
-            f"{name}: " + ", ".join(f"{told.get(name) or 'empty'} on {node}" for node, told in seen.items())
+            f"{name}: " + ", ".join(f"{told.get(name) or 'empty'} on {node}" for node, told in heard.items())
             for name in unlike
         )
-        known = all(seen.values()) and bool(seen)
+        known = bool(heard) and len(heard) == len(seen)
         agreed = next(iter(seen.values()), {}).get(names[0], "") if len(names) == 2 else "they agree"
-        yield Check("cluster", what, known and not unlike, found or (agreed if known else "no answer"))
+        silent = "" if known else f"no answer from {', '.join(node for node in seen if node not in heard)}"
+        yield Check("cluster", what, known and not unlike, "; ".join(filter(None, (found, silent))) or agreed)
     wrong = [
         f"{name} is {told.get(name, 'unknown')} on {node}, not {value}"
         for node, told in seen.items()
         for name, value in FIXED.items()
         if told and told.get(name) != value
     ]
-    if silent := [node for node, told in seen.items() if not told]:
-        wrong.append(f"no answer from {', '.join(silent)}")
+    if unheard := [node for node, told in seen.items() if not told]:
+        wrong.append(f"no answer from {', '.join(unheard)}")
     steps = {told.get("auto_increment_increment") for told in seen.values() if told}
     offsets = [told.get("auto_increment_offset") for told in seen.values() if told]
     if steps != {"1"} and (len(set(offsets)) != len(offsets) or None in offsets):

@@ -15,6 +15,8 @@ WARN = 0.25
 """Part of a file system that is to be free; with less `verify` warns."""
 FULL = 0.10
 """With less `verify` fails: a full copy of the database, or a large import, may not find the room."""
+ROOM_TO_START = 0.01
+"""What an engine and a database need to come back at all; the reserve is twice as much."""
 METADATA = 0.80
 """Part of btrfs' metadata that may be in use once nothing is left that could be given to it."""
 SPARE = 1 << 30

@@ -159,7 +159,7 @@ class OpenStack:
 
     def looked(self) -> care.Seen | None:
         """The hosts as they are; says who does not answer, and whose engine needs a restart."""
-        seen = care.look(self.pulumi, self.name)
+        seen = care.look(self.pulumi, self.name, say)
         if seen is not None:
             care.tell(seen, say)
         return seen

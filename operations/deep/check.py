@@ -16,11 +16,13 @@ from operations.deep import definitions, rows
 from operations.deep.definitions import SYSTEM, Definitions, Thing
 from operations.deep.one_position import OnePosition
 from operations.deep.rows import Compared
-from operations.deep.sessions import Opener, Rows, SqlError, whole
+from operations.deep.sessions import Answer, Opener, Rows, SqlError, whole
 from operations.deep.sums import Piece, Table
 
 TRIES = 3
 """How often a table is begun anew because its definition changed, and definitions are read again."""
+BATCH = 100
+"""Definitions that are asked for at once."""
 TELL = 3.0
 """Seconds between two lines of progress."""
 
@@ -124,6 +126,7 @@ class _Run:
     async def _definitions(self) -> dict[str, Definitions]:
         """All definitions of every node; not at one position."""
         self._progress("definitions")
+        await self._at.release()
         answers = await self._at.ask_all(*definitions.LIST)
         listed = {node: definitions.listed(answer) for node, answer in answers.items()}
         shown = await asyncio.gather(*(self._shown(node, told.things) for node, told in listed.items()))
@@ -132,57 +135,34 @@ class _Run:
             for (node, told), answer in zip(listed.items(), shown, strict=True)
         }
 
-    async def _shown(self, node: str, things: Sequence[Thing]) -> dict[Thing, Rows]:
-        found: dict[Thing, Rows] = {}
-        for start in range(0, len(things), 100):
-            part = things[start : start + 100]
-            try:
-                answer = await self._at.ask_each({node: [thing.show for thing in part]})
-                found.update(zip(part, answer[node], strict=True))
-            except SqlError:  # one of them is gone meanwhile
-                for thing in part:
-                    try:
-                        answer = await self._at.ask_each({node: [thing.show]})
-                    except SqlError as error:
-                        # An invalid view can't be shown for what it is, but its error is the same everywhere.
-                        if thing.kind == "view":
-                            found[thing] = [(f"ERROR {error.code}",)]
-                    else:
-                        found[thing] = answer[node][0]
+    async def _shown(self, node: str, things: Sequence[Thing]) -> dict[Thing, Answer]:
+        found: dict[Thing, Answer] = {}
+        for start in range(0, len(things), BATCH):
+            part = things[start : start + BATCH]
+            answers = await self._at.answers(node, [thing.show for thing in part])
+            found.update(zip(part, answers, strict=True))
         return found
 
     async def _confirmed(self, seen: Mapping[str, Definitions]) -> list[Odd]:
         """Objects that are not the same everywhere, looked at again while the nodes stand still."""
         names = {thing for each in seen.values() for thing in each.shown}
         suspects = [
-            thing
-            for thing in sorted(names, key=lambda thing: (thing.kind, thing.name))
-            if _differs(thing, seen)
+            thing for thing in names if len({each.shown.get(thing, "") for each in seen.values()}) > 1
         ]
+        suspects.sort(key=lambda thing: (thing.kind, thing.name))
         odd = []
-        for thing in suspects[:50]:
-            told = await self._still(thing)
-            if len(set(told.values())) > 1:
-                lacking = [node for node, text in told.items() if not text]
-                how = f"missing on {' and '.join(lacking)}" if lacking else "defined differently"
-                odd.append(Odd(f"{thing.kind} {thing.name}", rows.groups(told), how))
-        if len(suspects) > 50:
-            odd.append(
-                Odd(
-                    "definitions",
-                    rows.groups({node: node for node in seen}),
-                    f"{len(suspects) - 50} more differ",
-                )
-            )
+        for start in range(0, len(suspects), BATCH):
+            part = suspects[start : start + BATCH]
+            answers = await self._at.stand_still(*(thing.show for thing in part))
+            for number, thing in enumerate(part):
+                told = {
+                    node: definitions.comparable(thing, answer[number]) for node, answer in answers.items()
+                }
+                if len(set(told.values())) > 1:
+                    lacking = [node for node, text in told.items() if not text]
+                    how = f"missing on {' and '.join(lacking)}" if lacking else "defined differently"
+                    odd.append(Odd(f"{thing.kind} {thing.name}", rows.groups(told), how))
         return odd
-
-    async def _still(self, thing: Thing) -> dict[str, str]:
-        """An object's definition on each node at one position; empty where there is none."""
-        answers = await self._at.stand_still(thing.show)
-        return {
-            node: "" if isinstance(answer, SqlError) else definitions.comparable(thing, answer)
-            for node, [answer] in answers.items()
-        }
 
     # -- rows ------------------------------------------------------------------------------------------------
 
@@ -223,6 +203,7 @@ class _Run:
         """Tables of engines whose rows are not replicated: equal by chance, or not."""
         common = set.intersection(*(set(each.loose) for each in seen.values()))
         first = next(iter(seen.values()))
+        await self._at.release()
         for title in sorted(common):
             table = first.loose[title]
             self.outcome.loose.append(f"{title} ({table.engine})")
@@ -278,10 +259,6 @@ def _common(seen: Mapping[str, Definitions]) -> dict[str, Table]:
             same = all(twin is not None and twin.definition == table.definition for twin in twins)
             found[title] = table if same else replace(table, key=(), index="")
     return found
-
-
-def _differs(thing: Thing, seen: Mapping[str, Definitions]) -> bool:
-    return len({each.shown.get(thing, "") for each in seen.values()}) > 1
 
 
 def _odd_rows(what: str, done: Compared) -> list[Odd]:

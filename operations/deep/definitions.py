@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from operations.deep.one_position import PREFIX
-from operations.deep.sessions import Rows
+from operations.deep.sessions import Answer, Rows, SqlError
 from operations.deep.sums import Column, Piece, Table, quoted, text, usable_key
 
 SYSTEM = {
@@ -28,6 +28,8 @@ SYSTEM = {
 """Tables of the schema mysql that must be equal, by what they hold. They have no snapshots."""
 
 _SKIPPED = ("information_schema", "performance_schema", "mysql")
+_GONE = frozenset({1049, 1051, 1109, 1146, 1305, 1360, 1539, 4091})
+"""Errors of a statement that shows a schema, table, view, routine, trigger or event which is not there."""
 _ELSEWHERE = frozenset({"MRG_MyISAM", "FEDERATED", "CONNECT", "SPIDER", "BLACKHOLE", "S3"})
 """Engines whose tables hold no rows of their own."""
 
@@ -143,9 +145,10 @@ def _tables(tables: Rows, columns: Rows, indexes: Rows) -> list[Table]:
     return found
 
 
-def definitions(told: Listed, answers: Mapping[Thing, Rows]) -> Definitions:
+def definitions(told: Listed, answers: Mapping[Thing, Answer]) -> Definitions:
     """All of a node's objects. `answers`: to the objects' own statements; one that is gone is left out."""
-    shown = {thing: comparable(thing, answers[thing]) for thing in told.things if thing in answers}
+    texts = {thing: comparable(thing, answers[thing]) for thing in told.things}
+    shown = {thing: text for thing, text in texts.items() if text}
     known = {thing.name: text for thing, text in shown.items() if thing.kind == "table"}
     tables: dict[str, Table] = {}
     loose: dict[str, Table] = {}
@@ -158,9 +161,15 @@ def definitions(told: Listed, answers: Mapping[Thing, Rows]) -> Definitions:
     return Definitions(shown, tables, loose)
 
 
-def comparable(thing: Thing, rows: Sequence[tuple[str, ...]]) -> str:
-    """What an object's statement shows, without what differs between nodes by nature."""
-    told = "\n".join("\t".join(row) for row in rows)
+def comparable(thing: Thing, rows: Sequence[tuple[str, ...]] | SqlError) -> str:
+    """What an object's statement shows, without what differs between nodes by nature; empty if it is gone.
+
+    What can't be shown, like a view on a table that is gone, is its error: the same everywhere.
+    """
+    if isinstance(rows, SqlError):
+        return "" if rows.code in _GONE else f"ERROR {rows.code}"
+    # A trigger's last column is when this node made it.
+    told = "\n".join("\t".join(row[:-1] if thing.kind == "trigger" else row) for row in rows)
     if thing.kind == "table":
         told = re.sub(r" AUTO_INCREMENT=\d+", "", told)
     if (

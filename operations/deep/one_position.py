@@ -166,6 +166,11 @@ class OnePosition:
         )
         return dict(zip(statements, _all(answers), strict=True))
 
+    async def answers(self, node: str, statements: Sequence[str]) -> list[Answer]:
+        """Of one node's reading session; a statement that failed has its error for an answer."""
+        session = await self._opened(node, "read")
+        return await session.answers(*statements)
+
     async def _read(self, node: str, statements: Sequence[str]) -> list[Rows]:
         session = await self._opened(node, "read")
         return await session.ask(*statements)
@@ -211,7 +216,7 @@ class OnePosition:
             await self.stand_still()
 
     async def release(self) -> None:
-        """Give the snapshots up."""
+        """Give the snapshots up; a session that a change of a definition has ended can be asked again."""
         self._taken = 0.0
         await asyncio.gather(
             *(
@@ -234,7 +239,7 @@ class OnePosition:
             try:
                 await self.calm()
                 answers = await self._try(meanwhile)
-            except SessionLost as error:
+            except (SessionLost, SqlError) as error:
                 answers, why = None, str(error)
                 # A node that can't be talked to at all ends the check.
                 await asyncio.gather(*(self._opened(node, "read") for node in self.nodes))

@@ -86,7 +86,7 @@ def test_a_table_is_read_by_the_key_that_will_do(
     assert usable_key(indexes)[0] == expected
 
 
-COLUMNS = [
+COLUMNS: list[tuple[str, ...]] = [
     ("app", "t", "id", "int", "", "0", ""),
     ("app", "t", "word", "varchar", "utf8mb4", "160", ""),
     ("app", "t", "twice", "int", "", "0", "VIRTUAL GENERATED"),

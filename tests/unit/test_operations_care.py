@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +17,9 @@ from operations import care, outputs
 from operations.care import Seen
 from operations.cluster_facts import HostFacts
 from operations.errors import OperationsError
+from operations.remote_hosts import Answer
 from tests.unit.fake_host import FakeHost
-from tests.unit.test_verify import NAMES, VALUES, facts
+from tests.unit.test_verify import NAMES, VALUES, facts, printed
 
 pytestmark = pytest.mark.unit
 
@@ -134,12 +136,10 @@ def excluded(options: list[str]) -> list[str]:
 def test_what_needs_a_host_that_is_away_is_left_out_and_said() -> None:
     said: list[str] = []
     gone = seen(away=("galera-3",))
-    care.tell(gone, said.append)
     options = care.left_out(gone, EXPORTED, (), said.append)
     assert excluded(options) == ["galera-3-engine-configured", "swarm-galera-3-joined"]
-    assert said[0] == "galera-3 does not answer: no SSH at 203.0.113.9: timed out."
-    assert "Left out: what runs on galera-3" in said[1]
-    assert "Remedy:" in said[1]
+    assert "Left out: what runs on galera-3" in said[0]
+    assert "Remedy:" in said[0]
 
 
 def test_without_the_first_manager_all_that_is_reached_through_it_is_left_out() -> None:
@@ -359,3 +359,92 @@ esac
         "registry.lab:5000/swarm-galera/galera:0",
         "registry.lab:5000/swarm-galera/etcd:<none>",
     ]
+
+
+# -- looking
+
+
+class Remote:
+    """Hosts of which some are away; each other one says what `facts` has it say."""
+
+    def __init__(self, said: list[str], away: tuple[str, ...]) -> None:
+        self.unreachable = dict.fromkeys(away, "no SSH at 203.0.113.9: timed out")
+        self.reachable = [name for name in NAMES if name not in away]
+        self.said, self.said_before_asking = said, list[str]()
+
+    async def run_all(self, texts: dict[str, str], stdin: str = "", limit: float = 0) -> dict[str, Answer]:
+        self.said_before_asking = list(self.said)
+        assert limit <= 90
+        return {name: Answer(printed(NAMES.index(name) + 1, name != "galera-4")) for name in texts}
+
+
+@pytest.mark.parametrize("away", [(), ("galera-3",), ("galera-1", "galera-4"), NAMES])
+def test_who_does_not_answer_is_said_before_the_others_are_asked_anything(
+    monkeypatch: pytest.MonkeyPatch, away: tuple[str, ...]
+) -> None:
+    said: list[str] = []
+    remote = Remote(said, away)
+
+    @contextlib.asynccontextmanager
+    async def connected(_: object) -> AsyncIterator[Remote]:
+        yield remote
+
+    monkeypatch.setattr(outputs, "read", lambda *_: FOUND)
+    monkeypatch.setattr("operations.remote_hosts.connected", connected)
+    found = care.look(None, "dev", said.append)  # type: ignore[arg-type]
+    assert found is not None
+    assert set(found.away) == set(away)
+    assert set(found.facts) == set(NAMES) - set(away)
+    told = [f"{name} does not answer: no SSH at 203.0.113.9: timed out." for name in away]
+    assert sorted(remote.said_before_asking) == sorted(told)
+    assert {name for name, why in found.unwell.items() if why == "does not answer"} == set(away)
+
+
+def plain(value: str) -> dict[str, str]:
+    return {
+        "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
+        "plaintext": json.dumps(value),
+    }
+
+
+def state(*names: str) -> dict[str, Any]:
+    """A state with the resources that a look needs, secrets in plain."""
+    found = [
+        {
+            "type": "pulumi-python:dynamic/softlayer:GuestReady",
+            "outputs": {
+                "hostname": name,
+                "private_ip": f"10.144.12.{n}",
+                "public_ip": f"203.0.113.{n}",
+                "host_key": "ssh-ed25519 AAAA",
+                "ssh_address": "public",
+            },
+        }
+        for n, name in enumerate(names, 1)
+    ]
+    found += [
+        {"type": "pulumi-python:dynamic/softlayer:SshKeyPair", "outputs": {"private_key": plain("KEY")}},
+        {"type": "docker:index/network:Network", "outputs": {"name": "galera"}},
+        {"type": "docker:index/service:Service", "outputs": {"name": "etcd"}},
+        {"type": "docker:index/service:Service", "outputs": {"name": "galera"}},
+    ]
+    return {"deployment": {"resources": found}}
+
+
+def test_hosts_are_known_from_the_state_where_a_failed_run_has_left_no_outputs() -> None:
+    found = outputs.from_state(state("galera-2", "galera-1", "galera-4"), ("galera-1", "galera-2"), None)
+    assert found is not None
+    assert [(host.name, host.role, host.address) for host in found.hosts] == [
+        ("galera-1", "manager", "203.0.113.2"),
+        ("galera-2", "manager", "203.0.113.1"),
+        ("galera-4", "worker", "203.0.113.3"),
+    ]
+    assert (found.private_key, found.members, found.store) == ("KEY", ("galera-1", "galera-2"), "etcd")
+    assert "KEY" not in repr(found)
+
+
+def test_a_stack_that_never_had_its_services_has_no_hosts_to_look_at() -> None:
+    young = state("galera-1")
+    young["deployment"]["resources"] = young["deployment"]["resources"][:2]
+    assert outputs.from_state(young, ("galera-1",), None) is None
+    assert outputs.from_state({}, ("galera-1",), None) is None
