@@ -1,5 +1,4 @@
-"""`survive`: the majority of the managers is lost for good, and one that is left serves again, with all it
-has.
+"""`survive`: the majority of the managers is lost for good; one that is left serves again, with all it has.
 
 Owned here: the order of the three parts (swarm, store, database), when it is refused, the lines of progress.
 Left to others: what each part does alone (`docker swarm init --force-new-cluster`, `etcd-member
