@@ -1,5 +1,4 @@
-"""`survive`: the majority of the managers is lost for good, and one that is left serves again, with all it
-has.
+"""`survive`: the majority of the managers is lost for good; one that is left serves again, with all it has.
 
 Owned here: the order of the three parts (swarm, store, database), when it is refused, the lines of progress.
 Left to others: what each part does alone (`docker swarm init --force-new-cluster`, `etcd-member
@@ -76,9 +75,10 @@ class Part:
     patience: float
 
 
-STATE = """ docker info --format '{{.Swarm.LocalNodeState}}|{{.Swarm.ControlAvailable}}' 2>/dev/null || echo
-'no engine|false'
-"""
+STATE = r"""
+docker info --format '{{.Swarm.LocalNodeState}}|{{.Swarm.ControlAvailable}}' 2>/dev/null \
+  || printf 'no engine|false'
+""".strip()
 
 
 def answering(found: Outputs, answers: dict[str, Answer]) -> list[str]:
@@ -164,11 +164,11 @@ async def _survive(found: Outputs, survivor: Host, yes: bool) -> None:
     async with connected(found) as hosts:
         answers = await hosts.run_all({host.name: STATE for host in found.managers})
         votes = answering(found, answers)
-        if reason := refusal(found, survivor, votes):
-            raise OperationsError(reason)
         lost = [host.name for host in found.managers if host.name not in votes]
         for name in lost:
-            typer.echo(f"  {name}: {answers[name].error or 'no manager of a swarm'}")
+            typer.echo(f"  {name}: {answers[name].error or answers[name].text.strip()}")
+        if reason := refusal(found, survivor, votes):
+            raise OperationsError(reason)
         typer.echo(
             f"{survivor.name} will go on alone with what it has. {', '.join(lost)} must not come back with "
             "their disks: cancel or reload them. What they alone have committed is lost."

@@ -72,6 +72,22 @@ def host(tmp_path: Path) -> FakeHost:
     return made
 
 
+@pytest.mark.parametrize(
+    ("docker", "votes"),
+    [
+        pytest.param("echo 'active|true'", True, id="a manager"),
+        pytest.param("echo 'inactive|false'", False, id="in no swarm"),
+        pytest.param("echo 'Cannot connect to the Docker daemon' >&2; exit 1", False, id="no engine"),
+    ],
+)
+def test_a_host_says_whether_it_can_vote(host: FakeHost, docker: str, votes: bool) -> None:
+    host.program("docker", docker)
+    ran = host.run(last_one.STATE)
+    assert ran.code == 0
+    said = {each.name: GONE for each in HOSTS} | {"galera-1": Answer(ran.out)}
+    assert answering(FOUND, said) == (["galera-1"] if votes else [])
+
+
 def outcome(host: FakeHost, number: int) -> str:
     ran = host.run(parts(FOUND, HOSTS[0])[number].text)
     assert ran.code == 0, ran.err

@@ -66,8 +66,9 @@ def members_at(url: str, name: str, tls: ssl.SSLContext, timeout: float = TIMEOU
 
 
 def ask_all(others: Mapping[str, str], name: str, tls: ssl.SSLContext) -> dict[str, Answer]:
-    """What the members at these peer URLs say to `name`, asked side by side: those that are off cost one
-    time-out together.
+    """What the members at these peer URLs say to `name`.
+
+    Asked side by side: those that are off cost one time-out together.
     """
     found: dict[str, Answer] = dict.fromkeys(others)
 

@@ -1,5 +1,4 @@
-"""What a person asks or tells the cluster through any node: its state, and the decisions that are nobody
-else's.
+"""What a person asks or tells the cluster through any node: its state, and decisions that are nobody else's.
 
 Each command prints what it has done, or what keeps it from that and what to do; the exit code says which.
 """

@@ -130,9 +130,9 @@ class Component:
         self._noted = now
 
     def _started_by_hand(self, view: View, facts: Facts) -> bool:
-        """Whether somebody has made this component (pc.bootstrap) without all of the last; begins an epoch
-        then.
+        """Whether a person has started this component (pc.bootstrap) without all of the last one.
 
+        It then begins an epoch, unless another node is faster.
         Galera itself restores a component only when all of it meet; and one that has lived on has members
         that were never outside.
         """

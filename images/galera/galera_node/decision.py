@@ -8,10 +8,8 @@ The rules in short:
 - a node with data never starts a second cluster, and a normal start always joins;
 - the first bootstrap needs a store that has never seen a cluster, and all expected nodes present and empty;
 - after a full outage only the most advanced node bootstraps, once every member of the last Primary component
-  has
-  shown its position; if it leaves anybody out, it begins a new epoch;
-- data of an older epoch, or that Galera has marked as unusable, restarts nothing and joins by a full copy
-  only;
+  has shown its position; if it leaves anybody out, it begins a new epoch;
+- data of an older epoch, or marked as unusable by Galera, restarts nothing and joins by a full copy only;
 - who stays outside a Primary component, with nobody in one, stops: a lost quorum then is a full outage.
 """
 

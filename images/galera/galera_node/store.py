@@ -7,8 +7,7 @@ Keys below `swarm-galera/CLUSTER/`:
 
 - `cluster`         the one record of the cluster: UUID, phase, seed, epoch. Never removed by a node.
 - `epoch`           how the epoch of `cluster` began, and whose data went over to it; see `Epoch`.
-- `view`            the members of the last Primary component: only they can have acknowledged its last
-  commits.
+- `view`            the members of the last Primary component, which alone can have acknowledged more.
 - `chosen`          the node whose data the cluster is to restart from: a person's word.
 - `aborted/UUID`    a formation that ended before any client was served: data with this UUID is worthless.
 - `bootstrap`       the right to bootstrap; bound to the holder's session, gone with it.
