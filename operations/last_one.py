@@ -106,10 +106,14 @@ def refusal(found: Outputs, survivor: Host, votes: Sequence[str]) -> str:
     return ""
 
 
-def parts(found: Outputs, survivor: Host) -> list[Part]:
+def parts(found: Outputs, survivor: Host, lost: Sequence[str]) -> list[Part]:
     """The three, in order: what the swarm runs can only be restarted by it, and Galera needs the store."""
     variables = assign(
-        name=survivor.name, address=survivor.private_ip, store=found.store, service=found.service
+        name=survivor.name,
+        address=survivor.private_ip,
+        lost=list(lost),
+        store=found.store,
+        service=found.service,
     )
     texts = (("swarm", _SWARM, 120.0), ("store", _STORE, 300.0), ("database", _DATABASE, 900.0))
     return [Part(name, f"{variables}\n{_FUNCTIONS}\n{text}", patience) for name, text, patience in texts]
@@ -121,9 +125,17 @@ container() { docker ps -q -f "label=com.docker.swarm.service.name=$1" -f status
 """.strip()
 
 _SWARM = r"""
-if timeout 15 docker node ls >/dev/null 2>&1; then outcome nothing; fi
-timeout 60 docker swarm init --force-new-cluster --advertise-addr "$address" \
-  --listen-addr "$address:2377" >/dev/null
+if ! timeout 15 docker node ls >/dev/null 2>&1; then
+  timeout 60 docker swarm init --force-new-cluster --advertise-addr "$address" \
+    --listen-addr "$address:2377" >/dev/null
+fi
+# They have lost their votes; as nodes they would stay for ever, for who has no vote cannot be demoted.
+while read -r id hostname; do
+  for each in "${lost[@]}"; do
+    [[ $hostname == "$each" ]] || continue
+    said=$(docker node rm --force "$id" 2>&1) || outcome "wait ${said##*$'\n'}"
+  done
+done < <(docker node ls --format '{{.ID}} {{.Hostname}}')
 outcome done
 """.strip()
 
@@ -152,7 +164,8 @@ if said=$(docker exec "$running" galera-node health 2>&1); then
   [[ $said != Synced* ]] || outcome done
 fi
 told=$(docker exec "$running" galera-node status 2>&1) || outcome "wait ${told%%$'\n'*}"
-if [[ $told != *"restarts from the data of $name"* && $said != *bootstrapping* ]]; then
+if [[ $told != *"restarts from the data of $name"* ]] && \
+  [[ $told == *"$name: stopped"* || $told == *"$name: running"* ]]; then
   told=$(docker exec "$running" galera-node recover-from "$name" 2>&1) || outcome "wait ${told%%$'\n'*}"
 fi
 outcome "wait $said"
@@ -175,7 +188,7 @@ async def _survive(found: Outputs, survivor: Host, yes: bool) -> None:
         )
         if not yes and not typer.confirm("Are they lost for good?"):
             raise typer.Exit(1)
-        for part in parts(found, survivor):
+        for part in parts(found, survivor, lost):
             await carry_out(hosts, survivor.name, part)
         shown = await hosts.run(survivor.name, f"service={found.service}\n{_FUNCTIONS}\n{_STATUS}")
         typer.echo(shown.text.rstrip() or shown.error)

@@ -31,6 +31,7 @@ FOUND = Outputs(
     database="app",
     app_password="x",
 )
+LOST = ("galera-2", "galera-3")
 UP, GONE = Answer("active|true\n"), Answer(error="no SSH at 203.0.113.2: timed out")
 
 
@@ -89,20 +90,34 @@ def test_a_host_says_whether_it_can_vote(host: FakeHost, docker: str, votes: boo
 
 
 def outcome(host: FakeHost, number: int) -> str:
-    ran = host.run(parts(FOUND, HOSTS[0])[number].text)
+    ran = host.run(parts(FOUND, HOSTS[0], LOST)[number].text)
     assert ran.code == 0, ran.err
     return ran.out.splitlines()[-1].removeprefix(last_one.OUTCOME)
 
 
-def test_the_swarm_is_forced_only_without_a_majority(host: FakeHost) -> None:
-    host.program(
-        "docker", '[[ $1 != node ]] || [[ -e $host/leader ]]; [[ $1 != swarm ]] || touch "$host/leader"'
+SWARM = """
+case "$1 $2" in
+  "node ls") [[ -e $host/leader ]] && cat "$host/nodes";;
+  "swarm init") touch "$host/leader";;
+  "node rm") sed -i "/^$4 /d" "$host/nodes";;
+esac
+"""
+
+
+def test_the_swarm_is_forced_only_without_a_majority_and_the_lost_nodes_go(host: FakeHost) -> None:
+    host.program("docker", SWARM)
+    nodes = host.file("nodes", "n1 galera-1\nn2 galera-2\nn3 galera-3\nn4 galera-4\nn22 galera-22\n")
+    ran = host.run(parts(FOUND, HOSTS[0], LOST)[0].text)
+    assert ran.out.splitlines()[-1] == "outcome=done"
+    force = (
+        "docker swarm init --force-new-cluster --advertise-addr 10.144.12.1 --listen-addr 10.144.12.1:2377"
     )
-    host.program("docker", 'case $1 in node) [[ -e $host/leader ]];; swarm) touch "$host/leader";; esac')
-    assert outcome(host, 0) == "done"
-    ran = host.run(parts(FOUND, HOSTS[0])[0].text)
-    assert not [call for call in ran.calls if "swarm init" in call]
-    assert ran.out.splitlines()[-1] == "outcome=nothing"
+    assert [call for call in ran.called("docker") if "swarm init" in call] == [force]
+    # Without a vote they could not be demoted later; workers and others stay.
+    assert nodes.read_text() == "n1 galera-1\nn4 galera-4\nn22 galera-22\n"
+    ran = host.run(parts(FOUND, HOSTS[0], LOST)[0].text)
+    assert not [call for call in ran.calls if "swarm init" in call or "node rm" in call]
+    assert ran.out.splitlines()[-1] == "outcome=done"
 
 
 STORE = """
@@ -149,13 +164,18 @@ def test_the_database_is_told_once_the_leases_of_the_others_are_over(host: FakeH
     host.file("health", "waiting: neither the store nor any other node answers")
     host.file("status", "")
     assert outcome(host, 2).startswith("wait")
-    host.file("status", "cluster 4090, formed, seed galera-1\n")
+    host.file("status", "cluster 4090, formed, seed galera-1\ngalera-1: stopped at 10.20.0.3\n")
     host.file("lease", "")
     assert outcome(host, 2) == "wait galera-2 serves in a Primary component"
     (host.folder / "lease").unlink()
     assert outcome(host, 2).startswith("wait waiting:")
-    calls = host.run(parts(FOUND, HOSTS[0])[2].text).calls
+    calls = host.run(parts(FOUND, HOSTS[0], LOST)[2].text).calls
     assert not [call for call in calls if "recover-from" in call]
+    # The word is taken, and the node has begun: it is not told again.
+    host.file("status", "cluster 4090, formed, seed galera-1\ngalera-1: starting at 10.20.0.3\n")
+    host.file("health", "not yet: mariadbd does not answer yet")
+    ran = host.run(parts(FOUND, HOSTS[0], LOST)[2].text)
+    assert not [call for call in ran.calls if "recover-from" in call]
     host.file("health", "Synced, Primary, 1 nodes")
     assert outcome(host, 2) == "done"
 
