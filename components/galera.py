@@ -29,6 +29,8 @@ SERVICE = "galera"
 PORT = 3306
 LABEL = "galera"
 """Node label, `true` on the hosts that bear a node."""
+INITIAL_SQL_FAILED = "the initial SQL fails, and no client was served:"
+"""In a node's log, before the file, the error and its line: until the file is corrected it fails again."""
 INITDB = "/etc/galera-node/initdb.tar.gz"
 """Where a node looks for its initial SQL."""
 START_PERIOD = 3600
@@ -147,7 +149,9 @@ class Galera(pulumi.ComponentResource):
             args.nodes[0].connection,
             "\n".join(
                 (
-                    convergence.service_running(SERVICE, self.size, args.network.name),
+                    convergence.service_running(
+                        SERVICE, self.size, args.network.name, hopeless=INITIAL_SQL_FAILED
+                    ),
                     convergence.galera_formed(SERVICE, self.size),
                 )
             ),

@@ -28,7 +28,7 @@ BEGINS_WITHIN = 30
 """Seconds after which a changed service is not going to replace any task (an idle swarm takes one or two)."""
 
 
-def service_running(service: str, nodes: int, network: str, minutes: int = 15) -> str:
+def service_running(service: str, nodes: int, network: str, minutes: int = 15, *, hopeless: str = "") -> str:
     """Shell text that waits until `service` runs on `nodes` nodes; prints its virtual IP on `network`.
 
     Args:
@@ -37,6 +37,9 @@ def service_running(service: str, nodes: int, network: str, minutes: int = 15) -
         network: name of the overlay network whose virtual IP is wanted.
         minutes: how long a cluster that makes no progress is waited for; every task that comes to run, or is
             stopped for its successor, starts it anew.
+        hopeless: text of a line in the service's log after which a service that has just been made is not
+            waited for any longer: that line is shown. While a service is updated, tasks that are about to be
+            replaced may say it.
     """
     variables = assign(
         service=service,
@@ -46,6 +49,7 @@ def service_running(service: str, nodes: int, network: str, minutes: int = 15) -
         most=GIVE_UP_AFTER_FAILURES,
         taken=PORT_TAKEN,
         begins=BEGINS_WITHIN,
+        hopeless=hopeless,
     )
     return f"{variables}\n{_WAIT}\n{_VIRTUAL_IP}"
 
@@ -74,7 +78,7 @@ format+='{{if .PreviousSpec}}begun{{else}}none{{end}}|{{end}}'
 port_taken=':([0-9]+)(: bind: address already in use| failed: port is already allocated)'
 declare -A failed=() failures=() clashes=()
 first=1 paused_before='' moved='' told='' told_at=$((SECONDS - 60)) update='' message=''
-since=$SECONDS deadline=$((SECONDS + patience))
+since=$SECONDS deadline=$((SECONDS + patience)) began=$(date +%s)
 while :; do
   # Before the tasks: should the update end in between, they are seen as it left them.
   [[ $update == none ]] || IFS='|' read -r update message < <(
@@ -129,6 +133,12 @@ while :; do
     [[ $update != updating ]] || what='running, update in progress'
     say "$service: $running of $wanted $what${summary:+ (${summary#, })}"
     told=$summary told_at=$SECONDS
+    if [[ $hopeless && $update == none ]]; then
+      word=''
+      read -r word < <(
+        docker service logs --raw --since "$began" "$service" 2>/dev/null | grep -m 1 -F "$hopeless") || :
+      [[ ! $word ]] || give_up "$word."
+    fi
   fi
   sleep 2
 done

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from components import galera
 from components.commands import convergence
 from tests.unit.fake_host import FakeHost
 
@@ -21,7 +22,7 @@ show() {
 }
 case "$1 $2" in
   "service ps") show tasks ;;
-  "service logs") echo "a-task@galera-2 | [ERROR] the log's last line" ;;
+  "service logs") cat "$host/log.1" 2>/dev/null || echo "a-task@galera-2 | [ERROR] the log's last line" ;;
   "service inspect")
     if [[ $* == *UpdateStatus* ]]; then show update; else echo "net0=10.0.0.5/24 net1=10.20.0.2/24 "; fi ;;
   "network inspect") echo net1 ;;
@@ -108,6 +109,31 @@ def test_failures_of_before_do_not_count(tmp_path: Path) -> None:
     old = failed(*["No such image"] * convergence.GIVE_UP_AFTER_FAILURES)
     host = host_with(tmp_path / "host", tasks=[tasks(UP, UP) + old, tasks(UP, UP, UP) + old])
     assert host.run(convergence.service_running("etcd", 3, "galera")).code == 0
+
+
+SQL = "the initial SQL fails, and no client was served: 01.sql: ERROR 1146 at line 1: no such table"
+
+
+def test_a_line_after_which_there_is_no_hope_ends_the_wait_for_a_new_service_with_it(tmp_path: Path) -> None:
+    log = "started\n" + f"{SQL}\n" + "a line\n" * 10_000
+    host = host_with(tmp_path / "host", tasks=[tasks("Starting 1 second ago")], log=[log])
+    ran = host.run(convergence.service_running("galera", 3, "galera", hopeless="the initial SQL fails,"))
+    assert ran.code == 1
+    assert f"error: {SQL}. Remedy: " in ran.err
+    [call] = [call for call in ran.called("docker") if "--since" in call]
+    assert int(call[call.index("--since") + 1]) > 1_700_000_000
+
+
+def test_the_same_line_of_a_task_that_is_about_to_be_replaced_is_waited_out(tmp_path: Path) -> None:
+    turns = {"tasks": [tasks("Starting 1 second ago"), ALL], "update": [UPDATING, DONE], "log": [SQL]}
+    host = host_with(tmp_path / "host", **turns)
+    ran = host.run(convergence.service_running("galera", 3, "galera", hopeless="the initial SQL fails,"))
+    assert ran.code == 0, ran.err
+
+
+def test_the_node_says_what_the_wait_looks_for() -> None:
+    node = Path(__file__).parents[2] / "images/galera/galera_node/formation.py"
+    assert f'INITIAL_SQL_FAILED = "{galera.INITIAL_SQL_FAILED}"\n' in node.read_text()
 
 
 TAKEN = [
