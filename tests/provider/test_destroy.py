@@ -37,6 +37,7 @@ echo "$@" >> calls
 case "$1 $2" in
 "stack export") cat state.json ;;
 "config --json") cat config.json ;;
+"stack output") echo "{}" ;;
 *)
     [ -e refuses ] && { echo "error: it refuses" >&2; exit 255; }
     [ "$1" = destroy ] && echo '{"version": 3, "deployment": {"resources": []}}' > state.json
