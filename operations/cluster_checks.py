@@ -11,7 +11,7 @@ from typing import Any
 from components.commands.disk import LOGICAL_VOLUME, VOLUME_GROUP
 from operations import disk_space
 from operations.check import Check as Check
-from operations.cluster_facts import ALIKE, FIXED, HostFacts
+from operations.cluster_facts import ALIKE, FIXED, NOT_REPLICATED, HostFacts
 from operations.outputs import Outputs
 from operations.remote_hosts import Answer
 
@@ -163,7 +163,7 @@ def of_galera(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
     same = len(set(uuids)) == 1 and bool(uuids[0])
     told = sorted(set(uuids) - {""})
     checks.append(Check("cluster", "one cluster UUID on every node", same, ", ".join(told) or "none"))
-    checks += [*_records(outputs, facts), *_alike(outputs, facts)]
+    checks += [*_records(outputs, facts), *_alike(outputs, facts), _replicated(outputs, facts)]
     return checks
 
 
@@ -256,6 +256,26 @@ def _alike(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check]:
             alike,
             next(iter(images.values())).removeprefix("sha256:")[:12] if alike else told,
         )
+
+
+def _replicated(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Check:
+    """No table of an engine whose rows stay on the node that wrote them; a warning where that was chosen."""
+    seen = {name: facts[name].galera for name in outputs.members}
+    silent = [name for name, told in seen.items() if NOT_REPLICATED not in told]
+    named = {told[NOT_REPLICATED] for told in seen.values() if NOT_REPLICATED in told} - {"none"}
+    chosen = all("STRICT_REPLICATION" not in told.get("wsrep_mode", "") for told in seen.values())
+    found = [*sorted(named), *([f"not known of {', '.join(silent)}"] if silent else [])]
+    return Check(
+        "cluster",
+        "every table is replicated",
+        not silent and (not named or chosen),
+        "; ".join(found) or "all are InnoDB",
+        warns=bool(named),
+        remedy="the rows of these tables are on one node only, and lost with its next full copy: move them "
+        "into InnoDB tables (docs/moving-in.md says how; not by ALTER TABLE)"
+        if named
+        else "",
+    )
 
 
 def _part(told: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -51,6 +51,14 @@ FIXED = {
     "read_only": "OFF",
 }
 """Variables that must have this value on every node, whatever the settings say."""
+NOT_REPLICATED = "tables_not_replicated"
+"""Name under which a node's facts have the first ten tables of other engines, or `none`."""
+_TABLES = f"""SET STATEMENT max_statement_time=10 FOR
+  SELECT '{NOT_REPLICATED}', IFNULL(GROUP_CONCAT(name ORDER BY name SEPARATOR ', '), 'none') FROM (
+    SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, ' (', ENGINE, ')') AS name FROM information_schema.TABLES
+    WHERE TABLE_TYPE = 'BASE TABLE' AND ENGINE <> 'InnoDB'
+      AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
+    LIMIT 10) AS found;"""
 VARIABLES = tuple(sorted({*ALIKE, *FIXED, "auto_increment_offset"}))
 
 
@@ -101,7 +109,8 @@ class HostFacts:
             the same service.
         images: content of what each service runs here, by the service's name.
         space: of /var/lib/docker. system: of the system's disk.
-        galera: `STATUS` and `VARIABLES`. node_status: what `galera-node status --json` says.
+        galera: `STATUS`, `VARIABLES` and `NOT_REPLICATED`.
+        node_status: what `galera-node status --json` says.
         etcd_healthy: a read that needs a majority came through. etcd_members: how many there are.
         etcd_cluster: the cluster's id.
         error: why the host could not be asked at all.
@@ -138,7 +147,7 @@ def look(outputs: Outputs, manager: bool, member: bool) -> str:
             service=outputs.service,
             store=outputs.store,
             query=f"SHOW GLOBAL STATUS WHERE Variable_name IN ({status});\n"
-            f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({variables});",
+            f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({variables});\n{_TABLES}",
             reserve=f"{MOUNT_POINT}/{RESERVE}",
         ),
         _HOST,

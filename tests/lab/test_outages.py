@@ -1,7 +1,7 @@
-"""A cluster on real hosts under clients through a rolling change, and after all hosts lost their power.
+"""A cluster on real hosts: through a rolling change, with a dead host, a full disk, and after a power cut.
 
-Owned here: that neither costs data, and the first no client. Left to others: the whole job
-(test_whole_job.py).
+Owned here: that none of it costs data, the first no client, and what `up` says and mends. Left to others: the
+whole job (test_whole_job.py), hosts that are lost for good (test_recoveries.py).
 
 The tests tell one story, in the order they are written. They take long, for a node that was restarted must
 prove itself before the next one's turn: `make outage-test`, apart from `make test`.
@@ -25,6 +25,7 @@ from tests.lab.whole_cluster import (
     guests,
     in_lab,
     make,
+    node,
     on_host,
     one_cluster,
     operations,
@@ -82,6 +83,50 @@ def test_a_changed_option_reaches_every_node_and_the_database_answers_all_the_ti
     assert tasks("etcd") == store
     for host in HOSTS:
         assert sql(host, "SELECT @@max_connections, n FROM kept.row").split() == ["77", "4711"]
+
+
+def test_a_dead_host_is_named_and_what_does_not_need_it_is_done() -> None:
+    [dead] = [str(guest["id"]) for guest in guests() if guest["hostname"] == "galera-3"]
+    in_lab("slcli", "-y", "vs", "power-off", "--hard", dead)
+    shown = operations("preview", limit=300)
+    assert "galera-3 does not answer" in shown.stderr
+    tags = SETTINGS.read_text()
+    assert "tags: [dockerhost]" in tags
+    SETTINGS.write_text(tags.replace("tags: [dockerhost]", "tags: [dockerhost, marked]"))
+    ran = operations("up", "--yes", check=False, limit=600)
+    assert ran.returncode == 1
+    assert "what needs galera-3 was left out" in ran.stderr
+    marked = json.loads(in_lab("slcli", "--format", "json", "vs", "list", "--tag", "marked").stdout)
+    assert "galera-1" in {guest["hostname"] for guest in marked}
+    broken = make("verify", check=False)
+    assert broken.returncode != 0
+    assert "galera-3" in broken.stdout
+    in_lab("slcli", "-y", "vs", "power-on", dead)
+    wait_for("three Synced nodes", one_cluster, 600)
+    SETTINGS.write_text(tags)
+    operations("up", "--yes")
+    wait_for("a cluster that holds", verify_holds, 120)
+
+
+def test_a_disk_that_was_full_costs_one_node_for_a_while_and_up_mends_the_host() -> None:
+    before = cluster_uuid()
+    fill = "cd /var/lib/docker; fallocate -l $(($(df --output=avail -B1 . | tail -n 1) - 40000000)) fill"
+    on_host("galera-3", f"{fill}; sync")
+    sql("galera-1", "CREATE TABLE kept.much (n INT AUTO_INCREMENT PRIMARY KEY, t LONGTEXT)")
+    for _ in range(12):
+        sql("galera-1", "INSERT INTO kept.much (t) SELECT REPEAT('x', 10000000)")
+    on_host("galera-3", "cd /var/lib/docker; cat /dev/zero >rest; sync", check=False)
+    full = make("verify", check=False)
+    assert full.returncode != 0
+    assert "room on /var/lib/docker" in full.stdout
+    wait_for("a full disk", lambda: node("galera-1").get("wsrep_cluster_size") == "2", 300)
+    on_host("galera-3", "rm -f /var/lib/docker/fill /var/lib/docker/rest; sync")
+    operations("up", "--yes")
+    wait_for("three Synced nodes", one_cluster, 600)
+    wait_for("a cluster that holds", verify_holds, 180)
+    operations("verify", "--deep")
+    assert cluster_uuid() == before
+    sql("galera-1", "DROP TABLE kept.much")
 
 
 def test_a_cluster_that_lost_its_power_comes_back_by_itself_with_its_data() -> None:

@@ -31,6 +31,7 @@ from tests.lab.whole_cluster import (
     operations,
     outputs,
     run,
+    sql,
     tasks,
     verify_holds,
     wait_for,
@@ -118,6 +119,23 @@ def test_every_hosts_docker_data_is_btrfs_on_the_second_disk() -> None:
             "btrfs",
             "/dev/mapper/docker_vg-docker_lv1",
         ]
+
+
+def test_a_deep_check_names_the_node_and_the_table_whose_rows_differ() -> None:
+    sql("galera-1", "CREATE TABLE app.t (id INT PRIMARY KEY, v INT); INSERT INTO app.t VALUES (1, 1), (2, 2)")
+    assert "All" in operations("verify", "--deep").stdout
+    sql("galera-3", "SET wsrep_on = OFF; INSERT INTO app.t VALUES (4711, 1)")
+    make("verify")  # which looks at states: each node says that all is well
+    found = make("verify", "DEEP=1", check=False)
+    assert found.returncode != 0
+    told = " ".join(found.stdout.replace("│", " ").split())
+    assert "app.t" in told
+    assert "4711" in told
+    assert "galera-3" in told
+    assert "docker node update --label-add galera=false galera-3" in told
+    sql("galera-3", "SET wsrep_on = OFF; DELETE FROM app.t WHERE id = 4711")
+    operations("verify", "--deep")
+    sql("galera-1", "DROP TABLE app.t")
 
 
 def test_verify_notices_a_node_that_is_gone_and_the_node_rejoins_with_its_data() -> None:

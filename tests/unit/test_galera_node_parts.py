@@ -9,6 +9,8 @@ import io
 import json
 import os
 import socket
+import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -216,6 +218,27 @@ def test_names_that_appear_or_go_are_brought_to_the_disk(
     (tmp_path / "ibdata1").touch()
     local_state.clear(tmp_path)
     assert synced == [False, False]
+
+
+def test_a_directory_belongs_to_one_process_until_that_ends(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from images.galera.galera_node import local_state\n"
+        "print(local_state.own(Path(sys.argv[1])) is not None, flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        assert local_state.own(tmp_path) is None
+        (tmp_path / "ibdata1").touch()
+        local_state.clear(tmp_path)
+        assert local_state.own(tmp_path) is None
+        other.kill()
+        other.wait()
+    held = local_state.own(tmp_path)
+    assert held is not None
+    os.close(held)
 
 
 def test_clearing_keeps_what_is_to_be_kept_and_shows_that_it_is_under_way(tmp_path: Path) -> None:

@@ -125,6 +125,7 @@ def printed(number: int, manager: bool = True) -> str:
             "galera\twsrep_last_committed\t4711",
             "galera\twsrep_provider_version\t26.4.23(r0)",
             *(f"galera\t{name}\t{value}" for name, value in variables(number).items()),
+            "galera\ttables_not_replicated\tnone",
             *(f"status\t{line}" for line in json.dumps(node_status(number), indent=1).splitlines()),
         ]
     return "\n".join(lines) + "\n"
@@ -151,11 +152,23 @@ def test_a_healthy_cluster_passes_every_check(found: Outputs) -> None:
     checks = all_checks(found, facts())
     assert failed(checks) == []
     assert [check for check in checks if check.warns] == []
-    assert len(checks) == 4 * 6 + 1 + 3 + 3 + 1 + 3 + 1 + 3 + 1 + 5
+    assert len(checks) == 4 * 6 + 1 + 3 + 3 + 1 + 3 + 1 + 3 + 1 + 5 + 1
 
 
 def galera(**changed: str) -> Callable[[HostFacts], HostFacts]:
     return lambda seen: replace(seen, galera={**seen.galera, **changed})
+
+
+def without(name: str) -> Callable[[HostFacts], HostFacts]:
+    return lambda seen: replace(seen, galera={key: told for key, told in seen.galera.items() if key != name})
+
+
+def test_tables_outside_replication_are_a_warning_where_they_were_chosen(found: Outputs) -> None:
+    seen = {name: galera(tables_not_replicated="app.m (MyISAM)")(each) for name, each in facts().items()}
+    checks = all_checks(found, seen)
+    assert failed(checks) == []
+    [warning] = [check for check in checks if check.warns]
+    assert "moving-in.md" in warning.remedy
 
 
 def status(part: str, **changed: Any) -> Callable[[HostFacts], HostFacts]:
@@ -182,6 +195,12 @@ AMISS: list[tuple[str, Callable[[HostFacts], HostFacts], tuple[str, str]]] = [
     ),
     ("a node that takes no queries", galera(wsrep_ready="OFF"), ("galera-2", "OFF")),
     ("a node of another cluster", galera(wsrep_cluster_state_uuid="other"), ("cluster", "other")),
+    (
+        "rows that stay on one node",
+        galera(tables_not_replicated="app.m (MyISAM)", wsrep_mode="STRICT_REPLICATION"),
+        ("cluster", "app.m (MyISAM)"),
+    ),
+    ("a node that does not say its tables", without("tables_not_replicated"), ("cluster", "of galera-2")),
     ("a node without a server", lambda seen: replace(seen, galera={}), ("galera-2", "no answer")),
     (
         "data on the system's disk",

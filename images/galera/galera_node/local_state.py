@@ -8,6 +8,7 @@ component it was in), the marker of a broken transfer, and discarding. Leaves wh
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import re
@@ -39,6 +40,20 @@ LEFT_OVER = (
     "ddl_recovery",
     "galera-node.",
 )
+
+
+def own(data_dir: Path) -> int | None:
+    """Take the directory for this process until it ends; None while another container has it.
+
+    Of the directory itself, so that whatever replaces its content does not touch the lock.
+    """
+    file = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return None
+    return file
 
 
 class Kind(Enum):

@@ -114,6 +114,12 @@ class Node:
         log(f"node {settings.node} of {settings.cluster} at {self.address}, {settings.size} nodes expected")
         log(self.tuning.words)
         self.unhealthy("starting")
+        while local_state.own(settings.data_dir) is None:
+            # A predecessor that is slow to stop: two nodes on one directory would destroy it.
+            self.topics.say("volume", "waiting: another container uses this volume")
+            self.unhealthy("waiting: another container uses this volume")
+            self.first_process.pause(LOOK_EVERY)
+        self.topics.end("volume")
         try:
             self.teller = Teller(self.address)
         except OSError as error:
