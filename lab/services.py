@@ -51,8 +51,9 @@ def pid(service: Service) -> int | None:
         record = json.loads(service.record.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    number, started = int(record["pid"]), int(record["started"])
-    return number if start_time(number) == started else None
+    # One that had ended before it was recorded has no start: it is nobody's, as is a number without process.
+    number, started = int(record["pid"]), record["started"]
+    return number if started is not None and start_time(number) == started else None
 
 
 def matches(service: Service, key: str) -> bool:

@@ -213,7 +213,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many pieces and many common positions in little time."""
     monkeypatch.setattr(rows, "ROWS", 20)
     monkeypatch.setattr(rows, "MOST_ROWS", 60)
-    monkeypatch.setattr("operations.deep.one_position.LONGEST_AGE", 0.1)
+    monkeypatch.setattr("operations.deep.one_position.LONGEST_AGE", 0.0)
 
 
 def test_there_is_no_alarm_however_much_is_written(nodes: list[Container], small_pieces: None) -> None:
@@ -522,5 +522,7 @@ def test_a_node_that_goes_meanwhile_ends_the_check_with_its_name(nodes: list[Con
                 await at.stand_still()
 
     run(story())
+    wait_for(lambda: not nodes[2].running, "the container's end")
+    nodes[2].start()  # as the engine does
     formed(nodes)
     nothing_left(nodes)

@@ -126,7 +126,7 @@ def test_a_deep_check_names_the_node_and_the_table_whose_rows_differ() -> None:
     assert "All" in operations("verify", "--deep").stdout
     sql("galera-3", "SET wsrep_on = OFF; INSERT INTO app.t VALUES (4711, 1)")
     make("verify")  # which looks at states: each node says that all is well
-    found = make("verify", "DEEP=1", check=False)
+    found = run("make", "verify", "DEEP=1", f"LAB={LAB}", f"STACK={LAB}", check=False)
     assert found.returncode != 0
     told = " ".join(found.stdout.replace("│", " ").split())
     assert "app.t" in told

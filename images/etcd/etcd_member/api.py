@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from .formation import Member
 
 TIMEOUT = 5.0  # seconds for one question
+ELECTIONS = 20  # answers that the leader has just changed, half a second apart, until that is an error
 
 
 class ApiError(Exception):
@@ -53,14 +55,20 @@ class ClusterApi:
 
     def has_majority(self) -> bool:
         """Whether a linearizable read succeeds, which needs a majority. Raises ApiError if nobody answers."""
-        try:
-            self._post("/v3/kv/range", {"key": base64.b64encode(b"majority").decode()})
-        except ApiError as error:
-            # A member's own words. That it has not answered in time says nothing: it may only be slow.
-            if "etcdserver: request timed out" in str(error) or "etcdserver: no leader" in str(error):
-                return False
-            raise
-        return True
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                self._post("/v3/kv/range", {"key": base64.b64encode(b"majority").decode()})
+                return True
+            except ApiError as error:
+                # A member's own words. That it has not answered in time says nothing: it may only be slow.
+                if "etcdserver: request timed out" in str(error) or "etcdserver: no leader" in str(error):
+                    return False
+                # An election has just ended this question, or goes on.
+                if "etcdserver: leader changed" not in str(error) or tries == ELECTIONS:
+                    raise
+            time.sleep(0.5)
 
     def members(self) -> list[Member]:
         """The cluster's seats. Raises ApiError."""
