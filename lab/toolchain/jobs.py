@@ -22,6 +22,8 @@ Command = tuple[str, ...]
 # tests/conftest.py, that is long files first.
 _SIDE_BY_SIDE = ("-n", "2")
 _BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
+# Whole jobs and outages on real hosts take minutes each, also where all goes well.
+_PATIENT = ("--timeout", "2400")
 # Each check's commands, run by the virtual environment's Python as `python -m …`.
 CHECKS: dict[str, tuple[Command, ...]] = {
     "lint": (("ruff", "check", "."), ("ruff", "format", "--check", ".")),
@@ -34,10 +36,12 @@ CHECKS: dict[str, tuple[Command, ...]] = {
         ("pytest", "tests/lab/test_packets.py", "tests/lab/test_cuts.py", *_SIDE_BY_SIDE),
         (
             *("pytest", "tests/lab/test_hosts.py", "tests/lab/test_security_groups.py"),
-            *("tests/lab/test_whole_job.py", "-x", "-v"),
+            *("tests/lab/test_whole_job.py", "-x", "-v", *_PATIENT),
         ),
     ),
-    "outage-test": (("pytest", "tests/lab/test_outages.py", "tests/lab/test_recoveries.py", "-x", "-v"),),
+    "outage-test": (
+        ("pytest", "tests/lab/test_outages.py", "tests/lab/test_recoveries.py", "-x", "-v", *_PATIENT),
+    ),
 }
 # The stages without whose results a check would fail.
 NEEDS: dict[str, tuple[str, ...]] = {
