@@ -290,21 +290,17 @@ def state_cluster(uuid: str) -> Cluster:
 
 
 @pytest.mark.parametrize(
-    ("phase", "seed", "starts", "weight"),
+    ("starts", "weight"),
     [
-        pytest.param(None, "", True, 3, id="the first start"),
-        pytest.param("open", "a", False, 3, id="the seed of a cluster that still forms"),
-        pytest.param("open", "b", False, 1, id="a joiner"),
-        pytest.param("formed", "a", False, 1, id="a member"),
-        pytest.param("formed", "b", True, 3, id="whoever restarts the cluster"),
+        pytest.param(True, 3, id="whoever starts or restarts the cluster"),
+        pytest.param(False, 1, id="a joiner, also the one that formed it"),
     ],
 )
 def test_the_vote_of_whoever_starts_a_component_counts_for_all(
-    supervisor: Any, settings: Settings, phase: str | None, seed: str, starts: bool, weight: int
+    supervisor: Any, settings: Settings, starts: bool, weight: int
 ) -> None:
     node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []))
-    cluster = None if phase is None else Cluster("u", phase, seed)
-    node.formation.weigh(supervisor.Facts(cluster=cluster), starts)
+    node.formation.weigh(starts)
     assert node.formation.weight == weight
 
 

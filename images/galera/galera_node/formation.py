@@ -53,14 +53,13 @@ class Formation:
 
     # ---- before mariadbd starts
 
-    def weigh(self, facts: Facts | None, starts: bool = False) -> None:
+    def weigh(self, starts: bool) -> None:
         """The vote for this start: that of the node which starts a component counts for all, at first.
 
-        `starts`: it bootstraps, be it for the first time or after a full outage.
+        `starts`: it bootstraps, be it for the first time or after a full outage. Whoever joins has one vote,
+        also the one that formed the cluster: two nodes that count for all would stop with either.
         """
-        cluster = facts.cluster if facts is not None else None
-        forms = cluster is not None and cluster.phase != "formed" and cluster.seed == self._settings.node
-        self.weight = self._settings.size if starts or forms else 1
+        self.weight = self._settings.size if starts else 1
 
     def prepare(self, decision: Bootstrap, uuid: str, seqno: int) -> None:
         """The data directory for a bootstrap: the prepared system tables for the first one, else as it is."""

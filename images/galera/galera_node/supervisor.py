@@ -306,7 +306,7 @@ class Node:
             self.component.epoch = next((told[a].epoch for a in decision.addresses if a in told), local.epoch)
             if has_data and local.epoch != self.component.epoch:  # the one that it was about to begin
                 local = self.note(local, replace(local.note, epoch=self.component.epoch, begins=""))
-        self.formation.weigh(facts)
+        self.formation.weigh(starts=False)
         self.configure(decision.addresses)
         transfer.remember_history(self.settings.run_dir, uuid, self.component.epoch)
         known = has_data and local.seqno >= 0
@@ -319,7 +319,7 @@ class Node:
         self.topics.say("decision", f"bootstrapping {position}: {decision.reason}")
         self.unhealthy("bootstrapping")
         self.formation.prepare(decision, local.uuid, local.seqno)
-        self.formation.weigh(facts, starts=True)
+        self.formation.weigh(starts=True)
         self.configure(())
         self.server.start(["--wsrep-new-cluster", f"--wsrep-start-position={position}"])
         self.serve(local, bootstrap=True, forming=decision.first)
