@@ -68,8 +68,8 @@ outage-test: ## a rolling change under clients, a power cut, hosts lost for good
 fmt: venv ## format the code and fix what ruff can fix
 	@$(VENV) -m ruff check --fix . && $(VENV) -m ruff format .
 
-bench: toolchain venv ## pulumi up against the same job by hand, and previews by size
-	@$(VENV) -m bench.deploy && $(VENV) -m bench.scale
+bench: toolchain venv ## pulumi up against the same job by hand, both kernels of hosts, previews by size
+	@$(VENV) -m bench.deploy && $(VENV) -m bench.kernels && $(VENV) -m bench.scale
 
 chaos: toolchain venv ## runs of Pulumi killed at random moments (SEED=…)
 	@$(VENV) -m bench.chaos $(if $(SEED),--seed $(SEED))

@@ -1,53 +1,48 @@
 """The same job by hand and by `pulumi up`, side by side in one run: `python -m bench.deploy`.
 
-Owns: the lab of its own, the order of the two runs, the comparison. Leaves to others: the job by hand
+Owns: the order of the two runs, the comparison. Leaves to others: the lab (own_lab.py), the job by hand
 (by_hand.py), what pulumi did when (timeline.py), the longest chain (chain.py).
-
-Whatever happens, the lab is taken down by its name at the end, and one left by a killed run at the beginning.
-One run at a time: a second one is refused.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from bench import report, timeline
 from bench.chain import Chain, longest
+from bench.own_lab import (
+    INTERRUPTED,
+    LAB,
+    OWN_SETTINGS,
+    STACK,
+    BenchFailed,
+    alone,
+    ask,
+    console,
+    in_lab,
+    operations,
+    own_lab,
+    python,
+    run,
+)
 from components.etcd import SERVICE as ETCD
 from components.galera import SERVICE as GALERA
-from lab.toolchain import locks, places
+from lab.toolchain import places
 from lab.toolchain.errors import ToolchainError
 
-LAB = STACK = "bench"
-SETTINGS = places.CHECKOUT / "Pulumi.dev.yaml"
-OWN_SETTINGS = places.CHECKOUT / f"Pulumi.{STACK}.yaml"
-INTERRUPTED = 130
-"""What a shell says of a command that Ctrl-C ended."""
 HALF, SLACK = 0.5, 1.3
 """The goals: a share of the time by hand, and a multiple of the longest chain."""
 HEADINGS = ("stage", "by hand (s)", "pulumi up (s)", "ratio")
-
-console = Console(highlight=False)
-
-
-class BenchFailed(Exception):
-    """A part of the bench failed; says which. Its own words have been shown."""
 
 
 @dataclass(frozen=True)
@@ -173,67 +168,11 @@ def _met(holds: bool) -> str:
 # --- doing it --------------------------------------------------------------------------------------------
 
 
-def _python(*words: str) -> list[str]:
-    return [str(places.VENV_PYTHON), *words]
-
-
-def _in_lab(*words: str) -> list[str]:
-    return _python("-m", "lab", "exec", "--name", LAB, "--", *words)
-
-
-def _environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's, without a passphrase: the lab has its own, which fits the settings."""
-    dropped = {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", "LAB", "STACK"}
-    return {**{k: v for k, v in os.environ.items() if k not in dropped}, **(extra or {})}
-
-
-def _run(what: str, words: Sequence[str], extra: Mapping[str, str] | None = None) -> float:
-    """Run a part with its output shown; the seconds it took. Raises BenchFailed."""
-    console.rule(what)
-    begin = time.perf_counter()
-    code = subprocess.run(
-        words, cwd=places.CHECKOUT, env=_environment(extra), stdin=subprocess.DEVNULL, check=False
-    ).returncode
-    if code != 0:
-        raise BenchFailed(f"{what} ended with exit code {code}; its own words are above")
-    return time.perf_counter() - begin
-
-
-def _ask(what: str, words: Sequence[str]) -> Any:
-    """The JSON that a command prints. Raises BenchFailed."""
-    done = subprocess.run(
-        words, cwd=places.CHECKOUT, env=_environment(), capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise BenchFailed(f"{what} failed: {done.stderr.strip()}")
-    return json.loads(done.stdout)
-
-
-@contextmanager
-def _lab(provision: int) -> Iterator[None]:
-    """A lab of the bench's own, gone at the end; so is what a killed run left of it.
-
-    `provision`: seconds added to each server's provisioning; 0: as fast as its host boots.
-    """
-    down = _python("-m", "lab", "down", "--name", LAB)
-    _run("lab down (whatever an earlier run left)", down)
-    try:
-        _run("lab up", _python("-m", "lab", "up", "--name", LAB))
-        if provision:
-            pace = ("durations", "--name", LAB, f"provision={provision}")
-            _run("a data centre's pace", _python("-m", "lab", "fault", *pace))
-        shutil.copyfile(SETTINGS, OWN_SETTINGS)
-        yield
-    finally:
-        OWN_SETTINGS.unlink(missing_ok=True)
-        _run("lab down", down)
-
-
 def by_hand(folder: Path) -> ByHand:
     """Do the job by hand in the lab, everything taken away again."""
     result = folder / "by-hand.json"
-    words = _in_lab(*_python("-m", "bench.by_hand", str(OWN_SETTINGS), str(result)))
-    _run("by hand, one step after another", words)
+    words = in_lab(*python("-m", "bench.by_hand", str(OWN_SETTINGS), str(result)))
+    run("by hand, one step after another", words)
     return read_by_hand(json.loads(result.read_text(encoding="utf-8")))
 
 
@@ -241,15 +180,14 @@ def by_pulumi(folder: Path) -> ByPulumi:
     """`pulumi up` through the operations, checked by `verify`, everything taken away again."""
     log = folder / "events.jsonl"
     logged = {"PULUMI_DEBUG_COMMANDS": "true", "PULUMI_OPTION_EVENT_LOG": str(log)}
-    operations = _python("-m", "operations")
     with timeline.Follower(log) as follower:
-        seconds = _run("pulumi up", _in_lab(*operations, "up", "--stack", STACK, "--yes"), logged)
-    _run("verify", _in_lab(*operations, "verify", "--stack", STACK))
-    state = _ask("exporting the state", _in_lab("pulumi", "stack", "export", "--stack", STACK))
+        seconds = run("pulumi up", operations("up", "--yes"), logged)
+    run("verify", operations("verify"))
+    state = ask("exporting the state", in_lab("pulumi", "stack", "export", "--stack", STACK))
     first = state_output(state, "managers")[0]
     inspect = ["docker", "service", "inspect", ETCD, GALERA]
-    services = _ask("reading the services", _python("-m", "lab", "ssh", "--name", LAB, first, *inspect))
-    _run("destroy", _in_lab(*operations, "destroy", "--stack", STACK, "--yes"))
+    services = ask("reading the services", python("-m", "lab", "ssh", "--name", LAB, first, *inspect))
+    run("destroy", operations("destroy", "--yes"))
     made = timeline.spans(follower.events)
     if not made:
         raise BenchFailed(f"pulumi wrote no events to {log}; does it know PULUMI_OPTION_EVENT_LOG?")
@@ -305,11 +243,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results: dict[str, Any] = {}
     runs: dict[str, Callable[[Path], ByHand | ByPulumi]] = {"by-hand": by_hand, "pulumi": by_pulumi}
     order = ["by-hand", "pulumi"] if options.first == "by-hand" else ["pulumi", "by-hand"]
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # by way of `lab down`
-    lock = places.state() / "locks" / "bench-deploy.lock"
-    refusal = "{holder} is at work in the lab `bench`: wait for its end."
     try:
-        with locks.held(lock, "bench.deploy", refusal=refusal), _lab(options.provision):
+        with alone("bench.deploy"), own_lab(options.provision):
             for name in order:
                 results[name] = runs[name](folder)
         hand, pulumi = results["by-hand"], results["pulumi"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench import by_hand, deploy, report, scale, timeline
+from bench import by_hand, deploy, kernels, own_lab, report, scale, timeline
 from bench.chain import Chain
 from settings import parse
 
@@ -163,7 +163,7 @@ def _steps(folder: Path) -> list[by_hand.Step]:
     import SoftLayer
 
     client = SoftLayer.BaseClient(config_file="/dev/null")
-    return by_hand.Job(by_hand.load_settings(deploy.SETTINGS), client, folder).steps()
+    return by_hand.Job(by_hand.load_settings(own_lab.SETTINGS), client, folder).steps()
 
 
 def test_stages_by_hand_are_sums_and_the_chain_follows_what_really_waits() -> None:
@@ -204,3 +204,9 @@ def test_services_that_differ_only_in_ids_tokens_and_addresses_are_the_same() ->
 def test_a_service_with_another_option_is_told_by_its_path() -> None:
     found = deploy.differences(deploy.comparable(_spec()), deploy.comparable(_spec(Image="etcd:2")))
     assert found == ["ContainerSpec.Image: 'etcd:1' by hand, 'etcd:2' by pulumi"]
+
+
+def test_the_kernels_are_compared_step_by_step_and_in_all() -> None:
+    old, new = dict.fromkeys(kernels.STEPS, 10.0), dict.fromkeys(kernels.STEPS, 4.0)
+    assert kernels.table(old, new)[0] == ["lab up", "10.0", "4.0", "0.40"]
+    assert kernels.table(old, new)[-1] == ["together", "40.0", "16.0", "0.40"]

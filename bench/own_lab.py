@@ -1,0 +1,106 @@
+"""A lab of the benches' own, and commands in it.
+
+Whatever happens, the lab is taken down by its name at the end, and one left by a killed run at the beginning.
+One bench at a time: a second one is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+
+from lab.toolchain import locks, places
+
+LAB = STACK = "bench"
+SETTINGS = places.CHECKOUT / "Pulumi.dev.yaml"
+OWN_SETTINGS = places.CHECKOUT / f"Pulumi.{STACK}.yaml"
+INTERRUPTED = 130
+"""What a shell says of a command that Ctrl-C ended."""
+
+console = Console(highlight=False)
+
+
+class BenchFailed(Exception):
+    """A part of a bench failed; says which. Its own words have been shown."""
+
+
+def python(*words: str) -> list[str]:
+    return [str(places.VENV_PYTHON), *words]
+
+
+def in_lab(*words: str) -> list[str]:
+    return python("-m", "lab", "exec", "--name", LAB, "--", *words)
+
+
+def operations(*words: str) -> list[str]:
+    """`python -m operations WORDS` on the bench's stack, in its lab."""
+    return in_lab(*python("-m", "operations"), *words, "--stack", STACK)
+
+
+def _environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's, without a passphrase: the lab has its own, which fits the settings."""
+    dropped = {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", "LAB", "STACK"}
+    return {**{k: v for k, v in os.environ.items() if k not in dropped}, **(extra or {})}
+
+
+def run(what: str, words: Sequence[str], extra: Mapping[str, str] | None = None) -> float:
+    """Runs a part with its output shown; the seconds it took. Raises BenchFailed."""
+    console.rule(what)
+    begin = time.perf_counter()
+    code = subprocess.run(
+        words, cwd=places.CHECKOUT, env=_environment(extra), stdin=subprocess.DEVNULL, check=False
+    ).returncode
+    if code != 0:
+        raise BenchFailed(f"{what} ended with exit code {code}; its own words are above")
+    return time.perf_counter() - begin
+
+
+def ask(what: str, words: Sequence[str]) -> Any:
+    """The JSON that a command prints. Raises BenchFailed."""
+    done = subprocess.run(
+        words, cwd=places.CHECKOUT, env=_environment(), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise BenchFailed(f"{what} failed: {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+@contextmanager
+def alone(bench: str) -> Iterator[None]:
+    """Nobody else uses the lab meanwhile. A TERM ends it orderly. Raises ToolchainError when one does."""
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # by way of `lab down`
+    lock = places.state() / "locks" / "bench.lock"
+    with locks.held(lock, bench, refusal="{holder} is at work in the lab `bench`: wait for its end."):
+        yield
+
+
+@contextmanager
+def own_lab(provision: int = 0, extra: Mapping[str, str] | None = None) -> Iterator[float]:
+    """The lab, gone at the end; so is what a killed run left of it. Gives the seconds that its start took.
+
+    Args:
+        provision: seconds added to each server's provisioning; 0: as fast as its host boots.
+        extra: environment of `lab up`.
+    """
+    down = python("-m", "lab", "down", "--name", LAB)
+    run("lab down (whatever an earlier run left)", down)
+    try:
+        seconds = run("lab up", python("-m", "lab", "up", "--name", LAB), extra)
+        if provision:
+            pace = ("durations", "--name", LAB, f"provision={provision}")
+            run("a data centre's pace", python("-m", "lab", "fault", *pace))
+        shutil.copyfile(SETTINGS, OWN_SETTINGS)
+        yield seconds
+    finally:
+        OWN_SETTINGS.unlink(missing_ok=True)
+        run("lab down", down)
