@@ -30,7 +30,7 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     "type": (("mypy", "--strict", "."),),
     "unit": (("pytest", "tests/unit", *_SIDE_BY_SIDE),),
     "provider": (("pytest", "tests/provider", "-n", "4", *_BY_FILE),),
-    "image-test": (("pytest", "tests/images", *_SIDE_BY_SIDE),),
+    "image-test": (("pytest", "tests/images", "-n", "4"),),
     "plugin-test": (("pytest", "tests/plugins", *_SIDE_BY_SIDE, *_BY_FILE),),
     "lab-test": (
         ("pytest", "tests/lab/test_packets.py", "tests/lab/test_cuts.py", *_SIDE_BY_SIDE),

@@ -16,7 +16,7 @@ from operations.deep import definitions, rows
 from operations.deep.definitions import SYSTEM, Definitions, Thing
 from operations.deep.one_position import OnePosition
 from operations.deep.rows import Compared
-from operations.deep.sessions import Answer, Opener, Rows, SqlError, whole
+from operations.deep.sessions import DEADLOCK, Answer, Opener, Rows, SqlError, whole
 from operations.deep.sums import Piece, Table
 
 TRIES = 3
@@ -126,14 +126,25 @@ class _Run:
     async def _definitions(self) -> dict[str, Definitions]:
         """All definitions of every node; not at one position."""
         self._progress("definitions")
-        await self._at.release()
-        answers = await self._at.ask_all(*definitions.LIST)
+        answers = await self._listed()
         listed = {node: definitions.listed(answer) for node, answer in answers.items()}
         shown = await asyncio.gather(*(self._shown(node, told.things) for node, told in listed.items()))
         return {
             node: definitions.definitions(told, answer)
             for (node, told), answer in zip(listed.items(), shown, strict=True)
         }
+
+    async def _listed(self) -> dict[str, list[Rows]]:
+        """What is there on every node; asked for again where a change from another node broke into it."""
+        tries = TRIES
+        while True:
+            await self._at.release()
+            try:
+                return await self._at.ask_all(*definitions.LIST)
+            except SqlError as error:
+                tries -= 1
+                if error.code != DEADLOCK or not tries:
+                    raise
 
     async def _shown(self, node: str, things: Sequence[Thing]) -> dict[Thing, Answer]:
         found: dict[Thing, Answer] = {}

@@ -41,6 +41,9 @@ _MANNERS = (
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
 )
 
+DEADLOCK = 1213
+"""MariaDB's number for a session that a change from another node broke into, too."""
+
 Rows = list[tuple[str, ...]]
 
 

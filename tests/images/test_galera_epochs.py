@@ -166,6 +166,7 @@ def test_the_last_one_of_three_serves_again_by_one_word(site: GaleraSite) -> Non
     formed(nodes[2:], 1)
     assert rows(nodes[2:]) == ["first,precious"]
     add(nodes[2], "alone")
+    wait_for(lambda: "galera-3: synced" in cluster(nodes[2]), "the store told")
     with pytest.raises(OSError, match="nothing to recover"):
         tell(nodes[2], "recover-from", "galera-3")
     for node in nodes[:2]:
@@ -184,7 +185,9 @@ def test_the_record_that_went_with_the_store_is_written_anew_by_running_members(
         member.lose_volume()
     for member in members:
         member.start()
-    until(nodes[0], f"the store had no record of the cluster: entered {uuid} anew")
+    # Whoever is back in the store first writes it.
+    words = f"the store had no record of the cluster: entered {uuid} anew"
+    wait_for(lambda: any(words in node.log for node in nodes), "the record")
     nodes[2].kill()
     nodes[2].lose_volume()
     nodes[2].start()
