@@ -156,25 +156,39 @@ class Session:
         marks = []
         for statement in statements:
             self._asked += 1
-            marks.append(f"answered-{self._asked}")
-            text = f"{statement}\n{DELIMITER}\nSELECT '{marks[-1]}'\n{DELIMITER}\n"
-            self._client.stdin.write(text.encode())
+            marks.append(mark := f"answered-{self._asked}")
+            for text in (statement, f"SELECT '{mark}'", f"SELECT '{mark}, over'"):
+                self._client.stdin.write(f"{text}\n{DELIMITER}\n".encode())
         answers: list[Answer] = []
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the last words say why
             await self._client.stdin.drain()
         for mark in marks:
-            rows: Rows = []
-            failed: SqlError | None = None
-            while (line := await self._line()) != mark:
-                if found := _ERROR.fullmatch(line):
-                    code, words = int(found[1]), found[3]
-                    if code in _LOST:
-                        raise SessionLost(self.node, words)
-                    failed = failed or SqlError(self.node, code, words)
-                else:
-                    rows.append(tuple(_plain(field) for field in line.split("\t")))
-            answers.append(failed or rows)
+            answers.append(await self._answer(mark))
         return answers
+
+    async def _answer(self, mark: str) -> Answer:
+        """What comes before `mark, over`.
+
+        A change from another node can end a transaction between two statements: the server then says so in
+        place of the next one's answer. That may be the mark's, so there are two of them. What is ended once
+        has no transaction any more, so that not both fail before either has come.
+        """
+        rows: Rows = []
+        failed: SqlError | None = None
+        marked = False
+        while (line := await self._line()) != f"{mark}, over":
+            if line == mark:
+                marked = True
+            elif found := _ERROR.fullmatch(line):
+                code, words = int(found[1]), found[3]
+                if code in _LOST:
+                    raise SessionLost(self.node, words)
+                failed = failed or SqlError(self.node, code, words)
+                if marked:  # it came in place of the last word
+                    break
+            else:
+                rows.append(tuple(_plain(field) for field in line.split("\t")))
+        return failed or rows
 
     async def _line(self) -> str:
         try:

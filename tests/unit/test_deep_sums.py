@@ -170,17 +170,46 @@ class Played:
         return Session("galera-2", Client(self, self, end))
 
 
+def over(number: int) -> tuple[bytes, bytes]:
+    """What the server says after a statement's answer."""
+    return f"answered-{number}\n".encode(), f"answered-{number}, over\n".encode()
+
+
+BROKEN_INTO = (
+    b"ERROR 1213 (40001) at line 3: Deadlock found when trying to get lock; try restarting transaction\n"
+)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param((BROKEN_INTO, *over(1)), id="in the statement"),
+        pytest.param((b"1\n", BROKEN_INTO, over(1)[1]), id="right after it"),
+        pytest.param((b"1\n", over(1)[0], BROKEN_INTO), id="before the last word"),
+    ],
+)
+def test_a_transaction_that_is_ended_from_another_node_is_no_answer_and_the_session_goes_on(
+    lines: tuple[bytes, ...],
+) -> None:
+    client = Played(*lines, b"2\n", *over(2))
+    session = client.session()
+    with pytest.raises(SqlError, match="ERROR 1213"):
+        asyncio.run(session.ask("SELECT 1"))
+    assert asyncio.run(session.ask("SELECT 2")) == [[("2",)]]
+    assert client.ended == 0
+
+
 def test_answers_are_told_apart_and_read_as_they_are() -> None:
-    client = Played(b"a\\tb\tNULL\n", b"c\\\\n\n", b"answered-1\n", b"answered-2\n", b"7\n", b"answered-3\n")
+    client = Played(b"a\\tb\tNULL\n", b"c\\\\n\n", *over(1), *over(2), b"7\n", *over(3))
     answers = asyncio.run(client.session().ask("SELECT 1", "DO 2", "SELECT 3"))
     assert answers == [[("a\tb", "NULL"), ("c\\n",)], [], [("7",)]]
-    assert client.told.count(b"$over$") == 6
+    assert client.told.count(b"$over$") == 9
 
 
 def test_an_error_is_that_of_its_statement_and_the_session_goes_on() -> None:
     client = Played(
         b"ERROR 1146 (42S02) at line 3: Table 'app.t' doesn't exist\n",
-        *(b"answered-1\n", b"1\n", b"answered-2\n", b"2\n", b"answered-3\n"),
+        *(*over(1), b"1\n", *over(2), b"2\n", *over(3)),
     )
     session = client.session()
     with pytest.raises(SqlError, match=r"galera-2: ERROR 1146: Table 'app.t' doesn't exist") as caught:
