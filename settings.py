@@ -265,12 +265,15 @@ class Servers(_Section):
 class Engine(_Section):
     """The Docker engine on every host.
 
-    Attributes: dns: servers for containers; empty takes the host's. registry_mirrors, insecure_registries: as
-            in daemon.json. labels: further engine labels besides datacenter and size. bridge: network of the
-            engine's default bridge, which no host must route; by default 172.17.0.0/16. address_pools: where
-            the engine takes the host's other networks from, each a /24; by default the rest of 172.16.0.0/12,
-            of which docker_gwbridge takes 172.18.0.0/16. swarm_pool: where the swarm takes its ingress
-            network from, a /24; by default 10.0.0.0/8. Counts when the swarm is started.
+    Attributes:
+        dns: servers for containers; empty takes the host's.
+        registry_mirrors, insecure_registries: as in daemon.json.
+        labels: further engine labels besides datacenter and size.
+        bridge: network of the engine's default bridge, which no host must route; by default 172.17.0.0/16.
+        address_pools: where the engine takes the host's other networks from, each a /24; by default the rest
+            of 172.16.0.0/12, of which docker_gwbridge takes 172.18.0.0/16.
+        swarm_pool: where the swarm takes its ingress network from, a /24; by default 10.0.0.0/8. Counts when
+            the swarm is started.
     """
 
     title: ClassVar[str] = "engine"
@@ -309,7 +312,8 @@ class Network(_Section):
     """The overlay network that etcd, Galera and applications share.
 
     Attributes:
-        name: its name. subnet: IPv4, must not overlap any network of the hosts.
+        name: its name.
+        subnet: IPv4, must not overlap any network of the hosts.
         encrypted: IPsec between the hosts.
     """
 
@@ -330,14 +334,18 @@ class Discovery(_Section):
 class Galera(_Section):
     """The database cluster.
 
-    Attributes: image: container image. cluster_name: wsrep_cluster_name. database: created at the first
-            bootstrap, with a user of the same name. Neither name can be changed later. config: extra options
-            of the server's [mysqld] group (database_settings/server_options.py). provider: options of the
-            Galera library (database_settings/provider_options.py). strict_replication: refuse tables that
-            Galera does not replicate (MyISAM, Aria, MEMORY, CSV). Without it their rows stay on the node that
-            wrote them, until its next full copy removes them. stop_grace: seconds a node has to stop in
-            order; a large buffer pool takes longer to write out. initdb: folder of *.sql and *.sql.gz files,
-            run once at the very first bootstrap in the order of their names.
+    Attributes:
+        image: container image.
+        cluster_name: wsrep_cluster_name.
+        database: created at the first bootstrap, with a user of the same name. Neither name can be changed
+            later.
+        config: extra options of the server's [mysqld] group (database_settings/server_options.py).
+        provider: options of the Galera library (database_settings/provider_options.py).
+        strict_replication: refuse tables that Galera does not replicate (MyISAM, Aria, MEMORY, CSV). Without
+            it their rows stay on the node that wrote them, until its next full copy removes them.
+        stop_grace: seconds a node has to stop in order; a large buffer pool takes longer to write out.
+        initdb: folder of *.sql and *.sql.gz files, run once at the very first bootstrap in the order of their
+            names.
     """
 
     title: ClassVar[str] = "galera"
