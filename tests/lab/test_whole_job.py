@@ -130,8 +130,7 @@ def test_a_deep_check_names_the_node_and_the_table_whose_rows_differ() -> None:
     assert found.returncode != 0
     told = " ".join(found.stdout.replace("│", " ").split())
     assert "app.t" in told
-    assert "4711" in told
-    assert "galera-3" in told
+    assert "first at id > 2: 0 rows on galera-1, 0 rows on galera-2, 1 row on galera-3" in told
     assert "docker node update --label-add galera=false galera-3" in told
     sql("galera-3", "SET wsrep_on = OFF; DELETE FROM app.t WHERE id = 4711")
     operations("verify", "--deep")
