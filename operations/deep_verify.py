@@ -79,11 +79,12 @@ def of_outcome(found: Outputs, outcome: Outcome) -> list[Check]:
     ]
     missing = [name for name in found.members if name not in outcome.nodes]
     told = [
-        f"{outcome.tables} tables with {outcome.rows} rows, {outcome.objects} definitions, all accounts, "
-        f"on {', '.join(outcome.nodes)}",
-        f"at positions {outcome.positions[0]} to {outcome.positions[1]}",
-        f"{outcome.pauses} pauses of writes, {outcome.longest_pause:.2f} s at the most",
+        f"{_counted(outcome.tables, 'table')} with {_counted(outcome.rows, 'row')}, "
+        f"{_counted(outcome.objects, 'definition')}, all accounts, on {', '.join(outcome.nodes)}",
     ]
+    if outcome.tables:
+        told.append(f"at positions {outcome.positions[0]} to {outcome.positions[1]}")
+    told.append(f"{_counted(outcome.pauses, 'pause')} of writes, {outcome.longest_pause:.2f} s at the most")
     if outcome.whole:
         told.append(f"in one piece, for want of a key that will do: {', '.join(outcome.whole)}")
     if loose := [each for each in outcome.loose if not each.startswith("sys.")]:
@@ -92,6 +93,10 @@ def of_outcome(found: Outputs, outcome: Outcome) -> list[Check]:
         told.append(f"not compared: {', '.join(missing)}")
     results.append(Check("cluster", ALIKE, not results and not missing, "; ".join(told), warns=bool(loose)))
     return results
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _odd(odd: Odd) -> Check:

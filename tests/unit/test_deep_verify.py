@@ -32,6 +32,14 @@ def test_nodes_that_hold_the_same_are_one_check_that_says_what_was_compared() ->
     )
 
 
+def test_a_database_without_tables_was_compared_at_no_position() -> None:
+    (told,) = deep_verify.of_outcome(FOUND, Outcome(NODES, objects=1, pauses=1, longest_pause=0.1))
+    assert told.found == (
+        "0 tables with 0 rows, 1 definition, all accounts, on galera-1, galera-2, galera-3; "
+        "1 pause of writes, 0.10 s at the most"
+    )
+
+
 def test_one_node_against_two_is_named_with_the_commands_that_mend_it() -> None:
     odd = Odd(
         "rows of app.t", (("galera-1", "galera-3"), ("galera-2",)), "1 of 4 pieces differ, first at id > 6"
