@@ -19,9 +19,11 @@ up_all     = $(call operations,up $(ASKED))
 DESTROY    := destroy $(ASKED)
 endif
 
+LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `make lock` needs it
+
 .DEFAULT_GOAL := help
 .PHONY: help preflight toolchain venv up verify down test fmt lint type unit provider image-test plugin-test \
-        lab-test outage-test bench chaos audit preview refresh destroy clean-cache
+        lab-test outage-test lock bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +66,11 @@ lint type unit provider image-test plugin-test lab-test: ## each a part of `make
 
 outage-test: ## a rolling change under clients, a power cut, hosts lost for good, on real hosts
 	$(DRIVER) $@
+
+lock: venv ## write requirements*.lock anew from requirements*.txt
+	@$(VENV) -m pip install --quiet $(LOCKER)
+	@for of in requirements requirements-dev; do $(VENV) -m uv pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $$of.txt --output-file $$of.lock || exit; done
 
 fmt: venv ## format the code and fix what ruff can fix
 	@$(VENV) -m ruff check --fix . && $(VENV) -m ruff format .

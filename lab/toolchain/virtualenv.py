@@ -1,4 +1,4 @@
-"""The virtual environment in `.venv`: made once, brought up to date only when the requirements change."""
+"""The virtual environment in `.venv`: made once, brought up to date only when the lock file changes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 from lab.toolchain import locks, places
 from lab.toolchain.stages import Step
 
-REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
+LOCK = "requirements-dev.lock"
+"""Every package with its version and hashes, from requirements-dev.txt by `make lock`."""
 STAMP = "swarm-galera.stamp"
 
 
 def key(checkout: Path = places.CHECKOUT) -> str:
-    """What the environment is made from: the requirement files, the place, and Python's version."""
+    """What the environment is made from: the lock file, the place, and Python's version."""
     digest = hashlib.sha256(f"{checkout} {sys.version_info[:2]}".encode())
-    for name in REQUIREMENTS:
-        digest.update((checkout / name).read_bytes())
+    digest.update((checkout / LOCK).read_bytes())
     return digest.hexdigest()
 
 
@@ -34,7 +34,7 @@ def works() -> bool:
 
 
 def make(step: Step) -> None:
-    """Bring `.venv` to what requirements-dev.txt says."""
+    """Bring `.venv` to what requirements-dev.lock says."""
     with locks.waited_for(places.cache() / "venv.lock", "make", lambda who: step.say(f"waiting for {who}")):
         stamp = places.VENV / STAMP
         if stamp.exists() and stamp.read_text(encoding="ascii") == key() and places.VENV_PYTHON.exists():
@@ -45,6 +45,6 @@ def make(step: Step) -> None:
             shutil.rmtree(places.VENV, ignore_errors=True)
             step.run([sys.executable, "-m", "venv", places.VENV])
         pip: list[str | Path] = [places.VENV_PYTHON, "-m", "pip", "--disable-pip-version-check", "--no-input"]
-        requirements = places.CHECKOUT / REQUIREMENTS[-1]
-        step.run([*pip, "install", "--progress-bar", "off", "--requirement", requirements])
+        locked: list[str | Path] = ["--require-hashes", "--requirement", places.CHECKOUT / LOCK]
+        step.run([*pip, "install", "--progress-bar", "off", *locked])
         stamp.write_text(key(), encoding="ascii")

@@ -104,12 +104,24 @@ def test_every_package_in_the_list_has_a_reason() -> None:
 
 
 def test_the_environment_is_made_anew_only_for_other_requirements_or_another_place(tmp_path: Path) -> None:
-    for name in virtualenv.REQUIREMENTS:
-        put(tmp_path / name, "pulumi==3.245.0\n")
+    put(tmp_path / virtualenv.LOCK, "pulumi==3.245.0\n")
     first = virtualenv.key(tmp_path)
     assert virtualenv.key(tmp_path) == first
-    put(tmp_path / virtualenv.REQUIREMENTS[0], "pulumi==3.246.0\n")
+    put(tmp_path / virtualenv.LOCK, "pulumi==3.246.0\n")
     assert virtualenv.key(tmp_path) != first
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+def test_the_lock_file_holds_what_the_requirements_pin_with_hashes(name: str) -> None:
+    """If this fails: `make lock`."""
+    text = (places.CHECKOUT / f"{name}.txt").read_text(encoding="utf-8")
+    pins = {line.split()[0].lower() for line in text.splitlines() if "==" in line.partition("#")[0]}
+    locked = (places.CHECKOUT / f"{name}.lock").read_text(encoding="utf-8")
+    entries = re.findall(r"^([^\s#]+==[^\s;]+)[^\n]*\\\n +--hash=sha256:", locked, re.MULTILINE)
+    assert pins
+    assert pins <= set(entries)
+    # Nothing is there without a hash.
+    assert len(entries) == len(re.findall(r"^[^\s#]", locked, re.MULTILINE))
 
 
 # -- builds
