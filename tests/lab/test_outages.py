@@ -59,14 +59,14 @@ def clients() -> Iterator[Callable[[], list[str]]]:
 def cluster() -> Iterator[None]:
     with empty_lab():
         make("up")
+        sql("galera-1", "CREATE DATABASE kept; CREATE TABLE kept.row (n INT PRIMARY KEY)")
+        sql("galera-1", "INSERT INTO kept.row VALUES (4711)")
         yield
         operations("destroy", "--yes")
 
 
 def test_a_changed_option_reaches_every_node_and_the_database_answers_all_the_time() -> None:
     before, store = cluster_uuid(), tasks("etcd")
-    sql("galera-1", "CREATE DATABASE IF NOT EXISTS kept; CREATE TABLE kept.row (n INT PRIMARY KEY)")
-    sql("galera-1", "INSERT INTO kept.row VALUES (4711)")
     settings = SETTINGS.read_text()
     option = "      innodb_buffer_pool_size_max: 256M\n"
     assert option in settings
