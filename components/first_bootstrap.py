@@ -11,6 +11,7 @@ everything may be corrected.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,9 +25,21 @@ READ = "pulumi:pulumi:readStackOutputs"
 def former() -> Mapping[str, Any] | None:
     """The output `galera` of the stack's last complete run; None before the first."""
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    outputs = pulumi.runtime.invoke(READ, {"name": name}).value.get("outputs") or {}
+    outputs = _read(name)
     galera: Mapping[str, Any] | None = outputs.get("galera")
     return galera
+
+
+def _read(name: str, tries: int = 20) -> Mapping[str, Any]:
+    """The stack's outputs. The engine may just be writing the file they are in: then it is read again."""
+    while True:
+        try:
+            return pulumi.runtime.invoke(READ, {"name": name}).value.get("outputs") or {}
+        except Exception as error:  # the SDK raises nothing more exact
+            tries -= 1
+            if "checkpoint" not in str(error) or not tries:
+                raise
+            time.sleep(0.25)
 
 
 def refusals(former: Mapping[str, Any] | None, cluster_name: str, database: str) -> list[str]:
