@@ -312,7 +312,7 @@ def test_a_check_brings_with_it_what_it_needs(home: Path, name: str) -> None:
     assert set(stages[-1].needs) == set(jobs.NEEDS[name])
     assert set(jobs.NEEDS[name]) <= {stage.name for stage in stages}
     assert ("toolchain" in jobs.NEEDS[name]) is (
-        name in {"provider", "plugin-test", "lab-test", "outage-test"}
+        name in {"provider", "plugin-test", "lab-test", "outage-test", "recovery-test"}
     )
 
 
@@ -331,7 +331,9 @@ def test_every_test_is_run_by_one_check() -> None:
     run = [word for commands in jobs.CHECKS.values() for words in commands for word in words]
     for file in places.CHECKOUT.glob("tests/**/test_*.py"):
         ways = {str(way.relative_to(places.CHECKOUT)) for way in (file, file.parent)}
-        assert sum(word in ways for word in run) == 1, file
+        name = str(file.relative_to(places.CHECKOUT))
+        for test in re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.MULTILINE):
+            assert sum(word in {*ways, f"{name}::{test}"} for word in run) == 1, (file, test)
 
 
 def test_pytests_closing_line_is_found_among_other_output() -> None:
