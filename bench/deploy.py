@@ -21,14 +21,13 @@ from rich.table import Table
 from bench import report, timeline
 from bench.chain import Chain, longest
 from bench.own_lab import (
-    INTERRUPTED,
     LAB,
     OWN_SETTINGS,
     STACK,
     BenchFailed,
-    alone,
     ask,
     console,
+    ended,
     in_lab,
     operations,
     own_lab,
@@ -38,7 +37,6 @@ from bench.own_lab import (
 from components.etcd import SERVICE as ETCD
 from components.galera import SERVICE as GALERA
 from lab.toolchain import places
-from lab.toolchain.errors import ToolchainError
 
 HALF, SLACK = 0.5, 1.3
 """The goals: a share of the time by hand, and a multiple of the longest chain."""
@@ -243,8 +241,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results: dict[str, Any] = {}
     runs: dict[str, Callable[[Path], ByHand | ByPulumi]] = {"by-hand": by_hand, "pulumi": by_pulumi}
     order = ["by-hand", "pulumi"] if options.first == "by-hand" else ["pulumi", "by-hand"]
-    try:
-        with alone("bench.deploy"), own_lab(options.provision):
+
+    def work() -> None:
+        with own_lab(options.provision):
             for name in order:
                 results[name] = runs[name](folder)
         hand, pulumi = results["by-hand"], results["pulumi"]
@@ -254,13 +253,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parts = [f"{facts}; {order[0]} first.", report.markdown(HEADINGS, table(hand, pulumi))]
             section = f"deploy-{options.provision}" if options.provision else "deploy"
             report.write(section, "\n\n".join([*parts, *verdict(hand, pulumi)]))
-    except (BenchFailed, report.ReportError, ToolchainError) as error:
-        console.print(f"Error: {error}", markup=False)
-        return 1
-    except KeyboardInterrupt:
-        console.print("Interrupted; the lab `bench` is gone.")
-        return INTERRUPTED
-    return 0
+
+    return ended("bench.deploy", work)
 
 
 if __name__ == "__main__":

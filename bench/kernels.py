@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 
 from bench import report
-from bench.own_lab import INTERRUPTED, BenchFailed, alone, console, operations, own_lab, run
+from bench.own_lab import console, ended, operations, own_lab, run
 from lab.hosts.kernel import CHOICE
-from lab.toolchain.errors import ToolchainError
 
 OLD, NEW = "debian-12", "debian-13"
 STEPS = ("lab up", "pulumi up", "verify", "pulumi up without changes")
@@ -43,11 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-document", action="store_true", help="leave docs/benchmarks.md alone")
     options = parser.parse_args(arguments)
     facts = report.machine()
-    try:
-        with alone("bench.kernels"):
-            taken = {
-                kernel: measure(kernel) for kernel in sorted((OLD, NEW), key=lambda k: k != options.first)
-            }
+
+    def work() -> None:
+        order = (OLD, NEW) if options.first == OLD else (NEW, OLD)
+        taken = {kernel: measure(kernel) for kernel in order}
         rows = table(taken[OLD], taken[NEW])
         shown = Table(*HEADINGS)
         for row in rows:
@@ -56,13 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.no_document:
             heading = f"{facts}; {options.first} first."
             report.write("kernels", f"{heading}\n\n{report.markdown(HEADINGS, rows)}")
-    except (BenchFailed, report.ReportError, ToolchainError) as error:
-        console.print(f"Error: {error}", markup=False)
-        return 1
-    except KeyboardInterrupt:
-        console.print("Interrupted; the lab `bench` is gone.")
-        return INTERRUPTED
-    return 0
+
+    return ended("bench.kernels", work)
 
 
 if __name__ == "__main__":

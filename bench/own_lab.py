@@ -13,13 +13,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 
+from bench import report
 from lab.toolchain import locks, places
+from lab.toolchain.errors import ToolchainError
 
 LAB = STACK = "bench"
 SETTINGS = places.CHECKOUT / "Pulumi.dev.yaml"
@@ -75,13 +77,21 @@ def ask(what: str, words: Sequence[str]) -> Any:
     return json.loads(done.stdout)
 
 
-@contextmanager
-def alone(bench: str) -> Iterator[None]:
-    """Nobody else uses the lab meanwhile. A TERM ends it orderly. Raises ToolchainError when one does."""
+def ended(bench: str, work: Callable[[], None]) -> int:
+    """Runs a bench while no other uses the lab; its exit code. What fails is told, a TERM ends it orderly."""
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # by way of `lab down`
     lock = places.state() / "locks" / "bench.lock"
-    with locks.held(lock, bench, refusal="{holder} is at work in the lab `bench`: wait for its end."):
-        yield
+    refusal = "{holder} is at work in the lab `bench`: wait for its end."
+    try:
+        with locks.held(lock, bench, refusal=refusal):
+            work()
+    except (BenchFailed, report.ReportError, ToolchainError) as error:
+        console.print(f"Error: {error}", markup=False)
+        return 1
+    except KeyboardInterrupt:
+        console.print("Interrupted; the lab `bench` is gone.")
+        return INTERRUPTED
+    return 0
 
 
 @contextmanager
