@@ -64,10 +64,10 @@ venv: ## only Debian's packages and the virtual environment
 lint type unit provider image-test plugin-test lab-test: ## each a part of `make test`
 	$(DRIVER) $@
 
-outage-test: ## a rolling change under clients, a dead host, a power cut, on real hosts
+outage-test: ## a rolling change under clients, a dead host, a power cut, a forgotten node, on real hosts
 	$(DRIVER) $@
 
-recovery-test: ## a full disk, a forgotten node, hosts lost for good, on real hosts; not in CI
+recovery-test: ## a full disk, the last host of three, on real hosts; not in CI
 	$(DRIVER) $@
 
 lock: venv ## write requirements*.lock anew from requirements*.txt

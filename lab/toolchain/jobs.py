@@ -24,13 +24,6 @@ _SIDE_BY_SIDE = ("-n", "2")
 _BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
 # Whole jobs and outages on real hosts take minutes each, also where all goes well.
 _PATIENT = ("--timeout", "2400")
-_IN_CI = (
-    "test_a_changed_option_reaches_every_node_and_the_database_answers_all_the_time",
-    "test_a_dead_host_is_named_and_what_does_not_need_it_is_done",
-    "test_a_cluster_that_lost_its_power_comes_back_by_itself_with_its_data",
-)
-# Not in CI: `survive` finds no container of etcd in time on this lab, which is an open defect.
-_FULL_DISK = "test_a_disk_that_was_full_costs_one_node_for_a_while_and_up_mends_the_host"
 # Each check's commands, run by the virtual environment's Python as `python -m …`.
 CHECKS: dict[str, tuple[Command, ...]] = {
     "lint": (("ruff", "check", "."), ("ruff", "format", "--check", ".")),
@@ -47,20 +40,11 @@ CHECKS: dict[str, tuple[Command, ...]] = {
         ),
     ),
     "outage-test": (
-        (
-            "pytest",
-            *(f"tests/lab/test_outages.py::{name}" for name in _IN_CI),
-            *("-x", "-v", *_PATIENT),
-        ),
+        ("pytest", "tests/lab/test_outages.py", "tests/lab/test_recoveries.py", "-x", "-v", *_PATIENT),
     ),
+    # Not in CI, for the last host's story does not hold yet: `survive` finds no container of etcd in time.
     "recovery-test": (
-        (
-            "pytest",
-            f"tests/lab/test_outages.py::{_FULL_DISK}",
-            "tests/lab/test_recoveries.py",
-            "-v",
-            *_PATIENT,
-        ),
+        ("pytest", "tests/lab/test_full_disk.py", "tests/lab/test_last_one.py", "-v", *_PATIENT),
     ),
 }
 # The stages without whose results a check would fail.
@@ -75,9 +59,11 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "outage-test": ("toolchain", "packages", "venv"),
     "recovery-test": ("toolchain", "packages", "venv"),
 }
-IN_TEST = tuple(name for name in CHECKS if name not in ("outage-test", "recovery-test"))
-"""The checks of `make test`; CI runs the other, too."""
-WITH_PLUGINS = frozenset({"plugin-test", "lab-test", "outage-test", "recovery-test"})
+APART = frozenset({"outage-test", "recovery-test"})
+"""The checks that `make test` leaves to others: CI runs the first of them, too."""
+IN_TEST = tuple(name for name in CHECKS if name not in APART)
+"""The checks of `make test`."""
+WITH_PLUGINS = APART | {"plugin-test", "lab-test"}
 """The checks that run with Pulumi's plugins: the note says which."""
 CLOSING_LINE = re.compile(r"^=+ .*\b\d+ \w+.* in [\d.]+s.* =+$")
 

@@ -1,7 +1,8 @@
-"""A cluster on real hosts: through a rolling change, with a dead host, a full disk, and after a power cut.
+"""A cluster on real hosts: through a rolling change, with a dead host, and after a power cut.
 
 Owned here: that none of it costs data, the first no client, and what `up` says and mends. Left to others: the
-whole job (test_whole_job.py), hosts that are lost for good (test_recoveries.py).
+whole job (test_whole_job.py), a full disk (test_full_disk.py), hosts that are lost for good
+(test_recoveries.py, test_last_one.py).
 
 The tests tell one story, in the order they are written. They take long, for a node that was restarted must
 prove itself before the next one's turn: `make outage-test`, apart from `make test`.
@@ -21,14 +22,13 @@ from tests.lab.whole_cluster import (
     LAB,
     SETTINGS,
     cluster_uuid,
-    empty_lab,
     guests,
     in_lab,
     make,
-    node,
     on_host,
     one_cluster,
     operations,
+    running_stack,
     sql,
     tasks,
     verify_holds,
@@ -57,12 +57,9 @@ def clients() -> Iterator[Callable[[], list[str]]]:
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
-    with empty_lab():
-        make("up")
-        sql("galera-1", "CREATE DATABASE kept; CREATE TABLE kept.row (n INT PRIMARY KEY)")
+    with running_stack():
         sql("galera-1", "INSERT INTO kept.row VALUES (4711)")
         yield
-        operations("destroy", "--yes")
 
 
 def test_a_changed_option_reaches_every_node_and_the_database_answers_all_the_time() -> None:
@@ -106,36 +103,6 @@ def test_a_dead_host_is_named_and_what_does_not_need_it_is_done() -> None:
     SETTINGS.write_text(tags)
     operations("up", "--yes")
     wait_for("a cluster that holds", verify_holds, 120)
-
-
-def written() -> bool:
-    """Writes a large row; it may be refused in the moment in which the others notice that a node has gone."""
-    try:
-        sql("galera-1", "INSERT INTO kept.much (t) SELECT REPEAT('x', 10000000)")
-    except AssertionError:
-        return False
-    return True
-
-
-def test_a_disk_that_was_full_costs_one_node_for_a_while_and_up_mends_the_host() -> None:
-    before = cluster_uuid()
-    fill = "cd /var/lib/docker; fallocate -l $(($(df --output=avail -B1 . | tail -n 1) - 40000000)) fill"
-    on_host("galera-3", f"{fill}; sync")
-    sql("galera-1", "CREATE TABLE kept.much (n INT AUTO_INCREMENT PRIMARY KEY, t LONGTEXT)")
-    for _ in range(12):
-        wait_for("a row", written, 120)
-    on_host("galera-3", "cd /var/lib/docker; cat /dev/zero >rest; sync", check=False)
-    full = make("verify", check=False)
-    assert full.returncode != 0
-    assert "room on /var/lib/docker" in full.stdout
-    wait_for("a full disk", lambda: node("galera-1").get("wsrep_cluster_size") == "2", 300)
-    on_host("galera-3", "rm -f /var/lib/docker/fill /var/lib/docker/rest; sync")
-    operations("up", "--yes")
-    wait_for("three Synced nodes", one_cluster, 600)
-    wait_for("a cluster that holds", verify_holds, 180)
-    operations("verify", "--deep")
-    assert cluster_uuid() == before
-    sql("galera-1", "DROP TABLE kept.much")
 
 
 def test_a_cluster_that_lost_its_power_comes_back_by_itself_with_its_data() -> None:

@@ -1,46 +1,36 @@
-"""Hosts that are lost for good: who goes on, with which data, and what becomes of those that come back.
+"""A node that was forgotten and comes back with data of its own, on real hosts: all copies are the same.
 
-Owned here: the two stories that end in other data than they began with, on real hosts, and that every copy is
-the same afterwards. Left to others: hosts that come back whole (test_outages.py), the rules
-(unit/test_galera_node_decision.py).
-
-The tests tell one story, in the order they are written.
+Left to others: hosts that come back whole (test_outages.py), the last one of three (test_last_one.py), the
+rules (unit/test_galera_node_decision.py).
 """
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.lab.whole_cluster import (
+    GALERA_NODE,
     HOSTS,
+    checksums,
     cluster_uuid,
-    empty_lab,
-    guests,
-    in_lab,
-    make,
+    insert,
     node,
     on_host,
     one_cluster,
-    operations,
+    running_stack,
     sql,
-    verify_holds,
     wait_for,
 )
 
 pytestmark = pytest.mark.lab
-GALERA_NODE = 'docker exec "$(docker ps -q --filter name=galera)" galera-node {}'
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
-    with empty_lab():
-        make("up")
+    with running_stack():
         yield
-        operations("destroy", "--yes")
 
 
 def label(host: str, runs: bool) -> None:
@@ -57,18 +47,8 @@ def log(host: str) -> str:
     return on_host(host, GALERA_NODE.format("health"), check=False)
 
 
-def checksums() -> set[str]:
-    return {sql(host, "CHECKSUM TABLE kept.row") for host in HOSTS}
-
-
-def insert(host: str, first: int, count: int) -> None:
-    values = ",".join(f"({number})" for number in range(first, first + count))
-    sql(host, f"INSERT INTO kept.row VALUES {values}")
-
-
 def test_a_forgotten_node_that_returns_ends_with_the_rows_of_the_others() -> None:
     uuid = cluster_uuid()
-    sql("galera-1", "CREATE DATABASE kept; CREATE TABLE kept.row (n INT PRIMARY KEY)")
     for host in HOSTS[:2]:
         label(host, runs=False)
         wait_for(f"no node on {host}", lambda host=host: ended(host))  # type: ignore[misc]
@@ -102,33 +82,3 @@ def wait_until_forgotten(host: str) -> str:
 
     wait_for(f"{host} forgotten", forgotten, 120)
     return told[-1]
-
-
-def test_the_last_one_of_three_serves_again_by_one_command_and_the_cluster_is_made_whole() -> None:
-    wait_for("a cluster that holds", verify_holds, 180)
-    refused = operations("survive", "--host", "galera-1", "--yes", check=False)
-    assert refused.returncode == 1
-    assert "3 of 3 managers answer" in refused.stderr
-    insert("galera-1", 1001, 5)
-    lost = [guest for guest in guests() if guest["hostname"] != "galera-1"]
-    for guest in lost:
-        in_lab("slcli", "-y", "vs", "power-off", "--hard", str(guest["id"]))
-    wait_for("their end", lambda: sum(g["power_state"] == "Halted" for g in guests()) == 2, 120)
-    time.sleep(150)  # longer than the health check's patience: nobody may have ended the node
-    began = time.monotonic()
-    operations("survive", "--host", "galera-1", "--yes")
-    print(f"survive: {time.monotonic() - began:.0f} s", flush=True)
-    assert sql("galera-1", "SELECT COUNT(*) FROM kept.row") == "55"
-    insert("galera-1", 2001, 5)
-    status = json.loads(on_host("galera-1", GALERA_NODE.format("status --json")))
-    assert status["view"] == ["galera-1"]
-    assert status["cluster"]["epoch"] == status["self"]["epoch"] != ""
-    # Their owner cancels the lost ones, and orders new ones.
-    for guest in lost:
-        in_lab("slcli", "-y", "vs", "cancel", str(guest["id"]))
-    wait_for("their cancellation", lambda: len(guests()) == 1, 180)
-    operations("refresh", "--yes")
-    operations("up", "--yes")
-    wait_for("a cluster that holds", verify_holds, 300)
-    assert len(checksums()) == 1
-    assert sql("galera-2", "SELECT COUNT(*) FROM kept.row") == "60"

@@ -26,6 +26,7 @@ SETTINGS = CHECKOUT / f"Pulumi.{LAB}.yaml"
 HOSTS = ("galera-1", "galera-2", "galera-3")
 GALERA = 'docker exec -u 0 -i "$(docker ps -q --filter name=galera)" mariadb -NB -e "{}"'
 """A question to the database on a host, asked there as root."""
+GALERA_NODE = 'docker exec "$(docker ps -q --filter name=galera)" galera-node {}'
 
 
 def run(*argv: str, check: bool = True, limit: float = 1500) -> subprocess.CompletedProcess[str]:
@@ -140,3 +141,22 @@ def empty_lab() -> Iterator[None]:
     if not os.environ.get("KEEP_LAB"):
         run(sys.executable, "-m", "lab", "down", "--name", LAB)
         SETTINGS.unlink(missing_ok=True)
+
+
+@contextmanager
+def running_stack() -> Iterator[None]:
+    """A stack that is up, with an empty table `kept.row`; destroyed afterwards, with its lab."""
+    with empty_lab():
+        make("up")
+        sql("galera-1", "CREATE DATABASE kept; CREATE TABLE kept.row (n INT PRIMARY KEY)")
+        yield
+        operations("destroy", "--yes")
+
+
+def checksums() -> set[str]:
+    return {sql(host, "CHECKSUM TABLE kept.row") for host in HOSTS}
+
+
+def insert(host: str, first: int, count: int) -> None:
+    values = ",".join(f"({number})" for number in range(first, first + count))
+    sql(host, f"INSERT INTO kept.row VALUES {values}")

@@ -1,0 +1,58 @@
+"""A disk that fills up under a node, on real hosts: what it costs, and that `up` mends the host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.whole_cluster import (
+    cluster_uuid,
+    make,
+    node,
+    on_host,
+    one_cluster,
+    operations,
+    running_stack,
+    sql,
+    verify_holds,
+    wait_for,
+)
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    with running_stack():
+        yield
+
+
+def written() -> bool:
+    """Writes a large row; it may be refused in the moment in which the others notice that a node has gone."""
+    try:
+        sql("galera-1", "INSERT INTO kept.much (t) SELECT REPEAT('x', 10000000)")
+    except AssertionError:
+        return False
+    return True
+
+
+def test_a_disk_that_was_full_costs_one_node_for_a_while_and_up_mends_the_host() -> None:
+    before = cluster_uuid()
+    fill = "cd /var/lib/docker; fallocate -l $(($(df --output=avail -B1 . | tail -n 1) - 40000000)) fill"
+    on_host("galera-3", f"{fill}; sync")
+    sql("galera-1", "CREATE TABLE kept.much (n INT AUTO_INCREMENT PRIMARY KEY, t LONGTEXT)")
+    for _ in range(12):
+        wait_for("a row", written, 120)
+    on_host("galera-3", "cd /var/lib/docker; cat /dev/zero >rest; sync", check=False)
+    full = make("verify", check=False)
+    assert full.returncode != 0
+    assert "room on /var/lib/docker" in full.stdout
+    wait_for("a full disk", lambda: node("galera-1").get("wsrep_cluster_size") == "2", 300)
+    on_host("galera-3", "rm -f /var/lib/docker/fill /var/lib/docker/rest; sync")
+    operations("up", "--yes")
+    wait_for("three Synced nodes", one_cluster, 600)
+    wait_for("a cluster that holds", verify_holds, 180)
+    operations("verify", "--deep")
+    assert cluster_uuid() == before
+    sql("galera-1", "DROP TABLE kept.much")
