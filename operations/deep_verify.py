@@ -13,7 +13,7 @@ from operations.check import Check
 from operations.cluster_checks import full_copy
 from operations.cluster_facts import HostFacts
 from operations.deep import check
-from operations.deep.check import Odd, Outcome
+from operations.deep.check import Odd, Outcome, counted
 from operations.deep.sessions import CLIENT, Client, Opener, SessionLost, SqlError
 from operations.errors import OperationsError
 from operations.outputs import Outputs
@@ -79,12 +79,12 @@ def of_outcome(found: Outputs, outcome: Outcome) -> list[Check]:
     ]
     missing = [name for name in found.members if name not in outcome.nodes]
     told = [
-        f"{_counted(outcome.tables, 'table')} with {_counted(outcome.rows, 'row')}, "
-        f"{_counted(outcome.objects, 'definition')}, all accounts, on {', '.join(outcome.nodes)}",
+        f"{counted(outcome.tables, 'table')} with {counted(outcome.rows, 'row')}, "
+        f"{counted(outcome.objects, 'definition')}, all accounts, on {', '.join(outcome.nodes)}",
     ]
     if outcome.tables:
         told.append(f"at positions {outcome.positions[0]} to {outcome.positions[1]}")
-    told.append(f"{_counted(outcome.pauses, 'pause')} of writes, {outcome.longest_pause:.2f} s at the most")
+    told.append(f"{counted(outcome.pauses, 'pause')} of writes, {outcome.longest_pause:.2f} s at the most")
     if outcome.whole:
         told.append(f"in one piece, for want of a key that will do: {', '.join(outcome.whole)}")
     if loose := [each for each in outcome.loose if not each.startswith("sys.")]:
@@ -93,10 +93,6 @@ def of_outcome(found: Outputs, outcome: Outcome) -> list[Check]:
         told.append(f"not compared: {', '.join(missing)}")
     results.append(Check("cluster", ALIKE, not results and not missing, "; ".join(told), warns=bool(loose)))
     return results
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _odd(odd: Odd) -> Check:

@@ -282,7 +282,12 @@ def _odd_rows(what: str, done: Compared) -> list[Odd]:
 
 def _counted(sums: Mapping[str, tuple[int, int]]) -> str:
     """Numbers of rows by node."""
-    return ", ".join(f"{count} row{'s' * (count != 1)} on {node}" for node, (count, _) in sums.items())
+    return ", ".join(f"{counted(count, 'row')} on {node}" for node, (count, _) in sums.items())
+
+
+def counted(number: int, what: str) -> str:
+    """E.g. `1 row`, `2 rows`."""
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _sum(answer: Rows) -> tuple[int, int]:
