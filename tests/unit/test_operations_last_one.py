@@ -106,6 +106,7 @@ esac
 
 def test_the_swarm_is_forced_only_without_a_majority_and_the_lost_nodes_go(host: FakeHost) -> None:
     host.program("docker", SWARM)
+    host.program("systemctl", "")
     nodes = host.file("nodes", "n1 galera-1\nn2 galera-2\nn3 galera-3\nn4 galera-4\nn22 galera-22\n")
     ran = host.run(parts(FOUND, HOSTS[0], LOST)[0].text)
     assert ran.out.splitlines()[-1] == "outcome=done"
@@ -113,10 +114,16 @@ def test_the_swarm_is_forced_only_without_a_majority_and_the_lost_nodes_go(host:
         "docker swarm init --force-new-cluster --advertise-addr 10.144.12.1 --listen-addr 10.144.12.1:2377"
     )
     assert [call for call in ran.called("docker") if "swarm init" in call] == [force]
+    # The engine starts anew once all that is done, or its tasks get no networks.
+    assert ran.called("systemctl") == ["systemctl restart docker"]
+    assert ran.calls.index("systemctl restart docker") > max(
+        number for number, call in enumerate(ran.calls) if "node rm" in call
+    )
     # Without a vote they could not be demoted later; workers and others stay.
     assert nodes.read_text() == "n1 galera-1\nn4 galera-4\nn22 galera-22\n"
     ran = host.run(parts(FOUND, HOSTS[0], LOST)[0].text)
     assert not [call for call in ran.calls if "swarm init" in call or "node rm" in call]
+    assert not ran.called("systemctl")
     assert ran.out.splitlines()[-1] == "outcome=done"
 
 
