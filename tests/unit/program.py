@@ -48,6 +48,9 @@ class Recorded:
     resources: dict[str, pulumi_mocks.MockResourceArgs] = field(default_factory=dict)
     protected: set[str] = field(default_factory=set)
     depends_on: dict[str, set[str]] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)
+    """The URN's end of each resource's parent: with the name and the type, all that makes its own URN."""
+    aliases: dict[str, list[str]] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     secret_outputs: set[str] = field(default_factory=set)
     secret_inputs: dict[str, set[str]] = field(default_factory=dict)
@@ -152,6 +155,8 @@ class Monitor(pulumi_mocks.MockMonitor):
         if request.protect:
             self._recorded.protected.add(request.name)
         self._recorded.ignored[request.name] = list(request.ignoreChanges)
+        self._recorded.parents[request.name] = request.parent.rsplit("::", 1)[-1]
+        self._recorded.aliases[request.name] = [str(alias).strip() for alias in request.aliases]
         if request.HasField("replacement_trigger"):
             self._recorded.replacement_triggers[request.name] = request.replacement_trigger.string_value
         self._recorded.depends_on[request.name] = {urn.rsplit("::", 1)[1] for urn in request.dependencies}

@@ -1,0 +1,52 @@
+"""Nothing would be replaced, updated or run again on a stack that exists, unless a commit says so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit import declared
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was recorded, and what is declared now."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.delenv("SWARM_GALERA_SSH", raising=False)
+        patch.setenv("SL_USERNAME", "nobody")
+        patch.setenv("SL_API_KEY", "marked-key")
+        patch.setenv("SSH_AUTH_SOCK", "/run/agent")
+        return json.loads(declared.FILE.read_text()), declared.everything()
+
+
+@pytest.mark.parametrize("stack", declared.STACKS)
+def test_a_stack_that_exists_is_declared_as_before(
+    both: tuple[dict[str, Any], dict[str, Any]], stack: str
+) -> None:
+    before, now = (side["stacks"][stack]["resources"] for side in both)
+    assert sorted(before) == sorted(now)
+    for name, resource in before.items():
+        assert now[name] == resource, f"{name}; if it is meant: python -m tests.unit.declared"
+    before, now = (side["stacks"][stack] for side in both)
+    assert {key: now[key] for key in ("outputs", "secret outputs")} == {
+        key: before[key] for key in ("outputs", "secret outputs")
+    }
+
+
+def test_texts_for_hosts_are_the_same_byte_for_byte(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    before, now = (side["texts"] for side in both)
+    assert now == before
+
+
+def test_the_recording_holds_what_is_promised() -> None:
+    recorded = json.loads(declared.FILE.read_text())
+    assert Path(declared.FILE).stat().st_size < 500_000
+    names = recorded["stacks"]["smallest"]["resources"]
+    assert {"galera-1-guest", "swarm-started", "etcd", "galera"} <= set(names)
+    assert any("vgcreate" in "\n".join(lines) for lines in recorded["texts"].values())
