@@ -57,8 +57,12 @@ class Seen:
 
     @property
     def ill(self) -> list[str]:
-        """Hosts whose engine needs a restart: it is in error, or lists as running what has ended."""
-        return [name for name, facts in self.facts.items() if facts.swarm == "error" or facts.ghosts]
+        """Hosts whose engine needs a restart: in error, failed, or lists as running what has ended."""
+        return [
+            name
+            for name, facts in self.facts.items()
+            if facts.swarm == "error" or facts.ghosts or facts.engine == "failed"
+        ]
 
 
 def _unwell(seen: Seen) -> Iterator[tuple[str, str]]:
@@ -68,6 +72,8 @@ def _unwell(seen: Seen) -> Iterator[tuple[str, str]]:
             yield host.name, "does not answer"
         elif facts.error:
             yield host.name, facts.error
+        elif facts.engine == "failed":
+            yield host.name, "its engine has failed and was given up by systemd"
         elif facts.swarm != "active":
             yield host.name, f"its engine is not active in the swarm ({facts.swarm or 'no answer'})"
         elif facts.ghosts:
@@ -232,7 +238,9 @@ def heal(seen: Seen, say: Say) -> Seen:
 async def _restart(found: Outputs, host: str, say: Say) -> Seen:
     manager = host in {each.name for each in found.managers}
     note = "mkdir -p /run/swarm-galera; : >/run/swarm-galera/engine.restart"
-    script = f"{note}\n{settle(host, manager=manager, ask=False)}"
+    # After a few vain starts (a disk without room) systemd refuses a further one, also by hand.
+    again = "systemctl reset-failed docker.service 2>/dev/null || :"
+    script = f"{note}\n{again}\n{settle(host, manager=manager, ask=False)}"
     async with remote_hosts.connected(found) as hosts:
         answer = await hosts.run(host, script, "1\n", HEALING)
     if answer.error:

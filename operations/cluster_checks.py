@@ -23,7 +23,7 @@ SERVICE_LABEL = "galera"
 
 RESTART = (
     "`up` restarts the engine of {host} once the other hosts are well; by hand, with room on its disk and "
-    "the other nodes Synced: systemctl restart docker"
+    "the other nodes Synced: systemctl reset-failed docker; systemctl restart docker"
 )
 
 
@@ -45,12 +45,12 @@ def _each_host(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Che
             on_lvm and seen.mount[1:] == ("btrfs",),
             f"{' '.join(seen.mount[1:]) or 'not mounted'} on {seen.volume or 'no volume'}",
         )
-        in_error = seen.swarm == "error"
+        in_error = seen.swarm == "error" or seen.engine == "failed"
         yield Check(
             host.name,
             "engine on btrfs, active in the swarm",
             (seen.driver, seen.swarm) == ("btrfs", "active"),
-            f"{seen.driver or 'no engine'}, {seen.swarm or 'no swarm'}"
+            f"{seen.driver or f'no engine ({seen.engine})'}, {seen.swarm or 'no swarm'}"
             + (f" ({seen.swarm_error})" if seen.swarm_error else ""),
             remedy=RESTART.format(host=host.name) if in_error else "",
         )

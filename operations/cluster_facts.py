@@ -100,6 +100,7 @@ class HostFacts:
     Attributes:
         mount: source and type of what is mounted at /var/lib/docker.
         volume: volume group and logical volume behind it.
+        engine: the engine's unit as systemd has it: active, activating, failed, inactive.
         driver, swarm: the engine's storage driver; the swarm's state on this host.
         node: the id under which the swarm knows this host.
         managers: of every node with a vote, as this host sees them.
@@ -118,6 +119,7 @@ class HostFacts:
 
     mount: tuple[str, ...] = ()
     volume: str = ""
+    engine: str = ""
     driver: str = ""
     swarm: str = ""
     swarm_error: str = ""
@@ -174,6 +176,7 @@ fi
 df -B1 --output=target,size,avail / "$mount" | tell space
 btrfs filesystem usage -b "$mount" 2>/dev/null | tell btrfs
 [[ ! -e $reserve ]] || printf 'reserve\tyes\n'
+systemctl is-active docker.service | tell engine
 IFS='|' read -r driver swarm node trouble < <(
   docker info --format '{{.Driver}}|{{.Swarm.LocalNodeState}}|{{.Swarm.NodeID}}|{{.Swarm.Error}}')
 printf 'driver\t%s\nswarm\t%s\nnode\t%s\ntrouble\t%s\n' "$driver" "$swarm" "$node" "$trouble"
@@ -228,6 +231,7 @@ def parse(text: str, error: str = "") -> HostFacts:
     return HostFacts(
         mount=tuple(_first(found["mount"]).split()),
         volume=_first(found["volume"]),
+        engine=_first(found["engine"]),
         driver=_first(found["driver"]),
         swarm=_first(found["swarm"]),
         swarm_error=_first(found["trouble"]),

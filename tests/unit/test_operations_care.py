@@ -38,6 +38,11 @@ def error(host: HostFacts) -> HostFacts:
     return replace(host, swarm="error")
 
 
+def failed(host: HostFacts) -> HostFacts:
+    """As a host answers whose engine could not start without room, four times in a minute."""
+    return replace(host, engine="failed", driver="", swarm="", etcd_healthy=False, galera={})
+
+
 def ghosts(host: HostFacts) -> HostFacts:
     return replace(host, ghosts=("etcd.n2.old",))
 
@@ -70,6 +75,7 @@ def test_a_healthy_stack_has_nobody_unwell() -> None:
     [
         (error, "its engine is not active in the swarm (error)"),
         (ghosts, "its engine lists as running what has ended: etcd.n2.old"),
+        (failed, "its engine has failed and was given up by systemd"),
         (without_database, "its database is not running, no answer"),
         (lambda host: replace(host, etcd_healthy=False), "etcd is not healthy there"),
         (
@@ -213,6 +219,34 @@ def test_an_engine_in_error_is_restarted_once_and_the_host_looked_at_again(
         "galera-3: its engine is not active in the swarm (error). Restarting its engine …",
         "galera-3 is well again.",
     ]
+
+
+def test_an_engine_that_systemd_gave_up_is_started_again_and_one_that_somebody_stopped_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order, said, after = healed(monkeypatch, seen(galera_3=failed))
+    assert (order, after.unwell) == (["galera-3"], {})
+    assert said[0] == "galera-3: its engine has failed and was given up by systemd. Restarting its engine …"
+    order, said, _ = healed(monkeypatch, seen(galera_3=both(failed, lambda f: replace(f, engine="inactive"))))
+    assert (order, said) == ([], [])
+
+
+def test_a_restart_begins_with_systemds_pardon(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = list[str]()
+
+    class Hosts:
+        async def run(self, _host: str, script: str, *_: object) -> Answer:
+            ran.append(script)
+            return Answer(error="no")
+
+    @contextlib.asynccontextmanager
+    async def connected(_found: outputs.Outputs) -> AsyncIterator[Hosts]:
+        yield Hosts()
+
+    monkeypatch.setattr(care.remote_hosts, "connected", connected)
+    with pytest.raises(OperationsError, match="galera-3 is not back after the restart of its engine: no"):
+        care.heal(seen(galera_3=failed), print)
+    assert ran[0].index("systemctl reset-failed docker.service") < ran[0].index("start_engine restart")
 
 
 def test_of_several_ill_hosts_those_that_serve_no_database_come_first_and_one_at_a_time(

@@ -95,6 +95,7 @@ def printed(number: int, manager: bool = True) -> str:
     lines = [
         "mount\t/dev/mapper/docker_vg-docker_lv1 btrfs",
         "volume\t  docker_vg/docker_lv1",
+        "engine\tactive",
         "driver\tbtrfs",
         "swarm\tactive",
         f"node\tn{number}",
@@ -378,7 +379,7 @@ def test_each_state_of_an_engine_has_its_remedy(found: Outputs) -> None:
     remedies = {check.remedy for check in all_checks(found, seen) if not check.ok}
     assert remedies == {
         "`up` restarts the engine of galera-2 once the other hosts are well; by hand, with room on its disk "
-        "and the other nodes Synced: systemctl restart docker"
+        "and the other nodes Synced: systemctl reset-failed docker; systemctl restart docker"
     }
 
 
