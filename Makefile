@@ -23,7 +23,7 @@ LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `
 
 .DEFAULT_GOAL := help
 .PHONY: help preflight toolchain venv up verify down test fmt lint type unit provider image-test plugin-test \
-        lab-test outage-test recovery-test lock bench chaos audit preview refresh destroy clean-cache
+        lab-test outage-test lock bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,10 +64,7 @@ venv: ## only Debian's packages and the virtual environment
 lint type unit provider image-test plugin-test lab-test: ## each a part of `make test`
 	$(DRIVER) $@
 
-outage-test: ## a rolling change under clients, a dead host, a power cut, a forgotten node, on real hosts
-	$(DRIVER) $@
-
-recovery-test: ## a full disk, the last host of three, on real hosts; not in CI
+outage-test: ## changes under clients, dead hosts, power cut, full disk, forgotten node, last of three, on real hosts
 	$(DRIVER) $@
 
 lock: venv ## write requirements*.lock anew from requirements*.txt

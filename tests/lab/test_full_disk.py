@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.lab.whole_cluster import (
@@ -13,13 +11,12 @@ from tests.lab.whole_cluster import (
     on_host,
     one_cluster,
     operations,
-    running_stack,
     sql,
     verify_holds,
     wait_for,
 )
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
 
 
 FILL = """
@@ -31,12 +28,6 @@ find . -empty -delete; rm "$(ls -rS | head -n 1)"; sync
 """
 """The smallest piece, some 64 MB, stays free. In one piece btrfs refuses what df calls available."""
 REST = "cd /var/lib/docker/fill; timeout 60 head -c 1G /dev/zero >rest; sync"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    with running_stack():
-        yield
 
 
 def written() -> bool:

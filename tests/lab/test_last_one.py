@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,24 +15,17 @@ from tests.lab.whole_cluster import (
     insert,
     on_host,
     operations,
-    running_stack,
     sql,
     verify_holds,
     wait_for,
 )
 
-pytestmark = pytest.mark.lab
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    with running_stack():
-        insert("galera-1", 101, 50)
-        yield
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
 
 
 def test_the_last_one_of_three_serves_again_by_one_command_and_the_cluster_is_made_whole() -> None:
     wait_for("a cluster that holds", verify_holds, 180)
+    insert("galera-1", 101, 50)
     refused = operations("survive", "--host", "galera-1", "--yes", check=False)
     assert refused.returncode == 1
     assert "3 of 3 managers answer" in refused.stderr

@@ -28,14 +28,13 @@ from tests.lab.whole_cluster import (
     on_host,
     one_cluster,
     operations,
-    running_stack,
     sql,
     tasks,
     verify_holds,
     wait_for,
 )
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
 
 
 @contextmanager
@@ -56,10 +55,8 @@ def clients() -> Iterator[Callable[[], list[str]]]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    with running_stack():
-        sql("galera-1", "INSERT INTO kept.row VALUES (4711)")
-        yield
+def row(cluster: None) -> None:
+    sql("galera-1", "INSERT INTO kept.row VALUES (4711)")
 
 
 def test_a_changed_option_reaches_every_node_and_the_database_answers_all_the_time() -> None:

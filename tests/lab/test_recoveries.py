@@ -6,8 +6,6 @@ rules (unit/test_galera_node_decision.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.lab.whole_cluster import (
@@ -19,18 +17,11 @@ from tests.lab.whole_cluster import (
     node,
     on_host,
     one_cluster,
-    running_stack,
     sql,
     wait_for,
 )
 
-pytestmark = pytest.mark.lab
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    with running_stack():
-        yield
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
 
 
 def label(host: str, runs: bool) -> None:

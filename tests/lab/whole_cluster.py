@@ -145,10 +145,9 @@ def empty_lab() -> Iterator[None]:
 
 @contextmanager
 def running_stack() -> Iterator[None]:
-    """A stack that is up, with an empty table `kept.row`; destroyed afterwards, with its lab."""
+    """A stack that is up; destroyed afterwards, with its lab."""
     with empty_lab():
         make("up")
-        sql("galera-1", "CREATE DATABASE kept; CREATE TABLE kept.row (n INT PRIMARY KEY)")
         yield
         operations("destroy", "--yes")
 
