@@ -29,14 +29,13 @@ from rich.table import Table
 from bench import namespaces, report
 from bench.account import Account
 from bench.servers import STACK, Servers, ServersFailed
+from components.errors import UserError
 from components.softlayer import journal, orders
 from components.softlayer.client import Api, Credentials
-from components.softlayer.errors import SoftLayerFailed
 from lab.api.records import Order
 from operations import strays
 from operations.audit import Account as StackAccount
 from operations.comparison import known
-from operations.errors import OperationsError
 
 SERVERS = 3
 LATER = 0.05
@@ -192,7 +191,7 @@ class Stage:
             found = strays.strays_of(account)
             strays.cancel(account, found, lambda _: None)
             strays.wait_gone(account, found)
-        except (OperationsError, SoftLayerFailed) as error:
+        except UserError as error:
             raise ServersFailed(str(error)) from None
 
     def course(self) -> Course:

@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.table import Table
 
 from components.softlayer.client import Api, find_credentials
-from components.softlayer.errors import SoftLayerFailed
 from operations import engine
 from operations.comparison import Finding, Known, compare, known
 from operations.engine import NO_STACK, Pulumi
@@ -63,20 +62,14 @@ class Account:
 
     @classmethod
     def of(cls, pulumi: Pulumi, stack: str, state: Known) -> Account:
-        """The account of a stack with that state. Raises OperationsError."""
+        """The account of a stack with that state. Raises UserError."""
         project = yaml.safe_load((engine.CHECKOUT / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
-        try:
-            api = Api(find_credentials(stack_settings(pulumi, stack))).patient_for(PATIENCE)
-        except SoftLayerFailed as error:
-            raise OperationsError(str(error)) from None
+        api = Api(find_credentials(stack_settings(pulumi, stack))).patient_for(PATIENCE)
         return cls(api, state, str(project), stack)
 
     def compare(self) -> list[Finding]:
-        """All that account and state do not agree on. Raises OperationsError."""
-        try:
-            return compare(self.api, self.state, self.project, self.stack)
-        except SoftLayerFailed as error:
-            raise OperationsError(str(error)) from None
+        """All that account and state do not agree on. Raises SoftLayerFailed."""
+        return compare(self.api, self.state, self.project, self.stack)
 
 
 def exported(pulumi: Pulumi) -> dict[str, Any]:
@@ -101,11 +94,14 @@ class StackSettings:
         return self.values.get(key, {}).get("value")
 
     def section(self, key: str) -> Mapping[str, Any]:
-        """The value of a key like `swarm-galera:servers`; empty if it is not set."""
+        """The value of a key like `swarm-galera:servers`; empty if it is not set. Raises OperationsError."""
         held = self.values.get(key, {})
         value = held.get("objectValue", held.get("value"))
         if isinstance(value, str):
-            value = json.loads(value)
+            try:
+                value = json.loads(value)
+            except json.JSONDecodeError as error:
+                raise OperationsError(f"The setting {key} is not valid JSON ({error}): correct it.") from None
         return value if isinstance(value, Mapping) else {}
 
 

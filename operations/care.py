@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.commands.engine import settle
+from components.errors import UserError
 from components.turns import NOT_WELL
 from operations import audit, cluster_facts, disk_space, outputs, remote_hosts
 from operations.cluster_facts import HostFacts
@@ -92,7 +93,7 @@ def look(pulumi: Pulumi, stack: str, say: Say) -> Seen | None:
         except OperationsError:  # there is none yet, or its last run failed
             found = _by_state(pulumi, stack)
         return None if found is None else asyncio.run(_look(found, say))
-    except (OperationsError, OSError, ValueError):  # above all a private key that can't be read here
+    except UserError:  # above all a private key that can't be read here
         return None
 
 

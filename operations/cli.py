@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 import typer
 
-from operations.errors import OperationsError
+from components.errors import UserError
 
 COMMANDS = (
     "operations.stack",
@@ -44,9 +44,9 @@ def build() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; an OperationsError is one message and exit code 1, never a traceback."""
+    """Run the command line; a UserError is one message and exit code 1. A bug shows its traceback."""
     try:
         build()()
-    except OperationsError as error:
+    except UserError as error:
         print(f"Error: {error}", file=sys.stderr)
         raise SystemExit(1) from None

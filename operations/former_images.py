@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Callable
 
 from components.commands.shell import assign
+from components.errors import UserError
 from operations import remote_hosts
 from operations.outputs import Outputs
 from operations.remote_hosts import Answer
@@ -53,7 +54,7 @@ def remove(outputs: Outputs, say: Callable[[str], None]) -> None:
 
     try:
         answers = asyncio.run(ask())
-    except ValueError:  # a private key that cannot be read here: it was of use to Pulumi, not to us
+    except UserError:  # a private key that cannot be read here: it was of use to Pulumi, not to us
         return
     for name, answer in answers.items():
         if answer.text.split():

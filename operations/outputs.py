@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from components.ssh_access import read_private_key
 from operations import passphrase
 from operations.engine import NO_STACK, Pulumi
 from operations.errors import OperationsError
@@ -119,7 +119,8 @@ def from_state(
 ) -> Outputs | None:
     """What it takes to reach and look at a stack's hosts, from its state: a run that failed left no outputs.
 
-    None for a stack that never had its services. What only clients of the database need is empty.
+    None for a stack that never had its services. What only clients of the database need is empty. Raises
+    UserError if the private key cannot be read.
 
     Args:
         exported: the state, with its secrets in plain.
@@ -140,7 +141,7 @@ def from_state(
         told = pair.get("private_key")
         key = json.loads(told["plaintext"]) if isinstance(told, Mapping) else told
     if key is None and key_file:
-        key = Path(key_file).expanduser().read_text(encoding="utf-8")
+        key = read_private_key(key_file)
     hosts = [
         Host(
             name=str(each["hostname"]),

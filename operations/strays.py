@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from components.errors import UserError
 from components.softlayer import cancellation, orders, security_group_provider, ssh_key_provider
-from components.softlayer.errors import SoftLayerFailed
 from operations.audit import Account, exported, show, stack_settings
 from operations.comparison import GUEST, KEY, Finding, Known, known
 from operations.engine import Pulumi
@@ -24,7 +24,7 @@ Say = Callable[[str], None]
 
 
 def strays_of(account: Account) -> list[Finding]:
-    """The stack's strays. Raises OperationsError."""
+    """The stack's strays. Raises SoftLayerFailed."""
     return [finding for finding in account.compare() if finding.stray]
 
 
@@ -42,7 +42,7 @@ def before_destroy(pulumi: Pulumi, stack: str, say: Say) -> tuple[Account, list[
         account = Account.of(pulumi, stack, state)
         orders.await_unsettled(account.api, state.owner)
         strays = strays_of(account)
-    except (OperationsError, SoftLayerFailed) as error:
+    except UserError as error:
         raise OperationsError(
             f"Nothing was destroyed, because what is ordered and in no state cannot be looked up: {error}"
         ) from None
@@ -67,14 +67,11 @@ def cancel(account: Account, strays: list[Finding], say: Say) -> None:
     """Cancel and remove them, each after another look at whose it is; guests are then going, not gone.
 
     Raises:
-        OperationsError: one is not, or no longer, the stack's, or the API refuses.
+        SoftLayerFailed: one is not, or no longer, the stack's, or the API refuses.
     """
     # Guests first: a group that is bound to one cannot be deleted.
     for stray in sorted(strays, key=lambda one: one.kind != GUEST):
-        try:
-            _remove(account, stray)
-        except SoftLayerFailed as error:
-            raise OperationsError(str(error)) from None
+        _remove(account, stray)
         say(
             f"{'Cancelled' if stray.kind == GUEST else 'Removed'} the {stray.kind} {stray.id} ({stray.name})."
         )
@@ -91,17 +88,14 @@ def _remove(account: Account, stray: Finding) -> None:
 
 
 def wait_gone(account: Account, strays: list[Finding]) -> None:
-    """Wait until cancelled guests are gone. Raises OperationsError."""
+    """Wait until cancelled guests are gone. Raises SoftLayerFailed."""
     for stray in strays:
         if stray.kind == GUEST:
-            try:
-                cancellation.wait_gone(account.api, int(stray.id), stray.name)
-            except SoftLayerFailed as error:
-                raise OperationsError(str(error)) from None
+            cancellation.wait_gone(account.api, int(stray.id), stray.name)
 
 
 def left_of(account: Account) -> list[Finding]:
-    """All that the account still has of the stack, when nothing is in its state. Raises OperationsError."""
+    """All that the account still has of the stack, when nothing is in its state. Raises SoftLayerFailed."""
     emptied = replace(account, state=Known(account.state.owner, frozenset()))
     return [finding for finding in emptied.compare() if finding.ours]
 
@@ -111,7 +105,7 @@ def after_run(pulumi: Pulumi, stack: str, say: Say) -> list[Finding]:
     try:
         state = known(exported(pulumi))
         strays = strays_of(Account.of(pulumi, stack, state)) if state.owner else []
-    except OperationsError as error:
+    except UserError as error:
         say(f"Whether anything is ordered that is in no state could not be looked up: {error}")
         return []
     if strays:

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 from components.commands import overlay
 from components.commands.shell import assign
+from components.errors import UserError
 from components.swarm_files import LABEL
 from operations import remote_hosts
 from operations.outputs import Host, Outputs
@@ -153,7 +154,7 @@ def _asked(way: remote_hosts.Reachable, text: str) -> remote_hosts.Answer:
 
     try:
         return asyncio.run(ask())
-    except ValueError as error:  # a private key that cannot be read here
+    except UserError as error:  # a private key that cannot be read here
         return remote_hosts.Answer(error=str(error))
 
 

@@ -8,10 +8,11 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from components.errors import UserError
 from components.turns import NOT_WELL, refuse_while_others_are_not_well
 from operations import care, outputs
 from operations.care import Seen
@@ -272,7 +273,7 @@ def test_a_host_that_is_not_back_ends_the_run(monkeypatch: pytest.MonkeyPatch) -
 
 def test_no_host_is_interrupted_while_another_one_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(NOT_WELL, json.dumps({"galera-3": "its database is Joining, Primary"}))
-    with pytest.raises(ValueError, match=r"galera-1 would be interrupted.*galera-3: its database is Joining"):
+    with pytest.raises(UserError, match=r"galera-1 would be interrupted.*galera-3: its database is Joining"):
         refuse_while_others_are_not_well(["galera-1", "galera-3"])
     # The one that is ill may be: a reload is what mends it.
     refuse_while_others_are_not_well(["galera-3"])
@@ -441,6 +442,19 @@ def test_hosts_are_known_from_the_state_where_a_failed_run_has_left_no_outputs()
     ]
     assert (found.private_key, found.members, found.store) == ("KEY", ("galera-1", "galera-2"), "etcd")
     assert "KEY" not in repr(found)
+
+
+def test_a_private_key_that_cannot_be_read_keeps_nobody_from_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pulumi may need it no more than the check of the hosts that comes before; it says so itself."""
+    monkeypatch.setattr(outputs, "read", lambda _stack, _pulumi: replace(FOUND, private_key="none"))
+    assert care.look(cast(Any, None), "dev", print) is None
+
+    def bug(*_: Any) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(outputs, "read", bug)
+    with pytest.raises(ValueError, match="a bug"):
+        care.look(cast(Any, None), "dev", print)
 
 
 def test_a_stack_that_never_had_its_services_has_no_hosts_to_look_at() -> None:

@@ -20,7 +20,8 @@ import pytest
 import typer
 
 from components.docker_host_access import ssh_folder, write_ssh_files
-from operations import engine, leftovers, passphrase, stack, swarm_leftovers
+from components.softlayer.errors import SoftLayerFailed
+from operations import audit, cli, engine, leftovers, passphrase, stack, swarm_leftovers
 from operations.errors import OperationsError
 from operations.outputs import Outputs
 
@@ -477,6 +478,41 @@ def test_an_error_is_one_message_and_no_traceback(project: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("Error: There is no `pulumi` on PATH")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "last"),
+    [
+        (OperationsError("no disk"), 1, "Error: no disk"),
+        (SoftLayerFailed("no network"), 1, "Error: no network"),
+        (ValueError("a bug"), None, ""),
+    ],
+)
+def test_what_a_user_can_put_right_is_one_message_and_a_bug_is_not(
+    error: Exception,
+    code: int | None,
+    last: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "build", lambda: app)
+    monkeypatch.setattr(sys, "argv", ["operations"])
+    with pytest.raises(SystemExit if code else ValueError) as raised:
+        cli.main()
+    assert getattr(raised.value, "code", None) == code
+    assert capsys.readouterr().err.strip() == last
+
+
+def test_a_setting_that_is_no_json_is_named() -> None:
+    broken = audit.StackSettings({"swarm-galera:servers": {"value": "{"}})
+    with pytest.raises(OperationsError, match="swarm-galera:servers is not valid JSON"):
+        broken.section("swarm-galera:servers")
 
 
 def test_a_half_written_file_of_attributes_does_not_cost_the_state(tmp_path: Path) -> None:

@@ -779,6 +779,24 @@ def test_bad_settings_end_the_run_before_anything_is_declared(home: Path) -> Non
         run({"servers": {"managers": 2}})
 
 
+def test_a_bug_is_no_message_for_the_user_and_keeps_its_traceback(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(*_: Any) -> None:
+        raise ValueError("zip() argument 2 is shorter than argument 1")
+
+    monkeypatch.setattr(program, "estimate_of", bug)
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        run()
+
+
+def test_a_private_key_s_file_without_one_ends_the_run_with_a_remedy(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "key.pub"
+    file.write_text("ssh-ed25519 AAAA")
+    with pytest.raises(pulumi.RunError, match=r"ssh\.privateKeyFile: .* holds no private key; give the file"):
+        run({"ssh": {"publicKey": "ssh-ed25519 AAAA", "privateKeyFile": str(file)}})
+
+
 WITHOUT_THE_LAB = """
 import importlib.abc, sys
 
