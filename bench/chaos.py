@@ -186,8 +186,9 @@ class Stage:
             return
         api = Api(Credentials(self.lab.username, self.lab.api_key, self.lab.endpoint))
         account = StackAccount(api, state, "swarm-galera", STACK)
+        notes = journal.folder(Path(self.stack.environment["XDG_STATE_HOME"]) / "swarm-galera")
         try:
-            orders.await_unsettled(api, state.owner, journal.folder(self.stack.environment))
+            orders.await_unsettled(api, state.owner, notes)
             found = strays.strays_of(account)
             strays.cancel(account, found, lambda _: None)
             strays.wait_gone(account, found)

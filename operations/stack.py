@@ -8,7 +8,6 @@ backend and account: all it knows of is Pulumi's environment (`PULUMI_BACKEND_UR
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -21,9 +20,11 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from filelock import FileLock, Timeout
 
 from components.docker_host_access import ssh_folder
 from components.softlayer.progress import INTERRUPTION
+from components.state_folder import state_folder
 from operations import audit, care, former_images, leftovers, outputs, passphrase, strays, swarm_leftovers
 from operations.engine import CHECKOUT, INTERRUPTED, NO_STACK, Pulumi
 from operations.errors import OperationsError
@@ -338,24 +339,17 @@ def _alone(stack: str, mark: str) -> Iterator[Path]:
 
     Yields the lock's file.
     """
-    base = os.environ.get("XDG_STATE_HOME", "")
-    folder = (
-        (Path(base) if os.path.isabs(base) else Path.home() / ".local" / "state") / "swarm-galera" / "runs"
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{mark}.lock"
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip()
-            raise OperationsError(
-                f"Another run on stack {stack} is going on (process {holder}): wait for its end, or end it "
-                "with "
-                "Ctrl-C where it runs."
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+    path = state_folder() / "runs" / f"{mark}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, preserve_lock_file=True)
+    try:
+        held = lock.acquire(blocking=False)
+    except Timeout:
+        holder = path.read_text(encoding="utf-8").strip()
+        raise OperationsError(
+            f"Another run on stack {stack} is going on (process {holder}): wait for its end, or end it with "
+            "Ctrl-C where it runs."
+        ) from None
+    with held:
+        path.write_text(str(os.getpid()), encoding="utf-8")
         yield path

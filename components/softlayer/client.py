@@ -16,14 +16,14 @@ import dataclasses
 import ipaddress
 import os
 import random
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import SoftLayer
+import tenacity
 from requests.adapters import HTTPAdapter
 from SoftLayer import exceptions as sl
 from SoftLayer.auth import BasicAuthentication, BasicHTTPAuthentication
@@ -181,14 +181,11 @@ class Backoff:
     most: float = 10.0
     limit: float = 120.0
 
-    def pauses(self) -> Iterator[float]:
-        """Seconds to pause before each further try, until the limit is used up."""
-        end = time.monotonic() + self.limit
-        pause = self.first
-        while time.monotonic() < end:
-            # Jitter: four workers that were refused together must not come back together.
-            yield min(pause * random.uniform(0.5, 1.5), max(0.0, end - time.monotonic()))
-            pause = min(pause * 2, self.most)
+    def pause(self, state: tenacity.RetryCallState) -> float:
+        """Seconds to pause before the next try, the last of which comes when the limit is used up."""
+        # Jitter: four workers that were refused together must not come back together.
+        pause = tenacity.wait_exponential(self.first, self.most)(state) * random.uniform(0.5, 1.5)
+        return max(0.0, min(pause, self.limit - (state.seconds_since_start or 0.0)))
 
 
 class Api:
@@ -263,16 +260,21 @@ class Api:
 
     def retrying(self, action: Callable[[], Any], again: Callable[[BaseException], bool]) -> Any:
         """`action`'s result; repeated while `again(error)` holds and the time limit allows."""
-        pauses = self._backoff.pauses()
-        told = time.monotonic() - EVERY + 10.0  # the first line after ten seconds
-        while True:
-            try:
-                return action()
-            except sl.SoftLayerError as error:
-                pause = next(pauses, None) if again(error) else None
-                if pause is None:
-                    raise
-                if time.monotonic() - told >= EVERY:
-                    told = time.monotonic()
-                    say(f"the SoftLayer API does not take a request yet ({code_of(error)}); trying on")
-                time.sleep(pause)
+        told = 10.0 - EVERY  # seconds since the start: the first line after ten of them
+
+        def tell(state: tenacity.RetryCallState) -> None:
+            nonlocal told
+            now = state.seconds_since_start or 0.0
+            error = state.outcome.exception() if state.outcome else None
+            if error is not None and now - told >= EVERY:
+                told = now
+                say(f"the SoftLayer API does not take a request yet ({code_of(error)}); trying on")
+
+        tries = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda e: isinstance(e, sl.SoftLayerError) and again(e)),
+            wait=self._backoff.pause,
+            stop=tenacity.stop_after_delay(self._backoff.limit),
+            before_sleep=tell,
+            reraise=True,
+        )
+        return tries(action)

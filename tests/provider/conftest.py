@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tenacity import RetryCallState
 
 from components.softlayer import progress
 from components.softlayer.client import Backoff
@@ -20,14 +21,14 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(progress, "SOONEST", 0.02)
-    monkeypatch.setattr(Backoff, "pauses", _quick_pauses)
+    monkeypatch.setattr(Backoff, "pause", _quick_pause)
 
 
-_pauses = Backoff.pauses
+_pause = Backoff.pause
 
 
-def _quick_pauses(self: Backoff) -> Iterator[float]:
-    return (min(pause, 0.02) for pause in _pauses(self))
+def _quick_pause(self: Backoff, state: RetryCallState) -> float:
+    return min(_pause(self, state), 0.02)
 
 
 @pytest.fixture

@@ -13,13 +13,14 @@ from typing import Any
 
 import pulumi
 import pytest
+import tenacity
 from pulumi_docker import ServiceTaskSpecRestartPolicyArgs as restart_policy
 from pydantic.alias_generators import to_snake
 
 from components import services, swarm_files
 from components.overlay_network import gateway
 from components.services import duration, health_check, one_at_a_time
-from components.softlayer import client, cost
+from components.softlayer import cost
 from components.softlayer.errors import CostTooHigh
 from components.softlayer.guest_seen import Guest
 from lab.plugins.docker import durations
@@ -844,7 +845,8 @@ def test_an_api_that_cannot_be_reached_is_tried_for_seconds_and_not_for_minutes(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(client, "time", clock)
+    monkeypatch.setattr(tenacity, "time", clock)
+    monkeypatch.setattr(tenacity.nap, "time", clock)
     with pytest.raises(pulumi.RunError, match="subnets failed: nothing answers at the API's address"):
         run(asks_the_api=True)
     assert 0 < clock.now <= cost.PATIENCE
