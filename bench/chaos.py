@@ -190,7 +190,7 @@ class Stage:
         try:
             orders.await_unsettled(api, state.owner, notes)
             found = strays.strays_of(account)
-            strays.cancel(account, found, lambda _: None)
+            strays.cancel(account, found)
             strays.wait_gone(account, found)
         except UserError as error:
             raise ServersFailed(str(error)) from None

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 
 from operations import cluster_facts
 from operations.check import Check
-from operations.cluster_checks import full_copy
 from operations.cluster_facts import HostFacts
 from operations.deep import check
 from operations.deep.check import Odd, Outcome, counted
 from operations.deep.sessions import CLIENT, Client, Opener, SessionLost, SqlError
 from operations.errors import OperationsError
+from operations.galera_checks import full_copy
 from operations.outputs import Outputs
 from operations.remote_hosts import RemoteHosts
 

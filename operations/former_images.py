@@ -10,11 +10,11 @@ never what a service names.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from components.commands.shell import assign
 from components.errors import UserError
 from operations import remote_hosts
+from operations.messages import say
 from operations.outputs import Outputs
 from operations.remote_hosts import Answer
 
@@ -43,7 +43,7 @@ def removal(services: tuple[str, ...]) -> str:
     return f"{assign(services=services)}\n{_REMOVE}"
 
 
-def remove(outputs: Outputs, say: Callable[[str], None]) -> None:
+def remove(outputs: Outputs) -> None:
     """Remove them on all managers that answer, and say so."""
 
     async def ask() -> dict[str, Answer]:

@@ -20,9 +20,9 @@ import typer
 from components.commands.shell import assign
 from operations import outputs
 from operations.errors import OperationsError
+from operations.options import StackOption
 from operations.outputs import Host, Outputs
 from operations.remote_hosts import Answer, connected
-from operations.stack import StackOption
 
 EVERY = 2.0
 """Seconds between looks."""
@@ -43,7 +43,7 @@ def survive(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Without asking first.")] = False,
 ) -> None:
     """The majority is lost for good: HOST serves again, alone. Refused while a majority answers."""
-    found = outputs.read(stack)
+    found = outputs.of_stack(stack)
     survivor = of(found, host)
     asyncio.run(_survive(found, survivor, yes))
 

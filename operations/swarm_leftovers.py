@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from components.commands.shell import assign
 from components.errors import UserError
 from components.swarm_files import LABEL
 from operations import remote_hosts
+from operations.messages import say
 from operations.outputs import Host, Outputs
 
 TYPES = ("docker:index/secret:Secret", "docker:index/serviceConfig:ServiceConfig")
@@ -115,9 +116,7 @@ def comparison(project: str, stack: str, known: Sequence[str]) -> str:
     return "\n".join((variables, _GONE, wait, _STRAY_NETWORKS))
 
 
-def before_up(
-    exported: Mapping[str, Any], folder: Path, project: str, stack: str, say: Callable[[str], None]
-) -> list[str]:
+def before_up(exported: Mapping[str, Any], folder: Path, project: str, stack: str) -> list[str]:
     """Remove the services and networks that no state knows, and say so; returns the URNs of what is gone."""
     urns = {
         f"{KINDS[each['type']]}/{each['id']}": str(each["urn"])
@@ -172,9 +171,7 @@ def removal(project: str, stack: str, ids: Sequence[str]) -> str:
     return f"{assign(label=f'{LABEL}={project}/{stack}', known=ids)}\n{_REMOVE}"
 
 
-def clear(
-    outputs: Outputs, exported: Mapping[str, Any], project: str, stack: str, say: Callable[[str], None]
-) -> bool:
+def clear(outputs: Outputs, exported: Mapping[str, Any], project: str, stack: str) -> bool:
     """Remove them through the first manager and say so; False (said, too) if that one could not be asked."""
     first = outputs.managers[0]
     answer = _asked(replace(outputs, hosts=(first,)), removal(project, stack, known(exported)))

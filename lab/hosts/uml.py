@@ -295,6 +295,5 @@ class UmlBackend:
         if not self._wait_off(host, DEATH):
             raise LabError(
                 f"Host {host.folder.name} does not end. Its first process should be "
-                f"{host.pid.read_text().strip()} "
-                f"(see {host.pid}); end it with `kill -9`, then repeat."
+                f"{host.pid.read_text().strip()} (see {host.pid}); end it with `kill -9`, then repeat."
             )

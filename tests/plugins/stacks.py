@@ -60,8 +60,8 @@ class Stack:
         backend = self.environment["PULUMI_BACKEND_URL"]
         folder = leftovers.lock_folder(backend, "plugins", "test")
         assert folder is not None
-        leftovers.clear_locks(folder, print)
-        leftovers.mend_state(backend, "plugins", "test", print)
+        leftovers.clear_locks(folder)
+        leftovers.mend_state(backend, "plugins", "test")
         clean, pending = leftovers.without_pending(self.exported())
         assert any("creating" in words for words in pending)
         (self.folder / "state.json").write_text(json.dumps(clean))

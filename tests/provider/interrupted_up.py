@@ -24,8 +24,8 @@ from operations.leftovers import lock_folder
 
 HOSTS = 3
 OPERATIONS = (
-    "import sys; from pathlib import Path; from operations import cli, engine, stack\n"
-    "stack.CHECKOUT = engine.CHECKOUT = Path(sys.argv.pop(1))\n"
+    "import sys; from pathlib import Path; from operations import cli, pulumi_cli\n"
+    "pulumi_cli.CHECKOUT = Path(sys.argv.pop(1))\n"
     "cli.main()"
 )
 

@@ -132,7 +132,7 @@ def test_the_deep_check_is_made_only_when_it_is_asked_for(
     async def looked(_found: object, report: Report, deep: bool) -> None:
         asked.append(deep)
 
-    monkeypatch.setattr(outputs, "read", lambda *_: FOUND)
+    monkeypatch.setattr(outputs, "of_stack", lambda *_: FOUND)
     monkeypatch.setattr(verify, "_verify", looked)
     ran: Any = CliRunner().invoke(cli.build(), ["verify", *options])
     assert ran.exit_code == 1  # a report without checks holds nothing
