@@ -33,6 +33,7 @@ from components.softlayer.errors import (
     CredentialsMissing,
     SettingInvalid,
     code_of,
+    is_gone,
     is_transient,
     was_refused,
 )
@@ -241,6 +242,24 @@ class Api:
             offset += len(page)
             if len(page) < PAGE:
                 return list(rows.values())
+
+    def get(self, service: str, id_: int | str, *, mask: str) -> dict[str, Any] | None:
+        """An object; None if there is none of that id, or no more."""
+        try:
+            row: dict[str, Any] | None = self.call(service, "getObject", id=int(id_), mask=mask)
+        except sl.SoftLayerAPIError as error:
+            if is_gone(error):
+                return None
+            raise
+        return row or None
+
+    def delete(self, service: str, id_: int | str) -> None:
+        """Delete an object; one that is gone already is done."""
+        try:
+            self.call(service, "deleteObject", id=int(id_))
+        except sl.SoftLayerAPIError as error:
+            if not is_gone(error):
+                raise
 
     def _send(self, service: str, method: str, *args: Any, **options: Any) -> Any:
         try:

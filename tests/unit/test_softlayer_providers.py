@@ -10,10 +10,11 @@ import pytest
 from pulumi.dynamic import Config, ConfigureRequest
 from pulumi.runtime import rpc
 
+from components.dynamic import is_unknown
 from components.softlayer.errors import SettingInvalid, SoftLayerFailed
 from components.softlayer.guest_ready import GuestReadyArgs
 from components.softlayer.guest_ready_provider import GuestReadyProvider
-from components.softlayer.provider import SoftLayerProvider, is_unknown
+from components.softlayer.provider import SoftLayerProvider
 from components.softlayer.security_group import SecurityGroupArgs
 from components.softlayer.security_group_provider import SecurityGroupProvider
 from components.softlayer.ssh_key import SshKeyArgs
