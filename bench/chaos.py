@@ -1,6 +1,6 @@
 """Runs of Pulumi killed at random moments, again and again: `python -m bench.chaos --runs 20 --seed N`.
 
-Owns: the moments, the runs, the verdict. Leaves to others: the stack (servers.py), the account (account.py).
+Owns: the moments, the runs, the verdict. Leaves to others: the stack and the account (harness).
 
 Each round starts from an account of its own. A run of Pulumi gets SIGKILL at a random moment, with all
 processes it started or alone: a little after a call of the API that was drawn, mostly one of those around
@@ -26,12 +26,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import namespaces, report
-from bench.account import Account
-from bench.servers import STACK, Servers, ServersFailed
+from bench import report
 from components.errors import UserError
 from components.softlayer import journal, orders
 from components.softlayer.client import Api, Credentials
+from harness import namespaces
+from harness.account import Account
+from harness.servers import STACK, Servers, ServersFailed
 from lab.api.records import Order
 from operations import strays
 from operations.audit import Account as StackAccount

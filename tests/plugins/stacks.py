@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.plugins.testing_docker import TestEngine
-from lab.plugins.testing_ssh import SshServer
 from lab.toolchain import build, places, plugins
 from operations import leftovers
+from tests.support.docker_engine import TestEngine
+from tests.support.ssh_server import SshServer
 
 
 @dataclass

@@ -11,9 +11,9 @@ import docker.types
 import pytest
 
 from components.commands.shell import script
-from lab.plugins.testing_docker import TestEngine
 from operations import remote_hosts, swarm_leftovers
 from tests.plugins.stacks import KINDS, Stack, made
+from tests.support.docker_engine import TestEngine
 
 pytestmark = [pytest.mark.plugins, pytest.mark.first]
 

@@ -11,7 +11,7 @@ from tenacity import RetryCallState
 
 from components.softlayer import progress
 from components.softlayer.client import Backoff
-from lab.api.testing import LabApi
+from harness.lab_api import LabApi
 
 
 @pytest.fixture(autouse=True)

@@ -16,9 +16,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench import namespaces
-from bench.account import Account
 from bench.scale import Workspace
+from harness import namespaces
+from harness.account import Account
 from lab.toolchain import places
 from operations.leftovers import lock_folder
 

@@ -22,7 +22,7 @@ from components.softlayer.security_group_provider import SecurityGroupProvider
 from components.softlayer.ssh_key_provider import SshKeyProvider
 from components.softlayer.stack_identity import StackIdentityProvider
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
-from lab.api.testing import LabApi
+from harness.lab_api import LabApi
 from operations import audit, pulumi_cli, stack
 from operations.errors import OperationsError
 from tests.provider.providers import GUEST, OWNER, TAG, configured

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = {"components", "operations", "settings", "setting_values", "database_settings"}
-OUTSIDE = {"lab", "bench", "tests"}
+OUTSIDE = {"lab", "bench", "harness", "tests"}
 RULES = {
     "__main__.py": OUTSIDE | {"operations"},
     "settings.py": OUTSIDE | {"components", "operations"},  # it reads its values through Pulumi
@@ -21,7 +21,8 @@ RULES = {
     "components/commands": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
     "operations": OUTSIDE | {"pulumi"},
     "images": OUTSIDE | PROGRAM | {"pulumi"},
-    "lab": PROGRAM | {"bench", "tests"},
+    "lab": PROGRAM | {"bench", "harness", "tests"},
+    "harness": {"bench", "tests"},
     "bench": {"tests"},
 }
 BUT = {"settings.py": {"components.errors"}}

@@ -803,7 +803,7 @@ import importlib.abc, sys
 
 class NoLab(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name.partition(".")[0] in ("lab", "bench"):
+        if name.partition(".")[0] in ("lab", "bench", "harness"):
             raise ModuleNotFoundError(f"{name} was deleted")
 
 sys.meta_path.insert(0, NoLab())

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from bench.environment import pulumi_environment
+from harness.environment import pulumi_environment
 from lab.toolchain import build, places
 from operations import leftovers
 
