@@ -96,6 +96,6 @@ def read_private_key(file: str) -> str:
                 f"(`ssh-add {path}`) and leave the setting out"
             ) from None
         raise UserError(
-            f"ssh.privateKeyFile: {path} holds no private key; give the file without `.pub`"
+            f"ssh.privateKeyFile: {path} is not a private key; give the file without `.pub`"
         ) from None
     return text

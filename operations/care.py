@@ -195,7 +195,7 @@ def refusal(seen: Seen, host: str) -> str:
     if others:
         return "the others are not well: " + "; ".join(f"{name}: {why}" for name, why in others.items())
     if ill and _serves(seen, host) and not all(_serves(seen, name) for name in ill):
-        return f"{', '.join(ill)} must be mended first, while the database of {host} still serves"
+        return f"{', '.join(ill)} must be repaired first, while the database of {host} still serves"
     space = seen.facts[host].space
     if space.size and space.free < disk_space.ROOM_TO_START * space.size:
         return (
@@ -284,7 +284,7 @@ def _watch(hosts: Mapping[str, str], over: threading.Event) -> None:
             if name not in told and time.monotonic() - since >= SILENT:
                 told.add(name)
                 say(
-                    f"{name} does not answer since {SILENT:.0f} s. If it is not just being rebooted: what "
+                    f"{name} has not answered for {SILENT:.0f} s. If it is not just being rebooted: what "
                     "needs it is tried for some minutes more, Ctrl-C ends that at once, and the next `up` "
                     "leaves it out."
                 )

@@ -130,7 +130,7 @@ def unknown_guests(
         tags = [tag.lower() for tag in guest.tags if tagged.fullmatch(tag.lower())]
         if own_tag in tags:
             why = f"it carries the tag {PROGRAM_TAG} and no identity: its user data was changed by hand"
-            todo = f"if nobody needs it, `{_REMOVE[GUEST]} {guest.id}`"
+            todo = f"if it is not needed, `{_REMOVE[GUEST]} {guest.id}`"
             found.append(Finding(GUEST, str(guest.id), guest.name, why, todo, monthly))
         elif tags:
             found.append(_foreign(GUEST, guest.id, guest.name, f"tag {tags[0]}", monthly))

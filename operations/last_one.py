@@ -55,7 +55,7 @@ def of(found: Outputs, name: str) -> Host:
         if host.name == name:
             return host
     raise OperationsError(
-        f"{name} is no manager with a database. One of: {', '.join(host.name for host in fit)}."
+        f"{name} is not a manager with a database. One of: {', '.join(host.name for host in fit)}."
     )
 
 
@@ -94,11 +94,11 @@ def refusal(found: Outputs, survivor: Host, votes: Sequence[str]) -> str:
     """Why nothing is forced; empty if something may be."""
     if survivor.name not in votes:
         return (
-            f"{survivor.name} is not reached, or is no manager of a swarm any more: there is nothing to "
+            f"{survivor.name} is not reached, or is not a manager of a swarm any more: there is nothing to "
             "go on from."
         )
     if 2 * len(votes) > len(found.managers):
-        others = ", ".join(name for name in votes if name != survivor.name) or "nobody else"
+        others = ", ".join(name for name in votes if name != survivor.name) or "no other one"
         return (
             f"{len(votes)} of {len(found.managers)} managers answer ({survivor.name} and {others}): that is "
             "a majority, which restores itself. `verify` says what else is wrong; nothing was changed."
@@ -205,7 +205,7 @@ async def _survive(found: Outputs, survivor: Host, yes: bool) -> None:
         typer.echo(shown.text.rstrip() or shown.error)
         typer.echo(
             f"{survivor.name} serves alone. Left out: {', '.join(lost)}. Now `refresh`, then `up`: they are "
-            "ordered anew and take full copies."
+            "ordered again and take full copies."
         )
 
 

@@ -137,7 +137,7 @@ def before_up(exported: Mapping[str, Any], folder: Path, project: str, stack: st
     if removed := [what for word, _, what in lines if word == "removed"]:
         say(
             f"Removed what an interrupted run left on the swarm, in no state: {', '.join(removed)}. "
-            "It is made anew; data is in the hosts' volumes."
+            "It is made again; data is in the hosts' volumes."
         )
     gone = [what for word, _, what in lines if word == "gone"]
     if gone:

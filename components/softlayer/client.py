@@ -80,7 +80,7 @@ def find_credentials(
 
     Raises:
         CredentialsMissing: no place has both; says which places were tried.
-        SettingInvalid: the endpoint is no http(s) address.
+        SettingInvalid: the endpoint is not an http(s) address.
     """
     env = dict(os.environ) if environment is None else environment
     places = (Path.home() / ".softlayer", Path("/etc/softlayer.conf")) if files is None else files
@@ -112,7 +112,7 @@ def _from_file(path: Path) -> tuple[str, str, str]:
         parser.read(path)
     except (OSError, configparser.Error):
         # The parser's own message quotes the line it stumbled over, which may be the key.
-        raise SettingInvalid(str(path), "cannot be read as an INI file", "run `slcli setup` anew") from None
+        raise SettingInvalid(str(path), "cannot be read as an INI file", "run `slcli setup` again") from None
     if not parser.has_section("softlayer"):
         return "", "", ""
     section = parser["softlayer"]
@@ -124,7 +124,7 @@ def _check_endpoint(url: str) -> None:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SettingInvalid(
             "swarm-galera:endpoint",
-            f"'{url}' is no http(s) address",
+            f"'{url}' is not an http(s) address",
             f"leave it out, or use {PUBLIC_ENDPOINT}",
         )
     if parts.username or parts.password:

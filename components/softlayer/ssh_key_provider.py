@@ -42,7 +42,7 @@ def key_problem(text: str) -> str | None:
         return "this is a PRIVATE key; give the one line of the `.pub` file, and consider this key disclosed"
     parts = text.split()
     if len(parts) < 2 or not _TYPES.fullmatch(parts[0]):
-        return "this is no OpenSSH public key; give the one line of a `.pub` file (`ssh-ed25519 AAAA…`)"
+        return "this is not an OpenSSH public key; give the one line of a `.pub` file (`ssh-ed25519 AAAA…`)"
     try:
         blob = base64.b64decode(parts[1], validate=True)
     except binascii.Error:

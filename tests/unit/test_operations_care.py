@@ -257,7 +257,7 @@ def test_a_host_that_its_restart_does_not_mend_keeps_the_others_from_being_resta
     now = seen(galera_2=both(ghosts, without_database), galera_3=ghosts)
     order, said, _ = healed(monkeypatch, now, stays=("galera-2",))
     assert order == ["galera-2"]
-    assert "galera-2 must be mended first" in said[-1]
+    assert "galera-2 must be repaired first" in said[-1]
 
 
 def test_a_host_that_is_not_back_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,7 +306,7 @@ def test_a_host_that_stops_answering_is_named_once_and_named_again_when_it_is_ba
         assert heard.acquire(timeout=30)
         answers["203.0.113.2"] = True
         assert heard.acquire(timeout=30)
-    assert said[0].startswith("galera-2 does not answer since")
+    assert said[0].startswith("galera-2 has not answered for")
     assert said[1:] == ["galera-2 answers again."]
 
 

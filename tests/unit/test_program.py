@@ -794,7 +794,7 @@ def test_a_bug_is_no_message_for_the_user_and_keeps_its_traceback(
 def test_a_private_key_s_file_without_one_ends_the_run_with_a_remedy(home: Path, tmp_path: Path) -> None:
     file = tmp_path / "key.pub"
     file.write_text("ssh-ed25519 AAAA")
-    with pytest.raises(pulumi.RunError, match=r"ssh\.privateKeyFile: .* holds no private key; give the file"):
+    with pytest.raises(pulumi.RunError, match=r"ssh\.privateKeyFile: .* is not a private key; give the file"):
         run({"ssh": {"publicKey": "ssh-ed25519 AAAA", "privateKeyFile": str(file)}})
 
 

@@ -76,8 +76,8 @@ def test_no_credentials_anywhere_says_where_they_may_be(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("endpoint", "why"),
     [
-        ("ftp://example.com", "no http"),
-        ("api.softlayer.com", "no http"),
+        ("ftp://example.com", "is not an http"),
+        ("api.softlayer.com", "is not an http"),
         ("http://api.example.com/xmlrpc/v3.1", "in plain text"),
         ("https://me:secret@example.com/", "user or password"),
     ],

@@ -242,8 +242,8 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFCYBefbyOFCB+cgFa4qsOCiqajmKNN4kQO6u
     ("text", "words"),
     [
         ("-----BEGIN OPENSSH PRIVATE KEY-----", "PRIVATE key"),
-        ("hello", "no OpenSSH public key"),
-        ("ssh-dss AAAA", "no OpenSSH public key"),
+        ("hello", "not an OpenSSH public key"),
+        ("ssh-dss AAAA", "not an OpenSSH public key"),
         (KEY[:40] + "!", "damaged"),
         (KEY.replace("ssh-ed25519", "ssh-rsa"), "another type"),
     ],
