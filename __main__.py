@@ -18,6 +18,7 @@ from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.commands.engine import daemon_json
 from components.commands.swarm_leaving import Membership
 from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
+from components.errors import UserError
 from components.etcd import SERVICE as ETCD
 from components.etcd import Etcd, EtcdArgs
 from components.firewall import Firewall, FirewallArgs
@@ -27,7 +28,6 @@ from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
 from components.pinned_images import PinnedImages, PinnedImagesArgs
 from components.softlayer import changes, cost, subnets
 from components.softlayer.client import Api, find_credentials
-from components.softlayer.errors import SoftLayerFailed
 from components.softlayer.guest_seen import Guest
 from components.softlayer.stack_identity import StackIdentity
 from components.softlayer.virtual_guest import VirtualGuestArgs
@@ -268,11 +268,11 @@ def deploy(settings: Settings) -> None:
 
 
 def main() -> None:
-    """Refuse bad settings and a refusing API with one message and no traceback, else deploy."""
+    """Deploy; what a user can put right ends in one message without a traceback."""
     try:
         deploy(stack_settings.load())
         registration.begin()
-    except (stack_settings.SettingsError, SoftLayerFailed, ValueError) as error:
+    except UserError as error:
         raise pulumi.RunError(str(error)) from None
 
 

@@ -31,6 +31,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 import setting_values as values
+from components.errors import UserError
 from database_settings import initial_sql, provider_options, server_options
 
 PROJECT = "swarm-galera"
@@ -43,7 +44,7 @@ PROVIDER_KEYS = frozenset({"username", "apiKey"})
 """Keys that only the SoftLayer provider reads; the credentials must not reach the program."""
 
 
-class SettingsError(Exception):
+class SettingsError(UserError):
     """The stack's settings can't be used; the message lists every problem with its remedy."""
 
     def __init__(self, problems: list[str]) -> None:

@@ -1,6 +1,6 @@
 """Runs of Pulumi killed at random moments, again and again: `python -m bench.chaos --runs 20 --seed N`.
 
-Owns: the moments, the runs, the verdict. Leaves to others: the stack (servers.py), the account (account.py).
+Owns: the moments, the runs, the verdict. Leaves to others: the stack and the account (harness).
 
 Each round starts from an account of its own. A run of Pulumi gets SIGKILL at a random moment, with all
 processes it started or alone: a little after a call of the API that was drawn, mostly one of those around
@@ -26,17 +26,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import namespaces, report
-from bench.account import Account
-from bench.servers import STACK, Servers, ServersFailed
+from bench import report
+from components.errors import UserError
 from components.softlayer import journal, orders
 from components.softlayer.client import Api, Credentials
-from components.softlayer.errors import SoftLayerFailed
+from harness import namespaces
+from harness.account import Account
+from harness.servers import STACK, Servers, ServersFailed
 from lab.api.records import Order
 from operations import strays
 from operations.audit import Account as StackAccount
 from operations.comparison import known
-from operations.errors import OperationsError
 
 SERVERS = 3
 LATER = 0.05
@@ -187,12 +187,13 @@ class Stage:
             return
         api = Api(Credentials(self.lab.username, self.lab.api_key, self.lab.endpoint))
         account = StackAccount(api, state, "swarm-galera", STACK)
+        notes = journal.folder(Path(self.stack.environment["XDG_STATE_HOME"]) / "swarm-galera")
         try:
-            orders.await_unsettled(api, state.owner, journal.folder(self.stack.environment))
+            orders.await_unsettled(api, state.owner, notes)
             found = strays.strays_of(account)
-            strays.cancel(account, found, lambda _: None)
+            strays.cancel(account, found)
             strays.wait_gone(account, found)
-        except (OperationsError, SoftLayerFailed) as error:
+        except UserError as error:
             raise ServersFailed(str(error)) from None
 
     def course(self) -> Course:

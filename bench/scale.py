@@ -1,7 +1,7 @@
 """How long a `pulumi preview` without changes takes, by number of hosts: `python -m bench.scale`.
 
 Owns: stacks of several sizes made by a real `pulumi up` of the whole program, repeated previews, the line
-through them. Leaves to others: the account (account.py), what answers instead of hosts (instant.py).
+through them. Leaves to others: the account (harness), what answers instead of hosts (instant.py).
 
 Everything happens in namespaces of its own, which end with this process and take all others with them; files
 are in a temporary folder. Root is needed, hosts are not.
@@ -25,9 +25,10 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from bench import namespaces, report
-from bench.account import Account
-from bench.environment import pulumi_environment
+from bench import report
+from harness import namespaces
+from harness.account import Account
+from harness.environment import pulumi_environment
 from lab.toolchain import build, places, plugins
 
 MANAGERS = {3: 3, 9: 3, 33: 5, 99: 5}

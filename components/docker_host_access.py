@@ -18,6 +18,7 @@ from pathlib import Path
 import pulumi
 import pulumi_docker as docker
 
+from components.state_folder import state_folder
 from components.virtual_server import VirtualServer
 
 
@@ -64,11 +65,10 @@ class DockerHostAccess(pulumi.ComponentResource):
 def ssh_folder(project: str, stack: str) -> Path:
     """Where a stack's SSH files are: $SWARM_GALERA_SSH/PROJECT-STACK.
 
-    Without that variable, `swarm-galera/ssh` under $XDG_STATE_HOME, by default ~/.local/state. It is for
-    whoever keeps several back ends on one machine, in which stacks have the same names.
+    Without that variable, `ssh` in the program's state folder. It is for whoever keeps several back ends on
+    one machine, in which stacks have the same names.
     """
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    base = Path(os.environ.get("SWARM_GALERA_SSH") or state / "swarm-galera" / "ssh")
+    base = Path(os.environ.get("SWARM_GALERA_SSH") or state_folder() / "ssh")
     return base / f"{project}-{stack}"
 
 

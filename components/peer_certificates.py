@@ -29,8 +29,8 @@ from pulumi.dynamic import (
 
 from components import certificates
 from components.certificates import Signed
+from components.dynamic import is_unknown
 from components.peer_authority import PeerAuthority
-from components.softlayer.provider import is_unknown
 
 
 class PeerCertificatesProvider(ResourceProvider):

@@ -17,6 +17,7 @@ import pulumi
 from pulumi_command import remote
 
 from components.commands.shell import alone, script
+from components.errors import UserError
 
 
 def run(
@@ -77,5 +78,5 @@ def with_values(text: str, lines: str) -> str:
     """`text`, whose functions then read `lines` from standard input."""
     end = "END-OF-VALUES"
     if f"\n{end}\n" in f"\n{lines}\n":
-        raise ValueError(f"a value of a script holds the line {end}, which ends the values")
+        raise UserError(f"a value of a script holds the line {end}, which ends the values")
     return f"{text}\nrun() {{\n\"$1\" <<'{end}'\n{lines.rstrip(chr(10))}\n{end}\n}}\n"

@@ -12,6 +12,7 @@ from pathlib import Path
 import asyncssh
 import pulumi
 
+from components.errors import UserError
 from components.softlayer.ssh_key import SshKey, SshKeyArgs, SshKeyPair
 
 
@@ -53,7 +54,7 @@ class SshAccess(pulumi.ComponentResource):
     def __init__(self, name: str, args: SshAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """
         Raises:
-            ValueError: the private key file cannot be read, is none, or wants a passphrase.
+            UserError: the private key file cannot be read, is none, or wants a passphrase.
         """
         super().__init__("swarm-galera:ssh_access:SshAccess", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
@@ -77,24 +78,24 @@ def read_private_key(file: str) -> str:
     """The text of a private key file.
 
     Raises:
-        ValueError: it cannot be read, is no private key, or has a passphrase; says what to do.
+        UserError: it cannot be read, is no private key, or has a passphrase; says what to do.
     """
     path = Path(file).expanduser()
     try:
         text = path.read_text()
         asyncssh.import_private_key(text)
     except OSError as error:
-        raise ValueError(
+        raise UserError(
             f"ssh.privateKeyFile: {path} cannot be read ({error.strerror}); give the path of the private half"
         ) from None
     except (asyncssh.KeyEncryptionError, asyncssh.KeyImportError, ValueError) as error:
         # What is asked for is a passphrase, whichever exception asks for it.
         if "passphrase" in str(error).lower():
-            raise ValueError(
+            raise UserError(
                 f"ssh.privateKeyFile: {path} has a passphrase; load it into the SSH agent "
                 f"(`ssh-add {path}`) and leave the setting out"
             ) from None
-        raise ValueError(
-            f"ssh.privateKeyFile: {path} holds no private key; give the file without `.pub`"
+        raise UserError(
+            f"ssh.privateKeyFile: {path} is not a private key; give the file without `.pub`"
         ) from None
     return text

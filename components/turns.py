@@ -17,12 +17,14 @@ from collections.abc import Collection, Mapping, Sequence
 
 import pulumi
 
+from components.errors import UserError
+
 NOT_WELL = "SWARM_GALERA_NOT_WELL"
 """Environment variable by which `python -m operations` says which hosts are not well, and why: JSON."""
 
 
 def refuse_while_others_are_not_well(interrupted: Collection[str]) -> None:
-    """Raise ValueError if a run would interrupt hosts while others are not well.
+    """Raise UserError if a run would interrupt hosts while others are not well.
 
     Known only to a run that was started by `python -m operations`, which looks at the hosts first.
     """
@@ -30,7 +32,7 @@ def refuse_while_others_are_not_well(interrupted: Collection[str]) -> None:
     for host in interrupted:
         if others := {name: why for name, why in unwell.items() if name != host}:
             told = "; ".join(f"{name}: {why}" for name, why in others.items())
-            raise ValueError(
+            raise UserError(
                 f"{host} would be interrupted (a resize, reload or replacement) while others are not well: "
                 f"{told}. Nothing was changed. Remedy: bring them back (`verify` names what is amiss), then "
                 "repeat; or take that change out of the settings until then"

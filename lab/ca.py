@@ -2,7 +2,7 @@
 
 Owned here: one authority for all labs of a user, kept in the cache, and server certificates. Left to others:
 who trusts it (the hosts' root file system) and who serves with it (`registry.py`). It signs for names under
-`.lab` only, which nobody owns on the internet, and says so in its own certificate.
+`.lab` only, which nobody owns on the internet, and says so in its own certificate (which trustme cannot).
 """
 
 from __future__ import annotations

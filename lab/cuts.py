@@ -8,11 +8,10 @@ network card of a user-mode kernel would stay dead when the tap comes back.
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+
+from filelock import FileLock
 
 from lab import network, packet_filter
 from lab.packet_filter import Cut
@@ -54,7 +53,7 @@ def _concerns(cut: Cut, host_id: int | None) -> bool:
 
 def _change(lab: LabPaths, change: Callable[[list[Cut]], list[Cut]]) -> list[Cut]:
     """Change the list, load it, and return what it was. A filter that cannot be loaded changes nothing."""
-    with _alone(lab):
+    with FileLock(lab.cuts.with_suffix(".lock"), mode=0o600, preserve_lock_file=True):
         before = present(lab)
         after = change(before)
         if after != before:
@@ -65,13 +64,3 @@ def _change(lab: LabPaths, change: Callable[[list[Cut]], list[Cut]]) -> list[Cut
             fresh.write_text(text + "\n", encoding="utf-8")
             fresh.replace(lab.cuts)
     return before
-
-
-@contextmanager
-def _alone(lab: LabPaths) -> Iterator[None]:
-    file = os.open(lab.cuts.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(file)

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import hashlib
 import json
 import os
 import shutil
 import signal
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +23,12 @@ from lab import (
     apt,
     ca,
     cuts,
+    daemons,
     environment,
     images,
     network,
     packet_filter,
     paths,
-    registry,
-    resolver,
     services,
 )
 from lab.errors import LabError
@@ -42,21 +38,10 @@ from lab.hosts.kernel import Kernel
 from lab.hosts.uml import UmlBackend
 from lab.packet_filter import Cut, Enforcement
 from lab.paths import LabPaths
-from lab.services import Service
 from lab.toolchain import locks, places
 from lab.toolchain.stages import Run, Stage, Step, clock
 
-API_PORT = 8080
-GREETING = 2.0  # seconds a service may take to take a connection
 LAST_BREATH = 10.0  # seconds processes in the namespace get to end when the lab goes down
-
-
-def service(lab: LabPaths, name: str) -> Service:
-    """One of the lab's services by name."""
-    return Service(name, lab.services / f"{name}.json", lab.logs / f"{name}.log")
-
-
-SERVICES = ("api", "registry", "apt", "resolver")
 
 
 @dataclass
@@ -67,7 +52,6 @@ class _Made:
     kernel: Kernel | None = None
     rootfs: rootfs.RootFs | None = None
     repository: Path | None = None
-    recovered: list[str] = field(default_factory=list)
 
 
 def _changing(lab: LabPaths, command: str) -> contextlib.AbstractContextManager[None]:
@@ -100,18 +84,28 @@ def _stages(lab: LabPaths) -> list[Stage]:
     made = _Made(ca.ensure(paths.cache("ca")))
     builder = images.Builder(paths.cache("images"))
 
+    def image_registry(step: Step) -> None:
+        daemons.ensure(step, lab, daemons.image_registry(lab, made.authority))
+
+    def name_servers(step: Step) -> None:
+        daemons.ensure(step, lab, daemons.name_servers(lab))
+
     def push(step: Step) -> None:
         builder.push(step, lab, made.authority.certificate, images.discover())
 
+    def apt_repository(step: Step) -> None:
+        assert made.repository is not None
+        daemons.ensure(step, lab, daemons.apt_repository(lab, made.repository))
+
     return [
         Stage("network", lambda step: _network(step, lab)),
-        Stage("registry", lambda step: _registry(step, lab, made), ("network",)),
-        Stage("name servers", lambda step: _resolver(step, lab), ("network",)),
+        Stage("registry", image_registry, ("network",)),
+        Stage("name servers", name_servers, ("network",)),
         _kernel(made),
         *_root_file_system(made),
         _images_built(),
         Stage("images", push, ("image builds", "registry")),
-        Stage("apt repository", lambda step: _apt(step, lab, made), ("network", "packages")),
+        Stage("apt repository", apt_repository, ("network", "packages")),
         Stage("api", lambda step: _api(step, lab, made), ("network", "root file system")),
         Stage("hosts", lambda step: _recover(step, lab), ("api", "apt repository", "images", "name servers")),
     ]
@@ -157,76 +151,6 @@ def _network(step: Step, lab: LabPaths) -> None:
         step.result("; ".join(said))
 
 
-def _answers(lab: LabPaths, address: str, port: int) -> Callable[[], bool]:
-    def ready() -> bool:
-        try:
-            network.connect(lab.namespace, address, port, GREETING).close()
-        except OSError:
-            return False
-        return True
-
-    return ready
-
-
-def _digest(*parts: object) -> str:
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-
-
-def _generation(lab: LabPaths) -> int:
-    """Tells this namespace from one of the same name before it: services of the old one are of no use."""
-    return network.path(lab.namespace).stat().st_ino
-
-
-def _registry(step: Step, lab: LabPaths, made: _Made) -> None:
-    config = registry.configure(lab, made.authority, paths.cache("registry"))
-    fresh = services.start(
-        service(lab, "registry"),
-        registry.argv(lab, config),
-        cwd=lab.root,
-        env={**environment.service(), "OTEL_TRACES_EXPORTER": "none"},
-        port=registry.PORT,
-        key=_digest(
-            config.read_text(encoding="utf-8"), (lab.registry / "registry.crt").read_text(), _generation(lab)
-        ),
-        ready=lambda: registry.answers(lab, made.authority.certificate),
-    )
-    step.result("started" if fresh else "runs")
-
-
-def _resolver(step: Step, lab: LabPaths) -> None:
-    argv = resolver.argv(lab)
-    fresh = services.start(
-        service(lab, "resolver"),
-        argv,
-        cwd=lab.root,
-        env=environment.service(),
-        port=resolver.PORT,
-        key=_digest(argv, _generation(lab)),
-        ready=lambda: resolver.answers(lab),
-    )
-    step.result("started" if fresh else "run")
-
-
-def _apt(step: Step, lab: LabPaths, made: _Made) -> None:
-    assert made.repository is not None
-    address = str(network.PRIVATE.ip)
-    argv = [
-        *network.enter(lab.namespace),
-        *(sys.executable, "-m", "http.server", str(apt.PORT), "--bind", address),
-        *("--directory", str(made.repository)),
-    ]
-    fresh = services.start(
-        service(lab, "apt"),
-        argv,
-        cwd=lab.root,
-        env=environment.service(),
-        port=apt.PORT,
-        key=_digest(argv, _generation(lab)),
-        ready=_answers(lab, address, apt.PORT),
-    )
-    step.result("started" if fresh else "runs")
-
-
 def _api(step: Step, lab: LabPaths, made: _Made) -> None:
     assert made.rootfs is not None
     _console_key(lab)
@@ -241,21 +165,7 @@ def _api(step: Step, lab: LabPaths, made: _Made) -> None:
     fresh_record.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     fresh_record.replace(lab.record)
     environment.write(lab)
-    argv = [
-        *network.enter(lab.namespace),
-        *(sys.executable, "-m", "lab.api", "--state", str(lab.api), "--lab", str(lab.root)),
-        *("--listen", f"127.0.0.1:{API_PORT}", "--backend", "uml"),
-    ]
-    fresh = services.start(
-        service(lab, "api"),
-        argv,
-        cwd=places.CHECKOUT,
-        env=environment.service(),
-        port=API_PORT,
-        key=_digest(argv, _generation(lab)),
-        ready=_answers(lab, "127.0.0.1", API_PORT),
-    )
-    step.result("started" if fresh else "runs")
+    daemons.ensure(step, lab, daemons.api(lab))
 
 
 def _created(lab: LabPaths) -> str:
@@ -299,13 +209,13 @@ def down(lab: LabPaths) -> None:
         if not lab.root.exists() and not network.exists(lab.namespace):
             print(f"There is no lab {lab.name}.")
             return
-        services.stop(service(lab, "api"))  # first: it would boot what goes away
+        services.stop(daemons.service(lab, "api"))  # first: it would boot what goes away
         backend = UmlBackend(lab.root)
         for folder in sorted(lab.hosts.glob("*")) if lab.hosts.is_dir() else []:
             if folder.name.isdecimal():
                 backend.destroy(int(folder.name))
-        for name in SERVICES:
-            services.stop(service(lab, name))
+        for name in daemons.NAMES:
+            services.stop(daemons.service(lab, name))
         _end_all_inside(lab)
         network.down(lab.namespace)
         if lab.root.exists():
@@ -381,7 +291,7 @@ def status(lab: LabPaths) -> Status:
             )
         )
     there = lab.exists()
-    processes = {name: services.pid(service(lab, name)) for name in SERVICES}
+    processes = {name: services.pid(daemons.service(lab, name)) for name in daemons.NAMES}
     connected = network.exists(lab.namespace)
     groups = packet_filter.recorded(lab.packet_filter)
     if connected and groups.tracking is not None and not packet_filter.loaded(lab.namespace):

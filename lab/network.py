@@ -36,8 +36,8 @@ def _ip(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     if check and done.returncode != 0:
         raise LabError(
             f"`ip {' '.join(words)}` failed: {done.stderr.strip() or done.returncode}. "
-            "The lab needs root "
-            "and the right to make network namespaces and taps (in a container: --privileged)."
+            "The lab needs root and the right to make network namespaces and taps (in a container: "
+            "--privileged)."
         )
     return done
 

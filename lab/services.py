@@ -1,7 +1,7 @@
 """The lab's long-running processes: API, registry, apt repository, name servers.
 
 Owned here: starting one detached with a log and a file that names its process, telling whether it still runs,
-ending it. Left to others: what they are (`lifecycle.py`). A process counts as the service only if it started
+ending it. Left to others: what they are (`daemons.py`). A process counts as the service only if it started
 when the file says, so that a process number that was given to somebody else is never taken for it, nor
 killed. And an answer on its port counts only if the process itself listens there: it may be a stranger's.
 """

@@ -7,21 +7,19 @@ Leaves to others: the comparison (comparison.py), cancelling (`destroy`, or the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Table
 
 from components.softlayer.client import Api, find_credentials
-from components.softlayer.errors import SoftLayerFailed
-from operations import engine
 from operations.comparison import Finding, Known, compare, known
-from operations.engine import NO_STACK, Pulumi
-from operations.errors import OperationsError
+from operations.options import StackOption
+from operations.pulumi_cli import Pulumi, project_name
+from operations.stack_settings import StackSettings
 
 PATIENCE = 15.0
 """Seconds until an API that cannot be reached is an error."""
@@ -33,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 
 def audit(
-    stack: Annotated[str, typer.Option("--stack", "-s", envvar="STACK", help="The stack's name.")] = "dev",
+    stack: StackOption = "dev",
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """List what was ordered for a stack and is in no state, with its cost. Exit code 1 if there is any.
@@ -42,7 +40,7 @@ def audit(
     identity any more: then it may be its own.
     """
     pulumi = Pulumi(stack, {})
-    account = Account.of(pulumi, stack, known(exported(pulumi)))
+    account = Account.of(pulumi, known(pulumi.export() or {}))
     found = account.compare()
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in found], indent=2))
@@ -62,72 +60,14 @@ class Account:
     stack: str
 
     @classmethod
-    def of(cls, pulumi: Pulumi, stack: str, state: Known) -> Account:
-        """The account of a stack with that state. Raises OperationsError."""
-        project = yaml.safe_load((engine.CHECKOUT / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
-        try:
-            api = Api(find_credentials(stack_settings(pulumi, stack))).patient_for(PATIENCE)
-        except SoftLayerFailed as error:
-            raise OperationsError(str(error)) from None
-        return cls(api, state, str(project), stack)
+    def of(cls, pulumi: Pulumi, state: Known) -> Account:
+        """The account of pulumi's stack, which has that state. Raises UserError."""
+        api = Api(find_credentials(StackSettings.of(pulumi))).patient_for(PATIENCE)
+        return cls(api, state, project_name(), pulumi.stack)
 
     def compare(self) -> list[Finding]:
-        """All that account and state do not agree on. Raises OperationsError."""
-        try:
-            return compare(self.api, self.state, self.project, self.stack)
-        except SoftLayerFailed as error:
-            raise OperationsError(str(error)) from None
-
-
-def exported(pulumi: Pulumi) -> dict[str, Any]:
-    """The stack's state; empty if there is no such stack. Raises OperationsError."""
-    done = pulumi.ask("stack", "export")
-    if done.returncode == NO_STACK:
-        return {}
-    if done.returncode != 0:
-        raise OperationsError(f"The stack's state cannot be read: {done.stderr.strip()}")
-    text: dict[str, Any] = json.loads(done.stdout)
-    return text
-
-
-@dataclass(frozen=True)
-class StackSettings:
-    """The stack's settings by full key. Held in memory only: the API key may be among them."""
-
-    values: Mapping[str, Mapping[str, Any]]
-
-    def get(self, key: str) -> Any:
-        """The value of a key like `swarm-galera:endpoint`; None if it is not set."""
-        return self.values.get(key, {}).get("value")
-
-    def section(self, key: str) -> Mapping[str, Any]:
-        """The value of a key like `swarm-galera:servers`; empty if it is not set."""
-        held = self.values.get(key, {})
-        value = held.get("objectValue", held.get("value"))
-        if isinstance(value, str):
-            value = json.loads(value)
-        return value if isinstance(value, Mapping) else {}
-
-
-def stack_settings(pulumi: Pulumi, stack: str) -> StackSettings:
-    """The stack's settings, from its file where the stack itself is gone. Raises OperationsError."""
-    done = pulumi.ask("config", "--json")
-    if done.returncode == NO_STACK:
-        return StackSettings(_from_file(stack))
-    if done.returncode == 0 and "swarm-galera:apiKey" in json.loads(done.stdout or "{}"):
-        done = pulumi.ask("config", "--json", "--show-secrets")
-    if done.returncode != 0:
-        raise OperationsError(f"The stack's settings cannot be read: {done.stderr.strip()}")
-    return StackSettings(json.loads(done.stdout or "{}"))
-
-
-def _from_file(stack: str) -> dict[str, dict[str, Any]]:
-    """Settings of a stack whose state is gone: what it ordered may still be there."""
-    file = engine.CHECKOUT / f"Pulumi.{stack}.yaml"
-    if not file.exists():
-        raise OperationsError(f"There is no stack {stack}, and no {file.name}: --stack names another one.")
-    config = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("config") or {}
-    return {key: {"value": value} for key, value in config.items() if not isinstance(value, dict)}
+        """All that account and state do not agree on. Raises SoftLayerFailed."""
+        return compare(self.api, self.state, self.project, self.stack)
 
 
 def show(found: Sequence[Finding], stack: str, *, stderr: bool = False) -> None:

@@ -12,18 +12,21 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from components.commands.engine import settle
+from components.errors import UserError
 from components.turns import NOT_WELL
-from operations import audit, cluster_facts, disk_space, outputs, remote_hosts
+from operations import cluster_facts, disk_space, outputs, remote_hosts
 from operations.cluster_facts import HostFacts
-from operations.engine import Pulumi
 from operations.errors import OperationsError
+from operations.messages import say
 from operations.outputs import Outputs
+from operations.pulumi_cli import Pulumi
+from operations.stack_settings import StackSettings
 from settings import Servers
 
 PATIENCE = 90.0
@@ -32,8 +35,6 @@ HEALING = 1200.0
 """Seconds for a host to be back after the restart of its engine; its own script gives up before."""
 KEYS = ("connection", "host")
 """Inputs by which a resource reaches a host over SSH: of a command, and of the docker provider."""
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -87,29 +88,29 @@ def _unwell(seen: Seen) -> Iterator[tuple[str, str]]:
                 yield host.name, f"its database is {state}, {status}"
 
 
-def look(pulumi: Pulumi, stack: str, say: Say) -> Seen | None:
+def look(pulumi: Pulumi) -> Seen | None:
     """The hosts of a stack; None for one that has none yet, or never came to its end.
 
     Who does not answer is said at once; that takes `remote_hosts.CONNECT_TIMEOUT` seconds for all together.
     """
     try:
         try:
-            found: Outputs | None = outputs.read(stack, pulumi)
+            found: Outputs | None = outputs.read(pulumi)
         except OperationsError:  # there is none yet, or its last run failed
-            found = _by_state(pulumi, stack)
-        return None if found is None else asyncio.run(_look(found, say))
-    except (OperationsError, OSError, ValueError):  # above all a private key that can't be read here
+            found = _by_state(pulumi)
+        return None if found is None else asyncio.run(_look(found))
+    except UserError:  # above all a private key that can't be read here
         return None
 
 
-def _by_state(pulumi: Pulumi, stack: str) -> Outputs | None:
-    done = pulumi.ask("stack", "export", "--show-secrets")
-    if done.returncode != 0:
+def _by_state(pulumi: Pulumi) -> Outputs | None:
+    exported = pulumi.export(show_secrets=True)
+    if exported is None:
         return None
-    settings = audit.stack_settings(pulumi, stack)
+    settings = StackSettings.of(pulumi)
     managers = _wanted(settings.section("swarm-galera:servers")).manager_names
     key_file = settings.section("swarm-galera:ssh").get("privateKeyFile")
-    return outputs.from_state(json.loads(done.stdout), managers, key_file)
+    return outputs.from_state(exported, managers, key_file)
 
 
 def _wanted(servers: Mapping[str, Any]) -> Servers:
@@ -118,7 +119,7 @@ def _wanted(servers: Mapping[str, Any]) -> Servers:
     return Servers.model_construct(**named)
 
 
-async def _look(found: Outputs, say: Say) -> Seen:
+async def _look(found: Outputs) -> Seen:
     managers = {host.name for host in found.managers}
     async with remote_hosts.connected(found) as hosts:
         for name, why in hosts.unreachable.items():
@@ -134,13 +135,13 @@ async def _look(found: Outputs, say: Say) -> Seen:
         return Seen(found, facts, dict(hosts.unreachable))
 
 
-def tell(seen: Seen, say: Say) -> None:
+def tell(seen: Seen) -> None:
     """Say whose engine needs a restart."""
     for name in seen.ill:
         say(f"{name}: {seen.unwell[name]}. `up` restarts its engine once the other hosts are well.")
 
 
-def left_out(seen: Seen, exported: Mapping[str, Any], coming: Collection[str], say: Say) -> list[str]:
+def left_out(seen: Seen, exported: Mapping[str, Any], coming: Collection[str]) -> list[str]:
     """Pulumi's options that leave out what needs a host which does not answer; says what that is.
 
     Args:
@@ -200,7 +201,7 @@ def refusal(seen: Seen, host: str) -> str:
     if others:
         return "the others are not well: " + "; ".join(f"{name}: {why}" for name, why in others.items())
     if ill and _serves(seen, host) and not all(_serves(seen, name) for name in ill):
-        return f"{', '.join(ill)} must be mended first, while the database of {host} still serves"
+        return f"{', '.join(ill)} must be repaired first, while the database of {host} still serves"
     space = seen.facts[host].space
     if space.size and space.free < disk_space.ROOM_TO_START * space.size:
         return (
@@ -214,7 +215,7 @@ def _serves(seen: Seen, host: str) -> bool:
     return seen.facts[host].galera.get("wsrep_local_state_comment") == "Synced"
 
 
-def heal(seen: Seen, say: Say) -> Seen:
+def heal(seen: Seen) -> Seen:
     """Restart the engines that need it, one after the other, once the others are well; the hosts after it.
 
     What can't be done now is said, with the reason, and left. Raises OperationsError if a host is not back.
@@ -230,12 +231,12 @@ def heal(seen: Seen, say: Say) -> Seen:
             return seen
         tried.add(host)
         say(f"{host}: {seen.unwell[host]}. Restarting its engine …")
-        seen = asyncio.run(_restart(seen.outputs, host, say))
+        seen = asyncio.run(_restart(seen.outputs, host))
         still = seen.unwell.get(host)
         say(f"{host}: {still}." if still else f"{host} is well again.")
 
 
-async def _restart(found: Outputs, host: str, say: Say) -> Seen:
+async def _restart(found: Outputs, host: str) -> Seen:
     manager = host in {each.name for each in found.managers}
     note = "mkdir -p /run/swarm-galera; : >/run/swarm-galera/engine.restart"
     # After a few vain starts (a disk without room) systemd refuses a further one, also by hand.
@@ -245,7 +246,7 @@ async def _restart(found: Outputs, host: str, say: Say) -> Seen:
         answer = await hosts.run(host, script, "1\n", HEALING)
     if answer.error:
         raise OperationsError(f"{host} is not back after the restart of its engine: {answer.error}")
-    return await _look(found, say)
+    return await _look(found)
 
 
 # -- while a run goes on -------------------------------------------------------------------------------------
@@ -257,7 +258,7 @@ SILENT = 45.0
 
 
 @contextmanager
-def watched(seen: Seen | None, say: Say) -> Iterator[None]:
+def watched(seen: Seen | None) -> Iterator[None]:
     """Say during the block when a host that has answered does not any more, and when it does again.
 
     Pulumi's own tries go on for minutes, because a host may only be rebooting.
@@ -267,7 +268,7 @@ def watched(seen: Seen | None, say: Say) -> Iterator[None]:
         return
     over = threading.Event()
     hosts = {host.name: host.address for host in seen.outputs.hosts if host.name not in seen.away}
-    thread = threading.Thread(target=_watch, args=(hosts, over, say), daemon=True)
+    thread = threading.Thread(target=_watch, args=(hosts, over), daemon=True)
     thread.start()
     try:
         yield
@@ -276,7 +277,7 @@ def watched(seen: Seen | None, say: Say) -> Iterator[None]:
         thread.join()
 
 
-def _watch(hosts: Mapping[str, str], over: threading.Event, say: Say) -> None:
+def _watch(hosts: Mapping[str, str], over: threading.Event) -> None:
     silent: dict[str, float] = {}
     told: set[str] = set()
     while not over.wait(EVERY):
@@ -291,7 +292,7 @@ def _watch(hosts: Mapping[str, str], over: threading.Event, say: Say) -> None:
             if name not in told and time.monotonic() - since >= SILENT:
                 told.add(name)
                 say(
-                    f"{name} does not answer since {SILENT:.0f} s. If it is not just being rebooted: what "
+                    f"{name} has not answered for {SILENT:.0f} s. If it is not just being rebooted: what "
                     "needs it is tried for some minutes more, Ctrl-C ends that at once, and the next `up` "
                     "leaves it out."
                 )

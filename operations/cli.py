@@ -1,33 +1,17 @@
 """The command line of the operations: `python -m operations COMMAND`.
 
-Owned here: which modules bring commands, and how an error reaches the user. Left to others: the commands.
-Each module in COMMANDS has a `register(app)` that adds its own; a further one is a line here.
+Owns: which modules bring commands, and how an error reaches the user. Leaves to others: the commands.
+Each module of commands has a `register(app)` that adds its own; a further one is a word in `build`.
 """
 
 from __future__ import annotations
 
-import importlib
 import sys
-from typing import Protocol, cast
 
 import typer
 
-from operations.errors import OperationsError
-
-COMMANDS = (
-    "operations.stack",
-    "operations.audit",
-    "operations.verify",
-    "operations.ssh_files",
-    "operations.last_one",
-)
-
-
-class CommandModule(Protocol):
-    """What a module of commands offers."""
-
-    def register(self, app: typer.Typer) -> None:
-        """Add the module's commands to `app`."""
+from components.errors import UserError
+from operations import audit, last_one, ssh_files, stack, verify
 
 
 def build() -> typer.Typer:
@@ -38,15 +22,15 @@ def build() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for name in COMMANDS:
-        cast(CommandModule, importlib.import_module(name)).register(app)
+    for module in (stack, audit, verify, ssh_files, last_one):
+        module.register(app)
     return app
 
 
 def main() -> None:
-    """Run the command line; an OperationsError is one message and exit code 1, never a traceback."""
+    """Run the command line; a UserError is one message and exit code 1. A bug shows its traceback."""
     try:
         build()()
-    except OperationsError as error:
+    except UserError as error:
         print(f"Error: {error}", file=sys.stderr)
         raise SystemExit(1) from None

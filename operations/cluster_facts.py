@@ -1,6 +1,7 @@
 """What is asked on a host of the cluster, in one SSH session, and how the answers read.
 
-Owned here: the scripts and their parsing. Left to others: what must hold (cluster_checks.py).
+Owned here: the scripts and their parsing. Left to others: what must hold (cluster_checks.py and
+galera_checks.py).
 """
 
 from __future__ import annotations

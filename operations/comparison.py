@@ -21,7 +21,7 @@ from components.softlayer.client import Api
 from components.softlayer.cost import NOTHING, Price, paid_for
 from components.softlayer.errors import explaining
 from components.softlayer.guest_seen import Guest
-from components.softlayer.identity import PROGRAM_TAG, owner_of, stack_tag
+from components.softlayer.identity import PROGRAM_TAG, owner_of, signed_by, stack_tag
 
 GUEST, KEY, GROUP = "guest", "SSH key", "security group"
 _TYPES = {
@@ -30,7 +30,6 @@ _TYPES = {
     "pulumi-python:dynamic/softlayer:SecurityGroup": GROUP,
 }
 _IDENTITY = "pulumi-python:dynamic/softlayer:StackIdentity"
-_OWN = re.compile(r"swarm-galera (\S+/\S+/[0-9a-f]+/\S+?)\)?$")
 _REMOVE = {GUEST: "slcli vs cancel", KEY: "slcli sshkey remove", GROUP: "slcli securitygroup delete"}
 _GUEST_MASK = (
     "mask[id,hostname,domain,createDate,hourlyBillingFlag,userData[value],tagReferences[tag[name]],"
@@ -131,7 +130,7 @@ def unknown_guests(
         tags = [tag.lower() for tag in guest.tags if tagged.fullmatch(tag.lower())]
         if own_tag in tags:
             why = f"it carries the tag {PROGRAM_TAG} and no identity: its user data was changed by hand"
-            todo = f"if nobody needs it, `{_REMOVE[GUEST]} {guest.id}`"
+            todo = f"if it is not needed, `{_REMOVE[GUEST]} {guest.id}`"
             found.append(Finding(GUEST, str(guest.id), guest.name, why, todo, monthly))
         elif tags:
             found.append(_foreign(GUEST, guest.id, guest.name, f"tag {tags[0]}", monthly))
@@ -144,10 +143,10 @@ def unknown_things(
     """SSH keys or security groups of stacks of this name that are not in the state."""
     found = []
     for row in rows:
-        marker = _OWN.search(str(row.get("notes" if kind == KEY else "description") or ""))
+        marker = signed_by(row.get("notes" if kind == KEY else "description"))
         if marker is None or (kind, str(row["id"])) in state.ids:
             continue
-        if (owner := owner_of(marker[1])).startswith(f"{project}/{stack}/"):
+        if (owner := owner_of(marker)).startswith(f"{project}/{stack}/"):
             name = str(row.get("label") or row.get("name"))
             found.append(_finding(kind, row["id"], name, owner, state))
     return found

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 
 from operations import cluster_facts
 from operations.check import Check
-from operations.cluster_checks import full_copy
 from operations.cluster_facts import HostFacts
 from operations.deep import check
 from operations.deep.check import Odd, Outcome, counted
 from operations.deep.sessions import CLIENT, Client, Opener, SessionLost, SqlError
 from operations.errors import OperationsError
+from operations.galera_checks import full_copy
 from operations.outputs import Outputs
 from operations.remote_hosts import RemoteHosts
 
@@ -84,7 +84,7 @@ def of_outcome(found: Outputs, outcome: Outcome) -> list[Check]:
     ]
     if outcome.tables:
         told.append(f"at positions {outcome.positions[0]} to {outcome.positions[1]}")
-    told.append(f"{counted(outcome.pauses, 'pause')} of writes, {outcome.longest_pause:.2f} s at the most")
+    told.append(f"{counted(outcome.pauses, 'pause')} of writes, {outcome.longest_pause:.2f} s at most")
     if outcome.whole:
         told.append(f"in one piece, for want of a key that will do: {', '.join(outcome.whole)}")
     if loose := [each for each in outcome.loose if not each.startswith("sys.")]:

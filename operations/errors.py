@@ -1,7 +1,9 @@
-"""The one error of the operations that a user reads: what went wrong, why, and the remedy."""
+"""The error that the operations raise."""
 
 from __future__ import annotations
 
+from components.errors import UserError
 
-class OperationsError(Exception):
-    """Its text is the whole message; no traceback belongs to it."""
+
+class OperationsError(UserError):
+    """An operation cannot be carried out, or has failed."""

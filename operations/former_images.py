@@ -10,10 +10,11 @@ never what a service names.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from components.commands.shell import assign
+from components.errors import UserError
 from operations import remote_hosts
+from operations.messages import say
 from operations.outputs import Outputs
 from operations.remote_hosts import Answer
 
@@ -42,7 +43,7 @@ def removal(services: tuple[str, ...]) -> str:
     return f"{assign(services=services)}\n{_REMOVE}"
 
 
-def remove(outputs: Outputs, say: Callable[[str], None]) -> None:
+def remove(outputs: Outputs) -> None:
     """Remove them on all managers that answer, and say so."""
 
     async def ask() -> dict[str, Answer]:
@@ -53,7 +54,7 @@ def remove(outputs: Outputs, say: Callable[[str], None]) -> None:
 
     try:
         answers = asyncio.run(ask())
-    except ValueError:  # a private key that cannot be read here: it was of use to Pulumi, not to us
+    except UserError:  # a private key that cannot be read here: it was of use to Pulumi, not to us
         return
     for name, answer in answers.items():
         if answer.text.split():

@@ -20,9 +20,9 @@ import typer
 from components.commands.shell import assign
 from operations import outputs
 from operations.errors import OperationsError
+from operations.options import StackOption
 from operations.outputs import Host, Outputs
 from operations.remote_hosts import Answer, connected
-from operations.stack import StackOption
 
 EVERY = 2.0
 """Seconds between looks."""
@@ -43,7 +43,7 @@ def survive(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Without asking first.")] = False,
 ) -> None:
     """The majority is lost for good: HOST serves again, alone. Refused while a majority answers."""
-    found = outputs.read(stack)
+    found = outputs.of_stack(stack)
     survivor = of(found, host)
     asyncio.run(_survive(found, survivor, yes))
 
@@ -55,7 +55,7 @@ def of(found: Outputs, name: str) -> Host:
         if host.name == name:
             return host
     raise OperationsError(
-        f"{name} is no manager with a database. One of: {', '.join(host.name for host in fit)}."
+        f"{name} is not a manager with a database. One of: {', '.join(host.name for host in fit)}."
     )
 
 
@@ -94,11 +94,11 @@ def refusal(found: Outputs, survivor: Host, votes: Sequence[str]) -> str:
     """Why nothing is forced; empty if something may be."""
     if survivor.name not in votes:
         return (
-            f"{survivor.name} is not reached, or is no manager of a swarm any more: there is nothing to "
+            f"{survivor.name} is not reached, or is not a manager of a swarm any more: there is nothing to "
             "go on from."
         )
     if 2 * len(votes) > len(found.managers):
-        others = ", ".join(name for name in votes if name != survivor.name) or "nobody else"
+        others = ", ".join(name for name in votes if name != survivor.name) or "no other one"
         return (
             f"{len(votes)} of {len(found.managers)} managers answer ({survivor.name} and {others}): that is "
             "a majority, which restores itself. `verify` says what else is wrong; nothing was changed."
@@ -205,7 +205,7 @@ async def _survive(found: Outputs, survivor: Host, yes: bool) -> None:
         typer.echo(shown.text.rstrip() or shown.error)
         typer.echo(
             f"{survivor.name} serves alone. Left out: {', '.join(lost)}. Now `refresh`, then `up`: they are "
-            "ordered anew and take full copies."
+            "ordered again and take full copies."
         )
 
 

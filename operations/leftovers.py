@@ -1,7 +1,7 @@
 """What a killed run leaves behind, and clearing it away so that the next run simply goes on.
 
 Owned here: the lock in a file backend, processes that outlived their run, pending operations in a state. Left
-to others: running Pulumi (`engine.py`). Never touched: a lock or a process whose run is alive.
+to others: running Pulumi (`pulumi_cli.py`). Never touched: a lock or a process whose run is alive.
 
 A run killed with SIGKILL leaves its provider processes behind, still at work: they would race the next
 run for the same orders. So every process of a run carries a mark in its environment, and whoever holds a
@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from operations.errors import OperationsError
+from operations.messages import say
 
 MARK = "SWARM_GALERA_RUN"
 PROC = Path("/proc")
@@ -60,27 +61,25 @@ def marked(value: str, proc: Path = PROC) -> list[int]:
     return found
 
 
-def end_marked(value: str, say: Callable[[str], None]) -> None:
+def end_marked(value: str) -> None:
     """End what an earlier run of the stack left running: its pulumi orderly, then whatever is still there."""
     running = marked(value)
     if not running:
         return
-    engines = [pid for pid in running if _name(pid) == "pulumi"]
-    if engines:
-        # It was told to end when its run died (`engine.py`); a second SIGINT means "at once".
-        say(f"An earlier run is still ending (pulumi, process {engines[0]}): waiting for it.")
+    earlier = [pid for pid in running if _name(pid) == "pulumi"]
+    if earlier:
+        # It was told to end when its run died (`pulumi_cli.py`); a second SIGINT means "at once".
+        say(f"An earlier run is still ending (pulumi, process {earlier[0]}): waiting for it.")
         for _ in ("orderly", "at once"):
-            if _await(
-                lambda: [pid for pid in engines if pid in marked(value)], ORDERLY, say, "the earlier pulumi"
-            ):
+            if _await(lambda: [pid for pid in marked(value) if pid in earlier], ORDERLY, "that pulumi"):
                 break
-            _signal(engines, signal.SIGINT)
+            _signal(earlier, signal.SIGINT)
     running = marked(value)
     if running:
         say(f"Ending {len(running)} processes that a killed run left behind.")
     for number in (signal.SIGTERM, signal.SIGKILL):
         _signal(marked(value), number)
-        if _await(lambda: marked(value), GRACE, say, "left-over processes"):
+        if _await(lambda: marked(value), GRACE, "left-over processes"):
             return
     raise OperationsError(
         f"Processes {marked(value)} of a killed run do not end: look at them with `ps`, end them, and run "
@@ -96,7 +95,7 @@ def _signal(pids: list[int], number: int) -> None:
             continue
 
 
-def _await(rest: Callable[[], list[int]], patience: float, say: Callable[[str], None], what: str) -> bool:
+def _await(rest: Callable[[], list[int]], patience: float, what: str) -> bool:
     begin = said = time.monotonic()
     while rest():
         now = time.monotonic()
@@ -182,28 +181,26 @@ def alive(lock: Lock, proc: Path = PROC) -> bool:
     return started <= lock.since + 1.0  # the lock's second is rounded, and clocks are slewed
 
 
-def clear_locks(folder: Path, say: Callable[[str], None]) -> None:
+def clear_locks(folder: Path) -> None:
     """Remove the locks of processes of this machine that are gone; raise OperationsError for any other."""
     for lock in locks(folder):
         when = datetime.fromtimestamp(lock.since).strftime("%Y-%m-%d %H:%M:%S")
         if lock.host != socket.gethostname():
             raise OperationsError(
-                f"The stack is locked by {lock.user}@{lock.host} (process {lock.pid}) since {when}: wait "
-                "for its "
-                "end; if that run is dead for certain, `pulumi cancel` removes the lock."
+                f"The stack is locked by {lock.user}@{lock.host} (process {lock.pid}) since {when}: wait for "
+                "its end; if that run is dead for certain, `pulumi cancel` removes the lock."
             )
         if alive(lock):
             raise OperationsError(
                 f"The stack is locked by process {lock.pid} of {lock.user}, which runs since {when}: wait "
-                "for its "
-                f"end, or end it orderly with `kill -INT {lock.pid}`."
+                f"for its end, or end it orderly with `kill -INT {lock.pid}`."
             )
         lock.path.unlink(missing_ok=True)
         lock.path.with_name(lock.path.name + ".attrs").unlink(missing_ok=True)
         say(f"Removed the lock of a killed run (process {lock.pid}, {when}).")
 
 
-def mend_state(backend: str, project: str, stack: str, say: Callable[[str], None]) -> None:
+def mend_state(backend: str, project: str, stack: str) -> None:
     """Remove what a killed run left half-written beside the state in a `file://` backend.
 
     Pulumi replaces the state itself in one step, but writes a file of attributes (content type, checksum)

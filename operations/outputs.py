@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from components.ssh_access import read_private_key
 from operations import passphrase
-from operations.engine import NO_STACK, Pulumi
 from operations.errors import OperationsError
+from operations.pulumi_cli import Pulumi
 
 
 @dataclass(frozen=True)
@@ -59,22 +59,15 @@ class Outputs:
         return tuple(host for host in self.hosts if host.role == "manager")
 
 
-def read(stack: str, pulumi: Pulumi | None = None) -> Outputs:
-    """The outputs of `stack`. Raises OperationsError if there is none or it is not complete.
+def of_stack(stack: str) -> Outputs:
+    """`read` for a stack whose passphrase is in the environment."""
+    secret = passphrase.given()
+    return read(Pulumi(stack, {} if secret is None else {passphrase.VARIABLE: secret}))
 
-    Args:
-        pulumi: with the stack's passphrase, if there is one already; else the environment's is taken.
-    """
-    if pulumi is None:
-        secret = passphrase.given()
-        pulumi = Pulumi(stack, {} if secret is None else {passphrase.VARIABLE: secret})
-    done = pulumi.ask("stack", "output", "--json", "--show-secrets")
-    if done.returncode == NO_STACK:
-        raise OperationsError(f"There is no stack {stack}: `up` makes it; --stack names another one.")
-    if done.returncode != 0:
-        reason = done.stderr.strip().removeprefix("error: ")
-        raise OperationsError(f"The outputs of stack {stack} cannot be read: {reason}")
-    return parse(stack, json.loads(done.stdout))
+
+def read(pulumi: Pulumi) -> Outputs:
+    """The outputs of pulumi's stack. Raises OperationsError if there is none or it is not complete."""
+    return parse(pulumi.stack, pulumi.outputs())
 
 
 def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
@@ -119,7 +112,8 @@ def from_state(
 ) -> Outputs | None:
     """What it takes to reach and look at a stack's hosts, from its state: a run that failed left no outputs.
 
-    None for a stack that never had its services. What only clients of the database need is empty.
+    None for a stack that never had its services. What only clients of the database need is empty. Raises
+    UserError if the private key cannot be read.
 
     Args:
         exported: the state, with its secrets in plain.
@@ -140,7 +134,7 @@ def from_state(
         told = pair.get("private_key")
         key = json.loads(told["plaintext"]) if isinstance(told, Mapping) else told
     if key is None and key_file:
-        key = Path(key_file).expanduser().read_text(encoding="utf-8")
+        key = read_private_key(key_file)
     hosts = [
         Host(
             name=str(each["hostname"]),

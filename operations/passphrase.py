@@ -40,8 +40,7 @@ def fits(passphrase: str, check: str) -> bool:
     except (ValueError, binascii.Error):
         raise OperationsError(
             f"The stack's encryptionsalt {check!r} is not one of Pulumi's: restore the line in "
-            "Pulumi.STACK.yaml "
-            "from version control; without it the stack's secrets cannot be read."
+            "Pulumi.STACK.yaml from version control; without it the stack's secrets cannot be read."
         ) from None
     key = PBKDF2HMAC(SHA256(), KEY_BYTES, raw_salt, ITERATIONS).derive(passphrase.encode())
     try:
@@ -66,7 +65,7 @@ def given(environment: Mapping[str, str] = os.environ) -> str | None:
     return None
 
 
-def demand(stack: str, check: str, where: str, passphrase: str) -> None:
+def require(stack: str, check: str, where: str, passphrase: str) -> None:
     """Raise OperationsError unless `passphrase` fits the check found in `where` (words for the user)."""
     if not fits(passphrase, check):
         raise OperationsError(

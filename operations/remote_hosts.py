@@ -14,6 +14,7 @@ from typing import Protocol
 import asyncssh
 
 from components.commands.shell import script
+from operations.errors import OperationsError
 from operations.outputs import Host
 
 CONNECT_TIMEOUT = 15.0
@@ -89,9 +90,18 @@ class Reachable(Protocol):
 
 @contextlib.asynccontextmanager
 async def connected(outputs: Reachable) -> AsyncIterator[RemoteHosts]:
-    """Connections to all hosts of a stack at a time; hosts that do not answer are noted, not raised."""
+    """Connections to all hosts of a stack at a time; hosts that do not answer are noted, not raised.
+
+    Raises OperationsError if the private key cannot be read.
+    """
     hosts = RemoteHosts()
-    keys = None if outputs.private_key is None else [asyncssh.import_private_key(outputs.private_key)]
+    try:
+        keys = None if outputs.private_key is None else [asyncssh.import_private_key(outputs.private_key)]
+    except ValueError as error:  # KeyImportError is one; a key that wants a passphrase raises another
+        raise OperationsError(
+            f"The stack's private key cannot be read ({error}): give one without a passphrase, or load it "
+            "into the SSH agent and leave ssh.privateKeyFile out."
+        ) from None
 
     async def connect(host: Host) -> None:
         try:

@@ -7,12 +7,11 @@ For `refresh` and `destroy` on another machine than the one that ran `up`: they 
 from __future__ import annotations
 
 import typer
-import yaml
 
 from components.docker_host_access import ssh_folder, write_ssh_files
 from operations import outputs
-from operations.engine import CHECKOUT
-from operations.stack import StackOption
+from operations.options import StackOption
+from operations.pulumi_cli import project_name
 
 
 def register(app: typer.Typer) -> None:
@@ -22,9 +21,8 @@ def register(app: typer.Typer) -> None:
 
 def ssh_files(stack: StackOption = "dev") -> None:
     """Write the key and known-hosts files that refresh and destroy need on this machine."""
-    found = outputs.read(stack)
-    project = yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
+    found = outputs.of_stack(stack)
     first = found.managers[0]
-    folder = ssh_folder(project, stack)
+    folder = ssh_folder(project_name(), stack)
     write_ssh_files(folder, first.address, first.host_key, found.private_key)
     print(f"Written: {folder}")

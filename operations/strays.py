@@ -9,53 +9,52 @@ nothing else. It has to be done before the state goes, because only the state ho
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
+from components.errors import UserError
 from components.softlayer import cancellation, orders, security_group_provider, ssh_key_provider
-from components.softlayer.errors import SoftLayerFailed
-from operations.audit import Account, exported, show, stack_settings
+from operations.audit import Account, show
 from operations.comparison import GUEST, KEY, Finding, Known, known
-from operations.engine import Pulumi
 from operations.errors import OperationsError
+from operations.messages import say
+from operations.pulumi_cli import Pulumi
+from operations.stack_settings import StackSettings
 from settings import Servers
-
-Say = Callable[[str], None]
 
 
 def strays_of(account: Account) -> list[Finding]:
-    """The stack's strays. Raises OperationsError."""
+    """The stack's strays. Raises SoftLayerFailed."""
     return [finding for finding in account.compare() if finding.stray]
 
 
-def before_destroy(pulumi: Pulumi, stack: str, say: Say) -> tuple[Account, list[Finding]] | None:
+def before_destroy(pulumi: Pulumi) -> tuple[Account, list[Finding]] | None:
     """The account and the stack's strays, shown if there are any; None if it has never ordered anything.
 
     Raises:
         OperationsError: the account cannot be looked at, or the strays must not be cancelled, because hosts
             are protected. Nothing has been destroyed.
     """
-    state = known(exported(pulumi))
+    state = known(pulumi.export() or {})
     if not state.owner:
         return None
     try:
-        account = Account.of(pulumi, stack, state)
+        account = Account.of(pulumi, state)
         orders.await_unsettled(account.api, state.owner)
         strays = strays_of(account)
-    except (OperationsError, SoftLayerFailed) as error:
+    except UserError as error:
         raise OperationsError(
             f"Nothing was destroyed, because what is ordered and in no state cannot be looked up: {error}"
         ) from None
     if strays:
         say("Interrupted runs ordered more for this stack than its state knows:")
-        show(strays, stack, stderr=True)
-        _require_unprotected(account, pulumi, stack)
+        show(strays, pulumi.stack, stderr=True)
+        _require_unprotected(account, pulumi)
     return account, strays
 
 
-def _require_unprotected(account: Account, pulumi: Pulumi, stack: str) -> None:
+def _require_unprotected(account: Account, pulumi: Pulumi) -> None:
     # A state that was restored from an old copy does not know the hosts that bear the data.
-    servers = stack_settings(pulumi, stack).section("swarm-galera:servers")
+    servers = StackSettings.of(pulumi).section("swarm-galera:servers")
     if account.state.protected or servers.get("protect", Servers.model_fields["protect"].default):
         raise OperationsError(
             "Nothing was destroyed, because hosts are protected. Lift that first (`pulumi config set --path "
@@ -63,18 +62,15 @@ def _require_unprotected(account: Account, pulumi: Pulumi, stack: str) -> None:
         )
 
 
-def cancel(account: Account, strays: list[Finding], say: Say) -> None:
+def cancel(account: Account, strays: list[Finding]) -> None:
     """Cancel and remove them, each after another look at whose it is; guests are then going, not gone.
 
     Raises:
-        OperationsError: one is not, or no longer, the stack's, or the API refuses.
+        SoftLayerFailed: one is not, or no longer, the stack's, or the API refuses.
     """
     # Guests first: a group that is bound to one cannot be deleted.
-    for stray in sorted(strays, key=lambda one: one.kind != GUEST):
-        try:
-            _remove(account, stray)
-        except SoftLayerFailed as error:
-            raise OperationsError(str(error)) from None
+    for stray in sorted(strays, key=lambda stray: stray.kind != GUEST):
+        _remove(account, stray)
         say(
             f"{'Cancelled' if stray.kind == GUEST else 'Removed'} the {stray.kind} {stray.id} ({stray.name})."
         )
@@ -91,29 +87,26 @@ def _remove(account: Account, stray: Finding) -> None:
 
 
 def wait_gone(account: Account, strays: list[Finding]) -> None:
-    """Wait until cancelled guests are gone. Raises OperationsError."""
+    """Wait until cancelled guests are gone. Raises SoftLayerFailed."""
     for stray in strays:
         if stray.kind == GUEST:
-            try:
-                cancellation.wait_gone(account.api, int(stray.id), stray.name)
-            except SoftLayerFailed as error:
-                raise OperationsError(str(error)) from None
+            cancellation.wait_gone(account.api, int(stray.id), stray.name)
 
 
 def left_of(account: Account) -> list[Finding]:
-    """All that the account still has of the stack, when nothing is in its state. Raises OperationsError."""
+    """All that the account still has of the stack, when nothing is in its state. Raises SoftLayerFailed."""
     emptied = replace(account, state=Known(account.state.owner, frozenset()))
     return [finding for finding in emptied.compare() if finding.ours]
 
 
-def after_run(pulumi: Pulumi, stack: str, say: Say) -> list[Finding]:
+def after_run(pulumi: Pulumi) -> list[Finding]:
     """Tell of the stack's strays after a run, and return them. That they cannot be looked up is only said."""
     try:
-        state = known(exported(pulumi))
-        strays = strays_of(Account.of(pulumi, stack, state)) if state.owner else []
-    except OperationsError as error:
+        state = known(pulumi.export() or {})
+        strays = strays_of(Account.of(pulumi, state)) if state.owner else []
+    except UserError as error:
         say(f"Whether anything is ordered that is in no state could not be looked up: {error}")
         return []
     if strays:
-        show(strays, stack, stderr=True)
+        show(strays, pulumi.stack, stderr=True)
     return strays

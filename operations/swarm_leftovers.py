@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,10 @@ from urllib.parse import urlsplit
 
 from components.commands import overlay
 from components.commands.shell import assign
+from components.errors import UserError
 from components.swarm_files import LABEL
 from operations import remote_hosts
+from operations.messages import say
 from operations.outputs import Host, Outputs
 
 TYPES = ("docker:index/secret:Secret", "docker:index/serviceConfig:ServiceConfig")
@@ -114,9 +116,7 @@ def comparison(project: str, stack: str, known: Sequence[str]) -> str:
     return "\n".join((variables, _GONE, wait, _STRAY_NETWORKS))
 
 
-def before_up(
-    exported: Mapping[str, Any], folder: Path, project: str, stack: str, say: Callable[[str], None]
-) -> list[str]:
+def before_up(exported: Mapping[str, Any], folder: Path, project: str, stack: str) -> list[str]:
     """Remove the services and networks that no state knows, and say so; returns the URNs of what is gone."""
     urns = {
         f"{KINDS[each['type']]}/{each['id']}": str(each["urn"])
@@ -137,7 +137,7 @@ def before_up(
     if removed := [what for word, _, what in lines if word == "removed"]:
         say(
             f"Removed what an interrupted run left on the swarm, in no state: {', '.join(removed)}. "
-            "It is made anew; data is in the hosts' volumes."
+            "It is made again; data is in the hosts' volumes."
         )
     gone = [what for word, _, what in lines if word == "gone"]
     if gone:
@@ -153,7 +153,7 @@ def _asked(way: remote_hosts.Reachable, text: str) -> remote_hosts.Answer:
 
     try:
         return asyncio.run(ask())
-    except ValueError as error:  # a private key that cannot be read here
+    except UserError as error:  # a private key that cannot be read here
         return remote_hosts.Answer(error=str(error))
 
 
@@ -171,9 +171,7 @@ def removal(project: str, stack: str, ids: Sequence[str]) -> str:
     return f"{assign(label=f'{LABEL}={project}/{stack}', known=ids)}\n{_REMOVE}"
 
 
-def clear(
-    outputs: Outputs, exported: Mapping[str, Any], project: str, stack: str, say: Callable[[str], None]
-) -> bool:
+def clear(outputs: Outputs, exported: Mapping[str, Any], project: str, stack: str) -> bool:
     """Remove them through the first manager and say so; False (said, too) if that one could not be asked."""
     first = outputs.managers[0]
     answer = _asked(replace(outputs, hosts=(first,)), removal(project, stack, known(exported)))

@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Annotated
 
@@ -21,11 +20,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from operations import cluster_checks, cluster_facts, deep_verify, outputs
-from operations.cluster_checks import Check
+from operations import cluster_checks, cluster_facts, deep_verify, galera_checks, outputs
+from operations.check import Check
+from operations.cluster_facts import HostFacts
+from operations.messages import say
+from operations.options import StackOption
 from operations.outputs import Outputs
 from operations.remote_hosts import Answer, RemoteHosts, connected
-from operations.stack import StackOption
 
 
 def register(app: typer.Typer) -> None:
@@ -49,7 +50,7 @@ def verify(
     """
     report = Report()
     with report.stage("outputs"):
-        found = outputs.read(stack)
+        found = outputs.of_stack(stack)
     asyncio.run(_verify(found, report, deep))
     if as_json:
         print(json.dumps(report.as_json(stack), indent=2))
@@ -93,50 +94,58 @@ class Report:
 
 async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
     """All stages; hosts are asked side by side."""
-    managers = {host.name for host in found.managers}
-    with report.stage("connect"):
-        context = connected(found)
-        hosts = await context.__aenter__()
-    try:
-        with report.stage("look"):
-            texts = {
-                host.name: cluster_facts.look(found, host.name in managers, host.name in found.members)
-                for host in found.hosts
-            }
-            answers = await hosts.run_all(texts)
-            facts = {name: cluster_facts.parse(answer.text, answer.error) for name, answer in answers.items()}
+    async with AsyncExitStack() as connections:
+        with report.stage("connect"):
+            hosts = await connections.enter_async_context(connected(found))
+        facts = await _looked(found, hosts, report)
         report.checks += [
             *cluster_checks.of_hosts(found, facts),
             *cluster_checks.of_network(found, facts),
             *cluster_checks.of_store(found, facts),
-            *cluster_checks.of_galera(found, facts),
+            *galera_checks.of_galera(found, facts),
         ]
-        writer = next((host.name for host in found.managers if host.name in hosts.reachable), None)
-        table = f"verify_{secrets.token_hex(6)}"
-        written, read, clean_up = Answer(error="no manager answers"), {}, []
-        if writer is not None:
-            try:
-                with report.stage("write"):
-                    text = cluster_facts.write_row(found, table)
-                    written = await hosts.run(writer, text, f"{found.app_password}\n")
-                if not written.error:
-                    with report.stage("read"):
-                        query = cluster_facts.read_row(found, table)
-                        read = await hosts.run_all(dict.fromkeys(found.members, query))
-            finally:
-                # Also after a failed write, which may have come half-way, and after Ctrl-C.
-                with report.stage("clean up"):
-                    clean_up = cluster_checks.of_clean_up(found, table, await _drop(hosts, found, table))
-        report.checks += [
-            *cluster_checks.of_row(found, written, read),
-            *cluster_checks.of_positions(found, facts, read),
-            *clean_up,
-        ]
+        report.checks += await _row_round_trip(found, facts, hosts, report)
         if deep:
             with report.stage("deep"):
                 report.checks += await deep_verify.checks(found, facts, hosts, _progress)
-    finally:
-        await context.__aexit__(None, None, None)
+
+
+async def _looked(found: Outputs, hosts: RemoteHosts, report: Report) -> dict[str, HostFacts]:
+    managers = {host.name for host in found.managers}
+    with report.stage("look"):
+        texts = {
+            host.name: cluster_facts.look(found, host.name in managers, host.name in found.members)
+            for host in found.hosts
+        }
+        answers = await hosts.run_all(texts)
+        return {name: cluster_facts.parse(answer.text, answer.error) for name, answer in answers.items()}
+
+
+async def _row_round_trip(
+    found: Outputs, facts: Mapping[str, HostFacts], hosts: RemoteHosts, report: Report
+) -> list[Check]:
+    """A row is written through the virtual IP, read on every node, and removed."""
+    writer = next((host.name for host in found.managers if host.name in hosts.reachable), None)
+    table = f"verify_{secrets.token_hex(6)}"
+    written, read, clean_up = Answer(error="no manager answers"), dict[str, Answer](), list[Check]()
+    if writer is not None:
+        try:
+            with report.stage("write"):
+                text = cluster_facts.write_row(found, table)
+                written = await hosts.run(writer, text, f"{found.app_password}\n")
+            if not written.error:
+                with report.stage("read"):
+                    query = cluster_facts.read_row(found, table)
+                    read = await hosts.run_all(dict.fromkeys(found.members, query))
+        finally:
+            # Also after a failed write, which may have come half-way, and after Ctrl-C.
+            with report.stage("clean up"):
+                clean_up = galera_checks.of_clean_up(found, table, await _drop(hosts, found, table))
+    return [
+        *galera_checks.of_row(found, written, read),
+        *galera_checks.of_positions(found, facts, read),
+        *clean_up,
+    ]
 
 
 async def _drop(hosts: RemoteHosts, found: Outputs, table: str) -> dict[str, Answer]:
@@ -150,7 +159,7 @@ async def _drop(hosts: RemoteHosts, found: Outputs, table: str) -> dict[str, Ans
 
 
 def _progress(text: str) -> None:
-    print(f"deep check: {text}", file=sys.stderr, flush=True)
+    say(f"deep check: {text}")
 
 
 def show(report: Report, stack: str) -> None:

@@ -16,14 +16,14 @@ import dataclasses
 import ipaddress
 import os
 import random
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import SoftLayer
+import tenacity
 from requests.adapters import HTTPAdapter
 from SoftLayer import exceptions as sl
 from SoftLayer.auth import BasicAuthentication, BasicHTTPAuthentication
@@ -33,6 +33,7 @@ from components.softlayer.errors import (
     CredentialsMissing,
     SettingInvalid,
     code_of,
+    is_gone,
     is_transient,
     was_refused,
 )
@@ -79,7 +80,7 @@ def find_credentials(
 
     Raises:
         CredentialsMissing: no place has both; says which places were tried.
-        SettingInvalid: the endpoint is no http(s) address.
+        SettingInvalid: the endpoint is not an http(s) address.
     """
     env = dict(os.environ) if environment is None else environment
     places = (Path.home() / ".softlayer", Path("/etc/softlayer.conf")) if files is None else files
@@ -111,7 +112,7 @@ def _from_file(path: Path) -> tuple[str, str, str]:
         parser.read(path)
     except (OSError, configparser.Error):
         # The parser's own message quotes the line it stumbled over, which may be the key.
-        raise SettingInvalid(str(path), "cannot be read as an INI file", "run `slcli setup` anew") from None
+        raise SettingInvalid(str(path), "cannot be read as an INI file", "run `slcli setup` again") from None
     if not parser.has_section("softlayer"):
         return "", "", ""
     section = parser["softlayer"]
@@ -123,7 +124,7 @@ def _check_endpoint(url: str) -> None:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SettingInvalid(
             "swarm-galera:endpoint",
-            f"'{url}' is no http(s) address",
+            f"'{url}' is not an http(s) address",
             f"leave it out, or use {PUBLIC_ENDPOINT}",
         )
     if parts.username or parts.password:
@@ -181,14 +182,11 @@ class Backoff:
     most: float = 10.0
     limit: float = 120.0
 
-    def pauses(self) -> Iterator[float]:
-        """Seconds to pause before each further try, until the limit is used up."""
-        end = time.monotonic() + self.limit
-        pause = self.first
-        while time.monotonic() < end:
-            # Jitter: four workers that were refused together must not come back together.
-            yield min(pause * random.uniform(0.5, 1.5), max(0.0, end - time.monotonic()))
-            pause = min(pause * 2, self.most)
+    def pause(self, state: tenacity.RetryCallState) -> float:
+        """Seconds to pause before the next try, the last of which comes when the limit is used up."""
+        # Jitter: four workers that were refused together must not come back together.
+        pause = tenacity.wait_exponential(self.first, self.most)(state) * random.uniform(0.5, 1.5)
+        return max(0.0, min(pause, self.limit - (state.seconds_since_start or 0.0)))
 
 
 class Api:
@@ -245,6 +243,24 @@ class Api:
             if len(page) < PAGE:
                 return list(rows.values())
 
+    def get(self, service: str, id_: int | str, *, mask: str) -> dict[str, Any] | None:
+        """An object; None if there is none of that id, or no more."""
+        try:
+            row: dict[str, Any] | None = self.call(service, "getObject", id=int(id_), mask=mask)
+        except sl.SoftLayerAPIError as error:
+            if is_gone(error):
+                return None
+            raise
+        return row or None
+
+    def delete(self, service: str, id_: int | str) -> None:
+        """Delete an object; one that is gone already is done."""
+        try:
+            self.call(service, "deleteObject", id=int(id_))
+        except sl.SoftLayerAPIError as error:
+            if not is_gone(error):
+                raise
+
     def _send(self, service: str, method: str, *args: Any, **options: Any) -> Any:
         try:
             return self._client.call(service, method, *args, **options)
@@ -263,16 +279,21 @@ class Api:
 
     def retrying(self, action: Callable[[], Any], again: Callable[[BaseException], bool]) -> Any:
         """`action`'s result; repeated while `again(error)` holds and the time limit allows."""
-        pauses = self._backoff.pauses()
-        told = time.monotonic() - EVERY + 10.0  # the first line after ten seconds
-        while True:
-            try:
-                return action()
-            except sl.SoftLayerError as error:
-                pause = next(pauses, None) if again(error) else None
-                if pause is None:
-                    raise
-                if time.monotonic() - told >= EVERY:
-                    told = time.monotonic()
-                    say(f"the SoftLayer API does not take a request yet ({code_of(error)}); trying on")
-                time.sleep(pause)
+        told = 10.0 - EVERY  # seconds since the start: the first line after ten of them
+
+        def tell(state: tenacity.RetryCallState) -> None:
+            nonlocal told
+            now = state.seconds_since_start or 0.0
+            error = state.outcome.exception() if state.outcome else None
+            if error is not None and now - told >= EVERY:
+                told = now
+                say(f"the SoftLayer API does not take a request yet ({code_of(error)}); trying on")
+
+        tries = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda e: isinstance(e, sl.SoftLayerError) and again(e)),
+            wait=self._backoff.pause,
+            stop=tenacity.stop_after_delay(self._backoff.limit),
+            before_sleep=tell,
+            reraise=True,
+        )
+        return tries(action)

@@ -13,10 +13,11 @@ from typing import NoReturn
 
 from SoftLayer import exceptions as sl
 
+from components.errors import UserError
 from components.softlayer.faults import FAULTS, UNKNOWN_FAULT
 
 
-class SoftLayerFailed(Exception):
+class SoftLayerFailed(UserError):
     """A failure in words for people: what happened, why, and what to do. Carries no secret."""
 
 

@@ -20,6 +20,7 @@ PROGRAM_TAG = "swarm-galera"
 MARKER_KEY = "swarm-galera-identity"
 _MARKER_LINE = re.compile(rf"^# {MARKER_KEY}: (\S+)$", re.MULTILINE)
 _MARKER_MEMBER = re.compile(rf'(?:, )?"{MARKER_KEY}": "([^"]+)"(?=\}}\s*\Z)')
+_SIGNATURE = re.compile(rf"{PROGRAM_TAG} (\S+/\S+/[0-9a-f]+/\S+?)\)?$")
 _NOT_IN_TAGS = re.compile(r"[^a-z0-9-]+")
 
 
@@ -31,6 +32,23 @@ def marker_of(owner: str, resource: str) -> str:
 def owner_of(marker: str) -> str:
     """The owner part of a marker."""
     return marker.rsplit("/", 1)[0]
+
+
+def signature(owner: str, resource: str) -> str:
+    """The last words of the notes or the description of what has no user data: an SSH key, a group."""
+    return f"{PROGRAM_TAG} {marker_of(owner, resource)}"
+
+
+def signed_by(text: str | None) -> str | None:
+    """The marker in notes or a description that end with a signature; None for any others."""
+    found = _SIGNATURE.search(text or "")
+    return found[1] if found else None
+
+
+def belongs_to(text: str | None, owner: str) -> bool:
+    """Whether notes or a description end with the signature of that stack."""
+    marker = signed_by(text)
+    return marker is not None and owner_of(marker) == owner
 
 
 def stack_tag(owner: str) -> str:

@@ -9,47 +9,45 @@ The state cannot hold them: Pulumi writes it when a call of a provider returns, 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from components.softlayer.errors import SoftLayerFailed
 from components.softlayer.progress import wait_for
+from components.state_folder import state_folder
 
 LOCK_LIMIT = 300.0
 """Seconds to wait for another process that is at the same thing."""
 
 
-def folder(environment: dict[str, str] | None = None) -> Path:
-    """Where the notes are kept: `$XDG_STATE_HOME/swarm-galera/orders`, by default under `~/.local/state`."""
-    env = dict(os.environ) if environment is None else environment
-    base = env.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "swarm-galera" / "orders"
+def folder(state: Path | None = None) -> Path:
+    """Where the notes are kept: `orders` in a state folder, by default the program's own."""
+    return (state or state_folder()) / "orders"
 
 
 @dataclass
 class Entry:
     """One note, held under its lock."""
 
-    file: IO[str]
+    path: Path
 
     def read(self) -> dict[str, Any]:
         """What it says; nothing when it is empty or was cut off while it was written."""
-        self.file.seek(0)
-        return _content(self.file.read())
+        return _content(self.path.read_text())
 
     def write(self, content: Mapping[str, Any]) -> None:
         """On disk before this returns."""
-        self.file.seek(0)
-        self.file.truncate()
-        self.file.write(json.dumps(content) if content else "")
-        self.file.flush()
-        os.fsync(self.file.fileno())
+        with self.path.open("w") as file:
+            file.write(json.dumps(content) if content else "")
+            file.flush()
+            os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
@@ -68,30 +66,33 @@ def held(key: str, what: str, place: Path | None = None) -> Iterator[Entry]:
     path = where / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
     try:
         where.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = path.open("a+")
+        path.touch()
     except OSError as error:
         raise SoftLayerFailed(
             f"{where} cannot be written ({error.strerror}); it keeps a note on each order under way, so that "
             "none is placed twice. Set XDG_STATE_HOME to a folder that can be written"
         ) from None
-    with file:
+    # The file is left behind: removing a locked file would let two processes hold locks of the same name on
+    # two different files.
+    lock = FileLock(path, preserve_lock_file=True)
 
-        def look() -> tuple[bool | None, str]:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return None, "another process is at it"
-            return True, ""
+    def look() -> tuple[bool | None, str]:
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            return None, "another process is at it"
+        return True, ""
 
-        wait_for(
-            f"waiting to {what}",
-            look,
-            LOCK_LIMIT,
-            "look for another `pulumi` or left-over `pulumi.dynamic` process of this stack and end it",
-        )
-        yield Entry(file)
-        # The file is left behind: removing a locked file would let two processes hold locks of the same name
-        # on two different files.
+    wait_for(
+        f"waiting to {what}",
+        look,
+        LOCK_LIMIT,
+        "look for another `pulumi` or left-over `pulumi.dynamic` process of this stack and end it",
+    )
+    try:
+        yield Entry(path)
+    finally:
+        lock.release()
 
 
 def entries(place: Path | None = None) -> list[dict[str, Any]]:

@@ -46,7 +46,7 @@ from components.softlayer.errors import (
 from components.softlayer.guest_seen import Guest
 from components.softlayer.guest_spec import GuestSpec
 from components.softlayer.identity import owner_of
-from components.softlayer.progress import pause_after, require_engine, say, wait_for
+from components.softlayer.progress import pause_after, require_pulumi, say, wait_for
 
 SETTLE = 60.0
 """Seconds for which an order whose outcome is unknown is looked for."""
@@ -184,7 +184,7 @@ def _order(api: Api, spec: GuestSpec, note: Note, settle: float) -> tuple[Guest,
 
     def send() -> Any:
         # Before every try: an engine that died must not be ordered for, and the time of the last one counts.
-        require_engine()
+        require_pulumi()
         note.sent(api.timeout + settle)
         try:
             return api.once(service, method, request)

@@ -1,6 +1,6 @@
 """Waiting that shows that it waits, ends, and stops when nobody is left who asked, or who wants it.
 
-Owns: the rhythm of polls, lines of progress, the time limit, the check that Pulumi's engine still lives and
+Owns: the rhythm of polls, lines of progress, the time limit, the check that Pulumi still runs and
 that the user has not interrupted the run.
 Leaves to others: what is waited for.
 """
@@ -39,11 +39,11 @@ def pause_after(elapsed: float) -> float:
     return min(max(elapsed / 10, SOONEST), 5.0)
 
 
-def engine_gone() -> bool:
-    """Whether the Pulumi engine that started this provider has died.
+def pulumi_gone() -> bool:
+    """Whether the Pulumi that started this provider has died.
 
-    A provider outlives a killed engine and would go on with what it was asked: nothing it orders then would
-    get into any state. The engine's address is the provider's last argument; outside of a provider process
+    A provider outlives a killed Pulumi and would go on with what it was asked: nothing it orders then would
+    get into any state. Pulumi's address is the provider's last argument; outside of a provider process
     (tests, other programs) there is none, and nothing is gone.
     """
     address = next((a for a in reversed(sys.argv[1:]) if _ADDRESS.fullmatch(a)), None)
@@ -59,13 +59,13 @@ def engine_gone() -> bool:
     return False
 
 
-def require_engine() -> None:
+def require_pulumi() -> None:
     """Stop here if nobody waits for the result any more.
 
     Raises:
-        SoftLayerFailed: the engine is gone.
+        SoftLayerFailed: Pulumi is gone.
     """
-    if engine_gone():
+    if pulumi_gone():
         raise SoftLayerFailed("Pulumi has ended; run the same command again to go on from here.")
 
 
@@ -99,7 +99,7 @@ def wait_for(
 
     Raises:
         WaitedTooLong: the time is over; says what was last seen.
-        SoftLayerFailed: the engine is gone, or the run was interrupted.
+        SoftLayerFailed: Pulumi is gone, or the run was interrupted.
     """
     start = clock()
     told = start - EVERY + 10.0  # the first line after ten seconds
@@ -115,5 +115,5 @@ def wait_for(
         if clock() - told >= EVERY:
             told = clock()
             say(f"{what}: {seen} ({elapsed:.0f} s of at most {timeout:.0f} s)")
-            require_engine()
+            require_pulumi()
         sleep(min(pause(elapsed), max(timeout - elapsed, 0.0) + 0.01))

@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pulumi.dynamic import ConfigureRequest, DiffResult, ResourceProvider
-from pulumi.output import Unknown
-from pulumi.runtime import rpc
 
+from components.dynamic import is_unknown as is_unknown
 from components.softlayer.client import Api, Backoff, ConfigReader, find_credentials
 
 PROVIDER_KEY = "__provider"
@@ -63,16 +62,6 @@ class SoftLayerProvider(ResourceProvider):
             replaces=[key for key in changed if key in self.REPLACE],
             delete_before_replace=self.DELETE_BEFORE_REPLACE,
         )
-
-
-def is_unknown(value: Any) -> bool:
-    """Whether a value, or anything within it, is not known yet (during a preview)."""
-    if isinstance(value, Mapping):
-        return any(is_unknown(item) for item in value.values())
-    if isinstance(value, (list, tuple)):
-        return any(is_unknown(item) for item in value)
-    # What the engine sends is a text; the SDK hands it on as an object.
-    return isinstance(value, Unknown) or (isinstance(value, str) and value == rpc.UNKNOWN)
 
 
 def known(news: Mapping[str, Any], keys: Iterable[str], valid: Callable[[Any], bool]) -> list[str]:

@@ -11,19 +11,20 @@ that are open stay.
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, UpdateResult
 from SoftLayer import exceptions as sl
 
+from components.dynamic import is_unknown
 from components.softlayer.client import Api
 from components.softlayer.errors import NotOurs, SoftLayerFailed, explaining, is_gone, outcome_unknown
 from components.softlayer.firewall import MAX_REMOTE_RULES, MAX_RULES, SELF, Rule
-from components.softlayer.identity import marker_of, stack_tag
-from components.softlayer.provider import SoftLayerProvider, is_unknown
+from components.softlayer.identity import belongs_to, signature, stack_tag
+from components.softlayer.provider import SoftLayerProvider
 
+_SERVICE = "Network_SecurityGroup"
 _MASK = (
     "mask[id,name,description,rules[id,direction,ethertype,protocol,portRangeMin,portRangeMax,remoteIp,"
     "remoteGroupId],networkComponentBindings[networkComponentId]]"
@@ -156,7 +157,7 @@ class SecurityGroupProvider(SoftLayerProvider):
     def _make(self, api: Api, props: Mapping[str, Any]) -> dict[str, Any]:
         template = {"name": _name(props), "description": _description(props)}
         try:
-            row: dict[str, Any] = api.insist("Network_SecurityGroup", "createObject", template)
+            row: dict[str, Any] = api.insist(_SERVICE, "createObject", template)
         except sl.SoftLayerAPIError as error:
             found = _find(api, props) if outcome_unknown(error) else None
             if found is None:
@@ -167,7 +168,7 @@ class SecurityGroupProvider(SoftLayerProvider):
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """The group as it is; empty when it is gone."""
         with explaining(f"reading the security group {id_}"):
-            row = _get(self.api(), id_)
+            row = self.api().get(_SERVICE, id_, mask=_MASK)
         if row is None:
             return ReadResult("", {})
         seen: dict[str, Any] = {}
@@ -184,14 +185,14 @@ class SecurityGroupProvider(SoftLayerProvider):
         """Name, description and rules, in place."""
         api = self.api()
         with explaining(f"changing the security group {_name(news)}"):
-            row = _get(api, id_)
+            row = api.get(_SERVICE, id_, mask=_MASK)
             if row is None:
                 raise SoftLayerFailed(
                     f"the security group {id_} is gone; run `pulumi refresh`, then the same command again"
                 )
             edited = {"name": _name(news), "description": _description(news)}
             if any(row.get(key) != value for key, value in edited.items()):
-                api.call("Network_SecurityGroup", "editObject", edited, id=int(id_))
+                api.call(_SERVICE, "editObject", edited, id=int(id_))
             _set_rules(api, int(id_), news.get("rules") or (), row.get("rules") or ())
         return UpdateResult(dict(news))
 
@@ -199,7 +200,7 @@ class SecurityGroupProvider(SoftLayerProvider):
         """Detach it from interfaces that still have it, remove rules that name the group itself, delete."""
         api = self.api()
         with explaining(f"deleting the security group {_name(props)}"):
-            row = _get(api, id_)
+            row = api.get(_SERVICE, id_, mask=_MASK)
             if row is not None:
                 _delete(api, row)
 
@@ -211,10 +212,10 @@ def delete_of_owner(api: Api, id_: str, owner: str) -> None:
         NotOurs: it does not; nothing has been deleted.
     """
     with explaining(f"deleting the security group {id_}"):
-        row = _get(api, id_)
+        row = api.get(_SERVICE, id_, mask=_MASK)
         if row is None:
             return
-        if not re.search(rf"swarm-galera {re.escape(owner)}/\S+?\)?$", str(row.get("description") or "")):
+        if not belongs_to(row.get("description"), owner):
             raise NotOurs(
                 f"the security group {id_} is not deleted: its description lacks the identity {owner}"
             )
@@ -230,11 +231,7 @@ def _delete(api: Api, row: Mapping[str, Any]) -> None:
         if rule.get("remoteGroupId") is not None and int(rule["remoteGroupId"]) == group_id
     ]
     _take_away(api, group_id, "removeRules", own, _rules)
-    try:
-        api.call("Network_SecurityGroup", "deleteObject", id=group_id)
-    except sl.SoftLayerAPIError as error:
-        if not is_gone(error):
-            raise
+    api.delete(_SERVICE, group_id)
 
 
 def _any_source(rule: Rule) -> Rule:
@@ -260,7 +257,7 @@ def _set_rules(
         _take_away(api, group_id, "removeRules", surplus, _rules)
         surplus = []
     if templates:
-        api.insist("Network_SecurityGroup", "addRules", templates, id=group_id)
+        api.insist(_SERVICE, "addRules", templates, id=group_id)
     _take_away(api, group_id, "removeRules", surplus, _rules)
 
 
@@ -273,12 +270,12 @@ def _take_away(
     """
     while numbers:
         try:
-            api.call("Network_SecurityGroup", method, numbers, id=group_id)
+            api.call(_SERVICE, method, numbers, id=group_id)
             return
         except sl.SoftLayerAPIError as error:
             if not is_gone(error):
                 raise
-            row = _get(api, str(group_id))
+            row = api.get(_SERVICE, group_id, mask=_MASK)
             left = [number for number in numbers if row is not None and number in there(row)]
             if left == numbers:
                 raise
@@ -293,16 +290,6 @@ def _bound(row: Mapping[str, Any]) -> list[int]:
     return [int(binding["networkComponentId"]) for binding in row.get("networkComponentBindings") or ()]
 
 
-def _get(api: Api, id_: str) -> dict[str, Any] | None:
-    try:
-        row: dict[str, Any] | None = api.call("Network_SecurityGroup", "getObject", id=int(id_), mask=_MASK)
-    except sl.SoftLayerAPIError as error:
-        if is_gone(error):
-            return None
-        raise
-    return row or None
-
-
 def _find(api: Api, props: Mapping[str, Any]) -> dict[str, Any] | None:
     """The group that carries this resource's identity in its description."""
     rows = api.list("getSecurityGroups", mask=_MASK)
@@ -314,5 +301,5 @@ def _name(props: Mapping[str, Any]) -> str:
 
 
 def _description(props: Mapping[str, Any]) -> str:
-    own = f"swarm-galera {marker_of(str(props['owner']), str(props['resource']))}"
+    own = signature(str(props["owner"]), str(props["resource"]))
     return f"{props['description']} ({own})" if props.get("description") else own

@@ -19,12 +19,14 @@ from typing import Any
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, UpdateResult
 from SoftLayer import exceptions as sl
 
+from components.dynamic import is_unknown
 from components.softlayer.client import Api
-from components.softlayer.errors import NotOurs, SoftLayerFailed, explaining, is_gone, outcome_unknown
-from components.softlayer.identity import marker_of, stack_tag
+from components.softlayer.errors import NotOurs, SoftLayerFailed, explaining, outcome_unknown
+from components.softlayer.identity import belongs_to, signature, stack_tag
 from components.softlayer.progress import say
-from components.softlayer.provider import SoftLayerProvider, is_unknown
+from components.softlayer.provider import SoftLayerProvider
 
+_SERVICE = "Security_Ssh_Key"
 _MASK = "mask[id,label,key,fingerprint,notes]"
 _TYPES = re.compile(r"ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)")
 
@@ -40,7 +42,7 @@ def key_problem(text: str) -> str | None:
         return "this is a PRIVATE key; give the one line of the `.pub` file, and consider this key disclosed"
     parts = text.split()
     if len(parts) < 2 or not _TYPES.fullmatch(parts[0]):
-        return "this is no OpenSSH public key; give the one line of a `.pub` file (`ssh-ed25519 AAAA…`)"
+        return "this is not an OpenSSH public key; give the one line of a `.pub` file (`ssh-ed25519 AAAA…`)"
     try:
         blob = base64.b64decode(parts[1], validate=True)
     except binascii.Error:
@@ -96,7 +98,7 @@ class SshKeyProvider(SoftLayerProvider):
         }
         with explaining(f"uploading the SSH key {template['label']}"):
             try:
-                row: dict[str, Any] = api.insist("Security_Ssh_Key", "createObject", template)
+                row: dict[str, Any] = api.insist(_SERVICE, "createObject", template)
             except sl.SoftLayerAPIError as error:
                 # The answer was lost, or another stack uploaded the same key meanwhile: then it is there.
                 if not outcome_unknown(error) and "already exists" not in str(error):
@@ -119,7 +121,7 @@ class SshKeyProvider(SoftLayerProvider):
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """The key as it is; empty when it is gone."""
         with explaining(f"reading the SSH key {id_}"):
-            row = _get(self.api(), id_)
+            row = self.api().get(_SERVICE, id_, mask=_MASK)
         if row is None:
             return ReadResult("", {})
         seen = {"key": row["key"], "fingerprint": row.get("fingerprint", "")}
@@ -144,7 +146,7 @@ class SshKeyProvider(SoftLayerProvider):
             return UpdateResult({**news, **facts})
         with explaining(f"changing the SSH key {id_}"):
             edited = {"label": _label(news), "notes": _notes(news)}
-            self.api().call("Security_Ssh_Key", "editObject", edited, id=int(id_))
+            self.api().call(_SERVICE, "editObject", edited, id=int(id_))
         return UpdateResult({**news, **facts})
 
     def _require_relabelled(self, id_: str, news: Mapping[str, Any]) -> None:
@@ -164,7 +166,7 @@ class SshKeyProvider(SoftLayerProvider):
             return
         api = self.api()
         with explaining(f"deleting the SSH key {id_}"):
-            row = _get(api, id_)
+            row = api.get(_SERVICE, id_, mask=_MASK)
             if row is None:
                 return
             if not same_key(str(row["key"]), str(props.get("public_key") or props.get("key"))):
@@ -172,7 +174,7 @@ class SshKeyProvider(SoftLayerProvider):
                     f"the SSH key {id_} is not deleted: it is not the key that this stack uploaded; "
                     "`pulumi state delete URN` has the stack forget it"
                 )
-            _delete(api, id_)
+            api.delete(_SERVICE, id_)
 
 
 def delete_of_owner(api: Api, id_: str, owner: str) -> None:
@@ -182,30 +184,12 @@ def delete_of_owner(api: Api, id_: str, owner: str) -> None:
         NotOurs: they do not; nothing has been deleted.
     """
     with explaining(f"deleting the SSH key {id_}"):
-        row = _get(api, id_)
+        row = api.get(_SERVICE, id_, mask=_MASK)
         if row is None:
             return
-        if not re.search(rf"swarm-galera {re.escape(owner)}/\S+$", str(row.get("notes") or "")):
+        if not belongs_to(row.get("notes"), owner):
             raise NotOurs(f"the SSH key {id_} is not deleted: its notes lack the identity {owner}")
-        _delete(api, id_)
-
-
-def _delete(api: Api, id_: str) -> None:
-    try:
-        api.call("Security_Ssh_Key", "deleteObject", id=int(id_))
-    except sl.SoftLayerAPIError as error:
-        if not is_gone(error):
-            raise
-
-
-def _get(api: Api, id_: str) -> dict[str, Any] | None:
-    try:
-        row: dict[str, Any] | None = api.call("Security_Ssh_Key", "getObject", id=int(id_), mask=_MASK)
-    except sl.SoftLayerAPIError as error:
-        if is_gone(error):
-            return None
-        raise
-    return row or None
+        api.delete(_SERVICE, id_)
 
 
 def _holding(rows: list[dict[str, Any]], text: str) -> dict[str, Any] | None:
@@ -228,12 +212,12 @@ def _label(props: Mapping[str, Any]) -> str:
 
 
 def _notes(props: Mapping[str, Any]) -> str:
-    own = f"swarm-galera {marker_of(str(props['owner']), str(props['resource']))}"
+    own = signature(str(props["owner"]), str(props["resource"]))
     return f"{props['notes']}\n{own}" if props.get("notes") else own
 
 
 def _ours(row: Mapping[str, Any], props: Mapping[str, Any]) -> bool:
-    own = f"swarm-galera {marker_of(str(props['owner']), str(props['resource']))}"
+    own = signature(str(props["owner"]), str(props["resource"]))
     return str(row.get("notes") or "").endswith(own) or (
         row.get("notes") is None and row.get("label") == _label(props)
     )

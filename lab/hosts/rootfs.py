@@ -219,6 +219,5 @@ def _run(argv: list[str], accept: tuple[int, ...] = (0,)) -> None:
     if done.returncode not in accept:
         raise LabError(
             f"The hosts' root file system cannot be made: `{' '.join(argv)}` ended with code "
-            f"{done.returncode}: "
-            f"{(done.stderr or done.stdout).strip()}"
+            f"{done.returncode}: {(done.stderr or done.stdout).strip()}"
         )

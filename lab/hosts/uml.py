@@ -256,6 +256,7 @@ class UmlBackend:
     @contextlib.contextmanager
     def _off(self, host: Machine) -> Iterator[int | None]:
         """The host's lock, which is free only while the host is off; None if it runs."""
+        # Not filelock's: the host's processes inherit this file, and hold the lock by it.
         file = os.open(host.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
@@ -295,6 +296,5 @@ class UmlBackend:
         if not self._wait_off(host, DEATH):
             raise LabError(
                 f"Host {host.folder.name} does not end. Its first process should be "
-                f"{host.pid.read_text().strip()} "
-                f"(see {host.pid}); end it with `kill -9`, then repeat."
+                f"{host.pid.read_text().strip()} (see {host.pid}); end it with `kill -9`, then repeat."
             )

@@ -29,7 +29,7 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     "lint": (("ruff", "check", "."), ("ruff", "format", "--check", ".")),
     "type": (("mypy", "--strict", "."),),
     "unit": (("pytest", "tests/unit", *_SIDE_BY_SIDE),),
-    "provider": (("pytest", "tests/provider", "-n", "4", *_BY_FILE),),
+    "provider": (("pytest", "tests/provider", "tests/lab_api", "-n", "4", *_BY_FILE),),
     "image-test": (("pytest", "tests/images", "-n", "4"),),
     "plugin-test": (("pytest", "tests/plugins", *_SIDE_BY_SIDE, *_BY_FILE),),
     "lab-test": (

@@ -1,7 +1,7 @@
 """Snapshots of all nodes at one position of the cluster's history, while clients write.
 
 Owned here: how the nodes are brought to stand still together for a moment, and what that leaves behind.
-Left to others: what is read from the snapshots.
+Left to others: what is asked of one node meanwhile (standing_still.py), what is read from the snapshots.
 
 Galera runs a change of a table's definition at the same place of the history on every node: what came before
 is committed there, nothing that comes after is. So each node locks a table of our own (LOCK TABLES … READ,
@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from operations.deep.sessions import Answer, Opener, Rows, Session, SessionLost, SqlError, whole
+from operations.deep.standing_still import still_standing, take_snapshot
 from operations.deep.sums import quoted, text
 from operations.errors import OperationsError
 
@@ -31,8 +32,6 @@ PREFIX = "swarm_galera_check_"
 """Of the schema's name that is there during a check."""
 HELD = 5
 """Seconds after which a node's server ends a lock that nobody gives up."""
-WITHIN = 1.5
-"""Seconds for the change to come to all nodes, else all go on and it is tried again."""
 CALM = 50
 """Write-sets that a node may have to apply yet: with more, it is given time first."""
 PAUSED = 0.05
@@ -279,7 +278,10 @@ class OnePosition:
             begun = time.monotonic()
             answers = _all(
                 await asyncio.gather(
-                    *(reader.answers(*_standing(marker), *meanwhile, _still(marker)) for reader in readers),
+                    *(
+                        reader.answers(*take_snapshot(marker), *meanwhile, still_standing(marker))
+                        for reader in readers
+                    ),
                     return_exceptions=True,
                 )
             )
@@ -316,36 +318,6 @@ class OnePosition:
                 told = time.monotonic()
         with contextlib.suppress(SqlError, SessionLost):
             change.result()
-
-
-def _standing(marker: str) -> list[str]:
-    """Statements that wait until the node stands still before our change, then take a snapshot."""
-    return [
-        f"""BEGIN NOT ATOMIC
-  DECLARE tries INT DEFAULT 0;
-  WHILE tries < {WITHIN * 100:.0f} AND NOT EXISTS ({_waiting(marker)}) DO
-    SET tries = tries + 1;
-    DO SLEEP(0.01);
-  END WHILE;
-END""",
-        "START TRANSACTION WITH CONSISTENT SNAPSHOT",
-        _still(marker),
-    ]
-
-
-def _waiting(marker: str) -> str:
-    return (
-        "SELECT 1 FROM information_schema.PROCESSLIST WHERE STATE = 'Waiting for table metadata lock' "
-        f"AND INFO LIKE '%{marker}''' AND ID <> CONNECTION_ID()"
-    )
-
-
-def _still(marker: str) -> str:
-    """Whether our change is still being waited for, and the node's position."""
-    return (
-        f"SELECT EXISTS ({_waiting(marker)}), (SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS "
-        "WHERE VARIABLE_NAME = 'wsrep_last_committed')"
-    )
 
 
 def _all(answers: Sequence[T | BaseException]) -> list[T]:

@@ -1,7 +1,7 @@
 """Docker engines for a swarm, each a host of its own on one network; beside any the machine has.
 
 Owns: starting, killing and removing engines, running a host's script against one. Leaves to others: Debian's
-packages (`lab.plugins.testing_docker`), the network (`image_containers`), what the scripts are to do.
+packages (`tests.support.docker_engine`), the network (`image_containers`), what the scripts are to do.
 There are no bridges and no iptables, so no containers: what is tested is the swarm itself.
 """
 
@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.commands.shell import script
-from lab.plugins import testing_docker
 from tests.images.image_containers import Network, run, wait_for
+from tests.support import docker_engine
 
 # The engines' names are the hosts': each has a UTS namespace.
-START = f'set -e; hostname "$2"{testing_docker.RUN_ENGINE}'
+START = f'set -e; hostname "$2"{docker_engine.RUN_ENGINE}'
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Engine:
             self.process = subprocess.Popen(
                 [
                     *("nsenter", f"--net=/run/netns/{self.namespace}"),
-                    *("unshare", "--uts", *testing_docker.UNSHARE),
+                    *("unshare", "--uts", *docker_engine.UNSHARE),
                     *("sh", "-c", START, "sh", str(self.folder), self.name),
                 ],
                 env=self.environment,
@@ -99,7 +99,7 @@ class Engines:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="sgswarm-"))
         self.network = Network(self.folder.name)
-        self.programs = testing_docker.programs_folder()
+        self.programs = docker_engine.programs_folder()
         self.all: list[Engine] = []
 
     def add(self, name: str, number: int) -> Engine:
@@ -116,7 +116,7 @@ class Engines:
         with contextlib.ExitStack() as ends:  # one that does not die leaves no other running
             for engine in self.all:
                 ends.callback(engine.kill)
-        for mount in sorted(testing_docker.mounts_below(self.folder), reverse=True):
+        for mount in sorted(docker_engine.mounts_below(self.folder), reverse=True):
             subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
         self.network.remove()
         shutil.rmtree(self.folder, ignore_errors=True)

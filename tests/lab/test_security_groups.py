@@ -25,7 +25,7 @@ from components.commands import swarm
 from components.commands.shell import script
 from components.softlayer.firewall import SELF, Rule, private_rules
 from lab import network, packet_filter, paths, services
-from lab.lifecycle import service
+from lab.daemons import service
 from tests.lab.whole_cluster import LAB, empty_lab, in_lab, on_host, run, wait_for
 
 pytestmark = pytest.mark.lab

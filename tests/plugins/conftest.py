@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.plugins.testing_docker import TestEngine, engine
 from lab.toolchain import plugins
 from tests.plugins.stacks import KINDS
+from tests.support.docker_engine import TestEngine, engine
 
 
 @pytest.fixture(scope="module")

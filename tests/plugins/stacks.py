@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.plugins.testing_docker import TestEngine
-from lab.plugins.testing_ssh import SshServer
 from lab.toolchain import build, places, plugins
 from operations import leftovers
+from tests.support.docker_engine import TestEngine
+from tests.support.ssh_server import SshServer
 
 
 @dataclass
@@ -60,8 +60,8 @@ class Stack:
         backend = self.environment["PULUMI_BACKEND_URL"]
         folder = leftovers.lock_folder(backend, "plugins", "test")
         assert folder is not None
-        leftovers.clear_locks(folder, print)
-        leftovers.mend_state(backend, "plugins", "test", print)
+        leftovers.clear_locks(folder)
+        leftovers.mend_state(backend, "plugins", "test")
         clean, pending = leftovers.without_pending(self.exported())
         assert any("creating" in words for words in pending)
         (self.folder / "state.json").write_text(json.dumps(clean))

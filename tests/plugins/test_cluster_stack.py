@@ -11,9 +11,9 @@ import docker.types
 import pytest
 
 from components.commands.shell import script
-from lab.plugins.testing_docker import TestEngine
 from operations import remote_hosts, swarm_leftovers
 from tests.plugins.stacks import KINDS, Stack, made
+from tests.support.docker_engine import TestEngine
 
 pytestmark = [pytest.mark.plugins, pytest.mark.first]
 
@@ -117,7 +117,8 @@ def mended(stack: Stack, swarm: TestEngine) -> list[str]:
     (stack.folder / "id").write_text("read, and handed to what is patched away")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(swarm_leftovers, "_asked", asked)
-        gone = swarm_leftovers.before_up(stack.exported(), stack.folder, "plugins", "test", said.append)
+        patch.setattr(swarm_leftovers, "say", said.append)
+        gone = swarm_leftovers.before_up(stack.exported(), stack.folder, "plugins", "test")
     if gone:
         targets = [word for urn in gone for word in ("--target", urn)]
         stack.run("refresh", "--yes", "--skip-preview", *targets)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from lab.plugins.testing import Engine, Made, Secret, plugin
-from lab.plugins.testing_docker import REGISTRY, TestEngine
 from lab.plugins.values import from_struct, plain
+from tests.support.docker_engine import REGISTRY, TestEngine
+from tests.support.plugin_process import Engine, Made, Secret, plugin
 
 pytestmark = pytest.mark.plugins
 

@@ -12,9 +12,9 @@ import pulumi
 import pytest
 
 from lab.plugins.ssh import SESSIONS
-from lab.plugins.testing import Engine, PluginError, Secret, plugin
-from lab.plugins.testing_ssh import PASSWORD, SshServer
 from lab.plugins.values import UNKNOWN, Unknown
+from tests.support.plugin_process import Engine, PluginError, Secret, plugin
+from tests.support.ssh_server import PASSWORD, SshServer
 
 pytestmark = pytest.mark.plugins
 

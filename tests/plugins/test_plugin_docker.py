@@ -12,10 +12,10 @@ from typing import Any
 import docker.errors
 import pytest
 
-from lab.plugins.testing import Engine, Made, PluginError, Secret, plugin, struct
-from lab.plugins.testing_docker import IMAGE, REGISTRY, TestEngine
-from lab.plugins.testing_ssh import SshServer
 from lab.plugins.values import UNKNOWN, Unknown, from_struct, plain_map
+from tests.support.docker_engine import IMAGE, REGISTRY, TestEngine
+from tests.support.plugin_process import Engine, Made, PluginError, Secret, plugin, struct
+from tests.support.ssh_server import SshServer
 
 pytestmark = [pytest.mark.plugins, pytest.mark.first]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.plugins.testing_docker import TestEngine
 from lab.toolchain import places
 from tests.plugins.stacks import KINDS, Stack, made
+from tests.support.docker_engine import TestEngine
 
 pytestmark = [pytest.mark.plugins, pytest.mark.first]
 

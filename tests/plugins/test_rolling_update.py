@@ -11,7 +11,7 @@ import pytest
 from components.commands import convergence
 from components.commands.shell import script
 from components.services import one_at_a_time
-from lab.plugins.testing_docker import IMAGE, TestEngine
+from tests.support.docker_engine import IMAGE, TestEngine
 
 pytestmark = pytest.mark.plugins
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from lab.plugins.testing_docker import REGISTRY, TestEngine, TestRegistry
 from tests.plugins.stacks import KINDS, Stack, made
+from tests.support.docker_engine import REGISTRY, TestEngine, TestRegistry
 
 pytestmark = [pytest.mark.plugins, pytest.mark.first]
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from lab.plugins.testing_docker import IMAGE, TestEngine
+from tests.support.docker_engine import IMAGE, TestEngine
 
 pytestmark = pytest.mark.plugins
 

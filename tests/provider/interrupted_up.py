@@ -16,16 +16,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench import namespaces
-from bench.account import Account
 from bench.scale import Workspace
+from harness import namespaces
+from harness.account import Account
 from lab.toolchain import places
 from operations.leftovers import lock_folder
 
 HOSTS = 3
 OPERATIONS = (
-    "import sys; from pathlib import Path; from operations import cli, engine, stack\n"
-    "stack.CHECKOUT = engine.CHECKOUT = Path(sys.argv.pop(1))\n"
+    "import sys; from pathlib import Path; from operations import cli, pulumi_cli\n"
+    "pulumi_cli.CHECKOUT = Path(sys.argv.pop(1))\n"
     "cli.main()"
 )
 

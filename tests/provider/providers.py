@@ -13,7 +13,7 @@ from components.softlayer import guests
 from components.softlayer.client import Api, Credentials
 from components.softlayer.guest_seen import Guest
 from components.softlayer.provider import SoftLayerProvider
-from lab.api.testing import LabApi
+from harness.lab_api import LabApi
 
 P = TypeVar("P", bound=SoftLayerProvider)
 

@@ -13,10 +13,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from bench import namespaces
-from bench.account import Account
-from bench.servers import Servers
-from lab.api.testing import LabApi
+from harness import namespaces
+from harness.account import Account
+from harness.lab_api import LabApi
+from harness.servers import Servers
 
 SERVERS = 9
 PROVISION = 12.0

@@ -10,7 +10,7 @@ from components.softlayer.guest_spec import parse
 from components.softlayer.security_group_provider import SecurityGroupProvider
 from components.softlayer.ssh_key_provider import SshKeyProvider
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
-from lab.api.testing import LabApi
+from harness.lab_api import LabApi
 from operations.comparison import Known, compare
 from tests.provider.providers import GUEST, OWNER, api_of, configured
 from tests.provider.test_ssh_key import new_key

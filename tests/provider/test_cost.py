@@ -13,7 +13,7 @@ from components.softlayer.client import Api, Credentials
 from components.softlayer.cost import NOTHING, Estimate, Shape, compared, estimate
 from components.softlayer.errors import CostTooHigh, SoftLayerFailed
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
-from lab.api.testing import LabApi
+from harness.lab_api import LabApi
 from tests.provider.providers import GUEST, OWNER, api_of, configured
 
 pytestmark = pytest.mark.provider

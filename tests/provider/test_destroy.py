@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from components.softlayer import orders
-from components.softlayer.errors import SoftLayerFailed
+from components.softlayer.errors import NotOurs, SoftLayerFailed
 from components.softlayer.firewall import private_rules
 from components.softlayer.guest_spec import parse
 from components.softlayer.identity import marker_of
@@ -22,8 +22,8 @@ from components.softlayer.security_group_provider import SecurityGroupProvider
 from components.softlayer.ssh_key_provider import SshKeyProvider
 from components.softlayer.stack_identity import StackIdentityProvider
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
-from lab.api.testing import LabApi
-from operations import audit, engine, stack
+from harness.lab_api import LabApi
+from operations import audit, pulumi_cli, stack
 from operations.errors import OperationsError
 from tests.provider.providers import GUEST, OWNER, TAG, configured
 from tests.provider.test_ssh_key import new_key
@@ -86,8 +86,7 @@ def project(tmp_path: Path, lab_api: LabApi, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for name, value in lab_api.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(stack, "CHECKOUT", folder)
-    monkeypatch.setattr(engine, "CHECKOUT", folder)
+    monkeypatch.setattr(pulumi_cli, "CHECKOUT", folder)
     return Project(folder, lab_api)
 
 
@@ -171,7 +170,7 @@ def test_a_server_that_was_taken_out_of_the_stack_by_hand_is_not_cancelled(
 ) -> None:
     kept = killed_after_order(lab_api)
     lab_api.client().call("Virtual_Guest", "setTags", "mine", id=kept)
-    with pytest.raises(OperationsError, match=f"lacks the tag {TAG}"):
+    with pytest.raises(NotOurs, match=f"lacks the tag {TAG}"):
         stack.destroy("test", yes=True)
     assert project.ids() == {kept}
     assert not project.ran("destroy")

@@ -17,7 +17,7 @@ from components.softlayer.errors import SoftLayerFailed, WaitedTooLong
 from components.softlayer.guest_ready_provider import GuestReadyProvider, wait_host_key
 from components.softlayer.progress import SOONEST
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
-from lab.api.testing import LabApi
+from harness.lab_api import LabApi
 from tests.provider.providers import GUEST, api_of, configured, guest_of
 
 pytestmark = pytest.mark.provider

@@ -11,7 +11,7 @@ from components.softlayer.errors import SoftLayerFailed
 from components.softlayer.firewall import SELF, Rule, private_rules, public_rules
 from components.softlayer.security_group_provider import SecurityGroupProvider, rule_seen
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
-from lab.api.testing import LabApi
+from harness.lab_api import LabApi
 from tests.provider.providers import GUEST, OWNER, configured
 
 pytestmark = pytest.mark.provider

@@ -13,8 +13,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from harness.lab_api import LabApi
 from lab.api.context import ACCOUNT_ID
-from lab.api.testing import LabApi
 from lab.hosts.backend import Traffic
 from tests.provider.slcli_process import Slcli
 

@@ -18,8 +18,8 @@ from components.softlayer.errors import OrderUnknown, SoftLayerFailed
 from components.softlayer.security_group_provider import SecurityGroupProvider
 from components.softlayer.ssh_key_provider import SshKeyProvider
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
+from harness.lab_api import LabApi
 from lab.api.records import SecurityGroup
-from lab.api.testing import LabApi
 from tests.provider.providers import GUEST, OWNER, configured
 from tests.provider.test_ssh_key import new_key
 

@@ -9,7 +9,7 @@ import pytest
 from components.softlayer.errors import SoftLayerFailed
 from components.softlayer.ssh_key import SshKeyPairProvider
 from components.softlayer.ssh_key_provider import SshKeyProvider
-from lab.api.testing import LabApi
+from harness.lab_api import LabApi
 from tests.provider.providers import OWNER, TAG, configured
 
 pytestmark = pytest.mark.provider

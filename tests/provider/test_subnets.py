@@ -7,7 +7,7 @@ import pytest
 from components.softlayer.client import Api, Credentials
 from components.softlayer.errors import SettingInvalid, SoftLayerFailed
 from components.softlayer.subnets import refuse_overlap
-from lab.api.testing import LabApi
+from harness.lab_api import LabApi
 
 pytestmark = pytest.mark.provider
 

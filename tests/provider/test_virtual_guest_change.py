@@ -12,7 +12,7 @@ from components.softlayer.errors import NotOurs, SoftLayerFailed, WaitedTooLong
 from components.softlayer.guest_seen import Guest
 from components.softlayer.guest_spec import parse
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
-from lab.api.testing import LabApi
+from harness.lab_api import LabApi
 from tests.provider.providers import GUEST, OWNER, TAG, configured, guest_of
 
 pytestmark = pytest.mark.provider

@@ -17,7 +17,7 @@ from components.softlayer.errors import OrderUnknown, SoftLayerFailed
 from components.softlayer.guest_spec import parse
 from components.softlayer.identity import marker_of
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
-from lab.api.testing import LabApi
+from harness.lab_api import LabApi
 from tests.provider.providers import GUEST, OWNER, TAG, configured, guest_of, settings_of
 from tests.provider.test_ssh_key import new_key
 

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from bench.chaos import JOBS, TURNS, Course, Round, rows
-from bench.servers import kill_marked
+from harness.servers import kill_marked
 from operations import leftovers
 
 pytestmark = pytest.mark.unit

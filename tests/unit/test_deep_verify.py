@@ -28,7 +28,7 @@ def test_nodes_that_hold_the_same_are_one_check_that_says_what_was_compared() ->
     assert (told.ok, told.warns) == (True, False)
     assert told.found == (
         "7 tables with 1000 rows, 12 definitions, all accounts, on galera-1, galera-2, galera-3; "
-        "at positions 40 to 90; 3 pauses of writes, 0.12 s at the most"
+        "at positions 40 to 90; 3 pauses of writes, 0.12 s at most"
     )
 
 
@@ -36,7 +36,7 @@ def test_a_database_without_tables_was_compared_at_no_position() -> None:
     (told,) = deep_verify.of_outcome(FOUND, Outcome(NODES, objects=1, pauses=1, longest_pause=0.1))
     assert told.found == (
         "0 tables with 0 rows, 1 definition, all accounts, on galera-1, galera-2, galera-3; "
-        "1 pause of writes, 0.10 s at the most"
+        "1 pause of writes, 0.10 s at most"
     )
 
 
@@ -132,7 +132,7 @@ def test_the_deep_check_is_made_only_when_it_is_asked_for(
     async def looked(_found: object, report: Report, deep: bool) -> None:
         asked.append(deep)
 
-    monkeypatch.setattr(outputs, "read", lambda *_: FOUND)
+    monkeypatch.setattr(outputs, "of_stack", lambda *_: FOUND)
     monkeypatch.setattr(verify, "_verify", looked)
     ran: Any = CliRunner().invoke(cli.build(), ["verify", *options])
     assert ran.exit_code == 1  # a report without checks holds nothing

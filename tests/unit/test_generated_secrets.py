@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from pulumi.runtime import rpc
 
 from components import certificates
+from components.errors import UserError
 from components.password import PasswordProvider
 from components.peer_authority import PeerAuthorityProvider
 from components.peer_certificates import PeerCertificatesProvider
@@ -260,5 +261,5 @@ def test_a_private_key_that_cannot_be_used_is_refused_with_a_remedy(tmp_path: Pa
         (locked, "ssh-add"),
         (public, "without `.pub`"),
     ):
-        with pytest.raises(ValueError, match=words):
+        with pytest.raises(UserError, match=words):
             read_private_key(str(file))

@@ -9,16 +9,19 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from cryptography import x509
 
-from lab import ca, environment, images, lifecycle, paths, services
+from lab import ca, daemons, environment, images, lifecycle, network, paths, services
 from lab.errors import LabError
 from lab.services import Service
 from lab.toolchain import locks
 from lab.toolchain.errors import ToolchainError
+from lab.toolchain.stages import Step
 
 pytestmark = pytest.mark.unit
 
@@ -83,6 +86,56 @@ def test_while_a_lab_is_taken_down_no_job_starts_on_it(monkeypatch: pytest.Monke
     with pytest.raises(KeyboardInterrupt):
         lifecycle.down(lab)
     assert refused
+
+
+@dataclass
+class Said:
+    """A step that keeps what it is told."""
+
+    results: list[str] = field(default_factory=list)
+
+    def result(self, text: str) -> None:
+        self.results.append(text)
+
+
+def test_a_daemon_is_started_anew_when_its_configuration_or_its_namespace_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, step, started = paths.lab("dev"), Said(), dict[str, dict[str, Any]]()
+
+    def start(service: Service, argv: list[str], **options: Any) -> bool:
+        fresh: bool = options["key"] != started.get(service.name, {}).get("key")
+        started[service.name] = {"argv": argv, **options}
+        return fresh
+
+    monkeypatch.setattr(services, "start", start)
+    monkeypatch.setattr(network, "path", lambda name: tmp_path / name)
+    (tmp_path / lab.namespace).touch()
+    authority = ca.ensure(tmp_path / "ca")
+    made = [
+        daemons.api(lab),
+        daemons.image_registry(lab, authority),
+        daemons.apt_repository(lab, tmp_path / "packages"),
+        daemons.name_servers(lab),
+    ]
+    assert tuple(daemon.name for daemon in made) == daemons.NAMES
+    for daemon in (*made, *made):
+        daemons.ensure(cast(Step, step), lab, daemon)
+    assert step.results == [*["started"] * 4, "runs", "runs", "runs", "run"]
+    assert {name: options["port"] for name, options in started.items()} == {
+        "api": 8080,
+        "registry": 5000,
+        "apt": 8081,
+        "resolver": 53,
+    }
+    assert started["api"]["argv"][-2:] == ["--backend", "uml"]
+    assert started["registry"]["env"]["OTEL_TRACES_EXPORTER"] == "none"
+    step.results.clear()
+    daemons.ensure(cast(Step, step), lab, daemons.apt_repository(lab, tmp_path / "others"))
+    (tmp_path / "second").touch()
+    (tmp_path / "second").rename(tmp_path / lab.namespace)
+    daemons.ensure(cast(Step, step), lab, made[0])
+    assert step.results == ["started", "started"]
 
 
 def test_a_stacks_private_key_goes_with_the_lab() -> None:

@@ -219,7 +219,7 @@ def test_the_command_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
     from operations.cli import build
 
-    monkeypatch.setattr(outputs, "read", lambda stack: FOUND)
+    monkeypatch.setattr(outputs, "of_stack", lambda stack: FOUND)
     done = CliRunner().invoke(build(), ["survive", "--host", "galera-4", "--yes"])
     assert isinstance(done.exception, OperationsError)
-    assert "no manager with a database" in str(done.exception)
+    assert "not a manager with a database" in str(done.exception)

@@ -20,9 +20,11 @@ import pytest
 import typer
 
 from components.docker_host_access import ssh_folder, write_ssh_files
-from operations import engine, leftovers, passphrase, stack, swarm_leftovers
+from components.softlayer.errors import SoftLayerFailed
+from operations import cli, leftovers, passphrase, pulumi_cli, stack, swarm_leftovers
 from operations.errors import OperationsError
 from operations.outputs import Outputs
+from operations.stack_settings import StackSettings
 
 # Made by Pulumi 3.245.0 with the lab's passphrase.
 SALT = "v1:n4FbuZqRRTU=:v1:A5h/y8YZQal/knVc:DV9OYkH4l0drM5kHPZBi7LtCXDvbHw=="
@@ -34,7 +36,8 @@ URN = "urn:pulumi:dev::swarm-galera::pulumi-python:dynamic/softlayer:VirtualGues
 
 
 def test_the_labs_stack_is_committed_with_a_check_that_the_labs_passphrase_fits() -> None:
-    assert f"\nencryptionsalt: {SALT}\n" in (engine.CHECKOUT / "Pulumi.dev.yaml").read_text(encoding="utf-8")
+    settings = (pulumi_cli.CHECKOUT / "Pulumi.dev.yaml").read_text(encoding="utf-8")
+    assert f"\nencryptionsalt: {SALT}\n" in settings
     assert passphrase.fits(PASSPHRASE, SALT)
 
 
@@ -104,37 +107,38 @@ def dead() -> int:
     return process.pid
 
 
-def test_the_lock_of_a_dead_process_is_removed_and_said(tmp_path: Path, dead: int) -> None:
-    said: list[str] = []
+def test_the_lock_of_a_dead_process_is_removed_and_said(
+    tmp_path: Path, dead: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     lock(tmp_path, dead)
-    leftovers.clear_locks(tmp_path, said.append)
+    leftovers.clear_locks(tmp_path)
     assert list(tmp_path.iterdir()) == []
-    assert f"process {dead}" in said[0]
+    assert f"process {dead}" in capsys.readouterr().err
 
 
 def test_a_lock_cut_off_while_it_was_written_is_removed(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text('{"pid":', encoding="utf-8")
-    leftovers.clear_locks(tmp_path, lambda _: None)
+    leftovers.clear_locks(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_lock_of_a_live_process_is_never_removed(tmp_path: Path) -> None:
     path = lock(tmp_path, os.getpid())
     with pytest.raises(OperationsError, match=f"kill -INT {os.getpid()}"):
-        leftovers.clear_locks(tmp_path, lambda _: None)
+        leftovers.clear_locks(tmp_path)
     assert path.exists()
 
 
 def test_a_later_process_with_the_number_of_a_dead_one_does_not_count(tmp_path: Path) -> None:
     lock(tmp_path, os.getpid(), since=time.time() - 365 * 86400)
-    leftovers.clear_locks(tmp_path, lambda _: None)
+    leftovers.clear_locks(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_lock_of_another_machine_is_never_removed(tmp_path: Path, dead: int) -> None:
     path = lock(tmp_path, dead, host="elsewhere")
     with pytest.raises(OperationsError, match=r"root@elsewhere.*pulumi cancel"):
-        leftovers.clear_locks(tmp_path, lambda _: None)
+        leftovers.clear_locks(tmp_path)
     assert path.exists()
 
 
@@ -152,17 +156,18 @@ def start(code: str, mark: str) -> subprocess.Popen[bytes]:
     return process
 
 
-def test_left_overs_of_the_stack_are_ended_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_left_overs_of_the_stack_are_ended_and_no_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(leftovers, "GRACE", 0.5)
     mark, other = f"t{os.getpid()}", f"u{os.getpid()}"
     stubborn = start("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)", mark)
     stranger = start("pass", other)
-    said: list[str] = []
     try:
-        leftovers.end_marked(mark, said.append)
+        leftovers.end_marked(mark)
         assert stubborn.wait() == -signal.SIGKILL
         assert stranger.poll() is None
-        assert said == ["Ending 1 processes that a killed run left behind."]
+        assert capsys.readouterr().err == "Ending 1 processes that a killed run left behind.\n"
     finally:
         for process in (stubborn, stranger):
             process.kill()
@@ -176,7 +181,7 @@ def test_the_run_itself_is_not_among_its_leftovers(monkeypatch: pytest.MonkeyPat
     )
     subprocess.run(
         [sys.executable, "-c", code],
-        cwd=engine.CHECKOUT,
+        cwd=pulumi_cli.CHECKOUT,
         env={**os.environ, leftovers.MARK: f"v{os.getpid()}"},
         check=True,
     )
@@ -264,8 +269,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
     monkeypatch.delenv("SWARM_GALERA_SSH", raising=False)
     (folder / "outputs.json").write_text(json.dumps(OUTPUTS), encoding="utf-8")
-    monkeypatch.setattr(stack, "CHECKOUT", folder)
-    monkeypatch.setattr(engine, "CHECKOUT", folder)
+    monkeypatch.setattr(pulumi_cli, "CHECKOUT", folder)
     return folder
 
 
@@ -355,7 +359,7 @@ class Swarm:
         self.answers = True
         self.asked: list[tuple[str, list[str]]] = []
 
-    def clear(self, found: Outputs, exported: dict[str, Any], project: str, name: str, _say: object) -> bool:
+    def clear(self, found: Outputs, exported: dict[str, Any], project: str, name: str) -> bool:
         self.asked.append(
             (f"{project}/{name} on {found.managers[0].address}", swarm_leftovers.known(exported))
         )
@@ -437,11 +441,11 @@ def test_a_second_run_of_a_stack_is_refused_while_one_runs(project: Path) -> Non
 def test_an_interruption_reaches_pulumi_once_and_ends_the_run_with_130(project: Path, swarm: Swarm) -> None:
     (project / "slow").touch()
     code = (
-        "from pathlib import Path; from operations import engine, stack, cli\n"
-        f"stack.CHECKOUT = engine.CHECKOUT = Path({str(project)!r})\n"
+        "from pathlib import Path; from operations import pulumi_cli, cli\n"
+        f"pulumi_cli.CHECKOUT = Path({str(project)!r})\n"
         "cli.main()"
     )
-    root = Path(engine.__file__).parents[1]
+    root = Path(pulumi_cli.__file__).parents[1]
     process = subprocess.Popen(
         [sys.executable, "-c", code, "up", "--yes"],
         cwd=root,
@@ -455,7 +459,7 @@ def test_an_interruption_reaches_pulumi_once_and_ends_the_run_with_130(project: 
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate()
-    assert process.returncode == engine.INTERRUPTED
+    assert process.returncode == pulumi_cli.INTERRUPTED
     assert calls(project).count("interrupted") == 1
     assert "goes on from here" in said
     (note,) = (project.parent / "xdg" / "swarm-galera" / "runs").glob("*.interruption")
@@ -479,7 +483,44 @@ def test_an_error_is_one_message_and_no_traceback(project: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_half_written_file_of_attributes_does_not_cost_the_state(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("error", "code", "last"),
+    [
+        (OperationsError("no disk"), 1, "Error: no disk"),
+        (SoftLayerFailed("no network"), 1, "Error: no network"),
+        (ValueError("a bug"), None, ""),
+    ],
+)
+def test_what_a_user_can_put_right_is_one_message_and_a_bug_is_not(
+    error: Exception,
+    code: int | None,
+    last: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "build", lambda: app)
+    monkeypatch.setattr(sys, "argv", ["operations"])
+    with pytest.raises(SystemExit if code else ValueError) as raised:
+        cli.main()
+    assert getattr(raised.value, "code", None) == code
+    assert capsys.readouterr().err.strip() == last
+
+
+def test_a_setting_that_is_no_json_is_named() -> None:
+    broken = StackSettings({"swarm-galera:servers": {"value": "{"}})
+    with pytest.raises(OperationsError, match="swarm-galera:servers is not valid JSON"):
+        broken.section("swarm-galera:servers")
+
+
+def test_a_half_written_file_of_attributes_does_not_cost_the_state(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / ".pulumi" / "stacks" / "demo"
     folder.mkdir(parents=True)
     for name, text in (
@@ -489,13 +530,12 @@ def test_a_half_written_file_of_attributes_does_not_cost_the_state(tmp_path: Pat
         ("dev2.json.attrs", ""),
     ):
         (folder / name).write_text(text)
-    said: list[str] = []
-    leftovers.mend_state(f"file://{tmp_path}", "demo", "dev", said.append)
+    leftovers.mend_state(f"file://{tmp_path}", "demo", "dev")
     assert sorted(file.name for file in folder.iterdir()) == [
         "dev.json",
         "dev.json.bak.attrs",
         "dev2.json.attrs",
     ]
-    assert len(said) == 1
-    leftovers.mend_state("s3://elsewhere", "demo", "dev", said.append)
-    assert len(said) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    leftovers.mend_state("s3://elsewhere", "demo", "dev")
+    assert capsys.readouterr().err == ""

@@ -101,12 +101,13 @@ def test_what_was_removed_is_said_and_a_manager_that_could_not_be_asked_too(
 
     monkeypatch.setattr(remote_hosts, "connected", connected)
     said: list[str] = []
+    monkeypatch.setattr(swarm_leftovers, "say", said.append)
     found = outputs_of_two()
     exported = {"deployment": {"resources": [{"type": "docker:index/secret:Secret", "id": "s1"}]}}
     with ThreadPoolExecutor(
         1
     ) as thread:  # asyncio.run leaves the thread without a loop; Pulumi's tests want one
-        words = (found, exported, "swarm-galera", "dev", said.append)
+        words = (found, exported, "swarm-galera", "dev")
         assert thread.submit(swarm_leftovers.clear, *words).result() is answers
     assert asked == ["galera-1"]
     (line,) = said
@@ -191,7 +192,8 @@ def mended(
 
     monkeypatch.setattr(swarm_leftovers, "_asked", asked)
     said: list[str] = []
-    return swarm_leftovers.before_up(state, folder, "swarm-galera", "dev", said.append), said
+    monkeypatch.setattr(swarm_leftovers, "say", said.append)
+    return swarm_leftovers.before_up(state, folder, "swarm-galera", "dev"), said
 
 
 def test_a_swarm_that_is_as_the_state_says_is_left_alone(

@@ -13,13 +13,14 @@ from typing import Any
 
 import pulumi
 import pytest
+import tenacity
 from pulumi_docker import ServiceTaskSpecRestartPolicyArgs as restart_policy
 from pydantic.alias_generators import to_snake
 
 from components import services, swarm_files
 from components.overlay_network import gateway
 from components.services import duration, health_check, one_at_a_time
-from components.softlayer import client, cost
+from components.softlayer import cost
 from components.softlayer.errors import CostTooHigh
 from components.softlayer.guest_seen import Guest
 from lab.plugins.docker import durations
@@ -779,12 +780,30 @@ def test_bad_settings_end_the_run_before_anything_is_declared(home: Path) -> Non
         run({"servers": {"managers": 2}})
 
 
+def test_a_bug_is_no_message_for_the_user_and_keeps_its_traceback(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(*_: Any) -> None:
+        raise ValueError("zip() argument 2 is shorter than argument 1")
+
+    monkeypatch.setattr(program, "estimate_of", bug)
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        run()
+
+
+def test_a_private_key_s_file_without_one_ends_the_run_with_a_remedy(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "key.pub"
+    file.write_text("ssh-ed25519 AAAA")
+    with pytest.raises(pulumi.RunError, match=r"ssh\.privateKeyFile: .* is not a private key; give the file"):
+        run({"ssh": {"publicKey": "ssh-ed25519 AAAA", "privateKeyFile": str(file)}})
+
+
 WITHOUT_THE_LAB = """
 import importlib.abc, sys
 
 class NoLab(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name.partition(".")[0] in ("lab", "bench"):
+        if name.partition(".")[0] in ("lab", "bench", "harness"):
             raise ModuleNotFoundError(f"{name} was deleted")
 
 sys.meta_path.insert(0, NoLab())
@@ -826,7 +845,8 @@ def test_an_api_that_cannot_be_reached_is_tried_for_seconds_and_not_for_minutes(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(client, "time", clock)
+    monkeypatch.setattr(tenacity, "time", clock)
+    monkeypatch.setattr(tenacity.nap, "time", clock)
     with pytest.raises(pulumi.RunError, match="subnets failed: nothing answers at the API's address"):
         run(asks_the_api=True)
     assert 0 < clock.now <= cost.PATIENCE

@@ -8,6 +8,7 @@ import pytest
 
 from components import remote
 from components.commands.shell import script
+from components.errors import UserError
 
 pytestmark = pytest.mark.unit
 
@@ -54,5 +55,5 @@ def test_a_step_takes_its_turn_before_it_starts() -> None:
 
 
 def test_a_value_can_not_end_the_values() -> None:
-    with pytest.raises(ValueError, match="END-OF-VALUES"):
+    with pytest.raises(UserError, match="END-OF-VALUES"):
         remote.with_values("text", "a\nEND-OF-VALUES\nb")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tenacity
+from SoftLayer import SoftLayerAPIError
 
 from components.softlayer import client
 from components.softlayer.client import (
@@ -19,6 +22,7 @@ from components.softlayer.client import (
     is_loopback,
 )
 from components.softlayer.errors import CredentialsMissing, SettingInvalid
+from components.softlayer.progress import EVERY
 
 KEY = "MARKED-KEY-0123456789"
 
@@ -72,8 +76,8 @@ def test_no_credentials_anywhere_says_where_they_may_be(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("endpoint", "why"),
     [
-        ("ftp://example.com", "no http"),
-        ("api.softlayer.com", "no http"),
+        ("ftp://example.com", "is not an http"),
+        ("api.softlayer.com", "is not an http"),
         ("http://api.example.com/xmlrpc/v3.1", "in plain text"),
         ("https://me:secret@example.com/", "user or password"),
     ],
@@ -138,13 +142,76 @@ def test_loopback_is_told(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
 
 
+class Clock:
+    """Time that passes only while somebody sleeps, in seconds."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def tried(times: int, since: float) -> tenacity.RetryCallState:
+    """The state of a call that was tried so often, and began so many seconds ago."""
+    state = tenacity.RetryCallState(tenacity.Retrying(), None, (), {})
+    state.attempt_number, state.outcome_timestamp = times, state.start_time + since
+    return state
+
+
 def test_pauses_grow_to_their_limit_and_end() -> None:
-    pauses = list(Backoff(first=0.0, most=0.0, limit=0.001).pauses())
-    assert all(pause == 0 for pause in pauses)
-    growing = Backoff(first=1.0, most=4.0, limit=1000.0).pauses()
-    drawn = [next(growing) for _ in range(6)]
-    assert drawn[0] <= 1.5
-    assert 2.0 <= drawn[-1] <= 6.0
+    drawn = [Backoff(first=1.0, most=4.0, limit=1000.0).pause(tried(times, 0.0)) for times in range(1, 7)]
+    assert 0.5 <= drawn[0] <= 1.5
+    assert all(2.0 <= pause <= 6.0 for pause in drawn[2:])
+    assert Backoff(first=10.0, limit=12.0).pause(tried(1, 11.0)) == 1.0
+    assert Backoff(first=10.0, limit=12.0).pause(tried(1, 13.0)) == 0.0
+
+
+def test_a_call_is_tried_until_the_limit_and_then_its_own_error_is_raised() -> None:
+    api = Api(Credentials("me", KEY), Backoff(first=0.001, most=0.001, limit=0.05))
+    asked: list[float] = []
+
+    def refused() -> None:
+        asked.append(time.monotonic())
+        raise SoftLayerAPIError("RateLimitExceeded", "later")
+
+    with pytest.raises(SoftLayerAPIError, match="later"):
+        api.retrying(refused, lambda _: True)
+    assert len(asked) > 3
+    assert 0.04 < asked[-1] - asked[0] < 1.0
+    asked.clear()
+    with pytest.raises(SoftLayerAPIError):
+        api.retrying(refused, lambda _: False)
+    assert len(asked) == 1
+
+
+def test_what_is_no_fault_of_the_api_is_never_tried_again() -> None:
+    asked: list[int] = []
+
+    def bug() -> None:
+        asked.append(1)
+        raise KeyError("a bug")
+
+    with pytest.raises(KeyError):
+        Api(Credentials("me", KEY)).retrying(bug, lambda _: True)
+    assert asked == [1]
+
+
+def test_that_the_api_takes_no_request_yet_is_said_after_ten_seconds_and_then_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(tenacity, "time", clock)
+    monkeypatch.setattr(tenacity.nap, "time", clock)
+
+    def refused() -> None:
+        raise SoftLayerAPIError("RateLimitExceeded", "later")
+
+    with pytest.raises(SoftLayerAPIError):
+        Api(Credentials("me", KEY), Backoff(limit=EVERY + 30.0)).retrying(refused, lambda _: True)
+    assert capsys.readouterr().out.count("trying on") == 2
 
 
 def test_a_provider_is_pickled_without_credentials() -> None:

@@ -8,16 +8,20 @@ import re
 import pytest
 
 from components.softlayer.identity import (
+    belongs_to,
     mark_user_data,
     marker_in,
     marker_of,
     owner_of,
+    signature,
+    signed_by,
     stack_tag,
     unmark_user_data,
 )
 from components.softlayer.stack_identity import StackIdentityProvider
 
-MARKER = "demo/dev/0123456789ab/galera-1-guest"
+OWNER = "demo/dev/0123456789ab"
+MARKER = f"{OWNER}/galera-1-guest"
 
 
 @pytest.mark.parametrize("text", ["", "#!/bin/sh\necho hello\n", "#cloud-config\npackages: [x]", "a\n\nb"])
@@ -66,3 +70,28 @@ def test_two_stacks_of_the_same_name_are_told_apart() -> None:
 def test_a_renamed_stack_keeps_its_identity() -> None:
     changed = StackIdentityProvider().diff("x", {"stack": "dev", "owner": "o"}, {"stack": "prod"})
     assert changed.changes is False
+
+
+@pytest.mark.parametrize(
+    ("text", "marker"),
+    [
+        (signature(OWNER, "ssh-key"), f"{OWNER}/ssh-key"),
+        (f"mine\n{signature(OWNER, 'ssh-key')}", f"{OWNER}/ssh-key"),
+        (f"what for ({signature(OWNER, 'firewall')})", f"{OWNER}/firewall"),
+        (f"{signature(OWNER, 'ssh-key')} and more", None),
+        ("swarm-galera demo/dev/ssh-key", None),
+        ("somebody's", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_notes_and_descriptions_say_whose_a_thing_is_by_their_last_words(
+    text: str | None, marker: str | None
+) -> None:
+    assert signed_by(text) == marker
+    assert belongs_to(text, OWNER) is (marker is not None)
+
+
+def test_a_thing_of_another_stack_does_not_belong_to_this_one() -> None:
+    for other in ("demo/dev/ffffffffffff", "demo/dev2/0123456789ab", f"x{OWNER}", f"{OWNER}/more"):
+        assert not belongs_to(signature(other, "ssh-key"), OWNER)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.softlayer.errors import SoftLayerFailed, WaitedTooLong
-from components.softlayer.progress import engine_gone, pause_after, wait_for
+from components.softlayer.progress import pause_after, pulumi_gone, wait_for
 
 
 class Clock:
@@ -61,7 +61,7 @@ def test_polls_grow_rarer_but_never_rare() -> None:
 
 def test_outside_of_a_provider_process_no_engine_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["pytest", "-q"])
-    assert not engine_gone()
+    assert not pulumi_gone()
 
 
 def test_an_engine_that_listens_is_there_and_one_that_does_not_is_gone(
@@ -69,8 +69,8 @@ def test_an_engine_that_listens_is_there_and_one_that_does_not_is_gone(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as engine:
         monkeypatch.setattr(sys, "argv", ["dynamic", f"127.0.0.1:{engine.getsockname()[1]}"])
-        assert not engine_gone()
-    assert engine_gone()
+        assert not pulumi_gone()
+    assert pulumi_gone()
 
 
 def test_a_wait_stops_when_the_run_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

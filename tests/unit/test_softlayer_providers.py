@@ -10,10 +10,11 @@ import pytest
 from pulumi.dynamic import Config, ConfigureRequest
 from pulumi.runtime import rpc
 
+from components.dynamic import is_unknown
 from components.softlayer.errors import SettingInvalid, SoftLayerFailed
 from components.softlayer.guest_ready import GuestReadyArgs
 from components.softlayer.guest_ready_provider import GuestReadyProvider
-from components.softlayer.provider import SoftLayerProvider, is_unknown
+from components.softlayer.provider import SoftLayerProvider
 from components.softlayer.security_group import SecurityGroupArgs
 from components.softlayer.security_group_provider import SecurityGroupProvider
 from components.softlayer.ssh_key import SshKeyArgs
@@ -241,8 +242,8 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFCYBefbyOFCB+cgFa4qsOCiqajmKNN4kQO6u
     ("text", "words"),
     [
         ("-----BEGIN OPENSSH PRIVATE KEY-----", "PRIVATE key"),
-        ("hello", "no OpenSSH public key"),
-        ("ssh-dss AAAA", "no OpenSSH public key"),
+        ("hello", "not an OpenSSH public key"),
+        ("ssh-dss AAAA", "not an OpenSSH public key"),
         (KEY[:40] + "!", "damaged"),
         (KEY.replace("ssh-ed25519", "ssh-rsa"), "another type"),
     ],

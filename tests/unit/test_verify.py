@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from operations import cluster_checks, cluster_facts, outputs, verify
-from operations.cluster_checks import Check
+from operations import cluster_checks, cluster_facts, galera_checks, outputs, verify
+from operations.check import Check
 from operations.cluster_facts import HostFacts, Manager, Space
 from operations.errors import OperationsError
 from operations.outputs import Outputs
@@ -141,7 +141,7 @@ def all_checks(found: Outputs, seen: Mapping[str, HostFacts]) -> list[Check]:
         *cluster_checks.of_hosts(found, seen),
         *cluster_checks.of_network(found, seen),
         *cluster_checks.of_store(found, seen),
-        *cluster_checks.of_galera(found, seen),
+        *galera_checks.of_galera(found, seen),
     ]
 
 
@@ -391,10 +391,10 @@ def test_a_node_that_lags_behind_what_was_seen_before_is_found(found: Outputs) -
         }
 
     good = read(galera_1=4711, galera_2=4720, galera_3=4712)
-    assert failed(cluster_checks.of_positions(found, facts(), good)) == []
+    assert failed(galera_checks.of_positions(found, facts(), good)) == []
     bad = {**good, **read(galera_2=4710)}
-    assert failed(cluster_checks.of_positions(found, facts(), bad)) == [("galera-2", "at 4710")]
-    assert len(failed(cluster_checks.of_positions(found, facts(), {}))) == 3
+    assert failed(galera_checks.of_positions(found, facts(), bad)) == [("galera-2", "at 4710")]
+    assert len(failed(galera_checks.of_positions(found, facts(), {}))) == 3
 
 
 @pytest.mark.parametrize("lost", NAMES)
@@ -451,15 +451,15 @@ def test_a_manager_that_does_not_answer_is_not_taken_for_a_stranger(found: Outpu
 
 def test_a_row_counts_only_when_it_is_read_on_every_node(found: Outputs) -> None:
     everywhere = {name: Answer("1\n") for name in found.members}
-    assert failed(cluster_checks.of_row(found, Answer(), everywhere)) == []
+    assert failed(galera_checks.of_row(found, Answer(), everywhere)) == []
     without = {**everywhere, "galera-3": Answer("")}
-    assert failed(cluster_checks.of_row(found, Answer(), without)) == [("galera-3", "not there")]
+    assert failed(galera_checks.of_row(found, Answer(), without)) == [("galera-3", "not there")]
     broken = {**everywhere, "galera-3": Answer(error="ERROR 1047 (08S01): WSREP has not yet prepared node")}
-    assert failed(cluster_checks.of_row(found, Answer(), broken))[0][1].startswith("ERROR 1047")
+    assert failed(galera_checks.of_row(found, Answer(), broken))[0][1].startswith("ERROR 1047")
 
 
 def test_a_row_that_could_not_be_written_fails_on_every_node(found: Outputs) -> None:
-    checks = cluster_checks.of_row(found, Answer(error="ERROR 2002: can't connect"), {})
+    checks = galera_checks.of_row(found, Answer(error="ERROR 2002: can't connect"), {})
     assert len(failed(checks)) == 1 + 3
 
 
@@ -479,13 +479,13 @@ def test_the_table_is_dropped_on_any_node_that_can(found: Outputs) -> None:
     hosts = Hosts("galera-2", "galera-3")
     tried = asyncio.run(verify._drop(hosts, found, "verify_1"))  # type: ignore[arg-type]
     assert hosts.asked == ["galera-1", "galera-2"]
-    assert failed(cluster_checks.of_clean_up(found, "verify_1", tried)) == []
+    assert failed(galera_checks.of_clean_up(found, "verify_1", tried)) == []
 
 
 def test_a_table_that_stays_is_reported_with_its_name_and_why(found: Outputs) -> None:
     tried = asyncio.run(verify._drop(Hosts(), found, "verify_1"))  # type: ignore[arg-type]
     assert list(tried) == list(found.members)
-    ((where, told),) = failed(cluster_checks.of_clean_up(found, "verify_1", tried))
+    ((where, told),) = failed(galera_checks.of_clean_up(found, "verify_1", tried))
     assert where == "cluster"
     assert told.startswith("app.verify_1 may be left: galera-1: galera-1 is not ready; galera-2: ")
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 import asyncssh
 
-from lab.plugins.testing import Secret
+from tests.support.plugin_process import Secret
 
 PASSWORD = "correct horse battery"
 T = TypeVar("T")

@@ -10,9 +10,9 @@ import pytest
 import SoftLayer
 from SoftLayer import SoftLayerAPIError
 
+from harness.lab_api import LabApi
 from lab.api.errors import Fault
 from lab.api.ordering import checkout, templates
-from lab.api.testing import LabApi
 
 pytestmark = pytest.mark.provider
 

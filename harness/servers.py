@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from bench.environment import pulumi_environment
+from harness.environment import pulumi_environment
 from lab.toolchain import build, places
 from operations import leftovers
 
@@ -123,7 +123,7 @@ class Servers:
         """Clear what a killed run left in the backend, as `python -m operations` does."""
         for lock in (self.backend / ".pulumi" / "locks").rglob("*.json"):
             lock.unlink()
-        leftovers.mend_state(f"file://{self.backend}", "swarm-galera", STACK, print)
+        leftovers.mend_state(f"file://{self.backend}", "swarm-galera", STACK)
 
     def kill(self, process: subprocess.Popen[str], *, all_of_it: bool = True) -> str:
         """SIGKILL for pulumi and every process it started; what was printed until then.

@@ -15,12 +15,12 @@ from SoftLayer import SoftLayerAPIError
 from SoftLayer.exceptions import TransportError
 from typer.testing import CliRunner
 
+from harness.lab_api import LabApi
 from lab.api import admin
 from lab.api.admin_client import AdminClient, AdminError
 from lab.api.faults import KINDS
 from lab.api.faults_cli import app
 from lab.api.services.account import Account
-from lab.api.testing import LabApi
 from lab.api.transactions import Engine
 
 pytestmark = pytest.mark.provider

@@ -13,7 +13,7 @@ import pytest
 import SoftLayer
 from SoftLayer import SoftLayerAPIError
 
-from lab.api.testing import LabApi
+from harness.lab_api import LabApi
 from lab.hosts.backend import CardFilter, FilterRule
 
 pytestmark = pytest.mark.provider

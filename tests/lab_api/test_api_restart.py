@@ -18,8 +18,8 @@ import SoftLayer
 from SoftLayer import SoftLayerAPIError
 from SoftLayer.transports import XmlRpcTransport
 
+from harness.lab_api import LabApi
 from lab.api.admin_client import AdminClient
-from lab.api.testing import LabApi
 
 pytestmark = pytest.mark.provider
 

@@ -11,7 +11,7 @@ import requests
 import SoftLayer
 from SoftLayer import SoftLayerAPIError, exceptions
 
-from lab.api.testing import LabApi
+from harness.lab_api import LabApi
 
 pytestmark = pytest.mark.provider
 

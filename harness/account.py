@@ -12,7 +12,7 @@ from pathlib import Path
 
 import asyncssh
 
-from lab.api.testing import LabApi
+from harness.lab_api import LabApi
 
 
 class Account:

@@ -11,7 +11,7 @@ import SoftLayer
 from SoftLayer import SoftLayerAPIError
 from SoftLayer.managers.tags import TagManager
 
-from lab.api.testing import LabApi
+from harness.lab_api import LabApi
 
 pytestmark = pytest.mark.provider
 

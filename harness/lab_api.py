@@ -1,7 +1,7 @@
 """A lab's API with instant hosts inside the running process: what tests of providers and of the API start.
 
-Owned here: starting one on a free loopback port in a directory of its own, a client for it, faults by a short
-call, and waiting for what its transactions do. Nothing here is used by a real lab.
+Owns: starting one on a free loopback port in a directory of its own, a client for it, faults by a short call,
+and waiting for what its transactions do.
 """
 
 from __future__ import annotations

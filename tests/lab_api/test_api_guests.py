@@ -10,7 +10,7 @@ import pytest
 import SoftLayer
 from SoftLayer import SoftLayerAPIError
 
-from lab.api.testing import LabApi
+from harness.lab_api import LabApi
 from lab.hosts.backend import PowerState
 
 pytestmark = pytest.mark.provider
