@@ -33,6 +33,7 @@ from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.ssh_access import SshAccess, SshAccessArgs
 from components.swarm import Swarm, SwarmArgs
 from components.turns import refuse_while_others_are_not_well
+from components.virtual_server import VirtualServer
 from database_settings import initial_sql
 from settings import Settings
 
@@ -228,15 +229,15 @@ def deploy(settings: Settings) -> None:
     calm = [*swarm.nodes, *hosts.current_managers]
     wanted = {spec.name: spec.image for spec in specs}
     images = PinnedImages("images", PinnedImagesArgs(wanted, first, swarm.nodes)).references
-    fetched = hosts.fetch_on_managers(list(images.values()), swarm.nodes)
+    fetched = hosts.fetch_on_managers([images[etcd.SERVICE], images[galera.SERVICE]], swarm.nodes)
 
     by_name = {spec.name: spec for spec in specs}
 
-    def on_managers(service: str, after: Sequence[pulumi.Resource]) -> ServiceArgs:
-        return ServiceArgs(by_name[service], images[service], hosts.managers, network, swarm.nodes, after)
+    def on(servers: Sequence[VirtualServer], service: str, *after: pulumi.Resource) -> ServiceArgs:
+        return ServiceArgs(by_name[service], images[service], servers, first, network, swarm.nodes, after)
 
-    store = Etcd("etcd", EtcdArgs(on_managers(etcd.SERVICE, calm), identity.owner), on_swarm)
-    nodes = on_managers(galera.SERVICE, [*calm, *fetched])
+    store = Etcd("etcd", EtcdArgs(on(hosts.managers, etcd.SERVICE, *calm), identity.owner), on_swarm)
+    nodes = on(hosts.managers, galera.SERVICE, *calm, *fetched)
     database = Galera("galera", GaleraArgs(nodes, store, sql.digest), on_swarm)
 
     everything = stack_outputs.contract(settings, hosts, ssh, swarm, store, network, database, estimate)

@@ -80,7 +80,7 @@ class GaleraArgs:
     """The database cluster.
 
     Attributes:
-        service: one node on each of its servers, which are labelled for it.
+        service: one node on each of its servers, which are labelled for it; its manager is one of them.
         store: for the bootstrap lease and positions; nodes are made or changed once it is whole.
         initdb: which initial SQL was or will be run; empty for none.
     """

@@ -187,6 +187,8 @@ class ServiceSpec:
 
     def __post_init__(self) -> None:
         """Raise ValueError for what the engine would refuse, or accept and never get done."""
+        if self.replicas is not None and self.replicas < 1:
+            raise ValueError(f"{self.name}: replicas must be >= 1. Remedy: leave the service out instead")
         ingress = [port.published for port in self.ports if port.mode == "ingress"]
         if ingress and not self.has_virtual_ip:
             raise ValueError(

@@ -37,7 +37,8 @@ class ServiceArgs:
     Attributes:
         spec: all that is known before the run.
         image: the spec's, with its digest.
-        servers: the hosts that its tasks are on; the first is a manager, and asked whether all run.
+        servers: the hosts that its tasks may be on.
+        manager: who is asked whether all run.
         network: the overlay network.
         nodes: the swarm's nodes. The service does not wait for them, its tasks start as they come.
         after: what must be there before the service is made or changed.
@@ -46,6 +47,7 @@ class ServiceArgs:
     spec: ServiceSpec
     image: pulumi.Input[str]
     servers: Sequence[VirtualServer]
+    manager: VirtualServer
     network: OverlayNetwork
     nodes: Sequence[pulumi.Resource]
     after: Sequence[pulumi.Resource]
@@ -99,7 +101,7 @@ def declare(
     text = convergence.service_running(spec.name, tasks, args.network.name, hopeless=hopeless)
     return remote.run(
         f"{name}-{step}",
-        args.servers[0].connection,
+        args.manager.connection,
         f"{text}\n{then}" if then else text,
         pulumi.ResourceOptions(parent=parent, depends_on=[service, *args.nodes]),
         triggers=[service.id, fingerprint(arguments, args.servers), rollout.changes],
@@ -126,7 +128,7 @@ def service_args(
         "task_spec": docker.ServiceTaskSpecArgs(
             container_spec=docker.ServiceTaskSpecContainerSpecArgs(
                 image=args.image,
-                env={**spec.env, **env},
+                env={**spec.env, **env} or None,
                 secrets=[swarm_files.secret(name, file, secrets[file], child) for file in spec.secrets]
                 or None,
                 configs=[
@@ -148,7 +150,9 @@ def service_args(
             networks_advanceds=[
                 docker.ServiceTaskSpecNetworksAdvancedArgs(id=network.network_id if overlay else "host")
             ],
-            placement=docker.ServiceTaskSpecPlacementArgs(constraints=list(spec.constraints)),
+            placement=docker.ServiceTaskSpecPlacementArgs(constraints=list(spec.constraints))
+            if spec.constraints
+            else None,
             resources=limits(spec),
             # The plugin reads the window back.
             restart_policy=docker.ServiceTaskSpecRestartPolicyArgs(window=duration(0), **RESTART),

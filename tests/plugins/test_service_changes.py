@@ -65,7 +65,7 @@ class Cluster(pulumi.ComponentResource):
                 health=HealthCheck(["/bin/true"], start_period=120, interval=1, timeout=5, retries=3),
                 stop_grace=30, constraints=["node.role==manager"], update=UpdatePolicy(proven=1),
             )
-            args = services.ServiceArgs(spec, images[name], [Server()], network, [], after)
+            args = services.ServiceArgs(spec, images[name], [Server()], Server(), network, [], after)
             secrets = {{"password": config.require_secret("password")}}
             return services.declare(name, args, self, secrets, {{}})
 
