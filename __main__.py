@@ -13,19 +13,18 @@ from typing import Any
 import pulumi
 
 import settings as stack_settings
-from components import cost_report, etcd, first_bootstrap, registration, stack_outputs
+from components import cost_report, etcd, first_bootstrap, galera, registration, stack_outputs
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.commands.engine import daemon_json
-from components.commands.swarm_leaving import Membership
 from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
 from components.errors import UserError
-from components.etcd import SERVICE as ETCD
 from components.etcd import Etcd, EtcdArgs
 from components.firewall import Firewall, FirewallArgs
 from components.galera import LABEL, Galera, GaleraArgs
-from components.galera import SERVICE as GALERA
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
 from components.pinned_images import PinnedImages, PinnedImagesArgs
+from components.service_spec import ServiceSpec
+from components.services import ServiceArgs
 from components.softlayer import changes, cost, subnets
 from components.softlayer.client import Api, find_credentials
 from components.softlayer.guest_seen import Guest
@@ -34,11 +33,9 @@ from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.ssh_access import SshAccess, SshAccessArgs
 from components.swarm import Swarm, SwarmArgs
 from components.turns import refuse_while_others_are_not_well
+from components.virtual_server import VirtualServer
 from database_settings import initial_sql
 from settings import Settings
-
-GALERA_MEMBERSHIP = Membership(GALERA, "galera-node forget", votes=False)
-"""After a full outage, a host that is still on the list would be waited for."""
 
 
 class StackConfig:
@@ -88,7 +85,11 @@ def hosts_in_turn(settings: Settings, now: Mapping[str, Guest]) -> list[str]:
 
 
 def hosts_of(
-    settings: Settings, identity: StackIdentity, ssh: SshAccess, in_turn: Sequence[str]
+    settings: Settings,
+    services: Sequence[ServiceSpec],
+    identity: StackIdentity,
+    ssh: SshAccess,
+    in_turn: Sequence[str],
 ) -> ClusterHosts:
     """Order the hosts, behind their firewall, and bring them to a running engine."""
     servers, engine = settings.servers, settings.engine
@@ -104,6 +105,7 @@ def hosts_of(
                 private_ssh_from=by_address.get("private", ()),
                 published_ports=servers.published_ports,
                 encrypted_overlay=settings.network.encrypted,
+                services=services,
             ),
         )
         private_groups = [firewall.private_group_id]
@@ -201,11 +203,11 @@ def deploy(settings: Settings) -> None:
             upload_notes=settings.ssh.upload_notes,
         ),
     )
-    hosts = hosts_of(settings, identity, ssh, in_turn)
+    specs = [etcd.spec(settings), galera.spec(settings, sql)]
+    hosts = hosts_of(settings, specs, identity, ssh, in_turn)
     first = hosts.managers[0]
-    swarm = Swarm(
-        "swarm", SwarmArgs(hosts.members, [etcd.MEMBERSHIP, GALERA_MEMBERSHIP], settings.engine.swarm_pool)
-    )
+    memberships = [spec.membership for spec in specs if spec.membership]
+    swarm = Swarm("swarm", SwarmArgs(hosts.members, memberships, settings.engine.swarm_pool))
     access = DockerHostAccess("docker", DockerHostAccessArgs(first, ssh.private_key, [swarm.started]))
     # When the stack is destroyed, the swarm goes with its hosts: none of this need be taken apart piece by
     # piece. (A first manager that is replaced stays this component, and the swarm stays with the others.)
@@ -217,7 +219,7 @@ def deploy(settings: Settings) -> None:
             subnet=settings.network.subnet,
             encrypted=settings.network.encrypted,
             manager=first.connection,
-            services=[ETCD, GALERA],
+            services=[spec.name for spec in specs if spec.network == "overlay"],
             after=[swarm.started],
         ),
         on_swarm,
@@ -225,44 +227,20 @@ def deploy(settings: Settings) -> None:
     # Engines whose configuration changed have restarted, one by one, before any service is touched. And the
     # swarm is whole before images are unpacked: its votes are the first to suffer on hosts short of CPU.
     calm = [*swarm.nodes, *hosts.current_managers]
-    images = PinnedImages(
-        "images",
-        PinnedImagesArgs({ETCD: settings.discovery.image, GALERA: settings.galera.image}, first, swarm.nodes),
-    ).references
-    fetched = hosts.fetch_on_managers([images[ETCD], images[GALERA]], swarm.nodes)
-    store = Etcd(
-        "etcd",
-        EtcdArgs(
-            image=images[ETCD],
-            managers=hosts.managers,
-            network=network,
-            token=identity.owner,
-            after=calm,
-            nodes=swarm.nodes,
-        ),
-        on_swarm,
-    )
-    galera = Galera(
-        "galera",
-        GaleraArgs(
-            image=images[GALERA],
-            cluster_name=settings.galera.cluster_name,
-            database=settings.galera.database,
-            nodes=hosts.managers,
-            network=network,
-            store=store,
-            after=[*calm, *fetched],
-            placed=swarm.nodes,
-            options=settings.galera.config,
-            provider=settings.galera.provider,
-            strict_replication=settings.galera.strict_replication,
-            stop_grace=settings.galera.stop_grace,
-            initial_sql=sql,
-        ),
-        on_swarm,
-    )
+    wanted = {spec.name: spec.image for spec in specs}
+    images = PinnedImages("images", PinnedImagesArgs(wanted, first, swarm.nodes)).references
+    fetched = hosts.fetch_on_managers([images[etcd.SERVICE], images[galera.SERVICE]], swarm.nodes)
 
-    everything = stack_outputs.contract(settings, hosts, ssh, swarm, store, network, galera, estimate)
+    by_name = {spec.name: spec for spec in specs}
+
+    def on(servers: Sequence[VirtualServer], service: str, *after: pulumi.Resource) -> ServiceArgs:
+        return ServiceArgs(by_name[service], images[service], servers, first, network, swarm.nodes, after)
+
+    store = Etcd("etcd", EtcdArgs(on(hosts.managers, etcd.SERVICE, *calm), identity.owner), on_swarm)
+    nodes = on(hosts.managers, galera.SERVICE, *calm, *fetched)
+    database = Galera("galera", GaleraArgs(nodes, store, sql.digest), on_swarm)
+
+    everything = stack_outputs.contract(settings, hosts, ssh, swarm, store, network, database, estimate)
     for name, value in everything.items():
         pulumi.export(name, value)
 

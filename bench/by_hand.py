@@ -271,12 +271,13 @@ class Job:
         authority = certificates.new_authority("by-hand", now)
         made = certificates.peer_certificate("by-hand", addresses, authority, now)
         texts = (authority.certificate, made.certificate, made.private_key)
-        for name, text in zip(lines.ETCD_SECRETS, texts, strict=True):
+        for name, text in zip(etcd.spec(self.settings).secrets, texts, strict=True):
             self._command(self._first, lines.secret(name), text)
 
     def _etcd_service(self) -> None:
         addresses = {name: self._private[name] for name in self.settings.servers.manager_names}
-        self._script(self._first, lines.etcd_service(self.settings, addresses, "by-hand"))
+        env = {"ETCD_INITIAL_CLUSTER": etcd.initial_cluster(addresses), "CLUSTER_TOKEN": "by-hand"}
+        self._script(self._first, lines.service(etcd.spec(self.settings), self.settings.network.name, env))
 
     def _etcd_runs(self) -> None:
         managers = len(self.settings.servers.manager_names)
@@ -284,19 +285,15 @@ class Job:
         self._script(self._first, text)
 
     def _galera_secrets(self) -> None:
-        for user in lines.GALERA_USERS:
-            name = f"galera-{user}-password"
+        spec = galera.spec(self.settings)
+        for name in spec.secrets:
             self._command(self._first, lines.secret(name), secrets.token_hex(16))
-        for name, _path, text in self._config_files():
-            self._command(self._first, lines.config(name), text)
-
-    def _config_files(self) -> list[tuple[str, str, str]]:
-        wanted = self.settings.galera
-        return galera.config_files(wanted.config, wanted.provider, wanted.strict_replication)
+        for file in spec.configs:
+            self._command(self._first, lines.config(file.name), str(file.content))
 
     def _galera_service(self) -> None:
-        configs = {name: path for name, path, _text in self._config_files()}
-        self._script(self._first, lines.galera_service(self.settings, configs))
+        env = {"STORE": etcd.Etcd.url}
+        self._script(self._first, lines.service(galera.spec(self.settings), self.settings.network.name, env))
 
     def _galera_node(self, name: str, number: int) -> None:
         """Let the node start, and wait until the cluster has it: so many nodes, Primary, Synced."""

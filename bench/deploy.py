@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -108,8 +109,10 @@ def comparable(spec: Mapping[str, Any]) -> dict[str, Any]:
         for line in container.get("Env", ())
     )
     container["Labels"] = container.get("Labels") or {}
-    # Without a command of its own the image's health check is run, which is the same one.
-    (container.get("Healthcheck") or {}).pop("Test", None)
+    if check := container.get("Healthcheck"):
+        # The command line hands the check to a shell, the plugin does not.
+        how, *words = check.get("Test") or [""]
+        check["Test"] = shlex.split(words[0]) if how == "CMD-SHELL" else words
     task["Networks"] = len(task.get("Networks") or spec.get("Networks") or ())
     return {
         **{key: task.get(key) for key in ("ContainerSpec", "Networks", "RestartPolicy")},

@@ -1,6 +1,6 @@
 """etcd as a global service: one member on each manager, found by all under one name on the overlay network.
 
-Owns: the service, its peers' certificates, the wait until all members run.
+Owns: what the service is, its peers' certificates.
 Leaves to others: how a member starts, joins and stays (images/etcd).
 
 Clients come over the overlay network and nothing is published for them. Peers talk over the hosts' private
@@ -9,26 +9,43 @@ network with mutual TLS: a member's peer address must outlive its container, whi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
 
-from components import remote
-from components.commands import convergence
 from components.commands.swarm_leaving import Membership
-from components.overlay_network import OverlayNetwork
 from components.peer_authority import PeerAuthority
 from components.peer_certificates import PeerCertificates
-from components.services import GlobalService, ServiceSpec
-from components.swarm_files import secret
-from components.virtual_server import VirtualServer
+from components.service_spec import HealthCheck, Port, ServiceSpec, UpdatePolicy
+from components.services import ServiceArgs, declare
+from settings import Settings
 
 SERVICE = "etcd"
 CLIENT_PORT = 2379
 PEER_PORT = 2380
-MEMBERSHIP = Membership(SERVICE, "etcd-member forget", votes=True)
-"""How a host's member is taken out, before the host leaves the swarm."""
+
+
+def spec(settings: Settings) -> ServiceSpec:
+    """The service, as far as it is known before the run."""
+    return ServiceSpec(
+        name=SERVICE,
+        image=settings.discovery.image,
+        constraints=["node.role==manager"],
+        env={"NODE_NAME": "{{.Node.Hostname}}"},
+        secrets=["etcd-peer-ca.crt", "etcd-peer.crt", "etcd-peer.key"],
+        volumes={"etcd-data": "/var/lib/etcd"},
+        ports=[Port(PEER_PORT)],
+        health=HealthCheck(["etcd-member", "health"], start_period=120),
+        update=UpdatePolicy(proven=20),
+        stop_grace=30,
+        membership=Membership(SERVICE, "etcd-member forget", votes=True),
+    )
+
+
+def initial_cluster(addresses: Mapping[str, str]) -> str:
+    """The members' peer URLs. Args: addresses: private address by host name."""
+    return ",".join(f"{name}=https://{address}:{PEER_PORT}" for name, address in addresses.items())
 
 
 @dataclass(frozen=True)
@@ -36,20 +53,12 @@ class EtcdArgs:
     """The store.
 
     Attributes:
-        image: container image, with its digest.
-        managers: one member each; the first is asked whether all run.
-        network: where clients are.
+        service: one member on each of its servers.
         token: tells this cluster's members from another's; the stack's identity.
-        after: what must be there before the service is made or changed.
-        nodes: the swarm's nodes. The service does not wait for them, its tasks start as they come.
     """
 
-    image: pulumi.Input[str]
-    managers: Sequence[VirtualServer]
-    network: OverlayNetwork
+    service: ServiceArgs
     token: pulumi.Input[str]
-    after: Sequence[pulumi.Resource]
-    nodes: Sequence[pulumi.Resource]
 
 
 class Etcd(pulumi.ComponentResource):
@@ -66,53 +75,16 @@ class Etcd(pulumi.ComponentResource):
         """`opts` bring the provider, which the service inherits."""
         super().__init__("swarm-galera:etcd:Etcd", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        addresses = pulumi.Output.all(*(manager.private_ip for manager in args.managers))
+        servers = args.service.servers
+        addresses = pulumi.Output.all(*(server.private_ip for server in servers))
         authority = PeerAuthority(f"{name}-authority", child)
-        certificates = PeerCertificates(f"{name}-certificates", addresses, authority, child)
-        secrets = [
-            secret(name, "etcd-peer-ca.crt", certificates.ca_certificate, child),
-            secret(name, "etcd-peer.crt", certificates.certificate, child),
-            secret(name, "etcd-peer.key", certificates.private_key, child),
-        ]
-        names = [manager.hostname for manager in args.managers]
-        cluster = addresses.apply(
-            lambda known: ",".join(
-                f"{hostname}=https://{address}:{PEER_PORT}"
-                for hostname, address in zip(names, known, strict=True)
-            )
-        )
-        env: dict[str, pulumi.Input[str]] = {
-            "NODE_NAME": "{{.Node.Hostname}}",
-            "ETCD_INITIAL_CLUSTER": cluster,
-            "CLUSTER_TOKEN": args.token,
-        }
-        service = GlobalService(
-            name,
-            ServiceSpec(
-                service=SERVICE,
-                image=args.image,
-                env=env,
-                secrets=secrets,
-                volume=("etcd-data", "/var/lib/etcd"),
-                program="etcd-member",
-                start_period=120,
-                stop_grace=30,
-                constraint="node.role==manager",
-                proven=20,
-                host_ports=[PEER_PORT],
-            ),
-            args.network,
-            args.managers,
-            self,
-            args.after,
-        )
-        formed = remote.run(
-            f"{name}-running",
-            args.managers[0].connection,
-            convergence.service_running(SERVICE, len(names), args.network.name),
-            pulumi.ResourceOptions(parent=self, depends_on=[service.resource, *args.nodes]),
-            triggers=service.changes,
-        )
+        peer = PeerCertificates(f"{name}-certificates", addresses, authority, child)
+        files = (peer.ca_certificate, peer.certificate, peer.private_key)
+        names = [server.hostname for server in servers]
+        cluster = addresses.apply(lambda known: initial_cluster(dict(zip(names, known, strict=True))))
+        secrets = dict(zip(args.service.spec.secrets, files, strict=True))
+        env = {"ETCD_INITIAL_CLUSTER": cluster, "CLUSTER_TOKEN": args.token}
+        formed = declare(name, args.service, self, secrets, env)
         self.vip = formed.stdout
         self.running = [formed]
         self.register_outputs({"vip": self.vip, "url": self.url})

@@ -1,6 +1,7 @@
 """The hosts' firewall: one security group for each side, bound when the hosts are ordered.
 
-Owns: the two groups. Leaves to others: the port table (components/softlayer/firewall.py).
+Owns: the two groups.
+Leaves to others: their rules (components/softlayer/firewall.py), the swarm's ports (swarm_ports.py).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components import swarm_ports
+from components.service_spec import ServiceSpec
 from components.softlayer.firewall import private_rules, public_rules
 from components.softlayer.security_group import SecurityGroup, SecurityGroupArgs
 
@@ -24,6 +27,7 @@ class FirewallArgs:
         private_ssh_from: CIDRs that may reach SSH on the private addresses.
         published_ports: TCP ports open to everybody on the public addresses.
         encrypted_overlay: let the overlay's ESP packets pass between the hosts.
+        services: whose ports the hosts open to one another.
     """
 
     owner: pulumi.Input[str]
@@ -31,6 +35,7 @@ class FirewallArgs:
     private_ssh_from: Sequence[str] = ()
     published_ports: Sequence[int] = ()
     encrypted_overlay: bool = True
+    services: Sequence[ServiceSpec] = ()
 
 
 class Firewall(pulumi.ComponentResource):
@@ -51,9 +56,10 @@ class Firewall(pulumi.ComponentResource):
             SecurityGroupArgs(args.owner, public_rules(args.public_ssh_from, args.published_ports)),
             child,
         )
+        ports = None if args.encrypted_overlay else swarm_ports.opened(args.services)
         private = SecurityGroup(
             f"{name}-private",
-            SecurityGroupArgs(args.owner, private_rules(args.private_ssh_from, args.encrypted_overlay)),
+            SecurityGroupArgs(args.owner, private_rules(args.private_ssh_from, ports)),
             child,
         )
         self.public_group_id = public.id

@@ -1,217 +1,194 @@
-"""What all services of the stack have in common: a service is one table, and each change of it is seen.
+"""A service's spec as Pulumi declares it: the docker resource, and a wait that sees each change of it.
 
-Owns: the docker resource of a service with its update and restart policies, TCP keepalive, health check; what
-makes the wait for it run again.
-Leaves to others: what each service is (etcd.py, galera.py), counting changes that the program did not ask for
-(rollouts.py), the wait itself (components/commands/convergence.py).
-
-Everything is written as the docker plugin finds it at the engine: durations without zero parts, and defaults
-where the plugin reads them back (`window`). What is written otherwise would differ in every run, and each
-time all tasks would be replaced.
+Owns: the resource, what makes the wait run again.
+Leaves to others: what can be said of a service (service_spec.py), what each one is (etcd.py, galera.py),
+counting changes that the program did not ask for (rollouts.py), the wait's text
+(components/commands/convergence.py).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 import pulumi_docker as docker
+from pulumi_command.remote import Command
 
-from components import swarm_files
+from components import remote, swarm_files
+from components.commands import convergence
 from components.overlay_network import OverlayNetwork
 from components.rollouts import Rollout, Watch
+from components.service_spec import RESTART, ServiceSpec, duration
 from components.virtual_server import VirtualServer
 
-KEEPALIVE = {
-    "net.ipv4.tcp_keepalive_time": "600",
-    "net.ipv4.tcp_keepalive_intvl": "60",
-    "net.ipv4.tcp_keepalive_probes": "5",
-}
-"""Seconds, seconds, count: IPVS forgets a connection through a virtual IP that is idle for 900 s.
-
-Think twice: for the docker plugin another sysctl is another service, so both would be removed and made anew.
-"""
-CHOSEN_BY_THE_PLUGIN = ["taskSpec.placement.platforms"]
+CHOSEN_BY_THE_PLUGIN = "taskSpec.placement.platforms"
 """When it makes a service, the official plugin enters what the registry says of the image's platforms."""
+CHOSEN_BY_THE_ENGINE = "taskSpec.networksAdvanceds"
+"""Of a service on the host network: its name is sent, and found is the id that this swarm has for it."""
 
 
 @dataclass(frozen=True)
-class ServiceSpec:
-    """One global service.
+class ServiceArgs:
+    """A service and where it runs.
 
     Attributes:
-        service: its name in the swarm.
-        image: reference with a digest.
-        env: environment of its containers.
-        secrets, configs: from `swarm_files`.
-        volume: name of a local volume, and where it is in the container.
-        program: of the image; `PROGRAM health` tells how the container is.
-        start_period: seconds in which failures of the health check do not count.
-        stop_grace: seconds until a container that is told to stop is killed.
-        constraint: which nodes it runs on.
-        proven: seconds that a changed task must run well before the next one's turn.
-        host_ports: TCP ports that are published on the hosts as they are.
+        spec: all that is known before the run.
+        image: the spec's, with its digest.
+        servers: the hosts that its tasks may be on.
+        manager: who is asked whether all run.
+        network: the overlay network.
+        nodes: the swarm's nodes. The service does not wait for them, its tasks start as they come.
+        after: what must be there before the service is made or changed.
     """
 
-    service: str
+    spec: ServiceSpec
     image: pulumi.Input[str]
-    env: Mapping[str, pulumi.Input[str]]
-    secrets: Sequence[docker.ServiceTaskSpecContainerSpecSecretArgs]
-    volume: tuple[str, str]
-    program: str
-    start_period: int
-    stop_grace: int
-    constraint: str
-    proven: int
-    configs: Sequence[docker.ServiceTaskSpecContainerSpecConfigArgs] = ()
-    host_ports: Sequence[int] = field(default=())
+    servers: Sequence[VirtualServer]
+    manager: VirtualServer
+    network: OverlayNetwork
+    nodes: Sequence[pulumi.Resource]
+    after: Sequence[pulumi.Resource]
 
 
-class GlobalService:
-    """A service that runs on every node that it belongs on.
+def declare(
+    name: str,
+    args: ServiceArgs,
+    parent: pulumi.Resource,
+    secrets: Mapping[str, pulumi.Input[str]],
+    env: Mapping[str, pulumi.Input[str]],
+    *,
+    after: Sequence[pulumi.Resource] = (),
+    step: str = "running",
+    hopeless: str = "",
+    then: str = "",
+) -> Command:
+    """The service, its files and the wait for it, as children of `parent`, whose provider they inherit.
 
-    Attributes:
-        resource: the service.
-        changes: triggers for the wait: they differ whenever its tasks may have been replaced.
+    Args:
+        secrets: contents by the spec's names.
+        env: what comes to the spec's.
+        after: what comes to that of `args`.
+        step: ends the name of the wait.
+        hopeless: text in the log after which a service that was just made is not waited for any longer.
+        then: shell text to run once all tasks do; it prints nothing.
+
+    Returns: the wait. Depend on it to start once the service runs, and to change once a change of it is
+        through. Its `stdout` is the service's virtual IP.
+
+    Raises ValueError for a service without one.
     """
-
-    resource: docker.Service
-    changes: list[pulumi.Input[Any]]
-
-    def __init__(
-        self,
-        name: str,
-        spec: ServiceSpec,
-        network: OverlayNetwork,
-        servers: Sequence[VirtualServer],
-        parent: pulumi.Resource,
-        after: Sequence[pulumi.Resource],
-    ) -> None:
-        """
-        Args:
-            servers: the hosts that have a task each.
-            parent: whose provider the service inherits.
-            after: what must be there before the service is made or changed.
-        """
-        args = service_args(spec, network)
-        watch = Watch(f"{name}-service")
-        self.resource = docker.Service(
-            f"{name}-service",
-            **args,
-            opts=pulumi.ResourceOptions(
-                parent=parent,
-                depends_on=[*network.ready, *after],
-                delete_before_replace=True,
-                ignore_changes=CHOSEN_BY_THE_PLUGIN,
-                hooks=watch.hooks,
-            ),
-        )
-        rollout = Rollout(f"{name}-rollout", watch.seen(self.resource), pulumi.ResourceOptions(parent=parent))
-        self.changes = [self.resource.id, fingerprint(args, servers), rollout.changes]
+    spec, child = args.spec, pulumi.ResourceOptions(parent=parent)
+    if not spec.has_virtual_ip:
+        raise ValueError(f"{name}: the wait looks up a virtual IP. Remedy: network overlay, endpoint vip")
+    arguments = service_args(name, args, secrets, env, child)
+    watch = Watch(f"{name}-service")
+    service = docker.Service(
+        f"{name}-service",
+        **arguments,
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            depends_on=[*args.network.ready, *args.after, *after],
+            delete_before_replace=True,
+            ignore_changes=[CHOSEN_BY_THE_PLUGIN] + [CHOSEN_BY_THE_ENGINE] * (spec.network == "host"),
+            hooks=watch.hooks,
+        ),
+    )
+    rollout = Rollout(f"{name}-rollout", watch.seen(service), child)
+    tasks = len(args.servers) if spec.replicas is None else spec.replicas
+    text = convergence.service_running(spec.name, tasks, args.network.name, hopeless=hopeless)
+    return remote.run(
+        f"{name}-{step}",
+        args.manager.connection,
+        f"{text}\n{then}" if then else text,
+        pulumi.ResourceOptions(parent=parent, depends_on=[service, *args.nodes]),
+        triggers=[service.id, fingerprint(arguments, args.servers), rollout.changes],
+    )
 
 
-def service_args(spec: ServiceSpec, network: OverlayNetwork) -> dict[str, Any]:
-    """Arguments of `docker.Service`."""
-    source, target = spec.volume
-    ports = [
-        docker.ServiceEndpointSpecPortArgs(
-            target_port=port, published_port=port, protocol="tcp", publish_mode="host"
-        )
-        for port in spec.host_ports
-    ]
+def service_args(
+    name: str,
+    args: ServiceArgs,
+    secrets: Mapping[str, pulumi.Input[str]],
+    env: Mapping[str, pulumi.Input[str]],
+    child: pulumi.ResourceOptions,
+) -> dict[str, Any]:
+    """Arguments of `docker.Service`; declares the secrets and configs that are in them, as `child` says."""
+    spec, network = args.spec, args.network
+    kept = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(ignore_changes=["data"]))
+    overlay = spec.network == "overlay"
     return {
-        "name": network.service(spec.service),
+        "name": network.service(spec.name) if overlay else spec.name,
         "labels": [docker.ServiceLabelArgs(label=swarm_files.LABEL, value=swarm_files.stack())],
-        "mode": docker.ServiceModeArgs(global_=True),
+        "mode": docker.ServiceModeArgs(global_=True)
+        if spec.replicas is None
+        else docker.ServiceModeArgs(replicated=docker.ServiceModeReplicatedArgs(replicas=spec.replicas)),
         "task_spec": docker.ServiceTaskSpecArgs(
             container_spec=docker.ServiceTaskSpecContainerSpecArgs(
-                image=spec.image,
-                env=dict(spec.env),
-                secrets=list(spec.secrets),
-                configs=list(spec.configs) or None,
+                image=args.image,
+                env={**spec.env, **env} or None,
+                secrets=[swarm_files.secret(name, file, secrets[file], child) for file in spec.secrets]
+                or None,
+                configs=[
+                    swarm_files.config(name, file.name, file.path, file.content, kept if file.kept else child)
+                    for file in spec.configs
+                ]
+                or None,
                 mounts=[
                     docker.ServiceTaskSpecContainerSpecMountArgs(type="volume", source=source, target=target)
-                ],
-                healthcheck=health_check(spec.program, spec.start_period),
+                    for source, target in spec.volumes.items()
+                ]
+                or None,
+                healthcheck=docker.ServiceTaskSpecContainerSpecHealthcheckArgs(
+                    tests=["CMD", *spec.health.command], **spec.health.options()
+                ),
                 stop_grace_period=duration(spec.stop_grace),
-                sysctl=KEEPALIVE,
+                sysctl=spec.sysctls or None,
             ),
-            networks_advanceds=[docker.ServiceTaskSpecNetworksAdvancedArgs(id=network.network_id)],
-            placement=docker.ServiceTaskSpecPlacementArgs(constraints=[spec.constraint]),
-            restart_policy=restart_always(),
+            networks_advanceds=[
+                docker.ServiceTaskSpecNetworksAdvancedArgs(id=network.network_id if overlay else "host")
+            ],
+            placement=docker.ServiceTaskSpecPlacementArgs(constraints=list(spec.constraints))
+            if spec.constraints
+            else None,
+            resources=limits(spec),
+            # The plugin reads the window back.
+            restart_policy=docker.ServiceTaskSpecRestartPolicyArgs(window=duration(0), **RESTART),
         ),
-        "endpoint_spec": docker.ServiceEndpointSpecArgs(mode="vip", ports=ports or None),
-        "update_config": one_at_a_time(spec.proven),
+        "endpoint_spec": docker.ServiceEndpointSpecArgs(mode=spec.endpoint, ports=ports(spec) or None),
+        "update_config": docker.ServiceUpdateConfigArgs(**spec.update.options()),
     }
 
 
-def one_at_a_time(proven: int) -> docker.ServiceUpdateConfigArgs:
-    """One task after the other, the old one stopped first; stops at the first that fails.
-
-    What the engine makes of it (swarmkit, manager/orchestrator/update): the next task's turn comes `delay`
-    after the one before is running, which with a health check means healthy. `monitor` holds nobody up: it is
-    how long a failure of a running task still counts, and how long the last one is watched. Only with a delay
-    that is as long does a node that fails soon after its start keep the next one from being stopped.
-
-    Not kept by the engine: when another manager becomes leader in the middle, or the state of a node changes
-    that has its turn yet to come, it may replace that node's task without waiting for the others.
-
-    Args:
-        proven: seconds that a task must run before the next one's turn.
-    """
-    return docker.ServiceUpdateConfigArgs(
-        parallelism=1,
-        delay=duration(proven),
-        order="stop-first",
-        failure_action="pause",
-        max_failure_ratio="0.0",
-        monitor=duration(proven),
+def limits(spec: ServiceSpec) -> docker.ServiceTaskSpecResourcesArgs | None:
+    """None without any."""
+    if spec.limits is None:
+        return None
+    limits = docker.ServiceTaskSpecResourcesLimitsArgs(
+        nano_cpus=round(spec.limits.cpus * 10**9), memory_bytes=spec.limits.memory << 20
     )
+    return docker.ServiceTaskSpecResourcesArgs(limits=limits)
 
 
-def restart_always() -> docker.ServiceTaskSpecRestartPolicyArgs:
-    """Restart for ever, five seconds apart."""
-    return docker.ServiceTaskSpecRestartPolicyArgs(condition="any", delay="5s", window=duration(0))
+def ports(spec: ServiceSpec) -> list[docker.ServiceEndpointSpecPortArgs]:
+    """What the engine publishes."""
+    return [
+        docker.ServiceEndpointSpecPortArgs(
+            target_port=port.target or port.published,
+            published_port=port.published,
+            protocol=port.protocol,
+            publish_mode=port.mode,
+        )
+        for port in spec.published
+    ]
 
 
-def health_check(program: str, start_period: int) -> docker.ServiceTaskSpecContainerSpecHealthcheckArgs:
-    """`PROGRAM health` every 10 s; two minutes of failures in a row end the task.
-
-    The swarm kills what is unhealthy, and a host that is only slow gains nothing by that: so a check may take
-    30 s, and many must fail.
-
-    Args:
-        start_period: seconds in which failures do not count.
-    """
-    return docker.ServiceTaskSpecContainerSpecHealthcheckArgs(
-        tests=["CMD", program, "health"],
-        interval="10s",
-        timeout="30s",
-        retries=12,
-        start_period=duration(start_period),
-    )
-
-
-def duration(seconds: int) -> str:
-    """As the docker plugin writes what it finds at the engine: `0s`, `30s`, `2m`, `1h`, `1h0m5s`."""
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [f"{hours}h" if hours else "", f"{minutes}m" if minutes or (hours and rest) else ""]
-    if rest or seconds == 0:
-        parts.append(f"{rest}s")
-    return "".join(parts)
-
-
-def fingerprint(args: Mapping[str, Any], servers: Sequence[VirtualServer]) -> pulumi.Output[str]:
-    """Changes with anything that is said of the service, and with the hosts of its tasks.
-
-    Args:
-        servers: which have a task each: anew after they were replaced or interrupted.
-    """
+def fingerprint(arguments: Mapping[str, Any], servers: Sequence[VirtualServer]) -> pulumi.Output[str]:
+    """Changes with anything that is said of the service, and with the hosts of its tasks: when they were
+    replaced or interrupted."""
     hosts = [[server.guest_id, server.reboots] for server in servers]
-    return pulumi.Output.json_dumps([args, hosts], sort_keys=True, default=vars).apply(
+    return pulumi.Output.json_dumps([arguments, hosts], sort_keys=True, default=vars).apply(
         lambda text: hashlib.sha256(text.encode()).hexdigest()[:12]
     )

@@ -1,29 +1,19 @@
-"""Which ports the hosts of a swarm need open, as data.
+"""The rules of the hosts' security groups, as data.
 
-Owns: the port table and the rules made of it. Leaves to others: the groups that hold the rules.
-Source of the table: Docker's and etcd's documentation of their ports; of the limits: IBM's documentation of
-security groups ("Performance limitations").
+Owns: the rules, and that they are no more than a group takes.
+Leaves to others: which ports are open (components/swarm_ports.py), the groups that hold the rules.
+Source of the limits: IBM's documentation of security groups ("Performance limitations").
 """
 
 from __future__ import annotations
 
 import ipaddress
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 Direction = Literal["ingress", "egress"]
-
-PRIVATE_PORTS: tuple[tuple[str, int, int, str], ...] = (
-    ("tcp", 2377, 2380, "swarm management (2377), etcd's clients and peers (2379, 2380)"),
-    ("tcp", 7946, 7946, "swarm gossip"),
-    ("udp", 7946, 7946, "swarm gossip"),
-    ("udp", 4789, 4789, "overlay networks (VXLAN)"),
-)
-"""Protocol, first and last port, purpose: what hosts of the group open to one another on the private side.
-
-With ICMP these are as many rules as a group may have that name a group: 2377 to 2380 are one range for that.
-"""
 
 MAX_RULES = 50
 MAX_REMOTE_RULES = 5
@@ -62,20 +52,34 @@ def egress() -> list[Rule]:
     return [Rule("egress", ethertype="IPv4"), Rule("egress", ethertype="IPv6")]
 
 
-def private_rules(ssh_from: Iterable[str] = (), encrypted_overlay: bool = True) -> list[Rule]:
+def private_rules(ssh_from: Iterable[str] = (), ports: Iterable[tuple[str, int]] | None = None) -> list[Rule]:
     """Rules of the private side.
 
     Args:
         ssh_from: CIDRs that may reach SSH on the private addresses.
-        encrypted_overlay: let ESP through. The API has no protocol of that name, so then any protocol is
-            allowed within the group, by one rule in place of the port table.
+        ports: protocol and number of what hosts of the group open to one another; None for any protocol,
+            which lets the ESP of an encrypted overlay through: the API has no protocol of that name.
     """
-    if encrypted_overlay:
+    if ports is None:
         own = [Rule("ingress", source=SELF)]
     else:
-        own = [Rule("ingress", p, first, last, SELF) for p, first, last, _ in PRIVATE_PORTS]
+        own = [Rule("ingress", protocol, first, last, SELF) for protocol, first, last in _ranges(ports)]
         own.append(Rule("ingress", "icmp", source=SELF))
     return own + _ssh(ssh_from) + egress()
+
+
+def _ranges(ports: Iterable[tuple[str, int]]) -> list[tuple[str, int, int]]:
+    """Protocol, first and last port: each one by itself as long as a group takes that many and ICMP, else the
+    nearest are joined, with what lies between them."""
+    ranges = [(protocol, port, port) for protocol, port in ports]
+    while len(ranges) >= MAX_REMOTE_RULES:
+        one, other = min(
+            (pair for pair in itertools.combinations(ranges, 2) if pair[0][0] == pair[1][0]),
+            key=lambda pair: max(pair[0][1], pair[1][1]) - min(pair[0][2], pair[1][2]),
+        )
+        ranges[ranges.index(one)] = (one[0], min(one[1], other[1]), max(one[2], other[2]))
+        ranges.remove(other)
+    return ranges
 
 
 def public_rules(ssh_from: Iterable[str] = (), published: Sequence[int] = ()) -> list[Rule]:

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from components import etcd, swarm_ports
 from components.commands import swarm
 from components.commands.shell import script
 from components.softlayer.firewall import SELF, Rule, private_rules
@@ -105,7 +106,7 @@ def group() -> Iterator[str]:
     """Two servers with engines, and the group of their private cards with the rules of a plain overlay."""
     with empty_lab():
         made = str(slcli("securitygroup", "create", "--name", "hosts")["id"])
-        for rule in private_rules(encrypted_overlay=False):
+        for rule in private_rules(ports=[*swarm_ports.SWARM, ("tcp", etcd.PEER_PORT)]):
             open_port(made, rule)
         for name in ("one", "two"):
             slcli("vs", "create", "--hostname", name, *ORDER, "--private-security-group", made)

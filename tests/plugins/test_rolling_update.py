@@ -10,7 +10,7 @@ import pytest
 
 from components.commands import convergence
 from components.commands.shell import script
-from components.services import one_at_a_time
+from components.service_spec import UpdatePolicy
 from tests.support.docker_engine import IMAGE, TestEngine
 
 pytestmark = pytest.mark.plugins
@@ -122,16 +122,10 @@ def test_an_update_whose_cause_of_failure_is_gone_goes_on_when_the_wait_is_repea
 def test_a_task_that_fails_soon_after_its_start_keeps_the_next_one_from_being_stopped(
     swarm: TestEngine,
 ) -> None:
-    policy = one_at_a_time(5)
-    flags = {
-        "--update-parallelism": policy.parallelism,
-        "--update-delay": policy.delay,
-        "--update-monitor": policy.monitor,
-        "--update-order": policy.order,
-        "--update-failure-action": policy.failure_action,
-        "--update-max-failure-ratio": policy.max_failure_ratio,
-    }
-    words = [str(word) for flag in flags.items() for word in flag]
+    policy = UpdatePolicy(proven=5).options()
+    words = [
+        word for key, value in policy.items() for word in (f"--update-{key.replace('_', '-')}", str(value))
+    ]
     end = ("--stop-signal", "KILL", IMAGE, "/bin/sh", "-c", SLEEP)
     docker(swarm, "service", "create", "--detach", "--name", "pair", "--replicas", "2", *words, *end)
     try:

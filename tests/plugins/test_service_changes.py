@@ -21,15 +21,13 @@ import pulumi
 import pulumi_command as command
 import pulumi_docker as docker
 
-from components import remote, services, swarm_files
+from components import services
 from components.commands import convergence
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
 from components.pinned_images import PinnedImages, PinnedImagesArgs
+from components.service_spec import ConfigFile, HealthCheck, ServiceSpec, UpdatePolicy
 
 convergence.BEGINS_WITHIN = 5
-services.health_check = lambda program, _: docker.ServiceTaskSpecContainerSpecHealthcheckArgs(
-    tests=["CMD", program], interval="1s", timeout="5s", retries=3, start_period="2m"
-)
 config = pulumi.Config()
 folder, port = config.require("folder"), config.require_int("port")
 connection = command.remote.ConnectionArgs(
@@ -58,21 +56,18 @@ class Cluster(pulumi.ComponentResource):
         )
         settings = {{"etcd": config.get("etcd") or "{STORE}", "galera": config.get("galera") or "{DATABASE}"}}
         images = PinnedImages("images", PinnedImagesArgs(settings, Server(), []), on).references
-        password = swarm_files.secret("galera", "password", config.require_secret("password"), on)
-        options = swarm_files.config("galera", "cnf", "/etc/my.cnf", config.get("options") or "[mysqld]", on)
+        options = ConfigFile("cnf", "/etc/my.cnf", config.get("options") or "[mysqld]")
 
         def service(name, after, configs=()):
-            spec = services.ServiceSpec(
-                service=name, image=images[name], env={{"SIZE": config.get("size") or "3"}},
-                secrets=[password], configs=configs, volume=(name + "-data", "/data"),
-                program="/bin/true", start_period=120,
-                stop_grace=30, constraint="node.role==manager", proven=1,
+            spec = ServiceSpec(
+                name=name, image=settings[name], env={{"SIZE": config.get("size") or "3"}},
+                secrets=["password"], configs=configs, volumes={{name + "-data": "/data"}},
+                health=HealthCheck(["/bin/true"], start_period=120, interval=1, timeout=5, retries=3),
+                stop_grace=30, constraints=["node.role==manager"], update=UpdatePolicy(proven=1),
             )
-            made = services.GlobalService(name, spec, network, [Server()], self, after)
-            return remote.run(
-                name + "-running", connection, convergence.service_running(name, 1, "galera"),
-                pulumi.ResourceOptions(parent=self, depends_on=[made.resource]), triggers=made.changes,
-            )
+            args = services.ServiceArgs(spec, images[name], [Server()], Server(), network, [], after)
+            secrets = {{"password": config.require_secret("password")}}
+            return services.declare(name, args, self, secrets, {{}})
 
         service("galera", [service("etcd", [])], [options])
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from components import swarm_ports
 from components.softlayer.errors import SoftLayerFailed
 from components.softlayer.firewall import SELF, Rule, private_rules, public_rules
 from components.softlayer.security_group_provider import SecurityGroupProvider, rule_seen
@@ -15,6 +16,8 @@ from harness.lab_api import LabApi
 from tests.provider.providers import GUEST, OWNER, configured
 
 pytestmark = pytest.mark.provider
+
+PORTS = swarm_ports.opened([])
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ def drift(provider: SecurityGroupProvider, id_: str, state: dict[str, Any], want
     "rules",
     [
         private_rules(["10.0.0.0/8"]),
-        private_rules(encrypted_overlay=False),
+        private_rules(ports=PORTS),
         public_rules(["198.51.100.7/32", "2001:db8::/32"], [80, 443]),
         public_rules(["0.0.0.0/0"]),
         [],
@@ -124,12 +127,13 @@ def test_rules_change_within_softlayers_limits(
     lab_api: LabApi, provider: SecurityGroupProvider, encrypted: bool
 ) -> None:
     """The rules of before and those of after are together more than a group takes."""
-    before, after = (declared(private_rules(encrypted_overlay=kind)) for kind in (encrypted, not encrypted))
+    kinds = (None, PORTS) if encrypted else (PORTS, None)
+    before, after = (declared(private_rules(ports=ports)) for ports in kinds)
     created = provider.create(dict(before))
     provider.update(created.id, before, after)
     (group,) = groups(lab_api)
     seen = {rule_seen(rule, int(created.id)) for rule in group["rules"]}
-    assert seen == set(private_rules(encrypted_overlay=not encrypted))
+    assert seen == set(private_rules(ports=kinds[1]))
 
 
 def test_more_rules_than_softlayer_takes_are_refused_before_anything_is_made(

@@ -19,6 +19,8 @@ RULES = {
     "database_settings": OUTSIDE | {"components", "operations", "pulumi"},
     "components": OUTSIDE | {"operations"},
     "components/commands": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
+    "components/service_spec.py": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
+    "components/swarm_ports.py": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
     "operations": OUTSIDE | {"pulumi"},
     "images": OUTSIDE | PROGRAM | {"pulumi"},
     "lab": PROGRAM | {"bench", "harness", "tests"},

@@ -14,7 +14,7 @@ import pytest
 
 from components.errors import UserError
 from components.turns import NOT_WELL, refuse_while_others_are_not_well
-from operations import care, outputs
+from operations import care, outputs, remote_hosts
 from operations.care import Seen
 from operations.cluster_facts import HostFacts
 from operations.errors import OperationsError
@@ -245,9 +245,9 @@ def test_a_restart_begins_with_systemds_pardon(monkeypatch: pytest.MonkeyPatch) 
     async def connected(_found: outputs.Outputs) -> AsyncIterator[Hosts]:
         yield Hosts()
 
-    monkeypatch.setattr(care.remote_hosts, "connected", connected)
+    monkeypatch.setattr(remote_hosts, "connected", connected)
     with pytest.raises(OperationsError, match="galera-3 is not back after the restart of its engine: no"):
-        care.heal(seen(galera_3=failed), print)
+        care.heal(seen(galera_3=failed))
     assert ran[0].index("systemctl reset-failed docker.service") < ran[0].index("start_engine restart")
 
 

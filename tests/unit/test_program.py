@@ -14,12 +14,11 @@ from typing import Any
 import pulumi
 import pytest
 import tenacity
-from pulumi_docker import ServiceTaskSpecRestartPolicyArgs as restart_policy
 from pydantic.alias_generators import to_snake
 
-from components import services, swarm_files
+from components import service_spec, services, swarm_files
 from components.overlay_network import gateway
-from components.services import duration, health_check, one_at_a_time
+from components.service_spec import HealthCheck, UpdatePolicy, duration
 from components.softlayer import cost
 from components.softlayer.errors import CostTooHigh
 from components.softlayer.guest_seen import Guest
@@ -189,15 +188,17 @@ def test_services_are_waited_for_again_when_a_host_is_another_one_or_was_interru
 def changed_everywhere(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """One more word in a part of every service that no setting names."""
     if what == "health check":
-        monkeypatch.setattr(services, "health_check", lambda program, _: health_check(program, 7))
+        options = HealthCheck(["health"], 7).options()
+        monkeypatch.setattr(HealthCheck, "options", lambda _: options)
     elif what == "restart policy":
-        monkeypatch.setattr(services, "restart_always", lambda: restart_policy(condition="on-failure"))
+        monkeypatch.setattr(services, "RESTART", {"condition": "on-failure"})
     elif what == "update policy":
-        monkeypatch.setattr(services, "one_at_a_time", lambda _: one_at_a_time(7))
+        policy = UpdatePolicy(7).options()
+        monkeypatch.setattr(UpdatePolicy, "options", lambda _: policy)
     elif what == "label":
         monkeypatch.setattr(swarm_files, "stack", lambda: "another/stack")
     else:
-        monkeypatch.setattr(services, "KEEPALIVE", {"net.ipv4.tcp_keepalive_time": "1"})
+        monkeypatch.setattr(service_spec, "KEEPALIVE", {"net.ipv4.tcp_keepalive_time": "1"})
 
 
 @pytest.mark.parametrize("what", ["health check", "restart policy", "update policy", "label", "sysctl"])
@@ -323,7 +324,7 @@ def test_the_gateway_is_the_one_that_the_engine_takes(subnet: str, expected: str
     ],
 )
 def test_durations_are_written_as_the_docker_plugin_writes_them(seconds: int, written: str) -> None:
-    assert services.duration(seconds) == written
+    assert duration(seconds) == written
     assert durations.parse(written) == seconds * 10**9
     assert durations.render(seconds * 10**9) == written
 

@@ -6,25 +6,38 @@ import pytest
 
 from components.softlayer.firewall import MAX_REMOTE_RULES, SELF, Rule, private_rules, public_rules
 
-
-def opened(protocol: str) -> set[int]:
-    """Ports that the private rules open to the group itself by number."""
-    return {
-        port
-        for rule in private_rules(encrypted_overlay=False)
-        if rule.protocol == protocol and rule.source == SELF and rule.first_port and rule.last_port
-        for port in range(rule.first_port, rule.last_port + 1)
-    }
+SWARM = [("tcp", 2377), ("tcp", 7946), ("udp", 7946), ("udp", 4789)]
 
 
-def test_hosts_open_to_one_another_what_swarm_and_etcd_need() -> None:
-    assert {2377, 2379, 2380, 7946} <= opened("tcp") <= {*range(2377, 2381), 7946}
-    assert opened("udp") == {7946, 4789}
+def opened(*ports: tuple[str, int]) -> str:
+    """What the private rules open to the group itself by number."""
+    rules = [rule for rule in private_rules(ports=ports) if rule.source == SELF and rule.protocol != "icmp"]
+    return ", ".join(
+        f"{rule.protocol} {rule.first_port}"
+        + ("" if rule.first_port == rule.last_port else f"-{rule.last_port}")
+        for rule in rules
+    )
 
 
-@pytest.mark.parametrize("encrypted", [True, False])
-def test_no_more_rules_name_the_group_than_softlayer_takes(encrypted: bool) -> None:
-    rules = private_rules(["10.0.0.0/8", "192.168.0.0/16"], encrypted)
+@pytest.mark.parametrize(
+    ("ports", "expected"),
+    [
+        (SWARM, "tcp 2377, tcp 7946, udp 7946, udp 4789"),
+        ([("tcp", 80), ("tcp", 81)], "tcp 80, tcp 81"),
+        ([*SWARM, ("tcp", 2380)], "tcp 2377-2380, tcp 7946, udp 7946, udp 4789"),
+        ([*SWARM, ("tcp", 80), ("tcp", 443)], "tcp 80-2377, tcp 7946, udp 7946, udp 4789"),
+        ([*SWARM, ("tcp", 7000), ("udp", 8000)], "tcp 2377, tcp 7000-7946, udp 7946-8000, udp 4789"),
+    ],
+)
+def test_hosts_open_to_one_another_what_is_given_and_the_nearest_ports_are_joined_if_they_are_too_many(
+    ports: list[tuple[str, int]], expected: str
+) -> None:
+    assert opened(*ports) == expected
+
+
+@pytest.mark.parametrize("ports", [None, SWARM, [*SWARM, *(("udp", port) for port in range(8300, 8310))]])
+def test_no_more_rules_name_the_group_than_softlayer_takes(ports: list[tuple[str, int]] | None) -> None:
+    rules = private_rules(["10.0.0.0/8", "192.168.0.0/16"], ports)
     assert 0 < len([rule for rule in rules if rule.source == SELF]) <= MAX_REMOTE_RULES
 
 
@@ -36,7 +49,7 @@ def test_nothing_of_it_is_open_to_anybody_else() -> None:
 def test_an_encrypted_overlay_needs_any_protocol_between_hosts() -> None:
     own = [rule for rule in private_rules() if rule.source == SELF]
     assert own == [Rule("ingress", source=SELF)]
-    assert not [r for r in private_rules(encrypted_overlay=False) if r.protocol is None and r.source == SELF]
+    assert not [r for r in private_rules(ports=SWARM) if r.protocol is None and r.source == SELF]
 
 
 def test_the_public_side_opens_ssh_to_admins_and_published_ports_to_all() -> None:
