@@ -1,7 +1,7 @@
 """An empty SoftLayer account to a Galera cluster on Docker swarm: the stack's parts, wired together.
 
 Owns: composition: settings in, components wired, outputs exported.
-Leaves to others: everything that is done (components/) and what may be configured (settings.py).
+Leaves to others: everything that is done (components/) and what may be configured (settings/).
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.ssh_access import SshAccess, SshAccessArgs
 from components.swarm import Swarm, SwarmArgs
 from components.turns import refuse_while_others_are_not_well
-from database_settings import initial_sql
 from settings import Settings
+from settings.database import initial_sql
 
 GALERA_MEMBERSHIP = Membership(GALERA, "galera-node forget", votes=False)
 """After a full outage, a host that is still on the list would be waited for."""

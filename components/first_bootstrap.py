@@ -2,7 +2,7 @@
 
 Owns: reading the stack's own outputs, the refusal to change names that live in the data, and that initial SQL
 which changes later restarts nothing. Leaves to others: the outputs themselves (stack_outputs.py), the initial
-SQL (database_settings/initial_sql.py).
+SQL (settings/database/initial_sql.py).
 
 The outputs are written when a run is complete, which includes a formed cluster. So as long as none formed,
 everything may be corrected.

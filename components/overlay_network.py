@@ -1,7 +1,7 @@
 """The overlay network of the cluster.
 
 Owns: the network, and that a replaced one takes the stack's services with it.
-Leaves to others: whether its subnet is free (settings.py, commands/host.py).
+Leaves to others: whether its subnet is free (settings/, commands/host.py).
 
 The engine changes no network and removes none that a service uses. So a change of `network` in the settings
 takes the stack's services down, and makes them again on the new network: minutes without a database, which

@@ -10,13 +10,16 @@ import pytest
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = {"components", "operations", "settings", "setting_values", "database_settings"}
+PROGRAM = {"components", "operations", "settings"}
 OUTSIDE = {"lab", "bench", "tests"}
 RULES = {
     "__main__.py": OUTSIDE | {"operations"},
-    "settings.py": OUTSIDE | {"components", "operations"},  # it reads its values through Pulumi
-    "setting_values.py": OUTSIDE | {"components", "operations", "pulumi"},
-    "database_settings": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/__init__.py": OUTSIDE | {"components", "operations"},  # it reads its values through Pulumi
+    "settings/model.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/section.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/servers.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/values.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/database": OUTSIDE | {"components", "operations", "pulumi"},
     "components": OUTSIDE | {"operations"},
     "components/commands": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
     "operations": OUTSIDE | {"pulumi"},

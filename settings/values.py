@@ -2,7 +2,7 @@
 
 Owns: checks of one value, which need neither the other settings nor any network; each refusal says what is
 wrong, why, and the remedy. Leaves to others: which setting takes which kind of value, and what must fit
-together (settings.py); what may be set of the database itself (database_settings/).
+together (model.py, servers.py); what may be set of the database itself (database/).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from database_settings import provider_options, server_options
+from settings.database import provider_options, server_options
 
 PUBLIC_ENDPOINT = "https://api.softlayer.com/xmlrpc/v3.1"
 HIGHEST_VLAN_NUMBER = 4094
