@@ -6,8 +6,7 @@ Leaves to others: everything that is done (components/) and what may be configur
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -15,7 +14,6 @@ import pulumi
 import settings as stack_settings
 from components import cost_report, etcd, first_bootstrap, registration, stack_outputs
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
-from components.commands.engine import daemon_json
 from components.commands.swarm_leaving import Membership
 from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
 from components.etcd import SERVICE as ETCD
@@ -25,12 +23,11 @@ from components.galera import LABEL, Galera, GaleraArgs
 from components.galera import SERVICE as GALERA
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
 from components.pinned_images import PinnedImages, PinnedImagesArgs
-from components.softlayer import changes, cost, subnets
+from components.plan import hosts_in_turn, planned_cost
+from components.softlayer import cost, subnets
 from components.softlayer.client import Api, find_credentials
 from components.softlayer.errors import SoftLayerFailed
-from components.softlayer.guest_seen import Guest
 from components.softlayer.stack_identity import StackIdentity
-from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.ssh_access import SshAccess, SshAccessArgs
 from components.swarm import Swarm, SwarmArgs
 from components.turns import refuse_while_others_are_not_well
@@ -48,119 +45,6 @@ class StackConfig:
         """The value of a key like `swarm-galera:endpoint`; None if it is not set."""
         value: str | None = pulumi.runtime.get_config(key)
         return value
-
-
-def shape_of(settings: Settings) -> cost.Shape:
-    """What each host is ordered as, as far as it has a price."""
-    servers = settings.servers
-    return cost.Shape(
-        datacenter=servers.datacenter,
-        cores=servers.cores,
-        memory=servers.memory,
-        disks=tuple(servers.disks),
-        os=servers.os or "",
-        image=servers.image or "",
-        hourly=servers.hourly,
-        local_disk=servers.local_disk,
-        nic_speed=servers.nic_speed,
-        private_only=servers.private_only,
-    )
-
-
-def planned_cost(settings: Settings, api: Api) -> cost.Estimate:
-    """Ask for the price of all hosts; raises SoftLayerFailed, also above `maxMonthlyCost`."""
-    servers = settings.servers
-    limit = None if settings.max_monthly_cost is None else Decimal(str(settings.max_monthly_cost))
-    ordered = [name for name in servers.hostnames if name not in servers.adopt]
-    return cost.estimate(api, dict.fromkeys(ordered, shape_of(settings)), limit)
-
-
-def hosts_in_turn(settings: Settings, now: Mapping[str, Guest]) -> list[str]:
-    """The hosts that this run interrupts; raises SettingInvalid for a plan that costs the majority.
-
-    `now`: the stack's servers in the account.
-    """
-    servers = settings.servers
-    planned = dict.fromkeys(servers.hostnames, shape_of(settings))
-    turns = changes.interrupted(now, planned, {*(servers.reload_token.keys() & now.keys()), *servers.adopt})
-    changes.refuse_loss_of_majority(now, servers.manager_names, servers.worker_names, servers.replace, turns)
-    return turns
-
-
-def hosts_of(
-    settings: Settings, identity: StackIdentity, ssh: SshAccess, in_turn: Sequence[str]
-) -> ClusterHosts:
-    """Order the hosts, behind their firewall, and bring them to a running engine."""
-    servers, engine = settings.servers, settings.engine
-    public_groups: list[pulumi.Input[str]] = []
-    private_groups: list[pulumi.Input[str]] = []
-    if servers.firewall:
-        by_address = {settings.ssh.address: tuple(settings.ssh.allowed_cidrs)}
-        firewall = Firewall(
-            "firewall",
-            FirewallArgs(
-                owner=identity.owner,
-                public_ssh_from=by_address.get("public", ()),
-                private_ssh_from=by_address.get("private", ()),
-                published_ports=servers.published_ports,
-                encrypted_overlay=settings.network.encrypted,
-            ),
-        )
-        private_groups = [firewall.private_group_id]
-        public_groups = [] if servers.private_only else [firewall.public_group_id]
-    labels = {"datacenter": servers.datacenter}
-    size = f"{servers.cores}x{servers.memory}"
-    return ClusterHosts(
-        "hosts",
-        ClusterHostsArgs(
-            managers=servers.manager_names,
-            workers=servers.worker_names,
-            guest=VirtualGuestArgs(
-                owner=identity.owner,
-                hostname="",
-                domain=servers.domain,
-                datacenter=servers.datacenter,
-                cores=servers.cores,
-                memory=servers.memory,
-                os=servers.os,
-                image=servers.image,
-                hourly=servers.hourly,
-                local_disk=servers.local_disk,
-                nic_speed=servers.nic_speed,
-                private_only=servers.private_only,
-                public_vlan=servers.public_vlan,
-                private_vlan=servers.private_vlan,
-                public_subnet=servers.public_subnet,
-                private_subnet=servers.private_subnet,
-                public_security_groups=public_groups,
-                private_security_groups=private_groups,
-                tags=servers.tags,
-                notes=servers.notes,
-                user_data=servers.user_data,
-                post_install_url=servers.post_install_url,
-                placement_group=servers.placement_group,
-            ),
-            disks=servers.disks,
-            adopt=servers.adopt,
-            reload_token=servers.reload_token,
-            replace=servers.replace,
-            in_turn=in_turn,
-            ssh=ssh,
-            ssh_address=settings.ssh.address,
-            protect=servers.protect,
-            subnet=settings.network.subnet,
-            engine_config=daemon_json(
-                {**labels, "size": size, **engine.labels},
-                engine.dns,
-                engine.registry_mirrors,
-                engine.insecure_registries,
-                engine.bridge,
-                engine.address_pools,
-            ),
-            manager_labels={**labels, LABEL: "true"},
-            worker_labels={**labels, LABEL: "false"},
-        ),
-    )
 
 
 def initial_sql_of(settings: Settings, former: Mapping[str, Any] | None) -> first_bootstrap.InitialSql:
@@ -201,7 +85,12 @@ def deploy(settings: Settings) -> None:
             upload_notes=settings.ssh.upload_notes,
         ),
     )
-    hosts = hosts_of(settings, identity, ssh, in_turn)
+    firewall = None
+    if settings.servers.firewall:
+        firewall = Firewall("firewall", FirewallArgs.of(identity.owner, settings))
+    hosts = ClusterHosts(
+        "hosts", ClusterHostsArgs(identity.owner, settings, ssh, firewall, in_turn, label=LABEL)
+    )
     first = hosts.managers[0]
     swarm = Swarm(
         "swarm", SwarmArgs(hosts.members, [etcd.MEMBERSHIP, GALERA_MEMBERSHIP], settings.engine.swarm_pool)

@@ -12,6 +12,7 @@ import pulumi
 
 from components.softlayer.firewall import private_rules, public_rules
 from components.softlayer.security_group import SecurityGroup, SecurityGroupArgs
+from settings import Settings
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,18 @@ class FirewallArgs:
     private_ssh_from: Sequence[str] = ()
     published_ports: Sequence[int] = ()
     encrypted_overlay: bool = True
+
+    @classmethod
+    def of(cls, owner: pulumi.Input[str], settings: Settings) -> FirewallArgs:
+        """As the settings say."""
+        ssh_from = {settings.ssh.address: settings.ssh.allowed_cidrs}
+        return cls(
+            owner,
+            ssh_from.get("public", ()),
+            ssh_from.get("private", ()),
+            settings.servers.published_ports,
+            settings.network.encrypted,
+        )
 
 
 class Firewall(pulumi.ComponentResource):

@@ -7,75 +7,53 @@ Leaves to others: what a single value may be (values.py); what fits to other sec
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from settings import values
-from settings.section import Section
+from settings.server import Server
 
 
-class Servers(Section):
-    """The virtual servers: `PREFIX-1` … are managers, the numbers after them workers.
-
-    Attributes:
-        prefix, domain: names; the full name is `PREFIX-N.DOMAIN`.
-        managers: odd; each is a Galera node and an etcd member.
-        workers: hosts for applications.
-        datacenter: short name.
-        cores: count. memory: MB, whole GB. disks: GB each; the first is the system's, the second becomes
-            /var/lib/docker.
-        local_disk: local disks, else SAN.
-        os: SoftLayer's operating system reference code, of Debian or Ubuntu. image: an image template's
-            identifier instead; Fedora and the RHEL family work with a kernel that has btrfs.
-        hourly: hourly billing, else monthly.
-        nic_speed: Mbit/s.
-        private_only: no public interface.
-        public_vlan, private_vlan, public_subnet, private_subnet: ids; null lets SoftLayer choose.
-        placement_group: id.
-        tags, notes: for people; the stack's own tag comes on top.
-        user_data: text the hosts can read. post_install_url: https address of a script run after first boot.
-        firewall: security groups bound with the order.
-        published_ports: TCP ports open to everybody on the public addresses, for applications.
-        protect: have Pulumi refuse to delete or replace the hosts.
-        reload_token: host name to a text of your choice; a new text has the operating system reloaded (the
-            first disk is wiped, the second kept). One manager at a time.
-        replace: hosts that a change of os, image, datacenter, billing, kind of disk, network or placement
-            may replace: cancelled with all disks, and ordered anew. While it names any, all other hosts stay
-            as they are; while it is empty, such a change is refused. One manager at a time.
-        adopt: host name to id of a guest that exists already and is taken over as it is.
-    """
+class Servers(Server):
+    """The virtual servers: `PREFIX-1` … are managers, the numbers after them workers."""
 
     title: ClassVar[str] = "servers"
-    prefix: Annotated[str, AfterValidator(values.hostname_label)] = "galera"
-    domain: Annotated[str, AfterValidator(values.domain)]
-    managers: Annotated[int, AfterValidator(values.managers)] = 3
-    workers: int = Field(0, ge=0, le=500)
-    datacenter: Annotated[str, AfterValidator(values.datacenter)]
-    cores: int = Field(1, ge=1, le=64)
-    memory: Annotated[int, AfterValidator(values.memory)] = 2048
-    disks: Annotated[list[Annotated[int, Field(ge=10, le=12000)]], AfterValidator(values.disks)] = [25, 25]
-    local_disk: bool = True
-    os: values.OperatingSystem | None = "DEBIAN_LATEST"
-    image: str | None = None
-    hourly: bool = True
-    nic_speed: Literal[10, 100, 1000] = 100
-    private_only: bool = False
-    public_vlan: values.Vlan | None = None
-    private_vlan: values.Vlan | None = None
-    public_subnet: int | None = Field(None, gt=0)
-    private_subnet: int | None = Field(None, gt=0)
-    placement_group: int | None = Field(None, gt=0)
-    tags: list[Annotated[str, AfterValidator(values.tag)]] = []
-    notes: str = Field("", max_length=1000)
-    user_data: str = Field("", max_length=16000)
-    post_install_url: str | None = Field(None, pattern=r"^https://\S+$")
-    firewall: bool = True
-    published_ports: list[Annotated[int, Field(ge=1, le=65535)]] = []
-    protect: bool = True
-    reload_token: Annotated[dict[str, values.Token], BeforeValidator(values.hosts_named)] = {}
-    replace: list[str] = []
-    adopt: dict[str, int] = {}
+    prefix: Annotated[str, AfterValidator(values.hostname_label)] = Field(
+        "galera", description="host names are `PREFIX-1` …"
+    )
+    managers: Annotated[int, AfterValidator(values.managers)] = Field(
+        3, description="odd; each is a Galera node and an etcd member"
+    )
+    workers: int = Field(0, ge=0, le=500, description="hosts for applications")
+    firewall: bool = Field(True, description="security groups bound with the order")
+    published_ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
+        [], description="TCP ports open to everybody on the public addresses, for applications"
+    )
+    protect: bool = Field(True, description="have Pulumi refuse to delete or replace the hosts")
+    reload_token: Annotated[dict[str, values.Token], BeforeValidator(values.hosts_named)] = Field(
+        {},
+        description="host name to a text of your choice; a new text has the operating system reloaded (the "
+        "first disk is wiped, the second kept). One manager at a time",
+    )
+    replace: list[str] = Field(
+        [],
+        description="hosts that a change of what replaces a server may replace: cancelled with all disks, "
+        "and ordered anew. While it names any, all other hosts stay as they are; while it is empty, such a "
+        "change is refused. One manager at a time",
+    )
+    adopt: dict[str, int] = Field(
+        {}, description="host name to id of a guest that exists already and is taken over as it is"
+    )
+
+    @field_validator("disks")
+    @classmethod
+    def _of_a_host(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        if len(sizes) < 2:
+            raise values.refuse(
+                "the engine's data needs a second disk", "give two sizes in GB, like [25, 25]"
+            )
+        return sizes
 
     @model_validator(mode="after")
     def _can_be_ordered(self) -> Servers:
@@ -148,6 +126,11 @@ class Servers(Section):
                 "reloaded or replaced at a time. Remedy: name one, run `up`, wait until `verify` holds, then "
                 "name the next one instead"
             )
+
+    @property
+    def each(self) -> Server:
+        """What each of them is."""
+        return Server.model_construct(**{name: getattr(self, name) for name in Server.model_fields})
 
     @property
     def manager_names(self) -> list[str]:

@@ -18,6 +18,7 @@ from settings.database import provider_options, server_options
 
 PUBLIC_ENDPOINT = "https://api.softlayer.com/xmlrpc/v3.1"
 HIGHEST_VLAN_NUMBER = 4094
+VLAN_ID = "id, not number; null lets SoftLayer choose"
 MOST_MANAGERS = 7
 """Every write of the swarm's and etcd's state waits for a majority; more managers only make it slower."""
 PRIVATE_SUBNETS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
@@ -243,12 +244,6 @@ def memory(value: int) -> int:
             f"{value} MB can't be ordered: SoftLayer sells whole GB, at least 1024 MB",
             f"use {max(1, round(value / 1024)) * 1024}",
         )
-    return value
-
-
-def disks(value: list[int]) -> list[int]:
-    if len(value) < 2:
-        raise refuse("the engine's data needs a second disk", "give two sizes in GB, like [25, 25]")
     return value
 
 

@@ -17,6 +17,7 @@ RULES = {
     "settings/__init__.py": OUTSIDE | {"components", "operations"},  # it reads its values through Pulumi
     "settings/model.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/section.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/server.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/servers.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/values.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/database": OUTSIDE | {"components", "operations", "pulumi"},

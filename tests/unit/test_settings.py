@@ -37,7 +37,7 @@ def test_the_smallest_settings_give_three_managers_and_safe_defaults() -> None:
     settings = parse(config())
     assert settings.servers.manager_names == ["galera-1", "galera-2", "galera-3"]
     assert settings.servers.worker_names == []
-    assert settings.servers.disks == [25, 25]
+    assert settings.servers.disks == (25, 25)
     assert settings.servers.firewall
     assert settings.servers.protect
     assert settings.network.encrypted

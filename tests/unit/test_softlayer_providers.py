@@ -20,21 +20,32 @@ from components.softlayer.ssh_key import SshKeyArgs
 from components.softlayer.ssh_key_provider import SshKeyProvider
 from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
+from settings.server import Server
 from tests.unit.test_softlayer_guest_spec import PROPS
 
-RESOURCES: list[tuple[type[SoftLayerProvider], Any]] = [
-    (VirtualGuestProvider, VirtualGuestArgs),
-    (GuestReadyProvider, GuestReadyArgs),
-    (SshKeyProvider, SshKeyArgs),
-    (SecurityGroupProvider, SecurityGroupArgs),
+GUEST = VirtualGuestArgs(
+    "demo/dev/0123456789ab", "galera-1", Server.of(domain="example.com", datacenter="tor01")
+)
+RESOURCES: list[tuple[type[SoftLayerProvider], set[str]]] = [
+    (VirtualGuestProvider, {"resource", *GUEST.props()}),
+    (GuestReadyProvider, {field.name for field in fields(GuestReadyArgs)}),
+    (SshKeyProvider, {field.name for field in fields(SshKeyArgs)}),
+    (SecurityGroupProvider, {field.name for field in fields(SecurityGroupArgs)}),
 ]
 
 
-@pytest.mark.parametrize(("provider", "arguments"), RESOURCES)
-def test_every_property_is_declared_exactly_once(provider: type[SoftLayerProvider], arguments: Any) -> None:
+@pytest.mark.parametrize(("provider", "properties"), RESOURCES)
+def test_every_property_is_declared_exactly_once(
+    provider: type[SoftLayerProvider], properties: set[str]
+) -> None:
     tables = [*provider.REPLACE, *provider.UPDATE, *provider.IGNORE]
     assert sorted(tables) == sorted({*tables})
-    assert {field.name for field in fields(arguments)} <= set(tables)
+    assert properties <= set(tables)
+
+
+def test_every_property_of_a_guest_is_sent() -> None:
+    tables = VirtualGuestProvider.REPLACE | VirtualGuestProvider.UPDATE | VirtualGuestProvider.IGNORE
+    assert {"resource", *GUEST.props()} == tables
 
 
 @pytest.mark.parametrize(("provider", "_arguments"), RESOURCES)
