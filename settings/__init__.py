@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_camel
 
 from settings import values
 from settings.model import Discovery, Engine, Galera, Network, Settings, Ssh
-from settings.section import Section
+from settings.section import Section, in_words
 from settings.servers import Servers
 
 __all__ = [
@@ -100,7 +100,7 @@ def _explain(error: ValidationError, unreadable: set[str]) -> Iterable[str]:
         where = f"{PROJECT}:{path}" if path else PROJECT
         match fault["type"]:
             case "value_error":
-                for line in str(fault["ctx"]["error"]).splitlines():
+                for line in in_words(fault).splitlines():
                     own_key = bool(re.match(r"[a-z][\w.-]*: ", line))
                     yield f"{where}{('.' if path else ':') if own_key else ': '}{line}"
             case "missing":
@@ -109,8 +109,7 @@ def _explain(error: ValidationError, unreadable: set[str]) -> Iterable[str]:
                 known = _known(fault["loc"])
                 yield f"{where}: there is no such setting. Remedy: correct its spelling (known: {known})"
             case _:
-                reason = fault["msg"][0].lower() + fault["msg"][1:]
-                yield f"{where}: {fault['input']!r} is refused: {reason}. Remedy: correct the value"
+                yield f"{where}: {in_words(fault)}"
 
 
 def _known(location: tuple[int | str, ...]) -> str:

@@ -190,7 +190,7 @@ class Settings(Section):
     title: ClassVar[str] = ""
     endpoint: Annotated[str, AfterValidator(values.endpoint)] = values.PUBLIC_ENDPOINT
     max_monthly_cost: float | None = Field(None, gt=0)
-    order_settle: float = Field(60, gt=0, le=3600)
+    order_settle: float = Field(values.SETTLE, gt=0, le=values.LONGEST_SETTLE)
     ssh: Ssh = Field(default_factory=lambda: Ssh.model_validate({}))
     servers: Servers
     engine: Engine = Engine()

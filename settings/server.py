@@ -141,12 +141,11 @@ class Server(Section):
     )
     notes: str = ordered("", change=Change.UPDATE, doc="free text, for people", max_length=1000)
     user_data: str = ordered("", change=Change.UPDATE, doc="free text the server can read", max_length=16000)
-    post_install_url: str | None = ordered(
+    post_install_url: Annotated[str, AfterValidator(values.script_url)] | None = ordered(
         None,
         change=Change.NEXT_RELOAD,
         api="postInstallScriptUri",
         doc="https address of a script that is run after the first boot and after a reload",
-        pattern=r"^https://\S+$",
     )
 
     @classmethod

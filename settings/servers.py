@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic.alias_generators import to_camel
 
 from settings import values
+from settings.rules import contradictions
 from settings.server import Server
 
 
@@ -57,34 +59,8 @@ class Servers(Server):
 
     @model_validator(mode="after")
     def _can_be_ordered(self) -> Servers:
-        problems = []
-        if len(self.disks) > (2 if self.local_disk else 5):
-            problems.append(
-                f"disks: {len(self.disks)} can't be ordered: a guest has at most 2 local or 5 SAN disks. "
-                "Remedy: shorten the list or set localDisk: false"
-            )
-        if (self.os is None) == (self.image is None):
-            problems.append(
-                "os: exactly one of os and image says what is installed. Remedy: set the other to null"
-            )
-        if self.private_only and (self.public_vlan or self.public_subnet):
-            problems.append(
-                "privateOnly: a private-only guest has no public VLAN or subnet. "
-                "Remedy: remove publicVlan and publicSubnet, or privateOnly"
-            )
-        elif self.public_vlan and not self.private_vlan:
-            problems.append(
-                "publicVlan: SoftLayer takes it only together with the private one, which must be behind "
-                "the same router. Remedy: set privateVlan too (`slcli vlan list`)"
-            )
-        for vlan, subnet, name in (
-            (self.public_vlan, self.public_subnet, "public"),
-            (self.private_vlan, self.private_subnet, "private"),
-        ):
-            if subnet and not vlan:
-                problems.append(
-                    f"{name}Subnet: a subnet is only taken together with its VLAN. Remedy: set {name}Vlan too"
-                )
+        found = contradictions(lambda name: getattr(self, name))
+        problems = [f"{to_camel(name)}: {reason}" for name, reason in found]
         for key, named in (
             ("adopt", self.adopt),
             ("reloadToken", self.reload_token),

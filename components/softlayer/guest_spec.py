@@ -8,12 +8,17 @@ Leaves to others: what the stack says of its servers (settings/server.py), wheth
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator
 
 from components.softlayer.identity import PROGRAM_TAG, mark_user_data, marker_of, stack_tag
+from settings import values
 from settings.server import Change, Row, Server, ordered, read, rows
 
 SIDES = ("public", "private")
+MOST_GROUPS = 5
+"""Security groups that an interface takes."""
 
 
 class GuestSpec(Server):
@@ -21,18 +26,20 @@ class GuestSpec(Server):
 
     owner: str = ordered(change=Change.IGNORE, doc="`StackIdentity.owner`")
     resource: str = ordered(change=Change.IGNORE, doc="its name in the stack")
-    hostname: str = ordered(change=Change.UPDATE, api="hostname", told=True, doc="known at preview")
+    hostname: Annotated[str, AfterValidator(values.hostname)] = ordered(
+        change=Change.UPDATE, api="hostname", told=True, doc="known at preview"
+    )
     ssh_key_ids: tuple[int, ...] = ordered((), change=Change.NEXT_RELOAD, doc="keys that are installed")
     public_security_groups: tuple[int, ...] = ordered(
-        (), change=Change.UPDATE, doc="ids, at most five; bound with the order"
+        (), change=Change.UPDATE, doc="ids; bound with the order", max_length=MOST_GROUPS
     )
     private_security_groups: tuple[int, ...] = ordered(
-        (), change=Change.UPDATE, doc="ids, at most five; bound with the order"
+        (), change=Change.UPDATE, doc="ids; bound with the order", max_length=MOST_GROUPS
     )
     reload_token: str = ordered(
         "", change=Change.RELOAD, doc="a new one has the first disk wiped; an empty one changes nothing"
     )
-    on_replacement: str = ordered(
+    on_replacement: Literal["replace", "keep", "refuse"] = ordered(
         "replace",
         change=Change.IGNORE,
         doc="what a change that replaces means for a server that exists: `replace` it; `keep` it as it is, "

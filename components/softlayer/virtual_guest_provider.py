@@ -32,6 +32,7 @@ from components.softlayer.guest_spec import SIDES, GuestSpec, changing, parse
 from components.softlayer.progress import say
 from components.softlayer.provider import SoftLayerProvider, is_unknown
 from settings.server import Change, kind_of
+from settings.values import LONGEST_SETTLE, SETTLE
 
 _SETS = frozenset({"tags", "public_security_groups", "private_security_groups", "ssh_key_ids"})
 _SWITCHES = frozenset(
@@ -153,15 +154,15 @@ class VirtualGuestProvider(SoftLayerProvider):
         config = getattr(self, "_config", None)
         value = config.get("swarm-galera:orderSettle") if config is not None else None
         try:
-            seconds = orders.SETTLE if value is None else float(value)
+            seconds = SETTLE if value is None else float(value)
         except (TypeError, ValueError):
             seconds = 0.0
-        if not 0 < seconds <= orders.LONGEST_SETTLE:
-            most = f"{orders.LONGEST_SETTLE:.0f}"
+        if not 0 < seconds <= LONGEST_SETTLE:
+            most = f"{LONGEST_SETTLE:.0f}"
             raise SettingInvalid(
                 "swarm-galera:orderSettle",
                 f"{value!r} is no number of seconds above 0 and up to {most}",
-                f"leave it out for {orders.SETTLE:.0f}",
+                f"leave it out for {SETTLE:.0f}",
             )
         return seconds
 

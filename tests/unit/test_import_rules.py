@@ -16,6 +16,7 @@ RULES = {
     "__main__.py": OUTSIDE | {"operations"},
     "settings/__init__.py": OUTSIDE | {"components", "operations"},  # it reads its values through Pulumi
     "settings/model.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/rules.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/section.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/server.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/servers.py": OUTSIDE | {"components", "operations", "pulumi"},

@@ -99,7 +99,7 @@ BASE = {
     "local_disk": True,
     "private_only": False,
     "nic_speed": 100.0,
-    **dict.fromkeys(("public_vlan", "private_vlan", "public_subnet", "private_subnet"), 7.0),
+    **dict.fromkeys(("public_vlan", "private_vlan", "public_subnet", "private_subnet"), 7001.0),
 }
 
 
@@ -159,8 +159,8 @@ def test_nothing_changes_when_nothing_changed() -> None:
 @pytest.mark.parametrize(
     ("key", "old", "new"),
     [
-        ("public_vlan", 7.0, None),
-        ("private_subnet", 7.0, None),
+        ("public_vlan", 7001.0, None),
+        ("private_subnet", 7001.0, None),
         ("tags", ["A", "b"], ["b", "a"]),
         ("private_security_groups", ["2", "1"], ["1", "2"]),
         ("ssh_key_ids", [12.0], ["12"]),
@@ -175,7 +175,7 @@ def test_the_same_in_other_words_is_no_change(key: str, old: Any, new: Any) -> N
     assert VirtualGuestProvider().diff("1", {**BASE, key: old}, {**BASE, key: new}).changes is False
 
 
-@pytest.mark.parametrize("old", [7.0, None])
+@pytest.mark.parametrize("old", [7001.0, None])
 def test_an_unknown_value_counts_as_a_change(old: Any) -> None:
     olds = {**BASE, "private_vlan": old}
     result = VirtualGuestProvider().diff("1", olds, {**olds, "private_vlan": rpc.UNKNOWN})
