@@ -165,7 +165,7 @@ class Guest:
         return {**declared, **seen}
 
     def _told(self, declared: Mapping[str, Any], spec: GuestSpec) -> dict[str, Any]:
-        """What the API tells as it is declared; of what is not declared, only what differs."""
+        """What the API tells as it is declared; of what is not declared, only what differs (None is off)."""
         told: dict[str, Any] = {}
         for name, path in _TOLD.items():
             value: Any = self.raw
@@ -174,7 +174,7 @@ class Guest:
             if not value and value is not False:
                 continue
             actual = read(GuestSpec.model_fields[name], value)
-            if name in declared or actual != getattr(spec, name):
+            if name in declared or (actual or None) != (getattr(spec, name) or None):
                 told[name] = actual
         return told
 
