@@ -68,6 +68,13 @@ RULES = (
         "SoftLayer takes it only together with the private one, which must be behind the same router",
         "set privateVlan too (`slcli vlan list`)",
     ),
+    Rule(
+        "transient",
+        ("transient", "hourly"),
+        lambda transient, hourly: bool(transient and not hourly),
+        "transient servers are billed by the hour",
+        "set hourly: true, or remove transient",
+    ),
     _subnet_without_vlan("public"),
     _subnet_without_vlan("private"),
 )

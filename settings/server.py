@@ -120,6 +120,14 @@ class Server(Section):
         priced=True,
         doc="hourly billing, else monthly",
     )
+    transient: bool | None = ordered(
+        None,
+        change=Change.REPLACE,
+        api="transientGuestFlag",
+        told=True,
+        priced=True,
+        doc="cheaper, and SoftLayer may take it back at any time, with its disks: for trials only",
+    )
     nic_speed: Literal[10, 100, 1000] = ordered(
         100, change=Change.UPDATE, unit="Mbit/s", told=True, priced=True, doc="of each interface"
     )

@@ -142,6 +142,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("servers.tags.0", {"servers": {"tags": ["a,b"]}}, "letters, digits"),
     ("servers.publicSubnet", {"servers": {"publicSubnet": 5}}, "set publicVlan too"),
     ("servers.privateSubnet", {"servers": {"privateSubnet": 5}}, "set privateVlan too"),
+    ("servers.transient", {"servers": {"transient": True, "hourly": False}}, "set hourly: true"),
     ("servers.privateOnly", {"servers": {"privateOnly": True, "publicVlan": 2263001}}, "remove publicVlan"),
     ("servers.publicVlan", {"servers": {"publicVlan": 2263001}}, "set privateVlan too"),
     ("servers.publicVlan", {"servers": {"publicVlan": 1234, "privateVlan": 2263002}}, "`slcli vlan list`"),

@@ -56,7 +56,10 @@ def test_the_output_tells_of_the_stack_as_it_stands_not_of_what_a_run_changes() 
 
 
 def test_a_price_asks_for_what_the_order_will_ask_for() -> None:
-    server = Server.of(domain="example.com", datacenter="tor01", disks=(25, 100), private_only=True)
+    server = Server.of(
+        domain="example.com", datacenter="tor01", disks=(25, 100), private_only=True, transient=True
+    )
     template = priced(server)
     assert [disk["device"] for disk in template["blockDevices"]] == ["0", "2"]
-    assert template["privateNetworkOnlyFlag"] is True
+    assert template["privateNetworkOnlyFlag"] is template["transientGuestFlag"] is True
+    assert "transientGuestFlag" not in priced(Server.of(domain="example.com", datacenter="tor01"))

@@ -93,6 +93,7 @@ REFUSED = [
     ("public_vlan", {"public_vlan": 7.0}, "a VLAN's number"),
     ("public_vlan", {"public_vlan": 5001.0}, "together with the private one"),
     ("public_security_groups", {"private_only": True, "public_security_groups": ["1"]}, "no public"),
+    ("transient", {"transient": True, "hourly": False}, "billed by the hour"),
     ("tags", {"tags": ["a,b"]}, "letters, digits"),
     ("tags", {"tags": ["ümlaut"]}, "letters, digits"),
     ("tags", {"tags": [".a"]}, "letters, digits"),

@@ -68,6 +68,7 @@ CHANGES = {
     "image": "aaaa",
     "hourly": False,
     "local_disk": False,
+    "transient": True,
     "private_only": True,
     "public_vlan": 1.0,
     "private_vlan": 1.0,
