@@ -68,7 +68,8 @@ def ordered(
 ) -> Any:
     """A field of a server; `limits` are pydantic's."""
     row: dict[str, Any] = {"change": change, "unit": unit, "api": api, "told": told, "priced": priced}
-    return Field(default, description=doc, json_schema_extra=row, **limits)
+    description = f"{unit}; {doc}" if unit else doc
+    return Field(default, description=description, json_schema_extra=row, **limits)
 
 
 class Server(Section):

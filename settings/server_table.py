@@ -35,7 +35,7 @@ def _line(name: str, field: FieldInfo) -> str:
     row = row_of(field)
     cells = (
         f"`{to_camel(name)}`",
-        _value(field) + (f", {row.unit}" if row.unit else ""),
+        _value(field),
         _default(field),
         (field.description or "").replace("|", "\\|"),
         str(row.change),
