@@ -12,7 +12,7 @@ from typing import Any
 import pulumi
 
 import settings as stack_settings
-from components import cost_report, etcd, first_bootstrap, registration, stack_outputs
+from components import etcd, first_bootstrap, registration, stack_outputs
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.commands.swarm_leaving import Membership
 from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
@@ -23,28 +23,15 @@ from components.galera import LABEL, Galera, GaleraArgs
 from components.galera import SERVICE as GALERA
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
 from components.pinned_images import PinnedImages, PinnedImagesArgs
-from components.plan import hosts_in_turn, planned_cost
-from components.softlayer import cost, subnets
-from components.softlayer.client import Api, find_credentials
+from components.plan import Plan
 from components.softlayer.errors import SoftLayerFailed
-from components.softlayer.stack_identity import StackIdentity
 from components.ssh_access import SshAccess, SshAccessArgs
 from components.swarm import Swarm, SwarmArgs
-from components.turns import refuse_while_others_are_not_well
 from settings import Settings
 from settings.database import initial_sql
 
 GALERA_MEMBERSHIP = Membership(GALERA, "galera-node forget", votes=False)
 """After a full outage, a host that is still on the list would be waited for."""
-
-
-class StackConfig:
-    """The stack's configuration as the SoftLayer client reads it: by full key."""
-
-    def get(self, key: str) -> str | None:
-        """The value of a key like `swarm-galera:endpoint`; None if it is not set."""
-        value: str | None = pulumi.runtime.get_config(key)
-        return value
 
 
 def initial_sql_of(settings: Settings, former: Mapping[str, Any] | None) -> first_bootstrap.InitialSql:
@@ -65,19 +52,12 @@ def initial_sql_of(settings: Settings, former: Mapping[str, Any] | None) -> firs
 def deploy(settings: Settings) -> None:
     """Declare the whole stack and its outputs."""
     sql = initial_sql_of(settings, first_bootstrap.former())
-    # Nothing has begun and somebody is watching: an API that cannot be reached is no reason to wait for long.
-    api = Api(find_credentials(StackConfig())).patient_for(cost.PATIENCE)
-    subnets.refuse_overlap(api, settings.network.subnet)
-    plan = planned_cost(settings, api)
-    identity = StackIdentity()
-    estimate = cost.compared(api, plan, identity.owner_now())
-    pulumi.log.info(cost_report.table(estimate, sorted(settings.servers.adopt)))
-    in_turn = hosts_in_turn(settings, estimate.guests)
-    refuse_while_others_are_not_well([*in_turn, *settings.servers.replace])
+    plan = Plan.of(settings)
+    owner = plan.identity.owner
     ssh = SshAccess(
         "ssh",
         SshAccessArgs(
-            owner=identity.owner,
+            owner=owner,
             public_key=settings.ssh.public_key,
             label=settings.ssh.label,
             private_key_file=settings.ssh.private_key_file,
@@ -87,10 +67,8 @@ def deploy(settings: Settings) -> None:
     )
     firewall = None
     if settings.servers.firewall:
-        firewall = Firewall("firewall", FirewallArgs.of(identity.owner, settings))
-    hosts = ClusterHosts(
-        "hosts", ClusterHostsArgs(identity.owner, settings, ssh, firewall, in_turn, label=LABEL)
-    )
+        firewall = Firewall("firewall", FirewallArgs.of(owner, settings))
+    hosts = ClusterHosts("hosts", ClusterHostsArgs(owner, settings, ssh, firewall, plan.in_turn, label=LABEL))
     first = hosts.managers[0]
     swarm = Swarm(
         "swarm", SwarmArgs(hosts.members, [etcd.MEMBERSHIP, GALERA_MEMBERSHIP], settings.engine.swarm_pool)
@@ -125,7 +103,7 @@ def deploy(settings: Settings) -> None:
             image=images[ETCD],
             managers=hosts.managers,
             network=network,
-            token=identity.owner,
+            token=owner,
             after=calm,
             nodes=swarm.nodes,
         ),
@@ -151,7 +129,7 @@ def deploy(settings: Settings) -> None:
         on_swarm,
     )
 
-    everything = stack_outputs.contract(settings, hosts, ssh, swarm, store, network, galera, estimate)
+    everything = stack_outputs.contract(settings, hosts, ssh, swarm, store, network, galera, plan.estimate)
     for name, value in everything.items():
         pulumi.export(name, value)
 
