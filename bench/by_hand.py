@@ -31,6 +31,7 @@ import yaml
 import settings as stack_settings
 from bench import by_hand_services as lines
 from components import certificates, etcd, galera, remote
+from components.cluster_hosts import engine_config
 from components.commands import convergence, disk, engine, host, packages, swarm
 from components.softlayer.client import connect, find_credentials
 from settings import Settings
@@ -219,21 +220,7 @@ class Job:
         )
 
     def _engine(self, name: str) -> None:
-        servers, wanted = self.settings.servers, self.settings.engine
-        labels = {
-            "datacenter": servers.datacenter,
-            "size": f"{servers.cores}x{servers.memory}",
-            **wanted.labels,
-        }
-        config = engine.daemon_json(
-            labels,
-            wanted.dns,
-            wanted.registry_mirrors,
-            wanted.insecure_registries,
-            wanted.bridge,
-            wanted.address_pools,
-        )
-        self._script(name, engine.configure(name, config))
+        self._script(name, engine.configure(name, engine_config(self.settings)))
 
     # --- the swarm ---------------------------------------------------------------------------------------
 

@@ -7,55 +7,43 @@ Leaves to others: the steps themselves; swarm and services.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pulumi
 
+from components.commands.engine import daemon_json
 from components.docker_disk import DockerDisk, DockerDiskArgs
 from components.docker_engine import DockerEngine, DockerEngineArgs
+from components.firewall import Firewall
 from components.host_system import HostSystem, HostSystemArgs
 from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.ssh_access import SshAccess
 from components.swarm import Member
 from components.turns import Turns
 from components.virtual_server import OrderGate, VirtualServer, VirtualServerArgs
+from settings import Settings
 
 
 @dataclass(frozen=True)
 class ClusterHostsArgs:
-    """The hosts.
+    """The hosts, as the settings describe them.
 
     Attributes:
-        managers, workers: host names.
-        guest: what each of them is; what is the host's own is filled in.
-        disks: sizes in GB.
-        adopt: host name to id of a guest to take over.
-        reload_token: host name to the token of its reload.
-        replace: host names; if there are any, the other ones stay what they are, else a change that replaces
-            is refused. One that is named is not protected.
+        owner: `StackIdentity.owner`.
+        settings: the stack's; of it, servers, engine, the network's subnet and the address for SSH.
+        ssh: the key to install and to connect with.
+        firewall: bound when hosts are ordered; None for none.
         in_turn: host names, in the order of managers and workers: those whose servers this run interrupts.
-        ssh, ssh_address, protect: as in `VirtualServerArgs`.
-        subnet: the overlay's, checked against the hosts' networks.
-        engine_config: daemon.json's text.
-        manager_labels, worker_labels: node labels.
+        label: node label that is `true` on managers and `false` on workers.
     """
 
-    managers: Sequence[str]
-    workers: Sequence[str]
-    guest: VirtualGuestArgs
-    disks: Sequence[int]
-    adopt: Mapping[str, int]
-    reload_token: Mapping[str, str]
-    replace: Collection[str]
-    in_turn: Sequence[str]
+    owner: pulumi.Input[str]
+    settings: Settings
     ssh: SshAccess
-    ssh_address: str
-    protect: bool
-    subnet: str
-    engine_config: str
-    manager_labels: Mapping[str, str]
-    worker_labels: Mapping[str, str]
+    firewall: Firewall | None
+    in_turn: Sequence[str]
+    label: str
 
 
 class ClusterHosts(pulumi.ComponentResource):
@@ -72,34 +60,48 @@ class ClusterHosts(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ClusterHostsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("swarm-galera:cluster_hosts:ClusterHosts", name, None, opts)
-        hostnames = [*args.managers, *args.workers]
+        servers = args.settings.servers
         turns = Turns(args.in_turn)
         with OrderGate() as gate:
-            self.servers = [self._ordered(hostname, args, gate, turns) for hostname in hostnames]
-        self.managers = self.servers[: len(args.managers)]
+            self.servers = [self._ordered(hostname, args, gate, turns) for hostname in servers.hostnames]
+        self.managers = self.servers[: servers.managers]
+        config = engine_config(args.settings)
         self.members = [
             Member(
                 server=server,
-                engine=self._prepared(server, args),
+                engine=self._prepared(server, args.settings, config),
                 role="manager" if server in self.managers else "worker",
-                labels=args.manager_labels if server in self.managers else args.worker_labels,
+                labels={
+                    "datacenter": servers.datacenter,
+                    args.label: "true" if server in self.managers else "false",
+                },
             )
             for server in self.servers
         ]
         current = self._current_in_turn()
-        turns.close(dict(zip(hostnames, current, strict=True)))
-        self.current_managers = current[: len(args.managers)]
+        turns.close(dict(zip(servers.hostnames, current, strict=True)))
+        self.current_managers = current[: servers.managers]
         self.register_outputs({})
 
     def _ordered(self, hostname: str, args: ClusterHostsArgs, gate: OrderGate, turns: Turns) -> VirtualServer:
-        named = hostname in args.replace
-        guest = replace(
-            args.guest,
-            hostname=hostname,
-            disks=args.disks,
-            adopt=args.adopt.get(hostname),
-            reload_token=args.reload_token.get(hostname, ""),
-            on_replacement="replace" if named else "keep" if args.replace else "refuse",
+        """One server.
+
+        While `servers.replace` names any host, the others stay what they are; while it is empty, a change
+        that replaces is refused. A host that it names is not protected.
+        """
+        servers, firewall = args.settings.servers, args.firewall
+        named = hostname in servers.replace
+        guest = VirtualGuestArgs(
+            args.owner,
+            hostname,
+            servers.each,
+            public_security_groups=(
+                [] if firewall is None or servers.private_only else [firewall.public_group_id]
+            ),
+            private_security_groups=[] if firewall is None else [firewall.private_group_id],
+            reload_token=servers.reload_token.get(hostname, ""),
+            on_replacement="replace" if named else "keep" if servers.replace else "refuse",
+            adopt=servers.adopt.get(hostname),
         )
         return VirtualServer(
             hostname,
@@ -108,21 +110,18 @@ class ClusterHosts(pulumi.ComponentResource):
                 ssh=args.ssh,
                 gate=gate,
                 turn=turns.before(hostname),
-                ssh_address=args.ssh_address,
-                protect=args.protect and not named,
+                ssh_address=args.settings.ssh.address,
+                protect=servers.protect and not named,
             ),
             pulumi.ResourceOptions(parent=self),
         )
 
-    def _prepared(self, server: VirtualServer, args: ClusterHostsArgs) -> DockerEngine:
+    def _prepared(self, server: VirtualServer, settings: Settings, config: str) -> DockerEngine:
         child = pulumi.ResourceOptions(parent=self)
-        system = HostSystem(f"{server.hostname}-system", HostSystemArgs(server, args.subnet), child)
-        disk = DockerDisk(f"{server.hostname}-disk", DockerDiskArgs(server, args.disks), child)
-        return DockerEngine(
-            f"{server.hostname}-engine",
-            DockerEngineArgs(server, [system, disk], args.engine_config),
-            child,
-        )
+        name = server.hostname
+        system = HostSystem(f"{name}-system", HostSystemArgs(server, settings.network.subnet), child)
+        disk = DockerDisk(f"{name}-disk", DockerDiskArgs(server, settings.servers.disks), child)
+        return DockerEngine(f"{name}-engine", DockerEngineArgs(server, [system, disk], config), child)
 
     def fetch_on_managers(
         self, references: Sequence[pulumi.Input[str]], after: Sequence[pulumi.Resource]
@@ -136,3 +135,16 @@ class ClusterHosts(pulumi.ComponentResource):
         for member in self.members:
             current.append(member.engine.current(manager=member.role == "manager", after=current[-1:]))
         return current
+
+
+def engine_config(settings: Settings) -> str:
+    """Every engine's daemon.json."""
+    servers, engine = settings.servers, settings.engine
+    return daemon_json(
+        {"datacenter": servers.datacenter, "size": f"{servers.cores}x{servers.memory}", **engine.labels},
+        engine.dns,
+        engine.registry_mirrors,
+        engine.insecure_registries,
+        engine.bridge,
+        engine.address_pools,
+    )

@@ -15,6 +15,7 @@ from components import swarm_ports
 from components.service_spec import ServiceSpec
 from components.softlayer.firewall import private_rules, public_rules
 from components.softlayer.security_group import SecurityGroup, SecurityGroupArgs
+from settings import Settings
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,21 @@ class FirewallArgs:
     published_ports: Sequence[int] = ()
     encrypted_overlay: bool = True
     services: Sequence[ServiceSpec] = ()
+
+    @classmethod
+    def of(
+        cls, owner: pulumi.Input[str], settings: Settings, services: Sequence[ServiceSpec]
+    ) -> FirewallArgs:
+        """As the settings and the services say."""
+        ssh_from = {settings.ssh.address: settings.ssh.allowed_cidrs}
+        return cls(
+            owner,
+            ssh_from.get("public", ()),
+            ssh_from.get("private", ()),
+            settings.servers.published_ports,
+            settings.network.encrypted,
+            services,
+        )
 
 
 class Firewall(pulumi.ComponentResource):

@@ -2,7 +2,7 @@
 
 Owns: reading the stack's own outputs, the refusal to change names that live in the data, and that initial SQL
 which changes later restarts nothing. Leaves to others: the outputs themselves (stack_outputs.py), the initial
-SQL (database_settings/initial_sql.py).
+SQL (settings/database/initial_sql.py).
 
 The outputs are written when a run is complete, which includes a formed cluster. So as long as none formed,
 everything may be corrected.
@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
+
+from settings import Galera, SettingsError
+from settings.database.initial_sql import bundle
 
 READ = "pulumi:pulumi:readStackOutputs"
 """The engine's own function; its answer leaves no resource in the state."""
@@ -40,6 +43,17 @@ def _read(name: str, tries: int = 20) -> Mapping[str, Any]:
             if "checkpoint" not in str(error) or not tries:
                 raise
             time.sleep(0.25)
+
+
+def initial_sql_of(galera: Galera) -> InitialSql:
+    """What new nodes run; raises SettingsError for what can't be changed in a cluster that has formed."""
+    ran = former()
+    if problems := refusals(ran, galera.cluster_name, galera.database):
+        raise SettingsError(problems)
+    sql = initial_sql(ran, None if galera.initdb is None else bundle(galera.initdb))
+    if sql.note:
+        pulumi.log.warn(sql.note)
+    return sql
 
 
 def refusals(former: Mapping[str, Any] | None, cluster_name: str, database: str) -> list[str]:

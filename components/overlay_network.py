@@ -1,7 +1,7 @@
 """The overlay network of the cluster.
 
 Owns: the network, and that a replaced one takes the stack's services with it.
-Leaves to others: whether its subnet is free (settings.py, commands/host.py).
+Leaves to others: whether its subnet is free (settings/, commands/host.py).
 
 The engine changes no network and removes none that a service uses. So a change of `network` in the settings
 takes the stack's services down, and makes them again on the new network: minutes without a database, which
@@ -21,6 +21,7 @@ from pulumi_command.remote import ConnectionArgs
 
 from components import remote
 from components.commands import overlay
+from settings import Network
 
 
 def gateway(subnet: str) -> str:
@@ -33,16 +34,13 @@ class OverlayNetworkArgs:
     """The network.
 
     Attributes:
-        name, subnet: of the network.
-        encrypted: IPsec between the hosts.
+        network: its name, subnet, and whether the hosts encrypt what is on it (IPsec).
         manager: how to reach a manager, which says who uses the network.
         services: names of the stack's own services on it.
         after: what must be there before the manager is asked.
     """
 
-    name: str
-    subnet: str
-    encrypted: bool
+    network: Network
     manager: ConnectionArgs
     services: Sequence[str]
     after: Sequence[pulumi.Resource]
@@ -64,21 +62,22 @@ class OverlayNetwork(pulumi.ComponentResource):
     ) -> None:
         """`opts` bring the provider, which the network inherits."""
         super().__init__("swarm-galera:overlay_network:OverlayNetwork", name, None, opts)
-        self.name, self.subnet = args.name, args.subnet
+        wanted = args.network
+        self.name, self.subnet = wanted.name, wanted.subnet
         free = remote.run(
             f"{name}-free",
             args.manager,
-            overlay.free_of_others(args.name, args.subnet, args.encrypted, args.services),
+            overlay.free_of_others(wanted.name, wanted.subnet, wanted.encrypted, args.services),
             pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
         )
         network = docker.Network(
             f"{name}-network",
-            name=args.name,
+            name=wanted.name,
             driver="overlay",
             attachable=True,
-            ipam_configs=[docker.NetworkIpamConfigArgs(subnet=args.subnet, gateway=gateway(args.subnet))],
-            options={"encrypted": ""} if args.encrypted else {},
-            labels=[docker.NetworkLabelArgs(label=overlay.LABEL, value=str(args.encrypted).lower())],
+            ipam_configs=[docker.NetworkIpamConfigArgs(subnet=wanted.subnet, gateway=gateway(wanted.subnet))],
+            options={"encrypted": ""} if wanted.encrypted else {},
+            labels=[docker.NetworkLabelArgs(label=overlay.LABEL, value=str(wanted.encrypted).lower())],
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[free],
@@ -87,7 +86,7 @@ class OverlayNetwork(pulumi.ComponentResource):
                 # option that is ours by the label, the subnet by the trigger. (A gateway is said because a
                 # refresh finds it; ignoring it alone does not help, pools are compared as a whole.)
                 ignore_changes=["options", "ipamConfigs"],
-                replacement_trigger=args.subnet,
+                replacement_trigger=wanted.subnet,
                 delete_before_replace=True,
             ),
         )
@@ -95,7 +94,7 @@ class OverlayNetwork(pulumi.ComponentResource):
         left = remote.run(
             f"{name}-left",
             args.manager,
-            overlay.as_wanted(args.name, args.subnet),
+            overlay.as_wanted(wanted.name, wanted.subnet),
             pulumi.ResourceOptions(parent=self, depends_on=[network]),
             delete=overlay.tasks_gone(),
             triggers=[network.id],

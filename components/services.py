@@ -53,6 +53,27 @@ class ServiceArgs:
     after: Sequence[pulumi.Resource]
 
 
+@dataclass(frozen=True)
+class Services:
+    """The stack's services, with what all of them share.
+
+    Attributes:
+        images: with their digests, by the services' names.
+        manager, network, nodes: as in `ServiceArgs`.
+    """
+
+    specs: Sequence[ServiceSpec]
+    images: Mapping[str, pulumi.Input[str]]
+    manager: VirtualServer
+    network: OverlayNetwork
+    nodes: Sequence[pulumi.Resource]
+
+    def on(self, servers: Sequence[VirtualServer], name: str, *after: pulumi.Resource) -> ServiceArgs:
+        """One of them on these hosts, made or changed after what is named."""
+        spec = next(spec for spec in self.specs if spec.name == name)
+        return ServiceArgs(spec, self.images[name], servers, self.manager, self.network, self.nodes, after)
+
+
 def declare(
     name: str,
     args: ServiceArgs,

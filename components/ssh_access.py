@@ -14,6 +14,7 @@ import pulumi
 
 from components.errors import UserError
 from components.softlayer.ssh_key import SshKey, SshKeyArgs, SshKeyPair
+from settings import Ssh
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class SshAccessArgs:
     private_key_file: str | None = None
     upload_label: str | None = None
     upload_notes: str = ""
+
+    @classmethod
+    def of(cls, owner: pulumi.Input[str], ssh: Ssh) -> SshAccessArgs:
+        """As the settings say."""
+        return cls(owner, ssh.public_key, ssh.label, ssh.private_key_file, ssh.upload_label, ssh.upload_notes)
 
 
 class SshAccess(pulumi.ComponentResource):

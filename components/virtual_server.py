@@ -75,7 +75,6 @@ class VirtualServerArgs:
             Such a server is ordered already, so that the gate does not wait for it.
         ssh_address: `public` or `private`: where the program connects to.
         protect: have Pulumi refuse to delete or replace the host.
-        provision_timeout, ssh_timeout: seconds, see `GuestReadyArgs`.
         user: who the program connects as.
     """
 
@@ -85,8 +84,6 @@ class VirtualServerArgs:
     turn: pulumi.Output[list[pulumi.Resource]] | None = None
     ssh_address: str = "public"
     protect: bool = False
-    provision_timeout: float = 5400.0
-    ssh_timeout: float = 900.0
     user: str = "root"
 
 
@@ -125,8 +122,6 @@ class VirtualServer(pulumi.ComponentResource):
                 hostname=args.guest.hostname,
                 ssh_address=args.ssh_address,
                 reload_token=args.guest.reload_token,
-                provision_timeout=args.provision_timeout,
-                ssh_timeout=args.ssh_timeout,
             ),
             pulumi.ResourceOptions(parent=self, depends_on=args.gate.opened()),
         )

@@ -114,7 +114,7 @@ FAMILIES = (
         packages={"storage": _STORAGE, "engine": _DOCKER_CE},
     ),
     # For images of one's own: the distributors' kernels have no btrfs, and their repositories no btrfs-progs
-    # (disk.require_btrfs and settings.py refuse those before anything is installed).
+    # (disk.require_btrfs and the settings refuse those before anything is installed).
     Family(
         name="RHEL, CentOS, Rocky and Alma",
         ids=("rhel", "centos", "rocky", "almalinux", "ol"),

@@ -14,15 +14,11 @@ from components.softlayer import guests
 from components.softlayer.client import Api
 from components.softlayer.errors import SoftLayerFailed, explaining
 from components.softlayer.guest_seen import Guest
-from components.softlayer.guest_spec import GuestSpec
+from components.softlayer.guest_spec import ROWS, SIDES, GuestSpec, parse
 from components.softlayer.progress import say
 
 T = TypeVar("T")
-SIDES = ("public", "private")
-DESCRIBED = (
-    *("hostname", "domain", "datacenter", "cores", "memory", "disks", "nic_speed", "hourly", "local_disk"),
-    "private_only",
-)
+DESCRIBED = tuple(name for name, row in ROWS.items() if row.told)
 """What the settings must say rightly of a guest to be adopted."""
 
 
@@ -39,12 +35,9 @@ def adopted(api: Api, spec: GuestSpec, props: Mapping[str, Any]) -> CreateResult
         raise SoftLayerFailed(
             f"adopting the server {guest_id} failed: there is none of that id; see `slcli vs list`"
         )
-    seen = guest.observed(props)
-    wrong = [
-        f"{key} is {_shown(seen[key])}, the settings say {_shown(getattr(spec, key))}"
-        for key in DESCRIBED
-        if _shown(seen[key]) != _shown(getattr(spec, key))
-    ]
+    seen = parse(guest.observed(props))
+    both = {key: (_shown(getattr(seen, key)), _shown(getattr(spec, key))) for key in DESCRIBED}
+    wrong = [f"{key} is {is_}, the settings say {said}" for key, (is_, said) in both.items() if is_ != said]
     if wrong:
         raise SoftLayerFailed(
             f"adopting the server {guest_id} failed: settings must describe it as it is, because adopting "
@@ -74,7 +67,7 @@ def seen_of(guest: Guest, props: Mapping[str, Any]) -> dict[str, Any]:
         ]
         for side in SIDES
     }
-    return {**props, **{key: seen[key] for key in DESCRIBED}, **attached}
+    return {**props, **{key: seen[key] for key in DESCRIBED if key in seen}, **attached}
 
 
 def united(actual: Iterable[T], old: Iterable[T], new: Iterable[T]) -> list[T]:
@@ -84,4 +77,4 @@ def united(actual: Iterable[T], old: Iterable[T], new: Iterable[T]) -> list[T]:
 
 
 def _shown(value: Any) -> str:
-    return "+".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return "+".join(map(str, value)) if isinstance(value, tuple) else str(value or False)

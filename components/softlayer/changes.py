@@ -11,10 +11,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 from components.softlayer.errors import SettingInvalid
 from components.softlayer.guest_seen import Guest
-from components.softlayer.upgrades import Sizes, rebooting
+from components.softlayer.upgrades import rebooting
+from settings.server import Server
 
 
-def interrupted(now: Mapping[str, Guest], planned: Mapping[str, Sizes], named: Collection[str]) -> list[str]:
+def interrupted(now: Mapping[str, Guest], planned: Mapping[str, Server], named: Collection[str]) -> list[str]:
     """Host names of the plan whose servers will be rebooted or reloaded, in the plan's order.
 
     Args:
@@ -25,8 +26,8 @@ def interrupted(now: Mapping[str, Guest], planned: Mapping[str, Sizes], named: C
     """
     return [
         name
-        for name, sizes in planned.items()
-        if name in named or (name in now and now[name].provisioned and rebooting(now[name], sizes))
+        for name, server in planned.items()
+        if name in named or (name in now and now[name].provisioned and rebooting(now[name], server))
     ]
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import configparser
 import copy
 import dataclasses
-import ipaddress
 import os
 import random
 from collections.abc import Callable
@@ -38,8 +37,9 @@ from components.softlayer.errors import (
     was_refused,
 )
 from components.softlayer.progress import EVERY, say
+from settings.values import PUBLIC_ENDPOINT, Refused, is_loopback
+from settings.values import endpoint as endpoint_rule
 
-PUBLIC_ENDPOINT = "https://api.softlayer.com/xmlrpc/v3.1"
 TIMEOUT = 60.0
 """Seconds until an unanswered request counts as lost; the SDK's own default is for ever."""
 PAGE = 100
@@ -120,35 +120,10 @@ def _from_file(path: Path) -> tuple[str, str, str]:
 
 
 def _check_endpoint(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingInvalid(
-            "swarm-galera:endpoint",
-            f"'{url}' is not an http(s) address",
-            f"leave it out, or use {PUBLIC_ENDPOINT}",
-        )
-    if parts.username or parts.password:
-        raise SettingInvalid(
-            "swarm-galera:endpoint",
-            "the address holds a user or password",
-            "take them out; credentials belong in SL_USERNAME and SL_API_KEY",
-        )
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise SettingInvalid(
-            "swarm-galera:endpoint",
-            f"'{url}' would carry the API key in plain text",
-            "use https; http is for an API on this machine's loopback only",
-        )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine: localhost or a loopback address."""
-    if host == "localhost":
-        return True
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        endpoint_rule(url)
+    except Refused as refused:
+        raise SettingInvalid("swarm-galera:endpoint", refused.what, refused.remedy) from None
 
 
 def connect(credentials: Credentials, timeout: float = TIMEOUT) -> SoftLayer.BaseClient:

@@ -19,7 +19,9 @@ from components.softlayer import image_orders
 from components.softlayer.client import Api
 from components.softlayer.errors import CostTooHigh, SoftLayerFailed, explaining
 from components.softlayer.guest_seen import Guest
+from components.softlayer.guest_spec import priced, shown
 from components.softlayer.identity import owner_of, stack_tag
+from settings.server import Server
 
 HOURS_A_MONTH = Decimal(730)
 """8760 hours a year over 12: what an hourly server costs when it runs all month."""
@@ -34,54 +36,6 @@ _EXISTING_MASK = (
     "billingItem[id,hourlyRecurringFee,recurringFee,"
     "children[id,hourlyRecurringFee,recurringFee,cancellationDate]]]"
 )
-
-
-@dataclass(frozen=True)
-class Shape:
-    """All of a server that has a price; equal shapes are asked for once.
-
-    Attributes: as in `VirtualGuestArgs`; `image` instead of `os` where a server is made from an image.
-    """
-
-    datacenter: str
-    cores: int
-    memory: int
-    disks: tuple[int, ...]
-    os: str
-    hourly: bool = True
-    local_disk: bool = True
-    nic_speed: int = 100
-    private_only: bool = False
-    image: str = ""
-
-    def template(self) -> dict[str, Any]:
-        """For `Virtual_Guest::generateOrderTemplate`. The names matter to nobody: nothing is created."""
-        devices = [0, *range(2, len(self.disks) + 1)]
-        template: dict[str, Any] = {
-            "hostname": "estimate",
-            "domain": "example.com",
-            "datacenter": {"name": self.datacenter},
-            "startCpus": self.cores,
-            "maxMemory": self.memory,
-            "hourlyBillingFlag": self.hourly,
-            "localDiskFlag": self.local_disk,
-            "networkComponents": [{"maxSpeed": self.nic_speed}],
-            "blockDevices": [
-                {"device": str(device), "diskImage": {"capacity": size}}
-                for device, size in zip(devices, self.disks, strict=True)
-            ],
-        }
-        if self.image:
-            template["blockDeviceTemplateGroup"] = {"globalIdentifier": self.image}
-        else:
-            template["operatingSystemReferenceCode"] = self.os
-        if self.private_only:
-            template["privateNetworkOnlyFlag"] = True
-        return template
-
-    def __str__(self) -> str:
-        cores = f"{self.cores} core{'s' if self.cores > 1 else ''}"
-        return f"{cores}, {self.memory} MB, disks {'+'.join(map(str, self.disks))} GB in {self.datacenter}"
 
 
 @dataclass(frozen=True)
@@ -152,30 +106,32 @@ class Estimate:
         }
 
 
-def estimate(api: Api, shapes: Mapping[str, Shape], max_monthly: Decimal | None = None) -> Estimate:
-    """Ask for the price of every host: one pair of calls for each distinct shape.
+def estimate(api: Api, servers: Mapping[str, Server], max_monthly: Decimal | None = None) -> Estimate:
+    """Ask for the price of every host: one pair of calls for each kind of server.
 
     Args:
-        shapes: by host name, without hosts that are adopted.
+        servers: by host name, without hosts that are adopted.
         max_monthly: refuse a plan that costs more a month.
 
     Raises:
         CostTooHigh: above `max_monthly`; nothing has been ordered.
-        SoftLayerFailed: the API cannot be reached, or refuses the key or a shape.
+        SoftLayerFailed: the API cannot be reached, or refuses the key or a server.
     """
     api = api.patient_for(PATIENCE)
-    prices: dict[Shape, Price] = {}
+    prices: dict[Server, Price] = {}
     currency = "USD"
-    for shape in dict.fromkeys(shapes.values()):
-        with explaining(f"asking for the price of a server ({shape})", left="Nothing has been ordered."):
-            template = image_orders.without_image(shape.template())
+    for server in dict.fromkeys(servers.values()):
+        with explaining(
+            f"asking for the price of a server ({shown(server)})", left="Nothing has been ordered."
+        ):
+            template = image_orders.without_image(priced(server))
             order = api.call("Virtual_Guest", "generateOrderTemplate", template)
-            if shape.image:
-                order = image_orders.with_image(order, shape.image)
+            if server.image:
+                order = image_orders.with_image(order, server.image)
             verified = api.call("Product_Order", "verifyOrder", order)
-        prices[shape] = price_of(verified.get("prices") or (), hourly=shape.hourly)
+        prices[server] = price_of(verified.get("prices") or (), hourly=server.hourly)
         currency = str(verified.get("currencyShortName") or currency)
-    hosts = {name: prices[shape] for name, shape in shapes.items()}
+    hosts = {name: prices[server] for name, server in servers.items()}
     total = sum(hosts.values(), NOTHING)
     if max_monthly is not None and total.monthly > max_monthly:
         raise CostTooHigh(

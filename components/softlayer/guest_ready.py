@@ -12,6 +12,7 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from components.softlayer.guest_ready_provider import GuestReadyProvider
+from components.softlayer.guests import TRANSACTION_LIMIT
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class GuestReadyArgs:
     ssh_address: pulumi.Input[str] = "public"
     ssh_port: pulumi.Input[int] = 22
     reload_token: pulumi.Input[str] = ""
-    provision_timeout: pulumi.Input[float] = 5400.0
+    provision_timeout: pulumi.Input[float] = TRANSACTION_LIMIT
     ssh_timeout: pulumi.Input[float] = 900.0
 
 

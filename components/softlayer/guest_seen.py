@@ -10,13 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from components.softlayer.guest_spec import GuestSpec, default_notes, parse
+from components.softlayer.guest_spec import ROWS, SIDES, GuestSpec, default_notes, parse
 from components.softlayer.identity import PROGRAM_TAG, marker_in, stack_tag, unmark_user_data
+from settings.server import read
 
+
+def _in_mask(path: str) -> str:
+    whole, _, part = path.partition(".")
+    return f"{whole}[{part}]" if part else whole
+
+
+_TOLD = {name: row.api for name, row in ROWS.items() if row.told and row.api}
+"""Properties that the API tells as they are, and where."""
 MASK = (
-    "mask[id,globalIdentifier,hostname,domain,startCpus,maxMemory,notes,createDate,provisionDate,"
-    "hourlyBillingFlag,localDiskFlag,privateNetworkOnlyFlag,primaryIpAddress,primaryBackendIpAddress,"
-    "status[keyName],powerState[keyName],datacenter[name],userData[value],tagReferences[tag[name]],"
+    f"mask[{','.join(_in_mask(path) for path in _TOLD.values())},"
+    "id,globalIdentifier,notes,createDate,provisionDate,primaryIpAddress,primaryBackendIpAddress,"
+    "status[keyName],powerState[keyName],userData[value],tagReferences[tag[name]],"
     "activeTransaction[id,elapsedSeconds,transactionStatus[name,friendlyName]],"
     "lastOperatingSystemReload[id],blockDeviceTemplateGroup[id,globalIdentifier],"
     "blockDevices[device,mountType,diskImage[capacity,units,metadataFlag,type[keyName]]],"
@@ -136,24 +145,16 @@ class Guest:
         """
         spec = parse(declared)
         seen: dict[str, Any] = {
-            "hostname": self.hostname,
-            "domain": self.domain,
-            "cores": int(self.raw.get("startCpus") or spec.cores),
-            "memory": int(self.raw.get("maxMemory") or spec.memory),
-            "hourly": bool(self.raw.get("hourlyBillingFlag", spec.hourly)),
-            "local_disk": bool(self.raw.get("localDiskFlag", spec.local_disk)),
-            "private_only": bool(self.raw.get("privateNetworkOnlyFlag", spec.private_only)),
+            **self._told(declared, spec),
             "tags": list(spec.tags) if set(self.tags) == set(spec.all_tags) else _own_last(self.tags, spec),
             "notes": _without_default(str(self.raw.get("notes") or ""), spec),
             "user_data": unmark_user_data(self.user_data),
         }
-        if place := (self.raw.get("datacenter") or {}).get("name"):
-            seen["datacenter"] = str(place)
         if self.disks:
             seen["disks"] = list(self.disks)
         if speed := self.interface("private").get("maxSpeed"):
             seen["nic_speed"] = int(speed)
-        for side in ("public", "private"):
+        for side in SIDES:
             for key, actual in self.placed(side).items():
                 if declared.get(f"{side}_{key}") is not None:
                     seen[f"{side}_{key}"] = actual
@@ -162,6 +163,20 @@ class Guest:
             if {int(float(group)) for group in declared_groups} != set(actual_groups):
                 seen[f"{side}_security_groups"] = [str(group) for group in actual_groups]
         return {**declared, **seen}
+
+    def _told(self, declared: Mapping[str, Any], spec: GuestSpec) -> dict[str, Any]:
+        """What the API tells as it is declared; of what is not declared, only what differs (None is off)."""
+        told: dict[str, Any] = {}
+        for name, path in _TOLD.items():
+            value: Any = self.raw
+            for part in path.split("."):
+                value = (value or {}).get(part)
+            if not value and value is not False:
+                continue
+            actual = read(GuestSpec.model_fields[name], value)
+            if name in declared or (actual or None) != (getattr(spec, name) or None):
+                told[name] = actual
+        return told
 
 
 def _was_ordered(device: Mapping[str, Any]) -> bool:

@@ -1,50 +1,53 @@
 """A virtual server as declared: typed, and turned into an order. No network, no Pulumi resources.
 
-Owns: the types of the properties and the order's template. Leaves to others: whether they can work
+Owns: what of a server is its own and not the stack's, and how the fields are nested in an order.
+Leaves to others: what the stack says of its servers (settings/server.py), whether it can work
 (guest_check.py), what the API reports (guest_seen.py), sending any of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator
 
 from components.softlayer.identity import PROGRAM_TAG, mark_user_data, marker_of, stack_tag
+from settings import values
+from settings.server import Change, Row, Server, ordered, read, rows
+
+SIDES = ("public", "private")
+MOST_GROUPS = 5
+"""Security groups that an interface takes."""
 
 
-@dataclass(frozen=True)
-class GuestSpec:
-    """One virtual server, typed. Fields as in `VirtualGuestArgs`; `resource` is its name in the stack."""
+class GuestSpec(Server):
+    """One virtual server: the fields that the stack's servers share, and those that are its own."""
 
-    owner: str
-    resource: str
-    hostname: str
-    domain: str
-    datacenter: str
-    cores: int
-    memory: int
-    disks: tuple[int, ...]
-    os: str | None
-    image: str | None
-    hourly: bool
-    local_disk: bool
-    nic_speed: int
-    private_only: bool
-    public_vlan: int | None
-    private_vlan: int | None
-    public_subnet: int | None
-    private_subnet: int | None
-    ssh_key_ids: tuple[int, ...]
-    public_security_groups: tuple[int, ...]
-    private_security_groups: tuple[int, ...]
-    tags: tuple[str, ...]
-    notes: str
-    user_data: str
-    post_install_url: str | None
-    placement_group: int | None
-    reload_token: str
-    adopt: int | None
+    owner: str = ordered(change=Change.IGNORE, doc="`StackIdentity.owner`")
+    resource: str = ordered(change=Change.IGNORE, doc="its name in the stack")
+    hostname: Annotated[str, AfterValidator(values.hostname)] = ordered(
+        change=Change.UPDATE, api="hostname", told=True, doc="known at preview"
+    )
+    ssh_key_ids: tuple[int, ...] = ordered((), change=Change.NEXT_RELOAD, doc="keys that are installed")
+    public_security_groups: tuple[int, ...] = ordered(
+        (), change=Change.UPDATE, doc="ids; bound with the order", max_length=MOST_GROUPS
+    )
+    private_security_groups: tuple[int, ...] = ordered(
+        (), change=Change.UPDATE, doc="ids; bound with the order", max_length=MOST_GROUPS
+    )
+    reload_token: str = ordered(
+        "", change=Change.RELOAD, doc="a new one has the first disk wiped; an empty one changes nothing"
+    )
+    on_replacement: Literal["replace", "keep", "refuse"] = ordered(
+        "replace",
+        change=Change.IGNORE,
+        doc="what a change that replaces means for a server that exists: `replace` it; `keep` it as it is, "
+        "which is said in the preview; `refuse`, before anything is done to it",
+    )
+    adopt: int | None = ordered(
+        None, change=Change.IGNORE, doc="id of a server that exists and is taken over as it is"
+    )
 
     @property
     def name(self) -> str:
@@ -73,91 +76,83 @@ class GuestSpec:
 
     def template(self) -> dict[str, Any]:
         """For `Virtual_Guest::createObject`: what the SDK's own manager would send, and the marker."""
-        public: dict[str, Any] = {}
-        private: dict[str, Any] = {}
-        for side, vlan, subnet, groups in (
-            (public, self.public_vlan, self.public_subnet, self.public_security_groups),
-            (private, self.private_vlan, self.private_subnet, self.private_security_groups),
-        ):
-            if vlan is not None:
-                side["networkVlan"] = {"id": vlan} | (
-                    {"primarySubnet": {"id": subnet}} if subnet is not None else {}
-                )
-            if groups:
-                side["securityGroupBindings"] = [{"securityGroup": {"id": group}} for group in groups]
-        optional: dict[str, Any] = {
-            "operatingSystemReferenceCode": self.os,
-            "blockDeviceTemplateGroup": {"globalIdentifier": self.image} if self.image else None,
-            "privateNetworkOnlyFlag": True if self.private_only else None,
-            "primaryNetworkComponent": public or None,
-            "primaryBackendNetworkComponent": private or None,
-            "postInstallScriptUri": self.post_install_url,
-            "sshKeys": [{"id": key} for key in self.ssh_key_ids] or None,
+        nested: dict[str, Any] = {
+            "primaryNetworkComponent": self._network("public"),
+            "primaryBackendNetworkComponent": self._network("private"),
+            "sshKeys": [{"id": key} for key in self.ssh_key_ids],
         }
-        # Device 1 is always swap; the second disk is device 2.
-        devices = [0, *range(2, len(self.disks) + 1)]
         return {
-            "hostname": self.hostname,
-            "domain": self.domain,
-            "datacenter": {"name": self.datacenter},
-            "startCpus": self.cores,
-            "maxMemory": self.memory,
-            "hourlyBillingFlag": self.hourly,
-            "localDiskFlag": self.local_disk,
+            **_flat(self, lambda row: True),
+            **_nested(self),
             "supplementalCreateObjectOptions": {"bootMode": None},
-            "networkComponents": [{"maxSpeed": self.nic_speed}],
-            "blockDevices": [
-                {"device": str(device), "diskImage": {"capacity": size}}
-                for device, size in zip(devices, self.disks, strict=True)
-            ],
             "userData": [{"value": self.sent_user_data}],
-        } | {key: value for key, value in optional.items() if value is not None}
+        } | {key: value for key, value in nested.items() if value}
+
+    def _network(self, side: str) -> dict[str, Any]:
+        """The network component of a side, `public` or `private`."""
+        vlan, subnet = getattr(self, f"{side}_vlan"), getattr(self, f"{side}_subnet")
+        component: dict[str, Any] = {}
+        if vlan is not None:
+            within = {"primarySubnet": {"id": subnet}} if subnet is not None else {}
+            component["networkVlan"] = {"id": vlan, **within}
+        if groups := getattr(self, f"{side}_security_groups"):
+            component["securityGroupBindings"] = [{"securityGroup": {"id": group}} for group in groups]
+        return component
+
+
+ROWS = rows(GuestSpec)
+"""The line of every property."""
+
+
+def changing(*changes: Change) -> frozenset[str]:
+    """The properties of which a change means one of these."""
+    return frozenset(name for name, row in ROWS.items() if row.change in changes)
 
 
 def parse(props: Mapping[str, Any]) -> GuestSpec:
-    """Typed properties: Pulumi hands integers over as floats, and leaves out what is not given."""
-    return GuestSpec(
-        owner=str(props["owner"]),
-        resource=str(props["resource"]),
-        hostname=str(props["hostname"]),
-        domain=str(props["domain"]),
-        datacenter=str(props["datacenter"]),
-        cores=int(props["cores"]),
-        memory=int(props["memory"]),
-        disks=_integers(props.get("disks")),
-        os=_text(props.get("os")),
-        image=_text(props.get("image")),
-        hourly=bool(props.get("hourly", True)),
-        local_disk=bool(props.get("local_disk", True)),
-        nic_speed=int(props.get("nic_speed") or 100),
-        private_only=bool(props.get("private_only", False)),
-        public_vlan=_integer(props.get("public_vlan")),
-        private_vlan=_integer(props.get("private_vlan")),
-        public_subnet=_integer(props.get("public_subnet")),
-        private_subnet=_integer(props.get("private_subnet")),
-        ssh_key_ids=_integers(props.get("ssh_key_ids")),
-        public_security_groups=_integers(props.get("public_security_groups")),
-        private_security_groups=_integers(props.get("private_security_groups")),
-        tags=tuple(str(tag) for tag in props.get("tags") or ()),
-        notes=str(props.get("notes") or ""),
-        user_data=str(props.get("user_data") or ""),
-        post_install_url=_text(props.get("post_install_url")),
-        placement_group=_integer(props.get("placement_group")),
-        reload_token=str(props.get("reload_token") or ""),
-        adopt=_integer(props.get("adopt")),
-    )
+    """Typed properties, unchecked: Pulumi hands integers over as floats, and leaves out what is not given."""
+    fields = GuestSpec.model_fields.items()
+    return GuestSpec.model_construct(**{name: read(field, props.get(name)) for name, field in fields})
 
 
-def _text(value: Any) -> str | None:
-    return str(value) if value else None
+def priced(server: Server) -> dict[str, Any]:
+    """For `Virtual_Guest::generateOrderTemplate`, of the server's order all that has a price.
+
+    The names matter to nobody: nothing is created.
+    """
+    priced_fields = _flat(server, lambda row: row.priced)
+    return {"hostname": "estimate", "domain": "example.com", **priced_fields, **_nested(server)}
 
 
-def _integer(value: Any) -> int | None:
-    return None if value is None or value == "" else int(float(value))
+def _flat(server: Server, wanted: Callable[[Row], bool]) -> dict[str, Any]:
+    """The fields that stand in an order as they are. What is not given is not sent, nor a flag that is off
+    unless it is set."""
+    template: dict[str, Any] = {}
+    for name, row in rows(type(server)).items():
+        value, default = getattr(server, name), type(server).model_fields[name].default
+        if row.api and wanted(row) and value is not None and (value is not False or default):
+            whole, _, part = row.api.partition(".")
+            template[whole] = {part: value} if part else value
+    return template
 
 
-def _integers(values: Any) -> tuple[int, ...]:
-    return tuple(int(float(value)) for value in values or ())
+def _nested(server: Server) -> dict[str, Any]:
+    """The disks and the speed."""
+    # Device 1 is always swap; the second disk is device 2.
+    devices = [0, *range(2, len(server.disks) + 1)]
+    return {
+        "networkComponents": [{"maxSpeed": server.nic_speed}],
+        "blockDevices": [
+            {"device": str(device), "diskImage": {"capacity": size}}
+            for device, size in zip(devices, server.disks, strict=True)
+        ],
+    }
+
+
+def shown(server: Server) -> str:
+    """A server's size in words."""
+    cores = f"{server.cores} core{'s' if server.cores > 1 else ''}"
+    return f"{cores}, {server.memory} MB, disks {'+'.join(map(str, server.disks))} GB in {server.datacenter}"
 
 
 def default_notes(marker: str) -> str:

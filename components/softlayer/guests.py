@@ -12,11 +12,10 @@ from SoftLayer import exceptions as sl
 from components.softlayer.client import Api
 from components.softlayer.errors import SoftLayerFailed, explaining, is_busy, is_gone
 from components.softlayer.guest_seen import MASK, Guest
+from components.softlayer.guest_spec import MOST_GROUPS
 from components.softlayer.identity import owner_of
 from components.softlayer.progress import wait_for
 
-MOST_GROUPS = 5
-"""Security groups that an interface takes."""
 TRANSACTION_LIMIT = 5400.0
 """Seconds that an outstanding transaction may take: 90 minutes, as SoftLayer's slowest orders do."""
 STUCK = "run the same command again to go on waiting; one that is stuck for hours needs a ticket to support"

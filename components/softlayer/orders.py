@@ -47,10 +47,7 @@ from components.softlayer.guest_seen import Guest
 from components.softlayer.guest_spec import GuestSpec
 from components.softlayer.identity import owner_of
 from components.softlayer.progress import pause_after, require_pulumi, say, wait_for
-
-SETTLE = 60.0
-"""Seconds for which an order whose outcome is unknown is looked for."""
-LONGEST_SETTLE = 3600.0
+from settings.values import SETTLE
 
 
 @dataclass

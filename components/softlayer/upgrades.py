@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from SoftLayer import exceptions as sl
 
@@ -19,46 +19,34 @@ from components.softlayer import guests
 from components.softlayer.client import Api
 from components.softlayer.errors import SoftLayerFailed, explaining, is_busy, outcome_unknown
 from components.softlayer.guest_seen import Guest
-from components.softlayer.guest_spec import GuestSpec
+from components.softlayer.guest_spec import GuestSpec, changing
 from components.softlayer.progress import say, wait_for
+from settings.server import Change, Server
 
 BEGIN_LIMIT = 120.0
 """Seconds until an upgrade whose order's answer was lost must have begun."""
 _PRICE_MASK = "mask[id,locationGroupId,categories[id,name,categoryCode],item[description,capacity,units]]"
 
 
-REBOOTING = frozenset({"cores", "memory", "disks"})
+REBOOTING = changing(Change.REBOOT)
 """Properties that an upgrade order changes with a reboot."""
 SIZES = REBOOTING | {"nic_speed"}
 """Properties that an upgrade order changes."""
 
 
-class Sizes(Protocol):
-    """What of a server is changed by an upgrade that reboots it: cores, MB, GB."""
-
-    @property
-    def cores(self) -> int: ...
-
-    @property
-    def memory(self) -> int: ...
-
-    @property
-    def disks(self) -> tuple[int, ...]: ...
-
-
-def rebooting(guest: Guest, sizes: Sizes, changed: Collection[str] = REBOOTING) -> dict[str, int]:
+def rebooting(guest: Guest, server: Server, changed: Collection[str] = REBOOTING) -> dict[str, int]:
     """What an upgrade that reboots must change: category code of the price to the capacity wanted.
 
     Args:
         changed: only these properties.
     """
     wanted: dict[str, int] = {}
-    if "cores" in changed and int(guest.raw.get("startCpus", 0)) != sizes.cores:
-        wanted["guest_core"] = sizes.cores
-    if "memory" in changed and int(guest.raw.get("maxMemory", 0)) != sizes.memory:
-        wanted["ram"] = sizes.memory // 1024
+    if "cores" in changed and int(guest.raw.get("startCpus", 0)) != server.cores:
+        wanted["guest_core"] = server.cores
+    if "memory" in changed and int(guest.raw.get("maxMemory", 0)) != server.memory:
+        wanted["ram"] = server.memory // 1024
     if "disks" in changed:
-        for position, size in enumerate(sizes.disks):
+        for position, size in enumerate(server.disks):
             if position >= len(guest.disks) or guest.disks[position] < size:
                 wanted[f"guest_disk{position}"] = size
     return wanted

@@ -6,77 +6,42 @@ Owns: what a program may declare. Leaves to others: what each property means to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import pulumi
 from pulumi.dynamic import Resource
 
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
+from settings.server import Server
 
 
 @dataclass(frozen=True)
 class VirtualGuestArgs:
-    """One virtual server.
+    """One virtual server. What each of its fields means and what a change does: `Server`, `GuestSpec`.
 
     Attributes:
         owner: `StackIdentity.owner`.
-        hostname, domain: its name, known at preview; changed in place.
-        datacenter: short name, e.g. `tor01`; a change replaces.
-        cores: changed in place by an upgrade (reboots).
-        memory: MB; changed in place by an upgrade (reboots).
-        disks: sizes in GB, the first is the system's; grown or added in place, never shrunk or removed.
-        os: operating system reference code, e.g. `DEBIAN_LATEST`; a change replaces. Give this or `image`.
-        image: global identifier of an image template; a change replaces.
-        hourly: hourly billing, else monthly; a change replaces.
-        local_disk: local disks, else SAN; a change replaces.
-        nic_speed: Mbit/s; changed in place.
-        private_only: no public interface; a change replaces.
-        public_vlan, private_vlan: VLAN ids (not numbers), None for the datacenter's own; a change replaces.
-        public_subnet, private_subnet: subnet ids within those VLANs; a change replaces.
-        ssh_key_ids: keys installed at order time; a change takes effect at the next OS reload.
-        public_security_groups, private_security_groups: ids, at most five each; bound with the order,
-            attached and detached in place later.
-        tags: besides the stack's own; changed in place.
-        notes: free text; changed in place.
-        user_data: free text the guest can read; changed in place.
-        post_install_url: https address of a script run after the first boot and after a reload.
-        placement_group: its id; a change replaces.
-        reload_token: a new one has the operating system reloaded (the first disk is wiped); empty changes
-            nothing.
-        on_replacement: what a change that replaces means for a server that exists: `replace` it; `keep` it as
-            it is, which is said in the preview; `refuse`, before anything is done to it.
-        adopt: id of a guest that exists already and is taken over as it is, instead of ordering one.
+        hostname: known at preview.
+        server: what is ordered.
+        ssh_key_ids, public_security_groups, private_security_groups, reload_token, on_replacement, adopt: as
+            in `GuestSpec`.
     """
 
     owner: pulumi.Input[str]
     hostname: str
-    domain: str
-    datacenter: str
-    cores: pulumi.Input[int] = 1
-    memory: pulumi.Input[int] = 2048
-    disks: pulumi.Input[Sequence[pulumi.Input[int]]] = (25,)
-    os: pulumi.Input[str] | None = None
-    image: pulumi.Input[str] | None = None
-    hourly: pulumi.Input[bool] = True
-    local_disk: pulumi.Input[bool] = True
-    nic_speed: pulumi.Input[int] = 100
-    private_only: pulumi.Input[bool] = False
-    public_vlan: pulumi.Input[int] | None = None
-    private_vlan: pulumi.Input[int] | None = None
-    public_subnet: pulumi.Input[int] | None = None
-    private_subnet: pulumi.Input[int] | None = None
+    server: Server
     ssh_key_ids: pulumi.Input[Sequence[pulumi.Input[str]]] = ()
     public_security_groups: pulumi.Input[Sequence[pulumi.Input[str]]] = ()
     private_security_groups: pulumi.Input[Sequence[pulumi.Input[str]]] = ()
-    tags: pulumi.Input[Sequence[pulumi.Input[str]]] = ()
-    notes: pulumi.Input[str] = ""
-    user_data: pulumi.Input[str] = ""
-    post_install_url: pulumi.Input[str] | None = None
-    placement_group: pulumi.Input[int] | None = None
     reload_token: pulumi.Input[str] = ""
     on_replacement: pulumi.Input[str] = "replace"
     adopt: pulumi.Input[int] | None = None
+
+    def props(self) -> dict[str, object]:
+        """The resource's properties: the server's, and its own."""
+        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "server"}
+        return {name: getattr(self.server, name) for name in Server.model_fields} | own
 
 
 class VirtualGuest(Resource, module="softlayer", name="VirtualGuest"):
@@ -95,11 +60,6 @@ class VirtualGuest(Resource, module="softlayer", name="VirtualGuest"):
     datacenter: pulumi.Output[str]
 
     def __init__(self, name: str, args: VirtualGuestArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        props: Mapping[str, object] = {
-            "resource": name,
-            **{field.name: getattr(args, field.name) for field in fields(args)},
-            "marker": None,
-            "adopted": None,
-            "reboots": None,
-        }
-        super().__init__(VirtualGuestProvider(), name, dict(props), opts)
+        # What the provider adds is declared, too, so that it becomes outputs.
+        added = dict.fromkeys(("marker", "adopted", "reboots"))
+        super().__init__(VirtualGuestProvider(), name, {"resource": name, **args.props(), **added}, opts)

@@ -1,8 +1,8 @@
 """The dynamic provider of `VirtualGuest`: order, change in place, cancel.
 
-Owns: what every property's change means (the tables below) and the steps of each operation.
-Leaves to others: placing the order (orders.py), what is declared (guest_spec.py), waiting until the guest can
-be used (guest_ready_provider.py).
+Owns: the steps of each operation.
+Leaves to others: what a property's change means (the table in settings/server.py and guest_spec.py), placing
+the order (orders.py), waiting until the guest can be used (guest_ready_provider.py).
 
 Every step of `update` and `delete` compares with the guest as it is and does nothing where nothing is to be
 done: an operation that was interrupted anywhere can simply be run again.
@@ -28,11 +28,17 @@ from components.softlayer.errors import (
 )
 from components.softlayer.guest_check import failures
 from components.softlayer.guest_seen import Guest
-from components.softlayer.guest_spec import GuestSpec, parse
+from components.softlayer.guest_spec import SIDES, GuestSpec, changing, parse
 from components.softlayer.progress import say
 from components.softlayer.provider import SoftLayerProvider, is_unknown
+from settings.server import Change, kind_of
+from settings.values import LONGEST_SETTLE, SETTLE
 
 _SETS = frozenset({"tags", "public_security_groups", "private_security_groups", "ssh_key_ids"})
+_SWITCHES = frozenset(
+    name for name, field in GuestSpec.model_fields.items() if kind_of(field)[0] is bool and not field.default
+)
+"""Off where they are not given."""
 _ABSENT = (None, "")
 _LABEL_PATIENCE = Backoff(limit=60.0)
 
@@ -40,46 +46,14 @@ _LABEL_PATIENCE = Backoff(limit=60.0)
 class VirtualGuestProvider(SoftLayerProvider):
     """Operations on one virtual server."""
 
-    REPLACE = frozenset(
-        {
-            "datacenter",
-            "os",
-            "image",
-            "hourly",
-            "local_disk",
-            "private_only",
-            "public_vlan",
-            "private_vlan",
-            "public_subnet",
-            "private_subnet",
-            "placement_group",
-        }
-    )
-    UPDATE = frozenset(
-        {
-            "hostname",
-            "domain",
-            "cores",
-            "memory",
-            "disks",
-            "nic_speed",
-            "public_security_groups",
-            "private_security_groups",
-            "tags",
-            "notes",
-            "user_data",
-            "reload_token",
-            # These two are recorded now and take effect at the next reload: said in words by `update`.
-            "ssh_key_ids",
-            "post_install_url",
-        }
-    )
-    IGNORE = frozenset({"owner", "resource", "adopt", "on_replacement"})
+    REPLACE = changing(Change.REPLACE, Change.PIN)
+    UPDATE = changing(Change.UPDATE, Change.REBOOT, Change.NEXT_RELOAD, Change.RELOAD)
+    IGNORE = changing(Change.IGNORE)
     """`owner` and `resource` are the identity, drawn once; `adopt` matters at creation only (a later one is
     refused by `check`), `on_replacement` where something else changes."""
-    REBOOTS = upgrades.REBOOTING | {"reload_token"}
+    REBOOTS = changing(Change.REBOOT, Change.RELOAD)
     """Changes in place that interrupt the server."""
-    PINS = frozenset({"public_vlan", "private_vlan", "public_subnet", "private_subnet"})
+    PINS = changing(Change.PIN)
     """Replaced by another one; but where none was given before, SoftLayer chose, perhaps the very same."""
     DELETE_BEFORE_REPLACE = True
     """A new server beside the old one would have the same name, and the same identity."""
@@ -102,6 +76,8 @@ class VirtualGuestProvider(SoftLayerProvider):
         A network that is no longer given is left as it is; a reload token taken away reloads nothing.
         """
         if key in self.PINS | {"reload_token"} and new in _ABSENT:
+            return True
+        if key in _SWITCHES and old in (None, False) and new in (None, False):
             return True
         if key == "user_data":
             return str(old or "").rstrip("\n") == str(new or "").rstrip("\n")
@@ -144,9 +120,7 @@ class VirtualGuestProvider(SoftLayerProvider):
             guest = guests.get(self.api(), int(id_))
         if guest is None:
             return set()
-        there = {
-            f"{side}_{key}": number for side in adoption.SIDES for key, number in guest.placed(side).items()
-        }
+        there = {f"{side}_{key}": number for side in SIDES for key, number in guest.placed(side).items()}
         if unknown := wanted.keys() - there.keys():
             raise SoftLayerFailed(
                 f"{guest.name}: the API does not tell (yet) whether {', '.join(sorted(unknown))} is where it "
@@ -180,15 +154,15 @@ class VirtualGuestProvider(SoftLayerProvider):
         config = getattr(self, "_config", None)
         value = config.get("swarm-galera:orderSettle") if config is not None else None
         try:
-            seconds = orders.SETTLE if value is None else float(value)
+            seconds = SETTLE if value is None else float(value)
         except (TypeError, ValueError):
             seconds = 0.0
-        if not 0 < seconds <= orders.LONGEST_SETTLE:
-            most = f"{orders.LONGEST_SETTLE:.0f}"
+        if not 0 < seconds <= LONGEST_SETTLE:
+            most = f"{LONGEST_SETTLE:.0f}"
             raise SettingInvalid(
                 "swarm-galera:orderSettle",
                 f"{value!r} is no number of seconds above 0 and up to {most}",
-                f"leave it out for {orders.SETTLE:.0f}",
+                f"leave it out for {SETTLE:.0f}",
             )
         return seconds
 
@@ -239,7 +213,7 @@ class VirtualGuestProvider(SoftLayerProvider):
             if olds.get("labelled") is False:
                 api.retrying(lambda: _set_labels(api, guest_id, spec), is_transient)
                 outs["labelled"] = True
-        for side in adoption.SIDES:
+        for side in SIDES:
             if (key := f"{side}_security_groups") in changed:
                 wanted = getattr(spec, key)
                 if adopted:
@@ -255,7 +229,7 @@ class VirtualGuestProvider(SoftLayerProvider):
             upgrades.upgrade(api, guest_id, spec, sizes)
         if "reload_token" in changed:
             reloads.reload(api, guest_id, spec)
-        elif changed & {"ssh_key_ids", "post_install_url"}:
+        elif changed & changing(Change.NEXT_RELOAD):
             say(
                 f"{spec.name}: SSH keys and post-install script of a running server take effect at its next "
                 "OS reload (servers.reloadToken; the first disk is wiped)"

@@ -14,11 +14,18 @@ from components.softlayer.stack_identity import StackIdentity
 from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.ssh_access import SshAccess, SshAccessArgs
 from components.virtual_server import OrderGate, VirtualServer, VirtualServerArgs
+from settings.server import Server
 
 config = pulumi.Config("swarm-galera")
 identity = StackIdentity()
 ssh = SshAccess("ssh", SshAccessArgs(identity.owner))
 firewall = Firewall("firewall", FirewallArgs(identity.owner, public_ssh_from=["203.0.113.0/24"]))
+server = Server.of(
+    domain="example.com",
+    datacenter=config.get("datacenter") or "tor01",
+    memory=config.get_int("memory") or 2048,
+    disks=config.require_object("disks"),
+)
 with OrderGate() as gate:
     servers = [
         VirtualServer(
@@ -27,11 +34,7 @@ with OrderGate() as gate:
                 guest=VirtualGuestArgs(
                     owner=identity.owner,
                     hostname=f"galera-{number}",
-                    domain="example.com",
-                    datacenter=config.get("datacenter") or "tor01",
-                    memory=config.get_int("memory") or 2048,
-                    os="DEBIAN_LATEST",
-                    disks=config.require_object("disks"),
+                    server=server,
                     public_security_groups=[firewall.public_group_id],
                     private_security_groups=[firewall.private_group_id],
                 ),

@@ -1,4 +1,4 @@
-"""The rules of database_settings/ against the image's own server and Galera library.
+"""The rules of settings/database/ against the image's own server and Galera library.
 
 When the image gets another version of MariaDB or its time zones change, the lists are made anew with what
 these tests print.
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from database_settings import provider_options, server_options
+from settings.database import provider_options, server_options
 from tests.images.galera_site import GaleraSite
 from tests.images.image_containers import Container
 from tests.images.image_roots import image_root

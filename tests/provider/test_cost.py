@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,19 +9,25 @@ import pytest
 
 from components.softlayer.changes import interrupted
 from components.softlayer.client import Api, Credentials
-from components.softlayer.cost import NOTHING, Estimate, Shape, compared, estimate
+from components.softlayer.cost import NOTHING, Estimate, compared, estimate
 from components.softlayer.errors import CostTooHigh, SoftLayerFailed
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
 from harness.lab_api import LabApi
+from settings.server import Server
 from tests.provider.providers import GUEST, OWNER, api_of, configured
 
 pytestmark = pytest.mark.provider
 
-SHAPE = Shape("tor01", 1, 2048, (25, 25), "DEBIAN_LATEST")
+
+def server_of(**fields: Any) -> Server:
+    return Server.of(**{"domain": "example.com", "datacenter": "tor01", **fields})
 
 
-def plan(lab: LabApi, *names: str, shape: Shape = SHAPE, limit: Any = None) -> Estimate:
-    return estimate(api_of(lab), dict.fromkeys(names, shape), limit)
+SERVER = server_of()
+
+
+def plan(lab: LabApi, *names: str, server: Server = SERVER, limit: Any = None) -> Estimate:
+    return estimate(api_of(lab), dict.fromkeys(names, server), limit)
 
 
 def beside(lab: LabApi, *names: str, owner: str | None = OWNER) -> Estimate:
@@ -51,20 +56,22 @@ def test_equal_servers_are_asked_for_once(lab_api: LabApi) -> None:
 
 def test_a_larger_server_costs_more(lab_api: LabApi) -> None:
     small = plan(lab_api, "a").total
-    large = plan(lab_api, "a", shape=Shape("tor01", 4, 8192, (25, 100), "DEBIAN_LATEST")).total
+    large = plan(lab_api, "a", server=server_of(cores=4, memory=8192, disks=(25, 100))).total
     assert 0 < small.monthly < large.monthly
 
 
 def test_a_monthly_server_is_priced_by_the_month(lab_api: LabApi) -> None:
-    monthly = plan(lab_api, "a", shape=Shape("tor01", 1, 2048, (25,), "DEBIAN_LATEST", hourly=False)).total
+    monthly = plan(lab_api, "a", server=server_of(disks=(25,), hourly=False)).total
     assert monthly.monthly > 0
     assert monthly.hourly == monthly.monthly / 730
 
 
 def test_a_server_from_an_image_is_priced_with_its_disks(lab_api: LabApi) -> None:
     image = lab_api.client()["Virtual_Guest_Block_Device_Template_Group"].getPublicImages()[0]
-    shape = Shape("tor01", 1, 2048, (25, 100), "", image=image["globalIdentifier"])
-    one, two = (plan(lab_api, "a", shape=replace(shape, disks=disks)).total for disks in ((25,), (25, 100)))
+    servers = (
+        server_of(os=None, image=image["globalIdentifier"], disks=disks) for disks in ((25,), (25, 100))
+    )
+    one, two = (plan(lab_api, "a", server=server).total for server in servers)
     assert 0 < one.monthly < two.monthly
 
 
@@ -88,7 +95,7 @@ def test_the_estimate_says_what_the_plan_adds_removes_and_resizes(lab_api: LabAp
     assert found.change == found.total - found.before
     assert found.change.monthly > 0
     assert set(found.guests) == {"stays", "goes", "grows"}
-    assert interrupted(found.guests, dict.fromkeys(("stays", "grows", "comes"), SHAPE), ()) == ["grows"]
+    assert interrupted(found.guests, dict.fromkeys(("stays", "grows", "comes"), SERVER), ()) == ["grows"]
 
 
 def test_what_others_pay_for_is_no_part_of_it(lab_api: LabApi, template: Any) -> None:
@@ -132,7 +139,7 @@ def test_a_plan_above_the_limit_is_refused_with_both_figures(lab_api: LabApi) ->
 def test_a_wrong_key_is_one_clear_error(lab_api: LabApi) -> None:
     api = Api(Credentials(lab_api.username, "wrong", lab_api.endpoint))
     with pytest.raises(SoftLayerFailed, match=r"do not belong together; check SL_USERNAME") as refused:
-        estimate(api, {"a": SHAPE})
+        estimate(api, {"a": SERVER})
     assert "wrong" not in str(refused.value)
 
 
@@ -140,10 +147,14 @@ def test_an_api_that_is_not_there_is_one_clear_error(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("components.softlayer.cost.PATIENCE", 0.3)
     api = Api(Credentials("me", "key", "http://127.0.0.1:9/xmlrpc/v3.1"))
     with pytest.raises(SoftLayerFailed, match=r"nothing answers.*whether that is up.*Nothing has been"):
-        estimate(api, {"a": SHAPE})
+        estimate(api, {"a": SERVER})
 
 
 def test_an_unknown_datacenter_is_refused_before_anything_is_ordered(lab_api: LabApi) -> None:
     with pytest.raises(SoftLayerFailed, match=r"no such datacenter.*slcli vs create-options"):
-        plan(lab_api, "a", shape=Shape("nix99", 1, 2048, (25,), "DEBIAN_LATEST"))
+        plan(
+            lab_api,
+            "a",
+            server=server_of(datacenter="nix99", disks=(25,)),
+        )
     assert lab_api.ordered == 0

@@ -110,6 +110,7 @@ def test_an_order_from_an_image_has_its_disks_and_all_else(
         "os": None,
         "image": image,
         "local_disk": False,
+        "transient": True,
         "disks": [25.0, 100.0, 10.0],
         "public_vlan": float(public["id"]),
         "private_vlan": float(private["id"]),
@@ -128,6 +129,7 @@ def test_an_order_from_an_image_has_its_disks_and_all_else(
     seen = guest.observed(special)
     assert {key: seen[key] for key in special if not provider.same(key, seen[key], special[key])} == {}
     assert (record.image_guid, record.os_code, record.ssh_key_ids) == (image, None, keys)
+    assert record.transient
     assert record.post_install_uri == "https://example.com/setup"
     assert (record.private.subnet_id, record.private.security_groups) == (
         private["subnets"][0]["id"],
@@ -137,6 +139,29 @@ def test_an_order_from_an_image_has_its_disks_and_all_else(
     assert (record.public.vlan_id, record.public.security_groups) == (public["id"], groups[:1])
     assert record.placement_group == special["placement_group"]
     assert guest.marker == MARKER
+
+
+def test_a_transient_server_is_ordered_and_seen_as_one(
+    lab_api: LabApi, provider: VirtualGuestProvider
+) -> None:
+    created = provider.create({**GUEST, "transient": True})
+    assert lab_api.guest(int(created.id)).transient
+    assert outs(provider.read(created.id, outs(created)))["transient"] is True
+    declared = {**GUEST, "transient": False}
+    assert provider.diff(created.id, outs(provider.read(created.id, declared)), declared).replaces == [
+        "transient"
+    ]
+
+
+@pytest.mark.parametrize("switch", [{}, {"transient": None}, {"transient": False}])
+def test_a_server_of_before_there_were_transient_ones_is_left_as_it_is(
+    lab_api: LabApi, provider: VirtualGuestProvider, switch: dict[str, Any]
+) -> None:
+    created = provider.create(dict(GUEST))
+    assert not lab_api.guest(int(created.id)).transient
+    read = outs(provider.read(created.id, outs(created)))
+    assert "transient" not in read
+    assert provider.diff(created.id, read, {**GUEST, **switch}).changes is False
 
 
 def test_creating_again_finds_the_same_guest(lab_api: LabApi, provider: VirtualGuestProvider) -> None:

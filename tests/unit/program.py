@@ -23,6 +23,7 @@ from pulumi.runtime.config import set_all_config
 
 from components.softlayer import cost, subnets
 from components.softlayer.guest_seen import Guest
+from settings.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -208,9 +209,9 @@ def run(
     set_all_config(flat, [f"swarm-galera:{key}" for key in secrets])
     exports: dict[str, pulumi.Output[Any]] = {}
 
-    def estimate(_api: Any, shapes: Mapping[str, cost.Shape], limit: Decimal | None) -> cost.Estimate:
-        recorder.recorded.estimated.append((shapes, limit))
-        return estimate_of(shapes)
+    def estimate(_api: Any, servers: Mapping[str, Server], limit: Decimal | None) -> cost.Estimate:
+        recorder.recorded.estimated.append((servers, limit))
+        return estimate_of(servers)
 
     def compared(_api: Any, plan: cost.Estimate, owner: str | None) -> cost.Estimate:
         recorder.recorded.estimated.append((owner,))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from database_settings import initial_sql, provider_options, server_options
-from database_settings.server_options import Name, resolve
+from settings.database import initial_sql, provider_options, server_options
+from settings.database.server_options import Name, resolve
 
 pytestmark = pytest.mark.unit
 

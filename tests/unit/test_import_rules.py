@@ -10,13 +10,19 @@ import pytest
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = {"components", "operations", "settings", "setting_values", "database_settings"}
+PROGRAM = {"components", "operations", "settings"}
 OUTSIDE = {"lab", "bench", "harness", "tests"}
 RULES = {
     "__main__.py": OUTSIDE | {"operations"},
-    "settings.py": OUTSIDE | {"components", "operations"},  # it reads its values through Pulumi
-    "setting_values.py": OUTSIDE | {"components", "operations", "pulumi"},
-    "database_settings": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/__init__.py": OUTSIDE | {"components", "operations"},  # it reads its values through Pulumi
+    "settings/model.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/rules.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/section.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/server.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/server_table.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/servers.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/values.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/database": OUTSIDE | {"components", "operations", "pulumi"},
     "components": OUTSIDE | {"operations"},
     "components/commands": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
     "components/service_spec.py": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
@@ -27,7 +33,7 @@ RULES = {
     "harness": {"bench", "tests"},
     "bench": {"tests"},
 }
-BUT = {"settings.py": {"components.errors"}}
+BUT = {"settings/__init__.py": {"components.errors"}}
 """What a room may import all the same."""
 
 

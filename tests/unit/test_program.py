@@ -669,6 +669,7 @@ SERVERS: list[tuple[str, Any, str, Any]] = [
     ("os", "DEBIAN_12_64", "os", "DEBIAN_12_64"),
     ("image", "aaaa-bbbb", "image", "aaaa-bbbb"),
     ("hourly", False, "hourly", False),
+    ("transient", True, "transient", True),
     ("nicSpeed", 1000, "nic_speed", 1000),
     ("privateOnly", True, "private_only", True),
     ("publicVlan", 2263001, "public_vlan", 2263001),

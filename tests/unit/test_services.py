@@ -21,7 +21,7 @@ from components import etcd, galera, services, swarm_ports
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
 from components.service_spec import ConfigFile, HealthCheck, Port, ServiceSpec, UpdatePolicy
 from components.virtual_server import VirtualServer
-from settings import Settings
+from settings import Network, Settings
 from tests.unit import third_service
 from tests.unit.program import ROOT, SETTINGS, Monitor, Recorded, Recorder, hook_registered
 
@@ -50,7 +50,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
 
 def placed(spec: ServiceSpec) -> services.ServiceArgs:
     network = OverlayNetwork(
-        "network", OverlayNetworkArgs("inside", "10.20.0.0/24", True, CONNECTION, [], [])
+        "network",
+        OverlayNetworkArgs(Network(name="inside", subnet="10.20.0.0/24", encrypted=True), CONNECTION, [], []),
     )
     return services.ServiceArgs(spec, DIGEST, SERVERS, SERVERS[0], network, [], [])
 

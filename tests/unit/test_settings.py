@@ -37,7 +37,7 @@ def test_the_smallest_settings_give_three_managers_and_safe_defaults() -> None:
     settings = parse(config())
     assert settings.servers.manager_names == ["galera-1", "galera-2", "galera-3"]
     assert settings.servers.worker_names == []
-    assert settings.servers.disks == [25, 25]
+    assert settings.servers.disks == (25, 25)
     assert settings.servers.firewall
     assert settings.servers.protect
     assert settings.network.encrypted
@@ -142,6 +142,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("servers.tags.0", {"servers": {"tags": ["a,b"]}}, "letters, digits"),
     ("servers.publicSubnet", {"servers": {"publicSubnet": 5}}, "set publicVlan too"),
     ("servers.privateSubnet", {"servers": {"privateSubnet": 5}}, "set privateVlan too"),
+    ("servers.transient", {"servers": {"transient": True, "hourly": False}}, "set hourly: true"),
     ("servers.privateOnly", {"servers": {"privateOnly": True, "publicVlan": 2263001}}, "remove publicVlan"),
     ("servers.publicVlan", {"servers": {"publicVlan": 2263001}}, "set privateVlan too"),
     ("servers.publicVlan", {"servers": {"publicVlan": 1234, "privateVlan": 2263002}}, "`slcli vlan list`"),
@@ -252,8 +253,10 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         {"network": {"subnet": "172.29.0.0/24"}, "engine": {"swarmPool": "172.29.0.0/16"}},
         "ingress",
     ),
-    ("endpoint", {"endpoint": "api.softlayer.com"}, "no web address"),
+    ("endpoint", {"endpoint": "api.softlayer.com"}, "not an http(s) address"),
     ("endpoint", {"endpoint": "https://api.softlayer.com/rest/v3.1"}, "xmlrpc"),
+    ("endpoint", {"endpoint": "http://example.com/xmlrpc/v3.1"}, "in plain text"),
+    ("endpoint", {"endpoint": "https://me:secret@example.com/"}, "user or password"),
     ("maxMonthlyCost", {"maxMonthlyCost": "-5"}, "greater than 0"),
     ("maxMonthlyCost", {"maxMonthlyCost": "much"}, "valid number"),
     ("servers", {"servers": None}, "Remedy: add it"),

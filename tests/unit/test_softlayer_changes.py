@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from components.softlayer.changes import interrupted, refuse_loss_of_majority
-from components.softlayer.cost import Shape
 from components.softlayer.errors import SettingInvalid
 from components.softlayer.guest_seen import Guest
+from settings.server import Server
 
 pytestmark = pytest.mark.unit
 
-SHAPE = Shape("tor01", 2, 4096, (25, 100), "DEBIAN_LATEST")
+SERVER = Server.of(domain="example.com", datacenter="tor01", cores=2, memory=4096, disks=(25, 100))
 AS_PLANNED: dict[str, Any] = {
     "provisionDate": "2026-01-01T00:00:00+00:00",
     "startCpus": 2,
@@ -42,13 +42,13 @@ def test_cores_memory_and_disks_interrupt_a_server_that_is_there(
     differs: dict[str, Any], interrupts: bool
 ) -> None:
     now = {"galera-1": Guest({**AS_PLANNED, **differs})}
-    planned = dict.fromkeys(["galera-1", "galera-2"], SHAPE)
+    planned = dict.fromkeys(["galera-1", "galera-2"], SERVER)
     assert interrupted(now, planned, ()) == (["galera-1"] if interrupts else [])
 
 
 def test_servers_take_their_turns_in_the_plan_s_order() -> None:
     now = dict.fromkeys(["c", "a"], Guest({**AS_PLANNED, "startCpus": 1}))
-    assert interrupted(now, dict.fromkeys("abcd", SHAPE), {"d", "b"}) == ["a", "b", "c", "d"]
+    assert interrupted(now, dict.fromkeys("abcd", SERVER), {"d", "b"}) == ["a", "b", "c", "d"]
 
 
 def check(now: str, managers: str, workers: str = "", replaced: str = "", turns: Sequence[str] = "") -> None:

@@ -13,16 +13,15 @@ from SoftLayer import SoftLayerAPIError
 
 from components.softlayer import client
 from components.softlayer.client import (
-    PUBLIC_ENDPOINT,
     Api,
     Backoff,
     Credentials,
     connect,
     find_credentials,
-    is_loopback,
 )
 from components.softlayer.errors import CredentialsMissing, SettingInvalid
 from components.softlayer.progress import EVERY
+from settings.values import PUBLIC_ENDPOINT, is_loopback
 
 KEY = "MARKED-KEY-0123456789"
 
@@ -76,8 +75,8 @@ def test_no_credentials_anywhere_says_where_they_may_be(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("endpoint", "why"),
     [
-        ("ftp://example.com", "is not an http"),
-        ("api.softlayer.com", "is not an http"),
+        ("ftp://example.com", "not an http"),
+        ("api.softlayer.com", "not an http"),
         ("http://api.example.com/xmlrpc/v3.1", "in plain text"),
         ("https://me:secret@example.com/", "user or password"),
     ],

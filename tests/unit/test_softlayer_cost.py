@@ -7,8 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from components.softlayer.cost import NOTHING, Estimate, Price, Shape, paid_for, price_of
+from components.softlayer.cost import NOTHING, Estimate, Price, paid_for, price_of
 from components.softlayer.errors import SoftLayerFailed
+from components.softlayer.guest_spec import priced
+from settings.server import Server
 
 
 def test_fees_are_strings_and_may_be_absent() -> None:
@@ -53,7 +55,11 @@ def test_the_output_tells_of_the_stack_as_it_stands_not_of_what_a_run_changes() 
     assert next_run.as_output() == plan.as_output()
 
 
-def test_a_shape_asks_for_what_the_order_will_ask_for() -> None:
-    template = Shape("tor01", 1, 2048, (25, 100), "DEBIAN_LATEST", private_only=True).template()
+def test_a_price_asks_for_what_the_order_will_ask_for() -> None:
+    server = Server.of(
+        domain="example.com", datacenter="tor01", disks=(25, 100), private_only=True, transient=True
+    )
+    template = priced(server)
     assert [disk["device"] for disk in template["blockDevices"]] == ["0", "2"]
-    assert template["privateNetworkOnlyFlag"] is True
+    assert template["privateNetworkOnlyFlag"] is template["transientGuestFlag"] is True
+    assert "transientGuestFlag" not in priced(Server.of(domain="example.com", datacenter="tor01"))

@@ -72,26 +72,31 @@ REFUSED = [
     ("hostname", {"hostname": "-galera"}, "no host name"),
     ("hostname", {"hostname": "galera_1"}, "no host name"),
     ("hostname", {"hostname": "g" * 64}, "no host name"),
-    ("domain", {"domain": "example"}, "no domain"),
+    ("domain", {"domain": "example"}, "no domain name"),
     ("domain", {"domain": "exa mple.com"}, "no domain"),
-    ("cores", {"cores": 0.0}, "whole number"),
-    ("cores", {"cores": 1.5}, "whole number"),
-    ("memory", {"memory": 512.0}, "from 1024 up"),
-    ("memory", {"memory": 1500.0}, "multiple of 1024"),
-    ("disks", {"disks": []}, "one to 5"),
-    ("disks", {"disks": [25.0] * 6}, "one to 5"),
-    ("disks", {"disks": [25.0, -1.0]}, "no possible size"),
-    ("disks", {"disks": [2.5]}, "no possible size"),
+    ("cores", {"cores": 0.0}, "greater than or equal to 1"),
+    ("cores", {"cores": 1.5}, "valid integer"),
+    ("memory", {"memory": 512.0}, "at least 1024 MB"),
+    ("memory", {"memory": 1500.0}, "whole GB"),
+    ("disks", {"disks": []}, "one to five"),
+    ("disks", {"disks": [25.0] * 6, "local_disk": False}, "one to five"),
+    ("disks", {"disks": [25.0] * 3, "local_disk": True}, "two local disks"),
+    ("disks", {"disks": [25.0, -1.0]}, "greater than or equal to 10"),
+    ("disks", {"disks": [2.5]}, "valid integer"),
     ("nic_speed", {"nic_speed": 99.0}, "10, 100 or 1000"),
-    ("os", {"os": None}, "neither"),
-    ("os", {"image": "aaaa"}, "both"),
-    ("public_subnet", {"public_subnet": 5.0}, "give public_vlan"),
-    ("private_subnet", {"private_subnet": 5.0}, "give private_vlan"),
+    ("os", {"os": None}, "exactly one of"),
+    ("os", {"image": "aaaa"}, "exactly one of"),
+    ("public_subnet", {"public_subnet": 5.0}, "set publicVlan"),
+    ("private_subnet", {"private_subnet": 5.0}, "set privateVlan"),
     ("public_security_groups", {"public_security_groups": ["1"] * 6}, "at most 5"),
-    ("public_vlan", {"private_only": True, "public_vlan": 5.0}, "no public interface"),
+    ("private_only", {"private_only": True, "public_vlan": 5001.0}, "no public VLAN"),
+    ("public_vlan", {"public_vlan": 7.0}, "a VLAN's number"),
+    ("public_vlan", {"public_vlan": 5001.0}, "together with the private one"),
     ("public_security_groups", {"private_only": True, "public_security_groups": ["1"]}, "no public"),
-    ("tags", {"tags": ["a,b"]}, "character"),
-    ("tags", {"tags": ["ümlaut"]}, "character"),
+    ("transient", {"transient": True, "hourly": False}, "billed by the hour"),
+    ("tags", {"tags": ["a,b"]}, "letters, digits"),
+    ("tags", {"tags": ["ümlaut"]}, "letters, digits"),
+    ("tags", {"tags": [".a"]}, "letters, digits"),
     ("post_install_url", {"post_install_url": "http://example.com/x"}, "https"),
     ("user_data", {"user_data": "# swarm-galera-identity: x"}, "identity"),
     ("user_data", {"user_data": '{"swarm-galera-identity": "x"}'}, "identity"),
@@ -103,7 +108,7 @@ REFUSED = [
 def test_what_cannot_work_is_refused_with_a_remedy(key: str, change: dict[str, Any], words: str) -> None:
     found = dict(failures({}, {**PROPS, **change}))
     assert words in found[key]
-    assert ";" in found[key]
+    assert "Remedy: " in found[key]
 
 
 def test_unknown_values_pass_until_they_are_known() -> None:
@@ -129,7 +134,8 @@ def test_a_server_that_the_stack_has_is_not_silently_exchanged_for_an_adopted_on
 
 
 def test_a_disk_may_grow_and_one_may_be_added() -> None:
-    assert failures(PROPS, {**PROPS, "disks": [100.0, 100.0, 10.0]}) == []
+    san = {**PROPS, "local_disk": False}
+    assert failures(san, {**san, "disks": [100.0, 100.0, 10.0]}) == []
 
 
 RAW: dict[str, Any] = {

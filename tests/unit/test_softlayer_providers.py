@@ -21,21 +21,32 @@ from components.softlayer.ssh_key import SshKeyArgs
 from components.softlayer.ssh_key_provider import SshKeyProvider
 from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
+from settings.server import Server
 from tests.unit.test_softlayer_guest_spec import PROPS
 
-RESOURCES: list[tuple[type[SoftLayerProvider], Any]] = [
-    (VirtualGuestProvider, VirtualGuestArgs),
-    (GuestReadyProvider, GuestReadyArgs),
-    (SshKeyProvider, SshKeyArgs),
-    (SecurityGroupProvider, SecurityGroupArgs),
+GUEST = VirtualGuestArgs(
+    "demo/dev/0123456789ab", "galera-1", Server.of(domain="example.com", datacenter="tor01")
+)
+RESOURCES: list[tuple[type[SoftLayerProvider], set[str]]] = [
+    (VirtualGuestProvider, {"resource", *GUEST.props()}),
+    (GuestReadyProvider, {field.name for field in fields(GuestReadyArgs)}),
+    (SshKeyProvider, {field.name for field in fields(SshKeyArgs)}),
+    (SecurityGroupProvider, {field.name for field in fields(SecurityGroupArgs)}),
 ]
 
 
-@pytest.mark.parametrize(("provider", "arguments"), RESOURCES)
-def test_every_property_is_declared_exactly_once(provider: type[SoftLayerProvider], arguments: Any) -> None:
+@pytest.mark.parametrize(("provider", "properties"), RESOURCES)
+def test_every_property_is_declared_exactly_once(
+    provider: type[SoftLayerProvider], properties: set[str]
+) -> None:
     tables = [*provider.REPLACE, *provider.UPDATE, *provider.IGNORE]
     assert sorted(tables) == sorted({*tables})
-    assert {field.name for field in fields(arguments)} <= set(tables)
+    assert properties <= set(tables)
+
+
+def test_every_property_of_a_guest_is_sent() -> None:
+    tables = VirtualGuestProvider.REPLACE | VirtualGuestProvider.UPDATE | VirtualGuestProvider.IGNORE
+    assert {"resource", *GUEST.props()} == tables
 
 
 @pytest.mark.parametrize(("provider", "_arguments"), RESOURCES)
@@ -58,6 +69,7 @@ CHANGES = {
     "image": "aaaa",
     "hourly": False,
     "local_disk": False,
+    "transient": True,
     "private_only": True,
     "public_vlan": 1.0,
     "private_vlan": 1.0,
@@ -89,7 +101,7 @@ BASE = {
     "local_disk": True,
     "private_only": False,
     "nic_speed": 100.0,
-    **dict.fromkeys(("public_vlan", "private_vlan", "public_subnet", "private_subnet"), 7.0),
+    **dict.fromkeys(("public_vlan", "private_vlan", "public_subnet", "private_subnet"), 7001.0),
 }
 
 
@@ -149,8 +161,8 @@ def test_nothing_changes_when_nothing_changed() -> None:
 @pytest.mark.parametrize(
     ("key", "old", "new"),
     [
-        ("public_vlan", 7.0, None),
-        ("private_subnet", 7.0, None),
+        ("public_vlan", 7001.0, None),
+        ("private_subnet", 7001.0, None),
         ("tags", ["A", "b"], ["b", "a"]),
         ("private_security_groups", ["2", "1"], ["1", "2"]),
         ("ssh_key_ids", [12.0], ["12"]),
@@ -165,7 +177,7 @@ def test_the_same_in_other_words_is_no_change(key: str, old: Any, new: Any) -> N
     assert VirtualGuestProvider().diff("1", {**BASE, key: old}, {**BASE, key: new}).changes is False
 
 
-@pytest.mark.parametrize("old", [7.0, None])
+@pytest.mark.parametrize("old", [7001.0, None])
 def test_an_unknown_value_counts_as_a_change(old: Any) -> None:
     olds = {**BASE, "private_vlan": old}
     result = VirtualGuestProvider().diff("1", olds, {**olds, "private_vlan": rpc.UNKNOWN})

@@ -12,15 +12,14 @@ from pulumi.runtime import mocks as pulumi_mocks
 from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.ssh_access import SshAccess, SshAccessArgs
 from components.virtual_server import OrderGate, VirtualServer, VirtualServerArgs
+from settings.server import Server
 
 mocked: Callable[[Callable[[], Any]], Callable[[], None]] = pulumi.runtime.test
 """Runs a program against the mocks and waits for what it returns, so that assertions in an `apply` count."""
 GUEST = VirtualGuestArgs(
     owner="demo/dev/0123456789ab",
     hostname="galera-1",
-    domain="example.com",
-    datacenter="tor01",
-    os="DEBIAN_LATEST",
+    server=Server.of(domain="example.com", datacenter="tor01"),
 )
 
 

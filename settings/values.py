@@ -2,7 +2,7 @@
 
 Owns: checks of one value, which need neither the other settings nor any network; each refusal says what is
 wrong, why, and the remedy. Leaves to others: which setting takes which kind of value, and what must fit
-together (settings.py); what may be set of the database itself (database_settings/).
+together (model.py, servers.py); what may be set of the database itself (database/).
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from database_settings import provider_options, server_options
+from settings.database import provider_options, server_options
 
 PUBLIC_ENDPOINT = "https://api.softlayer.com/xmlrpc/v3.1"
+SETTLE, LONGEST_SETTLE = 60.0, 3600.0
+"""Seconds for which an order with unknown outcome is looked for, and how many they may be."""
 HIGHEST_VLAN_NUMBER = 4094
+VLAN_ID = "id, not number; null lets SoftLayer choose"
 MOST_MANAGERS = 7
 """Every write of the swarm's and etcd's state waits for a majority; more managers only make it slower."""
 PRIVATE_SUBNETS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
@@ -34,8 +38,23 @@ SYSTEM_DATABASES = frozenset({"mysql", "information_schema", "performance_schema
 SYSTEM_USERS = frozenset({"root", "mysql", "sst", "monitor", "mariadb.sys", "galera"})
 
 
-def refuse(what: str, remedy: str) -> ValueError:
-    return ValueError(f"{what}. Remedy: {remedy}")
+class Refused(ValueError):
+    """A value can't be used. what: and why. remedy: what to do about it."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}. Remedy: {remedy}")
+        self.what, self.remedy = what, remedy
+
+
+refuse = Refused
+
+
+def hostname(value: str) -> str:
+    if not re.fullmatch(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)", value):
+        raise refuse(
+            f"{value!r} is no host name", "use 1 to 63 letters, digits and hyphens, no hyphen at an end"
+        )
+    return value
 
 
 def hostname_label(value: str) -> str:
@@ -166,10 +185,40 @@ def mirror(value: str) -> str:
 
 
 def endpoint(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
-        raise refuse(f"{value!r} is no web address", f"leave it out for {PUBLIC_ENDPOINT}")
-    if "/rest" in value:
+    """The API's address: the account's key goes there."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", value):
+        raise refuse(f"{value!r} is not an http(s) address", f"leave it out, or use {PUBLIC_ENDPOINT}")
+    if parts.username or parts.password:
+        raise refuse(
+            "the address holds a user or password",
+            "take them out; credentials belong in SL_USERNAME and SL_API_KEY",
+        )
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise refuse(
+            f"{value!r} would carry the API key in plain text",
+            "use https; http is for an API on this machine's loopback only",
+        )
+    if "/rest" in parts.path:
         raise refuse(f"{value!r} is the REST API", "give the XML-RPC one, which ends in /xmlrpc/v3.1")
+    return value
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own loopback."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def script_url(value: str) -> str:
+    if not re.fullmatch(r"https://\S+", value):
+        raise refuse(
+            f"{value!r} would not be run", "SoftLayer runs scripts from https addresses only: give one"
+        )
     return value
 
 
@@ -243,12 +292,6 @@ def memory(value: int) -> int:
             f"{value} MB can't be ordered: SoftLayer sells whole GB, at least 1024 MB",
             f"use {max(1, round(value / 1024)) * 1024}",
         )
-    return value
-
-
-def disks(value: list[int]) -> list[int]:
-    if len(value) < 2:
-        raise refuse("the engine's data needs a second disk", "give two sizes in GB, like [25, 25]")
     return value
 
 

@@ -1,0 +1,28 @@
+"""The reference of a server's fields says what the program does."""
+
+from __future__ import annotations
+
+import pytest
+
+from settings import server_table
+from settings.server import Change, Server, rows
+
+pytestmark = pytest.mark.unit
+
+
+def test_the_reference_is_written_from_the_table() -> None:
+    assert server_table.FILE.read_text(encoding="utf-8") == server_table.text(), (
+        "python -m settings.server_table"
+    )
+
+
+def test_every_field_of_a_server_is_described_and_says_what_a_change_means() -> None:
+    table = rows(Server)
+    assert table.keys() == Server.model_fields.keys()
+    assert all(field.description for field in Server.model_fields.values())
+    assert all(isinstance(row.change, Change) for row in table.values())
+
+
+def test_what_is_compared_by_its_name_has_one() -> None:
+    nested = {"disks", "nic_speed"}  # read from the devices and from the network's component
+    assert {name for name, row in rows(Server).items() if row.told and not row.api} == nested
