@@ -2,7 +2,7 @@
 
 Owns: which steps there are, what each one really waits for, and doing them in sequence over the SDK and the
 `ssh` program, one connection a step; taking all away again.
-Leaves to others: what is run on a host (components/commands: the very text that `pulumi up` runs), the
+Leaves to others: what is run on a host (components/host_scripts: the very text that `pulumi up` runs), the
 services (by_hand_services.py), the comparison (deploy.py).
 
 It makes no security groups, which `pulumi up` does, and fetches images when the services first need them.
@@ -32,7 +32,7 @@ import settings as stack_settings
 from bench import by_hand_services as lines
 from components import certificates, etcd, galera, remote
 from components.cluster_hosts import engine_config
-from components.commands import convergence, disk, engine, host, packages, swarm
+from components.host_scripts import convergence, disk, engine, host, packages, swarm
 from components.softlayer.client import connect, find_credentials
 from settings import Settings
 

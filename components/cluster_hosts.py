@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.commands.engine import daemon_json
 from components.docker_disk import DockerDisk, DockerDiskArgs
 from components.docker_engine import DockerEngine, DockerEngineArgs
 from components.firewall import Firewall
+from components.host_scripts.engine import daemon_json
 from components.host_system import HostSystem, HostSystemArgs
 from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.ssh_access import SshAccess

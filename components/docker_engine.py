@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components import remote
-from components.commands import engine, images
+from components.host_scripts import engine, images
 from components.virtual_server import VirtualServer
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.commands.swarm_leaving import Membership
+from components.host_scripts.swarm_leaving import Membership
 from components.peer_authority import PeerAuthority
 from components.peer_certificates import PeerCertificates
 from components.service_spec import HealthCheck, Port, ServiceSpec, UpdatePolicy

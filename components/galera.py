@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.commands import convergence
-from components.commands.swarm_leaving import Membership
 from components.first_bootstrap import InitialSql
+from components.host_scripts import convergence
+from components.host_scripts.swarm_leaving import Membership
 from components.key_value_store import KeyValueStore
 from components.password import Password
 from components.service_spec import ConfigFile, HealthCheck, ServiceSpec, UpdatePolicy

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components import remote
-from components.commands import engine, host, packages
+from components.host_scripts import engine, host, packages
 from components.virtual_server import VirtualServer
 
 

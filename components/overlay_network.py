@@ -1,7 +1,7 @@
 """The overlay network of the cluster.
 
 Owns: the network, and that a replaced one takes the stack's services with it.
-Leaves to others: whether its subnet is free (settings/, commands/host.py).
+Leaves to others: whether its subnet is free (settings/, host_scripts/host.py).
 
 The engine changes no network and removes none that a service uses. So a change of `network` in the settings
 takes the stack's services down, and makes them again on the new network: minutes without a database, which
@@ -20,7 +20,7 @@ import pulumi_docker as docker
 from pulumi_command.remote import ConnectionArgs
 
 from components import remote
-from components.commands import overlay
+from components.host_scripts import overlay
 from settings import Network
 
 

@@ -1,7 +1,7 @@
 """Images pinned to their content: what a tag stands for is asked once and remembered in the state.
 
 Owns: when a tag is resolved, and that the answer stays. Leaves to others: asking the engine
-(components/commands/images.py), having the content on every host (components/docker_engine.py), running it.
+(components/host_scripts/images.py), having the content on every host (components/docker_engine.py), running it.
 
 A tag is a name that a registry may give to other content tomorrow. A service that names a tag runs what each
 host's engine happened to find; one that names a digest runs the same content everywhere and after every
@@ -24,7 +24,7 @@ import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
 
 from components import remote
-from components.commands import images
+from components.host_scripts import images
 from components.virtual_server import VirtualServer
 
 DECIDES = ("image", "resolver")

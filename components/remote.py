@@ -1,7 +1,7 @@
 """A script on a host as a Pulumi resource, the one way in which this program uses `command.remote.Command`.
 
 Owns: how a script gets to the host, and the options that all our commands share.
-Leaves to others: the scripts (components/commands).
+Leaves to others: the scripts (components/host_scripts).
 
 The command itself is one short line that names the step, because the plugin quotes it in every error. The
 script comes over standard input, and with it the values that are only known during `up`: neither appears on
@@ -16,8 +16,8 @@ from typing import Any
 import pulumi
 from pulumi_command import remote
 
-from components.commands.shell import alone, script
 from components.errors import UserError
+from components.host_scripts.shell import alone, script
 
 
 def run(

@@ -1,7 +1,7 @@
 """Counts the changes of a service, also those that the program did not ask for, so that each is waited for.
 
 Owns: noticing that a run changes a service, and remembering how often that was.
-Leaves to others: the services (components/services.py) and the wait (components/commands/convergence.py).
+Leaves to others: the services (components/services.py) and the wait (components/host_scripts/convergence.py).
 
 What the program says of a service is in the wait's triggers. But a service is also changed when that stays
 the same: when a refresh has found that somebody changed it by hand, or when a docker plugin of another

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from components.commands.swarm_leaving import Membership
+from components.host_scripts.swarm_leaving import Membership
 
 KEEPALIVE = {
     "net.ipv4.tcp_keepalive_time": "600",

@@ -3,7 +3,7 @@
 Owns: the resource, what makes the wait run again.
 Leaves to others: what can be said of a service (service_spec.py), what each one is (etcd.py, galera.py),
 counting changes that the program did not ask for (rollouts.py), the wait's text
-(components/commands/convergence.py).
+(components/host_scripts/convergence.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pulumi_docker as docker
 from pulumi_command.remote import Command
 
 from components import remote, swarm_files
-from components.commands import convergence
+from components.host_scripts import convergence
 from components.overlay_network import OverlayNetwork
 from components.rollouts import Rollout, Watch
 from components.service_spec import RESTART, ServiceSpec, duration

@@ -24,10 +24,10 @@ import pulumi
 from pulumi_command.remote import Command
 
 from components import remote
-from components.commands import swarm as commands
-from components.commands.swarm import Role
-from components.commands.swarm_leaving import Membership, keep_only, remove_node
 from components.docker_engine import DockerEngine
+from components.host_scripts import swarm as commands
+from components.host_scripts.swarm import Role
+from components.host_scripts.swarm_leaving import Membership, keep_only, remove_node
 from components.virtual_server import VirtualServer
 
 

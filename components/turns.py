@@ -1,7 +1,7 @@
 """Hosts that are interrupted one after the other: the next only once the one before is back in service.
 
 Owns: the order, and holding a change back. Leaves to others: which hosts a run interrupts
-(components/softlayer/changes.py) and what "back in service" means (components/commands/engine.py).
+(components/softlayer/changes.py) and what "back in service" means (components/host_scripts/engine.py).
 
 A change of an existing server that reboots or reloads it is begun by declaring it. So the declaration of each
 such server waits for the last step of the one before. Servers that are only ordered wait for nobody. Like the

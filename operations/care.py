@@ -2,7 +2,7 @@
 
 Owned here: looking, saying who does not answer, leaving out what needs such a host, the restart of engines
 that are in error. Left to others: what is asked of a host (cluster_facts.py), the restart itself
-(components/commands/engine.py), when this is done (stack.py).
+(components/host_scripts/engine.py), when this is done (stack.py).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from components.commands.engine import settle
 from components.errors import UserError
+from components.host_scripts.engine import settle
 from components.turns import NOT_WELL
 from operations import cluster_facts, disk_space, outputs, remote_hosts
 from operations.cluster_facts import HostFacts

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from components.commands.disk import LOGICAL_VOLUME, VOLUME_GROUP
+from components.host_scripts.disk import LOGICAL_VOLUME, VOLUME_GROUP
 from operations import disk_space
 from operations.check import Check
 from operations.cluster_facts import HostFacts

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.commands.disk import MOUNT_POINT, RESERVE
-from components.commands.shell import assign
+from components.host_scripts.disk import MOUNT_POINT, RESERVE
+from components.host_scripts.shell import assign
 from operations.outputs import Outputs
 
 STATUS = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.commands.disk import MOUNT_POINT, RESERVE
+from components.host_scripts.disk import MOUNT_POINT, RESERVE
 from operations.check import Check
 from operations.cluster_facts import Space
 

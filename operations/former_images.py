@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 
-from components.commands.shell import assign
 from components.errors import UserError
+from components.host_scripts.shell import assign
 from operations import remote_hosts
 from operations.messages import say
 from operations.outputs import Outputs

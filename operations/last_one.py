@@ -17,7 +17,7 @@ from typing import Annotated, Protocol
 
 import typer
 
-from components.commands.shell import assign
+from components.host_scripts.shell import assign
 from operations import outputs
 from operations.errors import OperationsError
 from operations.options import StackOption

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import asyncssh
 
-from components.commands.shell import script
+from components.host_scripts.shell import script
 from operations.errors import OperationsError
 from operations.outputs import Host
 

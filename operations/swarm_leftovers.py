@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from components.commands import overlay
-from components.commands.shell import assign
 from components.errors import UserError
+from components.host_scripts import overlay
+from components.host_scripts.shell import assign
 from components.swarm_files import LABEL
 from operations import remote_hosts
 from operations.messages import say

@@ -1,6 +1,6 @@
 """The account's own networks, against the overlay network that a stack wants, before anything is ordered.
 
-Owns: one question to the API. Leaves to others: what else a host routes (components/commands/host.py).
+Owns: one question to the API. Leaves to others: what else a host routes (components/host_scripts/host.py).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.commands.shell import script
+from components.host_scripts.shell import script
 from tests.images.image_containers import Network, run, wait_for
 from tests.support import docker_engine
 

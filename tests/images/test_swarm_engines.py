@@ -2,7 +2,7 @@
 
 Owned here: the moments in which a swarm can be lost: a replaced manager, a replaced first manager, a rotated
 token, an engine that cannot take part. Left to others: the scripts' branches one by one
-(tests/unit/test_commands_swarm*.py), containers and services (tests/lab).
+(tests/unit/test_host_scripts_swarm*.py), containers and services (tests/lab).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from components.commands import swarm
-from components.commands.swarm_leaving import keep_only, remove_node
+from components.host_scripts import swarm
+from components.host_scripts.swarm_leaving import keep_only, remove_node
 from tests.images.image_containers import run, wait_for
 from tests.images.swarm_engines import Engine, Engines
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from components.commands import disk
-from components.commands.shell import script
+from components.host_scripts import disk
+from components.host_scripts.shell import script
 from lab import network, paths
 from lab.hosts.backend import HostSpec, Interface, PowerState
 from lab.hosts.machine import Machine

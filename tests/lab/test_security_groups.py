@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 
 from components import etcd, swarm_ports
-from components.commands import swarm
-from components.commands.shell import script
+from components.host_scripts import swarm
+from components.host_scripts.shell import script
 from components.softlayer.firewall import SELF, Rule, private_rules
 from lab import network, packet_filter, paths, services
 from lab.daemons import service

@@ -10,7 +10,7 @@ from typing import Any
 import docker.types
 import pytest
 
-from components.commands.shell import script
+from components.host_scripts.shell import script
 from operations import remote_hosts, swarm_leftovers
 from tests.plugins.stacks import KINDS, Stack, made
 from tests.support.docker_engine import TestEngine

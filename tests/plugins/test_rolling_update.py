@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from components.commands import convergence
-from components.commands.shell import script
+from components.host_scripts import convergence
+from components.host_scripts.shell import script
 from components.service_spec import UpdatePolicy
 from tests.support.docker_engine import IMAGE, TestEngine
 

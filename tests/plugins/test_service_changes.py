@@ -22,7 +22,7 @@ import pulumi_command as command
 import pulumi_docker as docker
 
 from components import services
-from components.commands import convergence
+from components.host_scripts import convergence
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
 from components.pinned_images import PinnedImages, PinnedImagesArgs
 from components.service_spec import ConfigFile, HealthCheck, ServiceSpec, UpdatePolicy

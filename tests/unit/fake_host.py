@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.commands.shell import script
+from components.host_scripts.shell import script
 
 
 @dataclass(frozen=True)

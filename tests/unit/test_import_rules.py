@@ -24,7 +24,7 @@ RULES = {
     "settings/values.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/database": OUTSIDE | {"components", "operations", "pulumi"},
     "components": OUTSIDE | {"operations"},
-    "components/commands": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
+    "components/host_scripts": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
     "components/service_spec.py": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
     "components/swarm_ports.py": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
     "operations": OUTSIDE | {"pulumi"},

@@ -123,7 +123,7 @@ def test_the_authority_of_the_peers_hands_its_key_on_as_a_secret(dev: Recorded) 
     assert dev.secret_inputs["etcd-certificates"] == {"authority_key"}
 
 
-def test_commands_run_again_in_place_and_get_no_previous_output(dev: Recorded) -> None:
+def test_host_scripts_run_again_in_place_and_get_no_previous_output(dev: Recorded) -> None:
     for name, command in dev.of_type("command:remote:Command").items():
         assert command.inputs["update"] == command.inputs["create"], name
         assert command.inputs["addPreviousOutputInEnv"] is False, name

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from components import remote
-from components.commands.shell import script
 from components.errors import UserError
+from components.host_scripts.shell import script
 
 pytestmark = pytest.mark.unit
 

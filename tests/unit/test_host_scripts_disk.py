@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.commands import disk
+from components.host_scripts import disk
 from tests.unit.fake_host import FakeHost, Ran
 
 pytestmark = pytest.mark.unit

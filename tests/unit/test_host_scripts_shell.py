@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.commands.shell import alone, assign
+from components.host_scripts.shell import alone, assign
 from tests.unit.fake_host import FakeHost
 
 pytestmark = pytest.mark.unit

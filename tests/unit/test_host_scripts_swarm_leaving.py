@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from components.commands import swarm_leaving
-from components.commands.swarm_leaving import Membership, keep_only, remove_node
+from components.host_scripts import swarm_leaving
+from components.host_scripts.swarm_leaving import Membership, keep_only, remove_node
 from tests.unit.fake_host import FakeHost, Ran
 from tests.unit.fake_swarm import changes, manager, service
 

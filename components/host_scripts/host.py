@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 
-from components.commands.shell import assign
+from components.host_scripts.shell import assign
 
 
 def name_and_limits(

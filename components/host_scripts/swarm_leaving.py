@@ -2,7 +2,7 @@
 every quorum.
 
 Owns: the order, and what happens when a part cannot be done.
-Leaves to others: forming the swarm (commands/swarm.py), which services keep lists of hosts (`__main__`).
+Leaves to others: forming the swarm (host_scripts/swarm.py), which services keep lists of hosts (`__main__`).
 
 All of it runs on the first manager, so that a dead host can be removed, too.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from components.commands.shell import assign
+from components.host_scripts.shell import assign
 
 MARK = "swarm-galera.member"
 """Node label, `true` on every host that the stack has brought into the swarm."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from components.commands import packages
-from components.commands.packages import FAMILIES, Family, Package, Purpose
+from components.host_scripts import packages
+from components.host_scripts.packages import FAMILIES, Family, Package, Purpose
 from tests.unit.fake_host import FakeHost, Ran
 
 pytestmark = pytest.mark.unit

@@ -1,7 +1,7 @@
 """Forming the swarm: init, join, a node's role and labels.
 
 Owns: what is run on which host and what counts as done already.
-Leaves to others: which hosts and labels (components/swarm.py), leaving (commands/swarm_leaving.py).
+Leaves to others: which hosts and labels (components/swarm.py), leaving (host_scripts/swarm_leaving.py).
 
 `start` and `join` run on the host itself; `describe_node` runs on the first manager.
 """
@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from components.commands.shell import assign
-from components.commands.swarm_leaving import MARK, Membership, functions
+from components.host_scripts.shell import assign
+from components.host_scripts.swarm_leaving import MARK, Membership, functions
 
 PORT = 2377
 HEARTBEAT = 20

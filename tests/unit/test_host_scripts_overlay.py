@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.commands import overlay
+from components.host_scripts import overlay
 from tests.unit.fake_host import FakeHost, Ran
 
 pytestmark = pytest.mark.unit

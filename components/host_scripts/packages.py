@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from components.commands.shell import assign
+from components.host_scripts.shell import assign
 
 Purpose = Literal["storage", "engine"]
 
@@ -161,7 +161,7 @@ for id in $ID $ID_LIKE; do
   esac
 done
 [[ $family ]] || fail "$hostname runs '${{ID:-an unknown system}}', and this program installs packages on: \\
-$known. Remedy: choose another servers.os, or add the family to components/commands/packages.py"
+$known. Remedy: choose another servers.os, or add the family to components/host_scripts/packages.py"
 if (( ${{#packages[@]}} + ${{#missing[@]}} )); then
   [[ -d $state ]] || mkdir -p "$state"
   exec {{turn}}>"$state/packages.lock"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.commands import images
+from components.host_scripts import images
 from tests.unit.fake_host import FakeHost
 
 pytestmark = pytest.mark.unit

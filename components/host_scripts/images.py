@@ -6,7 +6,7 @@ when (components/pinned_images.py, components/docker_engine.py), and running the
 
 from __future__ import annotations
 
-from components.commands.shell import assign
+from components.host_scripts.shell import assign
 
 HUB = ("docker.io/", "index.docker.io/")
 """Ways to write a registry's name that engines leave out."""

@@ -15,9 +15,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from components.commands import host
-from components.commands.disk import MOUNT_POINT
-from components.commands.shell import assign
+from components.host_scripts import host
+from components.host_scripts.disk import MOUNT_POINT
+from components.host_scripts.shell import assign
 
 DEFAULT_BRIDGE = "172.17.0.0/16"
 """The engine's own default bridge, docker0."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.commands.shell import assign
+from components.host_scripts.shell import assign
 
 LABEL = "swarm-galera.encrypted"
 """On the network: `true` or `false`."""

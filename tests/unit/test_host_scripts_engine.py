@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.commands import engine
+from components.host_scripts import engine
 from tests.unit.fake_host import FakeHost, Ran
 
 pytestmark = pytest.mark.unit

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.commands.shell import assign
+from components.host_scripts.shell import assign
 
 MOUNT_POINT = "/var/lib/docker"
 VOLUME_GROUP = "docker_vg"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components import galera
-from components.commands import convergence
+from components.host_scripts import convergence
 from tests.unit.fake_host import FakeHost
 
 pytestmark = pytest.mark.unit

@@ -17,7 +17,7 @@ as all nodes run: to go on earlier would take down a second node.
 
 from __future__ import annotations
 
-from components.commands.shell import assign
+from components.host_scripts.shell import assign
 
 GIVE_UP_AFTER_FAILURES = 6
 """Tasks of a service that failed on one node before waiting any longer is pointless."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from components.commands import swarm, swarm_leaving
-from components.commands.swarm_leaving import Membership
+from components.host_scripts import swarm, swarm_leaving
+from components.host_scripts.swarm_leaving import Membership
 from tests.unit.fake_host import FakeHost, Ran
 from tests.unit.fake_swarm import changes, manager, service
 
