@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.host_scripts.disk import MOUNT_POINT, RESERVE
-from components.host_scripts.shell import assign
+from components.host_scripts.shell import assign, body
 from operations.outputs import Outputs
+from operations.remote_hosts import SCRIPTS
 
 STATUS = (
     "wsrep_local_state_comment",
@@ -163,61 +164,15 @@ def look(outputs: Outputs, manager: bool, member: bool) -> str:
     return "\n".join([*parts, ":"])
 
 
-_HOST = r"""
-set +e
-tell() { local name=$1 line; while IFS= read -r line; do printf '%s\t%s\n' "$name" "$line"; done; }
-read -r source type < <(findmnt -n -o SOURCE,FSTYPE --mountpoint "$mount")
-if [[ $source ]]; then
-  printf 'mount\t%s %s\n' "$source" "$type"
-  device=${source%%\[*}
-  # Mounted by UUID at boot, the kernel's own name is what findmnt knows; LVM knows only the mapper's.
-  if [[ $device == /dev/dm-* ]]; then device=/dev/mapper/$(<"/sys/block/${device#/dev/}/dm/name"); fi
-  lvs --noheadings --separator / -o vg_name,lv_name "$device" | tell volume
-fi
-df -B1 --output=target,size,avail / "$mount" | tell space
-btrfs filesystem usage -b "$mount" 2>/dev/null | tell btrfs
-[[ ! -e $reserve ]] || printf 'reserve\tyes\n'
-systemctl is-active docker.service | tell engine
-IFS='|' read -r driver swarm node trouble < <(
-  docker info --format '{{.Driver}}|{{.Swarm.LocalNodeState}}|{{.Swarm.NodeID}}|{{.Swarm.Error}}')
-printf 'driver\t%s\nswarm\t%s\nnode\t%s\ntrouble\t%s\n' "$driver" "$swarm" "$node" "$trouble"
-options='{{range $name, $value := .Options}}{{println $name}}{{end}}'
-docker network inspect --format "$options" "$network" | tell option
-while read -r word _ _ destination _; do
-  [[ $word != src ]] || printf 'ipsec\t%s\n' "$destination"
-done < <(ip xfrm state)
-declare -A container=()
-mapfile -t ids < <(docker ps -q --no-trunc)
-# Listed as running, one may have ended all the same: an engine without room on its disk can't note that.
-label=com.docker.swarm.service.name
-format="{{.ID}}|{{.State.Running}}|{{index .Config.Labels \"$label\"}}|{{.Image}}|{{.Name}}"
-(( ! ${#ids[@]} )) || while IFS='|' read -r id running name image title; do
-  if [[ $running != true || ${container[${name:-none}]:-} ]]; then
-    printf 'ghost\t%s\n' "${title#/}"
-  elif [[ $name ]]; then
-    container[$name]=$id
-    printf 'image\t%s %s\n' "$name" "$image"
-  fi
-done < <(docker inspect --format "$format" "${ids[@]}")
-""".strip()
+_HOST = body("facts_host", SCRIPTS)
 
 _MANAGER = r"""
 docker node ls --format '{{.ID}}={{.Hostname}}={{.ManagerStatus}}' | tell manager
 """.strip()
 
-_STORE = r"""
-[[ ! ${container[$store]:-} ]] || docker exec -e ETCDCTL_API=3 "${container[$store]}" sh -c '
-  at="--endpoints=http://127.0.0.1:2379 --command-timeout=10s"
-  etcdctl $at endpoint health >/dev/null 2>&1 && echo healthy
-  etcdctl $at member list -w json' | tell etcd
-""".strip()
+_STORE = body("facts_store", SCRIPTS)
 
-_GALERA = r"""
-if [[ ${container[$service]:-} ]]; then
-  docker exec -u 0 -i "${container[$service]}" mariadb -NB <<<"$query" | tell galera
-  docker exec "${container[$service]}" galera-node status --json 2>/dev/null | tell status
-fi
-""".strip()
+_GALERA = body("facts_galera", SCRIPTS)
 
 
 def parse(text: str, error: str = "") -> HostFacts:
@@ -303,15 +258,7 @@ def write_row(outputs: Outputs, table: str) -> str:
     return f"{values}\n{_CLIENT}"
 
 
-_CLIENT = r"""
-IFS= read -r password
-image=$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' "$service")
-docker run --rm -i --network "$network" --entrypoint bash "$image" -c '
-  IFS= read -r password
-  exec mariadb --defaults-extra-file=<(printf "[client]\npassword=%s\n" "$password") \
-    --host="$1" --port="$2" --user="$3" --database="$3" --connect-timeout=20 --execute="$4"' \
-  bash "$host" "$port" "$database" "$sql" <<<"$password"
-""".strip()
+_CLIENT = body("row_client", SCRIPTS)
 
 
 def read_row(outputs: Outputs, table: str) -> str:
@@ -329,13 +276,7 @@ def drop_table(outputs: Outputs, table: str) -> str:
     return _on_node(outputs, query)
 
 
-FIND_CONTAINER = r"""
-for container in $(docker ps -q -f "label=com.docker.swarm.service.name=$service") ''; do
-  # One that has ended may be listed as running (see above).
-  [[ ! $container || $(docker inspect --format '{{.State.Running}}' "$container") != true ]] || break
-done
-[[ $container ]] || fail "no container of $service runs here"
-""".strip()
+FIND_CONTAINER = body("find_container", SCRIPTS)
 """Shell text: `container` becomes the one of `service` that runs on this host."""
 
 

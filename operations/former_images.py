@@ -12,30 +12,13 @@ from __future__ import annotations
 import asyncio
 
 from components.errors import UserError
-from components.host_scripts.shell import assign
+from components.host_scripts.shell import assign, body
 from operations import remote_hosts
 from operations.messages import say
 from operations.outputs import Outputs
-from operations.remote_hosts import Answer
+from operations.remote_hosts import SCRIPTS, Answer
 
-_REMOVE = r"""
-declare -A keep=() ours=()
-for container in $(docker ps -aq); do
-  IFS='|' read -r image reference service < <(docker inspect --format \
-    '{{.Image}}|{{.Config.Image}}|{{index .Config.Labels "com.docker.swarm.service.name"}}' "$container")
-  keep[$image]=1
-  for each in "${services[@]}"; do
-    [[ $service == "$each" ]] || continue
-    reference=${reference%%@*} name=${reference##*/}
-    [[ $name != *:* ]] || reference=${reference%:*}
-    ours[$reference]=1
-  done
-done
-while read -r image repository tag; do
-  [[ ${ours[$repository]:-} && ! ${keep[$image]:-} ]] || continue
-  if docker image rm "$image" >/dev/null; then printf '%s:%s\n' "$repository" "$tag"; fi
-done < <(docker images --no-trunc --format '{{.ID}} {{.Repository}} {{.Tag}}')
-""".strip()
+_REMOVE = body("former_images", SCRIPTS)
 
 
 def removal(services: tuple[str, ...]) -> str:

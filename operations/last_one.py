@@ -17,12 +17,12 @@ from typing import Annotated, Protocol
 
 import typer
 
-from components.host_scripts.shell import assign
+from components.host_scripts.shell import assign, body
 from operations import outputs
 from operations.errors import OperationsError
 from operations.options import StackOption
 from operations.outputs import Host, Outputs
-from operations.remote_hosts import Answer, connected
+from operations.remote_hosts import SCRIPTS, Answer, connected
 
 EVERY = 2.0
 """Seconds between looks."""
@@ -119,68 +119,13 @@ def parts(found: Outputs, survivor: Host, lost: Sequence[str]) -> list[Part]:
     return [Part(name, f"{variables}\n{_FUNCTIONS}\n{text}", patience) for name, text, patience in texts]
 
 
-_FUNCTIONS = r"""
-outcome() { printf 'outcome=%s\n' "$*"; exit 0; }
-container() { docker ps -q -f "label=com.docker.swarm.service.name=$1" -f status=running | head -n 1; }
-""".strip()
+_FUNCTIONS = body("survive_functions", SCRIPTS)
 
-_SWARM = r"""
-forced= failed=
-if ! timeout 15 docker node ls >/dev/null 2>&1; then
-  timeout 60 docker swarm init --force-new-cluster --advertise-addr "$address" \
-    --listen-addr "$address:2377" >/dev/null
-  forced=1
-fi
-# They have lost their votes; as nodes they would stay for ever, for who has no vote cannot be demoted.
-while read -r id hostname; do
-  for each in "${lost[@]}"; do
-    [[ $hostname == "$each" ]] || continue
-    said=$(docker node rm --force "$id" 2>&1) || failed=${said##*$'\n'}
-  done
-done < <(docker node ls --format '{{.ID}} {{.Hostname}}')
-# Engine 20.10 may go on without giving tasks their networks and containers their names, until it starts anew.
-if [[ $forced ]]; then
-  systemctl restart docker
-  for ((tries = 0; tries < 60; tries++)); do
-    timeout 15 docker node ls >/dev/null 2>&1 && break
-    sleep 1
-  done
-fi
-[[ ! $failed ]] || outcome "wait $failed"
-outcome done
-""".strip()
+_SWARM = body("survive_swarm", SCRIPTS)
 
-_STORE = r"""
-running=$(container "$store")
-[[ $running ]] || outcome "wait no container of $store runs yet"
-if docker exec "$running" etcd-member health >/dev/null 2>&1 && \
-  timeout 15 docker exec "$running" \
-    env ETCDCTL_API=3 etcdctl --command-timeout=10s get majority >/dev/null 2>&1; then
-  outcome nothing
-fi
-# The word is there already: it counts for the start to come.
-if docker exec "$running" test -e /var/lib/etcd/force-new-cluster; then
-  docker kill "$running" >/dev/null 2>&1 || :
-  outcome "wait its member starts anew"
-fi
-said=$(docker exec "$running" etcd-member force-new-cluster 2>&1) || outcome "wait ${said##*$'\n'}"
-[[ $said != *"its majority"* ]] || outcome "wait it finds its majority"
-outcome "wait its member starts anew, with all records"
-""".strip()
+_STORE = body("survive_store", SCRIPTS)
 
-_DATABASE = r"""
-running=$(container "$service")
-[[ $running ]] || outcome "wait no container of $service runs yet"
-if said=$(docker exec "$running" galera-node health 2>&1); then
-  [[ $said != Synced* ]] || outcome done
-fi
-told=$(docker exec "$running" galera-node status 2>&1) || outcome "wait ${told%%$'\n'*}"
-if [[ $told != *"restarts from the data of $name"* ]] && \
-  [[ $told == *"$name: stopped"* || $told == *"$name: running"* ]]; then
-  told=$(docker exec "$running" galera-node recover-from "$name" 2>&1) || outcome "wait ${told%%$'\n'*}"
-fi
-outcome "wait $said"
-""".strip()
+_DATABASE = body("survive_database", SCRIPTS)
 
 
 async def _survive(found: Outputs, survivor: Host, yes: bool) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import asyncssh
@@ -21,6 +22,8 @@ CONNECT_TIMEOUT = 15.0
 """Seconds until a host that does not answer counts as unreachable."""
 SCRIPT_TIMEOUT = 120.0
 """Seconds that a script may take."""
+SCRIPTS = Path(__file__).with_name("host_scripts")
+"""Folder of the scripts that only `operations` runs."""
 
 
 @dataclass(frozen=True)

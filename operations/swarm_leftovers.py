@@ -23,11 +23,12 @@ from urllib.parse import urlsplit
 
 from components.errors import UserError
 from components.host_scripts import overlay
-from components.host_scripts.shell import assign
+from components.host_scripts.shell import assign, body
 from components.swarm_files import LABEL
 from operations import remote_hosts
 from operations.messages import say
 from operations.outputs import Host, Outputs
+from operations.remote_hosts import SCRIPTS
 
 TYPES = ("docker:index/secret:Secret", "docker:index/serviceConfig:ServiceConfig")
 KINDS = {
@@ -38,45 +39,10 @@ KINDS = {
 """What docker's command line calls them."""
 PROVIDER = "pulumi:providers:docker"
 
-_GONE = r"""
-for each in "${known[@]}"; do
-  said=$(docker "${each%%/*}" inspect --format . "${each#*/}" 2>&1) || case ${said,,} in
-    *'no such'*|*'not found'*) printf 'gone %s\n' "$each" ;;
-    *) fail "$said" ;;
-  esac
-done
-removed=''
-services=$(docker service ls --quiet --filter "label=$label")
-for service in $services; do
-  read -r id name < <(docker service inspect --format '{{.ID}} {{.Spec.Name}}' "$service")
-  [[ " ${known[*]} " != *" service/$id "* ]] || continue
-  docker service rm "$id" >/dev/null
-  removed=1
-  printf 'removed the service %s\n' "$name"
-done
-networks=$(docker network ls --no-trunc --filter "label=$network_label" --format '{{.ID}} {{.Name}}')
-strays=()
-while read -r id name; do
-  [[ $id && " ${known[*]} " != *" network/$id "* ]] || continue
-  strays+=("$id $name")
-done <<<"$networks"
-""".strip()
-_STRAY_NETWORKS = r"""
-for stray in "${strays[@]}"; do
-  docker network rm "${stray%% *}" >/dev/null
-  printf 'removed the network %s\n' "${stray#* }"
-done
-""".strip()
+_GONE = body("leftovers_gone", SCRIPTS)
+_STRAY_NETWORKS = body("leftovers_networks", SCRIPTS)
 
-_REMOVE = r"""
-for kind in secret config; do
-  found=$(docker "$kind" ls --filter "label=$label" --format '{{.ID}} {{.Name}}')
-  while read -r id name; do
-    [[ $id && " ${known[*]} " != *" $id "* ]] || continue
-    if docker "$kind" rm "$id" >/dev/null; then printf '%s %s\n' "$kind" "$name"; fi
-  done <<<"$found"
-done
-""".strip()
+_REMOVE = body("leftovers_remove", SCRIPTS)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from components.host_scripts import host
 from components.host_scripts.disk import MOUNT_POINT
-from components.host_scripts.shell import assign
+from components.host_scripts.shell import assign, body
 
 DEFAULT_BRIDGE = "172.17.0.0/16"
 """The engine's own default bridge, docker0."""
@@ -145,143 +145,11 @@ def settle(hostname: str, *, manager: bool, ask: bool = True, places: Places | N
     return f"{variables}\n{_START}\n{_SETTLE}"
 
 
-_START = r"""
-start_engine() {
-  systemctl "$1" docker.service || {
-    journalctl -u docker.service -n 20 --no-pager -o cat >&2 || :
-    fail "the engine of $hostname does not start (its last words are above). \
-Remedy: correct what it complains of (settings under engine:), then repeat"
-  }
-}
-""".strip()
+_START = body("engine_start")
 
-_CONFIGURE = r"""
-# Before the engine takes networks: once its bridges are there, the host's neighbours are out of reach.
-[[ -e $daemon_json && $(<"$daemon_json") == "$config" ]] && systemctl -q is-active docker.service \
-  || refuse_engine_overlap
-changed=0
-write_file "$dropin" "$dropin_text"
-reload=$changed changed=0
-write_file "$daemon_json" "$config"
-[[ -e $wants ]] || systemctl -q enable docker.service
-if ! systemctl -q is-active docker.service; then
-  # Also for the units of packages that were installed without a word to systemd.
-  systemctl daemon-reload
-  start_engine start
-  say "engine started"
-elif (( reload || changed )); then
-  (( ! reload )) || systemctl daemon-reload
-  if [[ $(docker ps -q) ]]; then
-    [[ -d $state ]] || mkdir -p "$state"
-    : >"$state/engine.restart"
-    systemctl reload docker.service
-    say "configuration written; this host's turn to restart its engine comes later"
-  else
-    start_engine restart
-    say "engine restarted"
-  fi
-fi
-read -r driver version < <(docker info --format '{{.Driver}} {{.ServerVersion}}') \
-  || fail "the engine of $hostname does not answer. Remedy: see 'journalctl -u docker' on the host"
-[[ $driver == btrfs ]] || fail "the engine of $hostname stores with '$driver' instead of btrfs. \
-Remedy: see 'journalctl -u docker' on the host"
-printf '%s\n' "$version"
-""".strip()
+_CONFIGURE = body("engine_configure")
 
-_SETTLE = r"""
-IFS= read -r interruptions || :
-before=0
-# others: sets $unwell to what is amiss with the other hosts, as the swarm sees it; empty if nothing is.
-# $patient is how long to wait for them.
-others() {
-  local list id host status vote name running
-  unwell='' patient=$others_within
-  list=$(docker node ls --format '{{.Self}}|{{.Hostname}}|{{.Status}}|{{.ManagerStatus}}' 2>&1) \
-    || { unwell="the swarm does not answer: $list"; return 0; }
-  while IFS='|' read -r id host status vote; do
-    if [[ $host && $id != true && ( $status != Ready || $vote == Unreachable ) ]]; then
-      unwell+="${unwell:+, }$host is $status${vote:+ and $vote}"
-      patient=$down_within
-    fi
-  done <<<"$list"
-  [[ ! $unwell ]] || return 0
-  list=$(docker service ls --filter mode=global --format '{{.Name}}|{{.Replicas}}' 2>&1) \
-    || { unwell="the swarm does not answer: $list"; return 0; }
-  while IFS='|' read -r name running; do
-    running=${running%% *}
-    [[ ! $name || ${running%/*} == "${running#*/}" ]] || unwell+="${unwell:+, }$name runs on $running nodes"
-  done <<<"$list"
-}
-if [[ -e $state/engine.restart ]] && (( manager && ask )); then
-  since=$SECONDS told=$SECONDS
-  while others; [[ $unwell ]]; do
-    (( SECONDS - since < patient )) || fail "the engine of $hostname is not restarted with its new \
-configuration, because the other hosts are not well ($unwell). Remedy: bring them back ('verify' names what \
-is amiss), then repeat; no host was interrupted"
-    if (( SECONDS - told >= 10 )); then
-      say "$hostname waits for the others before it restarts its engine: $unwell"
-      told=$SECONDS
-    fi
-    sleep 2
-  done
-fi
-if [[ -e $state/engine.restart ]]; then
-  # What has ended but is listed as running will not be back.
-  mapfile -t ids < <(docker ps -q)
-  (( ! ${#ids[@]} )) || before=$(docker inspect --format '{{.State.Running}}' "${ids[@]}" | grep -c true || :)
-  say "restarting the engine and its $before containers"
-  start_engine restart
-  rm -f "$state/engine.restart"
-fi
-# look: sets $up to the number of healthy containers, $waiting to what is not back yet.
-look() {
-  local found service status names task
-  local -A here=()
-  up=0 waiting=''
-  found=$(docker ps -a --format '{{.Label "com.docker.swarm.service.name"}}|{{.Status}}' 2>&1) \
-    || { waiting=" the engine"; return 0; }
-  while IFS='|' read -r service status; do
-    if [[ $status == Up* && $status != *"(health: starting)"* && $status != *unhealthy* ]]; then
-      up=$((up + 1))
-      [[ ! $service ]] || here[$service]=healthy
-    elif [[ $service ]]; then
-      here[$service]=${here[$service]:-}
-    fi
-  done <<<"$found"
-  (( manager )) || return 0
-  if (( ${interruptions:-0} )); then
-    found=$(docker info --format '{{.Swarm.LocalNodeState}}' 2>&1) || { waiting=" the engine"; return 0; }
-    if [[ $found != inactive ]]; then
-      found=$(docker node ps self --format '{{.Name}}' 2>&1) || { waiting=" the swarm"; return 0; }
-      while read -r task; do
-        service=${task##*[ _]} service=${service%%.*}
-        [[ ! $service ]] || here[$service]=${here[$service]:-}
-      done <<<"$found"
-    fi
-  fi
-  for service in "${!here[@]}"; do [[ ${here[$service]} ]] || waiting+=" $service"; done
-  [[ $waiting ]] || return 0
-  names=$(docker service ls --filter mode=global --format '{{.Name}}' 2>&1) \
-    || { waiting=" the swarm"; return 0; }
-  found=$waiting waiting=''
-  for service in $found; do
-    [[ $'\n'$names$'\n' != *$'\n'$service$'\n'* ]] || waiting+=" $service"
-  done
-}
-deadline=$((SECONDS + patience)) told=$SECONDS
-while :; do
-  look
-  [[ $waiting ]] || (( up < before )) || break
-  (( SECONDS < deadline )) || fail "$hostname is not back after $((patience / 60)) minutes \
-($up of at least $before containers healthy${waiting:+; not yet:$waiting}). Remedy: see 'docker ps -a' and \
-'docker service ps' on it, correct the cause, then repeat; no further host was interrupted"
-  if (( SECONDS - told >= 10 )); then
-    say "$hostname: $up containers are healthy${waiting:+, waiting for$waiting}"
-    told=$SECONDS
-  fi
-  sleep 2
-done
-""".strip()
+_SETTLE = body("engine_settle")
 
 
 def _quoted(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 
-from components.host_scripts.shell import assign
+from components.host_scripts.shell import assign, body, words
 
 
 def name_and_limits(
@@ -25,18 +25,10 @@ def name_and_limits(
     """
     limits = "# Written by swarm-galera: its Docker resources connect side by side.\nMaxStartups 100:30:300\n"
     limits += "MaxSessions 100"
-    return f"""
-{assign(hostname=hostname, sshd_dropin=sshd_dropin, limits=limits, kernel_hostname=kernel_hostname)}
-if [[ $(<"$kernel_hostname") != "$hostname" ]]; then
-  hostnamectl set-hostname "$hostname"
-  say "named the host $hostname"
-fi
-if [[ -d ${{sshd_dropin%/*}} ]]; then
-  changed=0
-  write_file "$sshd_dropin" "$limits"
-  (( ! changed )) || systemctl reload ssh.service 2>/dev/null || systemctl reload sshd.service
-fi
-"""
+    variables = assign(
+        hostname=hostname, sshd_dropin=sshd_dropin, limits=limits, kernel_hostname=kernel_hostname
+    )
+    return f"\n{variables}\n{body('host_name')}\n"
 
 
 def refuse_overlap(subnet: str, hostname: str) -> str:
@@ -48,22 +40,13 @@ def refuse_overlap(subnet: str, hostname: str) -> str:
     they may be this very overlay on a second run.
     """
     network = ipaddress.IPv4Network(subnet)
-    return f"""
-{assign(subnet=subnet, hostname=hostname)}
-first={int(network.network_address)} last={int(network.broadcast_address)} overlay_length={network.prefixlen}
-while read -r destination rest; do
-  [[ $destination =~ ^([0-9]+)\\.([0-9]+)\\.([0-9]+)\\.([0-9]+)(/([0-9]+))?$ ]] || continue
-  [[ " $rest " != *" dev docker"* ]] || continue
-  length=${{BASH_REMATCH[6]:-32}}
-  [[ " $rest " != *" via "* ]] || (( length >= overlay_length )) || continue
-  from=$(( BASH_REMATCH[1] << 24 | BASH_REMATCH[2] << 16 | BASH_REMATCH[3] << 8 | BASH_REMATCH[4] ))
-  size=$(( 1 << (32 - length) ))
-  if (( from <= last && from + size - 1 >= first )); then
-    fail "network.subnet $subnet overlaps $destination, which $hostname reaches by '$rest'. \\
-Remedy: set network.subnet to a private network that no host routes, like 10.200.0.0/24 or 172.30.0.0/24"
-  fi
-done < <(ip -4 route show)
-"""
+    bounds = assign(
+        first=int(network.network_address),
+        last=int(network.broadcast_address),
+        overlay_length=network.prefixlen,
+    )
+    variables = assign(subnet=subnet, hostname=hostname)
+    return f"\n{variables}\n{bounds.replace(chr(10), ' ')}\n{body('host_overlap')}\n"
 
 
 def refuse_engine_overlap(networks: Mapping[str, str], hostname: str) -> str:
@@ -74,28 +57,8 @@ def refuse_engine_overlap(networks: Mapping[str, str], hostname: str) -> str:
         networks: to the setting that moves them.
     """
     taken = [(ipaddress.IPv4Network(network), setting) for network, setting in networks.items()]
-    lines = " ".join(
+    lines = words(
         f"{network}={int(network.network_address)}={int(network.broadcast_address)}={setting}"
         for network, setting in taken
     )
-    return f"""
-refuse_engine_overlap() {{
-  local entry network first last setting destination rest length from size
-  local {assign(hostname=hostname)}
-  while read -r destination rest; do
-    [[ $destination =~ ^([0-9]+)\\.([0-9]+)\\.([0-9]+)\\.([0-9]+)(/([0-9]+))?$ ]] || continue
-    [[ " $rest " != *" dev docker"* ]] || continue
-    length=${{BASH_REMATCH[6]:-32}}
-    from=$(( BASH_REMATCH[1] << 24 | BASH_REMATCH[2] << 16 | BASH_REMATCH[3] << 8 | BASH_REMATCH[4] ))
-    size=$(( 1 << (32 - length) ))
-    for entry in {lines}; do
-      IFS='=' read -r network first last setting <<<"$entry"
-      [[ " $rest " != *" via "* ]] || (( length >= ${{network#*/}} )) || continue
-      if (( from <= last && from + size - 1 >= first )); then
-        fail "the engine's network $network overlaps $destination, which $hostname reaches by '$rest'. \\
-Remedy: set $setting to a private network that no host routes, like 172.28.0.0/16"
-      fi
-    done
-  done < <(ip -4 route show)
-}}
-""".strip()
+    return body("host_engine_overlap", hostname=words([hostname]), taken=lines)

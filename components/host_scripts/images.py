@@ -6,7 +6,7 @@ when (components/pinned_images.py, components/docker_engine.py), and running the
 
 from __future__ import annotations
 
-from components.host_scripts.shell import assign
+from components.host_scripts.shell import assign, body
 
 HUB = ("docker.io/", "index.docker.io/")
 """Ways to write a registry's name that engines leave out."""
@@ -40,47 +40,8 @@ def present(hostname: str) -> str:
     return f"{assign(hostname=hostname)}\n{_FETCH}\n{_PRESENT}"
 
 
-_FETCH = r"""
-pull() { docker pull "$1" 2>&1 | tee "$2"; }
+_FETCH = body("image_fetch")
 
-# fetch REFERENCE: three tries; sets digest to what the registry said.
-fetch() {
-  local started=$SECONDS try said why
-  said=$(mktemp)
-  for try in 1 2 3; do
-    if patiently "fetching $1" pull "$1" "$said"; then
-      digest=$(sed -n 's/^Digest: //p' "$said")
-      rm -f "$said"
-      return
-    fi
-    why=$(tail -n 1 "$said")
-    case $why in
-      *'manifest unknown'*|*'name unknown'*|*'repository does not exist'*)
-        fail "the registry has no $1, says the engine of $hostname. No service was changed. \
-Remedy: give a tag or digest that it has, or push the image, then repeat" ;;
-    esac
-    (( SECONDS - started < 300 )) || break
-    say "try $try for $1 failed"
-    sleep "$try"
-  done
-  fail "$hostname could not fetch $1 (see above). No service was changed. Remedy: check the image's name and \
-that its registry answers the host (engine.registryMirrors, engine.insecureRegistries), then repeat"
-}
-""".strip()
+_RESOLVED = body("image_resolved")
 
-_RESOLVED = r"""
-fetch "$reference"
-if [[ $reference != *@sha256:* ]]; then
-  [[ $digest == sha256:* ]] || fail "the registry named no digest of $reference. \
-Remedy: push the image to a registry of version 2, or give its digest in the settings, then repeat"
-  reference+="@$digest"
-fi
-say "$reference"
-printf '%s\n' "$reference"
-""".strip()
-
-_PRESENT = r"""
-while read -r reference; do
-  docker image inspect "$reference" >/dev/null 2>&1 || fetch "$reference"
-done
-""".strip()
+_PRESENT = body("image_present")

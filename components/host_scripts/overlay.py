@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.host_scripts.shell import assign
+from components.host_scripts.shell import assign, body
 
 LABEL = "swarm-galera.encrypted"
 """On the network: `true` or `false`."""
@@ -34,12 +34,7 @@ def as_wanted(name: str, subnet: str) -> str:
     return f"{assign(name=name, subnet=subnet)}\n{_AS_WANTED}"
 
 
-_AS_WANTED = r"""
-found=$(docker network inspect --format '{{range .IPAM.Config}}{{.Subnet}}{{end}}' "$name")
-[[ $found == "$subnet" ]] || fail "the network $name has the subnet $found, not $subnet. The state of this \
-stack is of an earlier version and did not tell that the subnet changes. No service was changed. Remedy: \
-leave network.subnet as it was, $found; or take one that is neither, whose change is seen"
-""".strip()
+_AS_WANTED = body("overlay_as_wanted")
 
 
 def tasks_gone(minutes: int = 10) -> str:
@@ -51,41 +46,6 @@ def tasks_gone(minutes: int = 10) -> str:
     return f"{assign(patience=minutes * 60)}\n{_GONE}"
 
 
-_GONE = r"""
-deadline=$((SECONDS + patience)) told=''
-while :; do
-  up=$(docker node ls --format '{{if ne .Status "Down"}}{{.ID}}{{end}}')
-  left=''
-  while IFS='|' read -r node desired state; do
-    [[ $desired != Remove ]] || left+=", $node $state"
-  done < <([[ ! $up ]] || docker node ps --format '{{.Node}}|{{.DesiredState}}|{{.CurrentState}}' $up)
-  [[ $left ]] || break
-  (( SECONDS < deadline )) || fail "tasks of removed services do not end:${left#,}. \
-Remedy: see 'docker ps' on these hosts and end them, then repeat"
-  [[ $left == "$told" ]] || say "waiting for tasks of removed services to end:${left#,}"
-  told=$left
-  sleep 2
-done
-""".strip()
+_GONE = body("overlay_tasks_gone")
 
-_REFUSE = r"""
-facts="{{.Name}} {{range .IPAM.Config}}{{.Subnet}}{{end}} {{index .Labels \"$label\"}}"
-networks=$(docker network ls --no-trunc --quiet --filter "label=$label")
-for id in $networks; do
-  found=$(docker network inspect --format "$facts" "$id")
-  [[ $found != "$wanted" ]] || continue
-  services=$(docker service ls --quiet)
-  [[ $services ]] || continue
-  # One line a service: its name and its networks.
-  attached=$(docker service inspect \
-    --format '{{.Spec.Name}}{{range .Spec.TaskTemplate.Networks}} {{.Target}}{{end}}' $services)
-  others=''
-  while read -r service targets; do
-    [[ " $targets " == *" $id "* || " $targets " == *" ${found%% *} "* ]] || continue
-    [[ " ${own[*]} " == *" $service "* ]] || others+=" $service"
-  done <<<"$attached"
-  [[ ! $others ]] || fail "the network ${found%% *} has to be replaced by ($wanted), but serves:$others. \
-Nothing was changed. Remedy: take these off it (docker service update --network-rm ${found%% *} SERVICE) \
-until this is done, or leave the settings under network as they were"
-done
-""".strip()
+_REFUSE = body("overlay_refuse")

@@ -1,6 +1,7 @@
 """What every script for a host begins with, and the few words the scripts share.
 
-Owns: strictness, messages, progress, writing a file only when it differs, repeated tries.
+Owns: how a `.sh` file is read and how values get into it; strictness, messages, progress, writing a file only
+when it differs (prologue.sh).
 Leaves to others: what is done (the other modules here) and how it gets to the host (components).
 
 The scripts run under bash, as root, over one SSH session each. On slow hosts a fork costs more than anything
@@ -10,67 +11,59 @@ progress go to standard error.
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Iterable
+from pathlib import Path
 
-PROLOGUE = r"""
-set -euo pipefail
-export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-umask 022
+MARK = "# ---- hosts get what follows ----"
+"""The line of a `.sh` file behind which the text for hosts begins."""
+_PLACEHOLDER = re.compile(r"(?:# )?@([a-z_]+)@")
 
-say() { printf '%s\n' "$*" >&2; }
-fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
-# patiently WHAT COMMAND…: its output goes to a log; every 10 s a line of progress; the log's end if it fails.
-patiently() {
-  local what=$1 log status=1 waited=0 last done code; shift
-  log=$(mktemp)
-  exec {done}< <({ "$@" >"$log" 2>&1 </dev/null && echo 0; } || echo $?)
-  while :; do
-    code=0
-    read -r -t 10 -u "$done" status || code=$?
-    (( code > 128 )) || break
-    waited=$((waited + 10))
-    last=$(tail -n 1 "$log")
-    say "$what: $waited s${last:+, ${last::100}}"
-  done
-  exec {done}<&-
-  if [[ $status != 0 ]]; then tail -n 20 "$log" >&2; fi
-  rm -f "$log"
-  return "${status:-1}"
-}
+def body(name: str, folder: Path = Path(__file__).parent, /, **shell_text: str) -> str:
+    """The text of NAME.sh in `folder`, as hosts get it.
 
-# write_file PATH TEXT: sets changed=1 if the file did not hold exactly that text.
-changed=0
-write_file() {
-  if [[ -f $1 && $(<"$1") == "$2" ]]; then return 0; fi
-  [[ -d ${1%/*} ]] || mkdir -p "${1%/*}"
-  printf '%s\n' "$2" >"$1.new"
-  mv -f "$1.new" "$1"
-  changed=1
-}
-""".strip()
+    What stands before `MARK` is for shellcheck only: the facts that the text is given, the files whose
+    functions it calls. Facts reach a text by `assign` in front of it.
+
+    Args:
+        shell_text: what is put in the place of each `@name@` (or `# @name@`, where a line of its own must be
+            valid bash), for texts that got their facts so before they were files: on hosts that exist they
+            would run again if that changed. It must be quoted already, by `assign` or `words`.
+
+    Raises ValueError for a file without `MARK`, and unless its placeholders are just those of `shell_text`.
+    """
+    _, mark, text = (folder / f"{name}.sh").read_text(encoding="utf-8").partition(f"\n{MARK}\n")
+    if not mark:
+        raise ValueError(f"{name}.sh has no line {MARK!r}. Remedy: put it behind what only shellcheck reads")
+    found = {match[1] for match in _PLACEHOLDER.finditer(text)}
+    if found != shell_text.keys():
+        raise ValueError(f"{name}.sh has the placeholders {sorted(found)} and is given {sorted(shell_text)}")
+    return _PLACEHOLDER.sub(lambda match: shell_text[match[1]], text.strip())
+
+
+def words(values: Iterable[object]) -> str:
+    """Words of a shell, each quoted where it must be: the one rule for all values."""
+    return " ".join(shlex.quote(str(value)) for value in values)
+
+
+def assign(**values: object) -> str:
+    """Shell assignments, quoted; a list or tuple becomes an array."""
+    return "\n".join(
+        f"{name}=({words(value)})" if isinstance(value, list | tuple) else f"{name}={words([value])}"
+        for name, value in values.items()
+    )
+
+
+PROLOGUE = body("prologue")
 
 
 def alone(step: str, folder: str = "/run/swarm-galera") -> str:
     """Shell text that waits until no earlier run of this step goes on: an interrupted `up` may leave one."""
-    return f"""
-[[ -d {folder} ]] || mkdir -p {folder}
-exec {{step}}>{folder}/{step}.lock
-flock -n "$step" || patiently "waiting for an earlier run of this step" flock "$step"
-"""
+    return f"\n{body('alone', folder=words([folder]), name=words([step]))}\n"
 
 
 def script(*parts: str) -> str:
     """One script: the prologue, then `parts` in order."""
     return "\n\n".join([PROLOGUE, *(part.strip() for part in parts)]) + "\n"
-
-
-def assign(**values: object) -> str:
-    """Shell assignments, quoted; a list or tuple becomes an array."""
-    lines = []
-    for name, value in values.items():
-        if isinstance(value, list | tuple):
-            lines.append(f"{name}=({' '.join(shlex.quote(str(item)) for item in value)})")
-        else:
-            lines.append(f"{name}={shlex.quote(str(value))}")
-    return "\n".join(lines)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from components.host_scripts import shell
 from tests.unit import declared
 
 pytestmark = pytest.mark.unit
@@ -42,6 +44,18 @@ def test_a_stack_that_exists_is_declared_as_before(
 def test_texts_for_hosts_are_the_same_byte_for_byte(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
     before, now = (side["texts"] for side in both)
     assert now == before
+
+
+def test_every_script_of_the_program_is_in_the_recording() -> None:
+    recorded = json.loads(declared.FILE.read_text())["texts"].values()
+    texts = "\0".join("\n".join(lines) for lines in recorded)
+    missing = set()
+    for file in Path(shell.__file__).parent.glob("*.sh"):
+        text = file.read_text().partition(f"{shell.MARK}\n")[2].strip()
+        if not all(part in texts for part in re.split(r"(?:# )?@[a-z_]+@", text)):
+            missing.add(file.stem)
+    # Only stacks with engine.swarmPool have it: of the second one, digests are recorded.
+    assert missing == {"swarm_same_pool"}
 
 
 def test_the_recording_holds_what_is_promised() -> None:

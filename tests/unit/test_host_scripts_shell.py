@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from components.host_scripts.shell import alone, assign
+from components.host_scripts import shell
+from components.host_scripts.shell import MARK, alone, assign, body, words
+from operations.remote_hosts import SCRIPTS
 from tests.unit.fake_host import FakeHost
 
 pytestmark = pytest.mark.unit
@@ -84,3 +87,51 @@ wait
     ran = host.run(text)
     assert ran.code == 0, ran.err
     assert ran.out == "first second"
+
+
+def test_what_only_shellcheck_reads_does_not_reach_a_host(tmp_path: Path) -> None:
+    (tmp_path / "one.sh").write_text(f'# shellcheck shell=bash\nname=fact\n{MARK}\n# why\nsay "$name"\n')
+    assert body("one", tmp_path) == '# why\nsay "$name"'
+
+
+def test_a_file_that_does_not_tell_the_two_parts_apart_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "one.sh").write_text("# shellcheck shell=bash\nsay done\n")
+    with pytest.raises(ValueError, match="has no line"):
+        body("one", tmp_path)
+
+
+def test_placeholders_are_words_or_lines(tmp_path: Path) -> None:
+    (tmp_path / "one.sh").write_text(f"# x\n{MARK}\nfor each in @each@; do\n# @lines@\ndone; echo @each@\n")
+    text = body("one", tmp_path, each=words(["a", "b c"]), lines="  say @each@")
+    assert text == "for each in a 'b c'; do\n  say @each@\ndone; echo a 'b c'"
+
+
+@pytest.mark.parametrize("given", [{}, {"each": "a", "other": "b"}, {"other": "b"}])
+def test_a_placeholder_without_its_text_is_refused_and_the_other_way_round(
+    tmp_path: Path, given: dict[str, str]
+) -> None:
+    (tmp_path / "one.sh").write_text(f"# x\n{MARK}\necho @each@\n")
+    with pytest.raises(ValueError, match=r"\['each'\]"):
+        body("one", tmp_path, **given)
+
+
+FILES = sorted([*Path(shell.__file__).parent.glob("*.sh"), *SCRIPTS.glob("*.sh")])
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_what_shellcheck_is_told_is_facts_and_files_only(file: Path) -> None:
+    head, mark, text = file.read_text().partition(f"{MARK}\n")
+    assert mark
+    assert text.strip()
+    fact = r"[a-z_]+=(fact|1|\(fact fact\))"
+    allowed = re.compile(rf"#.*|\. [a-z_]+\.sh|{fact}( {fact})*")
+    assert [line for line in head.splitlines() if not allowed.fullmatch(line)] == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_directive_of_shellcheck_has_its_reason(file: Path) -> None:
+    lines = file.read_text().splitlines()
+    reasons = " ".join(line for line in lines if line.startswith("# ") and "shellcheck" not in line)
+    for line in lines:
+        if line.startswith("# shellcheck disable="):
+            assert all(f"{code}:" in reasons for code in line.partition("=")[2].split(",")), line

@@ -1,0 +1,21 @@
+# shellcheck shell=bash
+# shellcheck source=../../components/host_scripts/prologue.sh
+. prologue.sh
+services=(fact fact)
+# ---- hosts get what follows ----
+declare -A keep=() ours=()
+for container in $(docker ps -aq); do
+  IFS='|' read -r image reference service < <(docker inspect --format \
+    '{{.Image}}|{{.Config.Image}}|{{index .Config.Labels "com.docker.swarm.service.name"}}' "$container")
+  keep[$image]=1
+  for each in "${services[@]}"; do
+    [[ $service == "$each" ]] || continue
+    reference=${reference%%@*} name=${reference##*/}
+    [[ $name != *:* ]] || reference=${reference%:*}
+    ours[$reference]=1
+  done
+done
+while read -r image repository tag; do
+  [[ ${ours[$repository]:-} && ! ${keep[$image]:-} ]] || continue
+  if docker image rm "$image" >/dev/null; then printf '%s:%s\n' "$repository" "$tag"; fi
+done < <(docker images --no-trunc --format '{{.ID}} {{.Repository}} {{.Tag}}')
