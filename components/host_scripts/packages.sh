@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# The message below names this folder as it was called before: another text would run again on every host.
 # shellcheck source=prologue.sh
 . prologue.sh
 os_release=fact state=fact hostname=fact known=fact
