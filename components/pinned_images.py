@@ -1,7 +1,7 @@
 """Images pinned to their content: what a tag stands for is asked once and remembered in the state.
 
 Owns: when a tag is resolved, and that the answer stays. Leaves to others: asking the engine
-(components/host_scripts/images.py), having the content on every host (components/docker_engine.py), running it.
+(host_scripts/images.py), having the content on every host (docker_engine.py), running it.
 
 A tag is a name that a registry may give to other content tomorrow. A service that names a tag runs what each
 host's engine happened to find; one that names a digest runs the same content everywhere and after every

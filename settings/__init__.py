@@ -3,7 +3,7 @@
 Owns: reading them, and one message with everything that is wrong with them.
 Leaves to others: which settings there are (model.py, servers.py); what a single value may be (values.py);
 what may be set of the database itself (database/); checks that need the cloud (an unknown datacenter, a
-price: `components/softlayer`) or the hosts (a subnet that one already routes: `components/host_scripts/host.py`).
+price: components/softlayer) or the hosts (a subnet that one already routes: components/host_scripts/host.py).
 """
 
 from __future__ import annotations
