@@ -26,7 +26,7 @@ _BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
 _PATIENT = ("--timeout", "2400")
 # Each check's commands, run by the virtual environment's Python as `python -m …`.
 CHECKS: dict[str, tuple[Command, ...]] = {
-    "lint": (("ruff", "check", "."), ("ruff", "format", "--check", ".")),
+    "lint": (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("tools.docs", "--check")),
     "type": (("mypy", "--strict", "."),),
     "unit": (("pytest", "tests/unit", *_SIDE_BY_SIDE),),
     "provider": (("pytest", "tests/provider", "-n", "4", *_BY_FILE),),

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = {"components", "operations", "settings", "setting_values", "database_settings"}
-OUTSIDE = {"lab", "bench", "tests"}
+OUTSIDE = {"lab", "bench", "tests", "tools"}
 RULES = {
     "__main__.py": OUTSIDE | {"operations"},
     "settings.py": OUTSIDE | {"components", "operations"},  # it reads its values through Pulumi
@@ -21,8 +21,9 @@ RULES = {
     "components/commands": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
     "operations": OUTSIDE | {"pulumi"},
     "images": OUTSIDE | PROGRAM | {"pulumi"},
-    "lab": PROGRAM | {"bench", "tests"},
-    "bench": {"tests"},
+    "lab": PROGRAM | {"bench", "tests", "tools"},
+    "bench": {"tests", "tools"},
+    "tools": {"tests", "bench"},
 }
 
 
