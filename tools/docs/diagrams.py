@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 # Fonts and markers are named after the salt, so that two pictures on one page do not mix them up.
-OPTIONS = ("--layout", "dagre", "--theme", "0", "--pad", "20", "--omit-version", "--stdout-format", "svg")
+OPTIONS = ("--layout", "elk", "--theme", "0", "--pad", "20", "--omit-version", "--stdout-format", "svg")
 
 
 class DiagramError(Exception):
