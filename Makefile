@@ -23,7 +23,7 @@ LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `
 
 .DEFAULT_GOAL := help
 .PHONY: help preflight toolchain venv up verify down test fmt lint type unit provider image-test plugin-test \
-        lab-test outage-test lock bench chaos audit preview refresh destroy clean-cache
+        lab-test outage-test lock docs bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ lock: venv ## write requirements*.lock anew from requirements*.txt
 
 fmt: venv ## format the code and fix what ruff can fix
 	@$(VENV) -m ruff check --fix . && $(VENV) -m ruff format .
+
+docs: venv ## write the generated pages and pictures in docs/ anew
+	@$(VENV) -m tools.docs
 
 bench: toolchain venv ## pulumi up against the same job by hand, both kernels of hosts, previews by size
 	@$(VENV) -m bench.deploy && $(VENV) -m bench.kernels && $(VENV) -m bench.scale

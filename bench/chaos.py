@@ -306,7 +306,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--runs", type=int, default=20, help="rounds")
     parser.add_argument("--seed", type=int, default=None, help="repeat the moments of an earlier run")
     parser.add_argument("--job", choices=list(JOBS), default=None, help="only this one")
-    parser.add_argument("--no-document", action="store_true", help="leave docs/benchmarks.md alone")
+    parser.add_argument("--no-document", action="store_true", help="leave docs/reference/benchmarks.md alone")
     options = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     namespaces.enter(

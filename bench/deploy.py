@@ -235,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--provision", type=int, default=0, metavar="SECONDS", help="added to a server's provisioning"
     )
-    parser.add_argument("--no-document", action="store_true", help="leave docs/benchmarks.md alone")
+    parser.add_argument("--no-document", action="store_true", help="leave docs/reference/benchmarks.md alone")
     options = parser.parse_args(arguments)
     folder = places.logs("bench-deploy")
     shutil.rmtree(folder, ignore_errors=True)

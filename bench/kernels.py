@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints, writes the document; the exit code is 0 unless something failed."""
     parser = argparse.ArgumentParser(prog="python -m bench.kernels", description=__doc__)
     parser.add_argument("--first", choices=[OLD, NEW], default=OLD, help="which goes first")
-    parser.add_argument("--no-document", action="store_true", help="leave docs/benchmarks.md alone")
+    parser.add_argument("--no-document", action="store_true", help="leave docs/reference/benchmarks.md alone")
     options = parser.parse_args(arguments)
     facts = report.machine()
 

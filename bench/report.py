@@ -1,4 +1,4 @@
-"""The measured tables in docs/benchmarks.md: one marked section a bench, replaced as a whole by every run.
+"""The measured tables in docs/reference/benchmarks.md: one marked section a bench, replaced by every run.
 
 Owns: the markers, the facts about the machine, Markdown tables. Leaves to others: what is measured.
 """
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-DOCUMENT = CHECKOUT / "docs" / "benchmarks.md"
+DOCUMENT = CHECKOUT / "docs" / "reference" / "benchmarks.md"
 
 
 class ReportError(Exception):
@@ -64,8 +64,8 @@ def replaced(document: str, section: str, text: str) -> str:
     begin, end = f"<!-- measured: {section} -->", f"<!-- end: {section} -->"
     if document.count(begin) != 1 or document.count(end) != 1 or document.index(begin) > document.index(end):
         raise ReportError(
-            f"docs/benchmarks.md does not hold the lines `{begin}` and `{end}` once each and in this order. "
-            "Restore them from version control: what was measured goes between them"
+            f"docs/reference/benchmarks.md does not hold the lines `{begin}` and `{end}` once each and in "
+            "this order. Restore them from version control: what was measured goes between them"
         )
     head, rest = document.split(begin)
     return f"{head}{begin}\n\n{text.strip()}\n\n{end}{rest.split(end)[1]}"

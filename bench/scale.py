@@ -254,7 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description="Previews by number of hosts.")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(MANAGERS), help="numbers of hosts")
     parser.add_argument("--repeats", type=int, default=5, help="previews of each size")
-    parser.add_argument("--no-document", action="store_true", help="leave docs/benchmarks.md alone")
+    parser.add_argument("--no-document", action="store_true", help="leave docs/reference/benchmarks.md alone")
     options = parser.parse_args(given)
     namespaces.enter("bench.scale", given)
     try:

@@ -66,7 +66,7 @@ def refusals(former: Mapping[str, Any] | None, cluster_name: str, database: str)
     )
     return [
         f"swarm-galera:galera.{key}: {wanted} was {former[key]} when the cluster formed: {why}. Remedy: "
-        "set it back; a further database is made with SQL (docs/moving-in.md)"
+        "set it back; a further database is made with SQL (docs/how-to/moving-in.md)"
         for key, wanted, why in known
         if key in former and former[key] != wanted
     ]
@@ -97,7 +97,7 @@ def initial_sql(former: Mapping[str, Any] | None, archive: bytes | None) -> Init
     ran: str = former["initdb"]
     note = (
         "galera.initdb has changed since the cluster's first bootstrap, and is run at no other time: what "
-        "is new in it will not happen. Run it through the VIP (docs/moving-in.md)"
+        "is new in it will not happen. Run it through the VIP (docs/how-to/moving-in.md)"
     )
     return InitialSql(
         (archive or b"removed from the settings") if ran else None,

@@ -1,6 +1,6 @@
 """The stack's outputs: the contract that consumers of the cluster, operations and tests read.
 
-Owns: names and shapes (docs/architecture.md, "Stack outputs"), and which of them are secret.
+Owns: names and shapes (docs/explanation/architecture.md, "Stack outputs"), and which of them are secret.
 Leaves to others: exporting them (__main__.py), reading them (operations/outputs.py, examples/consumer).
 """
 

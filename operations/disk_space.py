@@ -26,7 +26,9 @@ MORE_ROOM = (
     "see what takes it (`docker system df`, `du -xsh /var/lib/docker/volumes/*`), or order larger disks in "
     "servers.disks and run `up`"
 )
-IN_AN_EMERGENCY = f"in an emergency: rm {MOUNT_POINT}/{RESERVE}; sync (docs/operations.md, 'A full disk')"
+IN_AN_EMERGENCY = (
+    f"in an emergency: rm {MOUNT_POINT}/{RESERVE}; sync (docs/how-to/operations.md, 'A full disk')"
+)
 
 
 def checks(host: str, space: Space, system: Space) -> Iterator[Check]:

@@ -153,7 +153,7 @@ def _replicated(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Check:
         "; ".join(found) or "all are InnoDB",
         warns=bool(named),
         remedy="the rows of these tables are on one node only, and lost with its next full copy: move them "
-        "into InnoDB tables (docs/moving-in.md says how; not by ALTER TABLE)"
+        "into InnoDB tables (docs/how-to/moving-in.md says how; not by ALTER TABLE)"
         if named
         else "",
     )

@@ -1,7 +1,7 @@
 """A stack's settings as operations read them: by full key, without the program's rules.
 
 Owns: reading them through Pulumi, or from the stack's file where the stack itself is gone.
-Leaves to others: what a setting may be (settings.py).
+Leaves to others: what a setting may be (settings/).
 """
 
 from __future__ import annotations

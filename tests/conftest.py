@@ -7,6 +7,7 @@ once. `xdist_group` would say it test by test, but pytest-xdist 3.8 ignores it u
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
@@ -15,10 +16,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("first") is None)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """One event loop for a process of tests, closed at its end."""
+    made = asyncio.new_event_loop()
+    asyncio.set_event_loop(made)
+    yield made
+    made.close()
+
+
 @pytest.fixture(autouse=True)
-def thread_has_a_loop() -> None:
+def thread_has_a_loop(loop: asyncio.AbstractEventLoop) -> None:
     """Pulumi's SDK takes the thread's event loop; `asyncio.run` in a test before leaves none."""
-    try:
-        asyncio.get_event_loop_policy().get_event_loop()
-    except RuntimeError:
-        asyncio.set_event_loop(asyncio.new_event_loop())
+    asyncio.set_event_loop(loop)

@@ -36,7 +36,7 @@ def main() -> None:
     pulumi.export("dsn", pulumi.Output.all(galera, passwords).apply(lambda known: dsn(known[0], known[1])))
     # Where an application connects that must not depend on the overlay's DNS. It gives each connection one of
     # the nodes, and locks are a node's own: two clients may be granted the same GET_LOCK at the same time, so
-    # run migrations from one place (docs/moving-in.md).
+    # run migrations from one place (docs/how-to/moving-in.md).
     pulumi.export("vip", galera.apply(lambda known: known["vip"]))
     pulumi.export("monthlyCost", cluster.require_output("estimatedCost").apply(lambda cost: cost["monthly"]))
 

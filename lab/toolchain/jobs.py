@@ -24,11 +24,18 @@ _SIDE_BY_SIDE = ("-n", "2")
 _BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
 # Whole jobs and outages on real hosts take minutes each, also where all goes well.
 _PATIENT = ("--timeout", "2400")
+# Lines and branches that the unit tests reach, with a floor: what is below it was added without a test.
+_MEASURED = ("--cov", "--cov-report=", "--cov-fail-under=55")
 # Each check's commands, run by the virtual environment's Python as `python -m …`.
 CHECKS: dict[str, tuple[Command, ...]] = {
-    "lint": (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("lab.toolchain.shell_lint",)),
+    "lint": (
+        ("ruff", "check", "."),
+        ("ruff", "format", "--check", "."),
+        ("lab.toolchain.shell_lint",),
+        ("tools.docs", "--check"),
+    ),
     "type": (("mypy", "--strict", "."),),
-    "unit": (("pytest", "tests/unit", *_SIDE_BY_SIDE),),
+    "unit": (("pytest", "tests/unit", *_SIDE_BY_SIDE, *_MEASURED),),
     "provider": (("pytest", "tests/provider", "tests/lab_api", "-n", "4", *_BY_FILE),),
     "image-test": (("pytest", "tests/images", "-n", "4"),),
     "plugin-test": (("pytest", "tests/plugins", *_SIDE_BY_SIDE, *_BY_FILE),),

@@ -82,7 +82,9 @@ def problems(folder: str, strict: bool) -> Iterable[str]:
         )
 
 
-_VIA_VIP = "keep what makes accounts and tables, and load the rest after the first `up` (docs/moving-in.md)"
+_VIA_VIP = (
+    "keep what makes accounts and tables, and load the rest after the first `up` (docs/how-to/moving-in.md)"
+)
 
 
 def _not_run(place: Path) -> Iterable[str]:
@@ -142,14 +144,14 @@ def _bad_statements(name: str, text: bytes, strict: bool) -> Iterable[str]:
                 engine = True
                 yield (
                     f"{name}, line {number}: rows of {found[1].decode()} tables would stay on one node, "
-                    "so the server refuses them. Remedy: write ENGINE=InnoDB (docs/moving-in.md), or set "
-                    "galera.strictReplication: false"
+                    "so the server refuses them. Remedy: write ENGINE=InnoDB (docs/how-to/moving-in.md), or "
+                    "set galera.strictReplication: false"
                 )
         if not collation and (defines or COLUMN.match(line)) and (found := COLLATION.search(line)):
             collation = True
             yield (
                 f"{name}, line {number}: MariaDB 10.11 has no collation {found[1].decode()}, which is "
-                "MySQL 8's. Remedy: write utf8mb4_general_ci (docs/moving-in.md)"
+                "MySQL 8's. Remedy: write utf8mb4_general_ci (docs/how-to/moving-in.md)"
             )
 
 

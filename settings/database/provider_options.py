@@ -34,13 +34,13 @@ REFUSED = {
     "gmcast.segment": _ONE_PLACE,
     "ist.recv_addr": _ADDRESS,
     "ist.recv_bind": _ADDRESS,
-    "pc.bootstrap": "a node bootstraps only with the right to (docs/adr/bootstrap-and-formation.md)",
+    "pc.bootstrap": "a node bootstraps only with the right to (docs/adr/0002-bootstrap-and-formation.md)",
     "pc.ignore_quorum": _HALVES,
     "pc.ignore_sb": _HALVES,
     "pc.npvo": _HALVES,
     "pc.recovery": "the node needs it to restore a component that was lost",
     "pc.wait_prim": "the node decides how long it waits",
-    "pc.weight": "the node sets it (docs/adr/bootstrap-and-formation.md)",
+    "pc.weight": "the node sets it (docs/adr/0002-bootstrap-and-formation.md)",
 }
 
 

@@ -1,7 +1,7 @@
 """What a database that moves in meets, with real processes: accounts, characters, zones, engines, dumps,
 locks.
 
-Each sentence of docs/moving-in.md about the server has its test here.
+Each sentence of docs/how-to/moving-in.md about the server has its test here.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def test_tables_that_are_not_replicated_are_refused_or_named(site: GaleraSite) -
 
 
 def test_locks_of_one_node_are_not_locks_of_the_cluster(site: GaleraSite) -> None:
-    """As docs/moving-in.md says: through the virtual address two clients may hold the same lock."""
+    """As docs/how-to/moving-in.md says: through the virtual address two clients may hold the same lock."""
     site.start_etcd()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
@@ -228,7 +228,7 @@ def inside(node: Container, statement: str, *options: str) -> list[str]:
 
 
 def test_a_locked_table_of_one_node_holds_up_the_writes_of_all(site: GaleraSite) -> None:
-    """As docs/moving-in.md says of LOCK TABLES, and what ends it."""
+    """As docs/how-to/moving-in.md says of LOCK TABLES, and what ends it."""
     site.start_etcd()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
@@ -370,7 +370,7 @@ def test_a_cluster_that_was_made_without_time_zones_gets_them_on_every_node(site
 
 
 def test_accounts_know_the_old_plug_in_and_can_be_given_a_better_one(site: GaleraSite) -> None:
-    """As docs/moving-in.md says of clients of MySQL 9."""
+    """As docs/how-to/moving-in.md says of clients of MySQL 9."""
     site.start_etcd(without=(2, 3))
     node = site.add_galera(1)
     stack = (node.here / "90-stack.cnf").read_text()

@@ -110,7 +110,7 @@ def test_a_replaced_first_manager_starts_no_second_swarm_and_comes_back_as_the_p
         other.address in told.partition("a manager of one answers on ")[2] for other in (second, third)
     )
     assert done(again.docker("info", "--format", "{{.Swarm.LocalNodeState}}")) == "inactive"
-    # docs/operations.md, 'The first manager is gone for good'.
+    # docs/how-to/operations.md, 'The first manager is gone for good'.
     token = wait_for(
         lambda: second.docker("swarm", "join-token", "-q", "manager").stdout.strip(), "a leader among two"
     )

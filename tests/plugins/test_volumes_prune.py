@@ -1,4 +1,4 @@
-"""What prune does to a node's data, on a real engine: docs/operations.md, "Volumes and prune"."""
+"""What prune does to a node's data, on a real engine: docs/how-to/operations.md, "Volumes and prune"."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from lab.toolchain import places
 
 pytestmark = pytest.mark.unit
 
-DOCUMENT = places.CHECKOUT / "docs" / "softlayer-api.md"
+DOCUMENT = places.CHECKOUT / "docs" / "reference" / "softlayer-api.md"
 ROW = re.compile(r"^\| (\d+) \| (.+?) \| (.+) \|$", re.MULTILINE)
 NAME = re.compile(r"`(\w+/\w+\.py)::(\w+)`")
 

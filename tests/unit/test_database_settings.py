@@ -326,7 +326,7 @@ def test_all_files_together_must_fit_into_one_config(tmp_path: Path) -> None:
     place = folder(tmp_path, {"01.sql": text, "02.sql": text[::-1]})
     (problem,) = initial_sql.problems(place, strict=True)
     assert "holds 500000" in problem
-    assert "docs/moving-in.md" in problem
+    assert "docs/how-to/moving-in.md" in problem
     # What packs well may be much more, up to a limit of its own.
     (tmp_path / "02.sql").write_text("INSERT INTO t VALUES (1);\n" * 100_000)
     (tmp_path / "01.sql").unlink()

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = {"components", "operations", "settings"}
-OUTSIDE = {"lab", "bench", "harness", "tests"}
+OUTSIDE = {"lab", "bench", "harness", "tests", "tools"}
 RULES = {
     "__main__.py": OUTSIDE | {"operations"},
     "settings/__init__.py": OUTSIDE | {"components", "operations"},  # it reads its values through Pulumi
@@ -29,9 +29,10 @@ RULES = {
     "components/swarm_ports.py": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
     "operations": OUTSIDE | {"pulumi"},
     "images": OUTSIDE | PROGRAM | {"pulumi"},
-    "lab": PROGRAM | {"bench", "harness", "tests"},
-    "harness": {"bench", "tests"},
-    "bench": {"tests"},
+    "lab": PROGRAM | {"bench", "harness", "tests", "tools"},
+    "harness": {"bench", "tests", "tools"},
+    "bench": {"tests", "tools"},
+    "tools": {"tests", "bench", "harness"},
 }
 BUT = {"settings/__init__.py": {"components.errors"}}
 """What a room may import all the same."""

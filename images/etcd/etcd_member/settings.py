@@ -23,7 +23,7 @@ class Settings:
     `peers` maps each member's name to its peer URL. A host that the list does not name is not, or no longer,
     to be a member: a service runs on a new host before its environment can name it. `client_url` is where
     clients reach the cluster as a whole (any live member answers there). Intervals are in milliseconds; for
-    the defaults see docs/adr/store-members.md.
+    the defaults see docs/adr/0006-store-members.md.
     """
 
     name: str

@@ -47,7 +47,7 @@ class Tuning:
 class NodeConfig:
     """One start of mariadbd.
 
-    `weight` is this node's vote in the Primary component: see docs/adr/bootstrap-and-formation.md.
+    `weight` is this node's vote in the Primary component: see docs/adr/0002-bootstrap-and-formation.md.
     """
 
     node: str

@@ -2,7 +2,7 @@
 
 Owns every rule about the right to bootstrap. It reads no clock, file or network: what it says is a row of a
 table test. A decision that writes to the store carries the revisions it was based on, so that it only holds
-if nothing has changed meanwhile (see `Facts.revision` and docs/adr/bootstrap-and-formation.md).
+if nothing has changed meanwhile (see `Facts.revision` and docs/adr/0002-bootstrap-and-formation.md).
 
 The rules in short:
 - a node with data never starts a second cluster, and a normal start always joins;

@@ -38,7 +38,7 @@ class Formation:
     """Makes a new cluster, and looks after the things that are one node's to do.
 
     Attributes:
-        weight: this node's vote; see docs/adr/bootstrap-and-formation.md.
+        weight: this node's vote; see docs/adr/0002-bootstrap-and-formation.md.
     """
 
     def __init__(

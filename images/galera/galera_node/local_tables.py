@@ -27,5 +27,6 @@ def words(rows: Sequence[tuple[str, ...]]) -> str:
     more = " and more" if len(rows) > MOST else ""
     return (
         f"not replicated, the rows stay on this node and are lost with the next full copy: {named}{more}. "
-        "Copy them into InnoDB as docs/moving-in.md says, not by ALTER TABLE: it leaves each node its own"
+        "Copy them into InnoDB as docs/how-to/moving-in.md says, not by ALTER TABLE: it leaves each node its "
+        "own"
     )

@@ -1,0 +1,144 @@
+"""docs/reference/settings.md, from the models of the stack's settings.
+
+Owns: how a field's type, default and description read. Leaves to others: the fields (settings).
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import json
+import re
+import types
+import typing
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+import settings
+from tools.docs.markdown import table
+
+HEAD = f"""# Settings
+
+<!-- Written by `python -m tools.docs`; change the models of the settings instead. -->
+
+The keys below `{settings.PROJECT}:` in a stack's file (`Pulumi.NAME.yaml`). An unknown key or a bad value is
+refused before anything is ordered, together with all others. An example to copy:
+[Pulumi.tor01.yaml](../../Pulumi.tor01.yaml).
+
+Two more are read by the SoftLayer provider only, and are secret: `username` and `apiKey`, instead of
+`SL_USERNAME` and `SL_API_KEY` or `~/.softlayer` (`pulumi config set --secret {settings.PROJECT}:apiKey …`).
+
+Which options `galera.config` and `galera.provider` take, and why not others, is said when one is refused;
+what they are by default, in [Moving in](../how-to/moving-in.md#tuning). Names and the initial SQL count at
+the first bootstrap: other names are refused later, other SQL is not run. `galera.stopGrace` above 80 holds
+for updates only: an engine that is itself stopped has 90 s from systemd.
+"""
+LIMITS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "max_length": "length <="}
+SIMPLE = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Any: "anything"}
+
+
+def text() -> str:
+    """The whole page."""
+    sections = [HEAD, _section("The stack", settings.Settings)]
+    for name, field in settings.Settings.model_fields.items():
+        if (model := _model(field)) is not None:
+            sections.append(_section(f"`{field.alias or name}`", model))
+    return "\n".join(sections)
+
+
+def _model(field: FieldInfo) -> type[BaseModel] | None:
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _section(title: str, model: type[BaseModel]) -> str:
+    said = described(model)
+    rows = []
+    for name, field in model.model_fields.items():
+        key = f"`{field.alias or name}`"
+        if (below := _model(field)) is not None:
+            said_of = f"a section: [{field.alias or name}](#{field.alias or name})"
+            rows.append((key, "section", _required(below), said_of))
+        else:
+            rows.append((key, kind_of(field), default_of(field), field.description or said.get(name, "")))
+    return f"## {title}\n\n{intro(model)}\n\n{table(('key', 'type', 'default', 'what it is'), rows)}\n"
+
+
+def _required(model: type[BaseModel]) -> str:
+    return "required" if any(field.is_required() for field in model.model_fields.values()) else ""
+
+
+def intro(model: type[BaseModel]) -> str:
+    """A docstring's first paragraph, up to where it begins to speak of fields."""
+    first = inspect.getdoc(model).split("\n\n")[0] if model.__doc__ else ""  # type: ignore[union-attr]
+    places = _mentions(model, first)
+    return (first[: places[0].start()] if places else first).strip()
+
+
+def described(model: type[BaseModel]) -> dict[str, str]:
+    """What the docstrings of a model and of those it is made of say of its fields, as `name: text`."""
+    found: dict[str, str] = {}
+    for each in reversed(model.__mro__):
+        if not (issubclass(each, BaseModel) and each.__doc__):
+            continue
+        doc = inspect.cleandoc(each.__doc__).replace("\nAttributes:\n", "\n")
+        places = _mentions(model, doc)
+        for place, after in itertools.zip_longest(places, places[1:]):
+            end = len(doc) if after is None else after.start()
+            words = " ".join(doc[place.end() : end].split()).rstrip(".")
+            found |= dict.fromkeys(place[1].split(", "), words)
+    return found
+
+
+def _mentions(model: type[BaseModel], doc: str) -> list[re.Match[str]]:
+    """Where a docstring begins to speak of one of the model's fields, or of several."""
+    names = "|".join(sorted(model.model_fields, key=len, reverse=True))
+    return list(re.finditer(rf"(?:(?<=\n)|(?<=\. )|(?<=\s{{4}}))((?:{names})(?:, (?:{names}))*): ", doc))
+
+
+def kind_of(field: FieldInfo) -> str:
+    """A field's type in words, with its limits."""
+    return _kind(field.annotation) + _limits(field.metadata)
+
+
+def _kind(kind: Any) -> str:
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return _kind(args[0]) + _limits(args[1:])
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in args)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_kind(each) for each in args)
+    if origin in (list, tuple):
+        return f"list of {_kind(args[0])}"
+    if origin is dict:
+        return f"map of {_kind(args[0])} to {_kind(args[1])}"
+    return "`null`" if kind is type(None) else SIMPLE.get(kind, "text")
+
+
+def _limits(metadata: typing.Iterable[Any]) -> str:
+    words = []
+    for limit in _flat(metadata):
+        for name, sign in LIMITS.items():
+            if (value := getattr(limit, name, None)) is not None:
+                words.append(f"{sign} {value}")
+    return f" ({', '.join(words)})" if words else ""
+
+
+def _flat(metadata: typing.Iterable[Any]) -> typing.Iterable[Any]:
+    """Limits, also those that stand in a `Field(…)` within Annotated."""
+    for each in metadata:
+        if isinstance(each, FieldInfo):
+            yield from each.metadata
+        else:
+            yield each
+
+
+def default_of(field: FieldInfo) -> str:
+    """A field's default as YAML would have it, or that it has none."""
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=True)
+    return f"`{json.dumps(default, ensure_ascii=False)}`"
