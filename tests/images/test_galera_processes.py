@@ -96,8 +96,12 @@ def test_three_empty_nodes_form_one_cluster_and_a_node_returns_by_what_it_lacks(
     assert "seqno:   -1" not in grastate
     add(nodes[0], "second")
     transfers = nodes[2].log.count("joiner: received")
+    # A start on a full disk leaves a log that no later start would get over.
+    (nodes[2].volume / "tc.log").touch()
+    os.chown(nodes[2].volume / "tc.log", 999, 999)
     nodes[2].start()
     formed(nodes)
+    assert "removed an empty tc.log" in nodes[2].log
     assert nodes[2].log.count("joiner: received") == transfers
     # So does one that died suddenly: its position comes from InnoDB.
     nodes[2].kill()

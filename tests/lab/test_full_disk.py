@@ -27,7 +27,7 @@ done
 find . -empty -delete; rm "$(ls -rS | head -n 1)"; sync
 """
 """The smallest piece, some 64 MB, stays free. In one piece btrfs refuses what df calls available."""
-REST = "cd /var/lib/docker/fill; timeout 60 head -c 1G /dev/zero >rest; sync"
+REST = "cd /var/lib/docker/fill; timeout 60 head -c 1G /dev/zero >>rest; sync"
 
 
 def written() -> bool:
@@ -39,17 +39,23 @@ def written() -> bool:
     return True
 
 
+def node_lost() -> bool:
+    """Takes what room is left or was given back, and writes more rows than go there."""
+    on_host("galera-3", REST, check=False)
+    written()
+    return node("galera-1").get("wsrep_cluster_size") == "2"
+
+
 def test_a_disk_that_was_full_costs_one_node_for_a_while_and_up_mends_the_host() -> None:
     before = cluster_uuid()
     on_host("galera-3", FILL)
     sql("galera-1", "CREATE TABLE kept.much (n INT AUTO_INCREMENT PRIMARY KEY, t LONGTEXT)")
     for _ in range(12):
         wait_for("a row", written, 120)
-    on_host("galera-3", REST, check=False)
+    wait_for("a full disk", node_lost, 300)
     full = make("verify", check=False)
     assert full.returncode != 0
     assert "room on /var/lib/docker" in full.stdout
-    wait_for("a full disk", lambda: node("galera-1").get("wsrep_cluster_size") == "2", 300)
     on_host("galera-3", "rm -rf /var/lib/docker/fill; sync")
     operations("up", "--yes")
     wait_for("three Synced nodes", one_cluster, 600)

@@ -221,6 +221,20 @@ def test_the_position_after_a_crash_is_certain_or_said_to_be_unknown(
     assert bool(node.problem) is (local.seqno < 0 or not local.trusted)
 
 
+def test_an_empty_log_of_a_start_without_room_is_removed_and_one_with_content_is_kept(
+    supervisor: Any, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []))
+    log = settings.data_dir / "tc.log"
+    log.write_bytes(b"\xfe#\r\n")
+    node.local()
+    assert log.exists()
+    log.write_bytes(b"")
+    node.local()
+    assert not log.exists()
+    assert "removed an empty tc.log" in capsys.readouterr().err
+
+
 def test_a_server_that_neither_answers_nor_works_is_started_over(
     supervisor: Any,
     settings: Settings,

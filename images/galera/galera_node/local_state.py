@@ -212,6 +212,20 @@ def sync_folder(folder: Path) -> None:
         os.close(directory)
 
 
+def drop_empty_log(data_dir: Path) -> bool:
+    """Removes a tc.log of no bytes; whether there was one.
+
+    mariadbd makes this log of prepared transactions anew at each start and sizes it after that. On a full
+    disk only the first succeeds, and no later start gets over the empty file ("Can't init tc log"). It has
+    never held anything: the server that would have written to it did not come up.
+    """
+    log = data_dir / "tc.log"
+    if not log.exists() or log.stat().st_size:
+        return False
+    log.unlink()
+    return True
+
+
 def remove_mark(data_dir: Path) -> None:
     """The data is whole. Durably: a mark that a power cut brought back would make it count as nothing."""
     (data_dir / TRANSFER_MARK).unlink(missing_ok=True)

@@ -145,6 +145,8 @@ class Node:
         `shown`: what the node shows itself as meanwhile.
         """
         self.problem = ""
+        if local_state.drop_empty_log(self.settings.data_dir):
+            log("removed an empty tc.log: a start of the server had ended without room on the disk")
         state = local_state.read(self.settings.data_dir)
         if state.kind is not Kind.DATA or state.seqno >= 0:
             return state
