@@ -12,7 +12,6 @@ import settings as stack_settings
 from components import etcd, galera, registration, stack_outputs
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
-from components.errors import UserError
 from components.firewall import Firewall, FirewallArgs
 from components.first_bootstrap import initial_sql_of
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
@@ -21,6 +20,7 @@ from components.plan import Plan
 from components.services import Services
 from components.ssh_access import SshAccess, SshAccessArgs
 from components.swarm import Swarm, SwarmArgs
+from settings.errors import UserError
 
 
 def deploy(settings: stack_settings.Settings) -> None:

@@ -27,7 +27,6 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import report
-from components.errors import UserError
 from components.softlayer import journal, orders
 from components.softlayer.client import Api, Credentials
 from harness import namespaces
@@ -37,6 +36,7 @@ from lab.api.records import Order
 from operations import strays
 from operations.audit import Account as StackAccount
 from operations.comparison import known
+from settings.errors import UserError
 
 SERVERS = 3
 LATER = 0.05

@@ -16,8 +16,8 @@ from typing import Any
 import pulumi
 from pulumi_command import remote
 
-from components.errors import UserError
 from components.host_scripts.shell import alone, script
+from settings.errors import UserError
 
 
 def run(

@@ -12,9 +12,9 @@ from pathlib import Path
 import asyncssh
 import pulumi
 
-from components.errors import UserError
 from components.softlayer.ssh_key import SshKey, SshKeyArgs, SshKeyPair
 from settings import Ssh
+from settings.errors import UserError
 
 
 @dataclass(frozen=True)

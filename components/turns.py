@@ -17,7 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import pulumi
 
-from components.errors import UserError
+from settings.errors import UserError
 
 NOT_WELL = "SWARM_GALERA_NOT_WELL"
 """Environment variable by which `python -m operations` says which hosts are not well, and why: JSON."""

@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from components.errors import UserError
 from components.host_scripts.engine import settle
 from components.turns import NOT_WELL
 from operations import cluster_facts, disk_space, outputs, remote_hosts
@@ -28,6 +27,7 @@ from operations.outputs import Outputs
 from operations.pulumi_cli import Pulumi
 from operations.stack_settings import StackSettings
 from settings import Servers
+from settings.errors import UserError
 
 PATIENCE = 90.0
 """Seconds for a host that answers to say how it is; one that takes longer is not well."""

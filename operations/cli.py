@@ -10,8 +10,8 @@ import sys
 
 import typer
 
-from components.errors import UserError
 from operations import audit, last_one, ssh_files, stack, verify
+from settings.errors import UserError
 
 
 def build() -> typer.Typer:

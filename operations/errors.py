@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.errors import UserError
+from settings.errors import UserError
 
 
 class OperationsError(UserError):

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import asyncio
 
-from components.errors import UserError
 from components.host_scripts.shell import assign, body
 from operations import remote_hosts
 from operations.messages import say
 from operations.outputs import Outputs
 from operations.remote_hosts import SCRIPTS, Answer
+from settings.errors import UserError
 
 _REMOVE = body("former_images", SCRIPTS)
 

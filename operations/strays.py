@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from components.errors import UserError
 from components.softlayer import cancellation, orders, security_group_provider, ssh_key_provider
 from operations.audit import Account, show
 from operations.comparison import GUEST, KEY, Finding, Known, known
@@ -20,6 +19,7 @@ from operations.messages import say
 from operations.pulumi_cli import Pulumi
 from operations.stack_settings import StackSettings
 from settings import Servers
+from settings.errors import UserError
 
 
 def strays_of(account: Account) -> list[Finding]:

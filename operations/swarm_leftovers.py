@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from components.errors import UserError
 from components.host_scripts import overlay
 from components.host_scripts.shell import assign, body
 from components.swarm_files import LABEL
@@ -29,6 +28,7 @@ from operations import remote_hosts
 from operations.messages import say
 from operations.outputs import Host, Outputs
 from operations.remote_hosts import SCRIPTS
+from settings.errors import UserError
 
 TYPES = ("docker:index/secret:Secret", "docker:index/serviceConfig:ServiceConfig")
 KINDS = {

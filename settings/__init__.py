@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from components.errors import UserError
 from settings import values
+from settings.errors import UserError
 from settings.model import Discovery, Engine, Galera, Network, Settings, Ssh
 from settings.section import Section, in_words
 from settings.servers import Servers

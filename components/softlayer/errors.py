@@ -13,8 +13,8 @@ from typing import NoReturn
 
 from SoftLayer import exceptions as sl
 
-from components.errors import UserError
 from components.softlayer.faults import FAULTS, UNKNOWN_FAULT
+from settings.errors import UserError
 
 
 class SoftLayerFailed(UserError):

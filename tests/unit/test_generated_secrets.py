@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives import serialization
 from pulumi.runtime import rpc
 
 from components import certificates
-from components.errors import UserError
 from components.password import PasswordProvider
 from components.peer_authority import PeerAuthorityProvider
 from components.peer_certificates import PeerCertificatesProvider
 from components.softlayer.ssh_key import SshKeyPairProvider
 from components.ssh_access import read_private_key
+from settings.errors import UserError
 
 NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 PEERS = ["10.144.12.10", "10.144.12.11", "etcd-3.example.com"]

@@ -12,13 +12,13 @@ from typing import Any, cast
 
 import pytest
 
-from components.errors import UserError
 from components.turns import NOT_WELL, refuse_while_others_are_not_well
 from operations import care, outputs, remote_hosts
 from operations.care import Seen
 from operations.cluster_facts import HostFacts
 from operations.errors import OperationsError
 from operations.remote_hosts import Answer
+from settings.errors import UserError
 from tests.unit.fake_host import FakeHost
 from tests.unit.test_verify import NAMES, VALUES, facts, printed
 

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from components import remote
-from components.errors import UserError
 from components.host_scripts.shell import script
+from settings.errors import UserError
 
 pytestmark = pytest.mark.unit
 
