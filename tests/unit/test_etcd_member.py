@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,6 +96,15 @@ def test_a_member_with_data_goes_on_whatever_the_list_says() -> None:
     assert decide(True, "a", URLS, {"b": LIVE}).start is Start.RESUME
     assert decide(True, "a", URLS, {}).start is Start.RESUME
     assert decide(True, "z", URLS, {}).start is Start.RESUME
+    assert decide(True, "a", URLS, {"b": LIVE}, elsewhere=True).start is Start.RESUME
+
+
+def test_a_member_without_data_takes_no_seat_at_another_host_s_address() -> None:
+    cases: tuple[dict[str, Any], ...] = ({"b": LIVE, "c": LIVE}, {"b": [], "c": []})
+    for answers in cases:
+        decision = decide(False, "a", URLS, answers, elsewhere=True)
+        assert decision.start is Start.WAIT
+        assert "leads to another host" in decision.reason
 
 
 def test_a_member_alone_in_the_list_forms_at_once() -> None:

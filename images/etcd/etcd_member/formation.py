@@ -44,7 +44,13 @@ Answer = Sequence[Member] | None
 if it does not answer."""
 
 
-def decide(has_data: bool, name: str, peers: Mapping[str, str], answers: Mapping[str, Answer]) -> Decision:
+def decide(
+    has_data: bool,
+    name: str,
+    peers: Mapping[str, str],
+    answers: Mapping[str, Answer],
+    elsewhere: bool = False,
+) -> Decision:
     """The way to start.
 
     A member publishes its client URLs once it has taken part in the cluster, so a seat of ours with client
@@ -53,12 +59,18 @@ def decide(has_data: bool, name: str, peers: Mapping[str, str], answers: Mapping
     Args:
         name: of this member. peers: the list, names to peer URLs.
         answers: by the name of each other member.
+        elsewhere: another member answers at this one's peer URL.
     """
     if has_data:
         return Decision(Start.RESUME, "the data directory holds a member")
     if name not in peers:
         known = ", ".join(sorted(peers))
         return Decision(Start.WAIT, f"{name} is not among the members ({known}); it has no data and no part")
+    if elsewhere:
+        return Decision(
+            Start.WAIT,
+            f"{peers[name]} leads to another host: the service has yet to learn this one's address",
+        )
     lists = [members for members in answers.values() if members]
     for members in lists:
         if any(member.client_urls for member in members):

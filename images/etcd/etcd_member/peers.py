@@ -91,6 +91,8 @@ class EmptySeat:
     def __init__(self, settings: Settings) -> None:
         """Listen. Raises OSError when the port is taken."""
         self.asked = threading.Event()  # set when somebody asks who had not for a while
+        self.elsewhere = False  # this member's own peer URL leads to another one, seen in the last `answers`
+        self._met_itself = False
         self._settings = settings
         self._others = {name: url for name, url in settings.peers.items() if name != settings.name}
         self._heard: dict[str, float] = {}
@@ -100,9 +102,16 @@ class EmptySeat:
         threading.Thread(target=self._serve, name="empty seat", daemon=True).start()
 
     def answers(self) -> dict[str, Answer]:
-        """What the other members say."""
+        """What the other members say.
+
+        Asked with them is this member's own URL. A service that still has addresses of former hosts may give
+        this one the address of another: a seat taken there would be nobody's, and stay so.
+        """
         self.asked.clear()
-        found = ask_all(self._others, self._settings.name, self._client)
+        self._met_itself = False
+        found = ask_all(self._settings.peers, self._settings.name, self._client)
+        own = found.pop(self._settings.name)
+        self.elsewhere = own is not None and not self._met_itself
         now = time.monotonic()
         for name, at in list(self._heard.items()):
             if found[name] is None and now - at < FRESH:
@@ -134,7 +143,9 @@ class EmptySeat:
         if request[0] != "GET" or split.path != "/members":
             connection.sendall(b"HTTP/1.0 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
             return
-        for name in set(parse_qs(split.query).get("from", ())) & set(self._others):
+        asking = set(parse_qs(split.query).get("from", ()))
+        self._met_itself |= self._settings.name in asking
+        for name in asking & set(self._others):
             before = self._heard.get(name, -FRESH)
             self._heard[name] = time.monotonic()
             if self._heard[name] - before >= FRESH:
