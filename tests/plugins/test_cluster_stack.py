@@ -24,6 +24,7 @@ import pulumi_docker as docker
 
 from components import swarm_files
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
+from settings import Network
 
 config = pulumi.Config()
 folder, port = config.require("folder"), config.require_int("port")
@@ -39,9 +40,9 @@ provider = docker.Provider(
 network = OverlayNetwork(
     "network",
     OverlayNetworkArgs(
-        name="galera",
-        subnet=config.get("subnet") or "10.20.0.0/24",
-        encrypted=config.get_bool("encrypted") or False,
+        Network(
+            subnet=config.get("subnet") or "10.20.0.0/24", encrypted=config.get_bool("encrypted") or False
+        ),
         manager=connection,
         services=["store", "db"],
         after=[],

@@ -26,6 +26,7 @@ from components.host_scripts import convergence
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
 from components.pinned_images import PinnedImages, PinnedImagesArgs
 from components.service_spec import ConfigFile, HealthCheck, ServiceSpec, UpdatePolicy
+from settings import Network
 
 convergence.BEGINS_WITHIN = 5
 config = pulumi.Config()
@@ -51,7 +52,9 @@ class Cluster(pulumi.ComponentResource):
         on = pulumi.ResourceOptions(parent=self)
         network = OverlayNetwork(
             "network",
-            OverlayNetworkArgs("galera", "10.20.0.0/24", False, connection, ["etcd", "galera"], []),
+            OverlayNetworkArgs(
+                Network(subnet="10.20.0.0/24", encrypted=False), connection, ["etcd", "galera"], []
+            ),
             on,
         )
         settings = {{"etcd": config.get("etcd") or "{STORE}", "galera": config.get("galera") or "{DATABASE}"}}

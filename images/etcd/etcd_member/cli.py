@@ -127,9 +127,9 @@ def decided(settings: Settings) -> list[str]:
 
     said = ""
 
-    def look(answers: Mapping[str, Answer], elsewhere: bool = False) -> Decision:
+    def look(answers: Mapping[str, Answer], at_home: bool = True) -> Decision:
         nonlocal said
-        decision = decide(has_data, settings.name, settings.peers, answers, elsewhere)
+        decision = decide(has_data, settings.name, settings.peers, answers, at_home)
         if decision.reason != said:
             said = decision.reason
             log(f"{decision.start.value}: {said}")
@@ -142,7 +142,7 @@ def decided(settings: Settings) -> list[str]:
     from .peers import EmptySeat
 
     seat = EmptySeat(settings)
-    while (decision := look(seat.answers(), seat.elsewhere)).start is Start.WAIT:
+    while (decision := look(seat.answers(), seat.at_home)).start is Start.WAIT:
         seat.asked.wait(RETRY)
     if decision.start is Start.NEW:
         return arguments(settings, "new", decision.cluster)

@@ -49,7 +49,7 @@ def decide(
     name: str,
     peers: Mapping[str, str],
     answers: Mapping[str, Answer],
-    elsewhere: bool = False,
+    at_home: bool = True,
 ) -> Decision:
     """The way to start.
 
@@ -59,21 +59,22 @@ def decide(
     Args:
         name: of this member. peers: the list, names to peer URLs.
         answers: by the name of each other member.
-        elsewhere: another member answers at this one's peer URL.
+        at_home: the member's own peer URL leads to itself.
     """
     if has_data:
         return Decision(Start.RESUME, "the data directory holds a member")
     if name not in peers:
         known = ", ".join(sorted(peers))
         return Decision(Start.WAIT, f"{name} is not among the members ({known}); it has no data and no part")
-    if elsewhere:
-        return Decision(
-            Start.WAIT,
-            f"{peers[name]} leads to another host: the service has yet to learn this one's address",
-        )
     lists = [members for members in answers.values() if members]
     for members in lists:
         if any(member.client_urls for member in members):
+            if not at_home:
+                return Decision(
+                    Start.WAIT,
+                    f"the cluster exists, and {peers[name]} does not lead here: "
+                    "the service has yet to learn this host's address",
+                )
             return _exists(name, peers, members)
     for members in lists:
         if _founded_with(name, peers[name], members):

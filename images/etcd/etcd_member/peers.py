@@ -91,8 +91,7 @@ class EmptySeat:
     def __init__(self, settings: Settings) -> None:
         """Listen. Raises OSError when the port is taken."""
         self.asked = threading.Event()  # set when somebody asks who had not for a while
-        self.elsewhere = False  # this member's own peer URL leads to another one, seen in the last `answers`
-        self._met_itself = False
+        self.at_home = False  # this member's own peer URL leads to itself, as the last `answers` has seen
         self._settings = settings
         self._others = {name: url for name, url in settings.peers.items() if name != settings.name}
         self._heard: dict[str, float] = {}
@@ -104,14 +103,13 @@ class EmptySeat:
     def answers(self) -> dict[str, Answer]:
         """What the other members say.
 
-        Asked with them is this member's own URL. A service that still has addresses of former hosts may give
-        this one the address of another: a seat taken there would be nobody's, and stay so.
+        This member's own URL is asked with them. A service that still has the addresses of former hosts may
+        give this one the address of another, or of nobody: a seat taken there would stay nobody's.
         """
         self.asked.clear()
-        self._met_itself = False
+        self.at_home = False
         found = ask_all(self._settings.peers, self._settings.name, self._client)
-        own = found.pop(self._settings.name)
-        self.elsewhere = own is not None and not self._met_itself
+        del found[self._settings.name]
         now = time.monotonic()
         for name, at in list(self._heard.items()):
             if found[name] is None and now - at < FRESH:
@@ -144,7 +142,7 @@ class EmptySeat:
             connection.sendall(b"HTTP/1.0 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
             return
         asking = set(parse_qs(split.query).get("from", ()))
-        self._met_itself |= self._settings.name in asking
+        self.at_home |= self._settings.name in asking
         for name in asking & set(self._others):
             before = self._heard.get(name, -FRESH)
             self._heard[name] = time.monotonic()
