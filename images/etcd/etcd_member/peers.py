@@ -40,12 +40,15 @@ def context(settings: Settings, side: int) -> ssl.SSLContext:
     return made
 
 
-def members_at(url: str, name: str, tls: ssl.SSLContext, timeout: float = TIMEOUT) -> Answer:
-    """What the member at peer URL `url` says to the member `name`; None when it does not answer."""
+def members_at(url: str, name: str, tls: ssl.SSLContext, timeout: float = TIMEOUT, whom: str = "") -> Answer:
+    """What the member at peer URL `url` says to the member `name`; None when it does not answer.
+
+    `whom`: who should be there.
+    """
     split = urlsplit(url)
     connection = http.client.HTTPSConnection(split.hostname or "", split.port, timeout=timeout, context=tls)
     try:
-        connection.request("GET", f"/members?from={name}")
+        connection.request("GET", f"/members?from={name}&to={whom}")
         response = connection.getresponse()
         body = response.read()
         if response.status != 200:
@@ -73,7 +76,7 @@ def ask_all(others: Mapping[str, str], name: str, tls: ssl.SSLContext) -> dict[s
     found: dict[str, Answer] = dict.fromkeys(others)
 
     def ask(other: str) -> None:
-        found[other] = members_at(others[other], name, tls)
+        found[other] = members_at(others[other], name, tls, whom=other)
 
     threads = [threading.Thread(target=ask, args=(other,)) for other in found]
     for thread in threads:
@@ -141,8 +144,10 @@ class EmptySeat:
         if request[0] != "GET" or split.path != "/members":
             connection.sendall(b"HTTP/1.0 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
             return
-        asking = set(parse_qs(split.query).get("from", ()))
-        self.at_home |= self._settings.name in asking
+        query = parse_qs(split.query)
+        asking = set(query.get("from", ()))
+        # Not only asked by itself: with exchanged addresses it meets itself under the other's name.
+        self.at_home |= self._settings.name in asking and self._settings.name in query.get("to", ())
         for name in asking & set(self._others):
             before = self._heard.get(name, -FRESH)
             self._heard[name] = time.monotonic()
