@@ -169,20 +169,22 @@ def left_out(seen: Seen, exported: Mapping[str, Any], coming: Collection[str]) -
 
 
 def coming(servers: Mapping[str, Any], exported: Mapping[str, Any]) -> set[str]:
-    """Hosts that the settings have replaced, reloaded or taken away in this run."""
+    """Hosts that this run replaces, reloads, takes away or, because the state has none, makes."""
     tokens = servers.get("reloadToken") or {}
     found = set(servers.get("replace") or ())
     wanted = set(_wanted(servers).hostnames)
+    known = set()
     for resource in (exported.get("deployment") or {}).get("resources") or ():
         if not str(resource.get("type")).endswith(":VirtualGuest"):
             continue
         given = resource.get("inputs") or {}
         name = str(given.get("hostname"))
+        known.add(name)
         if tokens.get(name, given.get("reload_token", "")) != given.get("reload_token", ""):
             found.add(name)
         if name not in wanted:
             found.add(name)
-    return found
+    return found | (wanted - known)
 
 
 def environment(seen: Seen | None) -> dict[str, str]:

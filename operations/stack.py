@@ -48,7 +48,7 @@ def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
     _require_terminal_or_yes(yes)
     with opened(stack, create=True) as session:
         seen = session.looked()
-        left_out = session.left_out(seen)
+        away, left_out = session.left_out(seen)
         session.confirm(yes, "Do it?", "preview", *left_out)
         if seen is not None:
             seen = care.heal(seen)
@@ -65,10 +65,8 @@ def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
         if not broken_off or _swarm_cleared(session):
             session.unfinished.unlink(missing_ok=True)
         _former_images_removed(session)
-        if seen is not None and seen.away:
-            say(
-                f"Not all is as the settings say: what needs {', '.join(seen.away)} was left out (see above)."
-            )
+        if away:
+            say(f"Not all is as the settings say: what needs {', '.join(away)} was left out (see above).")
             raise typer.Exit(1)
 
 
@@ -76,14 +74,14 @@ def preview(stack: StackOption = "dev") -> None:
     """Show what `up` would do and what it would cost; changes and orders nothing."""
     with opened(stack, create=True) as session:
         seen = session.looked()
-        session.informed(seen).run("preview", *session.left_out(seen))
+        session.informed(seen).run("preview", *session.left_out(seen)[1])
 
 
 def refresh(stack: StackOption = "dev", yes: YesOption = False) -> None:
     """Compare the state with what is really there, and take that into the state."""
     _require_terminal_or_yes(yes)
     with opened(stack) as session:
-        left_out = session.left_out(session.looked())
+        _, left_out = session.left_out(session.looked())
         session.confirm(yes, "Take this into the state?", "refresh", "--preview-only", *left_out)
         session.run("refresh", "--yes", "--skip-preview", "--parallel", PARALLEL, *left_out)
 
@@ -163,13 +161,15 @@ class StackSession:
             care.tell(seen)
         return seen
 
-    def left_out(self, seen: care.Seen | None) -> list[str]:
-        """Pulumi's options that leave out what needs a host which does not answer."""
+    def left_out(self, seen: care.Seen | None) -> tuple[list[str], list[str]]:
+        """Hosts that do not answer and are not made anew; Pulumi's options that leave out what needs them."""
         if seen is None or not seen.away:
-            return []
+            return [], []
         exported = self.pulumi.export() or {}
         servers = StackSettings.of(self.pulumi).section("swarm-galera:servers")
-        return care.left_out(seen, exported, care.coming(servers, exported))
+        coming = care.coming(servers, exported)
+        away = [name for name in seen.away if name not in coming]
+        return away, care.left_out(seen, exported, coming)
 
     def informed(self, seen: care.Seen | None) -> StackSession:
         """The same, with the program told which hosts are not well."""

@@ -170,7 +170,7 @@ def test_nothing_is_left_out_while_all_answer(capsys: pytest.CaptureFixture[str]
         ({"replace": ["galera-3"]}, {"galera-3"}),
         ({"reloadToken": {"galera-2": "new"}}, {"galera-2"}),
         ({"reloadToken": {"galera-2": "old"}}, set()),
-        ({"prefix": "db"}, set(NAMES[:3])),
+        ({"prefix": "db"}, {*NAMES[:3], "db-1", "db-2", "db-3"}),
         ({"managers": 1}, {"galera-2", "galera-3"}),
         ({"managers": 1, "workers": 1}, {"galera-3"}),
     ],
@@ -179,6 +179,12 @@ def test_a_host_that_this_run_replaces_reloads_or_takes_away_is_not_waited_for(
     servers: dict[str, Any], names: set[str]
 ) -> None:
     assert care.coming(servers, EXPORTED) == names
+
+
+def test_a_host_whose_server_the_state_has_lost_is_made_anew_and_not_waited_for() -> None:
+    """As after a cancellation by hand and a refresh: the outputs still name the former server."""
+    refreshed = {"deployment": {"resources": [guest("galera-1"), guest("galera-2")]}}
+    assert care.coming({}, refreshed) == {"galera-3"}
 
 
 def test_a_dead_host_that_is_replaced_gets_all_its_steps() -> None:
