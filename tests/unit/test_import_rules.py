@@ -20,7 +20,6 @@ RULES = {
     "settings/rules.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/section.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/server.py": OUTSIDE | {"components", "operations", "pulumi"},
-    "settings/server_table.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/servers.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/values.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/database": OUTSIDE | {"components", "operations", "pulumi"},

@@ -1,19 +1,12 @@
-"""The reference of a server's fields says what the program does."""
+"""The table of a server's fields is complete; that its page is fresh: test_generated_documents.py."""
 
 from __future__ import annotations
 
 import pytest
 
-from settings import server_table
 from settings.server import Change, Server, rows
 
 pytestmark = pytest.mark.unit
-
-
-def test_the_reference_is_written_from_the_table() -> None:
-    assert server_table.FILE.read_text(encoding="utf-8") == server_table.text(), (
-        "python -m settings.server_table"
-    )
 
 
 def test_every_field_of_a_server_is_described_and_says_what_a_change_means() -> None:

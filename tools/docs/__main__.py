@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.docs import commands_page, diagrams, settings_page
+from tools.docs import commands_page, diagrams, servers_page, settings_page
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCS = CHECKOUT / "docs"
@@ -16,6 +16,7 @@ REMEDY = (
 )
 PAGES: dict[Path, Callable[[], str]] = {
     DOCS / "reference" / "settings.md": settings_page.text,
+    DOCS / "reference" / "servers.md": servers_page.text,
     DOCS / "reference" / "commands.md": lambda: commands_page.text(CHECKOUT),
 }
 

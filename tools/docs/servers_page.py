@@ -1,11 +1,7 @@
-"""docs/reference/servers.md: what a server is, written from its table (server.py).
-
-python -m settings.server_table     writes the file anew
-"""
+"""What a server is, from its table (`settings/server.py`): what a change means, and what the API calls it."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.alias_generators import to_camel
@@ -13,12 +9,11 @@ from pydantic.fields import FieldInfo
 
 from settings.server import Server, kind_of, row_of
 
-FILE = Path(__file__).parents[1] / "docs" / "reference" / "servers.md"
 HEAD = """# What a server is
 
-Fields of `swarm-galera:servers` that each server of a stack is ordered with. Written by
-`python -m settings.server_table` from `settings/server.py`. "Compared": the API tells it of a server that
-exists; `pulumi refresh` sees a change by hand, and `servers.adopt` takes over only what is described rightly.
+Fields of `swarm-galera:servers` that each server of a stack is ordered with. Written by `make docs` from
+`settings/server.py`. "Compared": the API tells it of a server that exists; `pulumi refresh` sees a change by
+hand, and `servers.adopt` takes over only what is described rightly.
 
 | setting | value | default | what it is | a change | in the API | compared | priced |
 |---|---|---|---|---|---|---|---|
@@ -60,13 +55,3 @@ def _default(field: FieldInfo) -> str:
     if isinstance(default, tuple):
         return f"[{', '.join(map(str, default))}]"
     return "null" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
-
-
-def main() -> None:
-    """Write the file anew."""
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(text(), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
