@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from components.host_scripts import host
 from components.host_scripts.disk import MOUNT_POINT
-from components.host_scripts.shell import assign, body
+from components.host_scripts.shell import assign, body, words
 
 DEFAULT_BRIDGE = "172.17.0.0/16"
 """The engine's own default bridge, docker0."""
@@ -97,7 +97,7 @@ def networks(config: str) -> dict[str, str]:
 def bind_to_disk(places: Places | None = None) -> str:
     """Shell text for before the packages: the engine does not start while its disk is not mounted."""
     at = places or Places()
-    return f"write_file {at.dropin} {_quoted(DROPIN.rstrip())}"
+    return f"write_file {at.dropin} {words([DROPIN.rstrip()])}"
 
 
 def configure(hostname: str, config: str, places: Places | None = None) -> str:
@@ -150,7 +150,3 @@ _START = body("engine_start")
 _CONFIGURE = body("engine_configure")
 
 _SETTLE = body("engine_settle")
-
-
-def _quoted(text: str) -> str:
-    return assign(x=text).removeprefix("x=")
