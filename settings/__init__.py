@@ -87,7 +87,7 @@ def _structured(key: str, value: Any) -> Any:
     try:
         return json.loads(value)
     except json.JSONDecodeError:
-        raise values.refuse(
+        raise values.Refused(
             "this must be a section, not a single value", "indent its keys below it"
         ) from None
 

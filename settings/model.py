@@ -51,26 +51,26 @@ class Ssh(Section):
     @model_validator(mode="after")
     def _halves_belong_together(self) -> Ssh:
         if self.public_key and self.label:
-            raise values.refuse("publicKey and label both name the key", "keep one of the two")
+            raise values.Refused("publicKey and label both name the key", "keep one of the two")
         if self.label and (self.upload_label or self.upload_notes):
-            raise values.refuse(
+            raise values.Refused(
                 "label names a key that SoftLayer has, so none is uploaded",
                 "remove uploadLabel and uploadNotes, or give publicKey instead of label",
             )
         agent = os.environ.get("SSH_AUTH_SOCK")
         if (self.public_key or self.label) and not self.private_key_file and not agent:
-            raise values.refuse(
+            raise values.Refused(
                 "the program can't log in with a public key alone",
                 "set ssh.privateKeyFile to the private half, or load it into an SSH agent (`ssh-add`), or "
                 "leave the key out to have one generated",
             )
         if self.private_key_file and not (self.public_key or self.label):
-            raise values.refuse(
+            raise values.Refused(
                 "privateKeyFile without publicKey or label leaves open which key SoftLayer installs",
                 "add the one that belongs to it",
             )
         if self.private_key_file and not Path(self.private_key_file).expanduser().is_file():
-            raise values.refuse(f"there is no private key file {self.private_key_file}", "correct the path")
+            raise values.Refused(f"there is no private key file {self.private_key_file}", "correct the path")
         return self
 
 
@@ -113,7 +113,7 @@ class Engine(Section):
         networks = [ipaddress.IPv4Network(network) for network in self.taken]
         for one, other in itertools.combinations(networks, 2):
             if one.overlaps(other):
-                raise values.refuse(
+                raise values.Refused(
                     f"{one}, {self.taken[str(one)]}, overlaps {other}, {self.taken[str(other)]}",
                     "give each a private network of its own",
                 )

@@ -52,7 +52,7 @@ class Servers(Server):
     @classmethod
     def _of_a_host(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
         if len(sizes) < 2:
-            raise values.refuse(
+            raise values.Refused(
                 "the engine's data needs a second disk", "give two sizes in GB, like [25, 25]"
             )
         return sizes

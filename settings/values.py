@@ -46,12 +46,9 @@ class Refused(ValueError):
         self.what, self.remedy = what, remedy
 
 
-refuse = Refused
-
-
 def hostname(value: str) -> str:
     if not re.fullmatch(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)", value):
-        raise refuse(
+        raise Refused(
             f"{value!r} is no host name", "use 1 to 63 letters, digits and hyphens, no hyphen at an end"
         )
     return value
@@ -59,7 +56,7 @@ def hostname(value: str) -> str:
 
 def hostname_label(value: str) -> str:
     if not re.fullmatch(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?", value):
-        raise refuse(
+        raise Refused(
             f"{value!r} can't begin host names",
             "use 1 to 50 lower-case letters, digits and hyphens, a letter first and no hyphen last",
         )
@@ -69,13 +66,13 @@ def hostname_label(value: str) -> str:
 def domain(value: str) -> str:
     label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
     if len(value) > 190 or not re.fullmatch(rf"({label}\.)+[a-z][a-z0-9-]*[a-z0-9]", value):
-        raise refuse(f"{value!r} is no domain name", "give one of at least two labels, like example.com")
+        raise Refused(f"{value!r} is no domain name", "give one of at least two labels, like example.com")
     return value
 
 
 def datacenter(value: str) -> str:
     if not re.fullmatch(r"[a-z]{3}\d{2}", value):
-        raise refuse(
+        raise Refused(
             f"{value!r} is no datacenter's short name",
             "use one like tor01; `slcli vs create-options` lists them",
         )
@@ -90,10 +87,10 @@ def image(value: str) -> str:
     )
     match = re.fullmatch(pattern, value)
     if match is None:
-        raise refuse(f"{value!r} is no image reference", "write it like registry.example.com/galera:10.11-2")
+        raise Refused(f"{value!r} is no image reference", "write it like registry.example.com/galera:10.11-2")
     tag, digest = match.groups()
     if digest is None and tag in (None, ":latest"):
-        raise refuse(
+        raise Refused(
             f"{value!r} may be another image tomorrow, so nodes would run different versions",
             "add a version's tag or a digest, like :10.11-2",
         )
@@ -104,33 +101,33 @@ def ip_address(value: str) -> str:
     try:
         return str(ipaddress.ip_address(value))
     except ValueError:
-        raise refuse(f"{value!r} is no IP address", "give DNS servers by address, like 10.0.80.11") from None
+        raise Refused(f"{value!r} is no IP address", "give DNS servers by address, like 10.0.80.11") from None
 
 
 def cidr(value: str) -> str:
     try:
         return str(ipaddress.ip_network(value))
     except ValueError as error:
-        raise refuse(f"{value!r} is no network ({error})", "write it like 198.51.100.7/32") from None
+        raise Refused(f"{value!r} is no network ({error})", "write it like 198.51.100.7/32") from None
 
 
 def subnet(value: str) -> str:
     try:
         network = ipaddress.IPv4Network(value)
     except ValueError as error:
-        raise refuse(f"{value!r} is no IPv4 network ({error})", "write it like 10.20.0.0/24") from None
+        raise Refused(f"{value!r} is no IPv4 network ({error})", "write it like 10.20.0.0/24") from None
     for taken, by in TAKEN_SUBNETS.items():
         if network.overlaps(ipaddress.IPv4Network(taken)):
-            raise refuse(
+            raise Refused(
                 f"{value} overlaps {taken}, {by}", "choose a private network of its own, like 10.20.0.0/24"
             )
     if not any(network.subnet_of(ipaddress.IPv4Network(private)) for private in PRIVATE_SUBNETS):
-        raise refuse(
+        raise Refused(
             f"{value} is not private address space, so the hosts would lose sight of the real owners",
             f"choose a network within {', '.join(PRIVATE_SUBNETS)}, like 10.20.0.0/24",
         )
     if not 16 <= network.prefixlen <= 26:
-        raise refuse(
+        raise Refused(
             f"{value} has {network.num_addresses} addresses, and swarm gives out one for every task, service "
             "and host",
             "choose a prefix from /16 to /26",
@@ -142,20 +139,20 @@ def engine_network(value: str) -> str:
     try:
         network = ipaddress.IPv4Network(value)
     except ValueError as error:
-        raise refuse(f"{value!r} is no IPv4 network ({error})", "write it like 172.28.0.0/16") from None
+        raise Refused(f"{value!r} is no IPv4 network ({error})", "write it like 172.28.0.0/16") from None
     if not any(network.subnet_of(ipaddress.IPv4Network(private)) for private in PRIVATE_SUBNETS):
-        raise refuse(
+        raise Refused(
             f"{value} is not private address space, so the hosts would lose sight of the real owners",
             f"choose a network within {', '.join(PRIVATE_SUBNETS)}, like 172.28.0.0/16",
         )
     if network.prefixlen > 24:
-        raise refuse(f"{value} has no room: a network of 256 addresses is taken", "use a prefix up to /24")
+        raise Refused(f"{value} has no room: a network of 256 addresses is taken", "use a prefix up to /24")
     return value
 
 
 def operating_system(value: str) -> str:
     if not value.startswith(SYSTEMS):
-        raise refuse(
+        raise Refused(
             f"{value!r} can't bear the engine: its data is kept in btrfs, and of what SoftLayer sells only "
             "Debian's and Ubuntu's kernels have it (those of CentOS, RHEL, Rocky and Alma have none)",
             "use DEBIAN_LATEST or UBUNTU_LATEST, or an image of your own whose kernel has it (servers.image)",
@@ -165,7 +162,7 @@ def operating_system(value: str) -> str:
 
 def hosts_named(value: object) -> object:
     if isinstance(value, str) and value:
-        raise refuse(
+        raise Refused(
             f"{value!r} does not say which host is to be reloaded",
             f'write {{galera-2: "{value}"}}; managers are database nodes and are reloaded one at a time',
         )
@@ -174,13 +171,13 @@ def hosts_named(value: object) -> object:
 
 def registry(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d{1,5})?(/\d{1,2})?", value):
-        raise refuse(f"{value!r} is no registry", "write host:port without a scheme, or a network as CIDR")
+        raise Refused(f"{value!r} is no registry", "write host:port without a scheme, or a network as CIDR")
     return value
 
 
 def mirror(value: str) -> str:
     if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?", value):
-        raise refuse(f"{value!r} is no registry mirror", "write it like https://mirror.example.com")
+        raise Refused(f"{value!r} is no registry mirror", "write it like https://mirror.example.com")
     return value
 
 
@@ -188,19 +185,19 @@ def endpoint(value: str) -> str:
     """The API's address: the account's key goes there."""
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", value):
-        raise refuse(f"{value!r} is not an http(s) address", f"leave it out, or use {PUBLIC_ENDPOINT}")
+        raise Refused(f"{value!r} is not an http(s) address", f"leave it out, or use {PUBLIC_ENDPOINT}")
     if parts.username or parts.password:
-        raise refuse(
+        raise Refused(
             "the address holds a user or password",
             "take them out; credentials belong in SL_USERNAME and SL_API_KEY",
         )
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise refuse(
+        raise Refused(
             f"{value!r} would carry the API key in plain text",
             "use https; http is for an API on this machine's loopback only",
         )
     if "/rest" in parts.path:
-        raise refuse(f"{value!r} is the REST API", "give the XML-RPC one, which ends in /xmlrpc/v3.1")
+        raise Refused(f"{value!r} is the REST API", "give the XML-RPC one, which ends in /xmlrpc/v3.1")
     return value
 
 
@@ -216,7 +213,7 @@ def is_loopback(host: str) -> bool:
 
 def script_url(value: str) -> str:
     if not re.fullmatch(r"https://\S+", value):
-        raise refuse(
+        raise Refused(
             f"{value!r} would not be run", "SoftLayer runs scripts from https addresses only: give one"
         )
     return value
@@ -224,32 +221,32 @@ def script_url(value: str) -> str:
 
 def tag(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._:-]{0,63}", value):
-        raise refuse(f"SoftLayer takes no tag {value!r}", "use letters, digits, blanks and . _ : - only")
+        raise Refused(f"SoftLayer takes no tag {value!r}", "use letters, digits, blanks and . _ : - only")
     return value
 
 
 def docker_name(value: str) -> str:
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}", value):
-        raise refuse(f"{value!r} is no name the engine takes", "use letters, digits and . _ - only")
+        raise Refused(f"{value!r} is no name the engine takes", "use letters, digits and . _ - only")
     if value in {"host", "bridge", "none", "ingress", "docker_gwbridge"}:
-        raise refuse(f"{value!r} is a network the engine brings itself", "choose another name")
+        raise Refused(f"{value!r} is a network the engine brings itself", "choose another name")
     return value
 
 
 def cluster_name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", value):
-        raise refuse(f"{value!r} is no cluster name Galera takes", "use up to 32 letters, digits, _ and -")
+        raise Refused(f"{value!r} is no cluster name Galera takes", "use up to 32 letters, digits, _ and -")
     return value
 
 
 def database(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", value):
-        raise refuse(
+        raise Refused(
             f"{value!r} can't name a database and its user",
             "use up to 64 letters, digits and _, no digit first",
         )
     if value.lower() in SYSTEM_DATABASES | SYSTEM_USERS:
-        raise refuse(f"{value!r} belongs to the server itself", "choose another name, like app")
+        raise Refused(f"{value!r} belongs to the server itself", "choose another name, like app")
     return value
 
 
@@ -257,7 +254,7 @@ def public_key(value: str) -> str:
     if not re.fullmatch(
         r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+) [A-Za-z0-9+/]+={0,3}( .*)?", value.strip()
     ):
-        raise refuse(
+        raise Refused(
             "this is no OpenSSH public key", "paste the one line of a .pub file, like ssh-ed25519 AAAA…"
         )
     return value.strip()
@@ -266,19 +263,19 @@ def public_key(value: str) -> str:
 def managers(value: int) -> int:
     """Quorum's arithmetic, as a refusal people can follow."""
     if value < 1:
-        raise refuse(
+        raise Refused(
             f"{value} managers make no swarm: it needs at least one to decide",
             "use 3 (survives the loss of one host) or 5 (of two)",
         )
     if value % 2 == 0:
-        raise refuse(
+        raise Refused(
             f"an even number of managers ({value}) is refused: swarm, etcd and Galera decide by majority "
             f"(quorum), and {value} survive the loss of {(value - 1) // 2}, no more than {value - 1} would, "
             "but have one host more that can fail",
             f"use {value - 1} or {value + 1}",
         )
     if value > MOST_MANAGERS:
-        raise refuse(
+        raise Refused(
             f"{value} managers: each write waits for a majority, so more than {MOST_MANAGERS} only make the "
             "cluster slower",
             f"use at most {MOST_MANAGERS} managers, and workers for the rest",
@@ -288,7 +285,7 @@ def managers(value: int) -> int:
 
 def memory(value: int) -> int:
     if value < 1024 or value % 1024:
-        raise refuse(
+        raise Refused(
             f"{value} MB can't be ordered: SoftLayer sells whole GB, at least 1024 MB",
             f"use {max(1, round(value / 1024)) * 1024}",
         )
@@ -327,7 +324,7 @@ def _without(problems: Iterable[str], value: dict[str, str]) -> dict[str, str]:
 
 def vlan(value: int) -> int:
     if value <= HIGHEST_VLAN_NUMBER:
-        raise refuse(
+        raise Refused(
             f"{value} is a VLAN's number, as switches know it, and its id is wanted",
             "`slcli vlan list` shows both; use the one in its first column",
         )
