@@ -12,7 +12,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -141,14 +141,18 @@ def tell(seen: Seen) -> None:
         say(f"{name}: {seen.unwell[name]}. `up` restarts its engine once the other hosts are well.")
 
 
-def left_out(seen: Seen, exported: Mapping[str, Any], coming: Collection[str]) -> list[str]:
+def lost(seen: Seen, coming: Collection[str]) -> list[str]:
+    """Hosts that do not answer, without those that are `coming`: their steps wait for nobody dead."""
+    return [name for name in seen.away if name not in coming]
+
+
+def left_out(seen: Seen, exported: Mapping[str, Any], away: Sequence[str]) -> list[str]:
     """Pulumi's options that leave out what needs a host which does not answer; says what that is.
 
     Args:
         exported: the stack's state.
-        coming: hosts that this very run replaces, reloads or takes away: their steps wait for nobody dead.
+        away: those hosts (`lost`).
     """
-    away = [name for name in seen.away if name not in coming]
     if not away:
         return []
     first = seen.outputs.managers[0].name

@@ -167,9 +167,8 @@ class StackSession:
             return [], []
         exported = self.pulumi.export() or {}
         servers = StackSettings.of(self.pulumi).section("swarm-galera:servers")
-        coming = care.coming(servers, exported)
-        away = [name for name in seen.away if name not in coming]
-        return away, care.left_out(seen, exported, coming)
+        away = care.lost(seen, care.coming(servers, exported))
+        return away, care.left_out(seen, exported, away)
 
     def informed(self, seen: care.Seen | None) -> StackSession:
         """The same, with the program told which hosts are not well."""

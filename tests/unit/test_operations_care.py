@@ -142,7 +142,7 @@ def excluded(options: list[str]) -> list[str]:
 
 def test_what_needs_a_host_that_is_away_is_left_out_and_said(capsys: pytest.CaptureFixture[str]) -> None:
     gone = seen(away=("galera-3",))
-    options = care.left_out(gone, EXPORTED, ())
+    options = care.left_out(gone, EXPORTED, care.lost(gone, ()))
     said = capsys.readouterr().err
     assert excluded(options) == ["galera-3-engine-configured", "swarm-galera-3-joined"]
     assert "Left out: what runs on galera-3" in said
@@ -152,13 +152,14 @@ def test_what_needs_a_host_that_is_away_is_left_out_and_said(capsys: pytest.Capt
 def test_without_the_first_manager_all_that_is_reached_through_it_is_left_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    options = care.left_out(seen(away=("galera-1",)), EXPORTED, ())
+    gone = seen(away=("galera-1",))
+    options = care.left_out(gone, EXPORTED, care.lost(gone, ()))
     assert excluded(options) == ["galera-1-engine-configured", "swarm-started", "docker-provider"]
     assert "all that is reached through galera-1, the first manager: the swarm" in capsys.readouterr().err
 
 
 def test_nothing_is_left_out_while_all_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    assert care.left_out(seen(), EXPORTED, ()) == []
+    assert care.left_out(seen(), EXPORTED, care.lost(seen(), ())) == []
     care.tell(seen())
     assert capsys.readouterr().err == ""
 
@@ -188,7 +189,8 @@ def test_a_host_whose_server_the_state_has_lost_is_made_anew_and_not_waited_for(
 
 
 def test_a_dead_host_that_is_replaced_gets_all_its_steps() -> None:
-    assert care.left_out(seen(away=("galera-3",)), EXPORTED, {"galera-3"}) == []
+    gone = seen(away=("galera-3",))
+    assert care.left_out(gone, EXPORTED, care.lost(gone, {"galera-3"})) == []
 
 
 # -- healing
