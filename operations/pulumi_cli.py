@@ -151,17 +151,18 @@ class Pulumi:
         note = Path(self._environment[INTERRUPTION]) if INTERRUPTION in self._environment else None
         if note is not None:
             note.unlink(missing_ok=True)
-        process = subprocess.Popen(
-            self._argv(words),
-            cwd=CHECKOUT,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,  # the terminal's Ctrl-C would reach it a second time: "end at once"
-            preexec_fn=_ends_with(os.getpid()),
-        )
-        with _passing_on(process, note) as interrupted:
+        with _interruptions(note) as interruptions:
+            process = subprocess.Popen(
+                self._argv(words),
+                cwd=CHECKOUT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # the terminal's Ctrl-C would reach it a second time: "end at once"
+                preexec_fn=_ends_with(os.getpid()),
+            )
+            interruptions.reach(process)
             code = process.wait()
-        return INTERRUPTED if interrupted() else code
+        return INTERRUPTED if interruptions.count else code
 
 
 def no_such(stack: str) -> OperationsError:
@@ -190,30 +191,49 @@ def _ends_with(parent: int) -> Callable[[], None] | None:
     return arrange
 
 
-@contextmanager
-def _passing_on(process: subprocess.Popen[bytes], note: Path | None) -> Iterator[Callable[[], bool]]:
-    """While the block runs, hand interruptions on to the process; yields whether there was one.
+class _Interruptions:
+    """Hands interruptions on to a process, also those that come while it is being started.
 
-    Providers read of it in the file `note`.
+    Providers read of the first one in the file `note`.
     """
-    count = 0
 
-    def hand_on(_number: int, _frame: FrameType | None) -> None:
-        nonlocal count
-        count += 1
-        if count == 1:
+    def __init__(self, note: Path | None) -> None:
+        self.count = 0
+        self._handed_on = 0
+        self._note = note
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def happen(self, _number: int, _frame: FrameType | None) -> None:
+        """The signals' handler."""
+        self.count += 1
+        if self.count == 1:
             say(
                 "\nInterrupted: pulumi finishes what is under way and keeps its state; Ctrl-C again "
                 "ends it at once."
             )
-            if note is not None:
-                note.touch()
-        process.send_signal(signal.SIGINT)
+            if self._note is not None:
+                self._note.touch()
+        self._hand_on()
 
+    def reach(self, process: subprocess.Popen[bytes]) -> None:
+        """From now on they are handed on to this process; with them those that came before."""
+        self._process = process
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        while self._process is not None and self._handed_on < self.count:
+            self._handed_on += 1
+            self._process.send_signal(signal.SIGINT)
+
+
+@contextmanager
+def _interruptions(note: Path | None) -> Iterator[_Interruptions]:
+    """What catches Ctrl-C, SIGTERM and SIGHUP in place of Python while the block runs."""
+    caught = _Interruptions(note)
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, hand_on) for number in numbers}
+    before = {number: signal.signal(number, caught.happen) for number in numbers}
     try:
-        yield lambda: count > 0
+        yield caught
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -134,9 +134,9 @@ class Step:
     def _follow(self, process: subprocess.Popen[str], words: list[str], show: bool) -> list[str]:
         tail: list[str] = []
         assert process.stdout is not None
-        with self.log.open("a", encoding="utf-8") as log:
+        with process.stdout as said, self.log.open("a", encoding="utf-8") as log:
             log.write(f"$ {' '.join(words)}\n")
-            for raw in process.stdout:
+            for raw in said:
                 line = raw.rstrip()
                 log.write(line + "\n")
                 log.flush()

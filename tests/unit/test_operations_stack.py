@@ -468,6 +468,32 @@ def test_an_interruption_reaches_pulumi_once_and_ends_the_run_with_130(project: 
     assert not note.exists()
 
 
+def test_an_interruption_while_pulumi_is_being_started_reaches_it_as_well(
+    project: Path, swarm: Swarm, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = subprocess.Popen
+
+    def slow_start(argv: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        process = start(argv, **options)
+        if "up" in argv:
+            while not (project / "running").exists():
+                time.sleep(0.02)
+            signal.raise_signal(signal.SIGINT)
+        return process
+
+    (project / "slow").touch()
+    monkeypatch.setattr(subprocess, "Popen", slow_start)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(typer.Exit) as ended:
+            stack.up("dev", yes=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.value.exit_code == pulumi_cli.INTERRUPTED
+    assert calls(project).count("interrupted") == 1
+    assert "goes on from here" in capsys.readouterr().err
+
+
 def test_an_error_is_one_message_and_no_traceback(project: Path) -> None:
     root = Path(stack.__file__).parents[1]
     done = subprocess.run(
