@@ -1,8 +1,8 @@
 """The deep check against real nodes, while clients write on each of them.
 
 Owned here: that it finds every difference and none that is not there, that it gives way to changes of
-definitions, and leaves nothing behind. Left to others: its SQL text (tests/unit/test_deep_sums.py), what
-`verify` makes of the findings (tests/unit/test_deep_verify.py).
+definitions, and leaves nothing behind. Left to others: its SQL text (unit/operations/deep/test_deep_sums.py),
+what `verify` makes of the findings (tests/unit/operations/test_deep_verify.py).
 """
 
 from __future__ import annotations

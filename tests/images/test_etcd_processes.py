@@ -2,7 +2,7 @@
 
 Owned here: the store's members alone, through growth, shrinking, replaced hosts and a replaced authority,
 each as the stack does it: certificates from its own providers, one member after the other. Left to others:
-what Galera makes of the store (test_galera_processes.py), the rules one by one (unit/test_etcd_member.py).
+what Galera makes of the store (test_galera_processes.py), the rules one by one (test_etcd_member.py).
 """
 
 from __future__ import annotations

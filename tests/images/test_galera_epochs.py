@@ -1,6 +1,6 @@
 """Epochs with real processes: whoever a recovery leaves out never goes on with data that nobody else has.
 
-The machinery is that of `test_galera_processes`. The rules one by one: unit/test_galera_node_decision.py.
+The machinery is that of `test_galera_processes`. The rules one by one: test_galera_node_decision.py.
 """
 
 from __future__ import annotations

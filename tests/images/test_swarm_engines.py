@@ -2,7 +2,7 @@
 
 Owned here: the moments in which a swarm can be lost: a replaced manager, a replaced first manager, a rotated
 token, an engine that cannot take part. Left to others: the scripts' branches one by one
-(tests/unit/test_host_scripts_swarm*.py), containers and services (tests/lab).
+(tests/unit/components/host_scripts/test_swarm*.py), containers and services (tests/lab).
 """
 
 from __future__ import annotations

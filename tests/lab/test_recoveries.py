@@ -1,7 +1,7 @@
 """A node that was forgotten and comes back with data of its own, on real hosts: all copies are the same.
 
 Left to others: hosts that come back whole (test_outages.py), the last one of three (test_last_one.py), the
-rules (unit/test_galera_node_decision.py).
+rules (unit/images/test_galera_node_decision.py).
 """
 
 from __future__ import annotations

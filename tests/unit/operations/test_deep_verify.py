@@ -14,7 +14,7 @@ from operations.deep import check
 from operations.deep.check import Odd, Outcome
 from operations.deep.sessions import SessionLost
 from operations.verify import Report
-from tests.unit.test_verify import VALUES, facts
+from tests.unit.operations.test_verify import VALUES, facts
 
 pytestmark = pytest.mark.unit
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.unit
 
 DOCUMENT = places.CHECKOUT / "docs" / "reference" / "softlayer-api.md"
 ROW = re.compile(r"^\| (\d+) \| (.+?) \| (.+) \|$", re.MULTILINE)
-NAME = re.compile(r"`(\w+/\w+\.py)::(\w+)`")
+NAME = re.compile(r"`([\w/]+\.py)::(\w+)`")
 
 
 def functions_of(file: str) -> set[str]:

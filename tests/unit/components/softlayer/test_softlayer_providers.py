@@ -22,7 +22,7 @@ from components.softlayer.ssh_key_provider import SshKeyProvider
 from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
 from settings.server import Server
-from tests.unit.test_softlayer_guest_spec import PROPS
+from tests.unit.components.softlayer.test_softlayer_guest_spec import PROPS
 
 GUEST = VirtualGuestArgs(
     "demo/dev/0123456789ab", "galera-1", Server.of(domain="example.com", datacenter="tor01")

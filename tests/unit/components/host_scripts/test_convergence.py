@@ -132,7 +132,7 @@ def test_the_same_line_of_a_task_that_is_about_to_be_replaced_is_waited_out(tmp_
 
 
 def test_the_node_says_what_the_wait_looks_for() -> None:
-    node = Path(__file__).parents[2] / "images/galera/galera_node/formation.py"
+    node = Path(__file__).parents[4] / "images/galera/galera_node/formation.py"
     assert f'INITIAL_SQL_FAILED = "{galera.INITIAL_SQL_FAILED}"\n' in node.read_text()
 
 

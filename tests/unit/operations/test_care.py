@@ -20,7 +20,7 @@ from operations.errors import OperationsError
 from operations.remote_hosts import Answer
 from settings.errors import UserError
 from tests.unit.fake_host import FakeHost
-from tests.unit.test_verify import NAMES, VALUES, facts, printed
+from tests.unit.operations.test_verify import NAMES, VALUES, facts, printed
 
 pytestmark = pytest.mark.unit
 

@@ -51,7 +51,7 @@ def test_a_note_is_held_by_one_process_and_free_once_that_is_killed(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr(journal, "LOCK_LIMIT", 0.1)
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     holder = subprocess.Popen([sys.executable, "-c", HOLDER], cwd=root, stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout is not None

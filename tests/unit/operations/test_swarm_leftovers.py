@@ -12,7 +12,7 @@ import pytest
 from operations import remote_hosts, swarm_leftovers
 from operations.outputs import Outputs, parse
 from tests.unit.fake_host import FakeHost
-from tests.unit.test_operations_stack import OUTPUTS
+from tests.unit.operations.test_stack import OUTPUTS
 
 pytestmark = pytest.mark.unit
 
