@@ -97,13 +97,9 @@ def declare(
         then: shell text to run once all tasks do; it prints nothing.
 
     Returns: the wait. Depend on it to start once the service runs, and to change once a change of it is
-        through. Its `stdout` is the service's virtual IP.
-
-    Raises ValueError for a service without one.
+        through. Its `stdout` is the service's virtual IP, and empty for a service that has none.
     """
     spec, child = args.spec, pulumi.ResourceOptions(parent=parent)
-    if not spec.has_virtual_ip:
-        raise ValueError(f"{name}: the wait looks up a virtual IP. Remedy: network overlay, endpoint vip")
     arguments = service_args(name, args, secrets, env, child)
     watch = Watch(f"{name}-service")
     service = docker.Service(
@@ -119,7 +115,8 @@ def declare(
     )
     rollout = Rollout(f"{name}-rollout", watch.seen(service), child)
     tasks = len(args.servers) if spec.replicas is None else spec.replicas
-    text = convergence.service_running(spec.name, tasks, args.network.name, hopeless=hopeless)
+    network = args.network.name if spec.has_virtual_ip else None
+    text = convergence.service_running(spec.name, tasks, network, hopeless=hopeless)
     return remote.run(
         f"{name}-{step}",
         args.manager.connection,

@@ -28,13 +28,16 @@ BEGINS_WITHIN = 30
 """Seconds after which a changed service is not going to replace any task (an idle swarm takes one or two)."""
 
 
-def service_running(service: str, nodes: int, network: str, minutes: int = 15, *, hopeless: str = "") -> str:
+def service_running(
+    service: str, nodes: int, network: str | None, minutes: int = 15, *, hopeless: str = ""
+) -> str:
     """Shell text that waits until `service` runs on `nodes` nodes; prints its virtual IP on `network`.
 
     Args:
-        service: name of a global service.
-        nodes: how many nodes it belongs on.
-        network: name of the overlay network whose virtual IP is wanted.
+        service: its name.
+        nodes: how many tasks it has; of a global service, how many nodes it belongs on.
+        network: name of the overlay network whose virtual IP is wanted; None for a service that has none, on
+            the hosts' own network or with an address for each task: nothing is printed.
         minutes: how long a cluster that makes no progress is waited for; every task that comes to run, or is
             stopped for its successor, starts it anew.
         hopeless: text of a line in the service's log after which a service that has just been made is not
@@ -44,14 +47,14 @@ def service_running(service: str, nodes: int, network: str, minutes: int = 15, *
     variables = assign(
         service=service,
         wanted=nodes,
-        network=network,
+        network=network or "",
         patience=minutes * 60,
         most=GIVE_UP_AFTER_FAILURES,
         taken=PORT_TAKEN,
         begins=BEGINS_WITHIN,
         hopeless=hopeless,
     )
-    return f"{variables}\n{_WAIT}\n{_VIRTUAL_IP}"
+    return f"{variables}\n{_WAIT}\n{_NO_VIRTUAL_IP if network is None else _VIRTUAL_IP}"
 
 
 def galera_formed(service: str, size: int, minutes: int = 15) -> str:
@@ -67,5 +70,7 @@ def galera_formed(service: str, size: int, minutes: int = 15) -> str:
 _WAIT = body("convergence_wait")
 
 _VIRTUAL_IP = body("convergence_virtual_ip")
+
+_NO_VIRTUAL_IP = body("convergence_no_virtual_ip")
 
 _FORMED = body("convergence_formed")

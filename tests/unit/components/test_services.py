@@ -196,11 +196,13 @@ def test_a_service_on_the_host_network_publishes_nothing_and_keeps_the_hosts_sys
 
 
 @pytest.mark.parametrize("change", [{"network": "host"}, {"endpoint": "dnsrr"}])
-def test_a_service_without_a_virtual_ip_is_not_waited_for_in_vain(
+def test_of_a_service_without_a_virtual_ip_only_the_tasks_are_waited_for(
     recorded: Recorded, change: dict[str, Any]
 ) -> None:
-    with pytest.raises(ValueError, match="looks up a virtual IP"):
-        declared(replace(BARE, **change), recorded)
+    declared(replace(BARE, **change), recorded)
+    text = recorded.resources["any-running"].inputs["stdin"]
+    assert "\nwanted=3\n" in text
+    assert "VirtualIPs" not in text
 
 
 INGRESS = Port(80, mode="ingress")

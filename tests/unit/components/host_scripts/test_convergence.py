@@ -64,6 +64,14 @@ def test_the_wait_ends_when_every_node_runs_and_tells_the_virtual_ip_of_the_righ
     assert len([call for call in ran.called("docker") if "UpdateStatus" in call]) == 1  # there was none
 
 
+def test_a_service_without_a_virtual_ip_is_waited_for_and_nothing_is_printed(tmp_path: Path) -> None:
+    host = host_with(tmp_path / "host", tasks=[tasks(UP), tasks(UP, UP)])
+    ran = host.run(convergence.service_running("consul", 2, None))
+    assert (ran.code, ran.out) == (0, "")
+    assert "consul: 2 of 2 running" in ran.err
+    assert not [call for call in ran.called("docker") if "VirtualIPs" in call]
+
+
 def test_a_task_that_starts_or_waits_for_its_health_check_does_not_count(tmp_path: Path) -> None:
     host = host_with(tmp_path / "host", tasks=[tasks(UP, UP, "Starting 1 second ago"), tasks(UP, UP, UP)])
     assert host.run(convergence.service_running("etcd", 3, "galera")).code == 0
