@@ -24,8 +24,10 @@ USAGE = """usage: galera-node run                the container's process
 
 def run() -> int:
     from . import settings as settings_module
+    from .endpoints import SOON, Endpoints
     from .etcd import EtcdStore
     from .network import RESOLVER_OPTIONS, Names, NoAddress
+    from .sql import Sql
     from .supervisor import Node
     from .words import log
 
@@ -33,7 +35,10 @@ def run() -> int:
         settings = settings_module.load()
         os.environ.setdefault("RES_OPTIONS", RESOLVER_OPTIONS)
         names = Names()
-        return Node(settings, EtcdStore(settings.store, settings.cluster, names=names), names).run()
+        store = EtcdStore(settings.store, settings.cluster, names=names)
+        other = EtcdStore(settings.store, settings.cluster, timeout=SOON, names=names)
+        endpoints = Endpoints(settings.node, Sql(settings.socket, timeout=SOON, patience=SOON), other)
+        return Node(settings, store, names, endpoints).run()
     except (settings_module.SettingsError, NoAddress) as error:
         log(str(error))
         return 2

@@ -1,8 +1,9 @@
 """What the nodes' programs tell one another directly, over a small HTTP port on the overlay network.
 
 Owns the port: `GET /status` (JSON: who this is, its cluster, the epoch of its data, its state) and `GET
-/ready` (200 while clients are served, else 503). The store tells more, and counts; this is for when it is
-away or has lost its record. Nothing secret is told, and nothing can be changed through it.
+/ready` (200 while clients are served, else 503). For load balancers it has `/writer` and `/reader`, whose
+codes are those of `endpoints`. The store tells more, and counts; this is for when it is away or has lost
+its record. Nothing secret is told, and nothing can be changed through it.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 PORT = 4569
 TIMEOUT = 1.5  # seconds for one question
+ENDPOINTS = ("/writer", "/reader", "/able")
+SOON = 0.5  # seconds for the question whether a node is able; who is asked often answers at once
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,11 @@ class Told:
 class Teller:
     """Answers on the port; what it answers is what `told` was last set to."""
 
-    def __init__(self, address: str, port: int = PORT) -> None:
-        """Listen. Raises OSError when the port is taken."""
-        self.told = Told()
+    def __init__(
+        self, address: str, port: int = PORT, endpoint: Callable[[str], int] = lambda _path: 503
+    ) -> None:
+        """Listen. `endpoint`: the code for one of `ENDPOINTS`. Raises OSError when the port is taken."""
+        self.told, self._endpoint = Told(), endpoint
         self._socket = socket.create_server((address, port))
         threading.Thread(target=self._serve, name="teller", daemon=True).start()
 
@@ -62,7 +67,10 @@ class Teller:
     def _answer(self, stream: socket.socket) -> None:
         words = stream.recv(4096).split(b"\r\n", 1)[0].split(b" ")
         told, path = self.told, words[1] if len(words) > 1 else b""
-        if words[0] not in (b"GET", b"HEAD") or path not in (b"/status", b"/ready"):
+        if words[0] in (b"GET", b"HEAD") and path.decode(errors="replace") in ENDPOINTS:
+            number = self._endpoint(path.decode())
+            code, text = f"{number} {http.client.responses[number]}", ""
+        elif words[0] not in (b"GET", b"HEAD") or path not in (b"/status", b"/ready"):
             code, text = "404 Not Found", ""
         elif path == b"/ready" and not told.ready:
             code, text = "503 Service Unavailable", f"{told.state}\n"
@@ -86,6 +94,18 @@ def ask(address: str, port: int = PORT, timeout: float = TIMEOUT) -> Told | None
         return told if all(isinstance(each, str) for each in (told.uuid, told.epoch, told.state)) else None
     except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError):
         return None
+    finally:
+        connection.close()
+
+
+def able(address: str, port: int = PORT, timeout: float = SOON) -> bool:
+    """Whether the node at `address` says that it can take writes."""
+    connection = http.client.HTTPConnection(address, port, timeout=timeout)
+    try:
+        connection.request("HEAD", "/able")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
     finally:
         connection.close()
 

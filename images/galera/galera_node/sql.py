@@ -53,10 +53,15 @@ class ServerStatus:
 
 
 class Sql:
-    """A connection to the own mariadbd, made when needed and anew after an error. `timeout` in seconds."""
+    """A connection to the own mariadbd, made when needed and anew after an error.
 
-    def __init__(self, socket: Path, user: str = "mysql", timeout: float = 10.0) -> None:
-        self._socket, self._user, self._timeout = socket, user, timeout
+    Seconds: `timeout` to connect, `patience` for the answer to a statement.
+    """
+
+    def __init__(
+        self, socket: Path, user: str = "mysql", timeout: float = 10.0, patience: float = 600.0
+    ) -> None:
+        self._socket, self._user, self._timeout, self._patience = socket, user, timeout, patience
         self._connection: Any = None
 
     def close(self) -> None:
@@ -73,7 +78,7 @@ class Sql:
                     unix_socket=str(self._socket),
                     user=self._user,
                     connect_timeout=self._timeout,
-                    read_timeout=600,
+                    read_timeout=self._patience,
                     autocommit=True,
                 )
             with self._connection.cursor() as cursor:

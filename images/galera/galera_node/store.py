@@ -15,6 +15,8 @@ Keys below `swarm-galera/CLUSTER/`:
 - `present/NAME`    what a node is now; bound to its session.
 - `details/NAME`    more about it: the epoch of its data, whether that can be trusted; bound to its session.
 - `passwords/NAME`  tells whether nodes have the same secrets; bound to its session.
+- `writer`          the node that load balancers send writes to.
+- `maintenance/NAME` a person has taken NAME out of the load balancers' choice.
 - `forgotten/NAME`  a node that a person has given up: nobody waits for it, until NAME is Synced again.
 
 A later version may add keys, and fields to records: what is not known here is passed over. New facts went

@@ -31,6 +31,7 @@ from .decision import (
     turn,
     wants_told,
 )
+from .endpoints import Endpoints
 from .first_process import FirstProcess, Stop
 from .formation import Formation, FormationError
 from .local_state import NO_UUID, Kind, Local, Note
@@ -62,7 +63,7 @@ class Renew(Exception):
 class Node:
     """One node of the cluster; `run` returns when it has been told to stop."""
 
-    def __init__(self, settings: Settings, store: Store, names: network.Names) -> None:
+    def __init__(self, settings: Settings, store: Store, names: network.Names, endpoints: Endpoints) -> None:
         self.settings, self.names = settings, names
         self.began = time.monotonic()
         self.address = network.own_address(settings.subnet)
@@ -81,6 +82,7 @@ class Node:
         self.served = False  # the health check has been told that all is well
         self.problem = ""  # what a person should know of this node
         self.teller: Teller | None = None
+        self.endpoints = endpoints
         self.site = Site(settings.size, settings.members)
 
     def run(self) -> int:
@@ -121,7 +123,8 @@ class Node:
             self.first_process.pause(LOOK_EVERY)
         self.topics.end("volume")
         try:
-            self.teller = Teller(self.address)
+            self.teller = Teller(self.address, endpoint=self.endpoints.answer)
+            self.endpoints.start()
         except OSError as error:
             log(f"other nodes cannot ask this one when the store is away: port {neighbours.PORT}: {error}")
 
@@ -492,6 +495,7 @@ class Node:
         """What other nodes are told when they ask, and `galera-node status`."""
         serves = presence.state == "synced" and self.component.confirmed and self.membership.recorded
         told = Told(self.settings.node, presence.uuid, epoch, presence.state, serves)
+        self.endpoints.serving = serves
         if self.teller is not None:
             self.teller.told = told
         has_data = presence.state != "empty" and presence.uuid != NO_UUID
@@ -566,6 +570,7 @@ class Node:
 
     def shut_down(self) -> None:
         """Stops mariadbd in order, publishes where it ended."""
+        self.endpoints.drain()
         self.unhealthy("stopping")
         if self.component.confirmed and self.server.running:
             # Who is here to the last is whom the next start waits for.

@@ -26,7 +26,10 @@ from images.galera.galera_node.settings import SECRETS, Settings
 from images.galera.galera_node.store import Cluster, Entry, Epoch, Facts, Presence, StoreError, View
 
 PACKAGE = "images.galera.galera_node"
-CLIENTS = ("sql", "formation", "component", "supervisor")
+CLIENTS = ("sql", "formation", "component", "endpoints", "supervisor")
+NO_BALANCER = types.SimpleNamespace(
+    serving=False, answer=lambda _path: 503, start=lambda: None, drain=lambda: None
+)
 
 
 @pytest.fixture
@@ -101,7 +104,9 @@ def test_an_error_that_nobody_expects_stops_the_server_in_order(
     )
     program.chmod(0o755)
     monkeypatch.setattr(server, "MARIADBD", str(program))
-    node = supervisor.Node(settings, OddStore(KeyError("what")), Names(patience=0.01, look=lambda _: []))
+    node = supervisor.Node(
+        settings, OddStore(KeyError("what")), Names(patience=0.01, look=lambda _: []), NO_BALANCER
+    )
     node.server.start()
     until = time.monotonic() + 30
     while not (tmp_path / "up").exists() and time.monotonic() < until:
@@ -117,7 +122,7 @@ def test_an_error_that_nobody_expects_stops_the_server_in_order(
 def test_a_memory_that_is_full_ends_nothing(
     supervisor: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []))
+    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -133,7 +138,7 @@ def test_a_node_that_has_served_ends_its_container_before_it_joins_anew(
 ) -> None:
     """Its failing health checks count, so a copy in place would be broken off, or clients sent to it."""
     joins: list[object] = []
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []))
+    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
     monkeypatch.setattr(node.membership, "look", lambda *_: supervisor.Facts())
     monkeypatch.setattr(supervisor, "decide", lambda *_: supervisor.Join(("127.0.0.9",), "it does"))
 
@@ -163,7 +168,7 @@ def test_a_node_that_has_served_ends_its_container_before_it_joins_anew(
 def test_a_node_whose_copies_come_to_nothing_waits_before_the_next_one(
     supervisor: Any, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []))
+    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
     assert not node.too_soon()
     for _ in range(3):
         supervisor.local_state.copy_begins(settings.data_dir, time.time())
@@ -206,7 +211,7 @@ def test_the_position_after_a_crash_is_certain_or_said_to_be_unknown(
     settings.run_dir.mkdir()
     state.write_grastate(settings.data_dir, ids[grastate[0]], grastate[1], False)
     state.write_note(settings.data_dir, state.Note(start=f"{ids[name]}:{position}" if start else ""))
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []))
+    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
     monkeypatch.setattr(node.server, "recover", lambda: None)
     monkeypatch.setattr(node, "attend", lambda *_: 0)
 
@@ -224,7 +229,7 @@ def test_the_position_after_a_crash_is_certain_or_said_to_be_unknown(
 def test_an_empty_log_of_a_start_without_room_is_removed_and_one_with_content_is_kept(
     supervisor: Any, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []))
+    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
     log = settings.data_dir / "tc.log"
     log.write_bytes(b"\xfe#\r\n")
     node.local()
@@ -247,7 +252,7 @@ def test_a_server_that_neither_answers_nor_works_is_started_over(
     program.chmod(0o755)
     monkeypatch.setattr(server, "MARIADBD", str(program))
     monkeypatch.setattr(supervisor.health, "STALL", 0.3)
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []))
+    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
     settings.run_dir.mkdir()
 
     def silent() -> None:
@@ -264,7 +269,7 @@ def test_a_server_that_neither_answers_nor_works_is_started_over(
 def test_a_view_that_may_be_what_ends_each_start_is_given_up(
     supervisor: Any, settings: Settings, failures: int, kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []))
+    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
     settings.run_dir.mkdir()
     view = settings.data_dir / "gvwstate.dat"
     view.touch()
@@ -279,7 +284,7 @@ def test_a_view_that_may_be_what_ends_each_start_is_given_up(
 def test_a_full_copy_leaves_galera_no_position_to_go_on_from(
     supervisor: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []))
+    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
     settings.run_dir.mkdir()
     uuid = "aaaaaaaa-0000-0000-0000-000000000001"
     state = supervisor.local_state
@@ -313,7 +318,7 @@ def state_cluster(uuid: str) -> Cluster:
 def test_the_vote_of_whoever_starts_a_component_counts_for_all(
     supervisor: Any, settings: Settings, starts: bool, weight: int
 ) -> None:
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []))
+    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
     node.formation.weigh(starts)
     assert node.formation.weight == weight
 
@@ -334,7 +339,7 @@ def test_catching_up_is_work_that_nobody_ends(
     healthy: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []))
+    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
     settings.run_dir.mkdir()
     node.began -= settings.start_period + 1  # failures count
     status = supervisor.ServerStatus(galera_state, True, True, False, "u", 7, 3)

@@ -1,0 +1,201 @@
+"""What load balancers are told: whether this node is the one that takes writes, and whether it may be read.
+
+Owns: the answers to `/writer`, `/reader` and `/able`, the record `writer`, and the order of an orderly
+stop: the successor is named, new connections go there, and only then mariadbd ends. Leaves to others: the
+rule (`writer`), the port (`neighbours`), whether this node serves at all (the supervisor).
+
+A thread of its own, with connections of its own: the supervisor looks every two seconds and may be busy,
+and a failover is to be over by then. It works only while a load balancer asks.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from . import neighbours
+from .component import MEMBERS
+from .sql import Sql, SqlError
+from .store import ABSENT, Entry, Put, Store, StoreError
+from .words import Topics, log
+from .writer import Seen, decide, hands_over, vacancy
+
+EVERY = 0.5  # seconds between looks
+FRESH = 3.0  # seconds after which a look is too old to be believed
+ASKED = 30.0  # seconds after the last question for which there is a load balancer
+DRAIN = (
+    2.5  # seconds for which a node that leaves keeps the connections it has: longer than one check's interval
+)
+
+SERVES, DRAINS, DOES_NOT = 200, 404, 503
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the last look has found; times are of the monotonic clock."""
+
+    at: float = float("-inf")
+    able: bool = False
+    writer: bool = False
+
+
+class Endpoints:
+    """The answers of one node, kept up by `run`.
+
+    Attributes:
+        serving: the supervisor's word that clients may be served here.
+    """
+
+    def __init__(self, node: str, sql: Sql, store: Store) -> None:
+        self.serving = False
+        self._node, self._sql, self._store = node, sql, store
+        self._topics = Topics()
+        self._look = Look()
+        self._asked = float("-inf")
+        self._left = float("inf")  # since when this node leaves
+        self._was_writer = float("-inf")  # when it last was, and has handed over since
+        self._able_at = self._heard_at = time.monotonic()
+        self._vacant_at: float | None = None
+        self._entries: Mapping[str, Entry] = {}
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+
+    # ---- what is asked
+
+    def answer(self, path: str) -> int:
+        """The status code for `/writer`, `/reader` or, for other nodes, `/able`."""
+        now, look = time.monotonic(), self._look
+        if path != "/able":
+            if now - self._asked > ASKED:
+                self._wake.set()
+            self._asked = now
+        if not look.able or now - look.at > FRESH:
+            return DOES_NOT
+        if path == "/writer":
+            if look.writer:
+                return SERVES
+            return DRAINS if now - self._was_writer < DRAIN else DOES_NOT
+        if now < self._left:
+            return SERVES
+        return DRAINS if path == "/reader" and now - self._left < DRAIN else DOES_NOT
+
+    # ---- looking
+
+    def start(self) -> None:
+        """Look from now on."""
+        threading.Thread(target=self._run, name="endpoints", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            if time.monotonic() - self._asked < ASKED:
+                try:
+                    self.look()
+                except Exception as error:  # of no database may the end be that a load balancer was not told
+                    self._topics.say("endpoints", f"unexpected {type(error).__name__}: {error}")
+            self._wake.wait(EVERY)
+            self._wake.clear()
+
+    def look(self) -> None:
+        """Looks once, and names whom the rule names."""
+        try:
+            able, members = self._own()
+        except SqlError:
+            able, members = False, frozenset[str]()
+        self._read()
+        now = time.monotonic()
+        taken_out = f"maintenance/{self._node}" in self._entries
+        leaving = taken_out or self._stopping.is_set()
+        self._left = min(self._left, now) if leaving else float("inf")
+        if able:
+            self._able_at = now
+        seen = self._seen(able, leaving, members, now)
+        if (named := decide(seen)) is not None and self._name(named.node):
+            log(f"{named.node} takes the writes from now on: {named.reason}")
+            seen = self._seen(able, leaving, members, now)
+        writer = seen.writer == self._node
+        if self._look.writer and not writer:
+            self._was_writer = now
+        self._look = Look(time.monotonic(), able, writer)
+
+    def _own(self) -> tuple[bool, frozenset[str]]:
+        """Whether mariadbd serves, and the names of its component's members. Raises SqlError."""
+        if not self.serving or not self._sql.status().synced:
+            return False, frozenset()
+        return True, frozenset(str(row[2]) for row in self._sql.run(MEMBERS))
+
+    def _read(self) -> None:
+        """Reads the store; while that is away, what it last said counts: the writer stays the writer."""
+        try:
+            self._entries = self._store.read()
+            self._topics.end("endpoints' store")
+        except StoreError as error:
+            self._topics.say("endpoints' store", f"for load balancers, the writer stays as it was: {error}")
+
+    def _seen(self, able: bool, leaving: bool, members: frozenset[str], now: float) -> Seen:
+        addresses = {
+            key.partition("/")[2]: str(json.loads(entry.value).get("address", ""))
+            for key, entry in self._entries.items()
+            if key.startswith("present/")
+        }
+        addresses.pop(self._node, None)
+        writer = writer_of(self._entries)
+        if writer == self._node or (writer in addresses and neighbours.able(addresses[writer])):
+            self._heard_at = now
+        seen = Seen(
+            node=self._node,
+            able=able,
+            leaving=leaving,
+            writer=writer,
+            members=members,
+            silent=now - self._heard_at,
+            unable=now - self._able_at,
+        )
+        if not vacancy(seen):
+            self._vacant_at = None
+            if not hands_over(seen):
+                return seen
+        elif self._vacant_at is None:
+            self._vacant_at = now
+        others = frozenset(name for name, at in addresses.items() if name in members and neighbours.able(at))
+        vacant = 0.0 if self._vacant_at is None else now - self._vacant_at
+        return Seen(**{**vars(seen), "others": others, "vacant": vacant})
+
+    def _name(self, node: str) -> bool:
+        """Writes the record, unless somebody else has changed it. The own view follows."""
+        before = self._entries.get("writer")
+        value = json.dumps({"node": node})
+        try:
+            revision = before.revision if before is not None else ABSENT
+            done = self._store.commit({"writer": revision}, {"writer": Put(value)})
+        except StoreError as error:
+            self._topics.say("endpoints' store", f"the writer cannot be named: {error}")
+            return False
+        self._read()
+        return done
+
+    # ---- the end
+
+    def drain(self) -> None:
+        """This node is about to stop: returns once load balancers send new connections elsewhere.
+
+        At once if none asks, or if clients are not served here anyway.
+        """
+        if not self._look.able or time.monotonic() - self._asked > ASKED / 10:
+            self._stopping.set()
+            return
+        log(f"load balancers are told to send new connections elsewhere; stopping in {DRAIN:.0f} s")
+        self._stopping.set()
+        self._wake.set()
+        time.sleep(DRAIN)
+
+
+def writer_of(entries: Mapping[str, Entry]) -> str:
+    """Whom the record names; empty if nobody."""
+    try:
+        node = json.loads(entries["writer"].value)["node"]
+    except (KeyError, ValueError, TypeError):
+        return ""
+    return node if isinstance(node, str) else ""

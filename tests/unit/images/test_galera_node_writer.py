@@ -1,0 +1,274 @@
+"""Which node takes the writes, as a table; and what load balancers are told by one node, against a store in
+memory and a database that is played.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from images.galera.galera_node import neighbours, writer
+from images.galera.galera_node.store import ABSENT, Entry, Put, StoreError
+from images.galera.galera_node.writer import SILENT, TURN, UNABLE, Name, Seen, decide
+
+pytestmark = pytest.mark.unit
+
+ALL = frozenset("abc")
+SEEN = Seen("b", writer="a", members=ALL, others=ALL - {"b"})
+STOPS = replace(SEEN, writer="b", leaving=True)
+
+ROWS: list[tuple[str, Seen, str | None]] = [
+    ("the writer is there", SEEN, None),
+    ("this node is it", replace(SEEN, writer="b"), None),
+    ("nobody was ever named, and a is before b", replace(SEEN, writer=""), None),
+    ("a has not taken its turn", replace(SEEN, writer="", vacant=TURN), "b"),
+    ("nobody before b is able", replace(SEEN, writer="", others=frozenset("c")), "b"),
+    ("the writer has left the component", replace(SEEN, members=frozenset("bc"), others=frozenset("c")), "b"),
+    ("the writer hangs", replace(SEEN, silent=SILENT + 0.1, others=frozenset("c")), "b"),
+    ("it has only been slow", replace(SEEN, silent=SILENT, others=frozenset("c")), None),
+    ("this node cannot", replace(SEEN, writer="", others=frozenset("c"), able=False), None),
+    ("this node is about to stop", replace(SEEN, writer="", others=frozenset("c"), leaving=True), None),
+    ("the writer stops: its first successor", STOPS, "a"),
+    ("the writer stops, and there is no other", replace(STOPS, others=frozenset()), None),
+    ("who is able outside the component is none", replace(STOPS, members=frozenset("bc")), "c"),
+    ("the writer cannot serve for long", replace(SEEN, writer="b", able=False, unable=UNABLE + 0.1), "a"),
+    ("the writer cannot serve for a moment", replace(SEEN, writer="b", able=False, unable=UNABLE), None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("_what", "seen", "named"), ROWS, ids=[row[0] for row in ROWS])
+def test_who_is_named(_what: str, seen: Seen, named: str | None) -> None:
+    decision = decide(seen)
+    assert (decision.node if isinstance(decision, Name) else None) == named
+
+
+class Store:
+    """Keys in memory. `away`: it does not answer."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.away = False
+        self.revision = 1
+
+    def read(self) -> dict[str, Entry]:
+        if self.away:
+            raise StoreError("away")
+        return dict(self.entries)
+
+    def put(self, key: str, value: str) -> None:
+        self.revision += 1
+        self.entries[key] = Entry(value, self.revision)
+
+    def commit(self, expect: Mapping[str, int], puts: Mapping[str, Put], _deletes: object = ()) -> bool:
+        if self.away:
+            raise StoreError("away")
+        for key, revision in expect.items():
+            if (self.entries[key].revision if key in self.entries else ABSENT) != revision:
+                return False
+        for key, put in puts.items():
+            self.put(key, put.value)
+        return True
+
+    @property
+    def writer(self) -> str | None:
+        return json.loads(self.entries["writer"].value)["node"] if "writer" in self.entries else None
+
+
+class Database:
+    """What mariadbd answers. `members` of its component; None: it does not answer."""
+
+    def __init__(self, members: str | None = "abc") -> None:
+        self.members = members
+        self.synced = True
+
+    def status(self) -> Any:
+        return types.SimpleNamespace(synced=self.synced)
+
+    def run(self, _statement: str) -> list[tuple[object, ...]]:
+        assert self.members is not None
+        return [("uuid", 1, name) for name in self.members]
+
+
+class World:
+    """The nodes a, b and c, a clock, and who of them says that it is able."""
+
+    def __init__(self, module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.module, self.store, self.now = module, Store(), 1000.0
+        self.able = {"a", "b", "c"}
+        for node in "abc":
+            self.store.put(f"present/{node}", json.dumps({"address": node}))
+        monkeypatch.setattr(neighbours, "able", lambda address: address in self.able)
+        monkeypatch.setattr(
+            module, "time", types.SimpleNamespace(monotonic=lambda: self.now, sleep=self.sleep)
+        )
+        self.nodes = {node: module.Endpoints(node, Database(), self.store) for node in "abc"}
+        for node in self.nodes.values():
+            node.serving = True
+
+    def sleep(self, seconds: float) -> None:
+        for _ in range(round(seconds / 0.5)):
+            self.look()
+
+    def look(self, seconds: float = 0.5) -> None:
+        """Time passes, and all look."""
+        self.now += seconds
+        for name, node in sorted(self.nodes.items(), reverse=True):
+            node.answer("/reader")
+            if name in self.able or not node.serving:
+                node.look()
+
+    def codes(self, path: str) -> dict[str, int]:
+        return {name: node.answer(path) for name, node in self.nodes.items()}
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """With a stand-in for the database's client library, which is the image's."""
+    package = "images.galera.galera_node"
+    client = types.ModuleType("pymysql")
+    client.Error = Exception  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pymysql", client)
+    names = [f"{package}.{name}" for name in ("sql", "component", "endpoints")]
+    for name in names:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    yield World(importlib.import_module(f"{package}.endpoints"), monkeypatch)
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+def test_one_node_is_the_writer_and_stays_it(world: World) -> None:
+    world.look()
+    assert world.codes("/writer") == {"a": 200, "b": 503, "c": 503}
+    assert world.codes("/reader") == {"a": 200, "b": 200, "c": 200}
+    world.store.put("writer", json.dumps({"node": "c"}))
+    for _ in range(10):
+        world.look()
+    assert world.codes("/writer") == {"a": 503, "b": 503, "c": 200}
+
+
+def test_a_writer_that_has_died_is_followed_by_the_next(world: World) -> None:
+    world.look()
+    world.look()
+    dead = world.nodes.pop("a")
+    world.able.discard("a")
+    for node in world.nodes.values():
+        node._sql.members = "bc"
+    world.look()
+    assert world.codes("/writer") == {"b": 200, "c": 503}
+    # It comes back, and takes nothing from the other.
+    world.nodes["a"], world.able = dead, {"a", "b", "c"}
+    for node in world.nodes.values():
+        node._sql.members = "abc"
+    for _ in range(7):
+        world.look()
+    assert world.codes("/writer") == {"a": 503, "b": 200, "c": 503}
+
+
+def test_a_writer_whose_program_hangs_is_given_up(world: World) -> None:
+    world.look()
+    world.look()
+    world.able.discard("a")  # it says nothing, and its database is in the component
+    for _ in range(5):
+        world.look()
+    assert world.store.writer == "a"
+    for _ in range(4):
+        world.look()
+    assert world.store.writer == "b"
+    assert world.codes("/writer") == {"a": 503, "b": 200, "c": 503}  # what it last saw is too old
+
+
+def test_while_the_store_is_away_the_writer_stays(world: World) -> None:
+    world.look()
+    world.look()
+    world.store.away = True
+    for _ in range(20):
+        world.look()
+    assert world.codes("/writer") == {"a": 200, "b": 503, "c": 503}
+
+
+def test_a_node_that_stops_keeps_its_connections_until_new_ones_go_elsewhere(world: World) -> None:
+    world.look()
+    world.look()
+    codes: list[tuple[int, int, int]] = []
+    look = world.look
+
+    def watched(seconds: float = 0.5) -> None:
+        look(seconds)
+        a, b = world.nodes["a"], world.nodes["b"]
+        codes.append((a.answer("/writer"), a.answer("/reader"), b.answer("/writer")))
+
+    world.look = watched  # type: ignore[method-assign]
+    world.able.discard("a")
+    world.able.add("a")
+    world.nodes["a"].drain()
+    assert codes[0] == (404, 404, 503)
+    assert codes[1] == (404, 404, 200)
+    assert world.store.writer == "b"
+    look(world.module.DRAIN)
+    assert world.codes("/writer") == {"a": 503, "b": 200, "c": 503}
+    assert world.codes("/reader") == {"a": 503, "b": 200, "c": 200}
+
+
+def test_without_a_load_balancer_a_stop_waits_for_nobody(world: World) -> None:
+    world.look()
+    world.look()
+    before = world.now
+    world.now += 60
+    world.nodes["a"].drain()
+    assert world.now == before + 60
+
+
+def test_a_node_in_maintenance_is_in_neither_endpoint_and_comes_back(world: World) -> None:
+    world.look()
+    world.look()
+    world.store.put("maintenance/a", "")
+    for _ in range(8):
+        world.look()
+    assert world.codes("/writer") == {"a": 503, "b": 200, "c": 503}
+    assert world.codes("/reader")["a"] == 503
+    del world.store.entries["maintenance/a"]
+    world.look()
+    assert world.codes("/reader")["a"] == 200
+    assert world.store.writer == "b"
+
+
+@pytest.mark.parametrize("amiss", ["not serving", "not synced"])
+def test_a_node_that_does_not_serve_is_in_neither_endpoint(world: World, amiss: str) -> None:
+    world.look()
+    world.look()
+    node = world.nodes["a"]
+    if amiss == "not serving":
+        node.serving = False
+    else:
+        node._sql.synced = False
+    world.able.discard("a")
+    node.look()
+    assert (node.answer("/writer"), node.answer("/reader"), node.answer("/able")) == (503, 503, 503)
+
+
+def test_a_look_that_is_old_is_not_believed(world: World) -> None:
+    world.look()
+    world.look()
+    world.now += world.module.FRESH + 0.1
+    assert set(world.codes("/reader").values()) == {503}
+
+
+def test_of_two_that_name_a_writer_one_succeeds(world: World) -> None:
+    world.look()
+    a, b = world.nodes["a"], world.nodes["b"]
+    a._read(), b._read()
+    assert a._name("a") is not (b._name("b"))
+    assert world.store.writer == "a"
+
+
+def test_a_record_that_is_none_names_nobody(world: World) -> None:
+    for value in ("", "[]", "{}", '{"node": 3}'):
+        assert world.module.writer_of({"writer": Entry(value, 1)}) == ""
+    assert writer.vacancy(Seen("a")) == "nobody has been named"
