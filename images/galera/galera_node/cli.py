@@ -17,6 +17,9 @@ USAGE = """usage: galera-node run                the container's process
        galera-node remember NAME      takes that back, until the cluster has restarted without NAME
        galera-node recover-from NAME  nobody runs, and a person decides: the cluster restarts from the data of
                                       NAME, whatever the others have; these take a full copy when they come
+       galera-node maintenance on|off [NAME]
+                                      load balancers send nobody to NAME, by default this node; it replicates
+                                      as before, and the writes go to another one
        galera-node new-epoch          after a component was started by hand (pc.bootstrap): data of whoever is
                                       not in it takes a full copy
        galera-node pack DIR FILE      packs a data directory (when the image is built)"""
@@ -80,6 +83,9 @@ def tell(argv: list[str]) -> int | None:
                 return commands.remember(store, name)
             case ["recover-from", name]:
                 return commands.recover_from(store, name)
+            case ["maintenance", "on" | "off" as word, *names] if len(names) < 2:
+                name = names[0] if names else environ.get("NODE_NAME", "")
+                return commands.maintain(store, name, word == "on")
             case ["new-epoch"]:
                 return commands.new_epoch(store, environ.get("NODE_NAME", ""))
     except StoreError as error:

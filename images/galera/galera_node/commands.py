@@ -55,6 +55,7 @@ def report(facts: Facts | None, own: dict[str, Any], error: str = "") -> dict[st
             "problem": facts.about(name).problem or None,
             "epoch": facts.about(name).epoch if presence is not None and presence.uuid != NO_UUID else None,
             "votes": facts.about(name).votes if presence is not None else None,
+            "maintenance": name in facts.maintenance,
         }
     cluster = facts.cluster
     return {
@@ -64,6 +65,7 @@ def report(facts: Facts | None, own: dict[str, Any], error: str = "") -> dict[st
         "self": own,
         "members": members,
         "view": list(facts.view.members) if facts.view is not None else [],
+        "writer": facts.writer,
     }
 
 
@@ -88,6 +90,8 @@ def describe(facts: Facts, size: int) -> list[str]:
         lines.append(f"{facts.holder} holds the right to bootstrap")
     if facts.chosen is not None:
         lines.append(f"a person has said that the cluster restarts from the data of {facts.chosen}")
+    if facts.writer is not None:
+        lines.append(f"load balancers send writes to {facts.writer}")
     synced = sum(presence.state == "synced" for presence in facts.present.values())
     for name in names(facts):
         position, presence, about = facts.nodes.get(name), facts.present.get(name), facts.about(name)
@@ -102,6 +106,8 @@ def describe(facts: Facts, size: int) -> list[str]:
         if about.votes > 1 and presence is not None and presence.state in IN_PRIMARY:
             more = "" if enough(synced, size) else f" until {min(3, size)} nodes are Synced"
             words.append(f"counts {about.votes} votes{more}: its loss stops the others")
+        if name in facts.maintenance:
+            words.append("in maintenance: load balancers send nobody there")
         if about.problem:
             words.append(about.problem)
         lines.append(f"{name}: {', '.join(words)}")
@@ -224,4 +230,32 @@ def new_epoch(store: Store, node: str) -> int:
     if not Membership.put_epoch(store, facts, record):
         return refuse("something has just changed; look at galera-node status, then repeat")
     print(f"Epoch {epoch} has begun with {', '.join(view.members)}. Any other data takes a full copy.")
+    return 0
+
+
+def maintain(store: Store, node: str, on: bool) -> int:
+    """Load balancers send nobody to `node` while it is in maintenance; it replicates as before.
+
+    The last one that they could send anybody to is refused.
+    """
+    if not NAME.fullmatch(node):
+        return refuse(f"{node!r} is no name of a node")
+    facts = parse(store.read())
+    if not on:
+        store.commit({}, {}, (f"maintenance/{node}",))
+        print(f"load balancers send clients to {node} once it is Synced")
+        return 0
+    if node not in facts.nodes:
+        return refuse(f"{node} is no node of this cluster. Known: {', '.join(sorted(facts.nodes)) or 'none'}")
+    others = [
+        name
+        for name, presence in facts.present.items()
+        if presence.state == "synced" and name != node and name not in facts.maintenance
+    ]
+    if not others:
+        return refuse(
+            f"no other node is Synced and not in maintenance: without {node} nobody could be served"
+        )
+    store.commit({}, {f"maintenance/{node}": Put("")})
+    print(f"load balancers send no new clients to {node}, and end the others' connections in some seconds")
     return 0

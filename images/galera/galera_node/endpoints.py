@@ -26,9 +26,8 @@ from .writer import Seen, decide, hands_over, vacancy
 EVERY = 0.5  # seconds between looks
 FRESH = 3.0  # seconds after which a look is too old to be believed
 ASKED = 30.0  # seconds after the last question for which there is a load balancer
-DRAIN = (
-    2.5  # seconds for which a node that leaves keeps the connections it has: longer than one check's interval
-)
+DRAIN = 2.5  # seconds for which a node that leaves keeps its connections: longer than checks are apart
+SOON = 2.0  # seconds for one answer of mariadbd or the store
 
 SERVES, DRAINS, DOES_NOT = 200, 404, 503
 

@@ -183,6 +183,8 @@ class Facts:
     chosen: str | None = None
     aborted: frozenset[str] = frozenset()
     forgotten: frozenset[str] = frozenset()
+    writer: str | None = None
+    maintenance: frozenset[str] = frozenset()
     passwords: Mapping[str, str] = field(default_factory=dict)
     revisions: Mapping[str, int] = field(default_factory=dict)
     mine: bool = False
@@ -259,6 +261,8 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
     chosen: str | None = None
     aborted: set[str] = set()
     forgotten: set[str] = set()
+    writer: str | None = None
+    maintenance: set[str] = set()
     passwords: dict[str, str] = {}
     for key, entry in entries.items():
         kind, _, name = key.partition("/")
@@ -273,6 +277,10 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
                 holder = entry.value
             elif key == "chosen":
                 chosen = entry.value
+            elif key == "writer":
+                writer = str(json.loads(entry.value)["node"])
+            elif kind == "maintenance":
+                maintenance.add(name)
             elif kind == "nodes":
                 nodes[name] = _load(Position, json.loads(entry.value))
             elif kind == "present":
@@ -285,7 +293,7 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
                 forgotten.add(name)
             elif kind == "passwords":
                 passwords[name] = entry.value
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise StoreError(f"the store's key {key!r} holds no record of this program: {error}") from error
     return Facts(
         cluster=cluster,
@@ -298,6 +306,8 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
         chosen=chosen,
         aborted=frozenset(aborted),
         forgotten=frozenset(forgotten),
+        writer=writer,
+        maintenance=frozenset(maintenance),
         passwords=passwords,
         revisions={key: entry.revision for key, entry in entries.items()},
         mine="bootstrap" in entries and entries["bootstrap"].own,

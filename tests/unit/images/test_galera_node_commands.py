@@ -119,6 +119,29 @@ def test_a_broken_or_empty_node_that_is_here_can_be_forgotten() -> None:
         assert memory.facts.forgotten == {"b"}
 
 
+def test_a_node_is_taken_out_of_the_load_balancers_choice_and_put_back(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    kept = MemoryStore(cluster=Cluster(U, "formed", "a"), nodes__a=Position(U, 5), nodes__b=Position(U, 5))
+    for node in "ab":
+        kept.put(f"present/{node}", Presence("synced", U, 5, "10.0.0.1"))
+    kept.put("writer", '{"node": "a"}')
+    assert commands.maintain(kept, "a", on=True) == 0
+    assert kept.facts.maintenance == {"a"}
+    described = "\n".join(commands.describe(kept.facts, 2))
+    assert "load balancers send writes to a" in described
+    assert "a: synced at 10.0.0.1, published 5, in maintenance: load balancers send nobody there" in described
+    assert commands.report(kept.facts, {})["members"]["a"]["maintenance"] is True
+    assert commands.report(kept.facts, {})["writer"] == "a"
+    assert commands.maintain(kept, "b", on=True) == 1
+    assert "without b nobody could be served" in capsys.readouterr().err
+    assert commands.maintain(kept, "z", on=True) == 1
+    assert "z is no node of this cluster. Known: a, b" in capsys.readouterr().err
+    assert commands.maintain(kept, "../x", on=False) == 1
+    assert commands.maintain(kept, "a", on=False) == 0
+    assert kept.facts.maintenance == frozenset()
+
+
 def test_a_person_chooses_whose_data_the_cluster_restarts_from(capsys: pytest.CaptureFixture[str]) -> None:
     memory = MemoryStore(cluster=FORMED, present__a=here("running", 95), present__b=here("stopped", 99))
     assert commands.recover_from(memory, "a") == 0
