@@ -1,6 +1,6 @@
 """mariadbd as a child: start, recovery of the position, orderly stop, and whether it works at all.
 
-Its words go straight to the container's log. Leaves what they mean to `sql` and `supervisor`.
+Its words go straight to the container's log. Leaves what they mean to `sql`, `own_data` and `watch`.
 """
 
 from __future__ import annotations

@@ -6,20 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from images.galera.galera_node.decision import (
+from images.galera.galera_node.decision.decide import decide, wants_told
+from images.galera.galera_node.decision.lost_quorum import gives_up
+from images.galera.galera_node.decision.others import Site
+from images.galera.galera_node.decision.outcomes import (
     Bootstrap,
     Carry,
     Discard,
     Join,
     NewEpoch,
     Refuse,
-    Site,
     Wait,
-    decide,
-    gives_up,
-    turn,
-    wants_told,
 )
+from images.galera.galera_node.decision.without_data import turn
 from images.galera.galera_node.local_state import NO_UUID, Kind, Local, Note
 from images.galera.galera_node.neighbours import Told
 from images.galera.galera_node.store import Cluster, Details, Epoch, Facts, Position, Presence, View
