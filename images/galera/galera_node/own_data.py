@@ -51,7 +51,7 @@ class OwnData:
         except RecoverError as error:
             self._topics.say("recovery", f"{error}")
             self._reports.problem = "the position could not be recovered from InnoDB; the log says why"
-            return state
+            return replace(state, unrecovered=error.brief)
         self._topics.end("recovery")
         log(f"recovered position {uuid}:{seqno}")
         started, _, position = state.note.start.partition(":")

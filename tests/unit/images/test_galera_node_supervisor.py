@@ -177,6 +177,56 @@ def test_the_position_after_a_crash_is_certain_or_said_to_be_unknown(
     assert bool(node.parts.reports.problem) is (local.seqno < 0 or not local.trusted)
 
 
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        pytest.param(
+            "2026-11-29  5:36:27 0 [Note] InnoDB: Using Linux native AIO\n"
+            "2026-11-29  5:36:27 0 [ERROR] InnoDB: Cannot allocate memory for the buffer pool\n"
+            "2026-11-29  5:36:27 0 [ERROR] Aborting\n",
+            "InnoDB: Cannot allocate memory for the buffer pool",
+            id="its first error",
+        ),
+        pytest.param("2026-11-29  5:36:27 0 [Note] one\n\n", "[Note] one", id="it was killed"),
+        pytest.param("", "it has said nothing", id="it has said nothing"),
+    ],
+)
+def test_a_recovery_that_fails_is_told_with_mariadbds_own_reason(
+    modules: Any,
+    settings: Settings,
+    tmp_path: Path,
+    words: str,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """From mariadbd's words to the line that a person reads: data of a crash are not those of no cluster."""
+    program = tmp_path / "mariadbd"
+    (tmp_path / "words").write_text(words)
+    program.write_text(f"#!/bin/sh\ncat {tmp_path}/words\nexit 3\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(server, "MARIADBD", str(program))
+    (settings.data_dir / "ibdata1").touch()
+    settings.run_dir.mkdir()
+    node = modules.supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []))
+    monkeypatch.setattr(node.parts.membership, "look", lambda *_: Facts())
+
+    class Looked(Exception):
+        pass
+
+    def unhealthy(text: str) -> None:
+        raise Looked(text)
+
+    monkeypatch.setattr(node.parts.reports, "unhealthy", unhealthy)
+    with pytest.raises(Looked) as looked:
+        node.attempt.run()
+    told = str(looked.value)
+    assert told.startswith("refusing to start: whose data this is, and its position, could not be recovered")
+    assert f"mariadbd --wsrep-recover ended with 3 and names no position: {reason}. Nothing" in told
+    assert "empty its volume" in told
+    assert "no Galera cluster" not in capsys.readouterr().err
+
+
 def test_an_empty_log_of_a_start_without_room_is_removed_and_one_with_content_is_kept(
     modules: Any, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:

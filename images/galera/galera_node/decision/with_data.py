@@ -66,6 +66,12 @@ def _does_not_count(node: str, local: Local, facts: Facts, others: Mapping[str, 
     cluster = facts.cluster
     if local.uuid in facts.aborted:
         return Discard(local.uuid, "its formation ended before any client was served, and another took over")
+    if local.uuid == NO_UUID and local.unrecovered:
+        return Refuse(
+            "whose data this is, and its position, could not be recovered from InnoDB: "
+            f"{local.unrecovered}. Nothing is touched, and it is tried again every minute: if memory or disk "
+            "is short, mend that. If this node's data is not needed, empty its volume and it joins."
+        )
     if local.uuid == NO_UUID:
         return Refuse(
             "the data directory holds tables of no Galera cluster. Nothing is touched: move them away, or "
