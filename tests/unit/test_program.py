@@ -416,8 +416,9 @@ def test_a_network_that_changes_takes_its_services_with_it_unless_others_are_on_
 def test_outputs_are_the_contract(dev: Recorded) -> None:
     assert set(dev.outputs) == {
         *("hosts", "managers", "workers", "joinTokens", "discovery", "network", "galera", "estimatedCost"),
-        *("ssh", "passwords"),
+        *("ssh", "passwords", "contractVersion"),
     }
+    assert dev.outputs["contractVersion"] == 1
     assert dev.outputs["hosts"][0] == {
         "name": "galera-1",
         "id": "id-of-galera-1-guest",
