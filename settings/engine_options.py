@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from settings.database.provider_options import size
+
 _DISK = "the engine's data is kept in btrfs on the host's second disk"
 _UNIT = "the engine's unit sets it, and with both the engine does not start"
 _LOGS = "logs are kept bounded (10 files of 10 MB for each container), and `docker service logs` reads them"
@@ -30,6 +32,7 @@ REFUSED = {
     "graph": _DISK,
     "group": _UNIT,
     "hosts": _UNIT,
+    "init": "the images bring a first process of their own",
     "insecure-registries": "engine.insecureRegistries sets it",
     "ip-forward": _NETWORKS,
     "ip-masq": _NETWORKS,
@@ -40,6 +43,7 @@ REFUSED = {
     "log-opts": _LOGS,
     "pidfile": _UNIT,
     "registry-mirrors": "engine.registryMirrors sets it",
+    "selinux-enabled": "the engine refuses it where its data is kept in btrfs",
     "storage-driver": _DISK,
     "storage-opts": _DISK,
     "swarm-default-advertise-addr": "each host is in the swarm with its private address",
@@ -76,6 +80,7 @@ def _ulimit(value: Any) -> bool:
         isinstance(value, Mapping)
         and set(value) == {"Name", "Soft", "Hard"}
         and all(isinstance(value[name], int) for name in ("Soft", "Hard"))
+        and (value["Soft"] <= value["Hard"] or value["Hard"] == -1)
     )
 
 
@@ -84,12 +89,19 @@ TEXTS = Kind(
     "a list of texts",
     lambda value: isinstance(value, list) and all(isinstance(each, str) and each for each in value),
 )
-SIZE = Kind(
-    "a size like 64M", lambda value: isinstance(value, str) and bool(re.fullmatch(r"\d+[kKmMgG]?", value))
+SHARED_MEMORY = Kind(
+    "a size of 64M, the engine's own, or more",
+    lambda value: isinstance(value, str) and (size(value) or 0) >= 64 << 20,
 )
-SWITCHES = Kind(
-    "a map of names to true or false",
-    lambda value: isinstance(value, Mapping) and all(isinstance(each, bool) for each in value.values()),
+RESOLVER = Kind(
+    "a list of texts without ndots (services find each other by short names, which are asked as they are)",
+    lambda value: TEXTS.fits(value) and not any(each.startswith("ndots") for each in value),
+)
+FEATURES = Kind(
+    "{buildkit: true} or {buildkit: false}",
+    lambda value: (
+        isinstance(value, Mapping) and set(value) == {"buildkit"} and SWITCH.fits(value["buildkit"])
+    ),
 )
 ULIMITS = Kind(
     "a map like {nofile: {Name: nofile, Soft: 65536, Hard: 65536}}",
@@ -107,14 +119,13 @@ ALLOWED = {
     "debug": SWITCH,
     "default-cgroupns-mode": _one_of("host", "private"),
     "default-ipc-mode": _one_of("private", "shareable"),
-    "default-shm-size": SIZE,
+    "default-shm-size": SHARED_MEMORY,
     "default-ulimits": ULIMITS,
-    "dns-opts": TEXTS,
+    "dns-opts": RESOLVER,
     "dns-search": TEXTS,
     "experimental": SWITCH,
-    "features": SWITCHES,
+    "features": FEATURES,
     "icc": SWITCH,
-    "init": SWITCH,
     "log-level": _one_of("debug", "info", "warn", "error", "fatal"),
     "max-concurrent-downloads": _whole(1, 100),
     "max-concurrent-uploads": _whole(1, 100),
@@ -125,7 +136,6 @@ ALLOWED = {
     "node-generic-resources": TEXTS,
     "oom-score-adjust": _whole(-1000, 1000),
     "raw-logs": SWITCH,
-    "selinux-enabled": SWITCH,
     "shutdown-timeout": _whole(1, 3600),
     "userland-proxy": SWITCH,
 }

@@ -195,6 +195,14 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("engine.options.dns", {"engine": {"options": {"dns": ["10.0.80.11"]}}}, "engine.dns sets it"),
     ("engine.options.debugg", {"engine": {"options": {"debugg": True}}}, "known: allow-nondistributable"),
     ("engine.options.debug", {"engine": {"options": {"debug": "yes"}}}, "give true or false"),
+    ("engine.options.init", {"engine": {"options": {"init": True}}}, "first process of their own"),
+    ("engine.options.default-shm-size", {"engine": {"options": {"default-shm-size": "1M"}}}, "64M"),
+    ("engine.options.dns-opts", {"engine": {"options": {"dns-opts": ["ndots:2"]}}}, "without ndots"),
+    (
+        "engine.options.features",
+        {"engine": {"options": {"features": {"containerd-snapshotter": True}}}},
+        "{buildkit: true}",
+    ),
     ("engine.options.mtu", {"engine": {"options": {"mtu": True}}}, "whole number from 576 to 9000"),
     (
         "engine.options.default-ulimits",
