@@ -22,7 +22,7 @@ endif
 LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `make lock` needs it
 
 .DEFAULT_GOAL := help
-.PHONY: help preflight toolchain venv up verify down test fmt lint type unit provider image-test plugin-test \
+.PHONY: help preflight toolchain venv up verify balance down test fmt lint type unit provider image-test plugin-test \
         lab-test outage-test recovery-test lock docs bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
@@ -33,6 +33,9 @@ up: ## everything from a bare machine to a running cluster; again: brings it to 
 
 verify: ## check the cluster; exit code 0 only if all holds (DEEP=1: compare all rows of all nodes, too)
 	$(call operations,verify $(if $(DEEP),--deep))
+
+balance: ## which node each of some connections gets (CONNECTIONS=N; READER=1: through the load balancer only)
+	$(call operations,balance $(if $(CONNECTIONS),--connections $(CONNECTIONS)) $(if $(READER),--reader))
 
 preview: ## what `make up` would change, and what it would cost
 	$(call operations,preview)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from settings import engine_options
 from settings.database import provider_options, server_options
 
 PUBLIC_ENDPOINT = "https://api.softlayer.com/xmlrpc/v3.1"
@@ -35,6 +36,9 @@ TAKEN_SUBNETS = {
     "224.0.0.0/4": "multicast",
 }
 SYSTEM_DATABASES = frozenset({"mysql", "information_schema", "performance_schema", "sys"})
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 16, 80
+"""Characters; those that are drawn have 32."""
+Value = TypeVar("Value")
 SYSTEM_USERS = frozenset({"root", "mysql", "sst", "monitor", "mariadb.sys", "galera"})
 
 
@@ -316,7 +320,29 @@ def provider(value: dict[str, str]) -> dict[str, str]:
     return _without(provider_options.problems(value), value)
 
 
-def _without(problems: Iterable[str], value: dict[str, str]) -> dict[str, str]:
+def daemon_options(value: dict[str, Any]) -> dict[str, Any]:
+    """Options of daemon.json."""
+    return _without(engine_options.problems(value), value)
+
+
+def password(value: SecretStr) -> SecretStr:
+    """A password; what is wrong with it is said without it."""
+    text = value.get_secret_value()
+    if not SHORTEST_PASSWORD <= len(text) <= LONGEST_PASSWORD:
+        raise Refused(
+            f"a password of {len(text)} characters is refused: short ones can be guessed",
+            f"give {SHORTEST_PASSWORD} to {LONGEST_PASSWORD}, or leave it out to have one drawn",
+        )
+    if not re.fullmatch(r"[!-~]+", text):
+        raise Refused(
+            "the password has a blank, a line end or a character outside of ASCII, which clients send in "
+            "different ways",
+            "use letters, digits and signs of ASCII",
+        )
+    return value
+
+
+def _without(problems: Iterable[str], value: Value) -> Value:
     if found := list(problems):
         raise ValueError("\n".join(found))
     return value

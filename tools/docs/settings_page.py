@@ -27,6 +27,18 @@ The keys below `{settings.PROJECT}:` in a stack's file (`Pulumi.NAME.yaml`). An 
 refused before anything is ordered, together with all others. An example to copy:
 [Pulumi.tor01.yaml](../../Pulumi.tor01.yaml).
 
+Editors that know YAML schemas check a stack's file while it is written, and say what a key is, by this line
+(a copy of the example has it); the [schema](stack-settings.schema.json) is written from the same models:
+
+```yaml
+# yaml-language-server: $schema=docs/reference/stack-settings.schema.json
+```
+
+`Pulumi.yaml` declares the sections only, for `pulumi config` and so that Pulumi itself refuses a section that
+is none ("must be of type 'object'"): its grammar knows nothing of what is in an object. So a section can't be
+given as JSON text or encrypted as a whole; `pulumi config set --path` sets, and `--secret` encrypts, a key in
+it. Sections that are not set are shown there as `{{}}`, which means the same.
+
 Two more are read by the SoftLayer provider only, and are secret: `username` and `apiKey`, instead of
 `SL_USERNAME` and `SL_API_KEY` or `~/.softlayer` (`pulumi config set --secret {settings.PROJECT}:apiKey …`).
 
