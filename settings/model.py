@@ -191,10 +191,10 @@ class Settings(Section):
     endpoint: Annotated[str, AfterValidator(values.endpoint)] = values.PUBLIC_ENDPOINT
     max_monthly_cost: float | None = Field(None, gt=0)
     order_settle: float = Field(values.SETTLE, gt=0, le=values.LONGEST_SETTLE)
-    ssh: Ssh = Field(default_factory=lambda: Ssh.model_validate({}))
+    ssh: Ssh = Ssh.model_validate({})
     servers: Servers
-    engine: Engine = Engine()
-    network: Network = Network()
+    engine: Engine = Engine.model_validate({})
+    network: Network = Network.model_validate({})
     discovery: Discovery
     galera: Galera
 
