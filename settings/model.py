@@ -211,11 +211,11 @@ class Settings(Section):
     max_monthly_cost: float | None = Field(None, gt=0)
     order_settle: float = Field(values.SETTLE, gt=0, le=values.LONGEST_SETTLE)
     root_password: Annotated[SecretStr, AfterValidator(values.password)] | None = None
-    ssh: Ssh = Field(default_factory=lambda: Ssh.model_validate({}))
+    ssh: Ssh = Ssh.model_validate({})
     servers: Servers
-    hosts: Hosts = Field(default_factory=lambda: Hosts.model_validate({}))
-    engine: Engine = Engine()
-    network: Network = Network()
+    hosts: Hosts = Hosts.model_validate({})
+    engine: Engine = Engine.model_validate({})
+    network: Network = Network.model_validate({})
     discovery: Discovery
     galera: Galera
 

@@ -1,6 +1,7 @@
 """docs/reference/settings.md, from the models of the stack's settings.
 
-Owns: how a field's type, default and description read. Leaves to others: the fields (settings).
+Owns: how a field's type, default and description read. Leaves to others: the fields (settings), the rows of
+those that each server is ordered with (servers_page.py).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import settings
+from settings.server import Server
 from tools.docs.markdown import table
 
 HEAD = f"""# Settings
@@ -67,15 +69,29 @@ def _model(field: FieldInfo) -> type[BaseModel] | None:
 
 def _section(title: str, model: type[BaseModel]) -> str:
     said = described(model)
+    of_each = Server.model_fields if issubclass(model, Server) else {}
     rows = []
     for name, field in model.model_fields.items():
-        key = f"`{field.alias or name}`"
+        if name in of_each:
+            continue
+        key = key_of(name, field)
         if (below := _model(field)) is not None:
             said_of = f"a section: [{field.alias or name}](#{field.alias or name})"
             rows.append((key, "section", _required(below), said_of))
         else:
             rows.append((key, kind_of(field), default_of(field), field.description or said.get(name, "")))
-    return f"## {title}\n\n{intro(model)}\n\n{table(('key', 'type', 'default', 'what it is'), rows)}\n"
+    about = intro(model)
+    if of_each:
+        keys = ", ".join(key_of(name, field) for name, field in of_each.items())
+        about += (
+            f"\n\nWhat each of them is ordered with has [a page of its own](servers.md): {keys}. Besides:"
+        )
+    return f"## {title}\n\n{about}\n\n{table(('key', 'type', 'default', 'what it is'), rows)}\n"
+
+
+def key_of(name: str, field: FieldInfo) -> str:
+    """A field as it is written in a stack's file."""
+    return f"`{field.alias or name}`"
 
 
 def _required(model: type[BaseModel]) -> str:
