@@ -282,7 +282,7 @@ def test_a_joiner_that_cannot_be_reached_is_tried_a_few_times(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(donor.time, "sleep", pauses.append)
+    monkeypatch.setattr(time, "sleep", pauses.append)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(TransferError, match=f"the joiner at 127.0.0.1:{port} cannot be reached"):
