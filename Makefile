@@ -22,8 +22,8 @@ endif
 LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `make lock` needs it
 
 .DEFAULT_GOAL := help
-.PHONY: help preflight toolchain venv up verify balance down test fmt lint type unit provider image-test plugin-test \
-        lab-test outage-test recovery-test lock docs bench chaos audit preview refresh destroy clean-cache
+.PHONY: help preflight toolchain venv up verify balance down test fmt lint type unit provider coverage image-test \
+        plugin-test lab-test outage-test recovery-test lock docs bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,7 +64,7 @@ toolchain: ## only Pulumi's programs
 venv: ## only Debian's packages and the virtual environment
 	$(DRIVER) venv
 
-lint type unit provider image-test plugin-test lab-test: ## each a part of `make test`
+lint type unit provider coverage image-test plugin-test lab-test: ## each a part of `make test`
 	$(DRIVER) $@
 
 outage-test: ## changes under clients, dead host, power cut, full disk, forgotten node, on real hosts
