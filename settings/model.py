@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from settings import values
-from settings.database import initial_sql, provider_options, server_options
+from settings.database import initial_sql, names, provider_options, server_options
 from settings.section import Section
 from settings.servers import Servers
 
@@ -180,8 +180,8 @@ class Galera(Section):
 
     title: ClassVar[str] = "galera"
     image: values.Image
-    cluster_name: Annotated[str, AfterValidator(values.cluster_name)] = "galera"
-    database: Annotated[str, AfterValidator(values.database)] = "app"
+    cluster_name: Annotated[str, AfterValidator(names.cluster_name)] = "galera"
+    database: Annotated[str, AfterValidator(names.database)] = "app"
     config: Annotated[dict[str, values.OptionValue], AfterValidator(values.options)] = {}
     provider: Annotated[dict[str, values.ProviderValue], AfterValidator(values.provider)] = {}
     strict_replication: bool = True
@@ -210,7 +210,7 @@ class Settings(Section):
     endpoint: Annotated[str, AfterValidator(values.endpoint)] = values.PUBLIC_ENDPOINT
     max_monthly_cost: float | None = Field(None, gt=0)
     order_settle: float = Field(values.SETTLE, gt=0, le=values.LONGEST_SETTLE)
-    root_password: Annotated[SecretStr, AfterValidator(values.password)] | None = None
+    root_password: Annotated[SecretStr, AfterValidator(names.password)] | None = None
     ssh: Ssh = Ssh.model_validate({})
     servers: Servers
     hosts: Hosts = Hosts.model_validate({})

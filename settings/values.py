@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from settings import engine_options
 from settings.database import provider_options, server_options
@@ -35,11 +35,7 @@ TAKEN_SUBNETS = {
     "169.254.0.0/16": "the link-local network of every host",
     "224.0.0.0/4": "multicast",
 }
-SYSTEM_DATABASES = frozenset({"mysql", "information_schema", "performance_schema", "sys"})
-SHORTEST_PASSWORD, LONGEST_PASSWORD = 16, 80
-"""Characters; those that are drawn have 32."""
 Value = TypeVar("Value")
-SYSTEM_USERS = frozenset({"root", "mysql", "sst", "monitor", "mariadb.sys", "galera"})
 
 
 class Refused(ValueError):
@@ -237,23 +233,6 @@ def docker_name(value: str) -> str:
     return value
 
 
-def cluster_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", value):
-        raise Refused(f"{value!r} is no cluster name Galera takes", "use up to 32 letters, digits, _ and -")
-    return value
-
-
-def database(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", value):
-        raise Refused(
-            f"{value!r} can't name a database and its user",
-            "use up to 64 letters, digits and _, no digit first",
-        )
-    if value.lower() in SYSTEM_DATABASES | SYSTEM_USERS:
-        raise Refused(f"{value!r} belongs to the server itself", "choose another name, like app")
-    return value
-
-
 def public_key(value: str) -> str:
     if not re.fullmatch(
         r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+) [A-Za-z0-9+/]+={0,3}( .*)?", value.strip()
@@ -323,23 +302,6 @@ def provider(value: dict[str, str]) -> dict[str, str]:
 def daemon_options(value: dict[str, Any]) -> dict[str, Any]:
     """Options of daemon.json."""
     return _without(engine_options.problems(value), value)
-
-
-def password(value: SecretStr) -> SecretStr:
-    """A password; what is wrong with it is said without it."""
-    text = value.get_secret_value()
-    if not SHORTEST_PASSWORD <= len(text) <= LONGEST_PASSWORD:
-        raise Refused(
-            f"a password of {len(text)} characters is refused: short ones can be guessed",
-            f"give {SHORTEST_PASSWORD} to {LONGEST_PASSWORD}, or leave it out to have one drawn",
-        )
-    if not re.fullmatch(r"[!-~]+", text):
-        raise Refused(
-            "the password has a blank, a line end or a character outside of ASCII, which clients send in "
-            "different ways",
-            "use letters, digits and signs of ASCII",
-        )
-    return value
 
 
 def _without(problems: Iterable[str], value: Value) -> Value:

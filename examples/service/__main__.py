@@ -129,6 +129,43 @@ def access(ssh: pulumi.Output[dict[str, Any]], managers: pulumi.Output[list[str]
     )
 
 
+def container(
+    image: str,
+    secret: docker.Secret,
+    where: pulumi.Output[tuple[str, int]],
+    database: pulumi.Output[str],
+) -> docker.ServiceTaskSpecContainerSpecArgs:
+    """What each task runs: the client, told where the database is; healthy while it is answered."""
+    return docker.ServiceTaskSpecContainerSpecArgs(
+        image=image,
+        commands=["sh", "-c", CLIENT],
+        env={
+            "DATABASE_HOST": where.apply(lambda at: at[0]),
+            "DATABASE_PORT": where.apply(lambda at: str(at[1])),
+            "DATABASE_NAME": database,
+            "DATABASE_USER": database,
+        },
+        secrets=[
+            docker.ServiceTaskSpecContainerSpecSecretArgs(
+                secret_id=secret.id,
+                secret_name=secret.name,
+                file_name="database-password",
+                file_uid="0",
+                file_gid="0",
+                file_mode=0o444,
+            )
+        ],
+        healthcheck=docker.ServiceTaskSpecContainerSpecHealthcheckArgs(
+            tests=["CMD-SHELL", "test -e /dev/shm/answered"],
+            interval="10s",
+            timeout="10s",
+            retries=12,
+            start_period="2m",
+        ),
+        stop_grace_period="10s",
+    )
+
+
 def client(
     image: str,
     replicas: int,
@@ -155,34 +192,7 @@ def client(
         name=NAME,
         mode=docker.ServiceModeArgs(replicated=docker.ServiceModeReplicatedArgs(replicas=replicas)),
         task_spec=docker.ServiceTaskSpecArgs(
-            container_spec=docker.ServiceTaskSpecContainerSpecArgs(
-                image=image,
-                commands=["sh", "-c", CLIENT],
-                env={
-                    "DATABASE_HOST": where.apply(lambda at: at[0]),
-                    "DATABASE_PORT": where.apply(lambda at: str(at[1])),
-                    "DATABASE_NAME": database,
-                    "DATABASE_USER": database,
-                },
-                secrets=[
-                    docker.ServiceTaskSpecContainerSpecSecretArgs(
-                        secret_id=secret.id,
-                        secret_name=secret.name,
-                        file_name="database-password",
-                        file_uid="0",
-                        file_gid="0",
-                        file_mode=0o444,
-                    )
-                ],
-                healthcheck=docker.ServiceTaskSpecContainerSpecHealthcheckArgs(
-                    tests=["CMD-SHELL", "test -e /dev/shm/answered"],
-                    interval="10s",
-                    timeout="10s",
-                    retries=12,
-                    start_period="2m",
-                ),
-                stop_grace_period="10s",
-            ),
+            container_spec=container(image, secret, where, database),
             networks_advanceds=[docker.ServiceTaskSpecNetworksAdvancedArgs(id=network)],
             # The plugin reads the window back.
             restart_policy=docker.ServiceTaskSpecRestartPolicyArgs(condition="any", delay="5s", window="0s"),

@@ -9,7 +9,7 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from components import certificates
-from images.etcd.etcd_member import cli, peers
+from images.etcd.etcd_member import alone, cli, peers
 from images.etcd.etcd_member.api import ELECTIONS, ApiError, ClusterApi
 from images.etcd.etcd_member.formation import Member
 from images.etcd.etcd_member.peers import EmptySeat
@@ -377,17 +377,21 @@ def test_an_empty_member_of_a_live_cluster_takes_a_seat_in_it(
 
 
 def test_a_member_with_data_goes_on_and_a_start_that_broke_off_is_named(
-    tmp_path: Path, urls: dict[str, str], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own = member(tmp_path, "a", urls)
     (own.data_dir / "member" / "wal").mkdir(parents=True)
     (own.data_dir / "member" / "wal" / "0.wal").touch()
-    (own.data_dir / cli.FORCE).touch()
-    assert "--force-new-cluster" in cli.decided(own)
-    assert "--force-new-cluster" not in cli.decided(own)
+    made: list[Sequence[str]] = []
+    monkeypatch.setattr(alone, "settle", lambda argv, *_: made.append(argv))
+    alone.leave_word(own.data_dir)
+    for _ in range(2):
+        assert "--force-new-cluster" not in cli.decided(own)
+    # Once: the word is gone when that start has come to its end.
+    assert ["--force-new-cluster" in argv for argv in made] == [True]
     (own.data_dir / "member" / "wal" / "0.wal").unlink()
-    alone = replace(own, peers={"a": urls["a"]})
-    assert "--initial-cluster-state=new" in cli.decided(alone)
+    by_itself = replace(own, peers={"a": urls["a"]})
+    assert "--initial-cluster-state=new" in cli.decided(by_itself)
     assert "an earlier start ended before its first write" in capsys.readouterr().err
 
 
