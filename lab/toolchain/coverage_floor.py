@@ -15,8 +15,11 @@ from pathlib import Path
 
 from coverage import Coverage
 
-FLOORS = {"components": 97, "operations": 79, "settings": 99, "images": 73}
-"""Per cent of each part's lines and branches that unit and provider tests reach together, at least."""
+FLOORS = {"components": 97, "operations": 92, "settings": 99, "images": 95}
+"""Per cent of each part's lines and branches that unit and provider tests reach together, at least.
+
+What is reached, rounded down; one less within a tenth of it, for a few lines of providers depend on time.
+"""
 NAMED = 5  # files named with a part that is below its floor
 
 
