@@ -15,8 +15,7 @@ from pathlib import Path
 
 from coverage import Coverage
 
-FLOORS = {"components": 95, "operations": 77, "settings": 97, "images": 71}
-"""Per cent of each part's lines and branches that unit and provider tests reach together, at least."""
+FLOORS = {"components": 95, "operations": 91, "settings": 97, "images": 93}
 NAMED = 5  # files named with a part that is below its floor
 
 

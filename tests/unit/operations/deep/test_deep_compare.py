@@ -6,6 +6,8 @@ Whether real servers answer as these do is in tests/images/test_deep_check.py.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 
 import pytest
 
@@ -30,10 +32,19 @@ def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asyncio, "sleep", lambda _: real(0))
 
 
+@contextlib.contextmanager
+def heard() -> Iterator[list[str]]:
+    """What the check says for the user meanwhile."""
+    said: list[str] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(one_position, "say", lambda text: said.append(text.removeprefix("deep check: ")))
+        yield said
+
+
 def compared(nodes: Nodes) -> tuple[Outcome, list[str]]:
     """What came of it, and what was said meanwhile."""
-    said: list[str] = []
-    return asyncio.run(check.compare(tuple(nodes.nodes), nodes.opener, said.append)), said
+    with heard() as said:
+        return asyncio.run(check.compare(tuple(nodes.nodes), nodes.opener)), said
 
 
 def test_nodes_that_hold_the_same_have_no_difference_and_are_left_as_they_were() -> None:
@@ -279,9 +290,8 @@ def test_what_a_check_leaves_behind_is_cleared_away_over_another_node_or_said() 
         return None
 
     nodes["g1"].odd = all_go
-    said: list[str] = []
-    with pytest.raises(SessionLost):
-        asyncio.run(check.compare(tuple(nodes.nodes), nodes.opener, said.append))
+    with heard() as said, pytest.raises(SessionLost):
+        asyncio.run(check.compare(tuple(nodes.nodes), nodes.opener))
     assert "may be left: g3: the session" in said[-1]
     assert "The next deep check removes it." in said[-1]
     assert len(nodes.schemas) == 1
