@@ -34,6 +34,7 @@ class Reports:
         began: when the container's program did, monotonic seconds.
         served: the health check has been told that all is well.
         problem: what a person should know of this node.
+        teller: answers other nodes.
     """
 
     def __init__(
@@ -53,12 +54,12 @@ class Reports:
         self.began = began
         self.served = False
         self.problem = ""
-        self._teller: Teller | None = None
+        self.teller: Teller | None = None
 
     def listen(self, address: str) -> None:
         """From now on other nodes are answered."""
         try:
-            self._teller = Teller(address)
+            self.teller = Teller(address)
         except OSError as error:
             log(f"other nodes cannot ask this one when the store is away: port {neighbours.PORT}: {error}")
 
@@ -135,8 +136,8 @@ class Reports:
         """What other nodes are told when they ask, and `galera-node status`."""
         serves = presence.state == "synced" and self._component.confirmed and self._membership.recorded
         told = Told(self._settings.node, presence.uuid, epoch, presence.state, serves)
-        if self._teller is not None:
-            self._teller.told = told
+        if self.teller is not None:
+            self.teller.told = told
         has_data = presence.state != "empty" and presence.uuid != NO_UUID
         values = {
             "node": told.node,
