@@ -1,9 +1,9 @@
 """The job as people do it today, one step after another: `python -m bench.by_hand`, inside a lab.
 
-Owns: which steps there are, what each one really waits for, and doing them in sequence over the SDK and the
-`ssh` program, one connection a step; taking all away again.
-Leaves to others: what is run on a host (components/host_scripts: the very text that `pulumi up` runs), the
-services (by_hand_services.py), the comparison (deploy.py).
+Owns: which steps there are, what each one really waits for, and doing them in sequence.
+Leaves to others: the servers in the account and the way to them (by_hand_servers.py), what is run on a host
+(components/host_scripts: the very text that `pulumi up` runs), the services (by_hand_services.py), the
+comparison (deploy.py).
 
 It makes no security groups, which `pulumi up` does, and fetches images when the services first need them.
 """
@@ -30,24 +30,12 @@ import yaml
 
 import settings as stack_settings
 from bench import by_hand_services as lines
-from components import certificates, etcd, galera, remote
+from bench.by_hand_servers import ByHandFailed, Servers
+from components import certificates, etcd, galera
 from components.cluster_hosts import engine_config
 from components.host_scripts import convergence, disk, engine, host, packages, swarm
 from components.softlayer.client import connect, find_credentials
 from settings import Settings
-
-POLL = 1.0
-"""Seconds between two looks; the SDK's own default is ten."""
-PATIENCE = 900
-"""Seconds until a server that is not ready is given up."""
-
-
-STEP = "by-hand"
-"""What scripts call themselves in their messages and locks; one runs at a time."""
-
-
-class ByHandFailed(Exception):
-    """A step failed; says which and why."""
 
 
 @dataclass(frozen=True)
@@ -71,34 +59,27 @@ class Job:
     """One run. What a step finds out is kept for the later ones.
 
     Args:
-        settings: of the stack. manager: of virtual servers, the SDK's own. keys: the SDK's too.
-        folder: for the SSH key and the known hosts; 0700.
+        settings: of the stack. client: the SDK's. folder: for the SSH key and the known hosts; 0700.
     """
 
     def __init__(self, settings: Settings, client: SoftLayer.BaseClient, folder: Path) -> None:
-        self.settings, self._folder = settings, folder
-        self._servers = SoftLayer.VSManager(client)
-        self._keys = SoftLayer.SshKeyManager(client)
-        self._key_id = 0
-        self._ids: dict[str, int] = {}
-        self._public: dict[str, str] = {}
-        self._private: dict[str, str] = {}
+        self.settings = settings
+        self.servers = Servers(settings, client, folder)
         self._nodes: dict[str, str] = {}
         self._tokens: dict[str, str] = {}
 
     def steps(self) -> list[Step]:
         """All steps in the order in which they are done."""
         hosts = self.settings.servers.hostnames
-        made = [Step("ssh key", "servers", "", (), self._add_key)]
+        made = [Step("ssh key", "servers", "", (), self.servers.add_key)]
         for name in hosts:
-            made.append(Step(f"order {name}", "servers", name, ("ssh key",), self._on(self._order, name)))
-            made.append(
-                Step(f"wait for {name}", "servers", name, (f"order {name}",), self._on(self._wait, name))
-            )
+            order, ready = self._on(self.servers.order, name), self._on(self.servers.wait_for, name)
+            made.append(Step(f"order {name}", "servers", name, ("ssh key",), order))
+            made.append(Step(f"wait for {name}", "servers", name, (f"order {name}",), ready))
         for name in hosts:
-            ready = (f"wait for {name}",)
-            made.append(Step(f"disk of {name}", "hosts", name, ready, self._on(self._disk, name)))
-            made.append(Step(f"packages of {name}", "hosts", name, ready, self._on(self._packages, name)))
+            there = (f"wait for {name}",)
+            made.append(Step(f"disk of {name}", "hosts", name, there, self._on(self._disk, name)))
+            made.append(Step(f"packages of {name}", "hosts", name, there, self._on(self._packages, name)))
             prepared = (f"disk of {name}", f"packages of {name}")
             made.append(Step(f"engine of {name}", "hosts", name, prepared, self._on(self._engine, name)))
         return [*made, *self._swarm_steps(hosts), *self._service_steps(hosts[0])]
@@ -142,76 +123,13 @@ class Job:
     def _on(work: Callable[..., None], *given: Any) -> Callable[[], None]:
         return lambda: work(*given)
 
-    # --- the account -------------------------------------------------------------------------------------
-
-    def _add_key(self) -> None:
-        key = self._folder / "id"
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-        public = key.with_suffix(".pub").read_text(encoding="utf-8").strip()
-        self._key_id = int(self._keys.add_key(public, f"by-hand-{secrets.token_hex(4)}")["id"])
-
-    def _order(self, name: str) -> None:
-        servers = self.settings.servers
-        made = self._servers.create_instance(
-            hostname=name,
-            domain=servers.domain,
-            datacenter=servers.datacenter,
-            cpus=servers.cores,
-            memory=servers.memory,
-            disks=[str(size) for size in servers.disks],
-            os_code=servers.os,
-            hourly=servers.hourly,
-            local_disk=servers.local_disk,
-            nic_speed=servers.nic_speed,
-            ssh_keys=[self._key_id],
-            tags=",".join(servers.tags),
-        )
-        self._ids[name] = int(made["id"])
-
-    def _wait(self, name: str) -> None:
-        number = self._ids[name]
-        if not self._servers.wait_for_ready(number, limit=PATIENCE, delay=POLL, pending=True):
-            raise ByHandFailed(f"{name} (id {number}) is not ready after {PATIENCE} s; see its transactions")
-        mask = "mask[primaryIpAddress,primaryBackendIpAddress]"
-        found = self._servers.get_instance(number, mask=mask)
-        self._public[name] = found["primaryIpAddress"]
-        self._private[name] = found["primaryBackendIpAddress"]
-        end = time.monotonic() + PATIENCE
-        while self._ssh(name, "true", check=False).returncode != 0:
-            if time.monotonic() > end:
-                raise ByHandFailed(f"{name} does not answer SSH after {PATIENCE} s; see its console")
-            time.sleep(POLL)
-
-    def take_away(self) -> None:
-        """Cancel every server that was ordered, wait until the account has none of them, delete the key."""
-        for number in self._ids.values():
-            self._servers.cancel_instance(number)
-        end = time.monotonic() + PATIENCE
-        while left := [number for number in self._ids.values() if self._exists(number)]:
-            if time.monotonic() > end:
-                raise ByHandFailed(
-                    f"the servers {left} are still there {PATIENCE} s after they were cancelled"
-                )
-            time.sleep(POLL)
-        if self._key_id:
-            self._keys.delete_key(self._key_id)
-
-    def _exists(self, number: int) -> bool:
-        try:
-            self._servers.get_instance(number, mask="mask[id]")
-        except SoftLayer.SoftLayerAPIError as error:
-            if error.faultCode == "SoftLayer_Exception_ObjectNotFound":
-                return False
-            raise
-        return True
-
     # --- hosts -------------------------------------------------------------------------------------------
 
     def _disk(self, name: str) -> None:
-        self._script(name, packages.install(["storage"], name), disk.prepare(name))
+        self.servers.script(name, packages.install(["storage"], name), disk.prepare(name))
 
     def _packages(self, name: str) -> None:
-        self._script(
+        self.servers.script(
             name,
             host.refuse_overlap(self.settings.network.subnet, name),
             host.name_and_limits(name),
@@ -220,7 +138,7 @@ class Job:
         )
 
     def _engine(self, name: str) -> None:
-        self._script(name, engine.configure(name, engine_config(self.settings)))
+        self.servers.script(name, engine.configure(name, engine_config(self.settings)))
 
     # --- the swarm ---------------------------------------------------------------------------------------
 
@@ -229,20 +147,22 @@ class Job:
         return self.settings.servers.hostnames[0]
 
     def _init(self) -> None:
-        said = self._script(self._first, swarm.start(self._first), given=f"{self._private[self._first]}\n")
+        said = self.servers.script(
+            self._first, swarm.start(self._first), given=f"{self.servers.private[self._first]}\n"
+        )
         facts: dict[str, str] = json.loads(said)
         self._tokens = {"manager": facts["manager"], "worker": facts["worker"]}
         self._nodes[self._first] = facts["node"]
 
     def _join(self, name: str) -> None:
         token = self._tokens[self._role(name)]
-        given = f"{token} {self._private[name]} {self._private[self._first]}\n"
-        self._nodes[name] = self._script(name, swarm.join(name), given=given)
+        given = f"{token} {self.servers.private[name]} {self.servers.private[self._first]}\n"
+        self._nodes[name] = self.servers.script(name, swarm.join(name), given=given)
 
     def _describe(self, name: str) -> None:
         labels = {"datacenter": self.settings.servers.datacenter}
         text = swarm.describe_node(name, self._role(name), labels)
-        self._script(self._first, text, given=f"{self._nodes[name]}\n")
+        self.servers.script(self._first, text, given=f"{self._nodes[name]}\n")
 
     def _role(self, name: str) -> swarm.Role:
         return "manager" if name in self.settings.servers.manager_names else "worker"
@@ -250,41 +170,45 @@ class Job:
     # --- services ----------------------------------------------------------------------------------------
 
     def _network(self) -> None:
-        self._script(self._first, lines.network(self.settings))
+        self.servers.script(self._first, lines.network(self.settings))
 
     def _etcd_secrets(self) -> None:
-        addresses = [self._private[name] for name in self.settings.servers.manager_names]
+        addresses = [self.servers.private[name] for name in self.settings.servers.manager_names]
         now = dt.datetime.now(dt.UTC)
         authority = certificates.new_authority("by-hand", now)
         made = certificates.peer_certificate("by-hand", addresses, authority, now)
         texts = (authority.certificate, made.certificate, made.private_key)
         for name, text in zip(etcd.spec(self.settings).secrets, texts, strict=True):
-            self._command(self._first, lines.secret(name), text)
+            self.servers.command(self._first, lines.secret(name), text)
 
     def _etcd_service(self) -> None:
-        addresses = {name: self._private[name] for name in self.settings.servers.manager_names}
+        addresses = {name: self.servers.private[name] for name in self.settings.servers.manager_names}
         env = {"ETCD_INITIAL_CLUSTER": etcd.initial_cluster(addresses), "CLUSTER_TOKEN": "by-hand"}
-        self._script(self._first, lines.service(etcd.spec(self.settings), self.settings.network.name, env))
+        self.servers.script(
+            self._first, lines.service(etcd.spec(self.settings), self.settings.network.name, env)
+        )
 
     def _etcd_runs(self) -> None:
         managers = len(self.settings.servers.manager_names)
         text = convergence.service_running(etcd.SERVICE, managers, self.settings.network.name)
-        self._script(self._first, text)
+        self.servers.script(self._first, text)
 
     def _galera_secrets(self) -> None:
         spec = galera.spec(self.settings)
         for name in spec.secrets:
-            self._command(self._first, lines.secret(name), secrets.token_hex(16))
+            self.servers.command(self._first, lines.secret(name), secrets.token_hex(16))
         for file in spec.configs:
-            self._command(self._first, lines.config(file.name), str(file.content))
+            self.servers.command(self._first, lines.config(file.name), str(file.content))
 
     def _galera_service(self) -> None:
         env = {"STORE": etcd.Etcd.url}
-        self._script(self._first, lines.service(galera.spec(self.settings), self.settings.network.name, env))
+        self.servers.script(
+            self._first, lines.service(galera.spec(self.settings), self.settings.network.name, env)
+        )
 
     def _galera_node(self, name: str, number: int) -> None:
         """Let the node start, and wait until the cluster has it: so many nodes, Primary, Synced."""
-        self._script(
+        self.servers.script(
             self._first,
             f"docker node update --label-add {galera.LABEL}=true {self._nodes[name]} >/dev/null",
             convergence.service_running(galera.SERVICE, number, self.settings.network.name),
@@ -294,43 +218,8 @@ class Job:
     def services(self) -> dict[str, Any]:
         """What the engine made of the service definitions."""
         names = (etcd.SERVICE, galera.SERVICE)
-        said = self._script(self._first, f"docker service inspect {' '.join(names)}")
+        said = self.servers.script(self._first, f"docker service inspect {' '.join(names)}")
         return {service["Spec"]["Name"]: service["Spec"] for service in json.loads(said)}
-
-    # --- ssh ---------------------------------------------------------------------------------------------
-
-    def _script(self, name: str, *parts: str, given: str = "") -> str:
-        """Run a script on a host over one SSH connection; its standard output without the last line break.
-
-        The script reads `given`. What it says to standard error is shown. Raises ByHandFailed when it fails.
-        """
-        text = remote.with_values(remote.steps(STEP, "\n".join(parts), None), given)
-        return self._command(name, remote.call(STEP, "create"), text)
-
-    def _command(self, name: str, command: str, given: str) -> str:
-        done = self._ssh(name, command, given)
-        if done.returncode != 0:
-            raise ByHandFailed(
-                f"a step on {name} failed with exit code {done.returncode} (its words are above)"
-            )
-        return done.stdout.rstrip("\n")
-
-    def _ssh(
-        self, name: str, command: str, given: str = "", *, check: bool = True
-    ) -> subprocess.CompletedProcess[str]:
-        options = [
-            *("-i", str(self._folder / "id"), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"),
-            *("-o", f"UserKnownHostsFile={self._folder / 'known_hosts'}"),
-            *("-o", "StrictHostKeyChecking=accept-new", "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR"),
-        ]
-        return subprocess.run(
-            ["ssh", *options, f"root@{self._public[name]}", command],
-            input=given,
-            stdout=subprocess.PIPE,
-            stderr=None if check else subprocess.DEVNULL,
-            text=True,
-            check=False,
-        )
 
 
 def carry_out(steps: Sequence[Step], say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -392,7 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seconds = time.perf_counter() - begin
             services = job.services()
             say("taking everything away …")
-            job.take_away()
+            job.servers.take_away()
             say("everything is gone")
         except (ByHandFailed, SoftLayer.SoftLayerError, subprocess.CalledProcessError) as error:
             print(f"Error: {error}", file=sys.stderr)

@@ -275,6 +275,27 @@ def write_row(outputs: Outputs, table: str) -> str:
 _CLIENT = body("row_client", SCRIPTS)
 
 
+def open_connections(outputs: Outputs, host: str, port: int, connections: int, hopeless: int) -> str:
+    """Shell text for a manager: a client in a container of its own connects so many times, one after the
+    other, and prints which node it got: `node<TAB>name<TAB>address`, or `failed<TAB>why`.
+
+    It ends early after `hopeless` failures in a row. Standard input: the password.
+    """
+    values = assign(
+        service=outputs.service,
+        network=outputs.network,
+        database=outputs.database,
+        host=host,
+        port=port,
+        connections=connections,
+        hopeless=hopeless,
+    )
+    return f"{values}\n{_BALANCE}"
+
+
+_BALANCE = body("balance_client", SCRIPTS)
+
+
 def read_row(outputs: Outputs, table: str) -> str:
     """Shell text for a node's host: prints the row's id, read on this node after all that came before it, and
     the node's position then.

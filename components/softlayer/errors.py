@@ -1,7 +1,7 @@
 """What a fault means to the program (may it pass by itself?), and the exceptions that reach the user.
 
 Owns: telling faults apart, and putting them into one sentence. Leaves to others: the words for each fault
-(faults.py), calling the API, deciding what is done next.
+(faults/), calling the API, deciding what is done next.
 """
 
 from __future__ import annotations

@@ -20,6 +20,10 @@ Mask = dict[str, Any]
 _TOKEN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*|[\[\](),.])")
 
 
+Relation = Callable[[], Any]
+"""Finds out the value of a relational property."""
+
+
 @dataclass
 class Entity:
     """One SoftLayer object: its type without prefix, local properties, and relational ones, computed when
@@ -31,7 +35,7 @@ class Entity:
 
     kind: str
     local: dict[str, Any]
-    relations: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
+    relations: Mapping[str, Relation] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
 
     def get(self, name: str) -> Any:

@@ -6,6 +6,7 @@ same in every lab. Leaves which prices an order takes to `ordering/`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -86,109 +87,108 @@ def _hourly_of(monthly: Decimal) -> str:
     return _fee((monthly / 660).quantize(Decimal("0.001")))
 
 
-def _prices() -> tuple[Price, ...]:
-    prices: list[Price] = []
+@dataclass(frozen=True)
+class _Offer:
+    """An item with its fees, before both have their ids. `hourly` is derived from `monthly` unless given."""
 
-    def sell(
-        key: str,
-        description: str,
-        capacity: int | str,
-        units: str,
-        categories: tuple[str, ...],
-        monthly: str,
-        *,
-        hourly: str | None = "derived",
-        monthly_sold: bool = True,
-        packages: tuple[int, ...] = SERVER_PACKAGES,
-        system: OperatingSystem | None = None,
-        local_disk: bool | None = None,
-    ) -> None:
-        number = len(prices)
-        item = Item(2100 + number, key, description, str(capacity), units, categories, system, local_disk)
-        fee = _hourly_of(Decimal(monthly)) if hourly == "derived" else hourly
-        prices.append(Price(21600 + number, item, fee, monthly if monthly_sold else None, packages))
+    key: str
+    description: str
+    capacity: int
+    units: str
+    category: str | tuple[str, ...]
+    monthly: str
+    hourly: str | None = "derived"
+    monthly_sold: bool = True
+    packages: tuple[int, ...] = SERVER_PACKAGES
+    system: OperatingSystem | None = None
+    local_disk: bool | None = None
 
+    def price(self, number: int) -> Price:
+        """The price with its item; ids count the offers."""
+        categories = (self.category,) if isinstance(self.category, str) else self.category
+        item = Item(
+            *(2100 + number, self.key, self.description, str(self.capacity), self.units, categories),
+            *(self.system, self.local_disk),
+        )
+        hourly = _hourly_of(Decimal(self.monthly)) if self.hourly == "derived" else self.hourly
+        return Price(21600 + number, item, hourly, self.monthly if self.monthly_sold else None, self.packages)
+
+
+def _cores() -> Iterator[_Offer]:
     for cores in CORES:
-        plural = "Core" if cores == 1 else "Cores"
-        sell(
-            f"GUEST_CORES_{cores}",
-            f"{cores} x 2.0 GHz or higher {plural}",
-            cores,
-            "CORE",
-            ("guest_core",),
-            _fee(Decimal("13.20") * cores),
-        )
+        text = f"{cores} x 2.0 GHz or higher {'Core' if cores == 1 else 'Cores'}"
+        fee = _fee(Decimal("13.20") * cores)
+        yield _Offer(f"GUEST_CORES_{cores}", text, cores, "CORE", "guest_core", fee)
     for cores in CORES[:6]:
-        plural = "Core" if cores == 1 else "Cores"
-        sell(
-            f"GUEST_CORE_{cores}_DEDICATED",
-            f"{cores} x 2.0 GHz or higher {plural} (Dedicated)",
-            cores,
-            "PRIVATE_CORE",
-            ("guest_core",),
-            _fee(Decimal("26.40") * cores),
-        )
-    for memory in MEMORY_GB:
-        sell(f"RAM_{memory}_GB", f"{memory} GB", memory, "GB", ("ram",), _fee(Decimal("6.60") * memory))
+        text = f"{cores} x 2.0 GHz or higher {'Core' if cores == 1 else 'Cores'} (Dedicated)"
+        fee = _fee(Decimal("26.40") * cores)
+        yield _Offer(f"GUEST_CORE_{cores}_DEDICATED", text, cores, "PRIVATE_CORE", "guest_core", fee)
+
+
+def _memory() -> Iterator[_Offer]:
+    for size in MEMORY_GB:
+        yield _Offer(f"RAM_{size}_GB", f"{size} GB", size, "GB", "ram", _fee(Decimal("6.60") * size))
+
+
+def _operating_systems() -> Iterator[_Offer]:
     for system in OPERATING_SYSTEMS:
         key = f"OS_{system.code.removesuffix('_64')}_MINIMAL_64_BIT"
-        description = f"{system.name} {system.version} (64 bit)"
-        sell(key, description, 0, "N/A", ("os",), "0", system=system)
-    first_local, more_local = DISK_CATEGORIES[:1], DISK_CATEGORIES[1:MAX_LOCAL_DISKS]
+        yield _Offer(key, f"{system.name} {system.version} (64 bit)", 0, "N/A", "os", "0", system=system)
+
+
+def _disks() -> Iterator[_Offer]:
+    first = DISK_CATEGORIES[:1]
     for size in LOCAL_MORE:
-        slots = (*(first_local if size in LOCAL_FIRST else ()), *more_local)
+        slots = (*(first if size in LOCAL_FIRST else ()), *DISK_CATEGORIES[1:MAX_LOCAL_DISKS])
         fee = _fee(Decimal("0.132") * size)
-        sell(f"GUEST_DISK_{size}_GB_LOCAL", f"{size} GB (LOCAL)", size, "GB", slots, fee, local_disk=True)
+        yield _Offer(
+            f"GUEST_DISK_{size}_GB_LOCAL", f"{size} GB (LOCAL)", size, "GB", slots, fee, local_disk=True
+        )
     for size in SAN_MORE:
-        slots = (*(DISK_CATEGORIES[:1] if size in SAN_FIRST else ()), *DISK_CATEGORIES[1:])
+        slots = (*(first if size in SAN_FIRST else ()), *DISK_CATEGORIES[1:])
         fee = _fee(Decimal("0.165") * size)
-        sell(f"GUEST_DISK_{size}_GB_SAN", f"{size} GB (SAN)", size, "GB", slots, fee, local_disk=False)
+        yield _Offer(
+            f"GUEST_DISK_{size}_GB_SAN", f"{size} GB (SAN)", size, "GB", slots, fee, local_disk=False
+        )
+
+
+def _uplinks() -> Iterator[_Offer]:
     for speed in PORT_SPEEDS:
-        label, fee = ("1 Gbps", "22") if speed == 1000 else (f"{speed} Mbps", "0")
-        unit = "1_GBPS" if speed == 1000 else f"{speed}_MBPS"
-        sell(
-            f"{unit}_PUBLIC_PRIVATE_NETWORK_UPLINKS",
-            f"{label} Public & Private Network Uplinks",
-            speed,
-            "Mbps",
-            ("port_speed",),
-            fee,
-        )
-        sell(
-            f"{unit}_PRIVATE_NETWORK_UPLINK",
-            f"{label} Private Network Uplink",
-            speed,
-            "Mbps",
-            ("port_speed",),
-            fee,
-        )
-    sell(
-        "BANDWIDTH_0_GB_2",
-        "0 GB Bandwidth Allotment",
-        0,
-        "GB",
-        ("bandwidth",),
-        "0",
+        number, scale, fee = (1, "Gbps", "22") if speed == 1000 else (speed, "Mbps", "0")
+        unit, label = f"{number}_{scale.upper()}", f"{number} {scale}"
+        for key, text in (
+            (f"{unit}_PUBLIC_PRIVATE_NETWORK_UPLINKS", f"{label} Public & Private Network Uplinks"),
+            (f"{unit}_PRIVATE_NETWORK_UPLINK", f"{label} Private Network Uplink"),
+        ):
+            yield _Offer(key, text, speed, "Mbps", "port_speed", fee)
+
+
+_THE_REST = (
+    _Offer(
+        *("BANDWIDTH_0_GB_2", "0 GB Bandwidth Allotment", 0, "GB", "bandwidth", "0"),
         hourly="0",
         monthly_sold=False,
-    )
-    sell("BANDWIDTH_250_GB", "250 GB Bandwidth Allotment", 250, "GB", ("bandwidth",), "0", hourly=None)
-    sell("1_IP_ADDRESS", "1 IP Address", 1, "N/A", ("pri_ip_addresses",), "0")
-    sell("1_IPV6_ADDRESS", "1 IPv6 Address", 1, "N/A", ("pri_ipv6_addresses",), "0")
-    sell("REBOOT_REMOTE_CONSOLE", "Reboot / Remote Console", 0, "N/A", ("remote_management",), "0")
-    sell(
+    ),
+    _Offer("BANDWIDTH_250_GB", "250 GB Bandwidth Allotment", 250, "GB", "bandwidth", "0", hourly=None),
+    _Offer("1_IP_ADDRESS", "1 IP Address", 1, "N/A", "pri_ip_addresses", "0"),
+    _Offer("1_IPV6_ADDRESS", "1 IPv6 Address", 1, "N/A", "pri_ipv6_addresses", "0"),
+    _Offer("REBOOT_REMOTE_CONSOLE", "Reboot / Remote Console", 0, "N/A", "remote_management", "0"),
+    _Offer(
         "UNLIMITED_SSL_VPN_USERS_1_PPTP_VPN_USER_PER_ACCOUNT",
         "Unlimited SSL VPN Users & 1 PPTP VPN User per account",
-        0,
-        "N/A",
-        ("vpn_management",),
-        "0",
-    )
-    sell("MONITORING_HOST_PING", "Host Ping", 0, "N/A", ("monitoring",), "0")
-    sell("NOTIFICATION_EMAIL_AND_TICKET", "Email and Ticket", 0, "N/A", ("notification",), "0")
-    sell("AUTOMATED_NOTIFICATION", "Automated Notification", 0, "N/A", ("response",), "0")
-    sell("SUSPEND_RAM_4_GB", "4 GB", 4, "GB", ("ram",), "26.4", packages=(SUSPEND_CLOUD_SERVER,))
-    return tuple(prices)
+        *(0, "N/A", "vpn_management", "0"),
+    ),
+    _Offer("MONITORING_HOST_PING", "Host Ping", 0, "N/A", "monitoring", "0"),
+    _Offer("NOTIFICATION_EMAIL_AND_TICKET", "Email and Ticket", 0, "N/A", "notification", "0"),
+    _Offer("AUTOMATED_NOTIFICATION", "Automated Notification", 0, "N/A", "response", "0"),
+    _Offer("SUSPEND_RAM_4_GB", "4 GB", 4, "GB", "ram", "26.4", packages=(SUSPEND_CLOUD_SERVER,)),
+)
+
+
+def _prices() -> tuple[Price, ...]:
+    # Ids follow from the order: what is new comes last.
+    offers = (*_cores(), *_memory(), *_operating_systems(), *_disks(), *_uplinks(), *_THE_REST)
+    return tuple(offer.price(number) for number, offer in enumerate(offers))
 
 
 PRICES = _prices()

@@ -25,34 +25,9 @@ def billing_view(lab: Lab, guest: Guest) -> Entity:
     picks = [(price_list.price(pick.price_id), pick.category) for pick in guest.prices]
     items = [(price, category) for price, category in picks if price is not None]
 
-    def child(position: int, price: price_list.Price, category: str) -> Entity:
-        local: dict[str, Any] = {
-            "id": guest.billing_item + 10 + position,
-            "parentId": guest.billing_item,
-            "categoryCode": category,
-            "description": price.item.description,
-            "recurringFee": price.monthly or "0",
-            "cancellationDate": "",
-            "createDate": iso(guest.created),
-            "nextInvoiceTotalRecurringAmount": _fee(guest, price),
-        }
-        if guest.hourly:
-            local["hourlyRecurringFee"] = price.hourly or "0"
-        return Entity(
-            "Billing_Item",
-            local,
-            {
-                "category": lambda: category_view(catalog.CATEGORIES[category]),
-                "item": lambda: None,
-                "location": lambda: None,
-                "hourlyFlag": lambda: guest.hourly,
-            },
-            _HOURLY,
-        )
-
     def children() -> list[Entity]:
         return [
-            child(position, price, category)
+            _child_item(guest, position, price, category)
             for position, (price, category) in enumerate(items)
             if category != "guest_core"
         ]
@@ -60,18 +35,28 @@ def billing_view(lab: Lab, guest: Guest) -> Entity:
     core = next((price for price, category in items if category == "guest_core"), None)
     package = price_list.package(price_list.PUBLIC_CLOUD_SERVER if guest.flavor else price_list.CLOUD_SERVER)
     total = sum((Decimal(_fee(guest, price)) for price, _ in items), Decimal(0))
+    return Entity(
+        "Billing_Item_Virtual_Guest",
+        _core_item(guest, core),
+        {
+            "package": lambda: (
+                {"id": package.id, "keyName": package.key, "name": package.name} if package else None
+            ),
+            "children": children,
+            "nextInvoiceChildren": children,
+            "nextInvoiceTotalRecurringAmount": lambda: str(total),
+            "orderItem": lambda: _order_item(lab, guest),
+            "hourlyFlag": lambda: guest.hourly,
+            "location": lambda: place_view(guest.datacenter),
+            "category": lambda: category_view(catalog.CATEGORIES["guest_core"]),
+            "resource": lambda: guest_reference(lab, guest),
+        },
+        _HOURLY | {"cancellationReason", "invoiceItem", "upgradeItem", "associatedBillingItem"},
+    )
 
-    def order_item() -> Entity:
-        order = lab.store.get(Order, guest.order_id)
-        return Entity(
-            "Billing_Order_Item",
-            {"id": guest.billing_item + 3, "billingOrderId": guest.order_id},
-            {
-                "order": lambda: order_view(lab, order) if order else None,
-                "preset": lambda: {"keyName": guest.flavor} if guest.flavor else None,
-            },
-        )
 
+def _core_item(guest: Guest, core: price_list.Price | None) -> dict[str, Any]:
+    """What the item of the cores, which stands for the whole server, says of itself."""
     local: dict[str, Any] = {
         "id": guest.billing_item,
         "categoryCode": "guest_core",
@@ -87,23 +72,44 @@ def billing_view(lab: Lab, guest: Guest) -> Entity:
     }
     if guest.hourly:
         local["hourlyRecurringFee"] = (core.hourly if core else None) or "0"
+    return local
+
+
+def _child_item(guest: Guest, position: int, price: price_list.Price, category: str) -> Entity:
+    local: dict[str, Any] = {
+        "id": guest.billing_item + 10 + position,
+        "parentId": guest.billing_item,
+        "categoryCode": category,
+        "description": price.item.description,
+        "recurringFee": price.monthly or "0",
+        "cancellationDate": "",
+        "createDate": iso(guest.created),
+        "nextInvoiceTotalRecurringAmount": _fee(guest, price),
+    }
+    if guest.hourly:
+        local["hourlyRecurringFee"] = price.hourly or "0"
     return Entity(
-        "Billing_Item_Virtual_Guest",
+        "Billing_Item",
         local,
         {
-            "package": lambda: (
-                {"id": package.id, "keyName": package.key, "name": package.name} if package else None
-            ),
-            "children": children,
-            "nextInvoiceChildren": children,
-            "nextInvoiceTotalRecurringAmount": lambda: str(total),
-            "orderItem": order_item,
+            "category": lambda: category_view(catalog.CATEGORIES[category]),
+            "item": lambda: None,
+            "location": lambda: None,
             "hourlyFlag": lambda: guest.hourly,
-            "location": lambda: place_view(guest.datacenter),
-            "category": lambda: category_view(catalog.CATEGORIES["guest_core"]),
-            "resource": lambda: guest_reference(lab, guest),
         },
-        _HOURLY | {"cancellationReason", "invoiceItem", "upgradeItem", "associatedBillingItem"},
+        _HOURLY,
+    )
+
+
+def _order_item(lab: Lab, guest: Guest) -> Entity:
+    order = lab.store.get(Order, guest.order_id)
+    return Entity(
+        "Billing_Order_Item",
+        {"id": guest.billing_item + 3, "billingOrderId": guest.order_id},
+        {
+            "order": lambda: order_view(lab, order) if order else None,
+            "preset": lambda: {"keyName": guest.flavor} if guest.flavor else None,
+        },
     )
 
 

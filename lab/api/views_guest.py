@@ -9,7 +9,7 @@ import time
 
 from lab.api import catalog, locations, price_list, views_network
 from lab.api.context import ACCOUNT_ID, Lab
-from lab.api.masks import Entity
+from lab.api.masks import Entity, Relation
 from lab.api.records import Disk, Guest, Nic, PlacementGroup, Transaction, iso
 from lab.api.views_billing import billing_view
 from lab.api.views_product import image_view, price_view, system_view
@@ -152,14 +152,40 @@ def tracking_view(guest: Guest) -> Entity:
 def guest_view(lab: Lab, guest: Guest) -> Entity:
     """SoftLayer_Virtual_Guest."""
     short = guest_reference(lab, guest)
+    return Entity(
+        short.kind,
+        short.local,
+        {
+            **short.relations,
+            "lastKnownPowerState": short.relations["powerState"],
+            **_CONSTANT,
+            **_network_relations(lab, guest),
+            **_transaction_relations(lab, guest),
+            **_software_relations(guest),
+            **_billing_relations(lab, guest),
+        },
+        _NEVER,
+    )
 
-    def last_transaction() -> Entity | None:
-        for number in (guest.transaction, guest.last_transaction):
-            entry = lab.store.get(Transaction, number) if number else None
-            if entry is not None and not entry.hidden and time.time() >= entry.not_before:
-                return transaction_view(lab, entry)
-        return None
 
+_CONSTANT: dict[str, Relation] = {
+    "deviceStatus": lambda: {"id": 1, "name": "Normal"},
+    "type": lambda: {"keyName": "PUBLIC", "name": "Public Virtual Server"},
+    "account": lambda: {"id": ACCOUNT_ID},
+    "internalTagReferences": list,
+    "networkMonitors": list,
+    "activeTickets": list,
+    "scaleAssets": list,
+    "allowedNetworkStorage": list,
+    "attachedNetworkStorages": list,
+    "reverseDomainRecords": list,
+    "billingCycleBandwidthUsage": list,
+    "bandwidthAllotmentDetail": lambda: None,
+}
+"""What is the same for every server of the lab."""
+
+
+def _network_relations(lab: Lab, guest: Guest) -> dict[str, Relation]:
     def placement() -> Entity | None:
         group = lab.store.get(PlacementGroup, guest.placement_group) if guest.placement_group else None
         return views_network.placement_view(lab, group) if group else None
@@ -168,18 +194,52 @@ def guest_view(lab: Lab, guest: Guest) -> Entity:
         found = [locations.vlan(nic.vlan_id) for nic in guest.nics]
         return [views_network.vlan_view(lab, vlan) for vlan in found if vlan]
 
-    def image() -> Entity | None:
-        found = catalog.image_template(guest.image_guid) if guest.image_guid else None
-        return image_view(found) if found else None
+    def frontend() -> list[Entity]:
+        return [nic_view(lab, guest, guest.public)] if guest.public else []
+
+    return {
+        "networkComponents": lambda: [nic_view(lab, guest, nic) for nic in guest.nics],
+        "networkComponentCount": lambda: len(guest.nics),
+        "primaryNetworkComponent": lambda: nic_view(lab, guest, guest.public) if guest.public else None,
+        "primaryBackendNetworkComponent": lambda: nic_view(lab, guest, guest.private),
+        "frontendNetworkComponents": frontend,
+        "backendNetworkComponents": lambda: [nic_view(lab, guest, guest.private)],
+        "networkVlans": vlans,
+        "placementGroup": placement,
+    }
+
+
+def _transaction_relations(lab: Lab, guest: Guest) -> dict[str, Relation]:
+    def active() -> list[Entity]:
+        entry = active_transaction(lab, guest)
+        return [transaction_view(lab, entry)] if entry else []
+
+    def last() -> Entity | None:
+        for number in (guest.transaction, guest.last_transaction):
+            entry = lab.store.get(Transaction, number) if number else None
+            if entry is not None and not entry.hidden and time.time() >= entry.not_before:
+                return transaction_view(lab, entry)
+        return None
 
     def last_reload() -> Entity | None:
         if guest.last_reload is None:
             return None
         return Entity("Provisioning_Version1_Transaction", {"id": guest.last_reload})
 
-    def prices() -> list[Entity]:
-        found = [(price_list.price(pick.price_id), pick.category) for pick in guest.prices]
-        return [price_view(price, category) for price, category in found if price]
+    return {
+        "activeTransactions": active,
+        "activeTransactionCount": lambda: len(active()),
+        "lastTransaction": last,
+        "lastOperatingSystemReload": last_reload,
+    }
+
+
+def _software_relations(guest: Guest) -> dict[str, Relation]:
+    """What is on its disks: the operating system, the image, keys, user data."""
+
+    def image() -> Entity | None:
+        found = catalog.image_template(guest.image_guid) if guest.image_guid else None
+        return image_view(found) if found else None
 
     def components() -> list[Entity]:
         system = _operating_system(guest)
@@ -196,56 +256,27 @@ def guest_view(lab: Lab, guest: Guest) -> Entity:
             )
         ]
 
-    def frontend() -> list[Entity]:
-        return [nic_view(lab, guest, guest.public)] if guest.public else []
+    return {
+        "blockDevices": lambda: block_devices(guest),
+        "blockDeviceTemplateGroup": image,
+        "operatingSystem": lambda: _operating_system(guest),
+        "operatingSystemReferenceCode": lambda: guest.os_code,
+        "softwareComponents": components,
+        "userData": user_data,
+        "sshKeys": lambda: [{"id": number} for number in guest.ssh_key_ids],
+        "supplementalCreateObjectOptions": lambda: {"bootMode": guest.boot_mode},
+    }
 
-    def transactions() -> list[Entity]:
-        entry = active_transaction(lab, guest)
-        return [transaction_view(lab, entry)] if entry else []
 
-    return Entity(
-        short.kind,
-        short.local,
-        {
-            **short.relations,
-            "deviceStatus": lambda: {"id": 1, "name": "Normal"},
-            "lastKnownPowerState": short.relations["powerState"],
-            "transientGuestFlag": lambda: guest.transient,
-            "networkComponents": lambda: [nic_view(lab, guest, nic) for nic in guest.nics],
-            "networkComponentCount": lambda: len(guest.nics),
-            "primaryNetworkComponent": lambda: nic_view(lab, guest, guest.public) if guest.public else None,
-            "primaryBackendNetworkComponent": lambda: nic_view(lab, guest, guest.private),
-            "frontendNetworkComponents": frontend,
-            "backendNetworkComponents": lambda: [nic_view(lab, guest, guest.private)],
-            "networkVlans": vlans,
-            "activeTransactions": transactions,
-            "activeTransactionCount": lambda: len(transactions()),
-            "lastTransaction": last_transaction,
-            "lastOperatingSystemReload": last_reload,
-            "blockDevices": lambda: block_devices(guest),
-            "blockDeviceTemplateGroup": image,
-            "operatingSystem": lambda: _operating_system(guest),
-            "operatingSystemReferenceCode": lambda: guest.os_code,
-            "softwareComponents": components,
-            "userData": user_data,
-            "billingItem": lambda: billing_view(lab, guest),
-            "metricTrackingObjectId": lambda: guest.tracking_id,
-            "metricTrackingObject": lambda: tracking_view(guest),
-            "sshKeys": lambda: [{"id": number} for number in guest.ssh_key_ids],
-            "placementGroup": placement,
-            "upgradeableItemPrices": prices,
-            "type": lambda: {"keyName": "PUBLIC", "name": "Public Virtual Server"},
-            "account": lambda: {"id": ACCOUNT_ID},
-            "internalTagReferences": list,
-            "networkMonitors": list,
-            "activeTickets": list,
-            "scaleAssets": list,
-            "allowedNetworkStorage": list,
-            "attachedNetworkStorages": list,
-            "reverseDomainRecords": list,
-            "billingCycleBandwidthUsage": list,
-            "bandwidthAllotmentDetail": lambda: None,
-            "supplementalCreateObjectOptions": lambda: {"bootMode": guest.boot_mode},
-        },
-        _NEVER,
-    )
+def _billing_relations(lab: Lab, guest: Guest) -> dict[str, Relation]:
+    def prices() -> list[Entity]:
+        found = [(price_list.price(pick.price_id), pick.category) for pick in guest.prices]
+        return [price_view(price, category) for price, category in found if price]
+
+    return {
+        "billingItem": lambda: billing_view(lab, guest),
+        "upgradeableItemPrices": prices,
+        "transientGuestFlag": lambda: guest.transient,
+        "metricTrackingObjectId": lambda: guest.tracking_id,
+        "metricTrackingObject": lambda: tracking_view(guest),
+    }

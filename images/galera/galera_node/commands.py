@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from . import epochs, health, local_state
-from .decision import IN_PRIMARY, enough
+from .decision.others import IN_PRIMARY
+from .decision.votes import enough
 from .local_state import NO_UUID, Kind
 from .membership import Membership
 from .settings import NAME

@@ -1,14 +1,14 @@
 """The Primary component that mariadbd runs in: its members, its epoch, and whether that is the cluster's.
 
 Owns the node's note while mariadbd runs, the record of the last component, and the epoch of a component that
-a person has started by hand. Leaves to others: what follows for mariadbd (`supervisor`), the rules
+a person has started by hand. Leaves to others: what follows for mariadbd (`watch`), the rules
 (`decision`).
 """
 
 from __future__ import annotations
 
 from . import local_state, neighbours
-from .decision import IN_PRIMARY
+from .decision.others import IN_PRIMARY
 from .epochs import RUNNING, following
 from .local_state import Note
 from .membership import Membership

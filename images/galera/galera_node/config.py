@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .settings import SettingsError
@@ -115,6 +115,17 @@ def render(config: NodeConfig) -> str:
             "",
         ]
     )
+
+
+class OptionFile:
+    """mariadbd's option file at `path`, written anew for each start; `base` is what all starts share."""
+
+    def __init__(self, path: Path, base: NodeConfig) -> None:
+        self._path, self._base = path, base
+
+    def write(self, weight: int, join: Sequence[str]) -> None:
+        """For a start with this vote, against these addresses (none: it is not to join)."""
+        self._path.write_text(render(replace(self._base, weight=weight, join=join)))
 
 
 def provider_options(path: Path = PROVIDER) -> dict[str, str]:

@@ -14,9 +14,15 @@ from collections.abc import Callable
 
 from .server import Server
 
+LOOK_EVERY = 1.0  # seconds between looks while waiting or starting
+
 
 class Stop(Exception):
     """SIGTERM has come."""
+
+
+class Renew(Exception):
+    """The container is to end, so that the engine starts a new one, with a start period of its own."""
 
 
 class FirstProcess:

@@ -1,7 +1,8 @@
 """What one node does for the whole cluster: the first bootstrap's steps, the end of formation and recovery.
 
 Owns the initial data, the accounts and their passwords, the votes, and the phases of the cluster's record.
-Leaves to others: whether to bootstrap (`decision`), the right to (`membership`), mariadbd (`supervisor`).
+Leaves to others: whether to bootstrap (`decision`), the right to (`membership`), mariadbd (`attempt`,
+`watch`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from . import accounts, initial_sql, local_state, local_tables, seed_data
-from .decision import ENOUGH, Bootstrap, enough
+from .decision.outcomes import Bootstrap
+from .decision.votes import ENOUGH, enough
 from .local_state import TRANSFER_MARK
 from .membership import Membership
 from .settings import Settings

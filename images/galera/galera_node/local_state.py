@@ -69,7 +69,8 @@ class Local:
 
     `view`: the last view of the group was saved; with it a member can restore a Primary component that was
     lost, once all of that view meet again. `trusted`: Galera has not marked the data as unusable, as it does
-    with those of a node that the others have voted out. `note`: see `Note`.
+    with those of a node that the others have voted out. `note`: see `Note`. `unrecovered`: why InnoDB,
+    which was asked for the position, has not told it.
     """
 
     kind: Kind
@@ -78,6 +79,7 @@ class Local:
     view: bool = False
     trusted: bool = True
     note: Note = field(default_factory=lambda: Note())
+    unrecovered: str = ""
 
     @property
     def epoch(self) -> str:

@@ -1,7 +1,7 @@
 """This node in the store: its session, what it is now, its last position, its right to bootstrap.
 
 Owns the order of writes and what is known of them when an answer is lost. Leaves to others: when to write
-what (`supervisor`, `formation`), the rules (`decision`), the wire (`etcd`).
+what (`attempt`, `watch`, `formation`), the rules (`decision`), the wire (`etcd`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from . import accounts
-from .decision import Bootstrap, Discard
+from .decision.outcomes import Bootstrap, Discard
 from .local_state import NO_UUID
 from .settings import Settings
 from .store import (

@@ -1,6 +1,6 @@
 """mariadbd as a child: start, recovery of the position, orderly stop, and whether it works at all.
 
-Its words go straight to the container's log. Leaves what they mean to `sql` and `supervisor`.
+Its words go straight to the container's log. Leaves what they mean to `sql`, `own_data` and `watch`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 
 MARIADBD = "/usr/sbin/mariadbd"
+TIME = re.compile(r"^\d{4}-\d\d-\d\d +\d+:\d\d:\d\d +\d+ +")
+REASON = 300  # characters of its words that are told
 RECOVERED = re.compile(r"WSREP: Recovered position:?\s*([0-9a-fA-F-]{36}):(-?\d+)")
 
 
@@ -24,7 +26,15 @@ DISK_STEP = 1 << 20  # bytes
 
 
 class RecoverError(Exception):
-    """The position could not be recovered from InnoDB; mariadbd's own words are part of the message."""
+    """The position could not be recovered from InnoDB; mariadbd's own words are part of the message.
+
+    Attributes:
+        brief: how mariadbd ended and why, in one line.
+    """
+
+    def __init__(self, message: str, brief: str = "") -> None:
+        super().__init__(message)
+        self.brief = brief or message
 
 
 def work(pid: int) -> tuple[int, int]:
@@ -43,6 +53,17 @@ def recovered_position(output: str) -> tuple[str, int] | None:
     """UUID and seqno from mariadbd's words under --wsrep-recover, or None."""
     found = RECOVERED.findall(output)
     return (found[-1][0].lower(), int(found[-1][1])) if found else None
+
+
+def reason(output: str) -> str:
+    """Why mariadbd has ended, from its words: its first error, for others follow from it; else its last line.
+
+    Without the time, so that the same reason is the same text.
+    """
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line.partition("[ERROR] ")[2] for line in lines if "[ERROR] " in line]
+    said = errors[0] if errors else TIME.sub("", lines[-1]) if lines else "it has said nothing"
+    return said[:REASON]
 
 
 class Server:
@@ -85,7 +106,8 @@ class Server:
         words = self._words.read_text(errors="replace")
         position = recovered_position(words)
         if position is None:
-            raise RecoverError(f"mariadbd --wsrep-recover ended with {code} and names no position:\n{words}")
+            ended = f"mariadbd --wsrep-recover ended with {code} and names no position"
+            raise RecoverError(f"{ended}:\n{words}", f"{ended}: {reason(words)}")
         return position
 
     def start(self, options: Sequence[str] = ()) -> None:

@@ -67,32 +67,16 @@ class Settings:
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Settings from the environment; raises SettingsError for the first that is missing or wrong."""
-
-    def need(key: str) -> str:
-        value = environ.get(key, "").strip()
-        if not value:
-            raise SettingsError(f"{key} is not set. Set it in the service's environment.")
-        return value
-
-    def name(key: str) -> str:
-        value = need(key)
-        if not NAME.fullmatch(value):
-            raise SettingsError(
-                f"{key}={value!r} must be 1 to 63 letters, digits, '.', '_' or '-', and begin with a letter "
-                "or digit."
-            )
-        return value
-
-    size = need("CLUSTER_SIZE")
+    size = _need(environ, "CLUSTER_SIZE")
     if not size.isdigit() or not 1 <= int(size) <= 127:
         raise SettingsError(f"CLUSTER_SIZE={size!r} must be the number of Galera nodes, 1 to 127.")
     try:
-        subnet = IPv4Network(need("SUBNET"))
+        subnet = IPv4Network(_need(environ, "SUBNET"))
     except ValueError as error:
         raise SettingsError(
             f"SUBNET: {error}. Give the overlay network as address/prefix, e.g. 10.20.0.0/24."
         ) from None
-    store = need("STORE")
+    store = _need(environ, "STORE")
     url = urlsplit(store)
     if url.scheme != "etcd" or not url.hostname:
         raise SettingsError(f"STORE={store!r} is not a store this image knows. Give etcd://host:port.")
@@ -111,10 +95,10 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             )
     defaults = Settings
     settings = Settings(
-        node=name("NODE_NAME"),
-        cluster=name("CLUSTER_NAME"),
+        node=_name(environ, "NODE_NAME"),
+        cluster=_name(environ, "CLUSTER_NAME"),
         size=int(size),
-        peers=need("PEERS"),
+        peers=_need(environ, "PEERS"),
         store=store,
         subnet=subnet,
         database=database,
@@ -128,3 +112,20 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     for secret in SECRETS:
         settings.secret(secret)
     return settings
+
+
+def _need(environ: Mapping[str, str], key: str) -> str:
+    value = environ.get(key, "").strip()
+    if not value:
+        raise SettingsError(f"{key} is not set. Set it in the service's environment.")
+    return value
+
+
+def _name(environ: Mapping[str, str], key: str) -> str:
+    value = _need(environ, key)
+    if not NAME.fullmatch(value):
+        raise SettingsError(
+            f"{key}={value!r} must be 1 to 63 letters, digits, '.', '_' or '-', and begin with a letter "
+            "or digit."
+        )
+    return value

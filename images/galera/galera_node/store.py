@@ -27,7 +27,7 @@ know.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Protocol, TypeVar
 
@@ -249,66 +249,61 @@ def view_from(text: str) -> View | None:
     return _view(json.loads(text))
 
 
+def _writer(values: Any) -> str:
+    if not isinstance(values, dict) or not isinstance(values.get("node"), str):
+        raise ValueError("node must be of type str")
+    node: str = values["node"]
+    return node
+
+
+_ONE: Mapping[str, Callable[[str], Any]] = {
+    "cluster": lambda text: _load(Cluster, json.loads(text)),
+    "epoch": lambda text: _epoch(json.loads(text)),
+    "view": lambda text: _view(json.loads(text)),
+    "bootstrap": str,
+    "chosen": str,
+    "writer": lambda text: _writer(json.loads(text)),
+}
+"""How the records of which there is one are read."""
+_OF_NODES: Mapping[str, Callable[[str], Any]] = {
+    "nodes": lambda text: _load(Position, json.loads(text)),
+    "present": lambda text: _load(Presence, json.loads(text)),
+    "details": lambda text: _details(json.loads(text)),
+    "passwords": str,
+    "aborted": str,
+    "forgotten": str,
+    "maintenance": str,
+}
+"""The same of those of which there is one for each node, or UUID, below the key."""
+
+
 def parse(entries: Mapping[str, Entry]) -> Facts:
     """Facts from the store's keys. Raises StoreError when a record is not one of ours."""
-    cluster: Cluster | None = None
-    holder: str | None = None
-    nodes: dict[str, Position] = {}
-    present: dict[str, Presence] = {}
-    details: dict[str, Details] = {}
-    epoch: Epoch | None = None
-    view: View | None = None
-    chosen: str | None = None
-    aborted: set[str] = set()
-    forgotten: set[str] = set()
-    writer: str | None = None
-    maintenance: set[str] = set()
-    passwords: dict[str, str] = {}
+    one: dict[str, Any] = {}
+    named: dict[str, dict[str, Any]] = {kind: {} for kind in _OF_NODES}
     for key, entry in entries.items():
         kind, _, name = key.partition("/")
         try:
-            if key == "cluster":
-                cluster = _load(Cluster, json.loads(entry.value))
-            elif key == "epoch":
-                epoch = _epoch(json.loads(entry.value))
-            elif key == "view":
-                view = _view(json.loads(entry.value))
-            elif key == "bootstrap":
-                holder = entry.value
-            elif key == "chosen":
-                chosen = entry.value
-            elif key == "writer":
-                writer = str(json.loads(entry.value)["node"])
-            elif kind == "maintenance":
-                maintenance.add(name)
-            elif kind == "nodes":
-                nodes[name] = _load(Position, json.loads(entry.value))
-            elif kind == "present":
-                present[name] = _load(Presence, json.loads(entry.value))
-            elif kind == "details":
-                details[name] = _details(json.loads(entry.value))
-            elif kind == "aborted":
-                aborted.add(name)
-            elif kind == "forgotten":
-                forgotten.add(name)
-            elif kind == "passwords":
-                passwords[name] = entry.value
-        except (ValueError, TypeError, KeyError) as error:
+            if key in _ONE:
+                one[key] = _ONE[key](entry.value)
+            elif kind in _OF_NODES:
+                named[kind][name] = _OF_NODES[kind](entry.value)
+        except (ValueError, TypeError) as error:
             raise StoreError(f"the store's key {key!r} holds no record of this program: {error}") from error
     return Facts(
-        cluster=cluster,
-        holder=holder,
-        nodes=nodes,
-        present=present,
-        details=details,
-        epoch=epoch,
-        view=view,
-        chosen=chosen,
-        aborted=frozenset(aborted),
-        forgotten=frozenset(forgotten),
-        writer=writer,
-        maintenance=frozenset(maintenance),
-        passwords=passwords,
+        cluster=one.get("cluster"),
+        holder=one.get("bootstrap"),
+        nodes=named["nodes"],
+        present=named["present"],
+        details=named["details"],
+        epoch=one.get("epoch"),
+        view=one.get("view"),
+        chosen=one.get("chosen"),
+        aborted=frozenset(named["aborted"]),
+        forgotten=frozenset(named["forgotten"]),
+        writer=one.get("writer"),
+        maintenance=frozenset(named["maintenance"]),
+        passwords=named["passwords"],
         revisions={key: entry.revision for key, entry in entries.items()},
         mine="bootstrap" in entries and entries["bootstrap"].own,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from lab.api import catalog, errors, locations, price_list, shapes
@@ -12,11 +13,45 @@ from lab.api.records import PricePick
 from lab.api.views_product import flavor_prices
 
 
+@dataclass(frozen=True)
+class _Shared:
+    """What all guests of one container have in common."""
+
+    place: locations.Datacenter
+    package: price_list.Package
+    flavor: catalog.Flavor | None
+    image: catalog.ImageTemplate | None
+    hourly: bool
+    picks: list[PricePick]
+
+    @property
+    def items(self) -> dict[str, price_list.Item]:
+        """What is bought, by category."""
+        return {pick.category: prices.item_of(pick) for pick in self.picks}
+
+
 def from_container(lab: Lab, container: Any) -> list[GuestRequest]:
     """Check one order container of virtual guests; one request for each of its guests. Raises Fault."""
     if not isinstance(container, dict):
         raise errors.order_data("orderContainers", "The order is empty.")
     shapes.check(container, shapes.ORDER)
+    shared = _shared(container)
+    guests = container.get("virtualGuests")
+    if not isinstance(guests, list) or not guests:
+        raise errors.order_data("virtualGuests", "At least one virtual guest must be given.")
+    if int(container.get("quantity") or len(guests)) != len(guests):
+        raise errors.order_data("quantity", "It differs from the number of virtual guests given.")
+    keys = container.get("sshKeys") or []
+    scripts = container.get("provisionScripts") or []
+    requests = []
+    for position, guest in enumerate(guests):
+        key_ids = keys[position].get("sshKeyIds") if position < len(keys) else None
+        script = scripts[position] if position < len(scripts) else None
+        requests.append(_guest_of_container(lab, guest, shared, key_ids or [], script))
+    return requests
+
+
+def _shared(container: dict[str, Any]) -> _Shared:
     place = locations.datacenter_of_order(container.get("location") or "")
     if place is None:
         raise errors.order_location()
@@ -35,76 +70,44 @@ def from_container(lab: Lab, container: Any) -> list[GuestRequest]:
     if image_guid and image is None:
         raise errors.not_found(image_guid)
     _complete(picks, image is not None)
-    guests = container.get("virtualGuests")
-    if not isinstance(guests, list) or not guests:
-        raise errors.order_data("virtualGuests", "At least one virtual guest must be given.")
-    if int(container.get("quantity") or len(guests)) != len(guests):
-        raise errors.order_data("quantity", "It differs from the number of virtual guests given.")
-    keys = container.get("sshKeys") or []
-    scripts = container.get("provisionScripts") or []
-    requests = []
-    for position, guest in enumerate(guests):
-        key_ids = keys[position].get("sshKeyIds") if position < len(keys) else None
-        script = scripts[position] if position < len(scripts) else None
-        requests.append(
-            _guest_of_container(
-                lab, guest, place, package, flavor, hourly, picks, image, key_ids or [], script
-            )
-        )
-    return requests
+    return _Shared(place, package, flavor, image, hourly, picks)
 
 
 def _guest_of_container(
-    lab: Lab,
-    guest: Any,
-    place: locations.Datacenter,
-    package: price_list.Package,
-    flavor: catalog.Flavor | None,
-    hourly: bool,
-    picks: list[PricePick],
-    image: catalog.ImageTemplate | None,
-    key_ids: list[Any],
-    script: str | None,
+    lab: Lab, guest: Any, shared: _Shared, key_ids: list[Any], script: str | None
 ) -> GuestRequest:
     if not isinstance(guest, dict) or not guest.get("hostname") or not guest.get("domain"):
         raise errors.order_data("hardware", "Hostname and domain are not set properly.")
     hostname, domain = parts.names(guest)
-    items = {pick.category: prices.item_of(pick) for pick in picks}
+    items = shared.items
     private_only = "Public" not in items["port_speed"].description
     if bool(guest.get("privateNetworkOnlyFlag")) and not private_only:
         raise errors.order_data(
             "privateNetworkOnlyFlag", "The port speed ordered is for public and private networks."
         )
-    disks = {
-        (0 if position == 0 else position + 1): int(items[slot].capacity)
-        for position, slot in enumerate(catalog.DISK_CATEGORIES)
-        if slot in items
-    }
-    kinds = {items[slot].local_disk for slot in catalog.DISK_CATEGORIES if slot in items}
-    if len(kinds) != 1:
-        raise errors.order_data("prices", "Local and SAN disks cannot be mixed.")
+    disks, local = _disks(items)
     private_vlan, public_vlan, private_groups, public_groups = parts.network_of(
-        lab, guest, place, private_only
+        lab, guest, shared.place, private_only
     )
     template_keys = [key.get("id") for key in guest.get("sshKeys") or []]
     request = GuestRequest(
         hostname=hostname,
         domain=domain,
-        datacenter=place,
+        datacenter=shared.place,
         cores=int(items["guest_core"].capacity),
         memory=int(items["ram"].capacity) * 1024,
         disks=disks,
         speed=int(items["port_speed"].capacity),
-        local_disk=bool(kinds.pop()),
-        hourly=hourly,
+        local_disk=local,
+        hourly=shared.hourly,
         private_only=private_only,
         private_vlan=private_vlan,
         public_vlan=public_vlan,
-        picks=picks,
-        package=package,
+        picks=shared.picks,
+        package=shared.package,
         system=items["os"].system if "os" in items else None,
-        image=image,
-        flavor=flavor,
+        image=shared.image,
+        flavor=shared.flavor,
         dedicated=items["guest_core"].units == "PRIVATE_CORE",
         transient=bool(guest.get("transientGuestFlag")),
         boot_mode=(guest.get("supplementalCreateObjectOptions") or {}).get("bootMode"),
@@ -117,6 +120,16 @@ def _guest_of_container(
     )
     parts.check_image(lab, request.host_image)
     return request
+
+
+def _disks(items: dict[str, price_list.Item]) -> tuple[dict[int, int], bool]:
+    """Device to GB, and whether they are local. Device 1 is the swap disk, which nobody orders."""
+    ordered = [(place, items[slot]) for place, slot in enumerate(catalog.DISK_CATEGORIES) if slot in items]
+    disks = {(0 if place == 0 else place + 1): int(item.capacity) for place, item in ordered}
+    kinds = {item.local_disk for _, item in ordered}
+    if len(kinds) != 1:
+        raise errors.order_data("prices", "Local and SAN disks cannot be mixed.")
+    return disks, bool(kinds.pop())
 
 
 def verified(requests: list[GuestRequest], container: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.api import errors, locations, price_list, shapes
+from lab.api import catalog, errors, locations, price_list, shapes
 from lab.api.context import Lab
 from lab.api.ordering import parts, prices
 from lab.api.ordering.request import GUEST_ORDER, GuestRequest
@@ -29,62 +29,17 @@ def from_template(lab: Lab, template: Any) -> GuestRequest:
     flavor = parts.flavor_of(options.get("flavorKeyName"))
     place = parts.datacenter(template)
     hourly = parts.required_flag(template, "hourlyBillingFlag")
-    dedicated = bool(template.get("dedicatedAccountHostOnlyFlag"))
     local = flavor.local if flavor else parts.required_flag(template, "localDiskFlag")
-    private_only = bool(template.get("privateNetworkOnlyFlag"))
-    if template.get("dedicatedHost"):
-        raise errors.not_found(template["dedicatedHost"].get("id"))
-    transient = bool(template.get("transientGuestFlag"))
-    if transient and not hourly:
-        raise errors.invalid_value("transientGuestFlag", "Transient servers are billed hourly.")
-    system, image = parts.software(template)
-    if image and template.get("blockDevices"):
-        raise errors.invalid_value(
-            "blockDevices", "Block devices may not be provided when using an image template."
-        )
+    _refuse_dedicated_host(template)
+    transient = _transient(template, hourly)
+    system, image = _software(template)
     disks = parts.disks_of(template.get("blockDevices"), local, flavor)
     speed = parts.speed_of(template)
+    private_only = bool(template.get("privateNetworkOnlyFlag"))
     private_vlan, public_vlan, private_groups, public_groups = parts.network_of(
         lab, template, place, private_only
     )
-
-    picks: list[PricePick] = []
-    if flavor:
-        picks += [
-            PricePick(price_id=price.id, category=category) for price, category in flavor_prices(flavor)
-        ]
-        cores, memory = flavor.cores, flavor.memory * 1024
-    else:
-        cores, memory = parts.number(template, "startCpus"), parts.number(template, "maxMemory")
-        core_price = price_list.core_price(cores, dedicated=dedicated)
-        if core_price is None:
-            raise errors.no_price("core capacity", cores)
-        memory_price = price_list.memory_price(memory // 1024) if memory % 1024 == 0 else None
-        if memory_price is None:
-            raise errors.no_price("memory capacity", memory)
-        picks += [prices.pick(core_price, "guest_core"), prices.pick(memory_price, "ram")]
-    if system:
-        picks.append(prices.pick(price_list.os_price(system), "os"))
-    for position, device in enumerate(sorted(disks)):
-        slot = f"guest_disk{position}"
-        if flavor and position == 0:
-            continue
-        price = price_list.disk_price(disks[device], slot, local=local)
-        if price is None:
-            raise errors.no_price(f"{'local' if local else 'SAN'} disk {device} capacity", disks[device])
-        picks.append(prices.pick(price, slot))
-    port = price_list.port_price(speed, private_only=private_only)
-    if port is None:
-        raise errors.no_price("network speed", speed)
-    picks.append(prices.pick(port, "port_speed"))
-    bandwidth = price_list.price_of("BANDWIDTH_0_GB_2" if hourly or private_only else "BANDWIDTH_250_GB")
-    if not hourly and private_only:
-        bandwidth = price_list.price_of("BANDWIDTH_250_GB")
-    picks.append(prices.pick(bandwidth, "bandwidth"))
-    for key in _ALWAYS:
-        price = price_list.price_of(key)
-        picks.append(prices.pick(price, price.item.categories[0]))
-
+    cores, memory = _cores_and_memory(template, flavor)
     package = price_list.package(price_list.PUBLIC_CLOUD_SERVER if flavor else price_list.CLOUD_SERVER)
     assert package is not None
     request = GuestRequest(
@@ -100,23 +55,103 @@ def from_template(lab: Lab, template: Any) -> GuestRequest:
         private_only=private_only,
         private_vlan=private_vlan,
         public_vlan=public_vlan,
-        picks=picks,
+        picks=[],
         package=package,
         system=system,
         image=image,
         flavor=flavor,
-        dedicated=dedicated,
+        dedicated=bool(template.get("dedicatedAccountHostOnlyFlag")),
         transient=transient,
         boot_mode=options.get("bootMode"),
         private_groups=private_groups,
         public_groups=public_groups,
-        ssh_keys=parts.ssh_keys_of(lab, template.get("sshKeys")),
         user_data=parts.user_data_of(template),
         post_install_uri=template.get("postInstallScriptUri") or None,
         placement_group=parts.placement_of(lab, template),
     )
+    request.picks = _picks(request)
+    request.ssh_keys = parts.ssh_keys_of(lab, template.get("sshKeys"))
     parts.check_image(lab, request.host_image)
     return request
+
+
+def _refuse_dedicated_host(template: dict[str, Any]) -> None:
+    if template.get("dedicatedHost"):
+        raise errors.not_found(template["dedicatedHost"].get("id"))
+
+
+def _transient(template: dict[str, Any], hourly: bool) -> bool:
+    transient = bool(template.get("transientGuestFlag"))
+    if transient and not hourly:
+        raise errors.invalid_value("transientGuestFlag", "Transient servers are billed hourly.")
+    return transient
+
+
+def _software(
+    template: dict[str, Any],
+) -> tuple[catalog.OperatingSystem | None, catalog.ImageTemplate | None]:
+    system, image = parts.software(template)
+    if image and template.get("blockDevices"):
+        raise errors.invalid_value(
+            "blockDevices", "Block devices may not be provided when using an image template."
+        )
+    return system, image
+
+
+def _cores_and_memory(template: dict[str, Any], flavor: catalog.Flavor | None) -> tuple[int, int]:
+    """Memory in MB."""
+    if flavor:
+        return flavor.cores, flavor.memory * 1024
+    return parts.number(template, "startCpus"), parts.number(template, "maxMemory")
+
+
+def _picks(request: GuestRequest) -> list[PricePick]:
+    """The prices of all that a template asks for, and of what every server has. Raises Fault."""
+    picks = _size_picks(request)
+    if request.system:
+        picks.append(prices.pick(price_list.os_price(request.system), "os"))
+    picks += _disk_picks(request)
+    port = price_list.port_price(request.speed, private_only=request.private_only)
+    if port is None:
+        raise errors.no_price("network speed", request.speed)
+    picks.append(prices.pick(port, "port_speed"))
+    bandwidth = price_list.price_of("BANDWIDTH_0_GB_2" if request.hourly else "BANDWIDTH_250_GB")
+    picks.append(prices.pick(bandwidth, "bandwidth"))
+    for key in _ALWAYS:
+        price = price_list.price_of(key)
+        picks.append(prices.pick(price, price.item.categories[0]))
+    return picks
+
+
+def _size_picks(request: GuestRequest) -> list[PricePick]:
+    """Cores and memory; of a flavor also its disk."""
+    if request.flavor:
+        return [
+            PricePick(price_id=price.id, category=category)
+            for price, category in flavor_prices(request.flavor)
+        ]
+    cores, memory = request.cores, request.memory
+    core_price = price_list.core_price(cores, dedicated=request.dedicated)
+    if core_price is None:
+        raise errors.no_price("core capacity", cores)
+    memory_price = price_list.memory_price(memory // 1024) if memory % 1024 == 0 else None
+    if memory_price is None:
+        raise errors.no_price("memory capacity", memory)
+    return [prices.pick(core_price, "guest_core"), prices.pick(memory_price, "ram")]
+
+
+def _disk_picks(request: GuestRequest) -> list[PricePick]:
+    """The disks; without a flavor's own."""
+    picks, local = [], request.local_disk
+    for position, device in enumerate(sorted(request.disks)):
+        slot, capacity = f"guest_disk{position}", request.disks[device]
+        if request.flavor and position == 0:
+            continue
+        price = price_list.disk_price(capacity, slot, local=local)
+        if price is None:
+            raise errors.no_price(f"{'local' if local else 'SAN'} disk {device} capacity", capacity)
+        picks.append(prices.pick(price, slot))
+    return picks
 
 
 def container_of(request: GuestRequest) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import docker.errors
 
-from lab.plugins.docker import schema
+from lab.plugins.docker import states
 from lab.plugins.docker.engine import Engine
 from lab.plugins.docker.resource import failure, secrets_kept
 from lab.plugins.docker.schema import Schema, block, boolean, labels, string, strings, unordered
@@ -86,7 +86,7 @@ class Network:
         now["ipamOptions"] = now["ipamOptions"] or {}
         for pool in now["ipamConfigs"]:
             pool["auxAddress"] = pool["auxAddress"] or {}
-        known = schema.refreshed(inputs, now) if inputs else schema.imported(NETWORK, now)
+        known = states.refreshed(inputs, now) if inputs else states.imported(NETWORK, now)
         return Found(found["Id"], secrets_kept(now, inputs), known)
 
     async def update(
@@ -190,7 +190,7 @@ def _state(found: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
         "ipamConfigs": pools,
     }
     return {
-        **schema.complete(NETWORK, inputs, given),
+        **states.complete(NETWORK, inputs, given),
         "id": found["Id"],
         "scope": found.get("Scope", ""),
         "__meta": META,

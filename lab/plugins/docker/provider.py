@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lab.plugins.diffs import ITEM, Diff, Names, compare
-from lab.plugins.docker import NAME, VERSION, schema
+from lab.plugins.docker import NAME, VERSION, input_checks, schema, states
 from lab.plugins.docker.engine import Engine
 from lab.plugins.docker.network import Network
 from lab.plugins.docker.resource import Resource
@@ -68,7 +68,7 @@ class DockerProvider(Provider):
     ) -> tuple[Properties, list[CheckFailure]]:
         resource = _resource(token)
         inputs = named(urn, olds, schema.with_defaults(resource.schema, news))
-        failures = schema.failures(resource.schema, inputs)
+        failures = input_checks.failures(resource.schema, inputs)
         return inputs, failures or resource.check(inputs)
 
     async def diff(
@@ -87,8 +87,8 @@ class DockerProvider(Provider):
             return schema.same(about, names, old, new)
 
         changes = compare(
-            {key: wire(value) for key, value in schema.said(about, plain_map(state)).items()},
-            {key: wire(value) for key, value in schema.said(about, wanted).items()},
+            {key: wire(value) for key, value in states.said(about, plain_map(state)).items()},
+            {key: wire(value) for key, value in states.said(about, wanted).items()},
             lambda names: schema.replaces(about, names),
             same,
         )
@@ -186,7 +186,7 @@ def wanted_inputs(
                 wanted.pop(steps[-1], None)
             else:
                 wanted[steps[-1]] = value
-    return schema.planned(about, given, there)
+    return states.planned(about, given, there)
 
 
 def _into_a_set(about: schema.Schema, steps: Sequence[str | int]) -> bool:

@@ -14,7 +14,8 @@ import docker.errors
 
 from lab.plugins.docker.engine import Engine
 from lab.plugins.docker.resource import failure, secrets_kept
-from lab.plugins.docker.schema import Schema, complete, imported, labels, refreshed, string
+from lab.plugins.docker.schema import Schema, labels, string
+from lab.plugins.docker.states import complete, imported, refreshed
 from lab.plugins.docker.translation import label_inputs, pairs
 from lab.plugins.provider import CheckFailure, Found, Log, ResourceError
 from lab.plugins.values import Properties, Unknown, Value, plain_map, wire

@@ -1,6 +1,6 @@
 """`docker:index/service:Service`: creation, change in place, waiting for convergence, removal.
 
-Leaves the mapping of inputs to `spec`, and what a list of tasks means to `convergence`.
+Leaves the mapping of inputs to `spec`, and how long a service takes to `waiting`.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ from typing import Any
 
 import docker.errors
 
-from lab.plugins.docker import convergence
+from lab.plugins.docker import waiting
 from lab.plugins.docker.durations import parse
 from lab.plugins.docker.engine import Client, Engine
 from lab.plugins.docker.resource import failure, secrets_kept
-from lab.plugins.docker.schema import complete, imported, planned, refreshed
 from lab.plugins.docker.spec.service import SERVICE, found, to_spec
+from lab.plugins.docker.states import complete, imported, planned, refreshed
+from lab.plugins.docker.waiting import NotConverged
 from lab.plugins.provider import CheckFailure, Found, Log, ResourceError, ResourceInitFailed
-from lab.plugins.values import Properties, Unknown, plain, plain_map
+from lab.plugins.values import Properties, Unknown, plain_map
 
 META = '{"schema_version":"2"}'  # as the official plugin writes it
 
 _POLL = 0.5  # seconds between two looks at a service
-_STILL = 1.0  # seconds that tasks must be seen running
-_SECOND = 1_000_000_000
 _SETTLED = 2.0  # seconds in which a changed service must have begun to roll out, if it will at all
 _RETRIES = 5  # of a change that the engine's own came before
 _SHOWN = 30.0  # seconds for the engine to show how a service is reached
@@ -69,7 +68,7 @@ class Service:
             await log("warning", str(warning))
         try:
             if "convergeConfig" in inputs:
-                await self._converge(engine, id, inputs, log, lambda service: False)
+                await waiting.for_convergence(engine, id, inputs, log, lambda service: False)
             state = _state(await self._shown(engine, id, name, log), plain_map(inputs))
             return id, secrets_kept(_as_created(state, plain_map(inputs)), inputs)
         except asyncio.CancelledError:
@@ -80,7 +79,7 @@ class Service:
                 inputs,
                 f"service '{name}' was created; the update was interrupted then",
             ) from None
-        except _NotConverged as error:
+        except NotConverged as error:
             # As the official provider does: what did not come up is taken away, so that a corrected one can.
             await self._remove(engine, id, wanted, log)
             raise ResourceError(f"{error}\nThe service was removed again.") from error
@@ -127,7 +126,7 @@ class Service:
                     unseen = changed and not service.get("UpdateStatus")
                     return bool(unseen and time.monotonic() - began < _SETTLED)
 
-                await self._converge(engine, id, news, log, rolling)
+                await waiting.for_convergence(engine, id, news, log, rolling)
             state = _state(await self._shown(engine, id, name, log), plain_map(news))
             return secrets_kept(state, news)
         except asyncio.CancelledError:
@@ -138,7 +137,7 @@ class Service:
                 news,
                 f"service '{name}' was changed; the update was interrupted then",
             ) from None
-        except _NotConverged as error:
+        except NotConverged as error:
             state = complete(SERVICE, wanted, plain_map(news))
             raise ResourceInitFailed(id, secrets_kept(state, news), news, str(error)) from error
 
@@ -185,56 +184,6 @@ class Service:
                 return real
             await asyncio.sleep(_POLL)
 
-    async def _converge(
-        self,
-        engine: Engine,
-        id: str,
-        inputs: Properties,
-        log: Log,
-        rolling: Callable[[Mapping[str, Any]], bool],
-    ) -> None:
-        """Wait until all tasks run and still do a moment later, else raise `_NotConverged`.
-
-        What fails at once is seen running, too, if one looks in just that moment. `rolling`: is it too early
-        to tell?
-        """
-        settings = plain(inputs["convergeConfig"])
-        timeout = settings.get("timeout", "3m")
-        deadline = time.monotonic() + parse(timeout) / _SECOND
-        shown = ""
-        ran: tuple[str, ...] = ()
-        while True:
-            service, tasks, nodes = await self._look(engine, id, log)
-            name = service["Spec"]["Name"]
-            current = convergence.progress(service, tasks, nodes)
-            ended, problem = convergence.outcome(service)
-            if problem:
-                raise _NotConverged(convergence.explained(f"service '{name}': {problem}", current))
-            updating = bool(service.get("UpdateStatus")) and not ended
-            runs = current.done and not updating and not rolling(service)
-            if runs and current.tasks == ran:
-                return
-            ran = current.tasks if runs else ()
-            pause = _STILL if runs else _POLL
-            if time.monotonic() > deadline + pause:
-                raise _NotConverged(
-                    convergence.explained(f"service '{name}' did not converge within {timeout}", current)
-                )
-            said = current.words + (f"; {current.failures[0]}" if current.failures else "")
-            if said != shown:
-                await log("info", said, status=True)
-                shown = said
-            await asyncio.sleep(pause)
-
-    async def _look(self, engine: Engine, id: str, log: Log) -> tuple[dict[str, Any], list[Any], list[Any]]:
-        try:
-            service = await engine.read(log, lambda client: client.inspect_service(id))
-            tasks = await engine.read(log, lambda client: client.tasks(filters={"service": id}))
-            nodes = await engine.read(log, lambda client: client.nodes())
-        except docker.errors.APIError as error:
-            raise failure(self.what, id, error) from error
-        return service, tasks, nodes
-
     async def _remove(self, engine: Engine, id: str, known: Mapping[str, Any], log: Log) -> None:
         """Remove the service, and wait for its containers on this engine's host as long as they may take.
 
@@ -245,40 +194,11 @@ class Service:
         task = known.get("taskSpec") or {}
         grace = (task.get("containerSpec") or {}).get("stopGracePeriod") or "0s"
         try:
-            containers = await self._containers(engine, id, log) if parse(grace) else []
+            containers = await waiting.containers(engine, id, log) if parse(grace) else []
             await engine.write(log, lambda client: client.remove_service(id))
         except docker.errors.APIError as error:
             raise failure(self.what, name, error) from error
-        deadline = time.monotonic() + parse(grace) / _SECOND
-        for container in containers:
-            while await self._is_there(engine, container, log):
-                if time.monotonic() > deadline:
-                    raise ResourceError(
-                        f"service '{name}' is removed, but its container {container[:12]} is not gone within "
-                        f"{grace}. When it is, run `pulumi refresh`, then `pulumi up`"
-                    )
-                await log("info", f"waiting for container {container[:12]} to end", status=True)
-                await asyncio.sleep(_POLL)
-
-    async def _containers(self, engine: Engine, id: str, log: Log) -> list[str]:
-        tasks = await engine.read(log, lambda client: client.tasks(filters={"service": id}))
-        statuses = (task["Status"] for task in tasks if task["Status"]["State"] != "shutdown")
-        return [
-            status["ContainerStatus"]["ContainerID"]
-            for status in statuses
-            if status.get("ContainerStatus", {}).get("ContainerID")
-        ]
-
-    async def _is_there(self, engine: Engine, container: str, log: Log) -> bool:
-        try:
-            await engine.read(log, lambda client: client.inspect_container(container))
-        except docker.errors.NotFound:
-            return False
-        return True
-
-
-class _NotConverged(Exception):
-    """The tasks are not as wanted; the text says which and why."""
+        await waiting.for_removal(engine, name, containers, grace, log)
 
 
 def _creation(spec: Mapping[str, Any]) -> Callable[[Client], Any]:

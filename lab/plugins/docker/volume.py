@@ -7,7 +7,7 @@ from typing import Any
 
 import docker.errors
 
-from lab.plugins.docker import schema
+from lab.plugins.docker import states
 from lab.plugins.docker.engine import Engine
 from lab.plugins.docker.resource import failure, secrets_kept
 from lab.plugins.docker.schema import Schema, labels, string, strings
@@ -57,7 +57,7 @@ class Volume:
         except docker.errors.APIError as error:
             raise failure(self.what, id, error) from error
         now = _state(found, plain_map(inputs))
-        known = schema.refreshed(inputs, now) if inputs else schema.imported(VOLUME, now)
+        known = states.refreshed(inputs, now) if inputs else states.imported(VOLUME, now)
         return Found(found["Name"], secrets_kept(now, inputs), known)
 
     async def update(
@@ -81,4 +81,4 @@ def _state(found: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
         "driver": found["Driver"],
         "driverOpts": found.get("Options") or {},
     }
-    return {**schema.complete(VOLUME, inputs, given), "mountpoint": found.get("Mountpoint", "")}
+    return {**states.complete(VOLUME, inputs, given), "mountpoint": found.get("Mountpoint", "")}

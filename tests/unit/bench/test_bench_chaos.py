@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from bench.chaos import JOBS, TURNS, Course, Round, rows
+from bench.chaos import TURNS, Round, rows
+from bench.chaos_jobs import JOBS, Course
 from harness.servers import kill_marked
 from operations import leftovers
 

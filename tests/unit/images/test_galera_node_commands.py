@@ -10,7 +10,7 @@ import pytest
 
 from images.galera.galera_node import accounts, commands, health, local_state, membership, store
 from images.galera.galera_node.cli import USAGE, main
-from images.galera.galera_node.decision import Bootstrap, NewEpoch
+from images.galera.galera_node.decision.outcomes import Bootstrap, NewEpoch
 from images.galera.galera_node.local_state import NO_UUID, Note
 from images.galera.galera_node.store import (
     Cluster,

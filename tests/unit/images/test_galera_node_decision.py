@@ -6,20 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from images.galera.galera_node.decision import (
+from images.galera.galera_node.decision.decide import decide, wants_told
+from images.galera.galera_node.decision.lost_quorum import gives_up
+from images.galera.galera_node.decision.others import Site
+from images.galera.galera_node.decision.outcomes import (
     Bootstrap,
     Carry,
     Discard,
     Join,
     NewEpoch,
     Refuse,
-    Site,
     Wait,
-    decide,
-    gives_up,
-    turn,
-    wants_told,
 )
+from images.galera.galera_node.decision.without_data import turn
 from images.galera.galera_node.local_state import NO_UUID, Kind, Local, Note
 from images.galera.galera_node.neighbours import Told
 from images.galera.galera_node.store import Cluster, Details, Epoch, Facts, Position, Presence, View
@@ -839,3 +838,21 @@ def test_once_a_person_has_chosen_nobody_stays_outside_for_long() -> None:
     assert not gives_up("a", 3.0, Facts(FORMED))
     assert gives_up("a", 3.0, Facts(FORMED, chosen="a"))
     assert not gives_up("a", 3.0, Facts(FORMED, chosen="a", present={"b": here("synced", 2)}))
+
+
+def test_data_whose_recovery_has_failed_is_not_called_data_of_no_cluster() -> None:
+    broken = Local(
+        Kind.DATA, NO_UUID, -1, unrecovered="mariadbd ended with 1: InnoDB: Cannot allocate memory"
+    )
+    others = {"b": here("synced", 2)}
+    for facts in (NOBODY, Facts(FORMED, nodes=ALL, present=others)):
+        decision = decide("a", 3, broken, facts, [at(2)])
+        assert isinstance(decision, Refuse)
+        assert "mariadbd ended with 1: InnoDB: Cannot allocate memory. Nothing is touched" in decision.reason
+        assert "if memory or disk is short, mend that" in decision.reason
+        assert "empty its volume" in decision.reason
+        assert "no Galera cluster" not in decision.reason
+    # InnoDB was asked, and knows of no cluster.
+    decision = decide("a", 3, replace(broken, unrecovered=""), NOBODY, [])
+    assert isinstance(decision, Refuse)
+    assert "no Galera cluster" in decision.reason

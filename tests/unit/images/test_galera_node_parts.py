@@ -43,7 +43,7 @@ from images.galera.galera_node import (
     store,
     transfer,
 )
-from images.galera.galera_node.decision import enough
+from images.galera.galera_node.decision.votes import enough
 from images.galera.galera_node.etcd import EtcdStore
 from images.galera.galera_node.local_state import NO_UUID, TRANSFER_MARK, Copies, Kind, Local, Note
 from images.galera.galera_node.network import Names, NoAddress, accepting, own_address, resolve

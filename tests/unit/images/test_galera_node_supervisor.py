@@ -1,55 +1,24 @@
 """The node's loop where it must not end a database: whatever goes wrong, the first process ends in order.
 
-The database's client library is the image's, so a stand-in of its name is enough to load the program here;
-what needs a real server is in tests/images.
+What needs a real server is in tests/images.
 """
 
 from __future__ import annotations
 
-import importlib
-import sys
 import time
-import types
-from collections.abc import Iterator
-from dataclasses import replace
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from images.galera.galera_node import server
-from images.galera.galera_node.epochs import RUNNING
-from images.galera.galera_node.neighbours import Told
+from images.galera.galera_node import health, local_state, server, transfer
+from images.galera.galera_node.decision.outcomes import Join
+from images.galera.galera_node.first_process import Renew
+from images.galera.galera_node.local_state import NO_UUID, Kind, Local
 from images.galera.galera_node.network import Names
-from images.galera.galera_node.settings import SECRETS, Settings
-from images.galera.galera_node.store import Cluster, Entry, Epoch, Facts, Presence, StoreError, View
-
-PACKAGE = "images.galera.galera_node"
-CLIENTS = ("sql", "formation", "component", "endpoints", "supervisor")
-NO_BALANCER = types.SimpleNamespace(
-    serving=False, answer=lambda _path: 503, start=lambda: None, drain=lambda: None
-)
-
-
-@pytest.fixture
-def supervisor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The module, loaded anew; its signal handlers are taken back."""
-    import signal
-
-    client = types.ModuleType("pymysql")
-    client.Error = Exception  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pymysql", client)
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
-    before = [signal.getsignal(number) for number in numbers]
-    for name in CLIENTS:
-        monkeypatch.delitem(sys.modules, f"{PACKAGE}.{name}", raising=False)
-    yield importlib.import_module(f"{PACKAGE}.supervisor")
-    for name in CLIENTS:
-        sys.modules.pop(f"{PACKAGE}.{name}", None)
-    signal.set_wakeup_fd(-1)
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
+from images.galera.galera_node.settings import Settings
+from images.galera.galera_node.store import Cluster, Entry, Facts, StoreError
+from tests.unit.images.no_balancer import NO_BALANCER
 
 
 class OddStore:
@@ -70,28 +39,11 @@ class OddStore:
         raise self.error
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    (tmp_path / "data").mkdir()
-    for name in SECRETS:
-        (tmp_path / name).write_text("secret\n")
-    return Settings(
-        node="a",
-        cluster="galera",
-        size=3,
-        peers="no.such.name.invalid",
-        store="etcd://etcd:2379",
-        subnet=IPv4Network("127.0.0.0/8"),
-        database="app",
-        data_dir=tmp_path / "data",
-        run_dir=tmp_path / "run",
-        secrets=tmp_path,
-        stop_grace=30.0,
-    )
+AWAY = OddStore(StoreError("away"))
 
 
 def test_an_error_that_nobody_expects_stops_the_server_in_order(
-    supervisor: Any,
+    modules: Any,
     settings: Settings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -104,14 +56,14 @@ def test_an_error_that_nobody_expects_stops_the_server_in_order(
     )
     program.chmod(0o755)
     monkeypatch.setattr(server, "MARIADBD", str(program))
-    node = supervisor.Node(
+    node = modules.supervisor.Node(
         settings, OddStore(KeyError("what")), Names(patience=0.01, look=lambda _: []), NO_BALANCER
     )
-    node.server.start()
+    node.parts.server.start()
     until = time.monotonic() + 30
     while not (tmp_path / "up").exists() and time.monotonic() < until:
         time.sleep(0.01)
-    node.answered = True  # one that has never answered may be killed
+    node.parts.observer.answered = True  # one that has never answered may be killed
     assert node.run() == 1
     assert (tmp_path / "end").read_text() == "in order\n"
     said = capsys.readouterr().err
@@ -120,27 +72,29 @@ def test_an_error_that_nobody_expects_stops_the_server_in_order(
 
 
 def test_a_memory_that_is_full_ends_nothing(
-    supervisor: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    modules: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
+    node = modules.supervisor.Node(settings, AWAY, Names(look=lambda _: []), NO_BALANCER)
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(supervisor.health, "write", full)
-    node.unhealthy("waiting")
-    node.tell_others(node.presence("empty", supervisor.NO_UUID, -1), "")  # its folder is not there yet
+    monkeypatch.setattr(health, "write", full)
+    node.parts.reports.unhealthy("waiting")
+    node.parts.reports.tell_others(
+        node.parts.observer.presence("empty", NO_UUID, -1), ""
+    )  # its folder is not there yet
     assert "cannot be written" in capsys.readouterr().err
 
 
 def test_a_node_that_has_served_ends_its_container_before_it_joins_anew(
-    supervisor: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    modules: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its failing health checks count, so a copy in place would be broken off, or clients sent to it."""
     joins: list[object] = []
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
-    monkeypatch.setattr(node.membership, "look", lambda *_: supervisor.Facts())
-    monkeypatch.setattr(supervisor, "decide", lambda *_: supervisor.Join(("127.0.0.9",), "it does"))
+    node = modules.supervisor.Node(settings, AWAY, Names(look=lambda _: []), NO_BALANCER)
+    monkeypatch.setattr(node.parts.membership, "look", lambda *_: Facts())
+    monkeypatch.setattr(modules.attempt, "decide", lambda *_: Join(("127.0.0.9",), "it does"))
 
     class Joined(Exception):
         pass
@@ -149,34 +103,34 @@ def test_a_node_that_has_served_ends_its_container_before_it_joins_anew(
         joins.append(words)
         raise Joined
 
-    monkeypatch.setattr(node, "join", join)
+    monkeypatch.setattr(node.attempt, "join", join)
     with pytest.raises(Joined):
-        node.attempt()
-    node.served = True
-    with pytest.raises(supervisor.Renew):
-        node.attempt()
+        node.attempt.run()
+    node.parts.reports.served = True
+    with pytest.raises(Renew):
+        node.attempt.run()
     # Without the store the swarm has hardly a leader, which would start the container anew.
-    monkeypatch.setattr(node.membership, "look", lambda *_: None)
+    monkeypatch.setattr(node.parts.membership, "look", lambda *_: None)
     with pytest.raises(Joined):
-        node.attempt()
+        node.attempt.run()
     assert len(joins) == 2
-    monkeypatch.setattr(node.membership, "look", lambda *_: supervisor.Facts())
+    monkeypatch.setattr(node.parts.membership, "look", lambda *_: Facts())
     assert node.run() == 0
     assert "the engine starts this node anew" in capsys.readouterr().err
 
 
 def test_a_node_whose_copies_come_to_nothing_waits_before_the_next_one(
-    supervisor: Any, settings: Settings, capsys: pytest.CaptureFixture[str]
+    modules: Any, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
-    assert not node.too_soon()
+    node = modules.supervisor.Node(settings, AWAY, Names(look=lambda _: []), NO_BALANCER)
+    assert not node.attempt.too_soon()
     for _ in range(3):
-        supervisor.local_state.copy_begins(settings.data_dir, time.time())
-    assert node.too_soon()
-    assert "3 full copies have begun, and none has led to a Synced node" in node.problem
+        local_state.copy_begins(settings.data_dir, time.time())
+    assert node.attempt.too_soon()
+    assert "3 full copies have begun, and none has led to a Synced node" in node.parts.reports.problem
     assert "The next one begins in" in capsys.readouterr().err
-    supervisor.local_state.copy_succeeded(settings.data_dir)
-    assert not node.too_soon()
+    local_state.copy_succeeded(settings.data_dir)
+    assert not node.attempt.too_soon()
 
 
 @pytest.mark.parametrize(
@@ -192,7 +146,7 @@ def test_a_node_whose_copies_come_to_nothing_waits_before_the_next_one(
     ],
 )
 def test_the_position_after_a_crash_is_certain_or_said_to_be_unknown(
-    supervisor: Any,
+    modules: Any,
     settings: Settings,
     grastate: tuple[str, int],
     start: str,
@@ -203,45 +157,96 @@ def test_the_position_after_a_crash_is_certain_or_said_to_be_unknown(
     ids = {
         "U": "aaaaaaaa-0000-0000-0000-000000000001",
         "V": "bbbbbbbb-0000-0000-0000-000000000002",
-        "0": supervisor.NO_UUID,
+        "0": NO_UUID,
     }
     name, _, position = start.partition(":")
-    state = supervisor.local_state
     (settings.data_dir / "ibdata1").touch()
     settings.run_dir.mkdir()
-    state.write_grastate(settings.data_dir, ids[grastate[0]], grastate[1], False)
-    state.write_note(settings.data_dir, state.Note(start=f"{ids[name]}:{position}" if start else ""))
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
-    monkeypatch.setattr(node.server, "recover", lambda: None)
-    monkeypatch.setattr(node, "attend", lambda *_: 0)
+    local_state.write_grastate(settings.data_dir, ids[grastate[0]], grastate[1], False)
+    local_state.write_note(
+        settings.data_dir, local_state.Note(start=f"{ids[name]}:{position}" if start else "")
+    )
+    node = modules.supervisor.Node(settings, AWAY, Names(look=lambda _: []), NO_BALANCER)
+    monkeypatch.setattr(node.parts.server, "recover", lambda: None)
+    monkeypatch.setattr(node.parts.reports, "attend", lambda *_: 0)
 
     def position_of(code: int) -> tuple[str, int]:
         if recovered is None:
-            raise supervisor.RecoverError("torn pages")
+            raise server.RecoverError("torn pages")
         return ids[recovered[0]], recovered[1]
 
-    monkeypatch.setattr(node.server, "recovered", position_of)
-    local = node.local()
+    monkeypatch.setattr(node.parts.server, "recovered", position_of)
+    local = node.own_data.local()
     assert (local.uuid, local.seqno, local.trusted) == (ids[expected[0]], *expected[1:])
-    assert bool(node.problem) is (local.seqno < 0 or not local.trusted)
+    assert bool(node.parts.reports.problem) is (local.seqno < 0 or not local.trusted)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        pytest.param(
+            "2026-11-29  5:36:27 0 [Note] InnoDB: Using Linux native AIO\n"
+            "2026-11-29  5:36:27 0 [ERROR] InnoDB: Cannot allocate memory for the buffer pool\n"
+            "2026-11-29  5:36:27 0 [ERROR] Aborting\n",
+            "InnoDB: Cannot allocate memory for the buffer pool",
+            id="its first error",
+        ),
+        pytest.param("2026-11-29  5:36:27 0 [Note] one\n\n", "[Note] one", id="it was killed"),
+        pytest.param("", "it has said nothing", id="it has said nothing"),
+    ],
+)
+def test_a_recovery_that_fails_is_told_with_mariadbds_own_reason(
+    modules: Any,
+    settings: Settings,
+    tmp_path: Path,
+    words: str,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """From mariadbd's words to the line that a person reads: data of a crash are not those of no cluster."""
+    program = tmp_path / "mariadbd"
+    (tmp_path / "words").write_text(words)
+    program.write_text(f"#!/bin/sh\ncat {tmp_path}/words\nexit 3\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(server, "MARIADBD", str(program))
+    (settings.data_dir / "ibdata1").touch()
+    settings.run_dir.mkdir()
+    node = modules.supervisor.Node(settings, AWAY, Names(look=lambda _: []), NO_BALANCER)
+    monkeypatch.setattr(node.parts.membership, "look", lambda *_: Facts())
+
+    class Looked(Exception):
+        pass
+
+    def unhealthy(text: str) -> None:
+        raise Looked(text)
+
+    monkeypatch.setattr(node.parts.reports, "unhealthy", unhealthy)
+    with pytest.raises(Looked) as looked:
+        node.attempt.run()
+    told = str(looked.value)
+    assert told.startswith("refusing to start: whose data this is, and its position, could not be recovered")
+    assert f"mariadbd --wsrep-recover ended with 3 and names no position: {reason}. Nothing" in told
+    assert "empty its volume" in told
+    assert "no Galera cluster" not in capsys.readouterr().err
 
 
 def test_an_empty_log_of_a_start_without_room_is_removed_and_one_with_content_is_kept(
-    supervisor: Any, settings: Settings, capsys: pytest.CaptureFixture[str]
+    modules: Any, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
+    node = modules.supervisor.Node(settings, AWAY, Names(look=lambda _: []), NO_BALANCER)
     log = settings.data_dir / "tc.log"
     log.write_bytes(b"\xfe#\r\n")
-    node.local()
+    node.own_data.local()
     assert log.exists()
     log.write_bytes(b"")
-    node.local()
+    node.own_data.local()
     assert not log.exists()
     assert "removed an empty tc.log" in capsys.readouterr().err
 
 
 def test_a_server_that_neither_answers_nor_works_is_started_over(
-    supervisor: Any,
+    modules: Any,
     settings: Settings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -251,57 +256,56 @@ def test_a_server_that_neither_answers_nor_works_is_started_over(
     program.write_text("#!/bin/sh\nexec sleep 600\n")
     program.chmod(0o755)
     monkeypatch.setattr(server, "MARIADBD", str(program))
-    monkeypatch.setattr(supervisor.health, "STALL", 0.3)
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
+    monkeypatch.setattr(health, "STALL", 0.3)
+    node = modules.supervisor.Node(settings, AWAY, Names(look=lambda _: []), NO_BALANCER)
     settings.run_dir.mkdir()
 
     def silent() -> None:
-        raise supervisor.SqlError("no socket")
+        raise modules.sql.SqlError("no socket")
 
-    monkeypatch.setattr(node.sql, "status", silent)
-    node.server.start()
-    assert node.watch(supervisor.Local(supervisor.Kind.DATA), False, False) is False
-    assert not node.server.running
+    monkeypatch.setattr(node.parts.sql, "status", silent)
+    node.parts.server.start()
+    assert node.watch.watch(Local(Kind.DATA), False, False) is False
+    assert not node.parts.server.running
     assert "neither answered nor done anything" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("failures", "kept"), [(0, True), (1, True), (2, False)])
 def test_a_view_that_may_be_what_ends_each_start_is_given_up(
-    supervisor: Any, settings: Settings, failures: int, kept: bool, monkeypatch: pytest.MonkeyPatch
+    modules: Any, settings: Settings, failures: int, kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
+    node = modules.supervisor.Node(settings, AWAY, Names(look=lambda _: []), NO_BALANCER)
     settings.run_dir.mkdir()
     view = settings.data_dir / "gvwstate.dat"
     view.touch()
-    monkeypatch.setattr(node.server, "start", lambda *_: None)
-    monkeypatch.setattr(node, "serve", lambda *_: None)
-    node.failures = failures
-    local = supervisor.Local(supervisor.Kind.DATA, "u", 7, view=True)
-    node.join(supervisor.Join(("127.0.0.9",), ""), local, None, {})
+    monkeypatch.setattr(node.parts.server, "start", lambda *_: None)
+    monkeypatch.setattr(node.watch, "serve", lambda *_: None)
+    node.watch.failures = failures
+    local = Local(Kind.DATA, "u", 7, view=True)
+    node.attempt.join(Join(("127.0.0.9",), ""), local, None, {})
     assert view.exists() is kept
 
 
 def test_a_full_copy_leaves_galera_no_position_to_go_on_from(
-    supervisor: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    modules: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
+    node = modules.supervisor.Node(settings, AWAY, Names(look=lambda _: []), NO_BALANCER)
     settings.run_dir.mkdir()
     uuid = "aaaaaaaa-0000-0000-0000-000000000001"
-    state = supervisor.local_state
     (settings.data_dir / "ibdata1").touch()
-    state.write_grastate(settings.data_dir, uuid, 103, False)
+    local_state.write_grastate(settings.data_dir, uuid, 103, False)
     started: list[list[str]] = []
     shown: list[Any] = []
-    monkeypatch.setattr(node.server, "start", started.append)
-    monkeypatch.setattr(node, "serve", shown.append)
-    facts = supervisor.Facts(cluster=state_cluster(uuid))
-    node.join(supervisor.Join(("127.0.0.9",), "", full=True), state.read(settings.data_dir), facts, {})
+    monkeypatch.setattr(node.parts.server, "start", started.append)
+    monkeypatch.setattr(node.watch, "serve", shown.append)
+    facts = Facts(cluster=state_cluster(uuid))
+    node.attempt.join(Join(("127.0.0.9",), "", full=True), local_state.read(settings.data_dir), facts, {})
     assert started == [[]]  # without a start position
-    assert state.read(settings.data_dir) == supervisor.Local(supervisor.Kind.DATA)
+    assert local_state.read(settings.data_dir) == Local(Kind.DATA)
     # Nobody takes it for one with data; and a donor of another cluster is refused still.
-    assert shown[0].uuid == supervisor.NO_UUID
-    assert supervisor.transfer.history(settings.run_dir) == uuid
-    assert supervisor.transfer.epoch(settings.run_dir) == "1-ab"
+    assert shown[0].uuid == NO_UUID
+    assert transfer.history(settings.run_dir) == uuid
+    assert transfer.epoch(settings.run_dir) == "1-ab"
 
 
 def state_cluster(uuid: str) -> Cluster:
@@ -316,11 +320,11 @@ def state_cluster(uuid: str) -> Cluster:
     ],
 )
 def test_the_vote_of_whoever_starts_a_component_counts_for_all(
-    supervisor: Any, settings: Settings, starts: bool, weight: int
+    modules: Any, settings: Settings, starts: bool, weight: int
 ) -> None:
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
-    node.formation.weigh(starts)
-    assert node.formation.weight == weight
+    node = modules.supervisor.Node(settings, AWAY, Names(look=lambda _: []), NO_BALANCER)
+    node.parts.formation.weigh(starts)
+    assert node.parts.formation.weight == weight
 
 
 @pytest.mark.parametrize(
@@ -332,166 +336,18 @@ def test_the_vote_of_whoever_starts_a_component_counts_for_all(
     ],
 )
 def test_catching_up_is_work_that_nobody_ends(
-    supervisor: Any,
+    modules: Any,
     settings: Settings,
     galera_state: str,
     presence: str,
     healthy: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    node = supervisor.Node(settings, OddStore(StoreError("away")), Names(look=lambda _: []), NO_BALANCER)
+    node = modules.supervisor.Node(settings, AWAY, Names(look=lambda _: []), NO_BALANCER)
     settings.run_dir.mkdir()
-    node.began -= settings.start_period + 1  # failures count
-    status = supervisor.ServerStatus(galera_state, True, True, False, "u", 7, 3)
-    advance = supervisor.health.Advance(time.monotonic())
-    shown = node.presence(presence, "u", 7)
-    node.report(shown, galera_state, status, None, advance, supervisor.Facts())
-    assert (supervisor.health.check(settings.run_dir)[0] == 0) is healthy
-
-
-# ---- the component that mariadbd is in
-
-U = "aaaaaaaa-0000-0000-0000-000000000001"
-
-
-class Keeps:
-    """What a component does to the store."""
-
-    def __init__(self) -> None:
-        self.views: list[View] = []
-        self.epochs: list[tuple[str, tuple[str, ...]]] = []
-
-    def show_view(self, view: View, facts: Facts) -> None:
-        self.views.append(view)
-
-    def begin_epoch(self, epoch: str, facts: Facts, carried: Any, left_out: Any) -> bool:
-        self.epochs.append((epoch, tuple(left_out)))
-        return True
-
-
-class Members:
-    """A server whose component began at `seqno` with these members."""
-
-    def __init__(self, names: str, seqno: int = 20) -> None:
-        self.names, self.seqno = names, seqno
-
-    def run(self, statement: str) -> list[tuple[Any, ...]]:
-        return [(U, self.seqno, name) for name in self.names]
-
-
-def component(supervisor: Any, settings: Settings, members: Members, keeps: Keeps) -> Any:
-    names = Names(patience=0.01, look=lambda _: [])
-    made = supervisor.Component(settings, "127.0.0.1", names, keeps, members, supervisor.Topics())
-    made.begin()
-    return made
-
-
-def synced(supervisor: Any, size: int) -> Any:
-    return supervisor.ServerStatus("Synced", True, True, True, U, 30, size)
-
-
-def facts(names: str, epoch: str = "", view_epoch: str | None = None, **states: str) -> Facts:
-    present = {name: Presence(state, U, 9, f"10.0.0.{ord(name)}") for name, state in states.items()}
-    view = View(U, epoch if view_epoch is None else view_epoch, 12, tuple(names))
-    return Facts(cluster=Cluster(U, "formed", "a", epoch), view=view, present=present)
-
-
-@pytest.mark.parametrize(
-    ("before", "now", "left_out"),
-    [
-        pytest.param(facts("abc", b="running"), "ab", ("c",), id="nobody was in one, and one is missing"),
-        pytest.param(None, "a", ("b", "c"), id="the store was away"),
-        pytest.param(facts("abc", b="synced"), "ab", None, id="another has lived on"),
-        pytest.param(facts("abc", b="running"), "abc", None, id="all of it are back"),
-        pytest.param(facts("ab", b="running"), "abc", None, id="and one more"),
-        pytest.param(facts("abc", "", "0-y", b="running"), "ab", None, id="the list is of another epoch"),
-    ],
-)
-def test_a_component_that_a_person_has_started_begins_an_epoch_and_no_other(
-    supervisor: Any, settings: Settings, before: Facts | None, now: str, left_out: tuple[str, ...] | None
-) -> None:
-    keeps = Keeps()
-    made = component(supervisor, settings, Members(now), keeps)
-    made.outside(before, answers=True)
-    made.look(synced(supervisor, len(now)), facts("abc") if before is None else before)
-    assert [names for _, names in keeps.epochs] == ([] if left_out is None else [left_out])
-    # Without having been outside, a component that has become smaller is Galera's own.
-    keeps = Keeps()
-    component(supervisor, settings, Members(now), keeps).look(synced(supervisor, len(now)), facts("abc"))
-    assert keeps.epochs == []
-
-
-def test_a_component_that_has_become_smaller_is_written_at_the_second_look(
-    supervisor: Any, settings: Settings
-) -> None:
-    keeps, members = Keeps(), Members("abc")
-    made = component(supervisor, settings, members, keeps)
-    made.look(synced(supervisor, 3), facts("ab"))
-    assert [view.members for view in keeps.views] == [("a", "b", "c")]  # who comes is listed at once
-    members.names, members.seqno = "ab", 25
-    made.look(synced(supervisor, 2), facts("abc"))
-    assert len(keeps.views) == 1
-    # The node's own note has it before the store does.
-    note = supervisor.local_state.read_note(settings.data_dir)
-    assert note.component == View(U, "", 25, ("a", "b"))
-    made.look(synced(supervisor, 2), facts("abc"))
-    assert keeps.views[-1].members == ("a", "b")
-
-
-def test_a_full_disk_does_not_end_a_node_that_serves(
-    supervisor: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    made = component(supervisor, settings, Members("ab"), Keeps())
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(supervisor.local_state, "write_note", full)
-    made.look(synced(supervisor, 2), facts("ab"))
-    assert "the node's note cannot be written" in capsys.readouterr().err
-
-
-def test_only_the_clusters_epoch_is_served_and_only_its_component_goes_over(
-    supervisor: Any, settings: Settings
-) -> None:
-    made = component(supervisor, settings, Members("ab"), Keeps())
-    status = synced(supervisor, 2)
-    assert made.belongs(status, facts("ab"))
-    assert made.confirmed
-    # It was left out of a recovery, and the networks have met again.
-    begun = facts("ab", "1-x")
-    for epoch in (None, Epoch("1-x", "", {"a": 93, "b": 95}, (), "b"), Epoch("1-x", "0-y", {"a": RUNNING})):
-        made.epoch = ""
-        assert not made.belongs(status, replace(begun, epoch=epoch))
-        assert not made.confirmed
-    # The epoch was begun in the component that it runs in.
-    assert made.belongs(status, replace(begun, epoch=Epoch("1-x", "", {"a": RUNNING, "b": RUNNING}, ("c",))))
-    assert (made.confirmed, made.epoch) == (True, "1-x")
-
-
-def test_while_the_store_is_away_another_node_must_confirm_one_that_was_outside(
-    supervisor: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = Told("b", U, "1-x", "synced")
-    answers = {"10.0.0.2": told}
-    made = component(supervisor, settings, Members("ab"), Keeps())
-    monkeypatch.setattr(sys.modules[f"{PACKAGE}.component"].neighbours, "ask_all", lambda *_: answers)
-    made.epoch = "1-x"
-    assert made.belongs(synced(supervisor, 2), None)
-    assert made.confirmed
-    made.outside(None, answers=True)
-    assert not made.confirmed
-    for answer in (replace(told, epoch=""), replace(told, uuid="other"), replace(told, state="running")):
-        answers["10.0.0.2"] = answer
-        made.belongs(synced(supervisor, 2), None)
-        assert not made.confirmed
-    # That mariadbd does not answer for a moment says nothing about where it is.
-    answers["10.0.0.2"] = told
-    made.belongs(synced(supervisor, 2), None)
-    made.outside(None, answers=False)
-    assert made.confirmed
-    # The first of all has nobody to ask.
-    answers.clear()
-    made.begin()
-    made.belongs(synced(supervisor, 1), None)
-    assert made.confirmed
+    node.parts.reports.began -= settings.start_period + 1  # failures count
+    status = modules.sql.ServerStatus(galera_state, True, True, False, "u", 7, 3)
+    advance = health.Advance(time.monotonic())
+    shown = node.parts.observer.presence(presence, "u", 7)
+    node.parts.reports.report(shown, galera_state, status, None, advance, Facts())
+    assert (health.check(settings.run_dir)[0] == 0) is healthy

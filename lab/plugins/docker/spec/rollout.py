@@ -1,6 +1,6 @@
 """How changes reach a service's tasks: the update config, and the rollback config of the same form.
 
-Leaves waiting for a rollout's end to the resource, `docker/service.py`.
+Leaves waiting for a rollout's end to `docker/waiting.py`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any
 import docker.errors
 import pytest
 
-from lab.plugins.docker import convergence, durations, schema, settings
+from lab.plugins.docker import convergence, durations, input_checks, schema, settings, states
 from lab.plugins.docker.provider import wanted_inputs
 from lab.plugins.docker.resource import failure
 from lab.plugins.docker.spec.service import SERVICE, found, to_spec
@@ -64,7 +64,7 @@ def service_inputs(**service: Any) -> Properties:
 
 
 def spec_of(given: Properties) -> dict[str, Any]:
-    return to_spec(schema.planned(SERVICE, plain_map(given), None))
+    return to_spec(states.planned(SERVICE, plain_map(given), None))
 
 
 CONTAINERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -366,14 +366,14 @@ def inspected(given: Properties) -> dict[str, Any]:
 
 
 def state_of(given: Properties) -> dict[str, Any]:
-    return schema.complete(SERVICE, found(inspected(given)), plain_map(given))
+    return states.complete(SERVICE, found(inspected(given)), plain_map(given))
 
 
 def differences(state: dict[str, Any], given: Properties, *ignored: str) -> dict[str, Any]:
     """Of a service's parts those in which the state is not what is wanted."""
     there = {key: wire(value) for key, value in state.items()}
     wanted = wanted_inputs(SERVICE, given, there, ignored)
-    before, after = schema.said(SERVICE, state), schema.said(SERVICE, wanted)
+    before, after = states.said(SERVICE, state), states.said(SERVICE, wanted)
     return {key: (before.get(key), after.get(key)) for key in after if before.get(key) != after.get(key)}
 
 
@@ -382,16 +382,16 @@ def test_what_is_made_is_no_difference_to_what_is_wanted_if_it_is_said_as_it_is_
     given: Properties,
 ) -> None:
     state = state_of(given)
-    again = schema.refreshed(given, state)
+    again = states.refreshed(given, state)
     assert set(differences(state, again)) <= {"convergeConfig"}
     # A refresh that finds what is there already finds nothing.
-    assert schema.refreshed(again, state) == again
+    assert states.refreshed(again, state) == again
 
 
 @pytest.mark.parametrize("given", ALL)
 def test_an_imported_service_has_inputs_that_would_make_it(given: Properties) -> None:
-    imported = schema.imported(SERVICE, state_of(given))
-    assert not schema.failures(SERVICE, imported)
+    imported = states.imported(SERVICE, state_of(given))
+    assert not input_checks.failures(SERVICE, imported)
     made, again = spec_of(given), spec_of(imported)
     for key in made["TaskTemplate"]["ContainerSpec"]:
         assert again["TaskTemplate"]["ContainerSpec"][key] == made["TaskTemplate"]["ContainerSpec"][key]
@@ -486,8 +486,8 @@ def test_what_somebody_changed_is_in_the_inputs_after_a_refresh(
     change: Any, path: tuple[str, ...], value: Any
 ) -> None:
     given = inputs(env={"A": "1"}, stopGracePeriod="60s")
-    state = schema.complete(SERVICE, found(drifted(change)), plain_map(given))
-    now: Any = plain_map(schema.refreshed(given, state))["taskSpec"]
+    state = states.complete(SERVICE, found(drifted(change)), plain_map(given))
+    now: Any = plain_map(states.refreshed(given, state))["taskSpec"]
     for name in path[:-1]:
         now = now[name]
     assert now.get(path[-1]) == value
@@ -503,8 +503,8 @@ def test_what_somebody_changed_is_in_the_inputs_after_a_refresh(
 )
 def test_what_somebody_added_is_not_in_the_inputs_but_differs(change: Any) -> None:
     given = inputs(env={"A": "1"}, stopGracePeriod="1m")
-    state = schema.complete(SERVICE, found(drifted(change)), plain_map(given))
-    assert schema.refreshed(given, state) == given
+    state = states.complete(SERVICE, found(drifted(change)), plain_map(given))
+    assert states.refreshed(given, state) == given
     assert set(differences(state, given)) == {"taskSpec"}
 
 
@@ -512,8 +512,8 @@ def test_a_secret_input_that_drifted_stays_secret() -> None:
     given = inputs(env={"A": Value("1", is_secret=True)}, stopGracePeriod="60s")
     real = inspected(given)
     real["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"] = ["A=2"]
-    state = schema.complete(SERVICE, found(real), plain_map(given))
-    container = schema.refreshed(given, state)["taskSpec"].value["containerSpec"].value
+    state = states.complete(SERVICE, found(real), plain_map(given))
+    container = states.refreshed(given, state)["taskSpec"].value["containerSpec"].value
     assert container["env"].value["A"] == Value("2", is_secret=True)
 
 

@@ -1,0 +1,159 @@
+"""mariadbd from its start to its end: what it is, is published and told, and when it is not to go on.
+
+Owns the patience with one that fails, hangs, or stays outside. Leaves to others: how long outside a Primary
+component is too long (`decision.lost_quorum`), what it is now (`observer`), the words (`reports`), how it is
+stopped (`orderly_stop`).
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import replace
+
+from . import health, local_state, transfer
+from .decision.lost_quorum import gives_up
+from .first_process import LOOK_EVERY
+from .formation import FormationError
+from .local_state import Kind, Local
+from .orderly_stop import OrderlyStop
+from .parts import Parts
+from .sql import ServerStatus
+from .store import Details, Position
+from .words import log
+
+WATCH_EVERY = 2.0  # seconds between looks at a node that serves
+FAILURES = 5  # starts in a row that fail before the container ends and the engine shows it
+STEADY = 60.0  # seconds of being Synced after which former failures are forgotten
+ALONE = 10.0  # seconds without a group after which mariadbd starts over
+
+
+class Watch:
+    """Watches each mariadbd that is started.
+
+    Attributes:
+        failures: how many have ended in a row without having served for a while.
+    """
+
+    def __init__(self, parts: Parts, stop: OrderlyStop) -> None:
+        self._settings, self._topics, self._sql = parts.settings, parts.topics, parts.sql
+        self._server, self._first_process, self._stop = parts.server, parts.first_process, stop
+        self._membership, self._component = parts.membership, parts.component
+        self._formation, self._observer, self._reports = parts.formation, parts.observer, parts.reports
+        self.failures = 0
+
+    def serve(self, local: Local, bootstrap: bool = False, forming: bool = False) -> None:
+        """Watches mariadbd until it ends, and cleans up after it. Arguments as for `watch`."""
+        # One that comes back with the cluster's data is a member already, should the store be away just now.
+        self._membership.begin(Position(local.uuid, local.seqno), local.kind is Kind.DATA and not forming)
+        self._observer.answered = False
+        self._component.begin()
+        made_way, failed = False, ""
+        try:
+            made_way = self.watch(local, bootstrap, forming)
+        except FormationError as error:
+            failed = str(error)
+            log(failed)
+            self._server.kill()
+        transfer.end(self._settings.run_dir)
+        self._sql.close()
+        self._topics.end("decision")
+        # If neither the cluster is open nor the recovery finished, whoever can may try.
+        self._membership.release()
+        if made_way:
+            return
+        self.failures += 1
+        code = self._server.exit_code
+        log(f"mariadbd has ended with {code}; starting over ({self.failures} of {FAILURES})")
+        self._reports.unhealthy(failed or f"mariadbd has ended with {code}")
+        self._first_process.rest(min(2.0 * self.failures, 10.0))
+
+    def watch(self, local: Local, bootstrap: bool, forming: bool) -> bool:
+        """Publishes and reports what mariadbd is, until it ends. True if it was ended to make way.
+
+        `bootstrap`: it starts a Primary component. `forming`: the first one, its initial SQL still to run.
+        Raises FormationError when that fails, mariadbd still running.
+        """
+        synced_since: float | None = None
+        in_primary = in_group = time.monotonic()
+        advance = health.Advance(in_primary)
+        while self._server.running:
+            progress = transfer.read(self._settings.run_dir)
+            presence, detail, status = self._observer.observe(local, progress)
+            shown = replace(presence, state="starting") if forming else presence
+            facts = self._membership.look(shown, self._details(local))
+            self._reports.tell_others(presence, self._component.epoch)
+            if forming and not self._membership.session:
+                raise FormationError("the right to bootstrap is lost before the cluster was open")
+            if forming and presence.state == "synced":
+                self._formation.open(presence.uuid)
+                forming = False
+                continue
+            if status is not None and status.primary and not self._component.belongs(status, facts):
+                log("ending mariadbd: what it runs in is not the cluster's present epoch")
+                self._stop.end_server()
+                return False
+            if status is not None and presence.state == "synced" and self._component.confirmed:
+                synced_since = self._steady(synced_since, status)
+                self._component.look(status, facts)
+                if facts is not None:
+                    self._membership.publish(Position(presence.uuid, status.committed), facts)
+                    self._formation.settle(facts, self._component.epoch, presence.uuid)
+            elif presence.state not in ("primary", "synced"):
+                synced_since = None
+            idle = self._reports.report(presence, detail, status, progress, advance, facts)
+            if not self._observer.answered and progress is None and idle > health.STALL:
+                # It may wait for addresses that have gone, without a limit; nothing is lost by starting over.
+                log(
+                    f"mariadbd has neither answered nor done anything for {idle:.0f} s: killing it, to "
+                    "start it over"
+                )
+                self._server.kill()
+                return False
+            if status is None or status.connected:
+                in_group = time.monotonic()
+            elif time.monotonic() - in_group > ALONE:
+                # Galera does this when a transfer lacks write-sets, or when the data differ from the others'.
+                log("mariadbd has left its group, for which it gives the reason above: starting it over")
+                self._stop.end_server()
+                return False
+            bootstrap = bootstrap and status is None  # until it answers, it has no component to be in
+            if bootstrap or progress is not None or (status is not None and status.primary):
+                in_primary = time.monotonic()
+            else:
+                self._component.outside(facts, answers=status is not None)
+                if gives_up(self._settings.node, outside := time.monotonic() - in_primary, facts):
+                    self._make_way(outside)
+                    return True
+            serves = synced_since is not None and self._membership.recorded
+            self._first_process.pause(WATCH_EVERY if serves else LOOK_EVERY / 2)
+        return False
+
+    def _details(self, local: Local) -> Details:
+        """What this node shows of itself while mariadbd runs."""
+        component = self._component
+        epoch = component.epoch if component.confirmed else local.epoch
+        trusted = component.confirmed or local.trusted
+        return Details(epoch, trusted, self._reports.problem, self._formation.weight, component.view)
+
+    def _steady(self, since: float | None, status: ServerStatus) -> float:
+        """Notes since when the node is Synced; forgives former failures after a while."""
+        now = time.monotonic()
+        if since is None:
+            log(f"Synced after {now - self._reports.began:.1f} s")
+            with suppress(OSError):
+                local_state.copy_succeeded(self._settings.data_dir)
+            self._reports.problem = ""
+            return now
+        if now - since > STEADY:
+            self.failures = 0
+        return since
+
+    def _make_way(self, outside: float) -> None:
+        """Ends mariadbd for good: without its view it won't wait for the old component again."""
+        log(
+            f"outside the Primary component for {outside:.0f} s, and nobody is in one: stopping, so that the "
+            "most advanced node can restart the cluster"
+        )
+        self._stop.end_server()
+        local_state.forget_view(self._settings.data_dir)
