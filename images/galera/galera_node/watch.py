@@ -19,6 +19,7 @@ from .local_state import Kind, Local
 from .orderly_stop import OrderlyStop
 from .parts import Parts
 from .sql import ServerStatus
+from .standstill import Standstill
 from .store import Details, Position
 from .words import log
 
@@ -77,6 +78,7 @@ class Watch:
         synced_since: float | None = None
         in_primary = in_group = time.monotonic()
         advance = health.Advance(in_primary)
+        standstill = Standstill(self._settings.node, self._settings.members, in_primary)
         while self._server.running:
             progress = transfer.read(self._settings.run_dir)
             presence, detail, status = self._observer.observe(local, progress)
@@ -102,12 +104,9 @@ class Watch:
             elif presence.state not in ("primary", "synced"):
                 synced_since = None
             idle = self._reports.report(presence, detail, status, progress, advance, facts)
-            if not self._observer.answered and progress is None and idle > health.STALL:
-                # It may wait for addresses that have gone, without a limit; nothing is lost by starting over.
-                log(
-                    f"mariadbd has neither answered nor done anything for {idle:.0f} s: killing it, to "
-                    "start it over"
-                )
+            silent = idle if not self._observer.answered and progress is None else 0.0
+            if why := _hangs(silent, standstill, status):
+                log(f"{why}: killing mariadbd, to start it over")
                 self._server.kill()
                 return False
             if status is None or status.connected:
@@ -157,3 +156,17 @@ class Watch:
         )
         self._stop.end_server()
         local_state.forget_view(self._settings.data_dir)
+
+
+def _hangs(silent: float, standstill: Standstill, status: ServerStatus | None) -> str:
+    """Why nothing will come of this mariadbd any more; empty while something may.
+
+    `silent`: seconds in which one that has never answered has done nothing.
+    """
+    if silent > health.STALL:
+        # It may wait for addresses that have gone, without a limit; nothing is lost by starting over.
+        return f"mariadbd has neither answered nor done anything for {silent:.0f} s"
+    if standstill.lasts(status, time.monotonic()):
+        # The others form a new component without it.
+        return f"the group stands still: for {standstill.patience:.0f} s what is to be sent waits, in vain"
+    return ""
