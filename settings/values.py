@@ -34,6 +34,16 @@ TAKEN_SUBNETS = {
     "169.254.0.0/16": "the link-local network of every host",
     "224.0.0.0/4": "multicast",
 }
+TAKEN_PORTS = {
+    22: "SSH",
+    2377: "the swarm's management",
+    2380: "etcd's peers",
+    4789: "the overlay networks (VXLAN)",
+    7946: "the swarm's gossip",
+}
+"""What listens on the hosts themselves, by port."""
+BALANCER_PORTS = range(1024, 30000)
+"""From 30000 on swarm takes ports for what asks for any, from 32768 on the kernel for what goes out."""
 SYSTEM_DATABASES = frozenset({"mysql", "information_schema", "performance_schema", "sys"})
 SYSTEM_USERS = frozenset({"root", "mysql", "sst", "monitor", "mariadb.sys", "galera"})
 
@@ -322,6 +332,22 @@ def _without(problems: Iterable[str], value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+def balancer_port(value: int) -> int:
+    """A port that the load balancer takes on every host."""
+    if value in TAKEN_PORTS:
+        raise Refused(
+            f"{value} is taken on every host by {TAKEN_PORTS[value]}", "choose another, or leave it out"
+        )
+    if not BALANCER_PORTS[0] <= value <= BALANCER_PORTS[-1]:
+        raise Refused(
+            f"{value} can't be had on every host: below {BALANCER_PORTS[0]} a process needs rights that the "
+            f"load balancer does not have, above {BALANCER_PORTS[-1]} swarm and outgoing connections take "
+            "ports as they come",
+            f"choose one from {BALANCER_PORTS[0]} to {BALANCER_PORTS[-1]}, or leave it out",
+        )
+    return value
+
+
 def vlan(value: int) -> int:
     if value <= HIGHEST_VLAN_NUMBER:
         raise Refused(
@@ -337,5 +363,6 @@ OptionValue = Annotated[str, BeforeValidator(scalar)]
 ProviderValue = Annotated[str, BeforeValidator(yes_no)]
 OperatingSystem = Annotated[str, Field(pattern=r"^[A-Z0-9_]+$"), AfterValidator(operating_system)]
 EngineNetwork = Annotated[str, AfterValidator(engine_network)]
+BalancerPort = Annotated[int, AfterValidator(balancer_port)]
 Vlan = Annotated[int, Field(gt=0), AfterValidator(vlan)]
 Token = Annotated[str, Field(min_length=1), BeforeValidator(scalar)]

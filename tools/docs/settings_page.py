@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import settings
+from settings.section import section_of
 from tools.docs.markdown import table
 
 HEAD = f"""# Settings
@@ -49,8 +50,7 @@ def text() -> str:
 
 
 def _model(field: FieldInfo) -> type[BaseModel] | None:
-    kind = field.annotation
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+    return section_of(field.annotation)
 
 
 def _section(title: str, model: type[BaseModel]) -> str:
@@ -59,11 +59,16 @@ def _section(title: str, model: type[BaseModel]) -> str:
     for name, field in model.model_fields.items():
         key = f"`{field.alias or name}`"
         if (below := _model(field)) is not None:
-            said_of = f"a section: [{field.alias or name}](#{field.alias or name})"
-            rows.append((key, "section", _required(below), said_of))
+            said_of = f"a section: [{field.alias or name}](#{(field.alias or name).lower()})"
+            rows.append((key, "section", _required(below) if _is_there(field) else "none", said_of))
         else:
             rows.append((key, kind_of(field), default_of(field), field.description or said.get(name, "")))
     return f"## {title}\n\n{intro(model)}\n\n{table(('key', 'type', 'default', 'what it is'), rows)}\n"
+
+
+def _is_there(field: FieldInfo) -> bool:
+    """Whether a section counts, with its defaults, although nobody writes it."""
+    return field.is_required() or field.get_default(call_default_factory=True) is not None
 
 
 def _required(model: type[BaseModel]) -> str:
