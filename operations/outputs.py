@@ -15,6 +15,9 @@ from operations import passphrase
 from operations.errors import OperationsError
 from operations.pulumi_cli import Pulumi
 
+OTHERS = ("galera", "haproxy")
+"""Services that are not the store (components/galera.py, components/load_balancer.py)."""
+
 
 @dataclass(frozen=True)
 class Host:
@@ -28,6 +31,15 @@ class Host:
 
 
 @dataclass(frozen=True)
+class Balancer:
+    """The load balancer's service, and its ports on every host."""
+
+    service: str
+    writer_port: int
+    reader_port: int
+
+
+@dataclass(frozen=True)
 class Outputs:
     """What the operations need of a stack's outputs.
 
@@ -37,6 +49,7 @@ class Outputs:
         network, encrypted: the overlay's name, and whether it is encrypted.
         service, vip, port, size, members, database: the Galera service; members are host names.
         app_password: of the user that is called like the database.
+        balancer: the load balancer; None where there is none.
     """
 
     hosts: tuple[Host, ...]
@@ -52,6 +65,7 @@ class Outputs:
     members: tuple[str, ...]
     database: str
     app_password: str = field(repr=False)
+    balancer: Balancer | None = None
 
     @property
     def managers(self) -> tuple[Host, ...]:
@@ -104,7 +118,14 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         members=tuple(galera["members"]),
         database=galera["database"],
         app_password=values["passwords"]["app"],
+        balancer=_balancer(values.get("loadBalancer")),
     )
+
+
+def _balancer(told: Mapping[str, Any] | None) -> Balancer | None:
+    if not told:
+        return None
+    return Balancer(told["service"], int(told["writerPort"]), int(told["readerPort"]))
 
 
 def from_state(
@@ -155,7 +176,7 @@ def from_state(
         private_key=key,
         network=str(networks[0].get("name")),
         encrypted=True,
-        store=next((str(each["name"]) for each in services if each.get("name") != "galera"), "etcd"),
+        store=next((str(each["name"]) for each in services if each.get("name") not in OTHERS), "etcd"),
         service="galera",
         vip="",
         port=0,
