@@ -9,7 +9,7 @@ from __future__ import annotations
 import pulumi
 
 import settings as stack_settings
-from components import etcd, galera, registration, stack_outputs
+from components import etcd, galera, load_balancer, registration, stack_outputs
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
 from components.firewall import Firewall, FirewallArgs
@@ -28,7 +28,7 @@ def deploy(settings: stack_settings.Settings) -> None:
     sql = initial_sql_of(settings.galera)
     plan = Plan.of(settings)
     owner = plan.identity.owner
-    services = [etcd.spec(settings), galera.spec(settings, sql)]
+    services = [etcd.spec(settings), galera.spec(settings, sql), *load_balancer.specs(settings)]
     ssh = SshAccess("ssh", SshAccessArgs.of(owner, settings.ssh))
     firewall = None
     if settings.servers.firewall:
@@ -55,14 +55,16 @@ def deploy(settings: stack_settings.Settings) -> None:
     wanted = {spec.name: spec.image for spec in services}
     images = PinnedImages("images", PinnedImagesArgs(wanted, first, swarm.nodes)).references
     fetched = hosts.fetch_on_managers(list(images.values()), swarm.nodes)
-    on = Services(services, images, first, network, swarm.nodes).on
-    store = etcd.Etcd("etcd", etcd.EtcdArgs(on(hosts.managers, etcd.SERVICE, *calm), owner), on_swarm)
-    nodes = on(hosts.managers, galera.SERVICE, *calm, *fetched)
+    made = Services(services, images, first, network, swarm.nodes)
+    store = etcd.Etcd("etcd", etcd.EtcdArgs(made.on(hosts.managers, etcd.SERVICE, *calm), owner), on_swarm)
+    nodes = made.on(hosts.managers, galera.SERVICE, *calm, *fetched)
     given = None if settings.root_password is None else settings.root_password.get_secret_value()
     database = galera.Galera("galera", galera.GaleraArgs(nodes, store, sql.digest, given), on_swarm)
+    balancer = load_balancer.wanted(settings, hosts, images, made, database, on_swarm)
 
-    outputs = stack_outputs.contract(settings, hosts, ssh, swarm, store, network, database, plan.estimate)
-    for name, value in outputs.items():
+    for name, value in stack_outputs.contract(
+        settings, hosts, ssh, swarm, store, network, database, balancer, plan.estimate
+    ).items():
         pulumi.export(name, value)
 
 

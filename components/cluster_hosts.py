@@ -129,7 +129,18 @@ class ClusterHosts(pulumi.ComponentResource):
         self, references: Sequence[pulumi.Input[str]], after: Sequence[pulumi.Resource]
     ) -> list[pulumi.Resource]:
         """Have images, named by their digests, on every manager, after `after`. Call it once."""
-        return [member.engine.fetch(references, after) for member in self.members if member.role == "manager"]
+        return self._fetch("manager", references, after)
+
+    def fetch_on_workers(
+        self, references: Sequence[pulumi.Input[str]], after: Sequence[pulumi.Resource]
+    ) -> list[pulumi.Resource]:
+        """As `fetch_on_managers`, for the workers; without images nothing is done there."""
+        return self._fetch("worker", references, after) if references else []
+
+    def _fetch(
+        self, role: str, references: Sequence[pulumi.Input[str]], after: Sequence[pulumi.Resource]
+    ) -> list[pulumi.Resource]:
+        return [member.engine.fetch(references, after) for member in self.members if member.role == role]
 
     def _current_in_turn(self) -> list[pulumi.Resource]:
         """What interrupts hosts is seen through on one after the other, managers first."""

@@ -13,6 +13,7 @@ import pulumi
 from components.cluster_hosts import ClusterHosts
 from components.galera import Galera
 from components.key_value_store import KeyValueStore
+from components.load_balancer import LoadBalancer
 from components.overlay_network import OverlayNetwork
 from components.softlayer.cost import Estimate
 from components.ssh_access import SshAccess
@@ -32,9 +33,13 @@ def contract(
     store: KeyValueStore,
     network: OverlayNetwork,
     galera: Galera,
+    balancer: LoadBalancer | None,
     estimate: Estimate,
 ) -> dict[str, Any]:
-    """All outputs by name."""
+    """All outputs by name; `loadBalancer`, and its password, only where there is one."""
+    passwords = {"root": galera.root_password, "app": galera.app_password}
+    if balancer is not None:
+        passwords["loadBalancer"] = balancer.password
     return {
         "contractVersion": CONTRACT_VERSION,
         "hosts": [
@@ -70,7 +75,8 @@ def contract(
                 "hostKeys": {server.hostname: server.host_key for server in hosts.servers},
             }
         ),
-        "passwords": pulumi.Output.secret({"root": galera.root_password, "app": galera.app_password}),
+        "passwords": pulumi.Output.secret(passwords),
+        **({} if balancer is None else {"loadBalancer": balancer.as_output()}),
     }
 
 

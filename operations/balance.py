@@ -94,7 +94,7 @@ class Spread:
 
 def ways(found: Outputs, stack: str, reader: bool) -> list[Way]:
     """What is to be tried. Raises OperationsError where there is no load balancer to ask."""
-    balancer = found.load_balancer
+    balancer = found.balancer
     through = [] if reader else [Way("the database's virtual IP", found.vip, found.port)]
     if balancer is not None:
         through.append(Way("the load balancer, for readers", balancer.vip, balancer.reader_port))

@@ -147,7 +147,7 @@ def of_content(outputs: Outputs, contents: Mapping[str, Mapping[int, tuple[int, 
     what = f"all members of {outputs.store} have the same content"
     common = [
         revision
-        for revision in set.intersection(*(set(content) for content in contents.values()))
+        for revision in set.intersection(*[set(content) for content in contents.values()] or [set()])
         # What has been compacted away does not count, and members do that one after the other.
         if len({content[revision][1] for content in contents.values()}) == 1
     ]

@@ -15,6 +15,9 @@ from operations import passphrase
 from operations.errors import OperationsError
 from operations.pulumi_cli import Pulumi
 
+OTHERS = ("galera", "haproxy")
+"""Services that are not the store (components/galera.py, components/load_balancer.py)."""
+
 
 @dataclass(frozen=True)
 class Host:
@@ -28,10 +31,12 @@ class Host:
 
 
 @dataclass(frozen=True)
-class LoadBalancer:
-    """The load balancer before the database: its virtual IP, and the port that gives a node to read from."""
+class Balancer:
+    """The load balancer: its service and virtual IP, and its ports, which every host has, too."""
 
+    service: str
     vip: str
+    writer_port: int
     reader_port: int
 
 
@@ -45,7 +50,7 @@ class Outputs:
         network, encrypted: the overlay's name, and whether it is encrypted.
         service, vip, port, size, members, database: the Galera service; members are host names.
         app_password: of the user that is called like the database.
-        load_balancer: None for a stack without one.
+        balancer: the load balancer; None where there is none.
     """
 
     hosts: tuple[Host, ...]
@@ -61,7 +66,7 @@ class Outputs:
     members: tuple[str, ...]
     database: str
     app_password: str = field(repr=False)
-    load_balancer: LoadBalancer | None = None
+    balancer: Balancer | None = None
 
     @property
     def managers(self) -> tuple[Host, ...]:
@@ -91,7 +96,6 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
             "Run `up` again: it goes on where it stopped."
         )
     ssh, network, galera = values["ssh"], values["network"], values["galera"]
-    balancer = values.get("loadBalancer")
     return Outputs(
         hosts=tuple(
             Host(
@@ -115,8 +119,14 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         members=tuple(galera["members"]),
         database=galera["database"],
         app_password=values["passwords"]["app"],
-        load_balancer=LoadBalancer(balancer["vip"], int(balancer["readerPort"])) if balancer else None,
+        balancer=_balancer(values.get("loadBalancer")),
     )
+
+
+def _balancer(told: Mapping[str, Any] | None) -> Balancer | None:
+    if not told:
+        return None
+    return Balancer(told["service"], told["vip"], int(told["writerPort"]), int(told["readerPort"]))
 
 
 def from_state(
@@ -167,7 +177,7 @@ def from_state(
         private_key=key,
         network=str(networks[0].get("name")),
         encrypted=True,
-        store=next((str(each["name"]) for each in services if each.get("name") != "galera"), "etcd"),
+        store=next((str(each["name"]) for each in services if each.get("name") not in OTHERS), "etcd"),
         service="galera",
         vip="",
         port=0,

@@ -20,11 +20,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from operations import cluster_checks, cluster_facts, deep_verify, galera_checks, outputs
+from operations import balancer_checks, cluster_checks, cluster_facts, deep_verify, galera_checks, outputs
 from operations.check import Check
 from operations.cluster_facts import HostFacts
 from operations.options import StackOption
-from operations.outputs import Outputs
+from operations.outputs import Balancer, Outputs
 from operations.remote_hosts import Answer, RemoteHosts, connected
 
 
@@ -104,6 +104,9 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
             *galera_checks.of_galera(found, facts),
         ]
         report.checks += await _row_round_trip(found, facts, hosts, report)
+        if found.balancer is not None:
+            with report.stage("load balancer"):
+                report.checks += await _balanced(found, found.balancer, facts, hosts)
         if deep:
             with report.stage("deep"):
                 report.checks += await deep_verify.checks(found, facts, hosts)
@@ -145,6 +148,18 @@ async def _row_round_trip(
         *galera_checks.of_positions(found, facts, read),
         *clean_up,
     ]
+
+
+async def _balanced(
+    found: Outputs, balancer: Balancer, facts: Mapping[str, HostFacts], hosts: RemoteHosts
+) -> list[Check]:
+    """A client on a manager asks through every host's ports."""
+    client = next((host.name for host in found.managers if host.name in hosts.reachable), None)
+    answer = Answer(error="no manager answers")
+    if client is not None:
+        text = balancer_checks.ask(found, balancer)
+        answer = await hosts.run(client, text, f"{found.app_password}\n")
+    return balancer_checks.of_balancer(found, balancer, facts, answer)
 
 
 async def _drop(hosts: RemoteHosts, found: Outputs, table: str) -> dict[str, Answer]:

@@ -18,8 +18,8 @@ from pydantic.alias_generators import to_camel
 
 from settings import values
 from settings.errors import UserError
-from settings.model import Discovery, Engine, Galera, Hosts, Network, Settings, Ssh
-from settings.section import Section, in_words
+from settings.model import Discovery, Engine, Galera, Hosts, LoadBalancer, Network, Settings, Ssh
+from settings.section import Section, in_words, section_of
 from settings.servers import Servers
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Engine",
     "Galera",
     "Hosts",
+    "LoadBalancer",
     "Network",
     "Servers",
     "Settings",
@@ -80,9 +81,7 @@ def parse(config: Mapping[str, Any]) -> Settings:
 def _structured(key: str, value: Any) -> Any:
     """Pulumi hands sections over as JSON and single values as text."""
     field = {to_camel(name): field for name, field in Settings.model_fields.items()}.get(key)
-    section = (
-        field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, Section)
-    )
+    section = field is not None and section_of(field.annotation) is not None
     if not section or not isinstance(value, str):
         return value
     try:
@@ -119,8 +118,8 @@ def _known(location: tuple[int | str, ...]) -> str:
     model: type[Section] = Settings
     for part in location[:-1]:
         for name, field in model.model_fields.items():
-            if to_camel(name) == part and isinstance(field.annotation, type):
-                model = field.annotation
+            if to_camel(name) == part and (section := section_of(field.annotation)) is not None:
+                model = section
     return ", ".join(to_camel(name) for name in model.model_fields)
 
 

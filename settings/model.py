@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from settings import values
 from settings.database import initial_sql, names, provider_options, server_options
+from settings.ports import BalancerPort
 from settings.section import Section
 from settings.servers import Servers
 
@@ -196,6 +197,43 @@ class Galera(Section):
         return self
 
 
+class LoadBalancer(Section):
+    """HAProxy on every host, before the database. Without this section there is none.
+
+    Attributes:
+        image: container image.
+        writer_port: of every host, and of the service on the overlay network, from 1024 to 29999; leads to
+            the one node that takes the writes.
+        reader_port: as writerPort; leads to all nodes that serve.
+        stats_port: as writerPort; a page with statistics, for the user `admin`.
+    """
+
+    title: ClassVar[str] = "loadBalancer"
+    image: values.Image
+    writer_port: BalancerPort = 6446
+    reader_port: BalancerPort = 6447
+    stats_port: BalancerPort = 8404
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """By the setting's name."""
+        return {
+            "writerPort": self.writer_port,
+            "readerPort": self.reader_port,
+            "statsPort": self.stats_port,
+        }
+
+    @model_validator(mode="after")
+    def _ports_apart(self) -> LoadBalancer:
+        for (one, port), (other, same) in itertools.combinations(self.ports.items(), 2):
+            if port == same:
+                raise values.Refused(
+                    f"{one} and {other} are both {port}, and a port leads to one of them only",
+                    "give each a port of its own",
+                )
+        return self
+
+
 class Settings(Section):
     """All settings of a stack.
 
@@ -218,6 +256,7 @@ class Settings(Section):
     network: Network = Network.model_validate({})
     discovery: Discovery
     galera: Galera
+    load_balancer: LoadBalancer | None = None
 
     @model_validator(mode="after")
     def _fit_together(self) -> Settings:
@@ -255,6 +294,12 @@ class Settings(Section):
                     "of its own, like 10.20.0.0/24"
                 )
         problems.extend(self._too_large())
+        if self.load_balancer and self.load_balancer.stats_port in servers.published_ports:
+            problems.append(
+                f"loadBalancer.statsPort: {self.load_balancer.stats_port} stands in servers.publishedPorts: "
+                "the statistics' password would cross the internet in plain. Remedy: take it out of "
+                "publishedPorts, and look at the page through SSH (`ssh -L`)"
+            )
         if problems:
             raise ValueError("\n".join(problems))
         return self

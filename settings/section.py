@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import typing
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -17,6 +18,12 @@ class Section(BaseModel):
         alias_generator=to_camel, validate_by_name=False, extra="forbid", frozen=True, allow_inf_nan=False
     )
     title: ClassVar[str]
+
+
+def section_of(annotation: Any) -> type[Section] | None:
+    """The section that a field of this type is, also where it may be left out; None for any other field."""
+    kinds = typing.get_args(annotation) or (annotation,)
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)
 
 
 def in_words(fault: ErrorDetails) -> str:

@@ -56,6 +56,11 @@ STACKS: dict[str, dict[str, Any]] = {
             "stopGrace": 900,
         },
     },
+    "with a load balancer": {
+        "servers": {"managers": 1, "workers": 1, "publishedPorts": [6446]},
+        "network": {"encrypted": False},
+        "loadBalancer": {"image": "registry.lab:5000/haproxy:2.6-1", "readerPort": 3307},
+    },
     "without firewall": {
         "servers": {"firewall": False, "image": "aaaa-bbbb", "os": None, "reloadToken": {"galera-3": "1"}}
     },

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import settings
+from settings.section import section_of
 from settings.server import Server
 from tools.docs.markdown import table
 
@@ -63,8 +64,7 @@ def text() -> str:
 
 
 def _model(field: FieldInfo) -> type[BaseModel] | None:
-    kind = field.annotation
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+    return section_of(field.annotation)
 
 
 def _section(title: str, model: type[BaseModel]) -> str:
@@ -76,8 +76,8 @@ def _section(title: str, model: type[BaseModel]) -> str:
             continue
         key = key_of(name, field)
         if (below := _model(field)) is not None:
-            said_of = f"a section: [{field.alias or name}](#{field.alias or name})"
-            rows.append((key, "section", _required(below), said_of))
+            said_of = f"a section: [{field.alias or name}](#{(field.alias or name).lower()})"
+            rows.append((key, "section", _required(below) if _is_there(field) else "none", said_of))
         else:
             rows.append((key, kind_of(field), default_of(field), field.description or said.get(name, "")))
     about = intro(model)
@@ -92,6 +92,11 @@ def _section(title: str, model: type[BaseModel]) -> str:
 def key_of(name: str, field: FieldInfo) -> str:
     """A field as it is written in a stack's file."""
     return f"`{field.alias or name}`"
+
+
+def _is_there(field: FieldInfo) -> bool:
+    """Whether a section counts, with its defaults, although nobody writes it."""
+    return field.is_required() or field.get_default(call_default_factory=True) is not None
 
 
 def _required(model: type[BaseModel]) -> str:

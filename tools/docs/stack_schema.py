@@ -17,6 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 import settings
+from settings.section import section_of
 from settings.server import Row
 from tools.docs import settings_page
 
@@ -76,9 +77,8 @@ def text() -> str:
 
 def _sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
     for field in model.model_fields.values():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield kind
+        if (section := section_of(field.annotation)) is not None:
+            yield section
 
 
 def _described(model: type[BaseModel], schema: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from operations import balance, cli, cluster_facts, outputs
 from operations.balance import Spread, Way
-from operations.outputs import LoadBalancer, Outputs
+from operations.outputs import Balancer, Outputs
 from operations.remote_hosts import Answer
 from settings.errors import UserError
 from tests.unit.fake_host import FakeHost
@@ -96,7 +96,7 @@ def test_a_member_that_gets_no_connection_is_not_left_out() -> None:
     ]
 
 
-def test_a_load_balancer_is_asked_as_well_and_alone_if_that_is_wanted(
+def test_a_balancer_is_asked_as_well_and_alone_if_that_is_wanted(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_stack(monkeypatch, {**VALUES, "loadBalancer": BALANCER})
@@ -108,7 +108,7 @@ def test_a_load_balancer_is_asked_as_well_and_alone_if_that_is_wanted(
     assert [host for _, host, _ in cluster.asked] == ["10.20.0.30"]
 
 
-def test_readers_without_a_load_balancer_are_told_what_to_do(cluster: Cluster) -> None:
+def test_readers_without_a_balancer_are_told_what_to_do(cluster: Cluster) -> None:
     with pytest.raises(UserError, match=r"no load balancer.*Leave --reader out"):
         call("--reader")
     assert cluster.asked == []
@@ -218,7 +218,7 @@ def test_the_client_gives_up_after_failures_in_a_row(host: FakeHost) -> None:
     assert balance.parse(VIP, ran.out) == Spread(VIP, {}, ["ERROR 2002: no way"] * 3)
 
 
-def test_outputs_without_a_load_balancer_have_none() -> None:
-    assert found().load_balancer is None
+def test_outputs_without_a_balancer_have_none() -> None:
+    assert found().balancer is None
     balanced = outputs.parse("dev", {**VALUES, "loadBalancer": BALANCER})
-    assert balanced.load_balancer == LoadBalancer("10.20.0.30", 6447)
+    assert balanced.balancer == Balancer("haproxy", "10.20.0.30", 6446, 6447)

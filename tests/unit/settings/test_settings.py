@@ -110,6 +110,21 @@ def test_all_problems_are_told_at_once_and_nothing_is_said_to_have_happened() ->
     )
 
 
+BALANCER = {"image": "registry.lab:5000/haproxy:2.6-1"}
+
+
+def test_there_is_a_load_balancer_only_where_its_section_is() -> None:
+    assert parse(config()).load_balancer is None
+    for given in (BALANCER, {**BALANCER, "readerPort": 3307, "statsPort": 29999}):
+        found = parse(config(loadBalancer=given, servers={"publishedPorts": [6446, 6447]})).load_balancer
+        assert found is not None
+        assert found.ports == {
+            "writerPort": 6446,
+            "readerPort": given.get("readerPort", 6447),
+            "statsPort": given.get("statsPort", 8404),
+        }
+
+
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("servers.managers", {"servers": {"managers": 0}}, "at least one"),
     ("servers.managers", {"servers": {"managers": -1}}, "at least one"),
@@ -288,6 +303,28 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("galera", {"galera": None}, "Remedy: add it"),
     ("discovery", {"discovery": "etcd"}, "must be a section"),
     ("colour", {"colour": "red"}, "known: endpoint"),
+    ("loadBalancer.image", {"loadBalancer": {"statsPort": 8405}}, "Remedy: add it"),
+    ("loadBalancer.image", {"loadBalancer": {"image": "haproxy"}}, "another image tomorrow"),
+    ("loadBalancer", {"loadBalancer": "haproxy:2.6-1"}, "must be a section"),
+    ("loadBalancer.port", {"loadBalancer": {**BALANCER, "port": 3306}}, "known: image, writerPort"),
+    (
+        "loadBalancer",
+        {"loadBalancer": {**BALANCER, "writerPort": 6447}},
+        "and readerPort are both 6447",
+    ),
+    ("loadBalancer", {"loadBalancer": {**BALANCER, "statsPort": 6446}}, "writerPort and statsPort are both"),
+    ("loadBalancer.writerPort", {"loadBalancer": {**BALANCER, "writerPort": 2377}}, "the swarm's management"),
+    ("loadBalancer.writerPort", {"loadBalancer": {**BALANCER, "writerPort": 2380}}, "etcd's peers"),
+    ("loadBalancer.readerPort", {"loadBalancer": {**BALANCER, "readerPort": 7946}}, "the swarm's gossip"),
+    ("loadBalancer.readerPort", {"loadBalancer": {**BALANCER, "readerPort": 4789}}, "VXLAN"),
+    ("loadBalancer.statsPort", {"loadBalancer": {**BALANCER, "statsPort": 22}}, "taken on every host by SSH"),
+    ("loadBalancer.statsPort", {"loadBalancer": {**BALANCER, "statsPort": 80}}, "from 1024 to 29999"),
+    ("loadBalancer.statsPort", {"loadBalancer": {**BALANCER, "statsPort": 33060}}, "from 1024 to 29999"),
+    (
+        "loadBalancer.statsPort",
+        {"loadBalancer": BALANCER, "servers": {"publishedPorts": [6446, 8404]}},
+        "take it out of publishedPorts",
+    ),
 ]
 
 

@@ -1,0 +1,1 @@
+"""Entrypoint of the haproxy image: hands HAProxy its settings, then becomes it."""

@@ -1,0 +1,42 @@
+"""Ports that a service may take on every host, and what has the others.
+
+Owns: checks of one number. Leaves to others: what must be apart (model.py).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from settings.values import Refused
+
+TAKEN_PORTS = {
+    22: "SSH",
+    2377: "the swarm's management",
+    2380: "etcd's peers",
+    4789: "the overlay networks (VXLAN)",
+    7946: "the swarm's gossip",
+}
+"""What listens on the hosts themselves, by port."""
+BALANCER_PORTS = range(1024, 30000)
+"""From 30000 on swarm takes ports for what asks for any, from 32768 on the kernel for what goes out."""
+
+
+def balancer_port(value: int) -> int:
+    """A port that the load balancer takes on every host."""
+    if value in TAKEN_PORTS:
+        raise Refused(
+            f"{value} is taken on every host by {TAKEN_PORTS[value]}", "choose another, or leave it out"
+        )
+    if not BALANCER_PORTS[0] <= value <= BALANCER_PORTS[-1]:
+        raise Refused(
+            f"{value} can't be had on every host: below {BALANCER_PORTS[0]} a process needs rights that the "
+            f"load balancer does not have, above {BALANCER_PORTS[-1]} swarm and outgoing connections take "
+            "ports as they come",
+            f"choose one from {BALANCER_PORTS[0]} to {BALANCER_PORTS[-1]}, or leave it out",
+        )
+    return value
+
+
+BalancerPort = Annotated[int, AfterValidator(balancer_port)]
