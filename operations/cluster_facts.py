@@ -115,8 +115,8 @@ class HostFacts:
         galera: `STATUS`, `VARIABLES` and `NOT_REPLICATED`.
         node_status: what `galera-node status --json` says.
         etcd_healthy: a read that needs a majority came through. etcd_members: how many there are.
-        etcd_cluster: the cluster's id. etcd_content: what the member says of its content at some revisions:
-            a hash, and the revision from which on it counts.
+        etcd_cluster: the cluster's id. etcd_content: what the member says of its content at some revisions,
+            if it was asked: a hash, and the revision from which on it counts.
         error: why the host could not be asked at all.
     """
 
@@ -143,8 +143,11 @@ class HostFacts:
     error: str = ""
 
 
-def look(outputs: Outputs, manager: bool, member: bool) -> str:
-    """Shell text that prints a host's facts as lines `name<TAB>value`; a part that fails prints nothing."""
+def look(outputs: Outputs, manager: bool, member: bool, *, content: bool = False) -> str:
+    """Shell text that prints a host's facts as lines `name<TAB>value`; a part that fails prints nothing.
+
+    `content`: ask a manager for that of its store, too; it takes three questions more, one of a majority.
+    """
     status, variables = (", ".join(f"'{name}'" for name in names) for names in (STATUS, VARIABLES))
     parts = [
         assign(
@@ -159,7 +162,7 @@ def look(outputs: Outputs, manager: bool, member: bool) -> str:
         _HOST,
     ]
     if manager:
-        parts += [_MANAGER, _STORE]
+        parts += [_MANAGER, _STORE, *([_CONTENT] if content else [])]
     if member:
         parts.append(_GALERA)
     # What could not be found out is missing from the answer; it is no reason to lose the rest.
@@ -173,6 +176,8 @@ docker node ls --format '{{.ID}}={{.Hostname}}={{.ManagerStatus}}' | tell manage
 """.strip()
 
 _STORE = body("facts_store", SCRIPTS)
+
+_CONTENT = body("facts_store_content", SCRIPTS)
 
 _GALERA = body("facts_galera", SCRIPTS)
 
@@ -208,11 +213,8 @@ def parse(text: str, error: str = "") -> HostFacts:
         etcd_healthy="healthy" in found["etcd"],
         etcd_members=len(members.get("members", [])),
         etcd_cluster=str(members.get("header", {}).get("cluster_id", "")),
-        etcd_content=dict(map(_content, filter(_CONTENT.match, found["etcd"]))),
+        etcd_content=dict(map(_content, found["content"])),
     )
-
-
-_CONTENT = re.compile(r"\d+ \[")
 
 
 def _content(line: str) -> tuple[int, tuple[int, int]]:
