@@ -57,12 +57,13 @@ def text() -> str:
     """The whole page."""
     sections = [HEAD, _section("The stack", settings.Settings)]
     for name, field in settings.Settings.model_fields.items():
-        if (model := _model(field)) is not None:
+        if (model := section_of(field)) is not None:
             sections.append(_section(f"`{field.alias or name}`", model))
     return "\n".join(sections)
 
 
-def _model(field: FieldInfo) -> type[BaseModel] | None:
+def section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The section that a field is; None for one with a value of its own."""
     kind = field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
@@ -75,7 +76,7 @@ def _section(title: str, model: type[BaseModel]) -> str:
         if name in of_each:
             continue
         key = key_of(name, field)
-        if (below := _model(field)) is not None:
+        if (below := section_of(field)) is not None:
             said_of = f"a section: [{field.alias or name}](#{field.alias or name})"
             rows.append((key, "section", _required(below), said_of))
         else:
