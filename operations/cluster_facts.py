@@ -263,18 +263,11 @@ def write_row(outputs: Outputs, table: str) -> str:
     A client of its own, because a node can't always reach the virtual IP of the service it belongs to.
     Standard input: the password.
     """
-    values = assign(
-        service=outputs.service,
-        network=outputs.network,
-        database=outputs.database,
-        host=outputs.vip,
-        port=outputs.port,
-        sql=f"CREATE TABLE `{table}` (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO `{table}` VALUES (1);",
-    )
-    return f"{values}\n{_CLIENT}"
+    sql = f"CREATE TABLE `{table}` (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO `{table}` VALUES (1);"
+    return f"{_client_container(outputs, outputs.vip, outputs.port)}\n{assign(sql=sql)}\n{_ROW}"
 
 
-_CLIENT = body("row_client", SCRIPTS)
+_ROW = body("row_client", SCRIPTS)
 
 
 def open_connections(outputs: Outputs, host: str, port: int, connections: int, hopeless: int) -> str:
@@ -283,19 +276,22 @@ def open_connections(outputs: Outputs, host: str, port: int, connections: int, h
 
     It ends early after `hopeless` failures in a row. Standard input: the password.
     """
-    values = assign(
-        service=outputs.service,
-        network=outputs.network,
-        database=outputs.database,
-        host=host,
-        port=port,
-        connections=connections,
-        hopeless=hopeless,
-    )
-    return f"{values}\n{_BALANCE}"
+    facts = assign(connections=connections, hopeless=hopeless)
+    return f"{_client_container(outputs, host, port)}\n{facts}\n{_BALANCE}"
 
 
 _BALANCE = body("balance_client", SCRIPTS)
+
+
+def _client_container(outputs: Outputs, host: str, port: int) -> str:
+    """Shell text that defines `in_client` for what follows. Standard input: the password."""
+    facts = assign(
+        service=outputs.service, network=outputs.network, database=outputs.database, host=host, port=port
+    )
+    return f"{facts}\n{_CLIENT_CONTAINER}"
+
+
+_CLIENT_CONTAINER = body("client_container", SCRIPTS)
 
 
 def read_row(outputs: Outputs, table: str) -> str:
