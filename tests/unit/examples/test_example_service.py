@@ -13,24 +13,12 @@ import pytest
 from pulumi.runtime import mocks as pulumi_mocks
 from pulumi.runtime.config import set_all_config
 
-from tests.unit.program import ROOT, holds_secret, patched, plain, run
+from tests.unit.program import ROOT, holds_secret, patched, plain
 
 pytestmark = pytest.mark.unit
 
 IMAGE = f"registry.lab:5000/swarm-galera/galera:10.11-6@sha256:{'0123456789abcdef' * 4}"
 BALANCER = {"service": "haproxy", "vip": "10.20.0.30", "writerPort": 6446.0, "readerPort": 6447.0}
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The program's own outputs, numbers as another stack reads them."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setenv("SL_USERNAME", "nobody")
-    monkeypatch.setenv("SL_API_KEY", "marked-key")
-    outputs = dict(run().outputs)
-    outputs["galera"] = {**outputs["galera"], "port": float(outputs["galera"]["port"])}
-    outputs["contractVersion"] = float(outputs["contractVersion"])
-    return outputs
 
 
 @dataclass
