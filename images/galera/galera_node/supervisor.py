@@ -31,6 +31,7 @@ from .decision import (
     turn,
     wants_told,
 )
+from .desynced import Desynced, Holder
 from .first_process import FirstProcess, Stop
 from .formation import Formation, FormationError
 from .local_state import NO_UUID, Kind, Local, Note
@@ -50,7 +51,6 @@ FAILURES = 5  # starts in a row that fail before the container ends and the engi
 STEADY = 60.0  # seconds of being Synced after which former failures are forgotten
 APART = 2.0  # seconds between joiners: Galera takes 5 s longer for two that come in the same moment
 ALONE = 10.0  # seconds without a group after which mariadbd starts over
-LOCKED = 10.0  # seconds of being desynced for nobody after which a node does not count as serving
 UNANSWERED = 10.0  # seconds that a mariadbd which has never answered is given to stop in order
 LAST_WORDS = 5.0  # seconds before the end of the stop's grace in which the store hears that this node goes
 RECOVER_EVERY = 60.0  # seconds between tries to recover a position that could not be recovered
@@ -76,7 +76,8 @@ class Node:
         self.component = Component(settings, self.address, names, self.membership, self.sql, self.topics)
         self.formation = Formation(settings, self.membership, self.sql, self.attend, self.topics)
         self.answered = False  # this mariadbd has answered a question
-        self.locked_since: float | None = None  # when it was first seen desynced for nobody
+        self.desynced = Desynced(self.sql)
+        self.holder = Holder.NONE  # who keeps this node desynced
         self.failures = 0
         self.committed = -1
         self.served = False  # the health check has been told that all is well
@@ -331,7 +332,7 @@ class Node:
         """Watches mariadbd until it ends, and cleans up after it. Arguments as for `watch`."""
         # One that comes back with the cluster's data is a member already, should the store be away just now.
         self.membership.begin(Position(local.uuid, local.seqno), local.kind is Kind.DATA and not forming)
-        self.answered = False
+        self.answered, self.holder = False, Holder.NONE
         self.component.begin()
         made_way, failed = False, ""
         try:
@@ -405,6 +406,10 @@ class Node:
                 )
                 self.server.kill()
                 return False
+            if self.holder is Holder.GALERA:
+                log("Galera has not noticed that this donor is done, and never will: starting mariadbd over")
+                self.end_server()
+                return False
             if status is None or status.connected:
                 in_group = time.monotonic()
             elif time.monotonic() - in_group > ALONE:
@@ -445,22 +450,13 @@ class Node:
         uuid = status.uuid if state != "starting" and status.uuid != NO_UUID else local.uuid
         # The position is published apart (`nodes/`): here it would change with every look.
         detail = f"{status.state}, {'Primary' if status.primary else 'not Primary'}, {status.size} nodes"
-        if state == "synced" and self.locked(status, progress):
+        self.holder = self.desynced.holder(status, progress, time.monotonic())
+        if state == "synced" and self.holder is Holder.A_LOCK:
             state = "primary"
             detail = (
                 f"all tables are locked (FLUSH TABLES WITH READ LOCK?), so that clients hang here: {detail}"
             )
         return self.presence(state, uuid, local.seqno), detail, status
-
-    def locked(self, status: ServerStatus, progress: Progress | None) -> bool:
-        """Whether Galera is paused by a lock of all tables: desynced, and neither a donor nor by a
-        setting.
-        """
-        if not status.desynced or progress is not None:
-            self.locked_since = None
-            return False
-        self.locked_since = self.locked_since or time.monotonic()
-        return time.monotonic() - self.locked_since > LOCKED
 
     def steady(self, since: float | None, status: ServerStatus) -> float:
         """Notes since when the node is Synced; forgives former failures after a while."""

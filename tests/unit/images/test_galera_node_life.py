@@ -57,6 +57,7 @@ class Database:
         self._data_dir = data_dir
         self.statements: list[tuple[str, tuple[str, ...]]] = []
         self.looks, self.desync = 0, 0
+        self.lock: dict[str, int] = {}  # by a word of the question: statements that run, the error of others
         self.on_look: dict[int, Callable[[], object]] = {}
         self.members = ["a"]
         self.stored: list[tuple[str, str, str]] = []
@@ -90,6 +91,9 @@ class Database:
 
     def execute(self, statement: str, parameters: tuple[str, ...]) -> None:
         self.statements.append((statement, parameters))
+        for word in self.lock.keys() - {"PROCESSLIST"}:
+            if word in statement:
+                raise DatabaseError(self.lock[word])
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         statement, _ = self.statements[-1]
@@ -101,6 +105,8 @@ class Database:
             return [(self._uuid(), 20 + len(self.members), name) for name in self.members]
         if "wsrep_desync" in statement:
             return [(self.desync,)]
+        if "PROCESSLIST" in statement:
+            return [(self.lock.get("PROCESSLIST", 0),)]
         if "global_priv" in statement:
             return self.stored
         return self.local if "information_schema.TABLES" in statement else []
@@ -443,19 +449,46 @@ def test_a_node_outside_the_primary_component_makes_way_and_gives_up_its_view(
     assert "stopping, so that the most advanced node can restart the cluster" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("desync", "serves"), [(0, False), (1, True)], ids=["a lock", "somebody's setting"])
-def test_a_node_whose_tables_are_all_locked_does_not_serve(joins: Site, desync: int, serves: bool) -> None:
-    joins.set("LOCKED", 0.0)
+@pytest.mark.parametrize(
+    ("desync", "lock", "serves"),
+    [
+        (0, {"PROCESSLIST": 1}, False),
+        (0, {"DELETE": 1205}, False),
+        (0, {"BACKUP STAGE START": 1205}, False),
+        (1, {}, True),
+    ],
+    ids=["a statement", "a lock", "a backup", "somebody's setting"],
+)
+def test_a_node_whose_tables_are_all_locked_does_not_serve(
+    joins: Site, desync: int, lock: dict[str, int], serves: bool
+) -> None:
+    joins.set("FOR_NOBODY", 0.0)
 
-    def lock() -> None:
+    def take() -> None:
         joins.database.status["wsrep_local_state_comment"] = "Donor/Desynced"
-        joins.database.desync = desync
+        joins.database.desync, joins.database.lock = desync, lock
 
     ready: list[bool] = []
     node = joins.node(size=3)
-    joins.database.on_look = {6: lock, 9: lambda: ready.append(node.teller.told.ready), 10: stop}
+    joins.database.on_look = {6: take, 9: lambda: ready.append(node.teller.told.ready), 10: stop}
     assert joins.lives(node) == 0
     assert ready == [serves]
+
+
+def test_a_donor_that_galera_has_lost_count_of_starts_over(
+    joins: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    joins.set("FOR_NOBODY", 0.0)
+
+    def lose() -> None:
+        joins.database.status["wsrep_local_state_comment"] = "Donor/Desynced"
+
+    joins.database.on_look = {6: lose}
+    assert joins.lives(joins.node(size=3)) == 0  # served, it ends its container: the engine starts a new one
+    said = capsys.readouterr().err
+    assert said.count("Galera has not noticed that this donor is done, and never will") == 1
+    assert "mariadbd has ended with 0" in said
+    assert ("BACKUP STAGE END", ()) in joins.database.statements
 
 
 def test_a_volume_of_something_else_is_left_alone(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
