@@ -229,9 +229,18 @@ def cluster(node: Container) -> str:
 
 
 def formed(nodes: list[Container], size: int = SIZE) -> None:
-    """Waits until each is Synced in a component of `size` nodes, and healthy."""
+    """Waits until each is Synced in a component of `size` nodes, and healthy.
+
+    A container that ends meanwhile is started again, as the engine does.
+    """
+
+    def serves(node: Container) -> bool:
+        if not node.running:
+            node.start()
+        return synced(node, size) and healthy(node)
+
     for node in nodes:
-        wait_for(lambda node=node: synced(node, size) and healthy(node), f"{node.name} Synced of {size}")  # type: ignore[misc]
+        wait_for(lambda node=node: serves(node), f"{node.name} Synced of {size}")  # type: ignore[misc]
 
 
 def rows(nodes: list[Container]) -> list[str]:
