@@ -22,8 +22,8 @@ endif
 LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `make lock` needs it
 
 .DEFAULT_GOAL := help
-.PHONY: help preflight toolchain venv up verify down test fmt lint type unit provider image-test plugin-test \
-        lab-test outage-test recovery-test lock docs bench chaos audit preview refresh destroy clean-cache
+.PHONY: help preflight toolchain venv up verify balance down test fmt lint type unit provider coverage image-test \
+        plugin-test lab-test outage-test recovery-test lock docs bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ up: ## everything from a bare machine to a running cluster; again: brings it to 
 
 verify: ## check the cluster; exit code 0 only if all holds (DEEP=1: compare all rows of all nodes, too)
 	$(call operations,verify $(if $(DEEP),--deep))
+
+balance: ## which node each of some connections gets (CONNECTIONS=N; READER=1: through the load balancer only)
+	$(call operations,balance $(if $(CONNECTIONS),--connections $(CONNECTIONS)) $(if $(READER),--reader))
 
 preview: ## what `make up` would change, and what it would cost
 	$(call operations,preview)
@@ -61,7 +64,7 @@ toolchain: ## only Pulumi's programs
 venv: ## only Debian's packages and the virtual environment
 	$(DRIVER) venv
 
-lint type unit provider image-test plugin-test lab-test: ## each a part of `make test`
+lint type unit provider coverage image-test plugin-test lab-test: ## each a part of `make test`
 	$(DRIVER) $@
 
 outage-test: ## changes under clients, dead host, power cut, full disk, forgotten node, on real hosts

@@ -58,7 +58,8 @@ def deploy(settings: stack_settings.Settings) -> None:
     on = Services(services, images, first, network, swarm.nodes).on
     store = etcd.Etcd("etcd", etcd.EtcdArgs(on(hosts.managers, etcd.SERVICE, *calm), owner), on_swarm)
     nodes = on(hosts.managers, galera.SERVICE, *calm, *fetched)
-    database = galera.Galera("galera", galera.GaleraArgs(nodes, store, sql.digest), on_swarm)
+    given = None if settings.root_password is None else settings.root_password.get_secret_value()
+    database = galera.Galera("galera", galera.GaleraArgs(nodes, store, sql.digest, given), on_swarm)
 
     outputs = stack_outputs.contract(settings, hosts, ssh, swarm, store, network, database, plan.estimate)
     for name, value in outputs.items():

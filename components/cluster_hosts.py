@@ -31,7 +31,7 @@ class ClusterHostsArgs:
 
     Attributes:
         owner: `StackIdentity.owner`.
-        settings: the stack's; of it, servers, engine, the network's subnet and the address for SSH.
+        settings: the stack's; of it, servers, hosts, engine, the network's subnet and the address for SSH.
         ssh: the key to install and to connect with.
         firewall: bound when hosts are ordered; None for none.
         in_turn: host names, in the order of managers and workers: those whose servers this run interrupts.
@@ -119,7 +119,9 @@ class ClusterHosts(pulumi.ComponentResource):
     def _prepared(self, server: VirtualServer, settings: Settings, config: str) -> DockerEngine:
         child = pulumi.ResourceOptions(parent=self)
         name = server.hostname
-        system = HostSystem(f"{name}-system", HostSystemArgs(server, settings.network.subnet), child)
+        system = HostSystem(
+            f"{name}-system", HostSystemArgs(server, settings.network.subnet, settings.hosts), child
+        )
         disk = DockerDisk(f"{name}-disk", DockerDiskArgs(server, settings.servers.disks), child)
         return DockerEngine(f"{name}-engine", DockerEngineArgs(server, [system, disk], config), child)
 
@@ -147,4 +149,5 @@ def engine_config(settings: Settings) -> str:
         engine.insecure_registries,
         engine.bridge,
         engine.address_pools,
+        engine.options,
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 
@@ -83,11 +83,13 @@ class GaleraArgs:
         service: one node on each of its servers, which are labelled for it; its manager is one of them.
         store: for the bootstrap lease and positions; nodes are made or changed once it is whole.
         initdb: which initial SQL was or will be run; empty for none.
+        root_password: None to have one drawn.
     """
 
     service: ServiceArgs
     store: KeyValueStore
     initdb: str = ""
+    root_password: str | None = field(default=None, repr=False)
 
 
 class Galera(pulumi.ComponentResource):
@@ -114,7 +116,11 @@ class Galera(pulumi.ComponentResource):
         self.members = [server.hostname for server in args.service.servers]
         self.size = len(self.members)
         child = pulumi.ResourceOptions(parent=self)
-        passwords = {user: Password(f"{name}-{user}-password", opts=child).value for user in USERS}
+        given = {} if args.root_password is None else {"root": pulumi.Output.secret(args.root_password)}
+        passwords = {
+            user: given[user] if user in given else Password(f"{name}-{user}-password", opts=child).value
+            for user in USERS
+        }
         self.root_password, self.app_password = passwords["root"], passwords["app"]
         self.formed = declare(
             name,

@@ -20,6 +20,9 @@ from components.swarm import Swarm
 from components.virtual_server import VirtualServer
 from settings import Settings
 
+CONTRACT_VERSION = 1
+"""Rises when a field is removed or comes to mean something else; not for a further one."""
+
 
 def contract(
     settings: Settings,
@@ -33,6 +36,7 @@ def contract(
 ) -> dict[str, Any]:
     """All outputs by name."""
     return {
+        "contractVersion": CONTRACT_VERSION,
         "hosts": [
             _host(server, settings.servers.datacenter, "manager" if server in hosts.managers else "worker")
             for server in hosts.servers

@@ -6,6 +6,7 @@ Owns: the checks, each with what was wanted and what was found. Leaves to others
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from components.host_scripts.disk import LOGICAL_VOLUME, VOLUME_GROUP
@@ -17,6 +18,12 @@ from operations.outputs import Outputs
 RESTART = (
     "`up` restarts the engine of {host} once the other hosts are well; by hand, with room on its disk and "
     "the other nodes Synced: systemctl reset-failed docker; systemctl restart docker"
+)
+
+OTHER_CONTENT = (
+    "whoever asks hears now this, now that. Where most members agree, let the other one come anew: on its "
+    "host, in the container of {store}: rm -rf /var/lib/etcd/member; then docker kill it. Where no two "
+    "agree, look first which one has what `galera-node status` on the host that serves says"
 )
 
 
@@ -129,4 +136,30 @@ def of_store(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
     checks.append(
         Check("cluster", f"one {outputs.store} cluster", len(clusters) == 1, f"{len(clusters)} seen")
     )
+    checks.append(
+        of_content(outputs, {host.name: facts[host.name].etcd_content for host in outputs.managers})
+    )
     return checks
+
+
+def of_content(outputs: Outputs, contents: Mapping[str, Mapping[int, tuple[int, int]]]) -> Check:
+    """All members of the store have the same content at the same revision."""
+    what = f"all members of {outputs.store} have the same content"
+    common = [
+        revision
+        for revision in set.intersection(*(set(content) for content in contents.values()))
+        # What has been compacted away does not count, and members do that one after the other.
+        if len({content[revision][1] for content in contents.values()}) == 1
+    ]
+    if not common:
+        remedy = "repeat: the store is written to faster than it was asked"
+        return Check("cluster", what, False, "the members were not seen at a common revision", remedy=remedy)
+    revision = max(common)
+    names: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for name, content in contents.items():
+        names[content[revision]].append(name)
+    groups = sorted(map(sorted, names.values()), key=lambda group: (-len(group), group))
+    found = f"the same at revision {revision}"
+    if len(groups) > 1:
+        found = f"at revision {revision}, not the same: {' / '.join(', '.join(group) for group in groups)}"
+    return Check("cluster", what, len(groups) == 1, found, remedy=OTHER_CONTENT.format(store=outputs.store))

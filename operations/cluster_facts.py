@@ -115,7 +115,8 @@ class HostFacts:
         galera: `STATUS`, `VARIABLES` and `NOT_REPLICATED`.
         node_status: what `galera-node status --json` says.
         etcd_healthy: a read that needs a majority came through. etcd_members: how many there are.
-        etcd_cluster: the cluster's id.
+        etcd_cluster: the cluster's id. etcd_content: what the member says of its content at some revisions:
+            a hash, and the revision from which on it counts.
         error: why the host could not be asked at all.
     """
 
@@ -138,6 +139,7 @@ class HostFacts:
     etcd_healthy: bool = False
     etcd_members: int = 0
     etcd_cluster: str = ""
+    etcd_content: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     error: str = ""
 
 
@@ -206,7 +208,19 @@ def parse(text: str, error: str = "") -> HostFacts:
         etcd_healthy="healthy" in found["etcd"],
         etcd_members=len(members.get("members", [])),
         etcd_cluster=str(members.get("header", {}).get("cluster_id", "")),
+        etcd_content=dict(map(_content, filter(_CONTENT.match, found["etcd"]))),
     )
+
+
+_CONTENT = re.compile(r"\d+ \[")
+
+
+def _content(line: str) -> tuple[int, tuple[int, int]]:
+    """A revision, and what `etcdctl endpoint hashkv` says of it."""
+    revision, _, said = line.partition(" ")
+    (member,) = json.loads(said)
+    content = member["HashKV"]
+    return int(revision), (int(content["hash"]), int(content.get("compact_revision", 0)))
 
 
 def _space(target: str, found: Mapping[str, Sequence[str]]) -> Space:
@@ -259,6 +273,27 @@ def write_row(outputs: Outputs, table: str) -> str:
 
 
 _CLIENT = body("row_client", SCRIPTS)
+
+
+def open_connections(outputs: Outputs, host: str, port: int, connections: int, hopeless: int) -> str:
+    """Shell text for a manager: a client in a container of its own connects so many times, one after the
+    other, and prints which node it got: `node<TAB>name<TAB>address`, or `failed<TAB>why`.
+
+    It ends early after `hopeless` failures in a row. Standard input: the password.
+    """
+    values = assign(
+        service=outputs.service,
+        network=outputs.network,
+        database=outputs.database,
+        host=host,
+        port=port,
+        connections=connections,
+        hopeless=hopeless,
+    )
+    return f"{values}\n{_BALANCE}"
+
+
+_BALANCE = body("balance_client", SCRIPTS)
 
 
 def read_row(outputs: Outputs, table: str) -> str:

@@ -6,7 +6,7 @@ Left to others: comparing (operations/deep).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from operations import cluster_facts
 from operations.check import Check
@@ -22,16 +22,14 @@ from operations.remote_hosts import RemoteHosts
 ALIKE = "all nodes hold the same, compared at one position"
 
 
-async def checks(
-    found: Outputs, facts: Mapping[str, HostFacts], hosts: RemoteHosts, say: Callable[[str], None]
-) -> list[Check]:
-    """Compare the nodes of a stack; what keeps them from being compared is a finding. `say`: progress."""
+async def checks(found: Outputs, facts: Mapping[str, HostFacts], hosts: RemoteHosts) -> list[Check]:
+    """Compare the nodes of a stack; what keeps them from being compared is a finding."""
     nodes = comparable(found, facts)
     if len(nodes) < 2:
         synced = ", ".join(nodes) or "none"
         return [Check("cluster", ALIKE, False, f"not compared: fewer than two nodes are Synced ({synced})")]
     try:
-        outcome = await check.compare(nodes, opener(found, hosts), say)
+        outcome = await check.compare(nodes, opener(found, hosts))
     except (OperationsError, SessionLost, SqlError) as error:
         return [
             Check(

@@ -28,6 +28,14 @@ class Host:
 
 
 @dataclass(frozen=True)
+class LoadBalancer:
+    """The load balancer before the database: its virtual IP, and the port that gives a node to read from."""
+
+    vip: str
+    reader_port: int
+
+
+@dataclass(frozen=True)
 class Outputs:
     """What the operations need of a stack's outputs.
 
@@ -37,6 +45,7 @@ class Outputs:
         network, encrypted: the overlay's name, and whether it is encrypted.
         service, vip, port, size, members, database: the Galera service; members are host names.
         app_password: of the user that is called like the database.
+        load_balancer: None for a stack without one.
     """
 
     hosts: tuple[Host, ...]
@@ -52,6 +61,7 @@ class Outputs:
     members: tuple[str, ...]
     database: str
     app_password: str = field(repr=False)
+    load_balancer: LoadBalancer | None = None
 
     @property
     def managers(self) -> tuple[Host, ...]:
@@ -81,6 +91,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
             "Run `up` again: it goes on where it stopped."
         )
     ssh, network, galera = values["ssh"], values["network"], values["galera"]
+    balancer = values.get("loadBalancer")
     return Outputs(
         hosts=tuple(
             Host(
@@ -104,6 +115,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         members=tuple(galera["members"]),
         database=galera["database"],
         app_password=values["passwords"]["app"],
+        load_balancer=LoadBalancer(balancer["vip"], int(balancer["readerPort"])) if balancer else None,
     )
 
 

@@ -23,7 +23,6 @@ from rich.table import Table
 from operations import cluster_checks, cluster_facts, deep_verify, galera_checks, outputs
 from operations.check import Check
 from operations.cluster_facts import HostFacts
-from operations.messages import say
 from operations.options import StackOption
 from operations.outputs import Outputs
 from operations.remote_hosts import Answer, RemoteHosts, connected
@@ -107,7 +106,7 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
         report.checks += await _row_round_trip(found, facts, hosts, report)
         if deep:
             with report.stage("deep"):
-                report.checks += await deep_verify.checks(found, facts, hosts, _progress)
+                report.checks += await deep_verify.checks(found, facts, hosts)
 
 
 async def _looked(found: Outputs, hosts: RemoteHosts, report: Report) -> dict[str, HostFacts]:
@@ -156,10 +155,6 @@ async def _drop(hosts: RemoteHosts, found: Outputs, table: str) -> dict[str, Ans
         if not tried[name].error:
             break
     return tried
-
-
-def _progress(text: str) -> None:
-    say(f"deep check: {text}")
 
 
 def show(report: Report, stack: str) -> None:

@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_camel
 
 from settings import values
 from settings.errors import UserError
-from settings.model import Discovery, Engine, Galera, Network, Settings, Ssh
+from settings.model import Discovery, Engine, Galera, Hosts, Network, Settings, Ssh
 from settings.section import Section, in_words
 from settings.servers import Servers
 
@@ -27,6 +27,7 @@ __all__ = [
     "Discovery",
     "Engine",
     "Galera",
+    "Hosts",
     "Network",
     "Servers",
     "Settings",
@@ -133,6 +134,14 @@ def load() -> Settings:
         for key, value in everything.items()
         if key.startswith(f"{PROJECT}:")
     }
+    if "rootPassword" in mine and not pulumi_config.is_config_secret(f"{PROJECT}:rootPassword"):
+        raise SettingsError(
+            [
+                f"{PROJECT}:rootPassword: the password stands in the stack's file in plain text, and must "
+                "count as disclosed. Remedy: set another one with `pulumi config set --secret "
+                f"{PROJECT}:rootPassword`"
+            ]
+        )
     if "apiKey" in mine and not pulumi_config.is_config_secret(f"{PROJECT}:apiKey"):
         raise SettingsError(
             [

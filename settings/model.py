@@ -9,12 +9,12 @@ import itertools
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from settings import values
-from settings.database import initial_sql, provider_options, server_options
+from settings.database import initial_sql, names, provider_options, server_options
 from settings.section import Section
 from settings.servers import Servers
 
@@ -74,6 +74,22 @@ class Ssh(Section):
         return self
 
 
+class Hosts(Section):
+    """What the hosts' own system is told. Unset, nothing of it is touched.
+
+    Attributes:
+        resolvers: DNS servers that the hosts ask, in this order. Containers: `engine.dns`.
+        search_domains: domains in which the hosts look for short names.
+        motd: text that whoever logs in to a host is shown, in /etc/motd.d/swarm-galera.
+    """
+
+    title: ClassVar[str] = "hosts"
+    # Of more the C library takes none.
+    resolvers: list[Annotated[str, AfterValidator(values.ip_address)]] = Field([], max_length=3)
+    search_domains: list[Annotated[str, AfterValidator(values.domain)]] = Field([], max_length=6)
+    motd: str = Field("", max_length=4000)
+
+
 class Engine(Section):
     """The Docker engine on every host.
 
@@ -86,6 +102,7 @@ class Engine(Section):
             of 172.16.0.0/12, of which docker_gwbridge takes 172.18.0.0/16.
         swarm_pool: where the swarm takes its ingress network from, a /24; by default 10.0.0.0/8. Counts when
             the swarm is started.
+        options: further options of daemon.json, by their names there (engine_options.py).
     """
 
     title: ClassVar[str] = "engine"
@@ -96,6 +113,7 @@ class Engine(Section):
     bridge: values.EngineNetwork | None = None
     address_pools: list[values.EngineNetwork] = []
     swarm_pool: values.EngineNetwork | None = None
+    options: Annotated[dict[str, Any], AfterValidator(values.daemon_options)] = {}
 
     @property
     def taken(self) -> dict[str, str]:
@@ -162,8 +180,8 @@ class Galera(Section):
 
     title: ClassVar[str] = "galera"
     image: values.Image
-    cluster_name: Annotated[str, AfterValidator(values.cluster_name)] = "galera"
-    database: Annotated[str, AfterValidator(values.database)] = "app"
+    cluster_name: Annotated[str, AfterValidator(names.cluster_name)] = "galera"
+    database: Annotated[str, AfterValidator(names.database)] = "app"
     config: Annotated[dict[str, values.OptionValue], AfterValidator(values.options)] = {}
     provider: Annotated[dict[str, values.ProviderValue], AfterValidator(values.provider)] = {}
     strict_replication: bool = True
@@ -185,16 +203,19 @@ class Settings(Section):
         endpoint: the SoftLayer API's XML-RPC address.
         max_monthly_cost: in the account's currency; a dearer plan is refused. None is no limit.
         order_settle: seconds for which an order with unknown outcome is looked for. (The provider reads it.)
+        root_password: of the database's root, a secret (`pulumi config set --secret`); unset, one is drawn.
     """
 
     title: ClassVar[str] = ""
     endpoint: Annotated[str, AfterValidator(values.endpoint)] = values.PUBLIC_ENDPOINT
     max_monthly_cost: float | None = Field(None, gt=0)
     order_settle: float = Field(values.SETTLE, gt=0, le=values.LONGEST_SETTLE)
-    ssh: Ssh = Field(default_factory=lambda: Ssh.model_validate({}))
+    root_password: Annotated[SecretStr, AfterValidator(names.password)] | None = None
+    ssh: Ssh = Ssh.model_validate({})
     servers: Servers
-    engine: Engine = Engine()
-    network: Network = Network()
+    hosts: Hosts = Hosts.model_validate({})
+    engine: Engine = Engine.model_validate({})
+    network: Network = Network.model_validate({})
     discovery: Discovery
     galera: Galera
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from settings import engine_options
 from settings.database import provider_options, server_options
 
 PUBLIC_ENDPOINT = "https://api.softlayer.com/xmlrpc/v3.1"
@@ -34,8 +35,7 @@ TAKEN_SUBNETS = {
     "169.254.0.0/16": "the link-local network of every host",
     "224.0.0.0/4": "multicast",
 }
-SYSTEM_DATABASES = frozenset({"mysql", "information_schema", "performance_schema", "sys"})
-SYSTEM_USERS = frozenset({"root", "mysql", "sst", "monitor", "mariadb.sys", "galera"})
+Value = TypeVar("Value")
 
 
 class Refused(ValueError):
@@ -233,23 +233,6 @@ def docker_name(value: str) -> str:
     return value
 
 
-def cluster_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", value):
-        raise Refused(f"{value!r} is no cluster name Galera takes", "use up to 32 letters, digits, _ and -")
-    return value
-
-
-def database(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", value):
-        raise Refused(
-            f"{value!r} can't name a database and its user",
-            "use up to 64 letters, digits and _, no digit first",
-        )
-    if value.lower() in SYSTEM_DATABASES | SYSTEM_USERS:
-        raise Refused(f"{value!r} belongs to the server itself", "choose another name, like app")
-    return value
-
-
 def public_key(value: str) -> str:
     if not re.fullmatch(
         r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+) [A-Za-z0-9+/]+={0,3}( .*)?", value.strip()
@@ -316,7 +299,12 @@ def provider(value: dict[str, str]) -> dict[str, str]:
     return _without(provider_options.problems(value), value)
 
 
-def _without(problems: Iterable[str], value: dict[str, str]) -> dict[str, str]:
+def daemon_options(value: dict[str, Any]) -> dict[str, Any]:
+    """Options of daemon.json."""
+    return _without(engine_options.problems(value), value)
+
+
+def _without(problems: Iterable[str], value: Value) -> Value:
     if found := list(problems):
         raise ValueError("\n".join(found))
     return value

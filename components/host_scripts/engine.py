@@ -57,6 +57,7 @@ def daemon_json(
     insecure_registries: Sequence[str] = (),
     bridge: str | None = None,
     address_pools: Sequence[str] = (),
+    options: Mapping[str, object] | None = None,
 ) -> str:
     """The engine's configuration as JSON; equal settings give equal text.
 
@@ -65,8 +66,10 @@ def daemon_json(
     Args:
         bridge: the network of the engine's default bridge.
         address_pools: where the engine takes other networks of the host from, each a /24.
+        options: further ones; none that is set here is among them (settings/engine_options.py).
     """
     config: dict[str, object] = {
+        **(options or {}),
         "storage-driver": "btrfs",
         "log-driver": "json-file",
         "log-opts": {"max-size": "10m", "max-file": "10"},

@@ -1,15 +1,26 @@
 """What a host must be before anything is installed: itself, reachable, free of the overlay's subnet.
 
-Owns: the host's name, sshd's limits, the check of the hosts' networks against the overlay's.
+Owns: the host's name, sshd's limits, whom it asks for names, its words for who logs in, the check of the
+hosts' networks against the overlay's.
 Leaves to others: packages, disk, engine.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from components.host_scripts.shell import assign, body, words
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are on the host; other values are for tests."""
+
+    resolv_conf: str = "/etc/resolv.conf"
+    resolved_dropin: str = "/etc/systemd/resolved.conf.d/10-swarm-galera.conf"
+    motd: str = "/etc/motd.d/swarm-galera"
 
 
 def name_and_limits(
@@ -29,6 +40,40 @@ def name_and_limits(
         hostname=hostname, sshd_dropin=sshd_dropin, limits=limits, kernel_hostname=kernel_hostname
     )
     return f"\n{variables}\n{body('host_name')}\n"
+
+
+def resolver(
+    hostname: str, resolvers: Sequence[str], search: Sequence[str], places: Places | None = None
+) -> str:
+    """Shell text that has the host ask these DNS servers and look for short names in these domains.
+
+    What is not given stays as the host has it. A host with systemd-resolved gets a drop-in, one with a plain
+    resolv.conf that file, and the former one is kept beside it; where another program writes it, it fails.
+    """
+    variables = assign(hostname=hostname, resolvers=list(resolvers), search=" ".join(search))
+    return f"{_resolver_places(places)}\n{variables}\n{body('host_resolver')}"
+
+
+def resolver_gone(places: Places | None = None) -> str:
+    """Shell text that takes back what `resolver` did."""
+    return f"{_resolver_places(places)}\n{body('host_resolver_gone')}"
+
+
+def _resolver_places(places: Places | None) -> str:
+    at = places or Places()
+    former = f"{at.resolv_conf}.before-swarm-galera"
+    return assign(resolv_conf=at.resolv_conf, former=former, dropin=at.resolved_dropin)
+
+
+def motd(text: str, places: Places | None = None) -> str:
+    """Shell text that shows `text` to whoever logs in, after the system's own words."""
+    variables = assign(motd_file=(places or Places()).motd, motd=text.rstrip("\n"))
+    return f"{variables}\n{body('host_motd')}"
+
+
+def motd_gone(places: Places | None = None) -> str:
+    """Shell text that takes back what `motd` did."""
+    return f"rm -f {words([(places or Places()).motd])}"
 
 
 def refuse_overlap(subnet: str, hostname: str) -> str:

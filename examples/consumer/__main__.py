@@ -13,6 +13,26 @@ from typing import Any
 
 import pulumi
 
+CONTRACT = 1
+"""The version of the outputs that this program was written for."""
+
+
+def agreed(version: object, name: str) -> None:
+    """Raise RunError unless the outputs of stack `name` are what this program was written for."""
+    if version is None:
+        raise pulumi.RunError(
+            f"Stack {name} has no output contractVersion: there is no such stack, its first `up` did not "
+            "come to its end, or it was by a release older than this example. Remedy: correct the setting "
+            "`cluster`, or run `up` there"
+        )
+    # Numbers of another stack's outputs arrive as 1.0.
+    if version != CONTRACT:
+        told = int(version) if isinstance(version, float) else version
+        raise pulumi.RunError(
+            f"Stack {name} has outputs of contract version {told}, and this program knows {CONTRACT}: what "
+            "they mean may have changed. Remedy: read the changelog of swarm-galera, then change this program"
+        )
+
 
 def dsn(galera: dict[str, Any], passwords: dict[str, str]) -> str:
     """Where an application attached to the overlay network connects; the user is called like the database."""
@@ -24,10 +44,14 @@ def dsn(galera: dict[str, Any], passwords: dict[str, str]) -> str:
 
 def main() -> None:
     """Read the outputs and hand out what an application is configured with."""
-    cluster = pulumi.StackReference(pulumi.Config().require("cluster"))
-    galera = cluster.require_output("galera")
-    network = cluster.require_output("network")
-    passwords = cluster.require_output("passwords")
+    name = pulumi.Config().require("cluster")
+    cluster = pulumi.StackReference(name)
+    # Nothing is read before the version is known to be the right one.
+    checked = cluster.get_output("contractVersion").apply(lambda version: agreed(version, name))
+    galera = checked.apply(lambda _: cluster.require_output("galera"))
+    network = checked.apply(lambda _: cluster.require_output("network"))
+    passwords = checked.apply(lambda _: cluster.require_output("passwords"))
+    cost = checked.apply(lambda _: cluster.require_output("estimatedCost"))
 
     # Attach the application's service to this network: nothing of the database is published elsewhere.
     pulumi.export("network", network.apply(lambda known: known["name"]))
@@ -38,7 +62,7 @@ def main() -> None:
     # the nodes, and locks are a node's own: two clients may be granted the same GET_LOCK at the same time, so
     # run migrations from one place (docs/how-to/moving-in.md).
     pulumi.export("vip", galera.apply(lambda known: known["vip"]))
-    pulumi.export("monthlyCost", cluster.require_output("estimatedCost").apply(lambda cost: cost["monthly"]))
+    pulumi.export("monthlyCost", cost.apply(lambda known: known["monthly"]))
 
 
 main()

@@ -24,8 +24,16 @@ _SIDE_BY_SIDE = ("-n", "2")
 _BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
 # Whole jobs and outages on real hosts take minutes each, also where all goes well.
 _PATIENT = ("--timeout", "2400")
-# Lines and branches that the unit tests reach, with a floor: what is below it was added without a test.
-_MEASURED = ("--cov", "--cov-report=", "--cov-fail-under=55")
+# Lines and branches that tests reach. The unit tests alone have a floor over everything, the lab included;
+# both checks together have one for each part of the product (`coverage_floor.py`).
+_MEASURED = ("--cov", "--cov-report=")
+_FLOOR = "--cov-fail-under=69"
+MEASURED = {name: places.CHECKOUT / f".coverage-{name}" for name in ("unit", "provider")}
+"""The checks that measure what they reach, with the file of each.
+
+It holds one run only: pytest-cov removes what an earlier one has left. A name like `.coverage.unit` would not
+do: a run of pytest by hand would remove it.
+"""
 # Each check's commands, run by the virtual environment's Python as `python -m …`.
 CHECKS: dict[str, tuple[Command, ...]] = {
     "lint": (
@@ -35,8 +43,9 @@ CHECKS: dict[str, tuple[Command, ...]] = {
         ("tools.docs", "--check"),
     ),
     "type": (("mypy", "--strict", "."),),
-    "unit": (("pytest", "tests/unit", *_SIDE_BY_SIDE, *_MEASURED),),
-    "provider": (("pytest", "tests/provider", "tests/lab_api", "-n", "4", *_BY_FILE),),
+    "unit": (("pytest", "tests/unit", *_SIDE_BY_SIDE, *_MEASURED, _FLOOR),),
+    "provider": (("pytest", "tests/provider", "tests/lab_api", "-n", "4", *_BY_FILE, *_MEASURED),),
+    "coverage": (("lab.toolchain.coverage_floor", *map(str, MEASURED.values())),),
     "image-test": (("pytest", "tests/images", "-n", "4"),),
     "plugin-test": (("pytest", "tests/plugins", *_SIDE_BY_SIDE, *_BY_FILE),),
     "lab-test": (
@@ -61,6 +70,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "type": ("venv",),
     "unit": ("venv",),
     "provider": ("toolchain", "packages", "venv"),
+    "coverage": ("venv", *MEASURED),
     "image-test": ("packages", "venv"),
     "plugin-test": ("toolchain", "packages", "venv"),
     "lab-test": ("toolchain", "packages", "venv"),
@@ -135,6 +145,7 @@ def test() -> list[Stage]:
         *(check(name, NEEDS[name]) for name in ("lint", "type", "unit")),
         check("image-test", (*NEEDS["image-test"], "lab cache")),
         check("provider", (*NEEDS["provider"], "unit")),
+        check("coverage", NEEDS["coverage"]),
         check("plugin-test", (*NEEDS["plugin-test"], "provider")),
         check(
             "lab-test",
@@ -145,17 +156,25 @@ def test() -> list[Stage]:
 
 
 def one_check(name: str) -> list[Stage]:
-    """A single check with what it needs."""
-    built = toolchain() if "toolchain" in NEEDS[name] else []
-    return [*built, *environment(), check(name, NEEDS[name], show=True)]
+    """A single check with what it needs, other checks one after the other."""
+    before: list[Stage] = []
+    for need in NEEDS[name]:
+        if need in CHECKS:
+            before.append(check(need, (*NEEDS[need], *(stage.name for stage in before))))
+    pulumi = any("toolchain" in NEEDS[one] for one in (name, *(stage.name for stage in before)))
+    built = toolchain() if pulumi else []
+    return [*built, *environment(), *before, check(name, NEEDS[name], show=True)]
 
 
 def check(name: str, needs: tuple[str, ...], *, show: bool = False) -> Stage:
     """The check of that name as a stage; its note is pytest's closing line, where there is one."""
+    env = {"COVERAGE_FILE": str(MEASURED[name])} if name in MEASURED else None
 
     def work(step: Step) -> None:
         for words in CHECKS[name]:
-            step.run(python("-m", *words), cwd=places.CHECKOUT, show=show)
+            step.run(python("-m", *words), cwd=places.CHECKOUT, env=env, show=show)
+        if name == "coverage":
+            step.result(step.activity)  # its last line: the figures
         for closing in closing_lines(step.log.read_text(encoding="utf-8")):
             if LEFT_OUT.search(closing):
                 raise ToolchainError(

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from operations.deep import definitions, rows
 from operations.deep.definitions import SYSTEM, Definitions, Thing
-from operations.deep.one_position import OnePosition
+from operations.deep.one_position import OnePosition, tell
 from operations.deep.rows import Compared
 from operations.deep.sessions import DEADLOCK, Answer, Opener, Rows, SqlError, whole
 from operations.deep.sums import Piece, Table
@@ -25,8 +25,6 @@ BATCH = 100
 """Definitions that are asked for at once."""
 TELL = 3.0
 """Seconds between two lines of progress."""
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -71,20 +69,20 @@ class Outcome:
     longest_pause: float = 0.0
 
 
-async def compare(nodes: Sequence[str], opener: Opener, say: Say) -> Outcome:
+async def compare(nodes: Sequence[str], opener: Opener) -> Outcome:
     """Compare all that the nodes hold. Raises OperationsError if that can't be done, SessionLost if one goes.
 
-    `nodes`: at least two, all Synced. `say` is told of progress and waits, a line at a time.
+    `nodes`: at least two, all Synced. The user is told of progress and waits, a line at a time.
     """
-    async with OnePosition(nodes, opener, say) as at:
-        run = _Run(at, say)
+    async with OnePosition(nodes, opener) as at:
+        run = _Run(at)
         await run.all()
         return run.outcome
 
 
 class _Run:
-    def __init__(self, at: OnePosition, say: Say) -> None:
-        self._at, self._say = at, say
+    def __init__(self, at: OnePosition) -> None:
+        self._at = at
         self.outcome = Outcome(at.nodes)
         self._begun = self._told = time.monotonic()
         self._total = self._behind = 0  # rows in all, and of the tables that are done, by estimate
@@ -182,7 +180,7 @@ class _Run:
         try:
             done = await rows.compare(table, self._at, self._piece)
         except SqlError as error:
-            self._say(f"{table.title} is changed meanwhile, it is compared again later ({error})")
+            tell(f"{table.title} is changed meanwhile, it is compared again later ({error})")
             await self._at.release()
             return False
         outcome = self.outcome
@@ -205,7 +203,7 @@ class _Run:
     def _progress(self, what: str) -> None:
         now = time.monotonic()
         if now - self._told >= TELL:
-            self._say(f"{_clock(now - self._begun)} {what}")
+            tell(f"{_clock(now - self._begun)} {what}")
             self._told = now
 
     # -- what has no snapshots -------------------------------------------------------------------------------

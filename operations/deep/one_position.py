@@ -20,13 +20,14 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from operations.deep.sessions import Answer, Opener, Rows, Session, SessionLost, SqlError, whole
 from operations.deep.standing_still import still_standing, take_snapshot
 from operations.deep.sums import quoted, text
 from operations.errors import OperationsError
+from operations.messages import say
 
 PREFIX = "swarm_galera_check_"
 """Of the schema's name that is there during a check."""
@@ -46,7 +47,6 @@ gave up would count as inconsistent."""
 ALONE = "swarm-galera deep check"
 """Name of the lock that a check holds on the first node, so that no other one clears its schema away."""
 
-Say = Callable[[str], None]
 T = TypeVar("T")
 
 _LOAD = (
@@ -55,18 +55,23 @@ _LOAD = (
 )
 
 
+def tell(text: str) -> None:
+    """A line of the check's for the user, who may wait long for it."""
+    say(f"deep check: {text}")
+
+
 class OnePosition:
     """The nodes' readers, and the way to a common snapshot of them.
 
     Use as an asynchronous context: it clears what a former check left, and leaves nothing itself.
     """
 
-    def __init__(self, nodes: Sequence[str], opener: Opener, say: Say) -> None:
-        """`nodes`: at least two, all Synced. `say` is told of waits."""
+    def __init__(self, nodes: Sequence[str], opener: Opener) -> None:
+        """`nodes`: at least two, all Synced."""
         self.nodes = tuple(nodes)
         self.position = 0
         self.pauses: list[float] = []  # seconds for which commits waited at the most
-        self._opener, self._say = opener, say
+        self._opener = opener
         self._schema = PREFIX + secrets.token_hex(4)
         self._sessions: dict[tuple[str, str], Session] = {}
         self._taken = 0.0  # when the present snapshots were
@@ -104,7 +109,7 @@ class OnePosition:
                 return
             finally:
                 session.end()
-        self._say(f"The schema {self._schema} may be left: {last}. The next deep check removes it.")
+        tell(f"The schema {self._schema} may be left: {last}. The next deep check removes it.")
 
     async def _begin(self) -> None:
         first = self._sessions[self.nodes[0], "change"]
@@ -127,7 +132,7 @@ class OnePosition:
             )
         for (name,) in left:
             await first.ask(f"DROP DATABASE IF EXISTS {quoted(name)}")
-            self._say(f"Removed what an interrupted deep check left: the schema {name}.")
+            tell(f"Removed what an interrupted deep check left: the schema {name}.")
         await first.ask(
             f"CREATE DATABASE {quoted(self._schema)}",
             f"CREATE TABLE {self._table} (id INT PRIMARY KEY) ENGINE=InnoDB",
@@ -181,7 +186,7 @@ class OnePosition:
         while busy := self._busy(await self.ask_all(_LOAD)):
             now = time.monotonic()
             if now - self._told >= 5:
-                self._say(f"waiting: {busy}")
+                tell(f"waiting: {busy}")
                 self._told = now
             if self.age > LONGEST_AGE:
                 await self.release()
@@ -252,7 +257,7 @@ class OnePosition:
                     f"The nodes could not be brought to one position within {PATIENCE:.0f} s: {why}. Remedy: "
                     "see SHOW PROCESSLIST on the nodes, and repeat when there is less to do"
                 )
-            self._say(f"waiting for one position of all nodes: {why}")
+            tell(f"waiting for one position of all nodes: {why}")
             await asyncio.sleep(wait)
             wait = min(wait * 2, 30)
 
@@ -314,7 +319,7 @@ class OnePosition:
         while not change.done():
             await asyncio.wait([change], timeout=1)
             if not change.done() and time.monotonic() - told >= 5:
-                self._say("waiting for the end of a change of a definition that all nodes wait for")
+                tell("waiting for the end of a change of a definition that all nodes wait for")
                 told = time.monotonic()
         with contextlib.suppress(SqlError, SessionLost):
             change.result()

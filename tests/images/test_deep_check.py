@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from operations.deep import check, rows
+from operations.deep import check, one_position, rows
 from operations.deep.check import Outcome
 from operations.deep.one_position import HELD, PREFIX, OnePosition
 from operations.deep.sessions import CLIENT, LONGEST_LINE, Client, Opener, Session, SessionLost, SqlError
@@ -180,14 +180,20 @@ async def clients(nodes: list[Container]) -> AsyncIterator[list[int]]:
 said: list[str] = []
 
 
-def say(text: str) -> None:
-    said.append(text)
-    print(text, flush=True)
+@pytest.fixture(autouse=True)
+def heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the user is told is in `said`, too."""
+
+    def say(text: str) -> None:
+        said.append(text)
+        print(text, flush=True)
+
+    monkeypatch.setattr(one_position, "say", say)
 
 
 async def compared(nodes: list[Container]) -> Outcome:
     said.clear()
-    return await check.compare([node.name for node in nodes], opener(nodes), say)
+    return await check.compare([node.name for node in nodes], opener(nodes))
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -239,7 +245,7 @@ def test_two_looks_at_the_same_moment_but_not_at_one_position_would_differ(nodes
     """What the nodes' standing still is for: without it, the load of these tests gives false alarms."""
 
     async def story() -> None:
-        async with clients(nodes), OnePosition([node.name for node in nodes], opener(nodes), say) as at:
+        async with clients(nodes), OnePosition([node.name for node in nodes], opener(nodes)) as at:
             query = "SELECT SUM(CRC32(CONCAT(id, balance))) FROM app.account"
             apart = together = 0
             for _ in range(12):
@@ -441,7 +447,7 @@ def test_a_check_that_was_killed_holds_nobody_up_for_long_and_the_next_one_clear
 ) -> None:
     async def killed() -> None:
         names = [node.name for node in nodes]
-        at = OnePosition(names, opener(nodes), say)
+        at = OnePosition(names, opener(nodes))
         await at.__aenter__()
         lock = await at._opened(names[1], "lock")
         await lock.ask(f"SET SESSION wait_timeout = {HELD}", f"LOCK TABLES {at._table} READ")
@@ -469,7 +475,7 @@ def test_a_check_that_was_killed_holds_nobody_up_for_long_and_the_next_one_clear
 
 def test_two_checks_at_a_time_are_refused(nodes: list[Container]) -> None:
     async def story() -> None:
-        async with OnePosition([node.name for node in nodes], opener(nodes), say):
+        async with OnePosition([node.name for node in nodes], opener(nodes)):
             with pytest.raises(OperationsError, match="Another deep check is going on"):
                 await compared(nodes)
 
@@ -516,7 +522,7 @@ def test_rows_that_an_engine_does_not_replicate_are_named_with_it(nodes: list[Co
 def test_a_node_that_goes_meanwhile_ends_the_check_with_its_name(nodes: list[Container]) -> None:
     async def story() -> None:
         names = [node.name for node in nodes]
-        async with clients(nodes[:2]), OnePosition(names, opener(nodes), say) as at:
+        async with clients(nodes[:2]), OnePosition(names, opener(nodes)) as at:
             os.kill(server_pid(nodes[2]), signal.SIGKILL)
             with pytest.raises(SessionLost, match="galera-3"):
                 await at.stand_still()

@@ -24,6 +24,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setenv("SL_API_KEY", "marked-key")
     outputs = dict(run().outputs)
     outputs["galera"] = {**outputs["galera"], "port": float(outputs["galera"]["port"])}
+    outputs["contractVersion"] = float(outputs["contractVersion"])
     return outputs
 
 
@@ -41,9 +42,10 @@ class Reference(pulumi_mocks.Mocks):
         raise AssertionError(f"the example calls {args.token}")
 
 
-def test_an_application_gets_all_it_needs_from_the_outputs(cluster: dict[str, Any]) -> None:
+def consume(outputs: dict[str, Any]) -> tuple[Reference, dict[str, Any]]:
+    """Run the example beside a stack with these outputs: what it asked, and what it exports."""
     exports: dict[str, Any] = {}
-    reference = Reference(cluster)
+    reference = Reference(outputs)
     pulumi.runtime.set_mocks(reference, project="consumer", stack="test", preview=False)
     set_all_config({"consumer:cluster": "organization/swarm-galera/dev"})
 
@@ -54,8 +56,30 @@ def test_an_application_gets_all_it_needs_from_the_outputs(cluster: dict[str, An
         return pulumi.Output.all(**exports).apply(exports.update)
 
     example()
+    return reference, exports
+
+
+def test_an_application_gets_all_it_needs_from_the_outputs(cluster: dict[str, Any]) -> None:
+    reference, exports = consume(cluster)
     assert reference.names == ["organization/swarm-galera/dev"]
     assert exports["dsn"] == "mysql://app:value-of-galera-app-password@galera:3306/app"
     assert exports["members"] == ["galera-1", "galera-2", "galera-3"]
     assert exports["network"] == "galera"
     assert exports["vip"] == "stdout-of-galera-formed"
+    assert exports["monthlyCost"] == 210
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        (2.0, r"Stack organization/swarm-galera/dev has outputs of contract version 2, and .* knows 1"),
+        (None, r"Stack organization/swarm-galera/dev has no output contractVersion.*run `up` there"),
+    ],
+    ids=["a later one", "none"],
+)
+def test_outputs_of_another_contract_are_refused(
+    cluster: dict[str, Any], version: float | None, told: str
+) -> None:
+    cluster = {key: value for key, value in cluster.items() if key not in ("contractVersion", "galera")}
+    with pytest.raises(pulumi.RunError, match=told):
+        consume(cluster if version is None else {**cluster, "contractVersion": version})

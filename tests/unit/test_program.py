@@ -416,8 +416,9 @@ def test_a_network_that_changes_takes_its_services_with_it_unless_others_are_on_
 def test_outputs_are_the_contract(dev: Recorded) -> None:
     assert set(dev.outputs) == {
         *("hosts", "managers", "workers", "joinTokens", "discovery", "network", "galera", "estimatedCost"),
-        *("ssh", "passwords"),
+        *("ssh", "passwords", "contractVersion"),
     }
+    assert dev.outputs["contractVersion"] == 1
     assert dev.outputs["hosts"][0] == {
         "name": "galera-1",
         "id": "id-of-galera-1-guest",
@@ -775,6 +776,51 @@ def test_an_api_key_in_plain_text_is_refused_without_showing_it(home: Path) -> N
         run(settings)
     assert "marked-plain-key" not in str(refused.value)
     assert run(settings, secrets=["apiKey"]).resources
+
+
+def test_a_password_of_root_in_plain_text_is_refused_without_showing_it(home: Path) -> None:
+    settings = {"rootPassword": "marked-plain-password"}
+    with pytest.raises(pulumi.RunError, match=r"plain text.*--secret swarm-galera:rootPassword") as refused:
+        run(settings)
+    assert "marked" not in str(refused.value)
+
+
+def test_a_given_password_of_root_stands_for_the_drawn_one_and_is_a_secret_wherever_it_is(home: Path) -> None:
+    made = run({"rootPassword": "marked-root-password"}, secrets=["rootPassword"])
+    assert "galera-root-password" not in made.of_type("pulumi-python:dynamic/swarm-galera:Password")
+    assert {"galera-monitor-password", "galera-app-password"} <= set(made.resources)
+    assert made.outputs["passwords"]["root"] == "marked-root-password"
+    assert "passwords" in made.secret_outputs
+    (secret,) = [name for name in made.of_type("docker:index/secret:Secret") if "root" in name]
+    data = made.resources[secret].inputs["data"]
+    assert base64.b64decode(data) == b"marked-root-password"
+    assert "data" in made.secret_inputs[secret]
+    holders = {
+        (name, key)
+        for name, each in made.resources.items()
+        for key, value in each.inputs.items()
+        if "marked-root-password" in json.dumps(value, default=str)
+    }
+    assert holders == set()
+
+
+def test_what_is_said_of_the_hosts_systems_is_a_step_on_each_and_comes_before_packages(home: Path) -> None:
+    hosts = {"resolvers": ["10.0.80.11"], "searchDomains": ["example.com"], "motd": "Ours."}
+    made, plain = run({"hosts": hosts}), run()
+    steps = {f"{host}-system-{step}" for host in HOSTS for step in ("resolver", "motd")}
+    assert set(made.resources) - set(plain.resources) == steps
+    for host in HOSTS:
+        resolver, packages = f"{host}-system-resolver", f"{host}-system-packages"
+        assert "resolvers=(10.0.80.11)" in made.resources[resolver].inputs["stdin"]
+        assert "motd=Ours." in made.resources[f"{host}-system-motd"].inputs["stdin"]
+        assert made.depends_on[packages] == plain.depends_on[packages] | {resolver}
+        assert made.resources[packages].inputs == plain.resources[packages].inputs
+
+
+def test_options_of_the_engine_are_in_every_engines_configuration(home: Path) -> None:
+    made = run({"engine": {"options": {"debug": True}}})
+    for host in HOSTS:
+        assert '"debug": true' in made.resources[f"{host}-engine-configured"].inputs["stdin"]
 
 
 def test_bad_settings_end_the_run_before_anything_is_declared(home: Path) -> None:

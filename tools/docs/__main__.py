@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.docs import commands_page, diagrams, servers_page, settings_page
+from tools.docs import commands_page, diagrams, project_file, servers_page, settings_page, stack_schema
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCS = CHECKOUT / "docs"
@@ -16,8 +16,10 @@ REMEDY = (
 )
 PAGES: dict[Path, Callable[[], str]] = {
     DOCS / "reference" / "settings.md": settings_page.text,
+    DOCS / "reference" / "stack-settings.schema.json": stack_schema.text,
     DOCS / "reference" / "servers.md": servers_page.text,
     DOCS / "reference" / "commands.md": lambda: commands_page.text(CHECKOUT),
+    CHECKOUT / "Pulumi.yaml": lambda: project_file.text(CHECKOUT / "Pulumi.yaml"),
 }
 
 

@@ -1,57 +1,43 @@
-"""What a server is, from its table (`settings/server.py`): what a change means, and what the API calls it."""
+"""docs/reference/servers.md, from the table of a server's fields: all that is said of each of them.
+
+Owns: what is told only of these: what a change means, what the API calls them. Leaves to others: the table
+(settings/server.py), how a type and a default read, and all other settings (settings_page.py).
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args, get_origin
-
-from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
-from settings.server import Server, kind_of, row_of
+from settings.server import Server, row_of
+from tools.docs.markdown import table
+from tools.docs.settings_page import default_of, key_of, kind_of
 
 HEAD = """# What a server is
 
-Fields of `swarm-galera:servers` that each server of a stack is ordered with. Written by `make docs` from
-`settings/server.py`. "Compared": the API tells it of a server that exists; `pulumi refresh` sees a change by
-hand, and `servers.adopt` takes over only what is described rightly.
+<!-- Written by `python -m tools.docs`; change settings/server.py instead. -->
 
-| setting | value | default | what it is | a change | in the API | compared | priced |
-|---|---|---|---|---|---|---|---|
+The fields of `swarm-galera:servers` that each server of a stack is ordered with; the section's others, and
+all other sections, are in [the settings](settings.md#servers). "Compared": the API tells it of a server that
+exists; `pulumi refresh` sees a change by hand, and `servers.adopt` takes over only what is described rightly.
 """
-_KINDS = {str: "text", int: "whole number", bool: "true or false"}
+HEADINGS = ("key", "type", "default", "what it is", "a change", "in the API", "compared", "priced")
 
 
 def text() -> str:
-    """The file."""
-    return HEAD + "".join(_line(name, field) for name, field in Server.model_fields.items())
+    """The whole page."""
+    rows = [_cells(name, field) for name, field in Server.model_fields.items()]
+    return f"{HEAD}\n{table(HEADINGS, rows)}\n"
 
 
-def _line(name: str, field: FieldInfo) -> str:
+def _cells(name: str, field: FieldInfo) -> tuple[str, ...]:
     row = row_of(field)
-    cells = (
-        f"`{to_camel(name)}`",
-        _value(field),
-        _default(field),
-        (field.description or "").replace("|", "\\|"),
+    return (
+        key_of(name, field),
+        kind_of(field),
+        default_of(field),
+        field.description or "",
         str(row.change),
         f"`{row.api}`" if row.api else "",
         "yes" if row.told else "",
         "yes" if row.priced else "",
     )
-    return f"| {' | '.join(cells)} |\n"
-
-
-def _value(field: FieldInfo) -> str:
-    if get_origin(field.annotation) is Literal:
-        return " or ".join(map(str, get_args(field.annotation)))
-    kind, many = kind_of(field)
-    return f"list: {_KINDS[kind]}" if many else _KINDS[kind]
-
-
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    default: Any = field.default
-    if isinstance(default, tuple):
-        return f"[{', '.join(map(str, default))}]"
-    return "null" if default is None else str(default).lower() if isinstance(default, bool) else str(default)

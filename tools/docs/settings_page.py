@@ -1,6 +1,7 @@
 """docs/reference/settings.md, from the models of the stack's settings.
 
-Owns: how a field's type, default and description read. Leaves to others: the fields (settings).
+Owns: how a field's type, default and description read. Leaves to others: the fields (settings), the rows of
+those that each server is ordered with (servers_page.py).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import settings
+from settings.server import Server
 from tools.docs.markdown import table
 
 HEAD = f"""# Settings
@@ -26,6 +28,18 @@ HEAD = f"""# Settings
 The keys below `{settings.PROJECT}:` in a stack's file (`Pulumi.NAME.yaml`). An unknown key or a bad value is
 refused before anything is ordered, together with all others. An example to copy:
 [Pulumi.tor01.yaml](../../Pulumi.tor01.yaml).
+
+Editors that know YAML schemas check a stack's file while it is written, and say what a key is, by this line
+(a copy of the example has it); the [schema](stack-settings.schema.json) is written from the same models:
+
+```yaml
+# yaml-language-server: $schema=docs/reference/stack-settings.schema.json
+```
+
+`Pulumi.yaml` declares the sections only, for `pulumi config` and so that Pulumi itself refuses a section that
+is none ("must be of type 'object'"): its grammar knows nothing of what is in an object. So a section can't be
+given as JSON text or encrypted as a whole; `pulumi config set --path` sets, and `--secret` encrypts, a key in
+it. Sections that are not set are shown there as `{{}}`, which means the same.
 
 Two more are read by the SoftLayer provider only, and are secret: `username` and `apiKey`, instead of
 `SL_USERNAME` and `SL_API_KEY` or `~/.softlayer` (`pulumi config set --secret {settings.PROJECT}:apiKey …`).
@@ -55,15 +69,29 @@ def _model(field: FieldInfo) -> type[BaseModel] | None:
 
 def _section(title: str, model: type[BaseModel]) -> str:
     said = described(model)
+    of_each = Server.model_fields if issubclass(model, Server) else {}
     rows = []
     for name, field in model.model_fields.items():
-        key = f"`{field.alias or name}`"
+        if name in of_each:
+            continue
+        key = key_of(name, field)
         if (below := _model(field)) is not None:
             said_of = f"a section: [{field.alias or name}](#{field.alias or name})"
             rows.append((key, "section", _required(below), said_of))
         else:
             rows.append((key, kind_of(field), default_of(field), field.description or said.get(name, "")))
-    return f"## {title}\n\n{intro(model)}\n\n{table(('key', 'type', 'default', 'what it is'), rows)}\n"
+    about = intro(model)
+    if of_each:
+        keys = ", ".join(key_of(name, field) for name, field in of_each.items())
+        about += (
+            f"\n\nWhat each of them is ordered with has [a page of its own](servers.md): {keys}. Besides:"
+        )
+    return f"## {title}\n\n{about}\n\n{table(('key', 'type', 'default', 'what it is'), rows)}\n"
+
+
+def key_of(name: str, field: FieldInfo) -> str:
+    """A field as it is written in a stack's file."""
+    return f"`{field.alias or name}`"
 
 
 def _required(model: type[BaseModel]) -> str:

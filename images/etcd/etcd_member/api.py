@@ -70,6 +70,15 @@ class ClusterApi:
                     raise
             time.sleep(0.5)
 
+    def put(self, key: str, value: str) -> None:
+        """Writes; returns once the member has done it. Raises ApiError."""
+        words = {"key": key, "value": value}
+        self._post("/v3/kv/put", {k: base64.b64encode(v.encode()).decode() for k, v in words.items()})
+
+    def last_entry(self) -> int:
+        """The number of the last entry in the member's log. Raises ApiError."""
+        return int(self._post("/v3/maintenance/status", {}).get("raftIndex", 0))
+
     def members(self) -> list[Member]:
         """The cluster's seats. Raises ApiError."""
         return _members(self._post("/v3/cluster/member/list", {}))

@@ -29,7 +29,6 @@ USAGE = """usage: etcd-member run          the container's process
                                 ends, and the engine starts it anew. The others, should they come back, must
                                 come empty"""
 STARTING = 30.0  # seconds in which a member that does not answer may only be slow
-FORCE = "force-new-cluster"  # in the data directory: the next start, and only that, is to be such a one
 
 
 def log(message: str) -> None:
@@ -44,15 +43,17 @@ def has_member_data(data_dir: Path) -> bool:
 
 
 def arguments(
-    settings: Settings, state: str | None = None, cluster: str = "", force: bool = False
+    settings: Settings, state: str | None = None, cluster: str = "", alone: bool = False
 ) -> list[str]:
     """The complete command line of etcd; nothing is taken from the environment.
 
     Args:
         state: `--initial-cluster-state`, and `cluster` the list that goes with it; without, a member goes on
             with its data, which knows better.
-        force: go on from the own data as the only member, whoever else has been one.
+        alone: go on from the own data as the only member, whoever else has been one, and where nobody can
+            join (`alone.settle`).
     """
+    listen = "127.0.0.1" if alone else settings.listen
     initial = [] if state is None else [
         f"--initial-cluster={cluster}",
         f"--initial-cluster-state={state}",
@@ -64,9 +65,9 @@ def arguments(
         f"--name={settings.name}",
         f"--data-dir={settings.data_dir}",
         *initial,
-        *(["--force-new-cluster"] if force else []),
-        f"--listen-peer-urls=https://{settings.listen}:{settings.peer_port}",
-        f"--listen-client-urls=http://{settings.listen}:{settings.client_port}",
+        *(["--force-new-cluster"] if alone else []),
+        f"--listen-peer-urls=https://{listen}:{settings.peer_port}",
+        f"--listen-client-urls=http://{listen}:{settings.client_port}",
         f"--advertise-client-urls={settings.client_url}",
         "--peer-client-cert-auth",
         f"--peer-trusted-ca-file={settings.ca_file}",
@@ -82,7 +83,7 @@ def arguments(
         "--auto-compaction-mode=periodic",
         "--auto-compaction-retention=1h",
         f"--quota-backend-bytes={256 << 20}",
-        "--snapshot-count=10000",
+        f"--snapshot-count={1 if alone else 10000}",
         "--logger=zap",
         "--log-outputs=stderr",
         "--log-level=warn",
@@ -123,6 +124,7 @@ def decided(settings: Settings) -> list[str]:
     has_data = has_member_data(settings.data_dir)
     if not has_data and any(settings.data_dir.glob("member/*")):
         log(f"{settings.data_dir}/member has no log: an earlier start ended before its first write")
+    from . import alone
     from .formation import Start, decide
 
     said = ""
@@ -138,7 +140,10 @@ def decided(settings: Settings) -> list[str]:
     if has_data or settings.peer_url is None:
         while look({}).start is Start.WAIT:
             time.sleep(RETRY)  # for the service's next version, which ends this process
-        return arguments(settings, force=has_data and take_word(settings.data_dir))
+        if has_data and alone.has_word(settings.data_dir):
+            alone.settle(arguments(settings, alone=True), settings.data_dir, settings.client_port, log)
+            alone.take_word(settings.data_dir)
+        return arguments(settings)
     from .peers import EmptySeat
 
     seat = EmptySeat(settings)
@@ -148,28 +153,6 @@ def decided(settings: Settings) -> list[str]:
         return arguments(settings, "new", decision.cluster)
     seat.close()
     return arguments(settings, "existing", take_seat(settings, settings.peer_url))
-
-
-def take_word(data_dir: Path) -> bool:
-    """Whether a person has said that this start is to make a new cluster of this member; takes the word away.
-
-    Before the start, durably: a second one would remove the members that have joined meanwhile.
-    """
-    word = data_dir / FORCE
-    if not word.exists():
-        return False
-    word.unlink()
-    _sync(data_dir)
-    log("a person has said that the majority is lost: going on alone, with all records")
-    return True
-
-
-def _sync(folder: Path) -> None:
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def run() -> NoReturn:
@@ -269,6 +252,7 @@ def force_new_cluster(environ: Mapping[str, str] = os.environ, process: int = 1)
     Refused while a majority answers: there is nothing to force then, and members that live would be cut off.
     """
     from . import settings as settings_module
+    from .alone import leave_word
     from .api import ApiError
 
     settings = settings_module.load(environ)
@@ -283,8 +267,7 @@ def force_new_cluster(environ: Mapping[str, str] = os.environ, process: int = 1)
     if majority:
         print("the store has its majority: nothing is to be forced")
         return 0
-    (settings.data_dir / FORCE).touch()
-    _sync(settings.data_dir)
+    leave_word(settings.data_dir)
     end_soon(process)
     print("this member goes on alone with all records once the engine has started it anew.")
     print("If it has not ended in half a minute (it waits for the others): docker kill its container.")
@@ -320,6 +303,7 @@ def main(argv: list[str]) -> int:
     if argv == ["health"]:
         return health()
     if argv in (["run"], ["force-new-cluster"]):
+        from .alone import AloneError
         from .settings import SettingsError
 
         try:
@@ -327,6 +311,9 @@ def main(argv: list[str]) -> int:
         except SettingsError as error:
             log(str(error))
             return 2
+        except AloneError as error:
+            log(str(error))
+            return 1
     if len(argv) == 2 and argv[0] == "forget":
         return forget(argv[1])
     print(USAGE, file=sys.stderr)

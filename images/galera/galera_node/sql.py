@@ -23,7 +23,9 @@ STATUS = (
     "wsrep_cluster_state_uuid",
     "wsrep_cluster_status",
     "wsrep_connected",
+    "wsrep_flow_control_active",
     "wsrep_last_committed",
+    "wsrep_local_send_queue",
     "wsrep_local_state_comment",
     "wsrep_ready",
 )
@@ -44,6 +46,8 @@ class ServerStatus:
     uuid: str
     committed: int
     size: int
+    queued: int = 0  # write-sets that wait to be sent
+    paused: bool = False  # flow control holds writes up
     desynced: bool = False  # it has left flow control, and not because somebody set wsrep_desync
 
     @property
@@ -101,6 +105,8 @@ class Sql:
             uuid=found.get("wsrep_cluster_state_uuid", ""),
             committed=int(found.get("wsrep_last_committed", -1)),
             size=int(found.get("wsrep_cluster_size", 0)),
+            queued=int(found.get("wsrep_local_send_queue", 0)),
+            paused=found.get("wsrep_flow_control_active", "").lower() in ("true", "on"),
             desynced=state == DESYNCED and not asked,
         )
 

@@ -39,6 +39,7 @@ from .neighbours import Teller, Told
 from .server import RecoverError, Server, work
 from .settings import Settings
 from .sql import ServerStatus, Sql, SqlError
+from .standstill import Standstill
 from .store import Details, Facts, Position, Presence, Store
 from .transfer import Progress
 from .words import Topics, log
@@ -363,6 +364,7 @@ class Node:
         synced_since: float | None = None
         in_primary = in_group = time.monotonic()
         advance = health.Advance(in_primary)
+        standstill = Standstill(self.settings.node, self.settings.members, in_primary)
         while self.server.running:
             progress = transfer.read(self.settings.run_dir)
             presence, detail, status = self.observe(local, progress)
@@ -393,6 +395,13 @@ class Node:
                 log(
                     f"mariadbd has neither answered nor done anything for {idle:.0f} s: killing it, to "
                     "start it over"
+                )
+                self.server.kill()
+                return False
+            if standstill.lasts(status, time.monotonic()):
+                log(
+                    f"the group stands still: what is to be sent has waited for {standstill.patience:.0f} s, "
+                    "and nothing was committed. Killing mariadbd, so that the others form a new component"
                 )
                 self.server.kill()
                 return False

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from images.etcd.etcd_member import cli, peers, settings
+from images.etcd.etcd_member import alone, cli, peers, settings
+from images.etcd.etcd_member.alone import WORD, has_word, last_snapshot, leave_word, take_word
+from images.etcd.etcd_member.api import ApiError
 from images.etcd.etcd_member.cli import (
-    FORCE,
     STARTING,
     age,
     arguments,
     force_new_cluster,
     has_member_data,
-    take_word,
 )
 from images.etcd.etcd_member.formation import (
     Answer,
@@ -224,14 +224,71 @@ def test_a_directory_without_a_log_is_no_member(tmp_path: Path) -> None:
     assert has_member_data(tmp_path)
 
 
-def test_the_word_to_go_on_alone_counts_for_one_start(tmp_path: Path) -> None:
-    assert not take_word(tmp_path)
-    (tmp_path / FORCE).touch()
-    assert take_word(tmp_path)
-    assert not take_word(tmp_path)
+def test_the_word_to_go_on_alone_stays_until_it_is_taken(tmp_path: Path) -> None:
+    assert not has_word(tmp_path)
+    leave_word(tmp_path)
+    assert has_word(tmp_path)
+    take_word(tmp_path)
+    assert not has_word(tmp_path)
+
+
+def test_the_start_alone_is_where_nobody_can_join(tmp_path: Path) -> None:
     member = settings.Settings("a", URLS, "t")
-    assert "--force-new-cluster" in arguments(member, force=True)
+    words = arguments(member, alone=True)
+    assert {"--force-new-cluster", "--snapshot-count=1"} <= set(words)
+    assert "--listen-peer-urls=https://127.0.0.1:2380" in words
+    assert "--listen-client-urls=http://127.0.0.1:2379" in words
     assert "--force-new-cluster" not in arguments(member)
+    assert "--listen-client-urls=http://0.0.0.0:2379" in arguments(member)
+
+
+def snapshot(data_dir: Path, entry: int) -> None:
+    folder = data_dir / "member" / "snap"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{4:016x}-{entry:016x}.snap").touch()
+
+
+def test_the_last_snapshot_is_found_by_its_entry(tmp_path: Path) -> None:
+    assert last_snapshot(tmp_path) == 0
+    for entry in (9, 16, 10):
+        snapshot(tmp_path, entry)
+    (tmp_path / "member" / "snap" / "db").touch()
+    assert last_snapshot(tmp_path) == 16
+
+
+def test_a_member_alone_writes_until_a_write_is_done_and_a_snapshot_is_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot(tmp_path, 20)  # of before
+    tries = 0
+
+    class Etcd:
+        def __init__(self, _url: str) -> None: ...
+
+        def put(self, key: str, _value: str) -> None:
+            nonlocal tries
+            tries += 1
+            assert key == alone.KEY
+            if tries < 3:  # an entry with the number of a lost one is passed over, and nobody answers for it
+                raise ApiError("timed out")
+            if tries == 5:
+                snapshot(tmp_path, 31)
+
+        def last_entry(self) -> int:
+            return 30
+
+    said: list[str] = []
+    monkeypatch.setattr(alone, "ClusterApi", Etcd)
+    monkeypatch.setattr(alone, "RETRY", 0)
+    alone.settle(["sleep", "60"], tmp_path, 2379, said.append)
+    assert tries == 5
+    assert said[1:-1] == ["not yet: timed out"]
+    assert "a snapshot behind entry 30" in said[-1]
+
+
+def test_a_start_alone_that_ends_by_itself_is_told(tmp_path: Path) -> None:
+    with pytest.raises(alone.AloneError, match="etcd has ended with 1"):
+        alone.settle(["false"], tmp_path, 9, lambda _: None)
 
 
 @pytest.fixture
@@ -267,7 +324,7 @@ def test_a_member_that_starts_without_a_majority_asks_the_others_before_it_goes_
     monkeypatch.setattr(peers, "ask_all", lambda *_: answers)
     monkeypatch.setattr(cli, "end_soon", ended.append)
     assert force_new_cluster(stranded, process=2**22 + 1) == 0
-    assert (Path(stranded["DATA_DIR"]) / FORCE).exists() is forced
+    assert (Path(stranded["DATA_DIR"]) / WORD).exists() is forced
     assert ended == ([2**22 + 1] if forced else [])
 
 
@@ -290,7 +347,7 @@ def test_a_member_that_has_just_started_is_not_forced(
         assert young.poll() is None
         young.kill()
     assert "does not answer yet: repeat" in capsys.readouterr().err
-    assert not (Path(stranded["DATA_DIR"]) / FORCE).exists()
+    assert not (Path(stranded["DATA_DIR"]) / WORD).exists()
     assert age(young.pid) == float("inf")
 
 

@@ -109,7 +109,7 @@ def test_only_synced_nodes_of_one_cluster_are_compared() -> None:
     )
     assert deep_verify.comparable(FOUND, seen) == ["galera-2", "galera-3"]
     seen["galera-3"] = replace(seen["galera-3"], galera={})
-    (told,) = asyncio.run(deep_verify.checks(FOUND, seen, None, print))  # type: ignore[arg-type]
+    (told,) = asyncio.run(deep_verify.checks(FOUND, seen, None))  # type: ignore[arg-type]
     assert (told.ok, told.found) == (False, "not compared: fewer than two nodes are Synced (galera-2)")
 
 
@@ -118,7 +118,7 @@ def test_a_node_that_goes_in_the_middle_is_a_finding_and_no_crash(monkeypatch: p
         raise SessionLost("galera-3", "Lost connection")
 
     monkeypatch.setattr(check, "compare", compare)
-    (told,) = asyncio.run(deep_verify.checks(FOUND, facts(), None, print))  # type: ignore[arg-type]
+    (told,) = asyncio.run(deep_verify.checks(FOUND, facts(), None))  # type: ignore[arg-type]
     assert not told.ok
     assert "galera-3: the session with its database is lost: Lost connection" in told.found
 

@@ -133,6 +133,7 @@ case $* in
   *"etcd-member health") [[ -e $host/alone ]];;
   *etcdctl*) [[ -e $host/alone ]];;
   *"test -e /var/lib/etcd/force-new-cluster") [[ -e $host/word ]];;
+  *"cat /proc/1/comm") if [[ -e $host/forced ]]; then echo etcd-member; else echo etcd; fi;;
   *"etcd-member force-new-cluster") [[ ! -e $host/silent ]] || { echo 'cannot be asked'; exit 1; }
     touch "$host/word"; echo 'this member goes on alone';;
   kill*) rm "$host/word"; touch "$host/alone";;
@@ -151,6 +152,14 @@ def test_the_stores_member_is_told_once_and_started_anew(host: FakeHost) -> None
     # It hears no signal while it waits for the others: the second look ends it.
     assert outcome(host, 1) == "wait its member starts anew"
     assert outcome(host, 1) == "nothing"
+
+
+def test_the_stores_member_is_left_alone_while_it_makes_a_cluster_of_one(host: FakeHost) -> None:
+    host.program("docker", STORE)
+    for name in ("member", "word", "forced"):
+        host.file(name, "")
+    assert outcome(host, 1) == "wait its member makes a cluster of one"
+    assert (host.folder / "word").exists()
 
 
 DATABASE = """

@@ -118,6 +118,11 @@ def printed(number: int, manager: bool = True) -> str:
             *("manager\tn2=galera-2=Reachable", "manager\tn3=galera-3=Reachable", "manager\tn4=galera-4="),
             "etcd\thealthy",
             'etcd\t{"header":{"cluster_id":77,"member_id":1},"members":[{"ID":1},{"ID":2},{"ID":3}]}',
+            *(
+                f'etcd\t{revision} [{{"Endpoint":"http://127.0.0.1:2379","HashKV":{{"header":{{"revision":51}},'
+                f'"hash":{revision * 3},"compact_revision":9}}}}]'
+                for revision in (48, 40)
+            ),
             "galera\twsrep_local_state_comment\tSynced",
             "galera\twsrep_cluster_size\t3",
             "galera\twsrep_cluster_status\tPrimary",
@@ -153,7 +158,7 @@ def test_a_healthy_cluster_passes_every_check(found: Outputs) -> None:
     checks = all_checks(found, facts())
     assert failed(checks) == []
     assert [check for check in checks if check.warns] == []
-    assert len(checks) == 4 * 6 + 1 + 3 + 3 + 1 + 3 + 1 + 3 + 1 + 5 + 1
+    assert len(checks) == 4 * 6 + 1 + 3 + 3 + 2 + 3 + 1 + 3 + 1 + 5 + 1
 
 
 def galera(**changed: str) -> Callable[[HostFacts], HostFacts]:
@@ -294,6 +299,16 @@ AMISS: list[tuple[str, Callable[[HostFacts], HostFacts], tuple[str, str]]] = [
         "no store",
         lambda seen: replace(seen, images={"galera": "sha256:9a1e"}),
         ("cluster", "none on galera-2"),
+    ),
+    (
+        "a store with another content",
+        lambda seen: replace(seen, etcd_content={48: (1, 9), 40: (1, 9)}),
+        ("cluster", "at revision 48, not the same: galera-1, galera-3 / galera-2"),
+    ),
+    (
+        "a store that was seen at other revisions",
+        lambda seen: replace(seen, etcd_content={56: (168, 9), 64: (192, 9)}),
+        ("cluster", "not seen at a common revision"),
     ),
     ("a store of its own", lambda seen: replace(seen, etcd_cluster="78"), ("cluster", "2 seen")),
 ]
@@ -548,7 +563,8 @@ case "$1 $2" in
     'c4|false|etcd|sha256:e7cd|/etcd.n1.old' 'c2|true|etcd|sha256:e7cd|/etcd.n1.b' \
     'c3|true||sha256:123|/mine' ;;
   "node ls") printf 'n1=galera-1=Leader\nn2=galera-2=Reachable\nn3=galera-3=Reachable\nn4=galera-4=\n' ;;
-  "exec -e") [[ $4 == c2 ]] && printf 'healthy\n{"header":{"cluster_id":77},"members":[{},{},{}]}\n' ;;
+  "exec -e") if [[ $4 == c2 ]]; then printf 'healthy\n{"header":{"cluster_id":77},"members":[{},{},{}]}\n'
+    printf '%s [{"HashKV":{"hash":%s,"compact_revision":9}}]\n' 48 7 40 5; fi ;;
   "exec c1") [[ $3 == galera-node && ! -e $host/down ]] && printf '{\n"view": ["galera-1"]\n}\n' ;;
   "exec -u") [[ ! -e $host/down && $5 == c1 ]] && printf 'wsrep_cluster_size\t3\nwsrep_ready\tON\n' ;;
 esac
@@ -589,7 +605,14 @@ def test_the_script_for_a_host_prints_what_is_read_from_it(found: Outputs, host:
         etcd_healthy=True,
         etcd_members=3,
         etcd_cluster="77",
+        etcd_content={48: (7, 9), 40: (5, 9)},
     )
+
+
+def test_what_has_been_compacted_by_one_member_only_is_not_compared(found: Outputs) -> None:
+    seen = facts()
+    seen["galera-2"] = replace(seen["galera-2"], etcd_content={48: (1, 47), 40: (120, 9)})
+    assert failed(all_checks(found, seen)) == []
 
 
 def test_a_part_that_fails_does_not_hide_the_others(found: Outputs, host: FakeHost) -> None:

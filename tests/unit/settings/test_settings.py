@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from settings import SettingsError, parse
+from components.host_scripts.engine import daemon_json
+from settings import SettingsError, engine_options, parse
 from tests.unit.program import ROOT, SETTINGS
 
 pytestmark = pytest.mark.unit
@@ -188,6 +189,30 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         {"engine": {"insecureRegistries": ["http://r:5000"]}},
         "without a scheme",
     ),
+    ("engine.options.storage-driver", {"engine": {"options": {"storage-driver": "overlay2"}}}, "in btrfs"),
+    ("engine.options.live-restore", {"engine": {"options": {"live-restore": True}}}, "swarm mode refuses"),
+    ("engine.options.log-driver", {"engine": {"options": {"log-driver": "syslog"}}}, "kept bounded"),
+    ("engine.options.dns", {"engine": {"options": {"dns": ["10.0.80.11"]}}}, "engine.dns sets it"),
+    ("engine.options.debugg", {"engine": {"options": {"debugg": True}}}, "known: allow-nondistributable"),
+    ("engine.options.debug", {"engine": {"options": {"debug": "yes"}}}, "give true or false"),
+    ("engine.options.init", {"engine": {"options": {"init": True}}}, "first process of their own"),
+    ("engine.options.default-shm-size", {"engine": {"options": {"default-shm-size": "1M"}}}, "64M"),
+    ("engine.options.dns-opts", {"engine": {"options": {"dns-opts": ["ndots:2"]}}}, "without ndots"),
+    (
+        "engine.options.features",
+        {"engine": {"options": {"features": {"containerd-snapshotter": True}}}},
+        "{buildkit: true}",
+    ),
+    ("engine.options.mtu", {"engine": {"options": {"mtu": True}}}, "whole number from 576 to 9000"),
+    (
+        "engine.options.default-ulimits",
+        {"engine": {"options": {"default-ulimits": {"nofile": {"Name": "core", "Soft": 1, "Hard": 1}}}}},
+        "give a map like {nofile:",
+    ),
+    ("hosts.resolvers.0", {"hosts": {"resolvers": ["dns.example.com"]}}, "by address"),
+    ("hosts.resolvers", {"hosts": {"resolvers": [f"10.0.80.{n}" for n in range(4)]}}, "at most 3 items"),
+    ("hosts.searchDomains.0", {"hosts": {"searchDomains": ["a b.com"]}}, "no domain name"),
+    ("hosts.motd", {"hosts": {"motd": "x" * 5000}}, "at most 4000 characters"),
     ("network.name", {"network": {"name": "ingress"}}, "choose another name"),
     ("network.subnet", {"network": {"subnet": "10.20.0.0/8"}}, "host bits set"),
     ("network.subnet", {"network": {"subnet": "fd00::/64"}}, "IPv4"),
@@ -287,6 +312,51 @@ def test_networks_of_the_engine_that_were_moved_are_free_for_the_overlay() -> No
     engine = {"bridge": "172.30.0.0/24", "addressPools": ["172.31.0.0/16"], "swarmPool": "192.168.0.0/16"}
     for subnet in ("172.17.0.0/24", "172.18.0.0/24", "10.0.0.0/24"):
         assert parse(config(engine=engine, network={"subnet": subnet})).network.subnet == subnet
+
+
+def test_what_the_old_scripts_said_of_hosts_and_engines_is_taken() -> None:
+    options = {
+        "debug": True,
+        "log-level": "warn",
+        "mtu": 1400,
+        "metrics-addr": "127.0.0.1:9323",
+        "default-shm-size": "128M",
+        "features": {"buildkit": True},
+        "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 65536, "Hard": 65536}},
+        "dns-search": ["example.com"],
+    }
+    hosts = {"resolvers": ["10.0.80.11", "10.0.80.12"], "searchDomains": ["example.com"], "motd": "Ours.\n"}
+    settings = parse(config(engine={"options": options}, hosts=hosts))
+    assert settings.engine.options == options
+    assert settings.hosts.resolvers == ["10.0.80.11", "10.0.80.12"]
+    assert settings.hosts.search_domains == ["example.com"]
+    assert settings.hosts.motd == "Ours.\n"
+
+
+def test_no_option_of_the_engine_is_both_taken_and_set_by_the_program() -> None:
+    everything = daemon_json(
+        {}, ["10.0.80.11"], ["https://m"], ["r:5000"], "172.30.0.0/24", ["172.31.0.0/16"]
+    )
+    assert set(json.loads(everything)) <= set(engine_options.REFUSED)
+    assert not set(engine_options.REFUSED) & set(engine_options.ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [("marked-short", "12 characters"), ("marked with blanks", "a blank")]
+)
+def test_a_bad_password_of_root_is_refused_without_showing_it(given: str, said: str) -> None:
+    (problem,) = problems(rootPassword=given)
+    assert problem.startswith("swarm-galera:rootPassword: ")
+    assert said in problem
+    assert "Remedy: " in problem
+    assert "marked" not in problem
+
+
+def test_a_password_of_root_is_taken_and_never_shown() -> None:
+    settings = parse(config(rootPassword="marked-Pass$word-1"))
+    assert settings.root_password is not None
+    assert settings.root_password.get_secret_value() == "marked-Pass$word-1"
+    assert "marked" not in repr(settings) + settings.model_dump_json()
 
 
 def test_timers_of_provider_options_that_do_not_fit_together_are_refused_in_one_list() -> None:

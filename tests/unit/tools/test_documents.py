@@ -82,6 +82,22 @@ def test_a_link_to_a_missing_file_or_heading_is_seen(tmp_path: Path) -> None:
     assert broken(document) == ["gone.md", "other.md#not-a-heading", "#there", "other.md#twice-2"]
 
 
+def test_an_image_is_named_by_its_present_tag_wherever_one_is_to_be_used() -> None:
+    """Lines with a digest are what a run once printed."""
+    tags = {
+        name: (places.CHECKOUT / "images" / name / "TAG").read_text().strip() for name in ("etcd", "galera")
+    }
+    named = [
+        (file.name, name, tag)
+        for file in [*files(".md"), *places.CHECKOUT.glob("Pulumi.*.yaml")]
+        for line in file.read_text(encoding="utf-8").splitlines()
+        for name, tag in re.findall(r"\b(etcd|galera):(\d+\.[\w.-]*\d)\b", line)
+        if "@sha256" not in line
+    ]
+    assert {file for file, *_ in named} >= {"Pulumi.dev.yaml", "Pulumi.tor01.yaml", "architecture.md"}
+    assert [each for each in named if each[2] != tags[each[1]]] == []
+
+
 def test_every_decision_has_a_number_a_status_a_date_and_a_line_in_the_list() -> None:
     folder = places.CHECKOUT / "docs" / "adr"
     decisions = sorted(folder.glob("[0-9]*.md"))

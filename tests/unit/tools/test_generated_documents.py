@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 import settings
+from settings.servers import Servers
 from tools.docs import __main__ as generator
-from tools.docs import commands_page, diagrams, settings_page
+from tools.docs import commands_page, diagrams, servers_page, settings_page
 
 pytestmark = pytest.mark.unit
+SERVERS = {to_camel(name) for name in Servers.model_fields} - {"image"}  # other sections have one, too
 
 
 class Pump(BaseModel):
@@ -77,11 +79,13 @@ def test_types_limits_and_defaults_are_told_in_words() -> None:
 
 
 def test_every_setting_has_a_description() -> None:
-    rows = [line.split(" | ") for line in settings_page.text().splitlines() if line.startswith("| `")]
+    lines = f"{settings_page.text()}\n{servers_page.text()}".splitlines()
+    rows = [line.split(" | ") for line in lines if line.startswith("| `")]
     assert len(rows) > 40
-    assert [row[0] for row in rows if row[-1].strip(" |") == ""] == []
-    keys = {row[0].strip("| `") for row in rows}
-    assert {field.alias for field in settings.Settings.model_fields.values()} <= keys
+    assert [row[0] for row in rows if row[3].strip(" |") == ""] == []
+    keys = [row[0].strip("| `") for row in rows]
+    assert {field.alias for field in settings.Settings.model_fields.values()} <= {*keys}
+    assert sorted(key for key in keys if key in SERVERS) == sorted(SERVERS), "each is on one page, and once"
 
 
 def test_every_command_of_every_program_is_on_the_page() -> None:

@@ -89,6 +89,13 @@ def test_dns_mirrors_and_insecure_registries_appear_only_when_given() -> None:
     assert not {"dns", "registry-mirrors", "insecure-registries"} & set(json.loads(CONFIG))
 
 
+def test_further_options_stand_beside_what_the_program_sets_and_never_for_it() -> None:
+    config = json.loads(engine.daemon_json({}, options={"debug": True, "storage-driver": "overlay2"}))
+    assert config["debug"] is True
+    assert config["storage-driver"] == "btrfs"
+    assert engine.daemon_json({}, options={}) == engine.daemon_json({})
+
+
 def test_the_engine_starts_only_while_its_disk_is_mounted(tmp_path: Path) -> None:
     host = Host(tmp_path / "host")
     ran = host.run(engine.bind_to_disk(host.places))

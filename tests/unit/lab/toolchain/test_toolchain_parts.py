@@ -301,7 +301,7 @@ def test_building_pulumi_waits_for_nothing_and_holds_up_only_what_runs_it(home: 
         return {name}.union(*(needed(need) for need in stages[name]))
 
     waiting = {name for name in stages if "pulumi CLI" in needed(name)}
-    assert waiting == {"pulumi CLI", "toolchain", "provider", "plugin-test", "lab-test"}
+    assert waiting == {"pulumi CLI", "toolchain", "provider", "coverage", "plugin-test", "lab-test"}
     assert "lab cache" in stages["image-test"]
 
 
@@ -314,6 +314,40 @@ def test_a_check_brings_with_it_what_it_needs(home: Path, name: str) -> None:
     assert ("toolchain" in jobs.NEEDS[name]) is (
         name in {"provider", "plugin-test", "lab-test", "outage-test", "recovery-test"}
     )
+
+
+def test_the_floors_are_held_against_what_this_run_has_measured(home: Path) -> None:
+    """Each measuring check writes to a file of its own, one after the other, and no other check does."""
+    stages = {stage.name: set(stage.needs) for stage in jobs.one_check("coverage")}
+    assert [name for name in stages if name in jobs.CHECKS] == ["unit", "provider", "coverage"]
+    assert {"pulumi CLI", "toolchain"} <= set(stages)
+    assert "unit" in stages["provider"]
+    assert set(jobs.NEEDS["coverage"]) >= {"unit", "provider"}
+    assert {name for name, commands in jobs.CHECKS.items() if "--cov" in commands[0]} == set(jobs.MEASURED)
+    (floors,) = jobs.CHECKS["coverage"]
+    assert floors[1:] == tuple(map(str, jobs.MEASURED.values()))
+    assert len(set(floors[1:])) == 2
+
+
+def test_a_measuring_check_is_told_where_its_data_goes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given: dict[str, Any] = {}
+
+    class Told(Step):
+        def run(self, argv: Any, **words: Any) -> int:
+            given[self.name] = words["env"]
+            self.activity = "lines and branches reached: all"
+            return 0
+
+    notes = {}
+    for name in ("unit", "coverage"):
+        (tmp_path / f"{name}.log").touch()
+        step = Told(name, tmp_path / f"{name}.log", Terminal(io.StringIO()))
+        jobs.check(name, ()).work(step)
+        notes[name] = step.note
+    assert given == {"unit": {"COVERAGE_FILE": str(jobs.MEASURED["unit"])}, "coverage": None}
+    assert notes == {"unit": "", "coverage": "lines and branches reached: all"}
 
 
 def test_files_that_take_long_begin_first_and_the_others_keep_their_order() -> None:
