@@ -61,7 +61,7 @@ CHECKS: dict[str, tuple[Command, ...]] = {
             *("tests/lab/test_recoveries.py", "-x", "-v", *_PATIENT),
         ),
     ),
-    # Not in CI: each part of the story has been seen to hold, the whole of it not yet in one run.
+    # Not in CI for its length alone, a quarter of an hour; what it rests on is in tests/images.
     "recovery-test": (("pytest", "tests/lab/test_last_one.py", "-v", *_PATIENT),),
 }
 # The stages without whose results a check would fail.

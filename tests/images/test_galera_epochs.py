@@ -159,7 +159,8 @@ def test_the_last_one_of_three_serves_again_by_one_word(site: GaleraSite) -> Non
     nodes[0].kill()
     nodes[1].kill()
     wait_for(lambda: "galera-3: running" in cluster(nodes[2]), "the third one outside")
-    wait_for(lambda: "galera-1: absent" in cluster(nodes[2]), "the others' leases over", 60)
+    gone = ("galera-1: absent", "galera-2: absent")
+    wait_for(lambda: all(word in cluster(nodes[2]) for word in gone), "the others' leases over", 90)
     with pytest.raises(OSError, match="galera-1 is not here with data"):
         tell(nodes[2], "recover-from", "galera-1")
     tell(nodes[2], "recover-from", "galera-3")

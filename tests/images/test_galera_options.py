@@ -21,20 +21,24 @@ pytestmark = pytest.mark.images
 PREPARE = """
 import sys; sys.path[:0] = ["/usr/local/lib/galera-node"]
 from pathlib import Path; from galera_node.seed_data import unpack
-unpack(Path("/usr/local/lib/galera-node/seed.tar.gz"), Path("/var/lib/mysql"))
+seed = Path("/var/lib/mysql/seed"); seed.mkdir()
+unpack(Path("/usr/local/lib/galera-node/seed.tar.gz"), seed)
 """
 # Starts a server that is a cluster by itself, asks it, and ends it; says what it was told, or the errors.
+# Each on data of its own: some options make a sudden end leave torn pages, on which no other would start.
 TRY = r"""
 provider=$1 question=$2; shift 2
-/usr/sbin/mariadbd --innodb-buffer-pool-size=32M --innodb-buffer-pool-size-max=256M --wsrep-new-cluster \
+cp -a /var/lib/mysql/seed /var/lib/mysql/now
+/usr/sbin/mariadbd --datadir=/var/lib/mysql/now --wsrep-new-cluster \
+  --innodb-buffer-pool-size=32M --innodb-buffer-pool-size-max=256M \
   --wsrep-cluster-address=gcomm:// --wsrep-cluster-name=x --wsrep-node-address=127.0.0.1 \
   --wsrep-provider-options="gcache.size=32M;$provider" "$@" >/tmp/log 2>&1 &
 until answer=$(/usr/bin/mariadb -N -e "$question" 2>/dev/null); do
-  kill -0 $! 2>/dev/null || { grep -F '[ERROR]' /tmp/log | head -n 5; exit 1; }
+  kill -0 $! 2>/dev/null || { grep -F '[ERROR]' /tmp/log | head -n 5; rm -r /var/lib/mysql/now; exit 1; }
   sleep 0.1
 done
 printf '%s' "$answer"
-kill -9 $!; wait 2>/dev/null; rm -f /var/lib/mysql/g*
+kill -9 $!; wait 2>/dev/null; rm -r /var/lib/mysql/now
 exit 0
 """
 
