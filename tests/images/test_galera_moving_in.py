@@ -271,7 +271,8 @@ def test_a_dump_with_the_documented_options_disturbs_nobody_and_brings_everythin
     )
     dump = nodes[2].run("/usr/bin/mariadb-dump", *options, "--hex-blob", "--databases", "app")
     assert dump.returncode == 0, dump.stderr
-    assert writer.wait() == 0
+    _, said = writer.communicate()
+    assert writer.returncode == 0, said
     assert "LOCK TABLES" not in dump.stdout
     assert "wsrep_flow_control_paused\t0" in sql(
         nodes[1], "SHOW GLOBAL STATUS LIKE 'wsrep_flow_control_paused'"

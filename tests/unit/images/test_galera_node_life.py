@@ -6,6 +6,7 @@ answers here what a server would.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import json
@@ -138,8 +139,19 @@ class Site:
         self.set("Teller", functools.partial(self.module("neighbours").Teller, port=0))
         self.live: list[str] = []
         self.set("accepting", lambda *_: list(self.live))
-        self.store = self.module("etcd").EtcdStore(etcd.url, "galera")  # another node's
+        self._stores: list[Any] = []
+        self.store = self._new_store()  # another node's
         self.store.open_session(45)
+
+    def _new_store(self) -> Any:
+        self._stores.append(self.module("etcd").EtcdStore(self.etcd.url, "galera"))
+        return self._stores[-1]
+
+    def close(self) -> None:
+        """Hang up on etcd, as the end of a node's process does."""
+        for store in self._stores:
+            store._lease_closed.set()
+            store._drop()
 
     def module(self, name: str) -> Any:
         return importlib.import_module(f"{PACKAGE}.{name}")
@@ -186,8 +198,9 @@ class Site:
             start_period=0.0,
             stop_grace=30.0,
         )
-        store = self.module("etcd").EtcdStore(self.etcd.url, "galera")
-        return self.supervisor.Node(settings, store, self.module("network").Names(0.01, lambda _: []))
+        return self.supervisor.Node(
+            settings, self._new_store(), self.module("network").Names(0.01, lambda _: [])
+        )
 
     def lives(self, node: Any) -> int:
         """Runs the node to its end; its exit code."""
@@ -246,8 +259,8 @@ def stop() -> None:
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
     before = [signal.getsignal(number) for number in numbers]
-    with FakeEtcd() as etcd:
-        yield Site(tmp_path, etcd, monkeypatch)
+    with FakeEtcd() as etcd, contextlib.closing(Site(tmp_path, etcd, monkeypatch)) as made:
+        yield made
     for name in [name for name in sys.modules if name.startswith(PACKAGE)]:
         del sys.modules[name]
     signal.set_wakeup_fd(-1)
