@@ -38,9 +38,10 @@ class Account:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._ssh.close)
+        asyncio.run_coroutine_threadsafe(_end_ssh(self._ssh), self._loop).result(timeout=30)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=10)
+        self._thread.join()
+        self._loop.close()
         self.lab.stop()
 
 
@@ -48,3 +49,13 @@ async def _answer_ssh() -> asyncssh.SSHAcceptor:
     """Show a host key to everybody on port 22, at whichever address; nobody gets in."""
     key = asyncssh.generate_private_key("ssh-ed25519")
     return await asyncssh.listen("0.0.0.0", 22, server_host_keys=[key])
+
+
+async def _end_ssh(server: asyncssh.SSHAcceptor) -> None:
+    """Stop listening, and end what still goes on in this loop: clients may be connected."""
+    server.close()
+    await server.wait_closed()
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

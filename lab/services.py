@@ -1,9 +1,10 @@
 """The lab's long-running processes: API, registry, apt repository, name servers.
 
-Owned here: starting one detached with a log and a file that names its process, telling whether it still runs,
-ending it. Left to others: what they are (`daemons.py`). A process counts as the service only if it started
-when the file says, so that a process number that was given to somebody else is never taken for it, nor
-killed. And an answer on its port counts only if the process itself listens there: it may be a stranger's.
+Owned here: starting one with a log and a file that names its process, telling whether it still runs, ending
+it. Left to others: what they are (`daemons.py`), keeping one apart from who starts it (`detached.py`). A
+process counts as the service only if it started when the file says, so that a process number that was given
+to somebody else is never taken for it, nor killed. And an answer on its port counts only if the process
+itself listens there: it may be a stranger's.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import detached
 from lab.errors import LabError
 
 POLL = 0.1  # seconds
@@ -98,21 +99,12 @@ def start(
         stop(service)
         service.record.parent.mkdir(parents=True, exist_ok=True)
         service.log.parent.mkdir(parents=True, exist_ok=True)
-        with service.log.open("ab") as log:
-            process = subprocess.Popen(
-                list(argv),
-                cwd=cwd,
-                env=dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        record = {"pid": process.pid, "started": start_time(process.pid), "key": key}
+        number = detached.start(argv, log=service.log, cwd=cwd, env=env)
+        record = {"pid": number, "started": start_time(number), "key": key}
         service.record.write_text(json.dumps(record), encoding="utf-8")
     deadline = time.monotonic() + patience
-    while not ((number := pid(service)) and listens(number, port) and ready()):
-        if number is None:
+    while not ((running := pid(service)) and listens(running, port) and ready()):
+        if running is None:
             raise LabError(
                 f"The lab's {service.name} ended at once; its log, {service.log}, ends with:\n"
                 f"{tail(service)}\n"

@@ -115,8 +115,8 @@ class HostFacts:
         galera: `STATUS`, `VARIABLES` and `NOT_REPLICATED`.
         node_status: what `galera-node status --json` says.
         etcd_healthy: a read that needs a majority came through. etcd_members: how many there are.
-        etcd_cluster: the cluster's id. etcd_content: what the member says of its content at some revisions:
-            a hash, and the revision from which on it counts.
+        etcd_cluster: the cluster's id. etcd_content: what the member says of its content at some revisions,
+            if it was asked: a hash, and the revision from which on it counts.
         error: why the host could not be asked at all.
     """
 
@@ -143,8 +143,11 @@ class HostFacts:
     error: str = ""
 
 
-def look(outputs: Outputs, manager: bool, member: bool) -> str:
-    """Shell text that prints a host's facts as lines `name<TAB>value`; a part that fails prints nothing."""
+def look(outputs: Outputs, manager: bool, member: bool, *, content: bool = False) -> str:
+    """Shell text that prints a host's facts as lines `name<TAB>value`; a part that fails prints nothing.
+
+    `content`: ask a manager for that of its store, too; it takes three questions more, one of a majority.
+    """
     status, variables = (", ".join(f"'{name}'" for name in names) for names in (STATUS, VARIABLES))
     parts = [
         assign(
@@ -159,7 +162,7 @@ def look(outputs: Outputs, manager: bool, member: bool) -> str:
         _HOST,
     ]
     if manager:
-        parts += [_MANAGER, _STORE]
+        parts += [_MANAGER, _STORE, *([_CONTENT] if content else [])]
     if member:
         parts.append(_GALERA)
     # What could not be found out is missing from the answer; it is no reason to lose the rest.
@@ -173,6 +176,8 @@ docker node ls --format '{{.ID}}={{.Hostname}}={{.ManagerStatus}}' | tell manage
 """.strip()
 
 _STORE = body("facts_store", SCRIPTS)
+
+_CONTENT = body("facts_store_content", SCRIPTS)
 
 _GALERA = body("facts_galera", SCRIPTS)
 
@@ -208,11 +213,8 @@ def parse(text: str, error: str = "") -> HostFacts:
         etcd_healthy="healthy" in found["etcd"],
         etcd_members=len(members.get("members", [])),
         etcd_cluster=str(members.get("header", {}).get("cluster_id", "")),
-        etcd_content=dict(map(_content, filter(_CONTENT.match, found["etcd"]))),
+        etcd_content=dict(map(_content, found["content"])),
     )
-
-
-_CONTENT = re.compile(r"\d+ \[")
 
 
 def _content(line: str) -> tuple[int, tuple[int, int]]:
@@ -261,18 +263,11 @@ def write_row(outputs: Outputs, table: str) -> str:
     A client of its own, because a node can't always reach the virtual IP of the service it belongs to.
     Standard input: the password.
     """
-    values = assign(
-        service=outputs.service,
-        network=outputs.network,
-        database=outputs.database,
-        host=outputs.vip,
-        port=outputs.port,
-        sql=f"CREATE TABLE `{table}` (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO `{table}` VALUES (1);",
-    )
-    return f"{values}\n{_CLIENT}"
+    sql = f"CREATE TABLE `{table}` (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO `{table}` VALUES (1);"
+    return f"{_client_container(outputs, outputs.vip, outputs.port)}\n{assign(sql=sql)}\n{_ROW}"
 
 
-_CLIENT = body("row_client", SCRIPTS)
+_ROW = body("row_client", SCRIPTS)
 
 
 def open_connections(outputs: Outputs, host: str, port: int, connections: int, hopeless: int) -> str:
@@ -281,19 +276,22 @@ def open_connections(outputs: Outputs, host: str, port: int, connections: int, h
 
     It ends early after `hopeless` failures in a row. Standard input: the password.
     """
-    values = assign(
-        service=outputs.service,
-        network=outputs.network,
-        database=outputs.database,
-        host=host,
-        port=port,
-        connections=connections,
-        hopeless=hopeless,
-    )
-    return f"{values}\n{_BALANCE}"
+    facts = assign(connections=connections, hopeless=hopeless)
+    return f"{_client_container(outputs, host, port)}\n{facts}\n{_BALANCE}"
 
 
 _BALANCE = body("balance_client", SCRIPTS)
+
+
+def _client_container(outputs: Outputs, host: str, port: int) -> str:
+    """Shell text that defines `in_client` for what follows. Standard input: the password."""
+    facts = assign(
+        service=outputs.service, network=outputs.network, database=outputs.database, host=host, port=port
+    )
+    return f"{facts}\n{_CLIENT_CONTAINER}"
+
+
+_CLIENT_CONTAINER = body("client_container", SCRIPTS)
 
 
 def read_row(outputs: Outputs, table: str) -> str:

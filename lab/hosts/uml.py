@@ -14,13 +14,12 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lab import cuts, network, packet_filter, paths
+from lab import cuts, detached, network, packet_filter, paths
 from lab.errors import LabError
 from lab.hosts import disks, kernel, machine, mconsole, rootfs, seed
 from lab.hosts.backend import CardFilter, HostSpec, PowerState, Traffic
@@ -81,20 +80,14 @@ class UmlBackend:
             }
             host.boot.write_text(json.dumps(boot, indent=2), encoding="utf-8")
             host.powered.touch()
-            process = subprocess.Popen(
-                [
-                    *network.enter(self.lab.namespace),
-                    *kernel.APART,
-                    *(sys.executable, "-m", "lab.hosts.keeper", str(host.folder), str(lock)),
-                ],
+            keeper = (sys.executable, "-m", "lab.hosts.keeper", str(host.folder), str(lock))
+            number = detached.start(
+                [*network.enter(self.lab.namespace), *kernel.APART, *keeper],
+                log=host.console,
                 cwd=CHECKOUT,
-                stdin=subprocess.DEVNULL,
-                stdout=host.console.open("ab"),
-                stderr=subprocess.STDOUT,
                 pass_fds=(lock,),
-                start_new_session=True,
             )
-            host.pid.write_text(f"{process.pid}\n", encoding="ascii")
+            host.pid.write_text(f"{number}\n", encoding="ascii")
 
     def answers(self, host_id: int) -> bool:
         """Whether sshd greets the lab's console now, whatever security groups and cuts there are."""

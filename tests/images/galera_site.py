@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -155,12 +157,23 @@ class GaleraSite(Site):
         assert done.returncode == 0, done.stderr
 
 
+def processes(container: Container, name: str) -> list[int]:
+    """The ids of the container's processes of this name (15 characters of it), as the machine sees them."""
+    space, found = os.readlink(f"/proc/{container.init_pid()}/ns/pid"), []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):  # it has ended meanwhile, or is nobody's
+            if (
+                os.readlink(entry / "ns" / "pid") == space
+                and (entry / "comm").read_text().strip() == name[:15]
+            ):
+                found.append(int(entry.name))
+    return found
+
+
 def server_pid(container: Container) -> int:
     """mariadbd's process id, as the machine sees it. Raises OSError while it does not run."""
-    init = container.init_pid()
-    for pid in Path(f"/proc/{init}/task/{init}/children").read_text().split():
-        if Path(f"/proc/{pid}/comm").read_text() == "mariadbd\n":
-            return int(pid)
+    for pid in processes(container, "mariadbd"):
+        return pid
     raise OSError(f"no mariadbd in {container.name}")
 
 
@@ -216,9 +229,18 @@ def cluster(node: Container) -> str:
 
 
 def formed(nodes: list[Container], size: int = SIZE) -> None:
-    """Waits until each is Synced in a component of `size` nodes, and healthy."""
+    """Waits until each is Synced in a component of `size` nodes, and healthy.
+
+    A container that ends meanwhile is started again, as the engine does.
+    """
+
+    def serves(node: Container) -> bool:
+        if not node.running:
+            node.start()
+        return synced(node, size) and healthy(node)
+
     for node in nodes:
-        wait_for(lambda node=node: synced(node, size) and healthy(node), f"{node.name} Synced of {size}")  # type: ignore[misc]
+        wait_for(lambda node=node: serves(node), f"{node.name} Synced of {size}")  # type: ignore[misc]
 
 
 def rows(nodes: list[Container]) -> list[str]:

@@ -13,6 +13,7 @@ import itertools
 import os
 import random
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any
 
@@ -115,10 +116,15 @@ def opener(nodes: list[Container]) -> Opener:
         assert process.stdin is not None
         assert process.stdout is not None
 
+        transport = process._transport  # type: ignore[attr-defined]
+        started: subprocess.Popen[bytes] = transport.get_extra_info("subprocess")
+
         def end() -> None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            process._transport.close()  # type: ignore[attr-defined]
+            transport.close()
+            # The loop may end before it has heard of the process's end.
+            started.wait()
 
         return Client(process.stdin, process.stdout, end)
 

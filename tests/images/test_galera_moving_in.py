@@ -19,6 +19,7 @@ from tests.images.galera_site import (
     formed,
     healthy,
     says,
+    server_pid,
     sql,
     start,
     status,
@@ -270,7 +271,8 @@ def test_a_dump_with_the_documented_options_disturbs_nobody_and_brings_everythin
     )
     dump = nodes[2].run("/usr/bin/mariadb-dump", *options, "--hex-blob", "--databases", "app")
     assert dump.returncode == 0, dump.stderr
-    assert writer.wait() == 0
+    _, said = writer.communicate()
+    assert writer.returncode == 0, said
     assert "LOCK TABLES" not in dump.stdout
     assert "wsrep_flow_control_paused\t0" in sql(
         nodes[1], "SHOW GLOBAL STATUS LIKE 'wsrep_flow_control_paused'"
@@ -285,19 +287,26 @@ def test_a_dump_with_the_documented_options_disturbs_nobody_and_brings_everythin
     assert [sql(node, "CALL app.one()") for node in nodes] == ["1"] * SIZE
 
 
-def test_a_node_whose_tables_are_all_locked_gets_no_clients(site: GaleraSite) -> None:
+@pytest.mark.parametrize(
+    "taken", ["FLUSH TABLES WITH READ LOCK", "BACKUP STAGE START; BACKUP STAGE BLOCK_DDL"]
+)
+def test_a_node_whose_tables_are_all_locked_gets_no_clients(site: GaleraSite, taken: str) -> None:
     site.start_etcd()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
-    lock = subprocess.Popen(inside(nodes[1], "FLUSH TABLES WITH READ LOCK; SELECT SLEEP(600)"))
+    # The session is idle meanwhile, as that of a person who has typed the statement.
+    held = inside(nodes[1], "")[:-2]
+    lock = subprocess.Popen(held, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert lock.stdin is not None
+    lock.stdin.write(f"{taken};\n")
+    lock.stdin.flush()
     wait_for(lambda: not healthy(nodes[1]) and "all tables are locked" in says(nodes[1]), "the lock noticed")
     assert status(nodes[1], "wsrep_local_state_comment") == "Donor/Desynced"
     assert healthy(nodes[0])
-    lock.kill()
-    lock.wait()
-    holder = "SELECT MAX(id) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'"
-    sql(nodes[1], f"KILL {sql(nodes[1], holder)}")
+    server = server_pid(nodes[1])
+    lock.communicate()
     formed(nodes)
+    assert server_pid(nodes[1]) == server  # nobody takes it for a donor that Galera has lost count of
     # One that somebody has taken out of flow control serves as before.
     sql(nodes[1], "SET GLOBAL wsrep_desync = ON")
     wait_for(lambda: status(nodes[1], "wsrep_local_state_comment") == "Donor/Desynced", "desynced")

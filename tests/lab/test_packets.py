@@ -111,7 +111,7 @@ class Net:
     def down(self) -> None:
         for process in self.running:
             process.kill()
-            process.wait()
+            process.communicate()
         for number in (A, B):
             self.ip("netns", "delete", self.spaces[number], check=False)
         network.down(self.lab.namespace)

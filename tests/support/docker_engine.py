@@ -13,6 +13,7 @@ import io
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tarfile
 import tempfile
@@ -194,9 +195,10 @@ def engine() -> Iterator[TestEngine]:
         )
     try:
         client = _client(process, folder)
-        client.init_swarm(advertise_addr="127.0.0.1", listen_addr="127.0.0.1:2377")
-        client.import_image_from_data(_image(), repository="shell", tag="1", changes=_CHANGES)
-        yield TestEngine(folder / "engine.sock", client, programs / "usr" / "bin", process.pid)
+        with contextlib.closing(client):
+            client.init_swarm(advertise_addr="127.0.0.1", listen_addr="127.0.0.1:2377")
+            client.import_image_from_data(_image(), repository="shell", tag="1", changes=_CHANGES)
+            yield TestEngine(folder / "engine.sock", client, programs / "usr" / "bin", process.pid)
     finally:
         _stop(process, folder)
 
@@ -206,12 +208,23 @@ def _client(process: subprocess.Popen[bytes], folder: Path) -> docker.APIClient:
     deadline = time.monotonic() + _START
     while True:
         with contextlib.suppress(docker.errors.DockerException, requests.exceptions.RequestException):
-            client.ping()
-            return client
+            # The SDK leaves a socket open that it cannot connect.
+            if _listens(folder / "engine.sock"):
+                client.ping()
+                return client
         if process.poll() is not None or time.monotonic() > deadline:
             log = (folder / "dockerd.log").read_text(errors="replace")[-2000:]
             raise RuntimeError(f"the test's Docker engine does not start; its log ends with:\n{log}")
         time.sleep(0.2)
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as line:
+        try:
+            line.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def _stop(process: subprocess.Popen[bytes], folder: Path) -> None:

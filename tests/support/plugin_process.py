@@ -273,5 +273,5 @@ def plugin(module: str, environment: Mapping[str, str] | None = None) -> Iterato
             process.wait(timeout=20)
         finally:
             process.kill()
-            process.wait()
+            process.communicate()
             server.stop(grace=None)

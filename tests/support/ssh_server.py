@@ -194,11 +194,13 @@ class _Shell(asyncssh.SSHServerProcess[bytes]):
 
 async def _feed(source: asyncssh.SSHReader[bytes], target: asyncio.StreamWriter | None) -> None:
     assert target is not None
-    with contextlib.suppress(OSError, asyncssh.Error):
-        while data := await source.read(32768):
-            target.write(data)
-            await target.drain()
-    target.close()
+    try:
+        with contextlib.suppress(OSError, asyncssh.Error):
+            while data := await source.read(32768):
+                target.write(data)
+                await target.drain()
+    finally:
+        target.close()
 
 
 async def _pump(source: asyncio.StreamReader | None, target: asyncssh.SSHWriter[bytes]) -> None:

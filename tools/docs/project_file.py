@@ -15,8 +15,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pydantic import BaseModel
-
 import settings
 from tools.docs import settings_page
 
@@ -31,12 +29,12 @@ def text(file: Path) -> str:
         raise ValueError(f"{file} has no line {MARK!r}. Remedy: put it at the file's end")
     lines = ["config:"]
     for name, field in settings.Settings.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
+        section = settings_page.section_of(field)
+        if section is not None and settings_page.is_there(field):
             lines += [
                 f"  {field.alias or name}:",
                 "    type: object",
-                f"    description: {json.dumps(settings_page.intro(kind), ensure_ascii=False)}",
+                f"    description: {json.dumps(settings_page.intro(section), ensure_ascii=False)}",
                 "    default: {}",
             ]
     return before + mark + "\n".join(lines) + "\n"

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import settings
-from settings.section import section_of
+from settings import section
 from settings.server import Server
 from tools.docs.markdown import table
 
@@ -58,13 +58,19 @@ def text() -> str:
     """The whole page."""
     sections = [HEAD, _section("The stack", settings.Settings)]
     for name, field in settings.Settings.model_fields.items():
-        if (model := _model(field)) is not None:
+        if (model := section_of(field)) is not None:
             sections.append(_section(f"`{field.alias or name}`", model))
     return "\n".join(sections)
 
 
-def _model(field: FieldInfo) -> type[BaseModel] | None:
-    return section_of(field.annotation)
+def section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The section that a field is; None for one with a value of its own."""
+    return section.section_of(field.annotation)
+
+
+def is_there(field: FieldInfo) -> bool:
+    """Whether a section counts, with its defaults, although nobody writes it."""
+    return field.is_required() or field.get_default(call_default_factory=True) is not None
 
 
 def _section(title: str, model: type[BaseModel]) -> str:
@@ -75,9 +81,9 @@ def _section(title: str, model: type[BaseModel]) -> str:
         if name in of_each:
             continue
         key = key_of(name, field)
-        if (below := _model(field)) is not None:
+        if (below := section_of(field)) is not None:
             said_of = f"a section: [{field.alias or name}](#{(field.alias or name).lower()})"
-            rows.append((key, "section", _required(below) if _is_there(field) else "none", said_of))
+            rows.append((key, "section", _required(below) if is_there(field) else "none", said_of))
         else:
             rows.append((key, kind_of(field), default_of(field), field.description or said.get(name, "")))
     about = intro(model)
@@ -92,11 +98,6 @@ def _section(title: str, model: type[BaseModel]) -> str:
 def key_of(name: str, field: FieldInfo) -> str:
     """A field as it is written in a stack's file."""
     return f"`{field.alias or name}`"
-
-
-def _is_there(field: FieldInfo) -> bool:
-    """Whether a section counts, with its defaults, although nobody writes it."""
-    return field.is_required() or field.get_default(call_default_factory=True) is not None
 
 
 def _required(model: type[BaseModel]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,7 +16,6 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 import settings
-from settings.section import section_of
 from settings.server import Row
 from tools.docs import settings_page
 
@@ -52,8 +50,9 @@ def text() -> str:
     model = settings.Settings
     whole = model.model_json_schema(by_alias=True, schema_generator=_AsYaml)
     parts = whole.pop("$defs")
-    for section in _sections(model):
-        parts[section.__name__] = _described(section, parts[section.__name__])
+    for field in model.model_fields.values():
+        if (section := settings_page.section_of(field)) is not None:
+            parts[section.__name__] = _described(section, parts[section.__name__])
     known = _described(model, whole)["properties"]
     keys = {f"{OURS}{key}": _stored(key, known[key]) for key in known}
     keys |= {f"{OURS}{key}": schema for key, schema in FURTHER.items()}
@@ -73,12 +72,6 @@ def text() -> str:
         "definitions": parts,
     }
     return json.dumps(_plain(schema), indent=1, ensure_ascii=False) + "\n"
-
-
-def _sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    for field in model.model_fields.values():
-        if (section := section_of(field.annotation)) is not None:
-            yield section
 
 
 def _described(model: type[BaseModel], schema: dict[str, Any]) -> dict[str, Any]:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import time
 
+from .desynced import Desynced, Holder
 from .local_state import NO_UUID, Local
 from .sql import ServerStatus, Sql, SqlError
 from .store import Presence
 from .transfer import Progress
-
-LOCKED = 10.0  # seconds of being desynced for nobody after which a node does not count as serving
 
 
 class Observer:
@@ -22,13 +21,19 @@ class Observer:
     Attributes:
         answered: this mariadbd has answered a question.
         committed: the position that it has last named.
+        holder: who keeps it desynced.
     """
 
     def __init__(self, sql: Sql, address: str) -> None:
         self._sql, self._address = sql, address
         self.answered = False
         self.committed = -1
-        self._locked_since: float | None = None  # when it was first seen desynced for nobody
+        self.holder = Holder.NONE
+        self._desynced = Desynced(sql)
+
+    def begin(self) -> None:
+        """Another mariadbd starts."""
+        self.answered, self.holder = False, Holder.NONE
 
     def presence(self, state: str, uuid: str, seqno: int) -> Presence:
         return Presence(state, uuid, seqno, self._address)
@@ -47,19 +52,10 @@ class Observer:
         uuid = status.uuid if state != "starting" and status.uuid != NO_UUID else local.uuid
         # The position is published apart (`nodes/`): here it would change with every look.
         detail = f"{status.state}, {'Primary' if status.primary else 'not Primary'}, {status.size} nodes"
-        if state == "synced" and self._locked(status, progress):
+        self.holder = self._desynced.holder(status, progress, time.monotonic())
+        if state == "synced" and self.holder is Holder.A_LOCK:
             state = "primary"
             detail = (
                 f"all tables are locked (FLUSH TABLES WITH READ LOCK?), so that clients hang here: {detail}"
             )
         return self.presence(state, uuid, local.seqno), detail, status
-
-    def _locked(self, status: ServerStatus, progress: Progress | None) -> bool:
-        """Whether Galera is paused by a lock of all tables: desynced, and neither a donor nor by a
-        setting.
-        """
-        if not status.desynced or progress is not None:
-            self._locked_since = None
-            return False
-        self._locked_since = self._locked_since or time.monotonic()
-        return time.monotonic() - self._locked_since > LOCKED

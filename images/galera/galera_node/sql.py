@@ -115,6 +115,25 @@ class Sql:
             desynced=state == DESYNCED and not asked,
         )
 
+    def nothing_held(self, seconds: float) -> bool:
+        """Whether nobody locks all tables, makes a backup, or runs a statement since `seconds` or longer.
+
+        By trying what each forbids, for no time: a change of no row, and to begin a backup. Raises SqlError.
+        """
+        statements = (
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE COMMAND IN ('Query', 'Execute') "
+            "AND ID <> CONNECTION_ID() AND TIME_MS >= %s"
+        )
+        if self.run(statements, (str(seconds * 1000),)) != [(0,)]:
+            return False
+        try:
+            self.run("SET STATEMENT lock_wait_timeout=0 FOR DELETE FROM mysql.gtid_slave_pos WHERE FALSE")
+            self.run("SET STATEMENT lock_wait_timeout=0 FOR BACKUP STAGE START")
+        except SqlError:
+            return False
+        self.run("BACKUP STAGE END")
+        return True
+
     def set_weight(self, weight: int) -> None:
         """This node's vote in the Primary component. Raises SqlError."""
         self.run(f"SET GLOBAL wsrep_provider_options='pc.weight={weight}'")

@@ -29,8 +29,9 @@ class Standstill:
 
     def seconds(self, status: ServerStatus | None, now: float) -> float:
         """Seconds of standstill; 0 while there is none, or flow control holds the writes up."""
-        waits = status is not None and status.synced and status.queued > 0 and not status.paused
-        return self._advance.idle(status.committed if waits and status is not None else now, now)
+        if status is None or not status.synced or status.queued == 0 or status.paused:
+            return self._advance.idle(now, now)
+        return self._advance.idle(status.committed, now)
 
     def lasts(self, status: ServerStatus | None, now: float) -> bool:
         """Whether it is longer than this node waits."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from . import health, local_state, transfer
 from .decision.lost_quorum import gives_up
+from .desynced import Holder
 from .first_process import LOOK_EVERY
 from .formation import FormationError
 from .local_state import Kind, Local
@@ -47,7 +48,7 @@ class Watch:
         """Watches mariadbd until it ends, and cleans up after it. Arguments as for `watch`."""
         # One that comes back with the cluster's data is a member already, should the store be away just now.
         self._membership.begin(Position(local.uuid, local.seqno), local.kind is Kind.DATA and not forming)
-        self._observer.answered = False
+        self._observer.begin()
         self._component.begin()
         made_way, failed = False, ""
         try:
@@ -111,9 +112,8 @@ class Watch:
                 return False
             if status is None or status.connected:
                 in_group = time.monotonic()
-            elif time.monotonic() - in_group > ALONE:
-                # Galera does this when a transfer lacks write-sets, or when the data differ from the others'.
-                log("mariadbd has left its group, for which it gives the reason above: starting it over")
+            if why := self._starts_over(time.monotonic() - in_group):
+                log(f"{why}: starting mariadbd over")
                 self._stop.end_server()
                 return False
             bootstrap = bootstrap and status is None  # until it answers, it has no component to be in
@@ -127,6 +127,18 @@ class Watch:
             serves = synced_since is not None and self._membership.recorded
             self._first_process.pause(WATCH_EVERY if serves else LOOK_EVERY / 2)
         return False
+
+    def _starts_over(self, alone: float) -> str:
+        """Why this mariadbd is stopped in order and started again; empty while it is not.
+
+        `alone`: seconds since it was last seen connected to its group.
+        """
+        if alone > ALONE:
+            # Galera does this when a transfer lacks write-sets, or when the data differ from the others'.
+            return "mariadbd has left its group, for which it gives the reason above"
+        if self._observer.holder is Holder.GALERA:
+            return "Galera has not noticed that this donor is done, and never will"
+        return ""
 
     def _details(self, local: Local) -> Details:
         """What this node shows of itself while mariadbd runs."""

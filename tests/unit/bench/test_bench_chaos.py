@@ -36,6 +36,7 @@ def test_a_process_that_was_moved_into_a_group_of_its_own_is_killed_as_well() ->
         assert time.monotonic() < end
     kill_marked(mark)
     assert process.wait() == -signal.SIGKILL
+    process.stdout.close()
     assert leftovers.marked(mark) == []
 
 

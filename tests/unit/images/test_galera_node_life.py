@@ -6,6 +6,7 @@ answers here what a server would.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import json
@@ -58,6 +59,7 @@ class Database:
         self._data_dir = data_dir
         self.statements: list[tuple[str, tuple[str, ...]]] = []
         self.looks, self.desync = 0, 0
+        self.lock: dict[str, int] = {}  # by a word of the question: statements that run, the error of others
         self.on_look: dict[int, Callable[[], object]] = {}
         self.members = ["a"]
         self.stored: list[tuple[str, str, str]] = []
@@ -91,6 +93,9 @@ class Database:
 
     def execute(self, statement: str, parameters: tuple[str, ...]) -> None:
         self.statements.append((statement, parameters))
+        for word in self.lock.keys() - {"PROCESSLIST"}:
+            if word in statement:
+                raise DatabaseError(self.lock[word])
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         statement, _ = self.statements[-1]
@@ -102,6 +107,8 @@ class Database:
             return [(self._uuid(), 20 + len(self.members), name) for name in self.members]
         if "wsrep_desync" in statement:
             return [(self.desync,)]
+        if "PROCESSLIST" in statement:
+            return [(self.lock.get("PROCESSLIST", 0),)]
         if "global_priv" in statement:
             return self.stored
         return self.local if "information_schema.TABLES" in statement else []
@@ -133,8 +140,19 @@ class Site:
         self.set("Teller", functools.partial(self.module("neighbours").Teller, port=0))
         self.live: list[str] = []
         self.set("accepting", lambda *_: list(self.live))
-        self.store = self.module("etcd").EtcdStore(etcd.url, "galera")  # another node's
+        self._stores: list[Any] = []
+        self.store = self._new_store()  # another node's
         self.store.open_session(45)
+
+    def _new_store(self) -> Any:
+        self._stores.append(self.module("etcd").EtcdStore(self.etcd.url, "galera"))
+        return self._stores[-1]
+
+    def close(self) -> None:
+        """Hang up on etcd, as the end of a node's process does."""
+        for store in self._stores:
+            store._lease_closed.set()
+            store._drop()
 
     def module(self, name: str) -> Any:
         return importlib.import_module(f"{PACKAGE}.{name}")
@@ -181,9 +199,8 @@ class Site:
             start_period=0.0,
             stop_grace=30.0,
         )
-        store = self.module("etcd").EtcdStore(self.etcd.url, "galera")
         return self.supervisor.Node(
-            settings, store, self.module("network").Names(0.01, lambda _: []), NO_BALANCER
+            settings, self._new_store(), self.module("network").Names(0.01, lambda _: []), NO_BALANCER
         )
 
     def lives(self, node: Any) -> int:
@@ -243,8 +260,8 @@ def stop() -> None:
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
     before = [signal.getsignal(number) for number in numbers]
-    with FakeEtcd() as etcd:
-        yield Site(tmp_path, etcd, monkeypatch)
+    with FakeEtcd() as etcd, contextlib.closing(Site(tmp_path, etcd, monkeypatch)) as made:
+        yield made
     for name in [name for name in sys.modules if name.startswith(PACKAGE)]:
         del sys.modules[name]
     signal.set_wakeup_fd(-1)
@@ -446,23 +463,50 @@ def test_a_node_outside_the_primary_component_makes_way_and_gives_up_its_view(
     assert "stopping, so that the most advanced node can restart the cluster" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("desync", "serves"), [(0, False), (1, True)], ids=["a lock", "somebody's setting"])
-def test_a_node_whose_tables_are_all_locked_does_not_serve(joins: Site, desync: int, serves: bool) -> None:
-    joins.set("LOCKED", 0.0)
+@pytest.mark.parametrize(
+    ("desync", "lock", "serves"),
+    [
+        (0, {"PROCESSLIST": 1}, False),
+        (0, {"DELETE": 1205}, False),
+        (0, {"BACKUP STAGE START": 1205}, False),
+        (1, {}, True),
+    ],
+    ids=["a statement", "a lock", "a backup", "somebody's setting"],
+)
+def test_a_node_whose_tables_are_all_locked_does_not_serve(
+    joins: Site, desync: int, lock: dict[str, int], serves: bool
+) -> None:
+    joins.set("FOR_NOBODY", 0.0)
 
-    def lock() -> None:
+    def take() -> None:
         joins.database.status["wsrep_local_state_comment"] = "Donor/Desynced"
-        joins.database.desync = desync
+        joins.database.desync, joins.database.lock = desync, lock
 
     ready: list[bool] = []
     node = joins.node(size=3)
     joins.database.on_look = {
-        6: lock,
+        6: take,
         9: lambda: ready.append(node.parts.reports.teller.told.ready),
         10: stop,
     }
     assert joins.lives(node) == 0
     assert ready == [serves]
+
+
+def test_a_donor_that_galera_has_lost_count_of_starts_over(
+    joins: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    joins.set("FOR_NOBODY", 0.0)
+
+    def lose() -> None:
+        joins.database.status["wsrep_local_state_comment"] = "Donor/Desynced"
+
+    joins.database.on_look = {6: lose}
+    assert joins.lives(joins.node(size=3)) == 0  # served, it ends its container: the engine starts a new one
+    said = capsys.readouterr().err
+    assert said.count("Galera has not noticed that this donor is done, and never will") == 1
+    assert "mariadbd has ended with 0" in said
+    assert ("BACKUP STAGE END", ()) in joins.database.statements
 
 
 def test_a_volume_of_something_else_is_left_alone(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ What the real programs do is in tests/images; here it is what is kept, replaced 
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import signal
 import socket
@@ -94,6 +95,14 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr(joiner, "say", made.said.put)
     yield made
     backup_programs.kill_all()
+    # In a container they go with the process that started them.
+    for child in backup_programs._CHILDREN:
+        child.wait(30)
+        for stream in (child.stdin, child.stdout):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+    backup_programs._CHILDREN.clear()
 
 
 def test_a_full_copy_replaces_all_data_and_tells_whose_it_is(

@@ -171,7 +171,7 @@ def test_left_overs_of_the_stack_are_ended_and_no_others(
     finally:
         for process in (stubborn, stranger):
             process.kill()
-            process.wait()
+            process.communicate()
 
 
 def test_the_run_itself_is_not_among_its_leftovers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,10 +338,11 @@ def test_a_backend_that_cannot_be_reached_is_named(project: Path) -> None:
 
 
 def test_without_a_terminal_nothing_is_done_unasked(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", open(os.devnull, encoding="utf-8"))  # noqa: SIM115
-    for command in (stack.up, stack.refresh, stack.destroy):
-        with pytest.raises(OperationsError, match="add --yes"):
-            command("dev", yes=False)
+    with open(os.devnull, encoding="utf-8") as no_terminal:
+        monkeypatch.setattr(sys, "stdin", no_terminal)
+        for command in (stack.up, stack.refresh, stack.destroy):
+            with pytest.raises(OperationsError, match="add --yes"):
+                command("dev", yes=False)
     assert calls(project) == []
 
 

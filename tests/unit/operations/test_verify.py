@@ -119,7 +119,7 @@ def printed(number: int, manager: bool = True) -> str:
             "etcd\thealthy",
             'etcd\t{"header":{"cluster_id":77,"member_id":1},"members":[{"ID":1},{"ID":2},{"ID":3}]}',
             *(
-                f'etcd\t{revision} [{{"Endpoint":"http://127.0.0.1:2379","HashKV":{{"header":{{"revision":51}},'
+                f'content\t{revision} [{{"Endpoint":"http://127.0.0.1:2379","HashKV":{{"header":{{"revision":51}},'
                 f'"hash":{revision * 3},"compact_revision":9}}}}]'
                 for revision in (48, 40)
             ),
@@ -563,8 +563,9 @@ case "$1 $2" in
     'c4|false|etcd|sha256:e7cd|/etcd.n1.old' 'c2|true|etcd|sha256:e7cd|/etcd.n1.b' \
     'c3|true||sha256:123|/mine' ;;
   "node ls") printf 'n1=galera-1=Leader\nn2=galera-2=Reachable\nn3=galera-3=Reachable\nn4=galera-4=\n' ;;
-  "exec -e") if [[ $4 == c2 ]]; then printf 'healthy\n{"header":{"cluster_id":77},"members":[{},{},{}]}\n'
-    printf '%s [{"HashKV":{"hash":%s,"compact_revision":9}}]\n' 48 7 40 5; fi ;;
+  "exec -e") if [[ $4 == c2 && $* == *hashkv* ]]; then
+      printf '%s [{"HashKV":{"hash":%s,"compact_revision":9}}]\n' 48 7 40 5
+    elif [[ $4 == c2 ]]; then printf 'healthy\n{"header":{"cluster_id":77},"members":[{},{},{}]}\n'; fi ;;
   "exec c1") [[ $3 == galera-node && ! -e $host/down ]] && printf '{\n"view": ["galera-1"]\n}\n' ;;
   "exec -u") [[ ! -e $host/down && $5 == c1 ]] && printf 'wsrep_cluster_size\t3\nwsrep_ready\tON\n' ;;
 esac
@@ -584,7 +585,7 @@ def host(tmp_path: Path) -> FakeHost:
 
 
 def test_the_script_for_a_host_prints_what_is_read_from_it(found: Outputs, host: FakeHost) -> None:
-    ran = host.run(cluster_facts.look(found, True, True))
+    ran = host.run(cluster_facts.look(found, True, True, content=True))
     assert ran.code == 0, ran.err
     assert cluster_facts.parse(ran.out) == HostFacts(
         mount=("/dev/mapper/docker_vg-docker_lv1[/sub]", "btrfs"),
@@ -607,6 +608,13 @@ def test_the_script_for_a_host_prints_what_is_read_from_it(found: Outputs, host:
         etcd_cluster="77",
         etcd_content={48: (7, 9), 40: (5, 9)},
     )
+
+
+def test_the_stores_content_is_asked_for_only_where_it_is_compared(found: Outputs, host: FakeHost) -> None:
+    ran = host.run(cluster_facts.look(found, True, True))
+    assert cluster_facts.parse(ran.out).etcd_healthy
+    assert cluster_facts.parse(ran.out).etcd_content == {}
+    assert not [call for call in ran.called("docker") if "hashkv" in call]
 
 
 def test_what_has_been_compacted_by_one_member_only_is_not_compared(found: Outputs) -> None:

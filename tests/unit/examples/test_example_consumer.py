@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import runpy
-from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -11,21 +10,9 @@ import pytest
 from pulumi.runtime import mocks as pulumi_mocks
 from pulumi.runtime.config import set_all_config
 
-from tests.unit.program import ROOT, patched, run
+from tests.unit.program import ROOT, patched
 
 pytestmark = pytest.mark.unit
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The program's own outputs, numbers as another stack reads them."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setenv("SL_USERNAME", "nobody")
-    monkeypatch.setenv("SL_API_KEY", "marked-key")
-    outputs = dict(run().outputs)
-    outputs["galera"] = {**outputs["galera"], "port": float(outputs["galera"]["port"])}
-    outputs["contractVersion"] = float(outputs["contractVersion"])
-    return outputs
 
 
 class Reference(pulumi_mocks.Mocks):
