@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench import by_hand, deploy, kernels, own_lab, report, scale, timeline
+from bench import by_hand, deploy, failover, kernels, own_lab, report, scale, timeline
 from bench.chain import Chain
 from settings import parse
 
@@ -210,3 +210,11 @@ def test_the_kernels_are_compared_step_by_step_and_in_all() -> None:
     old, new = dict.fromkeys(kernels.STEPS, 10.0), dict.fromkeys(kernels.STEPS, 4.0)
     assert kernels.table(old, new)[0] == ["lab up", "10.0", "4.0", "0.40"]
     assert kernels.table(old, new)[-1] == ["together", "40.0", "16.0", "0.40"]
+
+
+def test_a_failover_is_told_by_its_median_and_its_longest_beside_the_goal() -> None:
+    assert failover.table({"its host dies": [3.0, 3.6, 9.0]}) == [["its host dies", "3.6", "9.0", "3", "4"]]
+
+
+def test_what_happens_to_a_writer_has_a_goal_each() -> None:
+    assert failover.HAPPENS.keys() == failover.GOALS.keys()
