@@ -9,7 +9,7 @@ from __future__ import annotations
 import pulumi
 
 import settings as stack_settings
-from components import etcd, galera, load_balancer, registration, stack_outputs
+from components import application, etcd, galera, load_balancer, registration, stack_outputs
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
 from components.firewall import Firewall, FirewallArgs
@@ -28,13 +28,15 @@ def deploy(settings: stack_settings.Settings) -> None:
     sql = initial_sql_of(settings.galera)
     plan = Plan.of(settings)
     owner = plan.identity.owner
-    services = [etcd.spec(settings), galera.spec(settings, sql), *load_balancer.specs(settings)]
+    services = [etcd.spec(settings), galera.spec(settings, sql)]
+    services += [*load_balancer.specs(settings), *application.specs(settings)]
     ssh = SshAccess("ssh", SshAccessArgs.of(owner, settings.ssh))
     firewall = None
     if settings.servers.firewall:
         firewall = Firewall("firewall", FirewallArgs.of(owner, settings, services))
+    moving = [spec.name for spec in services if spec.replicas is not None]
     hosts = ClusterHosts(
-        "hosts", ClusterHostsArgs(owner, settings, ssh, firewall, plan.in_turn, label=galera.LABEL)
+        "hosts", ClusterHostsArgs(owner, settings, ssh, firewall, plan.in_turn, galera.LABEL, moving)
     )
     first = hosts.managers[0]
     memberships = [spec.membership for spec in services if spec.membership]
@@ -60,10 +62,13 @@ def deploy(settings: stack_settings.Settings) -> None:
     nodes = made.on(hosts.managers, galera.SERVICE, *calm, *fetched)
     given = None if settings.root_password is None else settings.root_password.get_secret_value()
     database = galera.Galera("galera", galera.GaleraArgs(nodes, store, sql.digest, given), on_swarm)
-    balancer = load_balancer.wanted(settings, hosts, images, made, database, on_swarm)
+    anywhere = [images[spec.name] for spec in services if not spec.constraints]
+    on_workers = hosts.fetch_on_workers(anywhere, swarm.nodes)
+    balancer = load_balancer.wanted(settings, hosts, made, database, on_workers, on_swarm)
+    site = application.wanted(settings, hosts, made, database, balancer, on_workers, on_swarm)
 
     for name, value in stack_outputs.contract(
-        settings, hosts, ssh, swarm, store, network, database, balancer, plan.estimate
+        settings, hosts, ssh, swarm, store, network, database, balancer, site, plan.estimate
     ).items():
         pulumi.export(name, value)
 

@@ -56,8 +56,10 @@ def _options(spec: ServiceSpec, overlay: str, env: Mapping[str, str]) -> Iterato
         yield "mount", f"type=volume,source={volume},target={path}"
     for constraint in spec.constraints:
         yield "constraint", constraint
-    yield "health-cmd", shlex.join(spec.health.command)
-    policies = {"health": spec.health.options(), "restart": RESTART, "update": spec.update.options()}
+    policies = {"restart": RESTART, "update": spec.update.options()}
+    if spec.health is not None:
+        yield "health-cmd", shlex.join(spec.health.command)
+        policies = {"health": spec.health.options(), **policies}
     for kind, options in policies.items():
         for option, value in options.items():
             yield f"{kind}-{option.replace('_', '-')}", value

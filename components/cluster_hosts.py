@@ -36,6 +36,7 @@ class ClusterHostsArgs:
         firewall: bound when hosts are ordered; None for none.
         in_turn: host names, in the order of managers and workers: those whose servers this run interrupts.
         label: node label that is `true` on managers and `false` on workers.
+        replicated: names of services whose tasks may move to another host.
     """
 
     owner: pulumi.Input[str]
@@ -44,6 +45,7 @@ class ClusterHostsArgs:
     firewall: Firewall | None
     in_turn: Sequence[str]
     label: str
+    replicated: Sequence[str] = ()
 
 
 class ClusterHosts(pulumi.ComponentResource):
@@ -69,7 +71,7 @@ class ClusterHosts(pulumi.ComponentResource):
         self.members = [
             Member(
                 server=server,
-                engine=self._prepared(server, args.settings, config),
+                engine=self._prepared(server, args, config),
                 role="manager" if server in self.managers else "worker",
                 labels={
                     "datacenter": servers.datacenter,
@@ -116,14 +118,16 @@ class ClusterHosts(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
 
-    def _prepared(self, server: VirtualServer, settings: Settings, config: str) -> DockerEngine:
+    def _prepared(self, server: VirtualServer, args: ClusterHostsArgs, config: str) -> DockerEngine:
         child = pulumi.ResourceOptions(parent=self)
-        name = server.hostname
+        name, settings = server.hostname, args.settings
         system = HostSystem(
             f"{name}-system", HostSystemArgs(server, settings.network.subnet, settings.hosts), child
         )
         disk = DockerDisk(f"{name}-disk", DockerDiskArgs(server, settings.servers.disks), child)
-        return DockerEngine(f"{name}-engine", DockerEngineArgs(server, [system, disk], config), child)
+        return DockerEngine(
+            f"{name}-engine", DockerEngineArgs(server, [system, disk], config, args.replicated), child
+        )
 
     def fetch_on_managers(
         self, references: Sequence[pulumi.Input[str]], after: Sequence[pulumi.Resource]
@@ -134,7 +138,7 @@ class ClusterHosts(pulumi.ComponentResource):
     def fetch_on_workers(
         self, references: Sequence[pulumi.Input[str]], after: Sequence[pulumi.Resource]
     ) -> list[pulumi.Resource]:
-        """As `fetch_on_managers`, for the workers; without images nothing is done there."""
+        """As `fetch_on_managers`, for the workers, once; without images nothing is done there."""
         return self._fetch("worker", references, after) if references else []
 
     def _fetch(

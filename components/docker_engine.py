@@ -24,11 +24,13 @@ class DockerEngineArgs:
         server: the host.
         after: what must be there first: packages and disk.
         config: daemon.json's text.
+        replicated: names of services whose tasks may move to another host.
     """
 
     server: VirtualServer
     after: Sequence[pulumi.Resource]
     config: str
+    replicated: Sequence[str] = ()
 
 
 class DockerEngine(pulumi.ComponentResource):
@@ -45,6 +47,7 @@ class DockerEngine(pulumi.ComponentResource):
         super().__init__("swarm-galera:docker_engine:DockerEngine", name, None, opts)
         hostname = args.server.hostname
         self._name, self._server, self._config = name, args.server, args.config
+        self._replicated = args.replicated
         self.started = remote.run(
             f"{name}-configured",
             args.server.connection,
@@ -79,7 +82,7 @@ class DockerEngine(pulumi.ComponentResource):
         return remote.run(
             f"{self._name}-current",
             self._server.connection,
-            engine.settle(self._server.hostname, manager=manager),
+            engine.settle(self._server.hostname, manager=manager, replicated=self._replicated),
             pulumi.ResourceOptions(parent=self, depends_on=[self.started, *after]),
             values=self._server.reboots.apply(str),
             triggers=[self._config, self._server.reboots],

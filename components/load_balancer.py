@@ -10,7 +10,7 @@ has no data and knows nothing that it could not ask for anew: a restart is a mat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -61,19 +61,18 @@ def specs(settings: Settings) -> list[ServiceSpec]:
 def wanted(
     settings: Settings,
     hosts: ClusterHosts,
-    images: Mapping[str, pulumi.Input[str]],
     services: Services,
     database: galera.Galera,
+    fetched: Sequence[pulumi.Resource],
     opts: pulumi.ResourceOptions,
 ) -> LoadBalancer | None:
     """The load balancer on all hosts, made or changed after the database; None where the settings have none.
 
     Args:
-        images: with their digests, by service; managers have theirs already.
+        fetched: its image is on the workers then; managers have theirs already.
     """
     if settings.load_balancer is None:
         return None
-    fetched = hosts.fetch_on_workers([images[SERVICE]], services.nodes)
     return LoadBalancer(SERVICE, services.on(hosts.servers, SERVICE, database.formed, *fetched), opts)
 
 
@@ -85,6 +84,7 @@ class LoadBalancer(pulumi.ComponentResource):
         vip: the service's virtual IP there.
         writer_port, reader_port, stats_port: of the service, and of every host.
         password: of the statistics page; secret.
+        running: depend on this to use it.
     """
 
     service: str = SERVICE
@@ -97,8 +97,8 @@ class LoadBalancer(pulumi.ComponentResource):
         super().__init__("swarm-galera:load_balancer:LoadBalancer", name, None, opts)
         self.writer_port, self.reader_port, self.stats_port = (port.published for port in args.spec.ports)
         self.password = Password(f"{name}-stats-password", opts=pulumi.ResourceOptions(parent=self)).value
-        running = declare(name, args, self, {PASSWORD: self.password}, {})
-        self.vip = running.stdout
+        self.running = declare(name, args, self, {PASSWORD: self.password}, {})
+        self.vip = self.running.stdout
         self.register_outputs({"vip": self.vip})
 
     def as_output(self) -> dict[str, Any]:

@@ -156,6 +156,7 @@ class ServiceSpec:
         image: as in the settings, a tag or a digest; what runs is always named by digest.
         replicas: number of tasks; None for a global service, which has one on each node that it belongs on.
         constraints: which nodes it belongs on; all of them without.
+        health: how a container is asked; None where the image says so itself.
         env: of its containers, as far as it is known before the run.
         secrets: names of its files in `/run/secrets`.
         configs: further files.
@@ -170,7 +171,7 @@ class ServiceSpec:
 
     name: str
     image: str
-    health: HealthCheck
+    health: HealthCheck | None
     update: UpdatePolicy
     stop_grace: int
     replicas: int | None = None

@@ -159,9 +159,7 @@ def service_args(
                     for source, target in spec.volumes.items()
                 ]
                 or None,
-                healthcheck=docker.ServiceTaskSpecContainerSpecHealthcheckArgs(
-                    tests=["CMD", *spec.health.command], **spec.health.options()
-                ),
+                healthcheck=health(spec),
                 stop_grace_period=duration(spec.stop_grace),
                 sysctl=spec.sysctls or None,
             ),
@@ -178,6 +176,15 @@ def service_args(
         "endpoint_spec": docker.ServiceEndpointSpecArgs(mode=spec.endpoint, ports=ports(spec) or None),
         "update_config": docker.ServiceUpdateConfigArgs(**spec.update.options()),
     }
+
+
+def health(spec: ServiceSpec) -> docker.ServiceTaskSpecContainerSpecHealthcheckArgs | None:
+    """None where the image's own counts."""
+    if spec.health is None:
+        return None
+    return docker.ServiceTaskSpecContainerSpecHealthcheckArgs(
+        tests=["CMD", *spec.health.command], **spec.health.options()
+    )
 
 
 def limits(spec: ServiceSpec) -> docker.ServiceTaskSpecResourcesArgs | None:

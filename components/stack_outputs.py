@@ -10,6 +10,7 @@ from typing import Any
 
 import pulumi
 
+from components.application import Application
 from components.cluster_hosts import ClusterHosts
 from components.galera import Galera
 from components.key_value_store import KeyValueStore
@@ -34,12 +35,15 @@ def contract(
     network: OverlayNetwork,
     galera: Galera,
     balancer: LoadBalancer | None,
+    application: Application | None,
     estimate: Estimate,
 ) -> dict[str, Any]:
-    """All outputs by name; `loadBalancer`, and its password, only where there is one."""
+    """All outputs by name; `loadBalancer`, `application` and their passwords only where there is one."""
     passwords = {"root": galera.root_password, "app": galera.app_password}
     if balancer is not None:
         passwords["loadBalancer"] = balancer.password
+    if application is not None and application.password is not None:
+        passwords["application"] = application.password
     return {
         "contractVersion": CONTRACT_VERSION,
         "hosts": [
@@ -77,6 +81,7 @@ def contract(
         ),
         "passwords": pulumi.Output.secret(passwords),
         **({} if balancer is None else {"loadBalancer": balancer.as_output()}),
+        **({} if application is None else {"application": application.as_output()}),
     }
 
 

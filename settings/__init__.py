@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
 from settings import values
+from settings.application import Application
 from settings.errors import UserError
 from settings.model import Discovery, Engine, Galera, Hosts, LoadBalancer, Network, Settings, Ssh
 from settings.section import Section, in_words, section_of
@@ -24,6 +25,7 @@ from settings.servers import Servers
 
 __all__ = [
     "PROJECT",
+    "Application",
     "Discovery",
     "Engine",
     "Galera",
@@ -149,4 +151,15 @@ def load() -> Settings:
                 f"`pulumi config set --secret {PROJECT}:apiKey`, or in SL_USERNAME and SL_API_KEY"
             ]
         )
-    return parse(mine)
+    settings = parse(mine)
+    in_plain = settings.application.confidential if settings.application else []
+    if in_plain and not pulumi_config.is_config_secret(f"{PROJECT}:application"):
+        raise SettingsError(
+            [
+                f"{PROJECT}:application.{key}: it stands in the stack's file in plain text, and must count "
+                "as disclosed. Remedy: take another one, and set it with `pulumi config set --secret --path "
+                f"'{PROJECT}:application.{key}'`"
+                for key in in_plain
+            ]
+        )
+    return settings

@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from settings import values
+from settings.application import Application
 from settings.database import initial_sql, names, provider_options, server_options
 from settings.ports import BalancerPort
 from settings.section import Section
@@ -257,6 +258,7 @@ class Settings(Section):
     discovery: Discovery
     galera: Galera
     load_balancer: LoadBalancer | None = None
+    application: Application | None = None
 
     @model_validator(mode="after")
     def _fit_together(self) -> Settings:
@@ -280,10 +282,11 @@ class Settings(Section):
             )
         hosts = servers.managers + servers.workers
         addresses = ipaddress.IPv4Network(self.network.subnet).num_addresses
-        if addresses < 4 * hosts + 16:
+        needed = 4 * hosts + 16 + (self.application.addresses if self.application else 0)
+        if addresses < needed:
             problems.append(
                 f"network.subnet: {self.network.subnet} has {addresses} addresses, and {hosts} hosts with "
-                f"their tasks and services need {4 * hosts + 16}. "
+                f"their tasks and services need {needed}. "
                 "Remedy: choose a larger one, like 10.20.0.0/20"
             )
         subnet = ipaddress.IPv4Network(self.network.subnet)
@@ -300,9 +303,18 @@ class Settings(Section):
                 "the statistics' password would cross the internet in plain. Remedy: take it out of "
                 "publishedPorts, and look at the page through SSH (`ssh -L`)"
             )
+        if self.application:
+            problems.extend(self.application.clashes(self._ports_of_others(), self.galera.database))
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _ports_of_others(self) -> dict[int, str]:
+        """Ports of every host that other settings take, and which."""
+        balancer = {} if self.load_balancer is None else self.load_balancer.ports
+        taken = {port: f"the load balancer (loadBalancer.{key})" for key, port in balancer.items()}
+        metrics = str(self.engine.options.get("metrics-addr", "")).rpartition(":")[2]
+        return taken | ({int(metrics): "the engine (engine.options.metrics-addr)"} if metrics else {})
 
     def _too_large(self) -> Iterable[str]:
         """Sizes that are set and that the hosts do not have."""

@@ -21,14 +21,13 @@ TAKEN_PORTS = {
 """What listens on the hosts themselves, by port."""
 BALANCER_PORTS = range(1024, 30000)
 """From 30000 on swarm takes ports for what asks for any, from 32768 on the kernel for what goes out."""
+INGRESS_PORTS = range(1, 30000)
+"""The same, for what the engines themselves listen on."""
 
 
 def balancer_port(value: int) -> int:
     """A port that the load balancer takes on every host."""
-    if value in TAKEN_PORTS:
-        raise Refused(
-            f"{value} is taken on every host by {TAKEN_PORTS[value]}", "choose another, or leave it out"
-        )
+    _free(value)
     if not BALANCER_PORTS[0] <= value <= BALANCER_PORTS[-1]:
         raise Refused(
             f"{value} can't be had on every host: below {BALANCER_PORTS[0]} a process needs rights that the "
@@ -39,4 +38,24 @@ def balancer_port(value: int) -> int:
     return value
 
 
+def ingress_port(value: int) -> int:
+    """A port that the engines publish on every host, for a service with replicas."""
+    _free(value)
+    if not INGRESS_PORTS[0] <= value <= INGRESS_PORTS[-1]:
+        raise Refused(
+            f"{value} can't be had on every host: above {INGRESS_PORTS[-1]} swarm and outgoing connections "
+            "take ports as they come",
+            f"choose one from {INGRESS_PORTS[0]} to {INGRESS_PORTS[-1]}, or leave it out",
+        )
+    return value
+
+
+def _free(value: int) -> None:
+    if value in TAKEN_PORTS:
+        raise Refused(
+            f"{value} is taken on every host by {TAKEN_PORTS[value]}", "choose another, or leave it out"
+        )
+
+
 BalancerPort = Annotated[int, AfterValidator(balancer_port)]
+IngressPort = Annotated[int, AfterValidator(ingress_port)]

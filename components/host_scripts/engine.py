@@ -118,7 +118,14 @@ def configure(hostname: str, config: str, places: Places | None = None) -> str:
     return f"{variables}\n{_START}\n{host.refuse_engine_overlap(networks(config), hostname)}\n{_CONFIGURE}"
 
 
-def settle(hostname: str, *, manager: bool, ask: bool = True, places: Places | None = None) -> str:
+def settle(
+    hostname: str,
+    *,
+    manager: bool,
+    ask: bool = True,
+    replicated: Sequence[str] = (),
+    places: Places | None = None,
+) -> str:
     """Shell text that restarts the engine if `configure` left a note, and waits until the host is back.
 
     Before the restart the swarm is asked whether the other hosts are well: all nodes Ready, all managers
@@ -134,6 +141,7 @@ def settle(hostname: str, *, manager: bool, ask: bool = True, places: Places | N
     Args:
         manager: whether the host may be asked which services there are; a worker's may have moved elsewhere.
         ask: ask for the others; False for whoever has done so in another way, because this engine can't say.
+        replicated: services whose containers do not count: their tasks may come back on another host.
     """
     at = places or Places()
     variables = assign(
@@ -145,11 +153,13 @@ def settle(hostname: str, *, manager: bool, ask: bool = True, places: Places | N
         others_within=OTHERS_WITHIN,
         down_within=DOWN_WITHIN,
     )
-    return f"{variables}\n{_START}\n{_SETTLE}"
+    if not replicated:
+        return f"{variables}\n{_START}\n{body('engine_settle', those='')}"
+    # In front, so that nothing of the text differs where there is no such service.
+    stays = f"{assign(replicated=list(replicated))}\n{body('engine_stays')}"
+    return f"{stays}\n{variables}\n{_START}\n{body('engine_settle', those=' | stays')}"
 
 
 _START = body("engine_start")
 
 _CONFIGURE = body("engine_configure")
-
-_SETTLE = body("engine_settle")

@@ -41,7 +41,7 @@ is amiss), then repeat; no host was interrupted"
 fi
 if [[ -e $state/engine.restart ]]; then
   # What has ended but is listed as running will not be back.
-  mapfile -t ids < <(docker ps -q)
+  mapfile -t ids < <(docker ps -q@those@)
   (( ! ${#ids[@]} )) || before=$(docker inspect --format '{{.State.Running}}' "${ids[@]}" | grep -c true || :)
   say "restarting the engine and its $before containers"
   start_engine restart

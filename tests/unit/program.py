@@ -119,7 +119,7 @@ class Recorder(pulumi_mocks.Mocks):
             outputs |= {"stdout": f"stdout-of-{args.name}", "stderr": ""}
         elif args.typ in ("docker:index/secret:Secret", "docker:index/serviceConfig:ServiceConfig"):
             outputs.setdefault("name", f"{args.name}-1a2b3c4")
-        elif args.name.endswith("-password"):
+        elif args.typ.endswith(":Password"):
             outputs["value"] = f"value-of-{args.name}"
         elif args.name == "identity":
             outputs["owner"] = "swarm-galera/test/0123456789ab"

@@ -12,6 +12,7 @@ import json
 import re
 import types
 import typing
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import BaseModel
@@ -56,11 +57,18 @@ SIMPLE = {str: "text", int: "whole number", float: "number", bool: "`true` or `f
 
 def text() -> str:
     """The whole page."""
-    sections = [HEAD, _section("The stack", settings.Settings)]
-    for name, field in settings.Settings.model_fields.items():
-        if (model := section_of(field)) is not None:
-            sections.append(_section(f"`{field.alias or name}`", model))
-    return "\n".join(sections)
+    parts = [HEAD, _section("The stack", settings.Settings)]
+    parts += [_section(f"`{path}`", model, f"{path}.") for path, model in sections(settings.Settings)]
+    return "\n".join(parts)
+
+
+def sections(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """The sections below a model, each before those in it, by the path of its key."""
+    for name, field in model.model_fields.items():
+        if (below := section_of(field)) is not None:
+            path = f"{above}{field.alias or name}"
+            yield path, below
+            yield from sections(below, f"{path}.")
 
 
 def section_of(field: FieldInfo) -> type[BaseModel] | None:
@@ -73,7 +81,7 @@ def is_there(field: FieldInfo) -> bool:
     return field.is_required() or field.get_default(call_default_factory=True) is not None
 
 
-def _section(title: str, model: type[BaseModel]) -> str:
+def _section(title: str, model: type[BaseModel], path: str = "") -> str:
     said = described(model)
     of_each = Server.model_fields if issubclass(model, Server) else {}
     rows = []
@@ -82,7 +90,8 @@ def _section(title: str, model: type[BaseModel]) -> str:
             continue
         key = key_of(name, field)
         if (below := section_of(field)) is not None:
-            said_of = f"a section: [{field.alias or name}](#{(field.alias or name).lower()})"
+            key_below = f"{path}{field.alias or name}"
+            said_of = f"a section: [{key_below}](#{key_below.lower().replace('.', '')})"
             rows.append((key, "section", _required(below) if is_there(field) else "none", said_of))
         else:
             rows.append((key, kind_of(field), default_of(field), field.description or said.get(name, "")))

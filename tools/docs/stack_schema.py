@@ -50,9 +50,8 @@ def text() -> str:
     model = settings.Settings
     whole = model.model_json_schema(by_alias=True, schema_generator=_AsYaml)
     parts = whole.pop("$defs")
-    for field in model.model_fields.values():
-        if (section := settings_page.section_of(field)) is not None:
-            parts[section.__name__] = _described(section, parts[section.__name__])
+    for _, section in settings_page.sections(model):
+        parts[section.__name__] = _described(section, parts[section.__name__])
     known = _described(model, whole)["properties"]
     keys = {f"{OURS}{key}": _stored(key, known[key]) for key in known}
     keys |= {f"{OURS}{key}": schema for key, schema in FURTHER.items()}
@@ -103,6 +102,8 @@ def _stored(key: str, schema: dict[str, Any]) -> dict[str, Any]:
 def _plain(schema: Any) -> Any:
     """Without titles, which only repeat names; references lead to where draft 7 has them."""
     if isinstance(schema, dict):
+        if schema.get("writeOnly"):  # only passwords and the like are
+            return {**ENCRYPTED, "description": schema.get("description", ENCRYPTED["description"])}
         return {
             key: value.replace("#/$defs/", "#/definitions/") if key == "$ref" else _plain(value)
             for key, value in schema.items()

@@ -101,6 +101,13 @@ def test_a_third_service_is_declared_from_its_spec(recorded: Recorded) -> None:
     assert {recorded.parents[name] for name in ("web-service", "web-rollout", "web-running")} == {"web"}
 
 
+def test_a_service_without_a_health_check_has_its_images_own(recorded: Recorded) -> None:
+    plain = replace(BARE, health=None)
+    assert "healthcheck" not in declared(plain, recorded)["taskSpec"]["containerSpec"]
+    assert not [words for words in line(plain) if "--health" in words]
+    assert "--health-cmd true" in line(BARE)
+
+
 def test_a_replicated_service_is_waited_for_by_its_tasks_and_a_global_one_by_its_hosts(
     recorded: Recorded,
 ) -> None:

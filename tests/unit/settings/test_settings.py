@@ -125,6 +125,72 @@ def test_there_is_a_load_balancer_only_where_its_section_is() -> None:
         }
 
 
+SITE = {"image": "registry.lab:5000/swarm-galera/wordpress:6.1-1"}
+
+
+def test_there_is_an_application_only_where_its_section_is() -> None:
+    assert parse(config()).application is None
+    found = parse(config(application=SITE, servers={"publishedPorts": [80]})).application
+    assert found is not None
+    assert (found.replicas, found.port, found.target_port) == (2, 80, 8080)
+    assert (found.uploads, found.database, found.health, found.confidential) == ("/srv/uploads", None, [], [])
+
+
+def test_what_an_application_is_given_is_taken_and_its_secrets_are_never_shown() -> None:
+    given = {
+        **SITE,
+        "replicas": 5,
+        "port": 8080,
+        "env": {
+            "LIMIT": 3,
+            "DEBUG": False,
+            "WORDPRESS_DB_PASSWORD_FILE": "/run/secrets/x",
+            "PUBLIC_KEY": "k",
+        },
+        "secrets": {"mail.key": "marked-secret"},
+        "uploads": None,
+        "database": {"name": "blog", "user": "writer", "password": "marked-Pass$word-1"},
+    }
+    settings = parse(config(application=given, engine={"options": {"metrics-addr": "127.0.0.1:9323"}}))
+    found = settings.application
+    assert found is not None
+    assert found.database is not None
+    assert found.env == {
+        "LIMIT": "3",
+        "DEBUG": "false",
+        "WORDPRESS_DB_PASSWORD_FILE": "/run/secrets/x",
+        "PUBLIC_KEY": "k",
+    }
+    assert (found.database.name, found.database.account) == ("blog", "writer")
+    assert found.confidential == ["secrets.mail.key", "database.password"]
+    assert found.secrets["mail.key"].get_secret_value() == "marked-secret"
+    assert "marked" not in repr(settings) + settings.model_dump_json()
+
+
+def site(**changes: Any) -> dict[str, Any]:
+    return {"application": {**SITE, **changes}}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"secrets": "marked"},
+        {"secrets": {"pin": 4711471147114711}},
+        {"secrets": {"application-salt": "marked"}},
+        {"secrets": {"large": "marked" * 100_000}},
+        {"database": {"password": 4711471147114711}},
+        {"database": {"password": "marked"}},
+        {"database": {"password": "marked with blanks"}},
+    ],
+)
+def test_a_bad_secret_of_an_application_is_refused_without_showing_it(given: dict[str, Any]) -> None:
+    (problem,) = problems(**site(**given))
+    assert problem.startswith("swarm-galera:application.")
+    assert "Remedy: " in problem
+    assert "marked" not in problem
+    assert "4711" not in problem
+
+
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("servers.managers", {"servers": {"managers": 0}}, "at least one"),
     ("servers.managers", {"servers": {"managers": -1}}, "at least one"),
@@ -324,6 +390,63 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         "loadBalancer.statsPort",
         {"loadBalancer": BALANCER, "servers": {"publishedPorts": [6446, 8404]}},
         "take it out of publishedPorts",
+    ),
+    ("application.image", {"application": {"replicas": 2}}, "Remedy: add it"),
+    ("application.image", site(image="wordpress"), "another image tomorrow"),
+    ("application.image", site(image="Word Press:1"), "no image reference"),
+    ("application", {"application": "wordpress:6.1"}, "must be a section"),
+    ("application.volume", site(volume="/x"), "known: image, replicas, port"),
+    ("application.replicas", site(replicas=0), "greater than or equal to 1"),
+    ("application.replicas", site(replicas=101), "less than or equal to 100"),
+    ("application.port", site(port=22), "taken on every host by SSH"),
+    ("application.port", site(port=2377), "the swarm's management"),
+    ("application.port", site(port=2380), "etcd's peers"),
+    ("application.port", site(port=0), "from 1 to 29999"),
+    ("application.port", site(port=30080), "from 1 to 29999"),
+    ("application.targetPort", site(targetPort=70000), "65535"),
+    (
+        "application.port",
+        {**site(port=6446), "loadBalancer": BALANCER},
+        "taken on every host by the load balancer (loadBalancer.writerPort)",
+    ),
+    (
+        "application.port",
+        {**site(port=8404), "loadBalancer": BALANCER},
+        "taken on every host by the load balancer (loadBalancer.statsPort)",
+    ),
+    (
+        "application.port",
+        {**site(port=9323), "engine": {"options": {"metrics-addr": "127.0.0.1:9323"}}},
+        "taken on every host by the engine (engine.options.metrics-addr)",
+    ),
+    ("application.health", site(health="wordpress-node health"), "valid list"),
+    ("application.env.SITE-URL", site(env={"SITE-URL": "x"}), "no digit first"),
+    ("application.env.DB_PASSWORD", site(env={"DB_PASSWORD": "x"}), "put it into application.secrets"),
+    ("application.env.API_TOKEN", site(env={"API_TOKEN": "x"}), "take its path as API_TOKEN_FILE"),
+    ("application.env.APP_KEY", site(env={"APP_KEY": "x"}), "confidential"),
+    ("application.env.dbpasswd", site(env={"dbpasswd": "x"}), "confidential"),
+    ("application.env.A", site(env={"A": ["x"]}), "valid string"),
+    (
+        "application",
+        site(env={"DATABASE_HOST": "x"}, database={}),
+        "env has DATABASE_HOST, and of its database",
+    ),
+    ("application.secrets.a/b", site(secrets={"a/b": "x"}), "can't name a file in /run/secrets"),
+    ("application.secrets.application-x", site(secrets={"application-x": "x"}), "gives itself"),
+    ("application.secrets.a", site(secrets={"a": ""}), "0 bytes"),
+    ("application.uploads", site(uploads="uploads"), "no folder in a container"),
+    ("application.uploads", site(uploads="/srv/../etc"), "no folder in a container"),
+    ("application.uploads", site(uploads="/run/secrets"), "the engine's or the kernel's own"),
+    ("application.database", site(database="wordpress"), "valid dictionary"),
+    ("application.database.name", site(database={"name": "word-press"}), "can't name a database"),
+    ("application.database.name", site(database={"name": "mysql"}), "belongs to the server itself"),
+    ("application.database.user", site(database={"user": "monitor"}), "belongs to the server itself"),
+    ("application.database.user", site(database={"name": "app"}), "(galera.database), whose password"),
+    ("application.database.host", site(database={"host": "x"}), "known: name, user, password"),
+    (
+        "network.subnet",
+        {**site(replicas=40), "network": {"subnet": "10.20.0.0/26"}},
+        "tasks and services need 69",
     ),
 ]
 

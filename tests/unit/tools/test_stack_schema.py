@@ -117,6 +117,7 @@ GOOD: list[dict[str, Any]] = [
             "provider": {"gcs.fc_limit": 64},
         }
     },
+    {"application": {"image": "wordpress:6.1", "env": {"LIMIT": 3}, "database": {"name": "blog"}}},
     {"engine": {"labels": {"rack": "7"}, "options": {"debug": True, "features": {"buildkit": True}}}},
 ]
 
@@ -132,6 +133,14 @@ def test_what_the_program_takes_fits(changes: dict[str, Any]) -> None:
     merged = stack(**changes)["config"]
     told |= {key: json.dumps(merged[f"swarm-galera:{key}"]) for key in told if told[key].startswith("{")}
     settings.parse(told)
+
+
+def test_secrets_of_an_application_may_be_encrypted_one_by_one_and_must_not_be_in_plain() -> None:
+    encrypted = {"secure": "v1:x"}
+    given = {"image": "a:1", "secrets": {"mail-key": encrypted}, "database": {"password": encrypted}}
+    assert faults(stack(application=given), SCHEMA) == []
+    for part in ({"secrets": {"mail-key": "plain"}}, {"database": {"password": "plain"}}):
+        assert faults(stack(application={**given, **part}), SCHEMA)
 
 
 BAD: list[tuple[dict[str, Any], str]] = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ class Host(FakeHost):
             'case "$*" in *LocalNodeState*) cat "$host/node"; exit ;; esac; '
             'case "$*" in "node ls "*) cat "$host/nodes" 2>/dev/null || : ; exit ;; '
             '*Replicas*) cat "$host/replicas" 2>/dev/null || : ; exit ;; '
+            '*Config.Labels*) cat "$host/service.${!#}" 2>/dev/null || echo galera; exit ;; '
             '"inspect "*) for each in ${@:4}; do [[ $each == ghost* ]] && echo false || echo true; done; '
             "exit ;; esac; "
             'case "$1 ${2:-}" in "info "*) echo "$(cat "$host/driver") 20.10.24" ;; '
@@ -58,8 +60,15 @@ class Host(FakeHost):
     def configure(self, config: str = CONFIG) -> Ran:
         return self.run(engine.configure("galera-1", config, self.places))
 
-    def settle(self, *, manager: bool = True, interruptions: int = 0, patience: int = engine.PATIENCE) -> Ran:
-        text = engine.settle("galera-1", manager=manager, places=self.places)
+    def settle(
+        self,
+        *,
+        manager: bool = True,
+        interruptions: int = 0,
+        patience: int = engine.PATIENCE,
+        replicated: Sequence[str] = (),
+    ) -> Ran:
+        text = engine.settle("galera-1", manager=manager, replicated=replicated, places=self.places)
         text = text.replace(f"patience={engine.PATIENCE}", f"patience={patience}")
         return self.run(text, f"{interruptions}\n")
 
@@ -411,3 +420,25 @@ def test_ghosts_of_containers_are_not_waited_for_after_the_restart(tmp_path: Pat
     ran = host.settle(patience=0)
     assert ran.code == 0, ran.err
     assert "restarting the engine and its 1 containers" in ran.err
+
+
+def test_a_container_that_may_come_back_on_another_host_is_not_waited_for(tmp_path: Path) -> None:
+    host = Host(tmp_path / "host")
+    host.file("state/engine.restart", "")
+    host.file("containers", "c1\nc2\nc3\n")
+    host.file("service.c2", "application\n")
+    host.file("service.c3", "\n")  # one that somebody started by hand
+    host.file("status", "galera|Up 1 minute (healthy)\n|Up 1 minute\n")
+    ran = host.settle(replicated=["application"])
+    assert ran.code == 0, ran.err
+    assert "restarting the engine and its 2 containers" in ran.err
+    assert ran.called("sleep") == []
+    host.file("state/engine.restart", "")
+    assert host.settle(patience=0).code == 1
+
+
+def test_without_such_services_the_text_is_what_it_was() -> None:
+    text = engine.settle("galera-1", manager=True)
+    assert "< <(docker ps -q)\n" in text
+    assert text == engine.settle("galera-1", manager=True, replicated=[])
+    assert "stays" not in text
