@@ -160,16 +160,18 @@ class Application(pulumi.ComponentResource):
         wanted, database = self._args.settings.database, self._args.database
         if wanted is None:
             return None, []
+        content: pulumi.Input[str]
         if wanted.password is None:
-            password = Password(f"{name}-database-password", opts=child).value
+            content = Password(f"{name}-database-password", opts=child).value
         else:
-            password = pulumi.Output.secret(wanted.password.get_secret_value())
+            content = wanted.password.get_secret_value()
+        password = pulumi.Output.secret(content)
         step = remote.run(
             f"{name}-database",
             self._args.service.manager.connection,
             account.made(database.service, wanted.name, wanted.account),
             pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[database.formed])),
-            values=pulumi.Output.secret(password).apply(account.stored),
+            values=password.apply(account.stored),
             triggers=[database.formed.id],
         )
         return password, [step]

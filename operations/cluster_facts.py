@@ -16,7 +16,7 @@ from typing import Any
 
 from components.host_scripts.disk import MOUNT_POINT, RESERVE
 from components.host_scripts.shell import assign, body
-from operations.outputs import Outputs
+from operations.outputs import REPLICATED, Outputs
 from operations.remote_hosts import SCRIPTS
 
 STATUS = (
@@ -109,7 +109,7 @@ class HostFacts:
         network_options: names of the overlay's options. ipsec_peers: addresses there are IPsec states to.
         swarm_error: the engine's word on that, often none.
         ghosts: containers that the engine lists as running though they have ended, or besides another one of
-            the same service.
+            the same service, if that has one on each host.
         images: content of what each service runs here, by the service's name.
         space: of /var/lib/docker. system: of the system's disk.
         galera: `STATUS`, `VARIABLES` and `NOT_REPLICATED`.
@@ -152,6 +152,7 @@ def look(outputs: Outputs, manager: bool, member: bool, *, content: bool = False
     parts = [
         assign(
             mount=MOUNT_POINT,
+            replicated=REPLICATED,
             network=outputs.network,
             service=outputs.service,
             store=outputs.store,

@@ -15,7 +15,9 @@ from operations import passphrase
 from operations.errors import OperationsError
 from operations.pulumi_cli import Pulumi
 
-OTHERS = ("galera", "haproxy")
+REPLICATED = ("application",)
+"""Services of which a host may have several containers (components/application.py)."""
+OTHERS = ("galera", "haproxy", *REPLICATED)
 """Services that are not the store (components/galera.py, components/load_balancer.py)."""
 
 
@@ -41,6 +43,15 @@ class Balancer:
 
 
 @dataclass(frozen=True)
+class Application:
+    """The application: its service, how many containers it has, and the port that every host has for it."""
+
+    service: str
+    replicas: int
+    port: int
+
+
+@dataclass(frozen=True)
 class Outputs:
     """What the operations need of a stack's outputs.
 
@@ -50,7 +61,7 @@ class Outputs:
         network, encrypted: the overlay's name, and whether it is encrypted.
         service, vip, port, size, members, database: the Galera service; members are host names.
         app_password: of the user that is called like the database.
-        balancer: the load balancer; None where there is none.
+        balancer, application: None where there is none.
     """
 
     hosts: tuple[Host, ...]
@@ -67,6 +78,7 @@ class Outputs:
     database: str
     app_password: str = field(repr=False)
     balancer: Balancer | None = None
+    application: Application | None = None
 
     @property
     def managers(self) -> tuple[Host, ...]:
@@ -120,6 +132,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         database=galera["database"],
         app_password=values["passwords"]["app"],
         balancer=_balancer(values.get("loadBalancer")),
+        application=_application(values.get("application")),
     )
 
 
@@ -127,6 +140,12 @@ def _balancer(told: Mapping[str, Any] | None) -> Balancer | None:
     if not told:
         return None
     return Balancer(told["service"], told["vip"], int(told["writerPort"]), int(told["readerPort"]))
+
+
+def _application(told: Mapping[str, Any] | None) -> Application | None:
+    if not told:
+        return None
+    return Application(told["service"], int(told["replicas"]), int(told["port"]))
 
 
 def from_state(

@@ -20,11 +20,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from operations import balancer_checks, cluster_checks, cluster_facts, deep_verify, galera_checks, outputs
+from operations import (
+    application_checks,
+    balancer_checks,
+    cluster_checks,
+    cluster_facts,
+    deep_verify,
+    galera_checks,
+    outputs,
+)
 from operations.check import Check
 from operations.cluster_facts import HostFacts
 from operations.options import StackOption
-from operations.outputs import Balancer, Outputs
+from operations.outputs import Application, Balancer, Outputs
 from operations.remote_hosts import Answer, RemoteHosts, connected
 
 
@@ -42,7 +50,7 @@ def verify(
         bool, typer.Option("--deep", help="Compare every table of every node, too, while clients write.")
     ] = False,
 ) -> None:
-    """Check hosts, swarm, store, network and Galera; exit code 0 only if all holds.
+    """Check hosts, swarm, store, network, Galera, and what is before it; exit code 0 only if all holds.
 
     With --deep all nodes' rows, definitions and accounts are compared at one position: it reads everything
     once on each node, and says every few seconds how far it is.
@@ -107,6 +115,9 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
         if found.balancer is not None:
             with report.stage("load balancer"):
                 report.checks += await _balanced(found, found.balancer, facts, hosts)
+        if found.application is not None:
+            with report.stage("application"):
+                report.checks += await _served(found, found.application, hosts)
         if deep:
             with report.stage("deep"):
                 report.checks += await deep_verify.checks(found, facts, hosts)
@@ -162,6 +173,18 @@ async def _balanced(
         text = balancer_checks.ask(found, balancer)
         answer = await hosts.run(client, text, f"{found.app_password}\n")
     return balancer_checks.of_balancer(found, balancer, facts, answer)
+
+
+async def _served(found: Outputs, application: Application, hosts: RemoteHosts) -> list[Check]:
+    """A manager says which containers there are, and every host asks through its own port."""
+    manager = next((host.name for host in found.managers if host.name in hosts.reachable), None)
+    listed = Answer(error="no manager answers")
+    if manager is not None:
+        listed = await hosts.run(manager, application_checks.tasks(application))
+    limit = application_checks.MOST * application_checks.PATIENCE + 30.0
+    asked = {host.name: application_checks.ask(application, host) for host in found.hosts}
+    answers = await hosts.run_all(asked, limit=limit)
+    return application_checks.of_application(found, application, listed, answers)
 
 
 async def _drop(hosts: RemoteHosts, found: Outputs, table: str) -> dict[str, Answer]:

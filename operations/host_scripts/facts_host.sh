@@ -3,7 +3,7 @@
 # shellcheck disable=SC2016
 # shellcheck source=../../components/host_scripts/prologue.sh
 . prologue.sh
-mount=fact network=fact reserve=fact
+mount=fact network=fact reserve=fact replicated=(fact)
 # ---- hosts get what follows ----
 set +e
 tell() { local name=$1 line; while IFS= read -r line; do printf '%s\t%s\n' "$name" "$line"; done; }
@@ -33,7 +33,9 @@ mapfile -t ids < <(docker ps -q --no-trunc)
 label=com.docker.swarm.service.name
 format="{{.ID}}|{{.State.Running}}|{{index .Config.Labels \"$label\"}}|{{.Image}}|{{.Name}}"
 (( ! ${#ids[@]} )) || while IFS='|' read -r id running name image title; do
-  if [[ $running != true || ${container[${name:-none}]:-} ]]; then
+  if [[ $running == true && ${container[${name:-none}]:-} && " ${replicated[*]} " == *" $name "* ]]; then
+    continue
+  elif [[ $running != true || ${container[${name:-none}]:-} ]]; then
     printf 'ghost\t%s\n' "${title#/}"
   elif [[ $name ]]; then
     container[$name]=$id
