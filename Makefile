@@ -23,7 +23,7 @@ LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `
 
 .DEFAULT_GOAL := help
 .PHONY: help preflight toolchain venv up verify balance down test fmt lint type unit provider coverage image-test \
-        plugin-test lab-test outage-test recovery-test lock docs bench chaos audit preview refresh destroy clean-cache
+        plugin-test lab-test outage-test recovery-test application-test lock docs bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ outage-test: ## changes under clients, dead host, power cut, full disk, forgotte
 	$(DRIVER) $@
 
 recovery-test: ## the last host of three goes on alone and the cluster is made whole, on real hosts; not in CI
+	$(DRIVER) $@
+
+application-test: ## a site on the cluster, seen by a browser, before and after a host dies; not in CI
 	$(DRIVER) $@
 
 lock: venv ## write requirements*.lock anew from requirements*.txt

@@ -63,6 +63,8 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     ),
     # Not in CI for its length alone, a quarter of an hour; what it rests on is in tests/images.
     "recovery-test": (("pytest", "tests/lab/test_last_one.py", "-v", *_PATIENT),),
+    # Not in CI either: it installs a browser, 300 MB with what that needs.
+    "application-test": (("pytest", "tests/lab/test_application.py", "-x", "-v", *_PATIENT),),
 }
 # The stages without whose results a check would fail.
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -76,9 +78,10 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "lab-test": ("toolchain", "packages", "venv"),
     "outage-test": ("toolchain", "packages", "venv"),
     "recovery-test": ("toolchain", "packages", "venv"),
+    "application-test": ("toolchain", "packages", "venv"),
 }
-APART = frozenset({"outage-test", "recovery-test"})
-"""The checks that `make test` leaves out; CI runs the first of them, too."""
+APART = frozenset({"outage-test", "recovery-test", "application-test"})
+"""The checks that `make test` leaves out; CI runs `outage-test`, too."""
 IN_TEST = tuple(name for name in CHECKS if name not in APART)
 """The checks of `make test`."""
 WITH_PLUGINS = APART | {"plugin-test", "lab-test"}

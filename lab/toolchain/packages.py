@@ -1,6 +1,7 @@
 """Debian packages the lab needs: which are missing, and installing just those.
 
-The list is `packages.txt`. Nothing is upgraded on purpose, nothing removed, no service started.
+The list is `packages.txt`; a test may want some more. Nothing is upgraded on purpose, nothing removed, no
+service started.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ def _dpkg_says() -> str:
     return done.stdout
 
 
-def install(step: Step) -> None:
-    """Install what is missing; a dpkg run that was cut off is completed first."""
-    lacking = missing(wanted(), _dpkg_says())
+def install(step: Step, names: Iterable[str] | None = None) -> None:
+    """Install what is missing of the list, or of `names`; a dpkg run that was cut off is completed first."""
+    lacking = missing(wanted() if names is None else names, _dpkg_says())
     if not lacking:
         step.result("all there")
         return

@@ -311,9 +311,7 @@ def test_a_check_brings_with_it_what_it_needs(home: Path, name: str) -> None:
     assert stages[-1].name == name
     assert set(stages[-1].needs) == set(jobs.NEEDS[name])
     assert set(jobs.NEEDS[name]) <= {stage.name for stage in stages}
-    assert ("toolchain" in jobs.NEEDS[name]) is (
-        name in {"provider", "plugin-test", "lab-test", "outage-test", "recovery-test"}
-    )
+    assert ("toolchain" in jobs.NEEDS[name]) is (name in {"provider", "plugin-test", "lab-test", *jobs.APART})
 
 
 def test_the_floors_are_held_against_what_this_run_has_measured(home: Path) -> None:
