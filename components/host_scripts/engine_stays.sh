@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck source=prologue.sh
 . prologue.sh
-replicated=(fact)
+replicated=(fact fact)
 # ---- hosts get what follows ----
 # stays: of the containers on standard input, those that come back to this host. A task of a service with replicas
 # may come back on any.

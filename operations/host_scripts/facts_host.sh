@@ -3,7 +3,7 @@
 # shellcheck disable=SC2016
 # shellcheck source=../../components/host_scripts/prologue.sh
 . prologue.sh
-mount=fact network=fact reserve=fact replicated=(fact)
+mount=fact network=fact reserve=fact replicated=(fact fact)
 # ---- hosts get what follows ----
 set +e
 tell() { local name=$1 line; while IFS= read -r line; do printf '%s\t%s\n' "$name" "$line"; done; }

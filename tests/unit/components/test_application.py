@@ -12,6 +12,7 @@ import pytest
 from components import application, etcd, galera, swarm_ports
 from components.host_scripts import account
 from images.galera.galera_node import accounts
+from operations import outputs
 from settings import parse
 from tests.unit import program
 from tests.unit.program import Recorded, run
@@ -64,6 +65,12 @@ def test_it_has_replicas_on_any_node_behind_one_port_of_all_hosts(made: Recorded
     }
     # One of them may run on a host that has none of the others; the wait counts containers, not hosts.
     assert "\nwanted=2\n" in made.resources["application-running"].inputs["stdin"]
+
+
+def test_verify_knows_that_a_host_may_have_several_of_its_containers() -> None:
+    settings = parse(config(application={"image": IMAGE}))
+    services = [etcd.spec(settings), galera.spec(settings), *application.specs(settings)]
+    assert tuple(spec.name for spec in services if spec.replicas is not None) == outputs.REPLICATED
 
 
 def test_a_new_container_serves_before_an_old_one_ends(made: Recorded) -> None:

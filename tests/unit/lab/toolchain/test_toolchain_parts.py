@@ -92,6 +92,23 @@ def test_only_packages_that_are_not_fully_installed_are_missing() -> None:
     ]
 
 
+def test_a_test_may_have_packages_of_its_own_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+
+    monkeypatch.setattr(packages, "_dpkg_says", lambda: "fonts-dejavu-core install ok installed\n")
+    step = Step("browser", tmp_path / "log", Terminal(io.StringIO()))
+    monkeypatch.setattr(step, "run", lambda argv, **_: ran.append([str(word) for word in argv]))
+    packages.install(step, ["fonts-dejavu-core"])
+    assert (ran, step.note) == ([], "all there")
+    packages.install(step, ["chromium", "fonts-dejavu-core"])
+    assert [words[-3:] for words in ran if "install" in words] == [
+        ["--yes", "--no-install-recommends", "chromium"]
+    ]
+    assert step.note == "1 installed"
+
+
 def test_every_package_in_the_list_has_a_reason() -> None:
     lines = [
         line for line in packages.LIST.read_text(encoding="utf-8").splitlines() if not line.startswith("#")
