@@ -125,7 +125,7 @@ def _known(location: tuple[int | str, ...]) -> str:
 
 def load() -> Settings:
     """The settings of the stack that Pulumi runs now. Raises SettingsError."""
-    from pulumi.runtime import config as pulumi_config
+    from pulumi.runtime import config as pulumi_config  # noqa: PLC0415 - who only checks settings has no use for it
 
     everything = {**pulumi_config.get_config_env(), **pulumi_config.CONFIG.get()}
     mine = {

@@ -112,7 +112,8 @@ def test_a_replaced_first_manager_starts_no_second_swarm_and_comes_back_as_the_p
     assert done(again.docker("info", "--format", "{{.Swarm.LocalNodeState}}")) == "inactive"
     # docs/how-to/operations.md, 'The first manager is gone for good'.
     token = wait_for(
-        lambda: second.docker("swarm", "join-token", "-q", "manager").stdout.strip(), "a leader among two"
+        lambda: second.docker("swarm", "join-token", "-q", "manager").stdout.strip(),  # noqa: PLW0108 - asks anew
+        "a leader among two",
     )
     address, other = again.address, second.address
     done(
