@@ -59,14 +59,17 @@ class Seen:
     @property
     def ill(self) -> list[str]:
         """Hosts whose engine needs a restart: in error, failed, or lists as running what has ended."""
+        # A host that was taken out of its swarm, and has not left it yet, is in error, too.
+        in_swarm = self.outputs.has("swarm")
         return [
             name
             for name, facts in self.facts.items()
-            if facts.swarm == "error" or facts.ghosts or facts.engine == "failed"
+            if (in_swarm and facts.swarm == "error") or facts.ghosts or facts.engine == "failed"
         ]
 
 
 def _unwell(seen: Seen) -> Iterator[tuple[str, str]]:
+    in_swarm, with_data = seen.outputs.has("swarm"), seen.outputs.has("data")
     for host in seen.outputs.hosts:
         facts = seen.facts.get(host.name, HostFacts())
         if host.name in seen.away:
@@ -75,11 +78,11 @@ def _unwell(seen: Seen) -> Iterator[tuple[str, str]]:
             yield host.name, facts.error
         elif facts.engine == "failed":
             yield host.name, "its engine has failed and was given up by systemd"
-        elif facts.swarm != "active":
+        elif in_swarm and facts.swarm != "active":
             yield host.name, f"its engine is not active in the swarm ({facts.swarm or 'no answer'})"
         elif facts.ghosts:
             yield host.name, f"its engine lists as running what has ended: {', '.join(facts.ghosts)}"
-        elif host.role == "manager" and not facts.etcd_healthy:
+        elif with_data and host.role == "manager" and not facts.etcd_healthy:
             yield host.name, f"{seen.outputs.store} is not healthy there"
         elif host.name in seen.outputs.members:
             state = facts.galera.get("wsrep_local_state_comment", "not running")
