@@ -5,12 +5,14 @@ without what was kept; what a run says of both.
 Leaves to others: which layers there are (settings/layers.py), declaring them (swarm_layer.py, data_layer.py),
 what is done on hosts (taken_down.py).
 
-A stack without the output `layer` is as high as its outputs show. Below `data` the outputs say what is kept
-of a cluster, so that names and initial SQL count as before once it is back.
+A stack is as high as its outputs show, even if it says that it is lower: a run that fails adds its outputs to
+those of before, so that both are there (Pulumi 3.245). Below `data` they say what is kept of a cluster, so that
+names and initial SQL count as before once it is back.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +33,16 @@ GONE: Mapping[Layer, tuple[str, ...]] = {
     "swarm": ("network", "joinTokens"),
 }
 """Outputs that other projects may read, by the layer that they go with."""
+SHOWN: Mapping[Layer, str] = {
+    "application": "application",
+    "data": "galera",
+    "swarm": "network",
+    "hosts": "hosts",
+}
+"""The output by which a layer shows that it is there."""
+LOOK_AGAIN = "SWARM_GALERA_LOOK_AGAIN"
+"""Environment variable by which `python -m operations` says that hosts are not as the outputs have it: a run
+that was to go up, and failed, leaves a swarm and the outputs of before."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +73,12 @@ class Layers:
         record = {} if settings.deploys("data") else kept_of(last)
         if problems := refusals(settings, last):
             raise SettingsError(problems)
-        pending = before.get("done") is False
+        again = before.get("done") is False or bool(os.environ.get(LOOK_AGAIN))
         return cls(
             top=top,
             former=former,
             record=record,
-            round=int(before.get("round", 1)) + pending,
+            round=int(before.get("round", 1)) + again,
             settled=former in (None, "hosts"),
             note=told(settings, goes) if (goes := going(top, former)) else "",
         )
@@ -80,11 +92,8 @@ class Layers:
 
 def layer_of(outputs: Mapping[str, Any]) -> Layer | None:
     """The layer that outputs stand for; None for those of no complete run."""
-    if told := outputs.get("layer"):
-        return next(layer for layer in LAYERS if layer == told)
-    if "application" in outputs:
-        return "application"
-    return "data" if "galera" in outputs else None
+    said = outputs.get("layer")
+    return next((layer for layer in reversed(LAYERS) if SHOWN[layer] in outputs or layer == said), None)
 
 
 def kept_of(outputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +119,9 @@ def refusals(settings: Settings, last: Mapping[str, Any]) -> list[str]:
             f"[{wanted}]; else set deployUpTo: {former}"
         )
     before = last.get("takenDown") or {}
-    if former is not None and before.get("done") is False and not reaches(former, top):
+    # Where the outputs show more than they say, the run on the way down failed before it removed anything.
+    pending = before.get("done") is False and last.get("layer") == former
+    if former is not None and pending and not reaches(former, top):
         found.append(
             f"swarm-galera:deployUpTo: {top}, and what was above {former} is not wholly taken down yet "
             f"({before.get('left') or 'its last run did not say what is left'}). Remedy: set deployUpTo: "

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.host_scripts.engine import settle
+from components.layers import LOOK_AGAIN
 from components.turns import NOT_WELL
 from operations import cluster_facts, disk_space, outputs, remote_hosts
 from operations.cluster_facts import HostFacts
@@ -195,8 +196,15 @@ def coming(servers: Mapping[str, Any], exported: Mapping[str, Any]) -> set[str]:
 
 
 def environment(seen: Seen | None) -> dict[str, str]:
-    """What the program is told of hosts that are not well: it then interrupts no other one."""
-    return {NOT_WELL: json.dumps(seen.unwell)} if seen is not None and seen.unwell else {}
+    """What the program is told of the hosts: of those that are not well, it then interrupts no other one; and
+    that some are in a swarm, where there is to be none."""
+    if seen is None:
+        return {}
+    stay = not seen.outputs.has("swarm") and any(
+        facts.swarm not in ("", "inactive") for facts in seen.facts.values()
+    )
+    unwell = {NOT_WELL: json.dumps(seen.unwell)} if seen.unwell else {}
+    return {**unwell, **({LOOK_AGAIN: "1"} if stay else {})}
 
 
 # -- healing -------------------------------------------------------------------------------------------------

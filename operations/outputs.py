@@ -115,7 +115,8 @@ def read(pulumi: Pulumi) -> Outputs:
 
 def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
     """Outputs from their JSON. Raises OperationsError for a stack that did not come to its end."""
-    layer = layer_of(values) or "data"
+    # Without a word of it, a stack has all its layers, or its first run did not come to its end.
+    layer = (layer_of(values) if "layer" in values or "galera" in values else None) or "data"
     missing = [
         key for each, keys in NEEDED.items() for key in keys if reaches(layer, each) and key not in values
     ]

@@ -10,6 +10,7 @@ import pulumi
 import pytest
 
 from components.host_scripts.taken_down import CLEAR
+from components.layers import LOOK_AGAIN, layer_of
 from tests.unit import program
 from tests.unit.program import Recorded, run
 
@@ -212,6 +213,44 @@ def test_what_must_wait_for_pulumis_deletions_is_done_by_the_next_run(
     assert {name: args.inputs for name, args in third.resources.items()} == {
         name: args.inputs for name, args in second.resources.items()
     }
+
+
+def test_hosts_that_are_in_a_swarm_again_are_looked_at_again(
+    dev: Recorded, clear: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that was to go up has failed: the outputs are still those of before."""
+    down = of(dev.outputs, DOWN)
+    monkeypatch.setenv(LOOK_AGAIN, "1")
+    again = of(down.outputs, {"deployUpTo": "hosts"})
+    assert all(again.resources[step].inputs["triggers"] == [2] for step in STEPS)
+    monkeypatch.delenv(LOOK_AGAIN)
+    assert of(again.outputs, {"deployUpTo": "hosts"}).outputs == again.outputs
+
+
+def test_a_run_that_failed_on_its_way_down_leaves_the_stack_as_high_as_it_was(
+    dev: Recorded, clear: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(monkeypatch, "pending etcd galera 3 nodes")
+    half = {**dev.outputs, **of(dev.outputs, DOWN).outputs}
+    assert layer_of(half) == "data"
+    with pytest.raises(pulumi.RunError, match=r"add takeDown: \[data, swarm\]"):
+        of(half, {"deployUpTo": "hosts"})
+    assert of(half, {}).outputs == dev.outputs
+
+
+@pytest.mark.parametrize(
+    ("outputs", "layer"),
+    [
+        ((), None),
+        (("hosts", "ssh"), "hosts"),
+        (("hosts", "ssh", "network"), "swarm"),
+        (("hosts", "network", "galera"), "data"),
+        (("hosts", "network", "galera", "layer"), "data"),
+        (("hosts", "network", "galera", "application"), "application"),
+    ],
+)
+def test_a_stack_is_as_high_as_its_outputs_show(outputs: tuple[str, ...], layer: str | None) -> None:
+    assert layer_of(dict.fromkeys(outputs, "hosts")) == layer
 
 
 def test_going_up_waits_until_all_is_taken_down(dev: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:

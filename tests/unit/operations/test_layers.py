@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import typer
 
+from components.layers import LOOK_AGAIN
 from operations import (
     balance,
     care,
@@ -232,6 +233,17 @@ def test_hosts_below_the_data_are_well_without_it(layer: str) -> None:
     well = Seen(at(layer), seen(layer), {})
     assert (well.unwell, well.ill) == ({}, [])
     assert care.environment(well) == {}
+
+
+def test_the_program_is_told_of_hosts_that_are_in_a_swarm_where_there_is_to_be_none() -> None:
+    now = seen("hosts")
+    now["galera-2"] = replace(now["galera-2"], swarm="active")
+    assert care.environment(Seen(at("hosts"), now, {})) == {LOOK_AGAIN: "1"}
+    assert care.environment(Seen(at("swarm"), seen("swarm"), {})) == {}
+    assert (
+        care.environment(Seen(at("hosts"), {"galera-2": HostFacts(error="no SSH")}, {})).get(LOOK_AGAIN)
+        is None
+    )
 
 
 def test_an_engine_is_mended_at_every_layer_but_not_for_a_swarm_that_it_is_to_leave() -> None:
