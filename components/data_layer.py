@@ -30,6 +30,7 @@ class DataLayer:
     Attributes:
         services, images: of this layer and those above; images with their digests, by service.
         store, database: what they are. balancer: None where the settings have none.
+        options: for what is made on it, as of the swarm.
     """
 
     services: Services
@@ -37,6 +38,7 @@ class DataLayer:
     store: etcd.Etcd
     database: galera.Galera
     balancer: load_balancer.LoadBalancer | None
+    options: pulumi.ResourceOptions
 
     @classmethod
     def declare(
@@ -70,7 +72,7 @@ class DataLayer:
         args = galera.GaleraArgs(nodes, store, initdb, _given(settings))
         database = galera.Galera("galera", args, below.options)
         balancer = load_balancer.wanted(settings, hosts, images, made, database, below.options)
-        return cls(made, images, store, database, balancer)
+        return cls(made, images, store, database, balancer, below.options)
 
 
 def keep_secrets(settings: Settings, hosts: ClusterHosts) -> None:

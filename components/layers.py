@@ -6,7 +6,7 @@ Leaves to others: which layers there are (settings/layers.py), declaring them (s
 what is done on hosts (taken_down.py).
 
 A stack is as high as its outputs show, even if it says that it is lower: a run that fails adds its outputs to
-those of before, so that both are there (Pulumi 3.245). Below `data` they say what is kept of a cluster, so that
+those of before, so that both are there (Pulumi 3.245). Below `data` they say what is kept of a cluster: its
 names and initial SQL count as before once it is back.
 """
 
