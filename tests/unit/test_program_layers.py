@@ -127,6 +127,18 @@ def test_what_the_data_cannot_be_used_without_stays_the_same_resource(
     assert "identity" in made.resources  # whose text tells etcd's members from another stack's
 
 
+def test_a_load_balancer_goes_with_the_database_it_is_before(home: Path, clear: None) -> None:
+    balanced = {"loadBalancer": {"image": "registry.lab:5000/haproxy:2.6-1"}, "servers": {"workers": 1}}
+    full = run(balanced)
+    assert "haproxy-service" in full.resources
+    for layer, named in (("hosts", ["swarm", "data"]), ("swarm", ["data"])):
+        made = of(full.outputs, {**balanced, "deployUpTo": layer, "takeDown": named})
+        assert not [name for name in made.resources if name.startswith("haproxy")]
+        assert "loadBalancer" not in made.outputs
+        assert made.outputs["workers"] == ["galera-4"]
+        assert of(made.outputs, balanced).outputs == full.outputs
+
+
 def test_a_given_password_of_root_is_not_drawn_below_either(home: Path, clear: None) -> None:
     made = run({**DOWN, "rootPassword": "marked-root-password"}, secrets=["rootPassword"])
     assert "galera-root-password" not in made.resources
