@@ -54,7 +54,8 @@ def clear(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def say(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
     """All steps of hosts that something was taken down from say that."""
-    for step in (*STEPS, *VOLUMES):
+    further = (f"taken-down-galera-{number}-left" for number in (4, 5))
+    for step in (*STEPS, *VOLUMES, *further):
         monkeypatch.setitem(program.OTHERWISE, step, {"stdout": words})
 
 
