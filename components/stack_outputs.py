@@ -11,13 +11,12 @@ from typing import Any
 import pulumi
 
 from components.cluster_hosts import ClusterHosts
-from components.galera import Galera
-from components.key_value_store import KeyValueStore
-from components.load_balancer import LoadBalancer
-from components.overlay_network import OverlayNetwork
+from components.data_layer import VOLUMES, DataLayer
+from components.layers import Layers
 from components.softlayer.cost import Estimate
 from components.ssh_access import SshAccess
-from components.swarm import Swarm
+from components.swarm_layer import SwarmLayer
+from components.taken_down import TakenDown
 from components.virtual_server import VirtualServer
 from settings import Settings
 
@@ -27,19 +26,15 @@ CONTRACT_VERSION = 1
 
 def contract(
     settings: Settings,
+    estimate: Estimate,
     hosts: ClusterHosts,
     ssh: SshAccess,
-    swarm: Swarm,
-    store: KeyValueStore,
-    network: OverlayNetwork,
-    galera: Galera,
-    balancer: LoadBalancer | None,
-    estimate: Estimate,
+    swarm: SwarmLayer | None,
+    data: DataLayer | None,
+    layers: Layers,
+    down: TakenDown | None,
 ) -> dict[str, Any]:
-    """All outputs by name; `loadBalancer`, and its password, only where there is one."""
-    passwords = {"root": galera.root_password, "app": galera.app_password}
-    if balancer is not None:
-        passwords["loadBalancer"] = balancer.password
+    """All outputs by name; those of a layer only where it is deployed."""
     return {
         "contractVersion": CONTRACT_VERSION,
         "hosts": [
@@ -48,14 +43,42 @@ def contract(
         ],
         "managers": settings.servers.manager_names,
         "workers": settings.servers.worker_names,
+        "estimatedCost": estimate.as_output(),
+        "ssh": pulumi.Output.secret(
+            {
+                "user": "root",
+                "privateKey": ssh.private_key,
+                "addresses": {server.hostname: server.address for server in hosts.servers},
+                "hostKeys": {server.hostname: server.host_key for server in hosts.servers},
+            }
+        ),
+        **({} if swarm is None else _of_swarm(settings, swarm)),
+        **({} if data is None else _of_data(settings, data)),
+        **({} if down is None else _of_taken_down(layers, down)),
+    }
+
+
+def _of_swarm(settings: Settings, layer: SwarmLayer) -> dict[str, Any]:
+    swarm, network = layer.swarm, layer.network
+    return {
         "joinTokens": {"manager": swarm.manager_token, "worker": swarm.worker_token},
-        "discovery": {"kind": store.kind, "address": store.address, "port": store.port, "vip": store.vip},
         "network": {
             "name": network.name,
             "id": network.network_id,
             "subnet": network.subnet,
             "encrypted": settings.network.encrypted,
         },
+    }
+
+
+def _of_data(settings: Settings, layer: DataLayer) -> dict[str, Any]:
+    """`loadBalancer`, and its password, only where there is one."""
+    store, galera, balancer = layer.store, layer.database, layer.balancer
+    passwords = {"root": galera.root_password, "app": galera.app_password}
+    if balancer is not None:
+        passwords["loadBalancer"] = balancer.password
+    return {
+        "discovery": {"kind": store.kind, "address": store.address, "port": store.port, "vip": store.vip},
         "galera": {
             "clusterName": galera.cluster_name,
             "service": galera.service,
@@ -66,17 +89,22 @@ def contract(
             "database": settings.galera.database,
             "initdb": galera.initdb,
         },
-        "estimatedCost": estimate.as_output(),
-        "ssh": pulumi.Output.secret(
-            {
-                "user": "root",
-                "privateKey": ssh.private_key,
-                "addresses": {server.hostname: server.address for server in hosts.servers},
-                "hostKeys": {server.hostname: server.host_key for server in hosts.servers},
-            }
-        ),
         "passwords": pulumi.Output.secret(passwords),
         **({} if balancer is None else {"loadBalancer": balancer.as_output()}),
+    }
+
+
+def _of_taken_down(layers: Layers, down: TakenDown) -> dict[str, Any]:
+    """Which layer this is, what is left of those above, and what is known of the data that nothing serves."""
+    record = {**layers.record, "volumes": list(VOLUMES)} if layers.record else None
+    return {
+        "layer": layers.top,
+        "takenDown": {
+            "done": down.left.apply(lambda left: not left),
+            "left": down.left,
+            "round": layers.round,
+        },
+        "keptData": down.volumes_gone.apply(lambda gone: None if gone else record),
     }
 
 

@@ -201,7 +201,7 @@ def run(
     for key, value in (overrides or {}).items():
         config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value
     flat = {
-        f"swarm-galera:{key}": json.dumps(value) if isinstance(value, dict) else str(value)
+        f"swarm-galera:{key}": json.dumps(value) if isinstance(value, dict | list) else str(value)
         for key, value in config.items()
         if value is not None
     }

@@ -17,6 +17,7 @@ RULES = {
     "settings/__init__.py": OUTSIDE | {"components", "operations"},  # it reads its values through Pulumi
     "settings/engine_options.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/errors.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/layers.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/model.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/rules.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/section.py": OUTSIDE | {"components", "operations", "pulumi"},
