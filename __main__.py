@@ -9,66 +9,55 @@ from __future__ import annotations
 import pulumi
 
 import settings as stack_settings
-from components import application, etcd, galera, load_balancer, registration, stack_outputs
+from components import application, data_layer, first_bootstrap, galera, registration, stack_outputs
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
-from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
+from components.data_layer import DataLayer
 from components.firewall import Firewall, FirewallArgs
-from components.first_bootstrap import initial_sql_of
-from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
-from components.pinned_images import PinnedImages, PinnedImagesArgs
+from components.layers import Layers
 from components.plan import Plan
-from components.services import Services
 from components.ssh_access import SshAccess, SshAccessArgs
-from components.swarm import Swarm, SwarmArgs
+from components.swarm_layer import SwarmLayer
+from components.taken_down import TakenDown, TakenDownArgs
 from settings.errors import UserError
 
 
 def deploy(settings: stack_settings.Settings) -> None:
-    """Declare the whole stack and its outputs."""
-    sql = initial_sql_of(settings.galera)
+    """Declare the stack up to the layer that the settings name, and its outputs."""
+    last = first_bootstrap.last_outputs()
+    sql = first_bootstrap.initial_sql_of(settings.galera, last)
+    layers = Layers.of(settings, last)
     plan = Plan.of(settings)
+    if layers.note:
+        pulumi.log.warn(layers.note)
     owner = plan.identity.owner
-    services = [etcd.spec(settings), galera.spec(settings, sql)]
-    services += [*load_balancer.specs(settings), *application.specs(settings)]
+    # Also of layers that are not deployed: what hosts open to one another must not close while one of them is
+    # only being taken down.
+    data_specs = data_layer.specs(settings, sql)
+    services = [*data_specs, *application.specs(settings)]
     ssh = SshAccess("ssh", SshAccessArgs.of(owner, settings.ssh))
     firewall = None
     if settings.servers.firewall:
         firewall = Firewall("firewall", FirewallArgs.of(owner, settings, services))
     moving = [spec.name for spec in services if spec.replicas is not None]
+    asks = layers.hosts_ask_the_swarm
     hosts = ClusterHosts(
-        "hosts", ClusterHostsArgs(owner, settings, ssh, firewall, plan.in_turn, galera.LABEL, moving)
+        "hosts", ClusterHostsArgs(owner, settings, ssh, firewall, plan.in_turn, galera.LABEL, moving, asks)
     )
-    first = hosts.managers[0]
-    memberships = [spec.membership for spec in services if spec.membership]
-    swarm = Swarm("swarm", SwarmArgs(hosts.members, memberships, settings.engine.swarm_pool))
-    access = DockerHostAccess("docker", DockerHostAccessArgs(first, ssh.private_key, [swarm.started]))
-    # When the stack is destroyed, the swarm goes with its hosts: none of this need be taken apart piece by
-    # piece. (A first manager that is replaced stays this component, and the swarm stays with the others.)
-    on_swarm = pulumi.ResourceOptions(providers=[access.provider], deleted_with=first)
-    attached = [spec.name for spec in services if spec.network == "overlay"]
-    network = OverlayNetwork(
-        "network",
-        OverlayNetworkArgs(settings.network, first.connection, attached, [swarm.started]),
-        on_swarm,
-    )
-    # Engines whose configuration changed have restarted, one by one, before any service is touched. And the
-    # swarm is whole before images are unpacked: its votes are the first to suffer on hosts short of CPU.
-    calm = [*swarm.nodes, *hosts.current_managers]
-    wanted = {spec.name: spec.image for spec in services}
-    images = PinnedImages("images", PinnedImagesArgs(wanted, first, swarm.nodes)).references
-    fetched = hosts.fetch_on_managers(list(images.values()), swarm.nodes)
-    made = Services(services, images, first, network, swarm.nodes)
-    store = etcd.Etcd("etcd", etcd.EtcdArgs(made.on(hosts.managers, etcd.SERVICE, *calm), owner), on_swarm)
-    nodes = made.on(hosts.managers, galera.SERVICE, *calm, *fetched)
-    given = None if settings.root_password is None else settings.root_password.get_secret_value()
-    database = galera.Galera("galera", galera.GaleraArgs(nodes, store, sql.digest, given), on_swarm)
-    anywhere = [images[spec.name] for spec in services if not spec.constraints]
-    on_workers = hosts.fetch_on_workers(anywhere, swarm.nodes)
-    balancer = load_balancer.wanted(settings, hosts, made, database, on_workers, on_swarm)
-    site = application.wanted(settings, hosts, made, database, balancer, on_workers, on_swarm)
-
+    swarm = data = site = down = None
+    if settings.deploys("swarm"):
+        swarm = SwarmLayer.declare(settings, hosts, ssh, services)
+    if swarm and settings.deploys("data"):
+        deployed = services if settings.deploys("application") else data_specs
+        data = DataLayer.declare(settings, owner, hosts, swarm, deployed, sql.digest)
+    if data and settings.deploys("application"):
+        site = application.wanted(settings, hosts, data)
+    else:
+        application.keep_secrets(settings, hosts)
+    if not data:
+        data_layer.keep_secrets(settings, hosts)
+        down = TakenDown("taken-down", TakenDownArgs.of(settings, hosts, layers, leave=not swarm))
     for name, value in stack_outputs.contract(
-        settings, hosts, ssh, swarm, store, network, database, balancer, site, plan.estimate
+        settings, plan.estimate, hosts, ssh, swarm, data, site, layers, down
     ).items():
         pulumi.export(name, value)
 

@@ -62,6 +62,7 @@ def on_host(host: str, command: str) -> str:
 
 
 def sql(host: str, statement: str) -> str:
+    """What the host's own node answers. Raises BenchFailed."""
     return on_host(host, f"{IN_CONTAINER} mariadb -NB app -e {shlex.quote(statement)}").strip()
 
 
@@ -72,6 +73,7 @@ def guests() -> dict[str, str]:
 
 
 def power(host: str, *how: str) -> None:
+    """As a person with `slcli` does it. Raises BenchFailed."""
     words = in_lab("slcli", "-y", "vs", *how, guests()[host])
     if subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode != 0:
         raise BenchFailed(f"{' '.join(how)} of {host}")

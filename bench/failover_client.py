@@ -36,6 +36,7 @@ def session(until: float, port: int, commits: list[float]) -> None:
 
 
 def main() -> None:
+    """Connects again and again until the time is over; what is lost by that is told, too."""
     until, port = time.monotonic() + float(sys.argv[1]), int(sys.argv[2])
     commits: list[float] = []
     errors: list[str] = []

@@ -37,10 +37,12 @@ class BenchFailed(Exception):
 
 
 def python(*words: str) -> list[str]:
+    """Words for the checkout's own Python, whichever one runs the bench."""
     return [str(places.VENV_PYTHON), *words]
 
 
 def in_lab(*words: str) -> list[str]:
+    """Words that run in the network of the bench's lab, with its account and its Pulumi state."""
     return python("-m", "lab", "exec", "--name", LAB, "--", *words)
 
 

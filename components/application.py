@@ -6,12 +6,11 @@ Leaves to others: what an application does (its image; images/wordpress is one),
 
 Visitors come to the published port of any host: the ingress network leads them to a container, wherever that
 runs. So the swarm may move one of a host that fails. What moves with it is what is in the database; uploads
-are in a volume of each host (docs/adr/0015-application.md).
+are in a volume of each host (docs/adr/0016-application.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,16 +18,18 @@ import pulumi
 
 from components import galera, load_balancer, remote
 from components.cluster_hosts import ClusterHosts
+from components.data_layer import DataLayer
 from components.host_scripts import account
-from components.load_balancer import LoadBalancer
 from components.password import Password
 from components.service_spec import HealthCheck, Port, ServiceSpec, UpdatePolicy
-from components.services import ServiceArgs, Services, declare
+from components.services import ServiceArgs, declare
 from settings import Application as Wanted
 from settings import Settings
+from settings.application import Database
 
 SERVICE = "application"
-PASSWORD = "application-database-password"
+TYPE = "swarm-galera:application:Application"
+PASSWORD = "application-database-password"  # noqa: S105 - the name of the secret
 SALT = "application-salt"
 """A secret for whatever an application signs or encrypts with, the same for all its containers."""
 SALT_LENGTH = 64
@@ -85,27 +86,47 @@ def database_env(settings: Settings) -> dict[str, str]:
     }
 
 
-def wanted(
-    settings: Settings,
-    hosts: ClusterHosts,
-    services: Services,
-    database: galera.Galera,
-    balancer: LoadBalancer | None,
-    fetched: Sequence[pulumi.Resource],
-    opts: pulumi.ResourceOptions,
-) -> Application | None:
-    """The application, made or changed after all that it uses; None where the settings have none.
-
-    Args:
-        fetched: its image is on the workers then; managers have theirs already.
-    """
+def wanted(settings: Settings, hosts: ClusterHosts, data: DataLayer) -> Application | None:
+    """The application, made or changed after all that it uses; None where the settings have none."""
     if settings.application is None:
         return None
-    before = [database.formed, *([balancer.running] if balancer else []), *fetched]
-    args = ApplicationArgs(
-        services.on(hosts.servers, SERVICE, *before), settings.application, database, endpoint(settings)
-    )
-    return Application(SERVICE, args, opts)
+    balancer = [data.balancer.running] if data.balancer else []
+    before = [data.database.formed, *balancer, *data.fetched]
+    service = data.services.on(hosts.servers, SERVICE, *before)
+    args = ApplicationArgs(service, settings.application, data.database, endpoint(settings))
+    return Application(SERVICE, args, data.options)
+
+
+def keep_secrets(settings: Settings, hosts: ClusterHosts) -> None:
+    """Without the layer: salt and password stay in the state, where `Application` finds them again.
+
+    What it has signed, and its account, are in the rows, and those are kept.
+    """
+    if settings.application is None:
+        return
+    opts = pulumi.ResourceOptions(deleted_with=hosts.managers[0])
+    child = pulumi.ResourceOptions(parent=pulumi.ComponentResource(TYPE, SERVICE, None, opts))
+    drawn_salt(SERVICE, child)
+    password_of(SERVICE, settings.application, child)
+
+
+def drawn_salt(name: str, child: pulumi.ResourceOptions) -> pulumi.Output[str]:
+    """The text of which it derives what it signs with."""
+    return Password(f"{name}-salt", SALT_LENGTH, child).value
+
+
+def password_of(name: str, wanted: Wanted, child: pulumi.ResourceOptions) -> pulumi.Output[str] | None:
+    """That of its account in the database, given or drawn; None without one."""
+    if wanted.database is None:
+        return None
+    if wanted.database.password is None:
+        return pulumi.Output.secret(Password(f"{name}-database-password", opts=child).value)
+    return pulumi.Output.secret(wanted.database.password.get_secret_value())
+
+
+def uploads_volumes(settings: Settings) -> list[str]:
+    """What bears its uploads, or those of an earlier setting, on every host; none without the section."""
+    return [VOLUME] if settings.application else []
 
 
 @dataclass(frozen=True)
@@ -140,33 +161,27 @@ class Application(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ApplicationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """`opts` bring the provider, which the service inherits."""
-        super().__init__("swarm-galera:application:Application", name, None, opts)
+        super().__init__(TYPE, name, None, opts)
         self._args, child = args, pulumi.ResourceOptions(parent=self)
-        salt = Password(f"{name}-salt", SALT_LENGTH, child).value
         given = {file: value.get_secret_value() for file, value in args.settings.secrets.items()}
-        contents: dict[str, pulumi.Input[str]] = {SALT: salt, **given}
-        self.password, made = self._account(name, child)
-        if self.password is not None:
+        contents: dict[str, pulumi.Input[str]] = {SALT: drawn_salt(name, child), **given}
+        self.password, made = password_of(name, args.settings, child), []
+        if args.settings.database and self.password is not None:
             contents[PASSWORD] = self.password
+            made = [self._account(name, args.settings.database, self.password, child)]
         running = declare(name, args.service, self, contents, {}, after=made)
         self.vip = running.stdout
         self.register_outputs({"vip": self.vip})
 
     def _account(
-        self, name: str, child: pulumi.ResourceOptions
-    ) -> tuple[pulumi.Output[str] | None, list[pulumi.Resource]]:
-        """The password of its account, and what to depend on to use it; made again whenever the database is
-        another: it may have been made anew, empty."""
-        wanted, database = self._args.settings.database, self._args.database
-        if wanted is None:
-            return None, []
-        content: pulumi.Input[str]
-        if wanted.password is None:
-            content = Password(f"{name}-database-password", opts=child).value
-        else:
-            content = wanted.password.get_secret_value()
-        password = pulumi.Output.secret(content)
-        step = remote.run(
+        self, name: str, wanted: Database, password: pulumi.Output[str], child: pulumi.ResourceOptions
+    ) -> pulumi.Resource:
+        """Its database and account; depend on it to use them.
+
+        Made again whenever the cluster is another: that may have been made anew, empty.
+        """
+        database = self._args.database
+        return remote.run(
             f"{name}-database",
             self._args.service.manager.connection,
             account.made(database.service, wanted.name, wanted.account),
@@ -174,7 +189,6 @@ class Application(pulumi.ComponentResource):
             values=password.apply(account.stored),
             triggers=[database.formed.id],
         )
-        return password, [step]
 
     def as_output(self) -> dict[str, Any]:
         """What consumers need to know, without the password."""

@@ -37,6 +37,7 @@ class ClusterHostsArgs:
         in_turn: host names, in the order of managers and workers: those whose servers this run interrupts.
         label: node label that is `true` on managers and `false` on workers.
         replicated: names of services whose tasks may move to another host.
+        ask_swarm: have a manager's engine ask the swarm, before it restarts, whether the others are well.
     """
 
     owner: pulumi.Input[str]
@@ -46,6 +47,7 @@ class ClusterHostsArgs:
     in_turn: Sequence[str]
     label: str
     replicated: Sequence[str] = ()
+    ask_swarm: bool = True
 
 
 class ClusterHosts(pulumi.ComponentResource):
@@ -80,7 +82,7 @@ class ClusterHosts(pulumi.ComponentResource):
             )
             for server in self.servers
         ]
-        current = self._current_in_turn()
+        current = self._current_in_turn(args.ask_swarm)
         turns.close(dict(zip(servers.hostnames, current, strict=True)))
         self.current_managers = current[: servers.managers]
         self.register_outputs({})
@@ -146,11 +148,12 @@ class ClusterHosts(pulumi.ComponentResource):
     ) -> list[pulumi.Resource]:
         return [member.engine.fetch(references, after) for member in self.members if member.role == role]
 
-    def _current_in_turn(self) -> list[pulumi.Resource]:
+    def _current_in_turn(self, ask_swarm: bool) -> list[pulumi.Resource]:
         """What interrupts hosts is seen through on one after the other, managers first."""
         current: list[pulumi.Resource] = []
         for member in self.members:
-            current.append(member.engine.current(manager=member.role == "manager", after=current[-1:]))
+            asks = ask_swarm and member.role == "manager"
+            current.append(member.engine.current(manager=asks, after=current[-1:]))
         return current
 
 

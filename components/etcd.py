@@ -21,7 +21,9 @@ from components.service_spec import HealthCheck, Port, ServiceSpec, UpdatePolicy
 from components.services import ServiceArgs, declare
 from settings import Settings
 
+TYPE = "swarm-galera:etcd:Etcd"
 SERVICE = "etcd"
+VOLUME = "etcd-data"
 CLIENT_PORT = 2379
 PEER_PORT = 2380
 
@@ -34,7 +36,7 @@ def spec(settings: Settings) -> ServiceSpec:
         constraints=["node.role==manager"],
         env={"NODE_NAME": "{{.Node.Hostname}}"},
         secrets=["etcd-peer-ca.crt", "etcd-peer.crt", "etcd-peer.key"],
-        volumes={"etcd-data": "/var/lib/etcd"},
+        volumes={VOLUME: "/var/lib/etcd"},
         ports=[Port(PEER_PORT)],
         health=HealthCheck(["etcd-member", "health"], start_period=120),
         update=UpdatePolicy(proven=20),
@@ -73,7 +75,7 @@ class Etcd(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EtcdArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """`opts` bring the provider, which the service inherits."""
-        super().__init__("swarm-galera:etcd:Etcd", name, None, opts)
+        super().__init__(TYPE, name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         servers = args.service.servers
         addresses = pulumi.Output.all(*(server.private_ip for server in servers))
@@ -88,3 +90,9 @@ class Etcd(pulumi.ComponentResource):
         self.vip = formed.stdout
         self.running = [formed]
         self.register_outputs({"vip": self.vip, "url": self.url})
+
+
+def keep_secrets(name: str, opts: pulumi.ResourceOptions) -> None:
+    """Have the authority of a store that does not run stay in the state, where `Etcd` finds it again."""
+    parent = pulumi.ComponentResource(TYPE, name, None, opts)
+    PeerAuthority(f"{name}-authority", pulumi.ResourceOptions(parent=parent))

@@ -25,11 +25,14 @@ READ = "pulumi:pulumi:readStackOutputs"
 """The engine's own function; its answer leaves no resource in the state."""
 
 
-def former() -> Mapping[str, Any] | None:
-    """The output `galera` of the stack's last complete run; None before the first."""
-    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    outputs = _read(name)
-    galera: Mapping[str, Any] | None = outputs.get("galera")
+def last_outputs() -> Mapping[str, Any]:
+    """All outputs of the stack's last complete run; empty before the first."""
+    return _read(f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}")
+
+
+def former(outputs: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What these outputs say of a cluster: one that runs, or one whose data is kept; None for none."""
+    galera: Mapping[str, Any] | None = outputs.get("galera") or outputs.get("keptData")
     return galera
 
 
@@ -45,9 +48,12 @@ def _read(name: str, tries: int = 20) -> Mapping[str, Any]:
             time.sleep(0.25)
 
 
-def initial_sql_of(galera: Galera) -> InitialSql:
-    """What new nodes run; raises SettingsError for what can't be changed in a cluster that has formed."""
-    ran = former()
+def initial_sql_of(galera: Galera, outputs: Mapping[str, Any]) -> InitialSql:
+    """What new nodes run; raises SettingsError for what can't be changed in a cluster that has formed.
+
+    `outputs`: of the stack's last complete run.
+    """
+    ran = former(outputs)
     if problems := refusals(ran, galera.cluster_name, galera.database):
         raise SettingsError(problems)
     sql = initial_sql(ran, None if galera.initdb is None else bundle(galera.initdb))

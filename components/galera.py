@@ -26,7 +26,9 @@ from settings import Settings
 
 SERVICE = "galera"
 PORT = 3306
+TYPE = "swarm-galera:galera:Galera"
 USERS = ("root", "monitor", "app")
+VOLUME = "galera-data"
 LABEL = "galera"
 """Node label, `true` on the hosts that bear a node."""
 INITIAL_SQL_FAILED = "the initial SQL fails, and no client was served:"
@@ -66,7 +68,7 @@ def spec(settings: Settings, initial: InitialSql | None = None) -> ServiceSpec:
         },
         secrets=[f"galera-{user}-password" for user in USERS],
         configs=configs,
-        volumes={"galera-data": "/var/lib/mysql"},
+        volumes={VOLUME: "/var/lib/mysql"},
         health=HealthCheck(["galera-node", "health"], START_PERIOD),
         update=UpdatePolicy(proven=30),
         stop_grace=galera.stop_grace,
@@ -110,17 +112,13 @@ class Galera(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GaleraArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """`opts` bring the provider, which the service inherits."""
-        super().__init__("swarm-galera:galera:Galera", name, None, opts)
+        super().__init__(TYPE, name, None, opts)
         self.service, self.port, self.initdb = SERVICE, PORT, args.initdb
         self.cluster_name = args.service.spec.env["CLUSTER_NAME"]
         self.members = [server.hostname for server in args.service.servers]
         self.size = len(self.members)
         child = pulumi.ResourceOptions(parent=self)
-        given = {} if args.root_password is None else {"root": pulumi.Output.secret(args.root_password)}
-        passwords = {
-            user: given[user] if user in given else Password(f"{name}-{user}-password", opts=child).value
-            for user in USERS
-        }
+        passwords = drawn_passwords(name, args.root_password, child)
         self.root_password, self.app_password = passwords["root"], passwords["app"]
         self.formed = declare(
             name,
@@ -136,6 +134,23 @@ class Galera(pulumi.ComponentResource):
         )
         self.vip = self.formed.stdout
         self.register_outputs({"vip": self.vip, "members": self.members})
+
+
+def keep_secrets(name: str, root_password: str | None, opts: pulumi.ResourceOptions) -> None:
+    """Have the passwords of data that nothing serves stay in the state, where `Galera` finds them again."""
+    parent = pulumi.ComponentResource(TYPE, name, None, opts)
+    drawn_passwords(name, root_password, pulumi.ResourceOptions(parent=parent))
+
+
+def drawn_passwords(
+    name: str, root_password: str | None, child: pulumi.ResourceOptions
+) -> dict[str, pulumi.Output[str]]:
+    """By user; that of root is the given one, if there is one."""
+    given = {} if root_password is None else {"root": pulumi.Output.secret(root_password)}
+    return {
+        user: given[user] if user in given else Password(f"{name}-{user}-password", opts=child).value
+        for user in USERS
+    }
 
 
 def config_files(

@@ -25,7 +25,7 @@ from settings import Settings
 SERVICE = "haproxy"
 USER = "admin"
 """Of the statistics page, as the image has it."""
-PASSWORD = "haproxy-stats-password"
+PASSWORD = "haproxy-stats-password"  # noqa: S105 - the name of the secret
 STOP_GRACE = 15
 """Seconds. The image leaves sessions five (haproxy.cfg, hard-stop-after); the rest is for slow hosts."""
 

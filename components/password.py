@@ -51,7 +51,8 @@ class Password(Resource, module="swarm-galera", name="Password"):
     value: pulumi.Output[str]
 
     def __init__(self, name: str, length: int = 32, opts: pulumi.ResourceOptions | None = None) -> None:
-        """
+        """Drawn when the resource is created; another length is another password.
+
         Args:
             length: characters, at least 16.
         """

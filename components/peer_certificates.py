@@ -88,7 +88,8 @@ class PeerCertificates(Resource, module="swarm-galera", name="PeerCertificates")
         authority: PeerAuthority,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """
+        """Signed when the resource is created, when one of these changes, and in the certificate's last year.
+
         Args:
             addresses: private IP addresses (or host names) of all peers, in any order.
             authority: signs.

@@ -73,7 +73,8 @@ class PinnedImage(Resource, module="swarm-galera", name="PinnedImage"):
         resolver: pulumi.Input[str],
         opts: pulumi.ResourceOptions,
     ) -> None:
-        """
+        """Takes `found` when the resource is created, then only with another `image` or `resolver`.
+
         Args:
             image: the setting.
             found: what the engine has made of it.

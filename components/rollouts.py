@@ -46,7 +46,8 @@ class Rollout(Resource, module="swarm-galera", name="Rollout"):
     changes: pulumi.Output[int]
 
     def __init__(self, name: str, seen: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
-        """
+        """Counts one more for each `seen` that is new.
+
         Args:
             seen: a text of its own for each change, empty if this run changes nothing.
         """

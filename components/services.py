@@ -212,7 +212,8 @@ def ports(spec: ServiceSpec) -> list[docker.ServiceEndpointSpecPortArgs]:
 
 def fingerprint(arguments: Mapping[str, Any], servers: Sequence[VirtualServer]) -> pulumi.Output[str]:
     """Changes with anything that is said of the service, and with the hosts of its tasks: when they were
-    replaced or interrupted."""
+    replaced or interrupted.
+    """
     hosts = [[server.guest_id, server.reboots] for server in servers]
     return pulumi.Output.json_dumps([arguments, hosts], sort_keys=True, default=vars).apply(
         lambda text: hashlib.sha256(text.encode()).hexdigest()[:12]

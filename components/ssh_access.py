@@ -58,7 +58,8 @@ class SshAccess(pulumi.ComponentResource):
     public_key: pulumi.Output[str]
 
     def __init__(self, name: str, args: SshAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """
+        """Generates a pair where the settings name neither a key nor a label.
+
         Raises:
             UserError: the private key file cannot be read, is none, or wants a passphrase.
         """

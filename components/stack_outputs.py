@@ -12,13 +12,12 @@ import pulumi
 
 from components.application import Application
 from components.cluster_hosts import ClusterHosts
-from components.galera import Galera
-from components.key_value_store import KeyValueStore
-from components.load_balancer import LoadBalancer
-from components.overlay_network import OverlayNetwork
+from components.data_layer import VOLUMES, DataLayer
+from components.layers import Layers
 from components.softlayer.cost import Estimate
 from components.ssh_access import SshAccess
-from components.swarm import Swarm
+from components.swarm_layer import SwarmLayer
+from components.taken_down import TakenDown
 from components.virtual_server import VirtualServer
 from settings import Settings
 
@@ -28,22 +27,16 @@ CONTRACT_VERSION = 1
 
 def contract(
     settings: Settings,
+    estimate: Estimate,
     hosts: ClusterHosts,
     ssh: SshAccess,
-    swarm: Swarm,
-    store: KeyValueStore,
-    network: OverlayNetwork,
-    galera: Galera,
-    balancer: LoadBalancer | None,
+    swarm: SwarmLayer | None,
+    data: DataLayer | None,
     application: Application | None,
-    estimate: Estimate,
+    layers: Layers,
+    down: TakenDown | None,
 ) -> dict[str, Any]:
-    """All outputs by name; `loadBalancer`, `application` and their passwords only where there is one."""
-    passwords = {"root": galera.root_password, "app": galera.app_password}
-    if balancer is not None:
-        passwords["loadBalancer"] = balancer.password
-    if application is not None and application.password is not None:
-        passwords["application"] = application.password
+    """All outputs by name; those of a layer only where it is deployed."""
     return {
         "contractVersion": CONTRACT_VERSION,
         "hosts": [
@@ -52,14 +45,44 @@ def contract(
         ],
         "managers": settings.servers.manager_names,
         "workers": settings.servers.worker_names,
+        "estimatedCost": estimate.as_output(),
+        "ssh": pulumi.Output.secret(
+            {
+                "user": "root",
+                "privateKey": ssh.private_key,
+                "addresses": {server.hostname: server.address for server in hosts.servers},
+                "hostKeys": {server.hostname: server.host_key for server in hosts.servers},
+            }
+        ),
+        **({} if swarm is None else _of_swarm(settings, swarm)),
+        **({} if data is None else _of_data(settings, data, application)),
+        **({} if down is None else _of_taken_down(layers, down)),
+    }
+
+
+def _of_swarm(settings: Settings, layer: SwarmLayer) -> dict[str, Any]:
+    swarm, network = layer.swarm, layer.network
+    return {
         "joinTokens": {"manager": swarm.manager_token, "worker": swarm.worker_token},
-        "discovery": {"kind": store.kind, "address": store.address, "port": store.port, "vip": store.vip},
         "network": {
             "name": network.name,
             "id": network.network_id,
             "subnet": network.subnet,
             "encrypted": settings.network.encrypted,
         },
+    }
+
+
+def _of_data(settings: Settings, layer: DataLayer, application: Application | None) -> dict[str, Any]:
+    """With what is on it; `loadBalancer`, `application` and their passwords only where there is one."""
+    store, galera, balancer = layer.store, layer.database, layer.balancer
+    passwords = {"root": galera.root_password, "app": galera.app_password}
+    if balancer is not None:
+        passwords["loadBalancer"] = balancer.password
+    if application is not None and application.password is not None:
+        passwords["application"] = application.password
+    return {
+        "discovery": {"kind": store.kind, "address": store.address, "port": store.port, "vip": store.vip},
         "galera": {
             "clusterName": galera.cluster_name,
             "service": galera.service,
@@ -70,18 +93,23 @@ def contract(
             "database": settings.galera.database,
             "initdb": galera.initdb,
         },
-        "estimatedCost": estimate.as_output(),
-        "ssh": pulumi.Output.secret(
-            {
-                "user": "root",
-                "privateKey": ssh.private_key,
-                "addresses": {server.hostname: server.address for server in hosts.servers},
-                "hostKeys": {server.hostname: server.host_key for server in hosts.servers},
-            }
-        ),
         "passwords": pulumi.Output.secret(passwords),
         **({} if balancer is None else {"loadBalancer": balancer.as_output()}),
         **({} if application is None else {"application": application.as_output()}),
+    }
+
+
+def _of_taken_down(layers: Layers, down: TakenDown) -> dict[str, Any]:
+    """Which layer this is, what is left of those above, and what is known of the data that nothing serves."""
+    record = {**layers.record, "volumes": list(VOLUMES)} if layers.record else None
+    return {
+        "layer": layers.top,
+        "takenDown": {
+            "done": down.left.apply(lambda left: not left),
+            "left": down.left,
+            "round": layers.round,
+        },
+        "keptData": down.volumes_gone.apply(lambda gone: None if gone else record),
     }
 
 

@@ -47,7 +47,8 @@ class Turns:
 
     def __init__(self, hostnames: Sequence[str]) -> None:
         """`hostnames`: those that this run interrupts, in the order in which their last steps depend on one
-        another; any other order would have them wait for one another for ever."""
+        another; any other order would have them wait for one another for ever.
+        """
         self._hostnames = list(hostnames)
         self._steps: Mapping[str, pulumi.Resource] = {}
         self._closed = asyncio.Event()

@@ -17,7 +17,7 @@ from lab.paths import LabPaths
 from lab.toolchain import build, places
 
 ENDPOINT = "http://127.0.0.1:8080/xmlrpc/v3.1"
-PASSPHRASE = "swarm-galera-lab"  # guards nothing: everything in the lab is gone with it
+PASSPHRASE = "swarm-galera-lab"  # noqa: S105 - guards nothing: everything in the lab is gone with it
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 
 

@@ -119,10 +119,8 @@ class Builder:
 
     def has(self, name: str) -> bool:
         """Whether the storage has an image of that name."""
-        return (
-            subprocess.run(self.buildah("inspect", "--type", "image", name), capture_output=True).returncode
-            == 0
-        )
+        words = self.buildah("inspect", "--type", "image", name)
+        return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
     def build(self, step: Step, images: list[Image]) -> None:
         """Build what is not built yet; a second builder waits for the first."""

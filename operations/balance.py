@@ -54,6 +54,7 @@ def balance(
     one of them failed.
     """
     found = outputs.of_stack(stack)
+    found.require_data(stack, "balance")
     spreads = asyncio.run(measured(found, ways(found, stack, reader), connections))
     if as_json:
         print(json.dumps(as_machines_read(stack, spreads), indent=2))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.host_scripts.engine import settle
+from components.layers import LOOK_AGAIN
 from components.turns import NOT_WELL
 from operations import cluster_facts, disk_space, outputs, remote_hosts
 from operations.cluster_facts import HostFacts
@@ -59,14 +60,17 @@ class Seen:
     @property
     def ill(self) -> list[str]:
         """Hosts whose engine needs a restart: in error, failed, or lists as running what has ended."""
+        # A host that was taken out of its swarm, and has not left it yet, is in error, too.
+        in_swarm = self.outputs.has("swarm")
         return [
             name
             for name, facts in self.facts.items()
-            if facts.swarm == "error" or facts.ghosts or facts.engine == "failed"
+            if (in_swarm and facts.swarm == "error") or facts.ghosts or facts.engine == "failed"
         ]
 
 
 def _unwell(seen: Seen) -> Iterator[tuple[str, str]]:
+    in_swarm, with_data = seen.outputs.has("swarm"), seen.outputs.has("data")
     for host in seen.outputs.hosts:
         facts = seen.facts.get(host.name, HostFacts())
         if host.name in seen.away:
@@ -75,11 +79,11 @@ def _unwell(seen: Seen) -> Iterator[tuple[str, str]]:
             yield host.name, facts.error
         elif facts.engine == "failed":
             yield host.name, "its engine has failed and was given up by systemd"
-        elif facts.swarm != "active":
+        elif in_swarm and facts.swarm != "active":
             yield host.name, f"its engine is not active in the swarm ({facts.swarm or 'no answer'})"
         elif facts.ghosts:
             yield host.name, f"its engine lists as running what has ended: {', '.join(facts.ghosts)}"
-        elif host.role == "manager" and not facts.etcd_healthy:
+        elif with_data and host.role == "manager" and not facts.etcd_healthy:
             yield host.name, f"{seen.outputs.store} is not healthy there"
         elif host.name in seen.outputs.members:
             state = facts.galera.get("wsrep_local_state_comment", "not running")
@@ -192,8 +196,16 @@ def coming(servers: Mapping[str, Any], exported: Mapping[str, Any]) -> set[str]:
 
 
 def environment(seen: Seen | None) -> dict[str, str]:
-    """What the program is told of hosts that are not well: it then interrupts no other one."""
-    return {NOT_WELL: json.dumps(seen.unwell)} if seen is not None and seen.unwell else {}
+    """What the program is told of the hosts: of those that are not well, it then interrupts no other one; and
+    that some are in a swarm, where there is to be none.
+    """
+    if seen is None:
+        return {}
+    stay = not seen.outputs.has("swarm") and any(
+        facts.swarm not in ("", "inactive") for facts in seen.facts.values()
+    )
+    unwell = {NOT_WELL: json.dumps(seen.unwell)} if seen.unwell else {}
+    return {**unwell, **({LOOK_AGAIN: "1"} if stay else {})}
 
 
 # -- healing -------------------------------------------------------------------------------------------------

@@ -20,6 +20,11 @@ RESTART = (
     "the other nodes Synced: systemctl reset-failed docker; systemctl restart docker"
 )
 
+STILL_IN_A_SWARM = (
+    "`up` once more: hosts leave the swarm when Pulumi has removed what was on it. If it stays: docker swarm "
+    "leave --force on that host, once no container of a service runs there"
+)
+
 OTHER_CONTENT = (
     "whoever asks hears now this, now that. Where most members agree, let the other one come anew: on its "
     "host, in the container of {store}: rm -rf /var/lib/etcd/member; then docker kill it. Where no two "
@@ -28,11 +33,13 @@ OTHER_CONTENT = (
 
 
 def of_hosts(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
-    """Disk, engine and swarm of each host; the managers as the swarm sees them."""
-    return [*_each_host(outputs, facts), *_managers(outputs, facts)]
+    """Disk, engine and swarm of each host; the managers as the swarm sees them, where there is one."""
+    managers = _managers(outputs, facts) if outputs.has("swarm") else ()
+    return [*_each_host(outputs, facts), *managers]
 
 
 def _each_host(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check]:
+    in_swarm = outputs.has("swarm")
     for host in outputs.hosts:
         seen = facts[host.name]
         yield Check(
@@ -48,11 +55,11 @@ def _each_host(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Che
         in_error = seen.swarm == "error" or seen.engine == "failed"
         yield Check(
             host.name,
-            "engine on btrfs, active in the swarm",
-            (seen.driver, seen.swarm) == ("btrfs", "active"),
+            "engine on btrfs, active in the swarm" if in_swarm else "engine on btrfs, in no swarm",
+            (seen.driver, seen.swarm) == ("btrfs", "active" if in_swarm else "inactive"),
             f"{seen.driver or f'no engine ({seen.engine})'}, {seen.swarm or 'no swarm'}"
             + (f" ({seen.swarm_error})" if seen.swarm_error else ""),
-            remedy=RESTART.format(host=host.name) if in_error else "",
+            remedy=_engine_remedy(host.name, seen, in_error, in_swarm),
         )
         yield Check(
             host.name,
@@ -63,6 +70,12 @@ def _each_host(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Che
         )
         if not seen.error:
             yield from disk_space.checks(host.name, seen.space, seen.system)
+
+
+def _engine_remedy(host: str, seen: HostFacts, in_error: bool, in_swarm: bool) -> str:
+    if not in_swarm and seen.swarm not in ("", "inactive"):
+        return STILL_IN_A_SWARM
+    return RESTART.format(host=host) if in_error else ""
 
 
 def _managers(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check]:
@@ -99,15 +112,21 @@ def _managers(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Chec
 
 
 def of_network(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
-    """The overlay's encryption as the engines have it, and IPsec between all hosts that bear nodes."""
+    """The overlay's encryption as the engines have it, and IPsec between all hosts that bear nodes.
+
+    Without nodes, only managers know the network, and nothing is on it that there could be IPsec for.
+    """
     wanted = "encrypted" if outputs.encrypted else "not encrypted"
     checks = []
     bearing = [host for host in outputs.hosts if host.name in outputs.members]
+    if not outputs.has("data"):
+        bearing = list(outputs.managers)
     for host in bearing:
         seen = facts[host.name]
         encrypted = "encrypted" in seen.network_options
         peers = {other.private_ip for other in bearing if other is not host}
-        missing = sorted(peers - seen.ipsec_peers) if outputs.encrypted else []
+        expected = outputs.encrypted and outputs.has("data")
+        missing = sorted(peers - seen.ipsec_peers) if expected else []
         known = f"{'encrypted' if encrypted else 'not encrypted'}"
         found = known if seen.network_options else "no such network"
         if missing and not seen.error:

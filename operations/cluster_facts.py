@@ -111,6 +111,7 @@ class HostFacts:
         ghosts: containers that the engine lists as running though they have ended, or besides another one of
             the same service, if that has one on each host.
         images: content of what each service runs here, by the service's name.
+        volumes: names of the engine's volumes; asked for only where no database has them.
         space: of /var/lib/docker. system: of the system's disk.
         galera: `STATUS`, `VARIABLES` and `NOT_REPLICATED`.
         node_status: what `galera-node status --json` says.
@@ -129,6 +130,7 @@ class HostFacts:
     node: str = ""
     ghosts: tuple[str, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)
+    volumes: frozenset[str] = frozenset()
     space: Space = Space()
     system: Space = Space()
     managers: tuple[Manager, ...] = ()
@@ -146,6 +148,8 @@ class HostFacts:
 def look(outputs: Outputs, manager: bool, member: bool, *, content: bool = False) -> str:
     """Shell text that prints a host's facts as lines `name<TAB>value`; a part that fails prints nothing.
 
+    Only what the stack's layer has is asked for.
+
     `content`: ask a manager for that of its store, too; it takes three questions more, one of a majority.
     """
     status, variables = (", ".join(f"'{name}'" for name in names) for names in (STATUS, VARIABLES))
@@ -162,10 +166,14 @@ def look(outputs: Outputs, manager: bool, member: bool, *, content: bool = False
         ),
         _HOST,
     ]
-    if manager:
-        parts += [_MANAGER, _STORE, *([_CONTENT] if content else [])]
+    if manager and outputs.has("swarm"):
+        parts.append(_MANAGER)
+    if manager and outputs.has("data"):
+        parts += [_STORE, *([_CONTENT] if content else [])]
     if member:
         parts.append(_GALERA)
+    if not outputs.has("data"):
+        parts.append(_VOLUMES)
     # What could not be found out is missing from the answer; it is no reason to lose the rest.
     return "\n".join([*parts, ":"])
 
@@ -175,6 +183,8 @@ _HOST = body("facts_host", SCRIPTS)
 _MANAGER = r"""
 docker node ls --format '{{.ID}}={{.Hostname}}={{.ManagerStatus}}' | tell manager
 """.strip()
+
+_VOLUMES = "docker volume ls --quiet | tell stored"
 
 _STORE = body("facts_store", SCRIPTS)
 
@@ -202,6 +212,7 @@ def parse(text: str, error: str = "") -> HostFacts:
         node=_first(found["node"]),
         ghosts=tuple(found["ghost"]),
         images=dict(line.split(" ", 1) for line in found["image"] if " " in line),
+        volumes=frozenset(found["stored"]),
         space=_space(MOUNT_POINT, found),
         system=_space("/", found),
         managers=tuple(

@@ -44,6 +44,7 @@ def survive(
 ) -> None:
     """The majority is lost for good: HOST serves again, alone. Refused while a majority answers."""
     found = outputs.of_stack(stack)
+    found.require_data(stack, "survive")
     survivor = of(found, host)
     asyncio.run(_survive(found, survivor, yes))
 

@@ -10,15 +10,23 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from components.layers import layer_of
 from components.ssh_access import read_private_key
 from operations import passphrase
 from operations.errors import OperationsError
 from operations.pulumi_cli import Pulumi
+from settings.layers import Layer, reaches
 
 REPLICATED = ("application",)
 """Services of which a host may have several containers (components/application.py)."""
 OTHERS = ("galera", "haproxy", *REPLICATED)
 """Services that are not the store (components/galera.py, components/load_balancer.py)."""
+NEEDED: Mapping[Layer, tuple[str, ...]] = {
+    "hosts": ("hosts", "ssh"),
+    "swarm": ("network",),
+    "data": ("discovery", "galera", "passwords"),
+}
+"""Outputs that a complete run has, by the layer that they come with."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,10 @@ class Outputs:
         service, vip, port, size, members, database: the Galera service; members are host names.
         app_password: of the user that is called like the database.
         balancer, application: None where there is none.
+        layer: the highest that there is. What comes with a higher one is empty, or 0.
+        left: what is not taken down yet of those above.
+        volumes: names of the data's volumes on each of the hosts `kept_on`, while it is kept and nothing
+            serves it.
     """
 
     hosts: tuple[Host, ...]
@@ -79,6 +91,22 @@ class Outputs:
     app_password: str = field(repr=False)
     balancer: Balancer | None = None
     application: Application | None = None
+    layer: Layer = "data"
+    left: str = ""
+    volumes: tuple[str, ...] = ()
+    kept_on: tuple[str, ...] = ()
+
+    def has(self, layer: Layer) -> bool:
+        """Whether there is this layer."""
+        return reaches(self.layer, layer)
+
+    def require_data(self, stack: str, what: str) -> None:
+        """Raise OperationsError where there is no database. Args: what: that needs one."""
+        if not self.has("data"):
+            raise OperationsError(
+                f"Stack {stack} is deployed up to the layer {self.layer}, and {what} needs its database. "
+                "Set deployUpTo: data (or remove it), then run `up`."
+            )
 
     @property
     def managers(self) -> tuple[Host, ...]:
@@ -99,15 +127,18 @@ def read(pulumi: Pulumi) -> Outputs:
 
 def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
     """Outputs from their JSON. Raises OperationsError for a stack that did not come to its end."""
+    # Without a word of it, a stack has all its layers, or its first run did not come to its end.
+    layer = (layer_of(values) if "layer" in values or "galera" in values else None) or "data"
     missing = [
-        key for key in ("hosts", "network", "discovery", "galera", "ssh", "passwords") if key not in values
+        key for each, keys in NEEDED.items() for key in keys if reaches(layer, each) and key not in values
     ]
     if missing:
         raise OperationsError(
             f"Stack {stack} has no output {', '.join(missing)}: its last `up` did not come to its end. "
             "Run `up` again: it goes on where it stopped."
         )
-    ssh, network, galera = values["ssh"], values["network"], values["galera"]
+    ssh, network, galera = values["ssh"], values.get("network") or {}, values.get("galera") or {}
+    kept = values.get("keptData") or {}
     return Outputs(
         hosts=tuple(
             Host(
@@ -121,18 +152,22 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         ),
         user=ssh["user"],
         private_key=ssh["privateKey"],
-        network=network["name"],
-        encrypted=network["encrypted"],
-        store=values["discovery"]["kind"],
-        service=galera["service"],
-        vip=galera["vip"],
-        port=int(galera["port"]),
-        size=int(galera["size"]),
-        members=tuple(galera["members"]),
-        database=galera["database"],
-        app_password=values["passwords"]["app"],
+        network=network.get("name", ""),
+        encrypted=network.get("encrypted", False),
+        store=(values.get("discovery") or {}).get("kind", ""),
+        service=galera.get("service", ""),
+        vip=galera.get("vip", ""),
+        port=int(galera.get("port", 0)),
+        size=int(galera.get("size", 0)),
+        members=tuple(galera.get("members", ())),
+        database=galera.get("database", ""),
+        app_password=(values.get("passwords") or {}).get("app", ""),
         balancer=_balancer(values.get("loadBalancer")),
         application=_application(values.get("application")),
+        layer=layer,
+        left=str((values.get("takenDown") or {}).get("left", "")),
+        volumes=tuple(kept.get("volumes", ())),
+        kept_on=tuple(kept.get("members", ())),
     )
 
 

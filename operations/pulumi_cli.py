@@ -158,7 +158,7 @@ class Pulumi:
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # the terminal's Ctrl-C would reach it a second time: "end at once"
-                preexec_fn=_ends_with(os.getpid()),
+                preexec_fn=_ends_with(os.getpid()),  # noqa: PLW1509 - one call of libc, which takes no lock
             )
             interruptions.reach(process)
             code = process.wait()

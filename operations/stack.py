@@ -62,9 +62,13 @@ def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
         finally:
             # What a run that failed may have ordered, and what nothing goes on with after one that did not.
             strays.after_run(session.pulumi)
-        if not broken_off or _swarm_cleared(session):
+        found = _told(session)
+        if found is not None and found.left:
+            found = _taken_down(session, found)
+        if not broken_off or (found is not None and _swarm_cleared(session, found)):
             session.unfinished.unlink(missing_ok=True)
-        _former_images_removed(session)
+        if found is not None and found.has("data"):
+            former_images.remove(found)
         if away:
             say(f"Not all is as the settings say: what needs {', '.join(away)} was left out (see above).")
             raise typer.Exit(1)
@@ -120,25 +124,44 @@ def _swarm_mended(session: StackSession) -> None:
         session.run("refresh", "--yes", "--skip-preview", *targets)
 
 
-def _swarm_cleared(session: StackSession) -> bool:
+def _told(session: StackSession) -> outputs.Outputs | None:
+    """The outputs after a run; None, and said, if they can't be read."""
+    try:
+        return outputs.read(session.pulumi)
+    except OperationsError as error:  # but `up` has succeeded
+        say(str(error))
+        return None
+
+
+def _taken_down(session: StackSession, found: outputs.Outputs) -> outputs.Outputs | None:
+    """A second run, after one that took a layer down: hosts then find gone what Pulumi deletes last.
+
+    Raises OperationsError if that was not enough.
+    """
+    say(f"Taken down to the layer {found.layer}. One more run has the hosts do the rest: {found.left}.")
+    # What no state knows, nobody deletes, and the hosts would wait for it.
+    swarm_leftovers.clear(found, session.pulumi.export() or {}, session.project, session.name)
+    _, left_out = session.left_out(session.looked())
+    session.run("up", "--yes", "--skip-preview", "--parallel", PARALLEL, *left_out)
+    now = _told(session)
+    if now is not None and now.left:
+        raise OperationsError(
+            f"Stack {session.name} is not wholly taken down: {now.left}. Run `up` again; if that stays, "
+            "remove it by hand on the first manager, then run `up`."
+        )
+    return now
+
+
+def _swarm_cleared(session: StackSession, found: outputs.Outputs) -> bool:
     """Remove what an earlier run that was broken off left on the swarm; False if that could not be done."""
+    if not found.has("swarm"):
+        return True  # and so it is gone with the swarm
     try:
         exported = session.pulumi.export() or {}
-        found = outputs.read(session.pulumi)
     except OperationsError as error:  # but `up` has succeeded
         say(str(error))
         return False
     return swarm_leftovers.clear(found, exported, session.project, session.name)
-
-
-def _former_images_removed(session: StackSession) -> None:
-    """Remove images of our services that no container runs any more; what can't be done does no harm."""
-    try:
-        found = outputs.read(session.pulumi)
-    except OperationsError as error:  # but `up` has succeeded
-        say(str(error))
-        return
-    former_images.remove(found)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from operations import (
     cluster_facts,
     deep_verify,
     galera_checks,
+    layer_checks,
     outputs,
 )
 from operations.check import Check
@@ -52,12 +53,17 @@ def verify(
 ) -> None:
     """Check hosts, swarm, store, network, Galera, and what is before it; exit code 0 only if all holds.
 
+    Of a stack that is not deployed up to its data (deployUpTo), what there is, and that the rest is gone.
+
     With --deep all nodes' rows, definitions and accounts are compared at one position: it reads everything
     once on each node, and says every few seconds how far it is.
     """
     report = Report()
     with report.stage("outputs"):
         found = outputs.of_stack(stack)
+    if deep:
+        found.require_data(stack, "verify --deep")
+    report.layer = found.layer
     asyncio.run(_verify(found, report, deep))
     if as_json:
         print(json.dumps(report.as_json(stack), indent=2))
@@ -69,9 +75,10 @@ def verify(
 
 @dataclass
 class Report:
-    """What was checked. `stages`: name to seconds, in order."""
+    """What was checked. `stages`: name to seconds, in order. `layer`: how far the stack is deployed."""
 
     checks: list[Check] = field(default_factory=list)
+    layer: str = "data"
     stages: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -92,6 +99,7 @@ class Report:
         """For machines."""
         return {
             "stack": stack,
+            "layer": self.layer,
             "ok": self.ok,
             "seconds": round(sum(self.stages.values()), 2),
             "stages": [{"name": name, "seconds": seconds} for name, seconds in self.stages.items()],
@@ -105,12 +113,13 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
         with report.stage("connect"):
             hosts = await connections.enter_async_context(connected(found))
         facts = await _looked(found, hosts, report)
-        report.checks += [
-            *cluster_checks.of_hosts(found, facts),
-            *cluster_checks.of_network(found, facts),
-            *cluster_checks.of_store(found, facts),
-            *galera_checks.of_galera(found, facts),
-        ]
+        report.checks += cluster_checks.of_hosts(found, facts)
+        if found.has("swarm"):
+            report.checks += cluster_checks.of_network(found, facts)
+        report.checks += layer_checks.of_layer(found, facts)
+        if not found.has("data"):
+            return
+        report.checks += [*cluster_checks.of_store(found, facts), *galera_checks.of_galera(found, facts)]
         report.checks += await _row_round_trip(found, facts, hosts, report)
         if found.balancer is not None:
             with report.stage("load balancer"):
@@ -199,7 +208,7 @@ async def _drop(hosts: RemoteHosts, found: Outputs, table: str) -> dict[str, Ans
 
 def show(report: Report, stack: str) -> None:
     """The table for people."""
-    table = Table(title=f"Stack {stack}", title_justify="left")
+    table = Table(title=f"Stack {stack}, up to the layer {report.layer}", title_justify="left")
     for heading in ("", "where", "what", "found"):
         table.add_column(heading, overflow="fold")
     for check in report.checks:

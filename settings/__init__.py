@@ -8,8 +8,10 @@ price: components/softlayer) or the hosts (a subnet that one already routes: com
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -81,10 +83,14 @@ def parse(config: Mapping[str, Any]) -> Settings:
 
 
 def _structured(key: str, value: Any) -> Any:
-    """Pulumi hands sections over as JSON and single values as text."""
+    """Pulumi hands sections and lists over as JSON and single values as text."""
     field = {to_camel(name): field for name, field in Settings.model_fields.items()}.get(key)
-    section = field is not None and section_of(field.annotation) is not None
-    if not section or not isinstance(value, str):
+    if field is None or not isinstance(value, str):
+        return value
+    if typing.get_origin(field.annotation) is list and value.startswith("["):
+        with contextlib.suppress(json.JSONDecodeError):
+            return json.loads(value)
+    if section_of(field.annotation) is None:
         return value
     try:
         return json.loads(value)
@@ -127,7 +133,7 @@ def _known(location: tuple[int | str, ...]) -> str:
 
 def load() -> Settings:
     """The settings of the stack that Pulumi runs now. Raises SettingsError."""
-    from pulumi.runtime import config as pulumi_config
+    from pulumi.runtime import config as pulumi_config  # noqa: PLC0415 - who only checks settings has no use for it
 
     everything = {**pulumi_config.get_config_env(), **pulumi_config.CONFIG.get()}
     mine = {

@@ -31,6 +31,7 @@ MOST_REPLICAS = 100
 
 
 def env_name(value: str) -> str:
+    """A variable that is not confidential: those are files."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
         raise values.Refused(
             f"{value!r} can't name a variable of the environment", "use letters, digits and _, no digit first"
@@ -53,6 +54,7 @@ def env_value(value: object) -> object:
 
 
 def secret_name(value: str) -> str:
+    """A file in /run/secrets, and none of the program's own."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", value):
         raise values.Refused(
             f"{value!r} can't name a file in /run/secrets", "use up to 63 letters, digits and . _ -"
@@ -82,6 +84,7 @@ def named(value: Any) -> Any:
 
 
 def secret_value(value: SecretStr) -> SecretStr:
+    """As large as the engine takes it; it is not empty."""
     size = len(value.get_secret_value().encode())
     if not 1 <= size <= LARGEST_SECRET:
         raise values.Refused(
@@ -92,6 +95,7 @@ def secret_value(value: SecretStr) -> SecretStr:
 
 
 def folder(value: str) -> str:
+    """A folder in a container that a volume may stand in for."""
     if not re.fullmatch(r"(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+", value):
         raise values.Refused(
             f"{value!r} is no folder in a container", "write it like /srv/uploads, or null for no volume"

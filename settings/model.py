@@ -16,7 +16,8 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from settings import values
 from settings.application import Application
 from settings.database import initial_sql, names, provider_options, server_options
-from settings.ports import BalancerPort
+from settings.layers import Above, Layer, contradictions, reaches
+from settings.ports import BalancerPort, taken_by
 from settings.section import Section
 from settings.servers import Servers
 
@@ -243,6 +244,11 @@ class Settings(Section):
         max_monthly_cost: in the account's currency; a dearer plan is refused. None is no limit.
         order_settle: seconds for which an order with unknown outcome is looked for. (The provider reads it.)
         root_password: of the database's root, a secret (`pulumi config set --secret`); unset, one is drawn.
+        deploy_up_to: the highest layer that the stack has: hosts (servers, disks, engines), swarm (and the
+            overlay network), data (store, database, load balancer), application.
+        take_down: layers above that which may be taken away where they run. Without, that is refused.
+        keep_data: leave the volumes of a data layer that is taken down where they are, the application's
+            uploads with them.
     """
 
     title: ClassVar[str] = ""
@@ -250,6 +256,9 @@ class Settings(Section):
     max_monthly_cost: float | None = Field(None, gt=0)
     order_settle: float = Field(values.SETTLE, gt=0, le=values.LONGEST_SETTLE)
     root_password: Annotated[SecretStr, AfterValidator(names.password)] | None = None
+    deploy_up_to: Layer = "application"
+    take_down: list[Above] = []
+    keep_data: bool = True
     ssh: Ssh = Ssh.model_validate({})
     servers: Servers
     hosts: Hosts = Hosts.model_validate({})
@@ -304,17 +313,16 @@ class Settings(Section):
                 "publishedPorts, and look at the page through SSH (`ssh -L`)"
             )
         if self.application:
-            problems.extend(self.application.clashes(self._ports_of_others(), self.galera.database))
+            ports = taken_by(self.load_balancer.ports if self.load_balancer else {}, self.engine.options)
+            problems.extend(self.application.clashes(ports, self.galera.database))
+        problems.extend(contradictions(self.deploy_up_to, self.take_down, self.keep_data))
         if problems:
             raise ValueError("\n".join(problems))
         return self
 
-    def _ports_of_others(self) -> dict[int, str]:
-        """Ports of every host that other settings take, and which."""
-        balancer = {} if self.load_balancer is None else self.load_balancer.ports
-        taken = {port: f"the load balancer (loadBalancer.{key})" for key, port in balancer.items()}
-        metrics = str(self.engine.options.get("metrics-addr", "")).rpartition(":")[2]
-        return taken | ({int(metrics): "the engine (engine.options.metrics-addr)"} if metrics else {})
+    def deploys(self, layer: Layer) -> bool:
+        """Whether the stack has this layer."""
+        return reaches(self.deploy_up_to, layer)
 
     def _too_large(self) -> Iterable[str]:
         """Sizes that are set and that the hosts do not have."""

@@ -47,6 +47,7 @@ class Refused(ValueError):
 
 
 def hostname(value: str) -> str:
+    """One label of DNS, in any case: 1 to 63 characters."""
     if not re.fullmatch(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)", value):
         raise Refused(
             f"{value!r} is no host name", "use 1 to 63 letters, digits and hyphens, no hyphen at an end"
@@ -55,6 +56,7 @@ def hostname(value: str) -> str:
 
 
 def hostname_label(value: str) -> str:
+    """What host names begin with: 50 characters, so that `-` and a number have room in a label."""
     if not re.fullmatch(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?", value):
         raise Refused(
             f"{value!r} can't begin host names",
@@ -64,6 +66,7 @@ def hostname_label(value: str) -> str:
 
 
 def domain(value: str) -> str:
+    """At least two labels, in lower case, 190 characters in all: SoftLayer's limit."""
     label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
     if len(value) > 190 or not re.fullmatch(rf"({label}\.)+[a-z][a-z0-9-]*[a-z0-9]", value):
         raise Refused(f"{value!r} is no domain name", "give one of at least two labels, like example.com")
@@ -71,6 +74,7 @@ def domain(value: str) -> str:
 
 
 def datacenter(value: str) -> str:
+    """SoftLayer's short name of one; whether it exists only the account tells."""
     if not re.fullmatch(r"[a-z]{3}\d{2}", value):
         raise Refused(
             f"{value!r} is no datacenter's short name",
@@ -98,6 +102,7 @@ def image(value: str) -> str:
 
 
 def ip_address(value: str) -> str:
+    """An address, IPv4 or IPv6, in its shortest form."""
     try:
         return str(ipaddress.ip_address(value))
     except ValueError:
@@ -105,6 +110,7 @@ def ip_address(value: str) -> str:
 
 
 def cidr(value: str) -> str:
+    """A network, IPv4 or IPv6; with bits set behind the prefix it is taken for a slip."""
     try:
         return str(ipaddress.ip_network(value))
     except ValueError as error:
@@ -112,6 +118,7 @@ def cidr(value: str) -> str:
 
 
 def subnet(value: str) -> str:
+    """The overlay network's: private IPv4 that no host has for itself, /16 to /26."""
     try:
         network = ipaddress.IPv4Network(value)
     except ValueError as error:
@@ -136,6 +143,7 @@ def subnet(value: str) -> str:
 
 
 def engine_network(value: str) -> str:
+    """The engine's pool: private IPv4, /24 or larger, as each of its networks takes a /24."""
     try:
         network = ipaddress.IPv4Network(value)
     except ValueError as error:
@@ -151,6 +159,7 @@ def engine_network(value: str) -> str:
 
 
 def operating_system(value: str) -> str:
+    """A reference code of SoftLayer's whose kernel has btrfs."""
     if not value.startswith(SYSTEMS):
         raise Refused(
             f"{value!r} can't bear the engine: its data is kept in btrfs, and of what SoftLayer sells only "
@@ -161,6 +170,7 @@ def operating_system(value: str) -> str:
 
 
 def hosts_named(value: object) -> object:
+    """Reload tokens by host; a bare one, which would reload all of them, is refused. Empty is none."""
     if isinstance(value, str) and value:
         raise Refused(
             f"{value!r} does not say which host is to be reloaded",
@@ -170,12 +180,14 @@ def hosts_named(value: object) -> object:
 
 
 def registry(value: str) -> str:
+    """What the engine takes as an insecure registry: `host:port`, or a network."""
     if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d{1,5})?(/\d{1,2})?", value):
         raise Refused(f"{value!r} is no registry", "write host:port without a scheme, or a network as CIDR")
     return value
 
 
 def mirror(value: str) -> str:
+    """What the engine takes as a mirror: scheme and host, no path."""
     if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?", value):
         raise Refused(f"{value!r} is no registry mirror", "write it like https://mirror.example.com")
     return value
@@ -212,6 +224,7 @@ def is_loopback(host: str) -> bool:
 
 
 def script_url(value: str) -> str:
+    """https alone: SoftLayer fetches scripts from elsewhere, but runs none."""
     if not re.fullmatch(r"https://\S+", value):
         raise Refused(
             f"{value!r} would not be run", "SoftLayer runs scripts from https addresses only: give one"
@@ -220,12 +233,14 @@ def script_url(value: str) -> str:
 
 
 def tag(value: str) -> str:
+    """SoftLayer's rule for tags of a guest."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._:-]{0,63}", value):
         raise Refused(f"SoftLayer takes no tag {value!r}", "use letters, digits, blanks and . _ : - only")
     return value
 
 
 def docker_name(value: str) -> str:
+    """A name for a network of the swarm's, which is none of the engine's own."""
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}", value):
         raise Refused(f"{value!r} is no name the engine takes", "use letters, digits and . _ - only")
     if value in {"host", "bridge", "none", "ingress", "docker_gwbridge"}:
@@ -234,6 +249,7 @@ def docker_name(value: str) -> str:
 
 
 def public_key(value: str) -> str:
+    """One line of OpenSSH, without blanks at its ends."""
     if not re.fullmatch(
         r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+) [A-Za-z0-9+/]+={0,3}( .*)?", value.strip()
     ):
@@ -267,6 +283,7 @@ def managers(value: int) -> int:
 
 
 def memory(value: int) -> int:
+    """MB, in whole GB."""
     if value < 1024 or value % 1024:
         raise Refused(
             f"{value} MB can't be ordered: SoftLayer sells whole GB, at least 1024 MB",
@@ -311,6 +328,7 @@ def _without(problems: Iterable[str], value: Value) -> Value:
 
 
 def vlan(value: int) -> int:
+    """The id of a VLAN. Ids begin far above the numbers that switches know."""
     if value <= HIGHEST_VLAN_NUMBER:
         raise Refused(
             f"{value} is a VLAN's number, as switches know it, and its id is wanted",

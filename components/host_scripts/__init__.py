@@ -1,0 +1,1 @@
+"""What hosts run: `.sh` files, and the facts that they are given. Imports no Pulumi."""

@@ -159,8 +159,9 @@ class Backoff:
 
     def pause(self, state: tenacity.RetryCallState) -> float:
         """Seconds to pause before the next try, the last of which comes when the limit is used up."""
-        # Jitter: four workers that were refused together must not come back together.
-        pause = tenacity.wait_exponential(self.first, self.most)(state) * random.uniform(0.5, 1.5)
+        # Four workers that were refused together must not come back together.
+        jitter = random.uniform(0.5, 1.5)  # noqa: S311 - nobody gains by guessing it
+        pause = tenacity.wait_exponential(self.first, self.most)(state) * jitter
         return max(0.0, min(pause, self.limit - (state.seconds_since_start or 0.0)))
 
 

@@ -143,7 +143,8 @@ def never_sent(error: BaseException) -> bool:
 
 def outcome_unknown(error: BaseException) -> bool:
     """Whether the request may have been carried out although it failed: its answer was lost or garbled, or
-    the API broke off while it worked on it."""
+    the API broke off while it worked on it.
+    """
     if was_refused(error) or never_sent(error):
         return False
     code = code_of(error)

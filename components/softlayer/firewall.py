@@ -70,7 +70,8 @@ def private_rules(ssh_from: Iterable[str] = (), ports: Iterable[tuple[str, int]]
 
 def _ranges(ports: Iterable[tuple[str, int]]) -> list[tuple[str, int, int]]:
     """Protocol, first and last port: each one by itself as long as a group takes that many and ICMP, else the
-    nearest are joined, with what lies between them."""
+    nearest are joined, with what lies between them.
+    """
     ranges = [(protocol, port, port) for protocol, port in ports]
     while len(ranges) >= MAX_REMOTE_RULES:
         one, other = min(

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from components.dynamic import is_unknown
 from components.softlayer.guest_spec import GuestSpec
 from components.softlayer.identity import MARKER_KEY, as_json
-from components.softlayer.provider import is_unknown
 from settings.rules import contradictions
 from settings.section import refusals
 from settings.server import read

@@ -19,12 +19,13 @@ from typing import Any
 import asyncssh
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, UpdateResult
 
+from components.dynamic import is_unknown
 from components.softlayer import guests
 from components.softlayer.client import Api
 from components.softlayer.errors import SoftLayerFailed, explaining
 from components.softlayer.guest_seen import Guest
 from components.softlayer.progress import wait_for
-from components.softlayer.provider import SoftLayerProvider, is_unknown
+from components.softlayer.provider import SoftLayerProvider
 
 HOST_KEY_TYPES = (
     "ecdsa-sha2-nistp256",
@@ -58,9 +59,11 @@ class GuestReadyProvider(SoftLayerProvider):
         if not is_unknown(news["ssh_address"]) and news["ssh_address"] not in ("public", "private"):
             reason = f"'{news['ssh_address']}' is no side of a server; give `public` or `private`"
             found.append(CheckFailure("ssh_address", reason))
-        for key in ("provision_timeout", "ssh_timeout"):
-            if not is_unknown(news[key]) and float(news[key]) <= 0:
-                found.append(CheckFailure(key, f"{news[key]} s is no time to wait; give a number above 0"))
+        found += [
+            CheckFailure(key, f"{news[key]} s is no time to wait; give a number above 0")
+            for key in ("provision_timeout", "ssh_timeout")
+            if not is_unknown(news[key]) and float(news[key]) <= 0
+        ]
         return CheckResult(news, found)
 
     def create(self, props: dict[str, Any]) -> CreateResult:

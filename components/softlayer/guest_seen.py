@@ -181,7 +181,8 @@ class Guest:
 
 def _was_ordered(device: Mapping[str, Any]) -> bool:
     """Whether a block device is a disk of the order: not swap, not the small disk that shows the guest its
-    user data (64 MB, device 7), not a CD."""
+    user data (64 MB, device 7), not a CD.
+    """
     image, number = device.get("diskImage") or {}, str(device.get("device"))
     return (
         number.isdigit()

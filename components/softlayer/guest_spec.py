@@ -126,7 +126,8 @@ def priced(server: Server) -> dict[str, Any]:
 
 def _flat(server: Server, wanted: Callable[[Row], bool]) -> dict[str, Any]:
     """The fields that stand in an order as they are. What is not given is not sent, nor a flag that is off
-    unless it is set."""
+    unless it is set.
+    """
     template: dict[str, Any] = {}
     for name, row in rows(type(server)).items():
         value, default = getattr(server, name), type(server).model_fields[name].default

@@ -14,7 +14,7 @@ from typing import Any
 
 from pulumi.dynamic import ConfigureRequest, DiffResult, ResourceProvider
 
-from components.dynamic import is_unknown as is_unknown
+from components.dynamic import is_unknown
 from components.softlayer.client import Api, Backoff, ConfigReader, find_credentials
 
 PROVIDER_KEY = "__provider"

@@ -16,6 +16,7 @@ from typing import Any
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, DiffResult, ReadResult, UpdateResult
 from SoftLayer import exceptions as sl
 
+from components.dynamic import is_unknown
 from components.softlayer import adoption, cancellation, guests, orders, reloads, upgrades
 from components.softlayer.client import Api, Backoff
 from components.softlayer.errors import (
@@ -30,7 +31,7 @@ from components.softlayer.guest_check import failures
 from components.softlayer.guest_seen import Guest
 from components.softlayer.guest_spec import SIDES, GuestSpec, changing, parse
 from components.softlayer.progress import say
-from components.softlayer.provider import SoftLayerProvider, is_unknown
+from components.softlayer.provider import SoftLayerProvider
 from settings.server import Change, kind_of
 from settings.values import LONGEST_SETTLE, SETTLE
 

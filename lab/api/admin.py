@@ -52,7 +52,7 @@ class SettingsRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     durations: dict[str, float] | None = None
-    rateLimit: int | None = None
+    rateLimit: int | None = None  # noqa: N815 - as the request has it
 
 
 def handle(api: Administered, verb: str, path: str, body: bytes) -> tuple[int, bytes]:

@@ -60,7 +60,8 @@ def _filter_rule(rule: Rule, members: dict[int, list[str]]) -> FilterRule:
 
 class Guard:
     """Tells the backend of every change of what the cards let through, before the call that made it is
-    answered."""
+    answered.
+    """
 
     def __init__(self, store: Store, backend: HostBackend, internal_error: Callable[[str], None]) -> None:
         """`internal_error` is told, while the exception is handled, that the filters could not be set."""

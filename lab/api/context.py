@@ -24,7 +24,8 @@ ACCOUNT_ID = 307608
 @dataclass(frozen=True)
 class Lab:
     """The API's parts. `power` tells what a machine is doing; `images` are what the backend can install
-    (None: anything)."""
+    (None: anything).
+    """
 
     store: Store
     engine: Engine

@@ -34,8 +34,8 @@ Url = Annotated[
 def _client(name: str, url: str | None) -> AdminClient:
     if url:
         return AdminClient.at(url)
-    # Imported here: with a URL, nothing of a lab on disk or of namespaces is needed.
-    from lab import network, paths
+    # With a URL, nothing of a lab on disk or of namespaces is needed.
+    from lab import network, paths  # noqa: PLC0415
 
     namespace = paths.lab(name).namespace
 

@@ -22,7 +22,8 @@ SERVER_PACKAGES = (CLOUD_SERVER, PUBLIC_CLOUD_SERVER)
 @dataclass(frozen=True)
 class Item:
     """Something that can be bought. `capacity` is text on the wire; its meaning depends on the category
-    (cores, GB, Mbit/s). `units` PRIVATE_CORE marks a dedicated core."""
+    (cores, GB, Mbit/s). `units` PRIVATE_CORE marks a dedicated core.
+    """
 
     id: int
     key: str

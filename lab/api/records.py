@@ -283,7 +283,8 @@ class VlanNotes(Record):
 
 class Settings(Record):
     """What admin calls may change; one row. `durations` in seconds, see `transactions.py`; `rate_limit` calls
-    a second, 0 for none."""
+    a second, 0 for none.
+    """
 
     table: ClassVar[str] = "settings"
 

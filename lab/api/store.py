@@ -90,7 +90,8 @@ class Store:
 
     def listen(self, listener: Callable[[frozenset[str]], None]) -> None:
         """Call `listener` after every commit that wrote records, with their tables; before the writer goes
-        on."""
+        on.
+        """
         self._listeners.append(listener)
 
     def next_id(self) -> int:

@@ -92,7 +92,8 @@ def _block_device(guest: Guest, number: int, device: int, capacity: int, kind: s
 
 def block_devices(guest: Guest) -> list[Entity]:
     """All its disks in device order; device 1 is the swap disk that every server has, device 7 shows it its
-    user data, if it has any."""
+    user data, if it has any.
+    """
 
     def view(disk: Disk) -> Entity:
         return _block_device(

@@ -169,5 +169,5 @@ def ran(said: str) -> bool:
 
 def last_words(said: str) -> str:
     """What a kernel said before its trace of calls, in one line."""
-    lines = [line.strip() for line in said.split("\nStack:")[0].splitlines() if line.strip()]
+    lines = [line.strip() for line in said.split("\nStack:", maxsplit=1)[0].splitlines() if line.strip()]
     return " / ".join(lines[-LAST_WORDS:]) or "none"

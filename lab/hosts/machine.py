@@ -17,6 +17,7 @@ from lab.hosts.backend import HostSpec, Interface
 FREE = 0.9  # share of /dev/shm that a host's memory may take to live there
 DEVICES = "abcdefgh"  # user-mode Linux has eight disks
 UMID = "host"
+SHM = Path("/dev/shm")  # noqa: S108 - the kernel takes its file's name away at once
 
 
 @dataclass(frozen=True)
@@ -131,15 +132,16 @@ def command_line(machine: Machine, spec: HostSpec, base: Path | None, program: P
     where the kernel runs, because the address of its socket may have 107 characters only.
     """
     system = machine.system.name if base is None else f"{machine.system.name},{base}"
-    disks = [f"ubdat={system}"]
-    for position in range(1, len(spec.disks)):
-        disks.append(f"ubd{DEVICES[position]}t={machine.data(position).name}")
+    disks = [
+        f"ubd{DEVICES[position]}t={machine.data(position).name}" for position in range(1, len(spec.disks))
+    ]
     cards = [card(0, spec.id, "private", spec.private)]
     if spec.public is not None:
         cards.append(card(1, spec.id, "public", spec.public))
     return [
         str(program),
         f"mem={spec.memory}M",
+        f"ubdat={system}",
         *disks,
         "root=/dev/ubda",
         "rw",
@@ -160,7 +162,7 @@ def command_line(machine: Machine, spec: HostSpec, base: Path | None, program: P
     ]
 
 
-def memory_folder(memory: int, shm: Path = Path("/dev/shm")) -> Path | None:
+def memory_folder(memory: int, shm: Path = SHM) -> Path | None:
     """Where the file goes that is a host's memory (`memory` in MB): /dev/shm if there is room, else None.
 
     On a real disk the kernel would write the guest's memory back to it all the time.

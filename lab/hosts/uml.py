@@ -161,7 +161,8 @@ class UmlBackend:
 
     def set_filters(self, filters: Sequence[CardFilter]) -> None:
         """Filter these cards and no others, at once. Where the kernel cannot, all stay open: `lab status`
-        says so. LabError if the filters cannot be loaded."""
+        says so. LabError if the filters cannot be loaded.
+        """
         if packet_filter.recorded(self.lab.packet_filter).tracking is not None:
             packet_filter.load(self.lab.namespace, packet_filter.groups_text(filters))
 

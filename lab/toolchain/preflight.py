@@ -6,6 +6,7 @@ others: installing anything. Standard library only; runs by the system's own Pyt
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -151,8 +152,6 @@ def gather(*, go_needed: bool) -> Facts:
 
 
 def _has_module(name: str) -> bool:
-    import importlib.util
-
     return importlib.util.find_spec(name) is not None
 
 

@@ -159,12 +159,9 @@ class Session:
             marks.append(mark := f"answered-{self._asked}")
             for text in (statement, f"SELECT '{mark}'", f"SELECT '{mark}, over'"):
                 self._client.stdin.write(f"{text}\n{DELIMITER}\n".encode())
-        answers: list[Answer] = []
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the last words say why
             await self._client.stdin.drain()
-        for mark in marks:
-            answers.append(await self._answer(mark))
-        return answers
+        return [await self._answer(mark) for mark in marks]
 
     async def _answer(self, mark: str) -> Answer:
         """What comes before `mark, over`.

@@ -18,12 +18,14 @@ SHORTEST_PASSWORD, LONGEST_PASSWORD = 16, 80
 
 
 def cluster_name(value: str) -> str:
+    """Up to 32 characters: Galera refuses longer names, and the store's keys have it in them."""
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", value):
         raise Refused(f"{value!r} is no cluster name Galera takes", "use up to 32 letters, digits, _ and -")
     return value
 
 
 def database(value: str) -> str:
+    """The database's name, which is its user's too, so neither may be one of the server's own."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", value):
         raise Refused(
             f"{value!r} can't name a database and its user",

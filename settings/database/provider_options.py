@@ -154,9 +154,9 @@ def _bad(key: str, value: str) -> str | None:
     if key in REFUSED:
         return f"{REFUSED[key]}. Remedy: remove it"
     if key not in ALLOWED:
-        known = ", ".join(name for name in ALLOWED if name.split(".")[0] == key.split(".")[0]) or ", ".join(
-            ALLOWED
-        )
+        known = ", ".join(
+            name for name in ALLOWED if name.split(".")[0] == key.split(".", maxsplit=1)[0]
+        ) or ", ".join(ALLOWED)
         return f"this is no option of the Galera library that may be set. Remedy: remove it; known: {known}"
     kind, least, most = ALLOWED[key]
     number = kind.read(value)

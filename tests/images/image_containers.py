@@ -45,7 +45,7 @@ exec chroot --userspec="$user" "$root" "$@"
 
 def run(*argv: str) -> str:
     """Runs a command of the machine; its output. Raises with its words if it fails."""
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(argv)}: {done.stderr.strip()}")
     return done.stdout
@@ -193,6 +193,7 @@ class Container:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            check=False,
         )
 
     def lose_volume(self) -> None:

@@ -40,7 +40,7 @@ def _unpack(builder: images.Builder, image: images.Image, root: Path) -> None:
 
     def buildah(*words: str) -> str:
         done = subprocess.run(
-            builder.buildah(*words), stdin=subprocess.DEVNULL, capture_output=True, text=True
+            builder.buildah(*words), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             raise RuntimeError(

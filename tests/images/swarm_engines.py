@@ -85,6 +85,7 @@ class Engine:
             input=stdin,
             capture_output=True,
             text=True,
+            check=False,
             timeout=400,
         )
 

@@ -101,7 +101,7 @@ PROVIDER: list[tuple[dict[str, str], bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("options", "starts"), PROVIDER, ids=lambda value: str(value))
+@pytest.mark.parametrize(("options", "starts"), PROVIDER, ids=str)
 def test_what_the_library_refuses_is_refused_before(
     probe: Container, options: dict[str, str], starts: bool
 ) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from components.host_scripts import swarm
+from components.host_scripts import swarm, taken_down
 from components.host_scripts.swarm_leaving import keep_only, remove_node
 from tests.images.image_containers import run, wait_for
 from tests.images.swarm_engines import Engine, Engines
@@ -112,7 +112,8 @@ def test_a_replaced_first_manager_starts_no_second_swarm_and_comes_back_as_the_p
     assert done(again.docker("info", "--format", "{{.Swarm.LocalNodeState}}")) == "inactive"
     # docs/how-to/operations.md, 'The first manager is gone for good'.
     token = wait_for(
-        lambda: second.docker("swarm", "join-token", "-q", "manager").stdout.strip(), "a leader among two"
+        lambda: second.docker("swarm", "join-token", "-q", "manager").stdout.strip(),  # noqa: PLW0108 - asks anew
+        "a leader among two",
     )
     address, other = again.address, second.address
     done(
@@ -144,6 +145,50 @@ def test_a_swarm_shrinks_to_the_hosts_that_are_wanted(engines: Engines) -> None:
     assert managers(first) == ["galera-1=Leader"]
     # What Pulumi deletes afterwards finds nothing to do.
     assert "no longer in the swarm" in first.run(remove_node("galera-3"), "gone\n").stderr
+
+
+def test_a_swarm_is_taken_down_to_its_hosts_and_a_new_one_forms_on_them(engines: Engines) -> None:
+    hosts = [engines.add(f"galera-{n}", 10 + n) for n in (1, 2, 3)]
+    first, second, third = hosts
+    facts = start(*hosts)
+    describe(first, first, facts["node"])
+    second_node, third_node = bring_in(first, facts, second, third)
+    own = "swarm-galera.stack=swarm-galera/dev"
+    service = ("service", "create", "--detach", "--no-resolve-image", "--constraint", "node.role==none")
+    done(first.docker(*service, "--label", own, "--name", "galera", "image:1"))
+    look = taken_down.look(own, swarm_stays=False)
+
+    # What is there is somebody else's, too: nothing may be removed.
+    done(first.docker(*service, "--name", "web", "image:1"))
+    assert "runs what is not this stack's: web." in refused(first.run(look))
+    assert done(first.run(taken_down.look(own, swarm_stays=True))) == "pending galera"
+    done(first.docker("service", "rm", "web"))
+
+    # The first run: Pulumi has yet to delete what it knows, and does.
+    said = done(first.run(look))
+    assert said == "pending galera 3 nodes"
+    for host in hosts:
+        assert done(host.run(taken_down.leave(host.name), f"{said}\n")) == said
+    assert managers(first) == ["galera-1=Leader", "galera-2=Reachable", "galera-3=Reachable"]
+    done(first.docker("service", "rm", "galera"))
+    for host, node in ((third, third_node), (second, second_node)):
+        done(first.run(remove_node(host.name), f"{node}\n"))
+
+    # The second run.
+    assert done(first.run(look)) == "clear"
+    for host in (second, third, first):
+        assert done(host.run(taken_down.leave(host.name), "clear\n")) == "clear"
+    assert [done(host.docker("info", "--format", "{{.Swarm.LocalNodeState}}")) for host in hosts] == [
+        "inactive"
+    ] * 3
+    assert done(first.run(look)) == "clear"
+
+    # And up again, with the same engines.
+    again = start(*hosts)
+    assert again["cluster"] != facts["cluster"]
+    describe(first, first, again["node"])
+    bring_in(first, again, second, third)
+    assert managers(first) == ["galera-1=Leader", "galera-2=Reachable", "galera-3=Reachable"]
 
 
 def test_a_rotated_token_is_recognised_in_dockers_own_words(engines: Engines) -> None:

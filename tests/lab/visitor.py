@@ -27,7 +27,7 @@ class Visitor:
 
     def page(self, path: str, data: bytes | None = None, **headers: str) -> str:
         """A page's text, or what came of sending `data`; raises OSError, also for an answer above 399."""
-        request = urllib.request.Request(
+        request = urllib.request.Request(  # noqa: S310 - of a host of the lab
             self.site + path, data, {name.replace("_", "-"): value for name, value in headers.items()}
         )
         with self._opener.open(request, timeout=PATIENCE) as answer:

@@ -65,6 +65,7 @@ class Slcli:
             text=True,
             env=environment,
             stdin=subprocess.DEVNULL,
+            check=False,
             timeout=PATIENCE,
         )
 

@@ -84,7 +84,7 @@ CHANGES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: ",".join(change))
+@pytest.mark.parametrize("change", CHANGES, ids=",".join)
 def test_a_change_in_place_keeps_the_guest_and_reaches_it(managed: Managed, change: dict[str, Any]) -> None:
     managed.change(**change)
     assert managed.settled()

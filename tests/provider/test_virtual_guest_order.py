@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from components.softlayer import orders
+from components.softlayer import orders, virtual_guest_provider
+from components.softlayer.client import Backoff
 from components.softlayer.errors import OrderUnknown, SoftLayerFailed
 from components.softlayer.guest_spec import parse
 from components.softlayer.identity import marker_of
@@ -431,9 +432,6 @@ def test_tags_that_are_refused_for_a_moment_are_set_in_the_end(
 def test_tags_that_are_never_taken_do_not_lose_the_guest(
     lab_api: LabApi, provider: VirtualGuestProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from components.softlayer import virtual_guest_provider
-    from components.softlayer.client import Backoff
-
     monkeypatch.setattr(virtual_guest_provider, "_LABEL_PATIENCE", Backoff(first=0.01, most=0.01, limit=0.1))
     rule = lab_api.fault("set-tags")
     created = provider.create(dict(GUEST))

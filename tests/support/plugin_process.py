@@ -21,7 +21,7 @@ from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2, struct_pb2
-from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, provider_pb2_grpc, status_pb2
 
 from lab.plugins.values import Value, from_struct, plain, to_struct, wire
 
@@ -229,8 +229,6 @@ def _marked(value: Any) -> Value:
 
 
 def _kept(details: bytes) -> provider_pb2.ErrorResourceInitFailed | None:
-    from pulumi.runtime.proto import status_pb2
-
     status = status_pb2.Status.FromString(details)
     for detail in status.details:
         failed = provider_pb2.ErrorResourceInitFailed()

@@ -63,6 +63,7 @@ class FakeHost:
             input=stdin,
             capture_output=True,
             text=True,
+            check=False,
             env={"PATH": f"{self.bin}:{os.environ['PATH']}", "HOME": str(self.folder)},
             timeout=60,
         )

@@ -87,6 +87,16 @@ OTHERWISE: dict[str, dict[str, Any]] = {}
 """By a resource's name, what is to be another value than the made-up one; also its id."""
 
 
+def said_by(args: pulumi_mocks.MockResourceArgs) -> str:
+    """What the script of a step would print on its host, without running it."""
+    if args.name == "swarm-started":
+        return json.dumps({"cluster": "c", "node": "n1", "manager": "SWMTKN-m", "worker": "SWMTKN-w"})
+    if args.name.endswith("-image-resolved"):
+        (image,) = args.inputs["triggers"]
+        return image if "@" in image else f"{image}@{DIGEST}"
+    return f"stdout-of-{args.name}"
+
+
 class Recorder(pulumi_mocks.Mocks):
     """Answers like the providers do, with made-up values."""
 
@@ -108,15 +118,8 @@ class Recorder(pulumi_mocks.Mocks):
                 "private_ip": f"10.144.12.{number}",
                 "host_key": "ssh-ed25519 AAAA",
             }
-        elif args.name == "swarm-started":
-            facts = {"cluster": "c", "node": "n1", "manager": "SWMTKN-m", "worker": "SWMTKN-w"}
-            outputs |= {"stdout": json.dumps(facts), "stderr": ""}
-        elif args.name.endswith("-image-resolved"):
-            # What the script says of a tag, without running it.
-            (image,) = args.inputs["triggers"]
-            outputs |= {"stdout": image if "@" in image else f"{image}@{DIGEST}", "stderr": ""}
         elif args.typ == "command:remote:Command":
-            outputs |= {"stdout": f"stdout-of-{args.name}", "stderr": ""}
+            outputs |= {"stdout": said_by(args), "stderr": ""}
         elif args.typ in ("docker:index/secret:Secret", "docker:index/serviceConfig:ServiceConfig"):
             outputs.setdefault("name", f"{args.name}-1a2b3c4")
         elif args.typ.endswith(":Password"):
@@ -198,7 +201,7 @@ def run(
     for key, value in (overrides or {}).items():
         config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value
     flat = {
-        f"swarm-galera:{key}": json.dumps(value) if isinstance(value, dict) else str(value)
+        f"swarm-galera:{key}": json.dumps(value) if isinstance(value, dict | list) else str(value)
         for key, value in config.items()
         if value is not None
     }

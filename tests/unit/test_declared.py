@@ -56,9 +56,11 @@ def test_every_script_of_the_program_is_in_the_recording() -> None:
             missing.add(file.stem)
     # Only stacks with engine.swarmPool have the first: of the second one, digests are recorded. No service of
     # these stacks is without a virtual IP, and none says anything of its hosts' system (settings `hosts`).
+    # None is below its highest layer (`deployUpTo`).
     system = {"host_resolver", "host_resolver_gone", "host_motd"}
     application = {"account", "engine_stays"}  # none of these stacks has one
-    assert missing == {"swarm_same_pool", "convergence_no_virtual_ip", *system, *application}
+    down = {"taken_down_look", "taken_down_leave", "taken_down_volumes"}
+    assert missing == {"swarm_same_pool", "convergence_no_virtual_ip", *system, *application, *down}
 
 
 def test_the_recording_holds_what_is_promised() -> None:

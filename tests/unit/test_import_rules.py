@@ -18,6 +18,7 @@ RULES = {
     "settings/application.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/engine_options.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/errors.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/layers.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/model.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/rules.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/section.py": OUTSIDE | {"components", "operations", "pulumi"},

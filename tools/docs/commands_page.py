@@ -55,7 +55,7 @@ def _program(call: str, app: typer.Typer) -> str:
     group: Any = typer.main.get_command(app)
     lines = [f"## `{call}`", "", str(group.help or ""), ""]
     for path, command in _commands(group, ()):
-        heading = " ".join((call.split()[-1], *path, *_arguments(command)))
+        heading = " ".join((call.rsplit(maxsplit=1)[-1], *path, *_arguments(command)))
         lines += [f"### `{heading}`", "", _help(command), ""]
         if rows := _parameters(command):
             lines += [table(("option", "default", "what it does"), rows), ""]

@@ -22,7 +22,7 @@ STORED = "SELECT User, Host, Priv FROM mysql.global_priv"
 HASH = re.compile(r"\*[0-9A-F]{40}")
 NETWORK = re.compile(r"\d+(\.\d+){3}/\d+(\.\d+){3}")
 DEFINER = ("root", "%")
-NO_PASSWORD = "*THISISNOTAVALIDPASSWORDTHATCANBEUSEDHERE"  # as MariaDB writes it: no password has that hash
+NO_PASSWORD = "*THISISNOTAVALIDPASSWORDTHATCANBEUSEDHERE"  # noqa: S105 - as MariaDB writes it: no password has that hash
 
 
 def native_hash(password: str) -> str:
@@ -30,7 +30,8 @@ def native_hash(password: str) -> str:
 
     Statements are replicated as text and stay in galera.cache: they must not hold the password itself.
     """
-    return "*" + hashlib.sha1(hashlib.sha1(password.encode()).digest()).hexdigest().upper()
+    once = hashlib.sha1(password.encode()).digest()  # noqa: S324 - the server compares with just this
+    return "*" + hashlib.sha1(once).hexdigest().upper()  # noqa: S324
 
 
 @dataclass(frozen=True)

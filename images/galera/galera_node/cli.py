@@ -26,6 +26,7 @@ USAGE = """usage: galera-node run                the container's process
 
 
 def run() -> int:
+    """The container's process: its exit code, 2 where another start with the same settings fails the same."""
     from . import settings as settings_module
     from .endpoints import SOON, Endpoints
     from .etcd import EtcdStore
@@ -51,6 +52,7 @@ def run() -> int:
 
 
 def health() -> int:
+    """What the engine asks every few seconds: 0 while the node serves or makes progress, with the reason."""
     from .health import check
 
     code, text = check(Path(os.environ.get("RUN_DIR", "/dev/shm/galera-node")))

@@ -72,6 +72,13 @@ def report(facts: Facts | None, own: dict[str, Any], error: str = "") -> dict[st
 
 def describe(facts: Facts, size: int) -> list[str]:
     """The same for a person, a line each."""
+    synced = sum(presence.state == "synced" for presence in facts.present.values())
+    until = "" if enough(synced, size) else f" until {min(3, size)} nodes are Synced"
+    return [*_whole(facts), *(_about(facts, name, until) for name in names(facts))]
+
+
+def _whole(facts: Facts) -> list[str]:
+    """What holds for the cluster, whichever node is asked."""
     lines = []
     cluster = facts.cluster
     if cluster is None and not facts.nodes and all(p.uuid == NO_UUID for p in facts.present.values()):
@@ -93,29 +100,32 @@ def describe(facts: Facts, size: int) -> list[str]:
         lines.append(f"a person has said that the cluster restarts from the data of {facts.chosen}")
     if facts.writer is not None:
         lines.append(f"load balancers send writes to {facts.writer}")
-    synced = sum(presence.state == "synced" for presence in facts.present.values())
-    for name in names(facts):
-        position, presence, about = facts.nodes.get(name), facts.present.get(name), facts.about(name)
-        now = f"{presence.state} at {presence.address}" if presence is not None else "absent"
-        never = "forgotten" if name in facts.forgotten else "never Synced"
-        words = [now, f"published {position.seqno}" if position is not None else never]
-        if presence is not None and presence.uuid != NO_UUID and cluster is not None:
-            if presence.uuid != cluster.uuid:
-                words.append(f"data of another cluster, {presence.uuid}")
-            elif about.epoch != cluster.epoch:
-                words.append(f"data of epoch {about.epoch or 'the first'}: takes a full copy")
-        if about.votes > 1 and presence is not None and presence.state in IN_PRIMARY:
-            more = "" if enough(synced, size) else f" until {min(3, size)} nodes are Synced"
-            words.append(f"counts {about.votes} votes{more}: its loss stops the others")
-        if name in facts.maintenance:
-            words.append("in maintenance: load balancers send nobody there")
-        if about.problem:
-            words.append(about.problem)
-        lines.append(f"{name}: {', '.join(words)}")
     return lines
 
 
+def _about(facts: Facts, name: str, until: str) -> str:
+    """One node. `until`: when a vote that counts for more ends, if that is known."""
+    position, presence, about = facts.nodes.get(name), facts.present.get(name), facts.about(name)
+    cluster = facts.cluster
+    now = f"{presence.state} at {presence.address}" if presence is not None else "absent"
+    never = "forgotten" if name in facts.forgotten else "never Synced"
+    words = [now, f"published {position.seqno}" if position is not None else never]
+    if presence is not None and presence.uuid != NO_UUID and cluster is not None:
+        if presence.uuid != cluster.uuid:
+            words.append(f"data of another cluster, {presence.uuid}")
+        elif about.epoch != cluster.epoch:
+            words.append(f"data of epoch {about.epoch or 'the first'}: takes a full copy")
+    if about.votes > 1 and presence is not None and presence.state in IN_PRIMARY:
+        words.append(f"counts {about.votes} votes{until}: its loss stops the others")
+    if name in facts.maintenance:
+        words.append("in maintenance: load balancers send nobody there")
+    if about.problem:
+        words.append(about.problem)
+    return f"{name}: {', '.join(words)}"
+
+
 def status(store: Store, run_dir: Path, data_dir: Path, size: int, machine: bool) -> int:
+    """What the store and this node say; 1 while the store is away, for `machine` (JSON) always 0."""
     own = own_state(run_dir, data_dir)
     facts, error = None, ""
     try:
@@ -140,6 +150,7 @@ def status(store: Store, run_dir: Path, data_dir: Path, size: int, machine: bool
 
 
 def refuse(text: str) -> int:
+    """The reason, on standard error; the exit code 1."""
     print(text, file=sys.stderr)
     return 1
 

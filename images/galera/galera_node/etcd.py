@@ -24,6 +24,7 @@ from .store import Entry, Put, SessionLost, StoreError
 
 
 def encode(text: str) -> str:
+    """Text as etcd's JSON gateway wants keys and values."""
     return base64.b64encode(text.encode()).decode()
 
 

@@ -139,33 +139,46 @@ class Formation:
             self._name_local_tables()
             if first and not self._passwords_kept:
                 self._keep_passwords(facts)
-            if first and complete and facts.forgotten:
-                store.commit({}, {}, tuple(f"forgotten/{name}" for name in facts.forgotten))
-            if first and facts.chosen is not None:  # the cluster runs: there is nothing to restart
-                store.commit({"chosen": facts.revision("chosen")}, {}, ("chosen",))
+            if first:
+                self._withdraw_decisions(facts, complete)
             if cluster is None and first:
                 # The store has lost its data while the cluster ran.
                 record = Put(dumps(Cluster(uuid, "formed", node, epoch)))
                 if store.commit({"cluster": 0}, {"cluster": record}):
                     log(f"the store had no record of the cluster: entered {uuid} anew")
-            if cluster is not None and cluster.phase == "open":
+            if cluster is not None and cluster.phase == "open" and complete:
                 acts = cluster.seed == node if cluster.seed in facts.present else first
-                if complete and acts:
-                    self._lower_weight(synced)
-                    formed = Put(dumps(replace(cluster, phase="formed")))
-                    if store.commit({"cluster": facts.revision("cluster")}, {"cluster": formed}):
-                        log(f"the cluster is formed: {', '.join(synced)} are Synced")
-            if enough(len(synced), self._settings.size):
-                self._lower_weight(synced)
-            elif self.weight != 1:
-                self._topics.say(
-                    "votes",
-                    f"this node counts {self.weight} votes until {min(ENOUGH, self._settings.size)} nodes "
-                    "are "
-                    "Synced: none that is still to come can take it down, but its own loss stops the others",
-                )
+                if acts:
+                    self._end_formation(cluster, facts, synced)
+            self._settle_votes(synced)
         except (SqlError, StoreError) as error:
             self._topics.say("store", str(error))
+
+    def _withdraw_decisions(self, facts: Facts, complete: bool) -> None:
+        """Takes away what a person has decided for a restart: the cluster runs, `complete`ly or not."""
+        store = self._membership.store
+        if complete and facts.forgotten:
+            store.commit({}, {}, tuple(f"forgotten/{name}" for name in facts.forgotten))
+        if facts.chosen is not None:  # there is nothing to restart
+            store.commit({"chosen": facts.revision("chosen")}, {}, ("chosen",))
+
+    def _end_formation(self, cluster: Cluster, facts: Facts, synced: list[str]) -> None:
+        """All nodes are Synced: the record says so, and no vote counts for more than one any longer."""
+        self._lower_weight(synced)
+        formed = Put(dumps(replace(cluster, phase="formed")))
+        if self._membership.store.commit({"cluster": facts.revision("cluster")}, {"cluster": formed}):
+            log(f"the cluster is formed: {', '.join(synced)} are Synced")
+
+    def _settle_votes(self, synced: list[str]) -> None:
+        """One vote as soon as enough are Synced; says so while it is more."""
+        if enough(len(synced), self._settings.size):
+            self._lower_weight(synced)
+        elif self.weight != 1:
+            self._topics.say(
+                "votes",
+                f"this node counts {self.weight} votes until {min(ENOUGH, self._settings.size)} nodes are "
+                "Synced: none that is still to come can take it down, but its own loss stops the others",
+            )
 
     def _name_local_tables(self) -> None:
         """Says now and then which tables' rows stay on this node."""

@@ -19,6 +19,7 @@ class TransferError(Exception):
 
 
 def send_frame(stream: socket.socket, data: bytes | memoryview) -> None:
+    """Bytes behind their length (4 bytes, big-endian); an empty one is the end."""
     stream.sendall(LENGTH.pack(len(data)))
     if data:
         stream.sendall(data)
@@ -38,6 +39,7 @@ def receive_exactly(stream: socket.socket, count: int) -> bytes:
 
 
 def receive_frame(stream: socket.socket) -> bytes:
+    """The next frame. Raises TransferError when it is cut off, or longer than any of ours."""
     (length,) = LENGTH.unpack(receive_exactly(stream, LENGTH.size))
     if length > FRAME:
         raise TransferError(f"a frame of {length} bytes is not ours")
@@ -45,6 +47,7 @@ def receive_frame(stream: socket.socket) -> bytes:
 
 
 def receive_record(stream: socket.socket) -> dict[str, Any]:
+    """The next frame as a record. Raises TransferError if it is none."""
     try:
         record = json.loads(receive_frame(stream))
     except ValueError as error:
@@ -55,4 +58,5 @@ def receive_record(stream: socket.socket) -> dict[str, Any]:
 
 
 def send_record(stream: socket.socket, record: dict[str, Any]) -> None:
+    """A record, in a frame of its own."""
     send_frame(stream, json.dumps(record).encode())

@@ -57,10 +57,27 @@ def own(data_dir: Path) -> int | None:
 
 
 class Kind(Enum):
+    """What a data directory is worth."""
+
     EMPTY = "empty"
     PARTIAL = "partial"  # an interrupted transfer or first start: worthless, may be replaced
     DATA = "data"
     FOREIGN = "foreign"  # something that no mariadbd has put there
+
+
+@dataclass(frozen=True)
+class Note:
+    """What the node remembers of its data; all of it empty for data of the version that kept no note.
+
+    `epoch`: the cluster's epoch that the data belongs to. `begins`: one that this node was about to begin
+    with this data; whether it did is in the store. `start`: the position `UUID:seqno` of a bootstrap that was
+    under way. `component`: the last Primary component in which the node was Synced.
+    """
+
+    epoch: str = ""
+    begins: str = ""
+    start: str = ""
+    component: View | None = None
 
 
 @dataclass(frozen=True)
@@ -78,27 +95,12 @@ class Local:
     seqno: int = -1
     view: bool = False
     trusted: bool = True
-    note: Note = field(default_factory=lambda: Note())
+    note: Note = field(default_factory=Note)
     unrecovered: str = ""
 
     @property
     def epoch(self) -> str:
         return self.note.epoch
-
-
-@dataclass(frozen=True)
-class Note:
-    """What the node remembers of its data; all of it empty for data of the version that kept no note.
-
-    `epoch`: the cluster's epoch that the data belongs to. `begins`: one that this node was about to begin
-    with this data; whether it did is in the store. `start`: the position `UUID:seqno` of a bootstrap that was
-    under way. `component`: the last Primary component in which the node was Synced.
-    """
-
-    epoch: str = ""
-    begins: str = ""
-    start: str = ""
-    component: View | None = None
 
 
 def parse_grastate(text: str) -> tuple[str, int]:

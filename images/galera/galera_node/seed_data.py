@@ -17,7 +17,6 @@ SIZE = "GALERANODE.size"  # of the file, zeros at its end included
 
 def pack(data_dir: Path, archive: Path) -> None:
     """Packs a data directory without owners and times: equal directories give equal archives."""
-
     with tarfile.open(archive, "w:gz", compresslevel=6, format=tarfile.PAX_FORMAT) as tar:
         for entry in sorted(data_dir.rglob("*")):
             info = tarfile.TarInfo(str(entry.relative_to(data_dir)))

@@ -21,7 +21,7 @@ from .orderly_stop import OrderlyStop
 from .parts import Parts
 from .sql import ServerStatus
 from .standstill import Standstill
-from .store import Details, Position
+from .store import Details, Facts, Position, Presence
 from .words import log
 
 WATCH_EVERY = 2.0  # seconds between looks at a node that serves
@@ -96,14 +96,7 @@ class Watch:
                 log("ending mariadbd: what it runs in is not the cluster's present epoch")
                 self._stop.end_server()
                 return False
-            if status is not None and presence.state == "synced" and self._component.confirmed:
-                synced_since = self._steady(synced_since, status)
-                self._component.look(status, facts)
-                if facts is not None:
-                    self._membership.publish(Position(presence.uuid, status.committed), facts)
-                    self._formation.settle(facts, self._component.epoch, presence.uuid)
-            elif presence.state not in ("primary", "synced"):
-                synced_since = None
+            synced_since = self._act(synced_since, presence, status, facts)
             idle = self._reports.report(presence, detail, status, progress, advance, facts)
             silent = idle if not self._observer.answered and progress is None else 0.0
             if why := _hangs(silent, standstill, status):
@@ -127,6 +120,22 @@ class Watch:
             serves = synced_since is not None and self._membership.recorded
             self._first_process.pause(WATCH_EVERY if serves else LOOK_EVERY / 2)
         return False
+
+    def _act(
+        self, since: float | None, presence: Presence, status: ServerStatus | None, facts: Facts | None
+    ) -> float | None:
+        """Does what a Synced node does for the cluster; since when it is Synced, None if it is not.
+
+        One that is in a component, but not Synced (`primary`: a donor, say), stays what it was.
+        """
+        if status is not None and presence.state == "synced" and self._component.confirmed:
+            since = self._steady(since, status)
+            self._component.look(status, facts)
+            if facts is not None:
+                self._membership.publish(Position(presence.uuid, status.committed), facts)
+                self._formation.settle(facts, self._component.epoch, presence.uuid)
+            return since
+        return since if presence.state in ("primary", "synced") else None
 
     def _starts_over(self, alone: float) -> str:
         """Why this mariadbd is stopped in order and started again; empty while it is not.

@@ -41,6 +41,7 @@ def check_domain(domain: Any) -> str:
 
 
 def names(template: dict[str, Any]) -> tuple[str, str]:
+    """Host name and domain, both required."""
     for name in ("hostname", "domain"):
         if not template.get(name):
             raise errors.missing_property(name)
@@ -48,12 +49,14 @@ def names(template: dict[str, Any]) -> tuple[str, str]:
 
 
 def required_flag(template: dict[str, Any], name: str) -> bool:
+    """What a template must say and nothing stands for, as SoftLayer asks it of hourlyBillingFlag."""
     if template.get(name) is None:
         raise errors.missing_property(name)
     return bool(template[name])
 
 
 def number(template: dict[str, Any], name: str) -> int:
+    """A whole number that a template must give; SoftLayer takes one in quotes, too."""
     if template.get(name) is None:
         raise errors.missing_property(name)
     try:
@@ -63,6 +66,7 @@ def number(template: dict[str, Any], name: str) -> int:
 
 
 def datacenter(template: dict[str, Any]) -> locations.Datacenter:
+    """The datacenter, which a template must name: without one SoftLayer places nothing."""
     name = (template.get("datacenter") or {}).get("name")
     if not name:
         raise errors.missing_property("datacenter.name")
@@ -73,6 +77,7 @@ def datacenter(template: dict[str, Any]) -> locations.Datacenter:
 
 
 def flavor_of(key: Any) -> catalog.Flavor | None:
+    """The flavor of a key name; None without a key: cores and memory are then single items."""
     if not key:
         return None
     flavor = catalog.flavor(str(key))
@@ -86,6 +91,7 @@ def flavor_of(key: Any) -> catalog.Flavor | None:
 def software(
     template: dict[str, Any],
 ) -> tuple[catalog.OperatingSystem | None, catalog.ImageTemplate | None]:
+    """What the first disk gets: an operating system or an image, exactly one of them."""
     group = template.get("blockDeviceTemplateGroup")
     code = template.get("operatingSystemReferenceCode")
     if group and code:
@@ -106,6 +112,7 @@ def software(
 
 
 def disks_of(devices: Any, local: bool, flavor: catalog.Flavor | None) -> dict[int, int]:
+    """GB by device number: 0 is the system (25 if nothing is said), 1 never there, then from 2 on."""
     disks: dict[int, int] = {}
     for entry in devices or []:
         try:
@@ -134,6 +141,7 @@ def disks_of(devices: Any, local: bool, flavor: catalog.Flavor | None) -> dict[i
 
 
 def speed_of(template: dict[str, Any]) -> int:
+    """Mbit/s, 100 if the template says nothing. The first card's counts for both."""
     components = template.get("networkComponents") or []
     speed = (components[0] or {}).get("maxSpeed") if components else None
     try:
@@ -258,15 +266,18 @@ def key_texts(lab: Lab, numbers: list[int]) -> list[str]:
 
 
 def ssh_keys_of(lab: Lab, keys: Any) -> list[int]:
+    """Ids of the account's keys, as templates and containers name them; none is no fault."""
     return check_ssh_keys(lab, [(key or {}).get("id") for key in keys or []])
 
 
 def user_data_of(template: dict[str, Any]) -> str | None:
+    """The value of the first entry, what else is there is dropped; None without one."""
     entries = template.get("userData") or []
     return str(entries[0].get("value")) if entries and entries[0].get("value") is not None else None
 
 
 def placement_of(lab: Lab, template: dict[str, Any]) -> int | None:
+    """Id of the placement group; None without one. A template may give it in either of two ways."""
     number = template.get("placementGroupId") or (template.get("placementGroup") or {}).get("id")
     if not number:
         return None

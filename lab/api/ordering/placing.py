@@ -92,7 +92,8 @@ def _new_guest(lab: Lab, request: GuestRequest, order: int, now: float) -> Guest
 
 def new_disk_id(lab: Lab, device: int) -> int:
     """An id for a disk; the next one is its image's. Device 0 also reserves two each for the swap disk and
-    for the one with the user data."""
+    for the one with the user data.
+    """
     number = lab.store.next_id()
     for _ in range(5 if device == 0 else 1):
         lab.store.next_id()

@@ -73,10 +73,12 @@ def price_struct(pick: PricePick) -> dict[str, Any]:
 
 
 def pick(price: price_list.Price, category: str) -> PricePick:
+    """What an order keeps of a price: its id, and for which category, as a price may be for several."""
     return PricePick(price_id=price.id, category=category)
 
 
 def item_of(pick: PricePick) -> price_list.Item:
+    """What a price is for. The pick must be a checked one: its price exists."""
     price = price_list.price(pick.price_id)
     assert price is not None
     return price.item

@@ -1,5 +1,6 @@
 """SoftLayer_Account: the lists of everything on the account, by its generic getters. And the little of
-SoftLayer_Search that slcli uses to find a VLAN by name or number."""
+SoftLayer_Search that slcli uses to find a VLAN by name or number.
+"""
 
 from __future__ import annotations
 

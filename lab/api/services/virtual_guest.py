@@ -153,7 +153,7 @@ class VirtualGuest(Service):
     @exposed("reloadOperatingSystem")
     def reload(self, call: Call, token: str = "", config: dict[str, Any] | None = None) -> str:
         guest = self._idle(call)
-        if token != "FORCE":
+        if token != "FORCE":  # noqa: S105 - a word of the API's
             # Without the word, SoftLayer sends a token to confirm with; the lab has nobody to send it to.
             raise errors.invalid_value("token", "Pass FORCE to reload without a confirmation.")
         config = config or {}

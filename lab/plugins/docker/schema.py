@@ -40,18 +40,22 @@ class Field:
 
 
 def string(**options: Any) -> Field:
+    """A text. Options: as the fields of `Field`, for all kinds below."""
     return Field("string", **options)
 
 
 def integer(**options: Any) -> Field:
+    """A whole number, which the wire has as a float."""
     return Field("int", **options)
 
 
 def boolean(**options: Any) -> Field:
+    """Yes or no; absent is neither, unless a default says so."""
     return Field("bool", **options)
 
 
 def duration(**options: Any) -> Field:
+    """A text as Go writes times: `1m30s`."""
     return Field("duration", **options)
 
 
@@ -61,18 +65,22 @@ def strings(**options: Any) -> Field:
 
 
 def listed(item: Field, **options: Any) -> Field:
+    """A list whose order means something: other order, other value."""
     return Field("list", item=item, **options)
 
 
 def unordered(item: Field, **options: Any) -> Field:
+    """A set, which the wire has as a list: other order, same value."""
     return Field("set", item=item, **options)
 
 
 def block(fields: Mapping[str, Field], **options: Any) -> Field:
+    """An object; what is none of its `fields` is refused."""
     return Field("object", fields=fields, **options)
 
 
 def labels(**options: Any) -> Field:
+    """Labels as the official plugin has them: not a map, but a set of objects."""
     return unordered(block({"label": string(required=True), "value": string(required=True)}), **options)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import SoftLayer
 
 from bench import by_hand, deploy, failover, kernels, own_lab, report, scale, timeline
 from bench.chain import Chain
@@ -160,8 +161,6 @@ def test_steps_by_hand_are_timed_in_the_order_in_which_they_are_given() -> None:
 
 
 def _steps(folder: Path) -> list[by_hand.Step]:
-    import SoftLayer
-
     client = SoftLayer.BaseClient(config_file="/dev/null")
     return by_hand.Job(by_hand.load_settings(own_lab.SETTINGS), client, folder).steps()
 

@@ -17,7 +17,12 @@ def execute(what: str, create: str, delete: str | None = None, values: str = "")
     """Run the command line as sshd does: by the login shell, the script on standard input."""
     text = remote.with_values(script(*functions(create, delete)), values)
     done = subprocess.run(
-        ["bash", "-c", remote.call("a-step", what)], input=text, capture_output=True, text=True, timeout=60
+        ["bash", "-c", remote.call("a-step", what)],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     return done.returncode, done.stdout, done.stderr
 

@@ -59,12 +59,12 @@ def placed(spec: ServiceSpec) -> services.ServiceArgs:
 def declared(spec: ServiceSpec, recorded: Recorded) -> dict[str, Any]:
     """What `docker.Service` gets of a spec."""
 
-    class Any_(pulumi.ComponentResource):
+    class Parent(pulumi.ComponentResource):
         def __init__(self) -> None:
             super().__init__("test:index:Any", "any")
             services.declare("any", placed(spec), self, dict.fromkeys(spec.secrets, "content"), {})
 
-    mocked(Any_)()
+    mocked(Parent)()
     return dict(recorded.resources["any-service"].inputs)
 
 

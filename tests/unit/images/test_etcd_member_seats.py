@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import json
 import os
+import signal
 import socket
 import ssl
 import threading
@@ -398,8 +399,6 @@ def test_a_member_with_data_goes_on_and_a_start_that_broke_off_is_named(
 def test_a_member_becomes_etcd_with_nothing_of_its_own_environment(
     tmp_path: Path, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import signal
-
     became: list[Any] = []
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(os, "execve", lambda *words: became.append(words))

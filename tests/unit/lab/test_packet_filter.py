@@ -19,7 +19,7 @@ pytestmark = pytest.mark.unit
 
 def chain(text: str, name: str) -> list[str]:
     """The lines of a chain."""
-    body = text.split(f"  chain {name} {{\n")[1].split("\n  }")[0]
+    body = text.split(f"  chain {name} {{\n")[1].split("\n  }", maxsplit=1)[0]
     return [line.strip() for line in body.splitlines()]
 
 

@@ -17,6 +17,7 @@ from operations import care, outputs, remote_hosts
 from operations.care import Seen
 from operations.cluster_facts import HostFacts
 from operations.errors import OperationsError
+from operations.former_images import removal
 from operations.remote_hosts import Answer
 from settings.errors import UserError
 from tests.unit.fake_host import FakeHost
@@ -375,8 +376,6 @@ def test_whether_a_host_answers_is_asked_of_its_ssh_port(monkeypatch: pytest.Mon
 
 
 def test_only_images_of_our_services_that_no_container_has_are_removed(tmp_path: Any) -> None:
-    from operations.former_images import removal
-
     host = FakeHost(tmp_path / "host")
     host.program(
         "docker",

@@ -453,7 +453,7 @@ def test_an_interruption_reaches_pulumi_once_and_ends_the_run_with_130(project: 
         stderr=subprocess.PIPE,
         text=True,
         # A shell starts what it runs in the background without ears for Ctrl-C, and pulumi here is a shell.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - takes no lock
     )
     while not (project / "running").exists():
         assert process.poll() is None

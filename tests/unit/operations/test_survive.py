@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from operations import last_one, outputs
+from operations.cli import build
 from operations.errors import OperationsError
 from operations.last_one import Part, answering, carry_out, of, parts, refusal
 from operations.outputs import Host, Outputs
@@ -224,10 +226,6 @@ def test_a_part_is_repeated_until_it_is_done_and_says_what_it_waits_for(
 
 
 def test_the_command_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    from typer.testing import CliRunner
-
-    from operations.cli import build
-
     monkeypatch.setattr(outputs, "of_stack", lambda stack: FOUND)
     done = CliRunner().invoke(build(), ["survive", "--host", "galera-4", "--yes"])
     assert isinstance(done.exception, OperationsError)

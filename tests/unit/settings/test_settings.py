@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from components.host_scripts.engine import daemon_json
-from settings import SettingsError, engine_options, parse
+from settings import SettingsError, engine_options, layers, parse
 from tests.unit.program import ROOT, SETTINGS
 
 pytestmark = pytest.mark.unit
@@ -448,6 +448,18 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         {**site(replicas=40), "network": {"subnet": "10.20.0.0/26"}},
         "tasks and services need 69",
     ),
+    ("deployUpTo", {"deployUpTo": "database"}, "'hosts', 'swarm', 'data' or 'application'"),
+    ("takeDown", {"takeDown": "data"}, "valid list"),
+    ("takeDown.0", {"deployUpTo": "hosts", "takeDown": ["hosts"]}, "'swarm', 'data' or 'application'"),
+    ("takeDown", {"takeDown": ["data"]}, "data would stay, as deployUpTo is application"),
+    ("takeDown", {"deployUpTo": "swarm", "takeDown": ["swarm", "data"]}, "swarm would stay"),
+    ("keepData", {"keepData": "false"}, "the data is in use, as deployUpTo is application"),
+    ("keepData", {"deployUpTo": "data", "keepData": "false"}, "the data is in use"),
+    (
+        "keepData",
+        {"deployUpTo": "hosts", "takeDown": ["swarm"], "keepData": "false"},
+        "removes the rows of every node for good, and takeDown does not name data",
+    ),
 ]
 
 
@@ -466,6 +478,24 @@ def test_a_public_key_without_its_private_half_needs_an_agent(monkeypatch: pytes
     assert "ssh-add" in problems(ssh={"publicKey": "ssh-ed25519 AAAA"})[0]
     monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
     assert parse(config(ssh={"publicKey": "ssh-ed25519 AAAA"})).ssh.public_key == "ssh-ed25519 AAAA"
+
+
+@pytest.mark.parametrize("layer", ["hosts", "swarm", "data", "application"])
+def test_a_stack_has_all_layers_up_to_the_one_that_is_set(layer: str) -> None:
+    settings = parse(config(deployUpTo=layer))
+    has = [each for each in layers.LAYERS if settings.deploys(each)]
+    assert has == list(layers.LAYERS[: layers.LAYERS.index(settings.deploy_up_to) + 1])
+    assert layers.above(settings.deploy_up_to) == list(layers.LAYERS[len(has) :])
+    assert has[-1] == layer
+
+
+def test_a_list_of_the_stack_is_read_as_pulumi_hands_it_over() -> None:
+    given = {"deployUpTo": "hosts", "takeDown": '["data", "swarm"]', "keepData": "false"}
+    settings = parse({**config(), **given})
+    assert settings.take_down == ["data", "swarm"]
+    assert settings.keep_data is False
+    assert parse(config()).deploy_up_to == "application"
+    assert parse(config()).keep_data
 
 
 def test_networks_of_the_engine_that_were_moved_are_free_for_the_overlay() -> None:

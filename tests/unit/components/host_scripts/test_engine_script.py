@@ -157,7 +157,7 @@ def test_an_engine_does_not_take_a_network_that_the_host_routes(
     host.file("routes", f"default via 10.144.12.1 dev eth0\n{route}\n")
     ran = host.configure()
     assert ran.code == 1
-    assert f"overlaps {route.split()[0]}, which galera-1 reaches by" in ran.err
+    assert f"overlaps {route.split(maxsplit=1)[0]}, which galera-1 reaches by" in ran.err
     assert f"Remedy: set {setting} to" in ran.err
     assert actions(ran) == []
     assert not Path(host.places.daemon_json).exists()

@@ -21,6 +21,7 @@ from components.softlayer.client import (
 )
 from components.softlayer.errors import CredentialsMissing, SettingInvalid
 from components.softlayer.progress import EVERY
+from components.softlayer.virtual_guest_provider import VirtualGuestProvider
 from settings.values import PUBLIC_ENDPOINT, is_loopback
 
 KEY = "MARKED-KEY-0123456789"
@@ -214,6 +215,4 @@ def test_that_the_api_takes_no_request_yet_is_said_after_ten_seconds_and_then_no
 
 
 def test_a_provider_is_pickled_without_credentials() -> None:
-    from components.softlayer.virtual_guest_provider import VirtualGuestProvider
-
     assert len(pickle.dumps(VirtualGuestProvider())) < 200

@@ -1,0 +1,99 @@
+"""The layer `data`: the key-value store, the database and the load balancer; or what is kept of it without.
+
+Owns: composing these, in the order in which they are made and changed.
+Leaves to others: each of them, the swarm below (swarm_layer.py), whether data is kept (layers.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from components import etcd, galera, load_balancer
+from components.cluster_hosts import ClusterHosts
+from components.first_bootstrap import InitialSql
+from components.pinned_images import PinnedImages, PinnedImagesArgs
+from components.service_spec import ServiceSpec
+from components.services import Services
+from components.swarm_layer import SwarmLayer
+from settings import Settings
+
+VOLUMES = (etcd.VOLUME, galera.VOLUME)
+"""What bears the data on every manager: the records of a cluster and its rows belong together."""
+
+
+def specs(settings: Settings, sql: InitialSql) -> list[ServiceSpec]:
+    """Its services, as far as they are known before the run."""
+    return [etcd.spec(settings), galera.spec(settings, sql), *load_balancer.specs(settings)]
+
+
+@dataclass(frozen=True)
+class DataLayer:
+    """A database that serves.
+
+    Attributes:
+        services: of this layer and those above.
+        store, database: what they are. balancer: None where the settings have none.
+        fetched: images of services that run on any host are on the workers then; managers have them earlier.
+        options: for what is made on it, as of the swarm.
+    """
+
+    services: Services
+    store: etcd.Etcd
+    database: galera.Galera
+    balancer: load_balancer.LoadBalancer | None
+    fetched: Sequence[pulumi.Resource]
+    options: pulumi.ResourceOptions
+
+    @classmethod
+    def declare(
+        cls,
+        settings: Settings,
+        owner: pulumi.Input[str],
+        hosts: ClusterHosts,
+        below: SwarmLayer,
+        services: Sequence[ServiceSpec],
+        initdb: str,
+    ) -> DataLayer:
+        """All of it.
+
+        Args:
+            owner: `StackIdentity.owner`; tells the store's members from another stack's.
+            services: those that are deployed, of this layer and of those above.
+            initdb: which initial SQL was or will be run.
+        """
+        first, swarm = hosts.managers[0], below.swarm
+        # Engines whose configuration changed have restarted, one by one, before any service is touched. And
+        # the swarm is whole before images are unpacked: its votes are the first to suffer on hosts short of
+        # CPU.
+        calm = [*swarm.nodes, *hosts.current_managers]
+        wanted = {spec.name: spec.image for spec in services}
+        images = PinnedImages("images", PinnedImagesArgs(wanted, first, swarm.nodes)).references
+        fetched = hosts.fetch_on_managers(list(images.values()), swarm.nodes)
+        made = Services(services, images, first, below.network, swarm.nodes)
+        members = made.on(hosts.managers, etcd.SERVICE, *calm)
+        store = etcd.Etcd("etcd", etcd.EtcdArgs(members, owner), below.options)
+        nodes = made.on(hosts.managers, galera.SERVICE, *calm, *fetched)
+        args = galera.GaleraArgs(nodes, store, initdb, _given(settings))
+        database = galera.Galera("galera", args, below.options)
+        anywhere = [images[spec.name] for spec in services if not spec.constraints]
+        on_workers = hosts.fetch_on_workers(anywhere, swarm.nodes)
+        balancer = load_balancer.wanted(settings, hosts, made, database, on_workers, below.options)
+        return cls(made, store, database, balancer, on_workers, below.options)
+
+
+def keep_secrets(settings: Settings, hosts: ClusterHosts) -> None:
+    """Without the layer: what its data can't be used without stays in the state.
+
+    So it does while no data is kept, or none was there yet: a password that is drawn anew at the wrong time
+    locks everybody out of the rows, and one that is drawn early harms nobody.
+    """
+    opts = pulumi.ResourceOptions(deleted_with=hosts.managers[0])
+    etcd.keep_secrets("etcd", opts)
+    galera.keep_secrets("galera", _given(settings), opts)
+
+
+def _given(settings: Settings) -> str | None:
+    return None if settings.root_password is None else settings.root_password.get_secret_value()

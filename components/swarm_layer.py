@@ -1,0 +1,59 @@
+"""The layer `swarm`: the swarm of all hosts, the way to it, and the overlay network.
+
+Owns: composing these. Leaves to others: each of them, and what runs on the swarm (data_layer.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from components.cluster_hosts import ClusterHosts
+from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
+from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
+from components.service_spec import ServiceSpec
+from components.ssh_access import SshAccess
+from components.swarm import Swarm, SwarmArgs
+from settings import Settings
+
+
+@dataclass(frozen=True)
+class SwarmLayer:
+    """A swarm that services can be made on.
+
+    Attributes:
+        swarm, network: of all hosts.
+        options: for what is made on it: the docker provider, and that it goes with the hosts.
+    """
+
+    swarm: Swarm
+    network: OverlayNetwork
+    options: pulumi.ResourceOptions
+
+    @classmethod
+    def declare(
+        cls, settings: Settings, hosts: ClusterHosts, ssh: SshAccess, services: Sequence[ServiceSpec]
+    ) -> SwarmLayer:
+        """All of it.
+
+        Args:
+            services: the stack's, those of layers above too, whether or not they are deployed: what keeps
+                lists of hosts, and what is on the network.
+        """
+        first = hosts.managers[0]
+        memberships = [spec.membership for spec in services if spec.membership]
+        swarm = Swarm("swarm", SwarmArgs(hosts.members, memberships, settings.engine.swarm_pool))
+        access = DockerHostAccess("docker", DockerHostAccessArgs(first, ssh.private_key, [swarm.started]))
+        # When the stack is destroyed, the swarm goes with its hosts: none of this need be taken apart piece
+        # by piece. (A first manager that is replaced stays this component, and the swarm stays with the
+        # others.)
+        on_swarm = pulumi.ResourceOptions(providers=[access.provider], deleted_with=first)
+        attached = [spec.name for spec in services if spec.network == "overlay"]
+        network = OverlayNetwork(
+            "network",
+            OverlayNetworkArgs(settings.network, first.connection, attached, [swarm.started]),
+            on_swarm,
+        )
+        return cls(swarm, network, on_swarm)

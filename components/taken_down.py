@@ -1,0 +1,134 @@
+"""What hosts do when the layers above them are taken down: they leave the swarm; data that is not kept goes.
+
+Owns: which step is on which host, their order, and whether all is done.
+Leaves to others: the steps (host_scripts/taken_down.py), removing services, network and nodes (Pulumi, as
+they are not declared any more), whether a layer may be taken down (layers.py).
+
+Pulumi creates first and deletes last, and only a swarm can be asked to delete what is in it. So the run that
+takes a layer down leaves the swarm as it is, and these steps say `pending`; the next run has them look again,
+by another trigger, when all that the state knew is gone. `python -m operations up` makes both runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_command.remote import Command
+
+from components import application, data_layer, remote, swarm_files
+from components.cluster_hosts import ClusterHosts
+from components.host_scripts import taken_down as scripts
+from components.layers import Layers
+from components.virtual_server import VirtualServer
+from settings import Settings
+
+
+@dataclass(frozen=True)
+class TakenDownArgs:
+    """A stack below its highest layer.
+
+    Attributes:
+        hosts: all of them, the first manager first.
+        layers: how far the stack is deployed.
+        leave: have the hosts leave the swarm.
+        volumes: what is removed from every manager; nothing is while the data is kept.
+        everywhere: what is removed from every host, workers included.
+    """
+
+    hosts: ClusterHosts
+    layers: Layers
+    leave: bool
+    volumes: Sequence[str] = ()
+    everywhere: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, settings: Settings, hosts: ClusterHosts, layers: Layers, *, leave: bool) -> TakenDownArgs:
+        """As the settings have it."""
+        if settings.keep_data:
+            return cls(hosts, layers, leave)
+        return cls(hosts, layers, leave, data_layer.VOLUMES, application.uploads_volumes(settings))
+
+
+class TakenDown(pulumi.ComponentResource):
+    """Hosts from which the upper layers have gone.
+
+    Attributes:
+        left: what must wait for the next run; empty if all is done.
+        volumes_gone: whether the volumes that were to go have gone; False where none were to.
+    """
+
+    left: pulumi.Output[str]
+    volumes_gone: pulumi.Output[bool]
+
+    def __init__(self, name: str, args: TakenDownArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("swarm-galera:taken_down:TakenDown", name, None, opts)
+        self._name, self._round = name, args.layers.round
+        self._engines = {member.server.hostname: member.engine.started for member in args.hosts.members}
+        first, *others = args.hosts.servers
+        steps: list[Command] = []
+        removed: list[Command] = []
+        if args.leave or args.volumes or args.everywhere:
+            own = f"{swarm_files.LABEL}={swarm_files.stack()}"
+            looked = self._step("looked", first, scripts.look(own, swarm_stays=not args.leave))
+            removed = [
+                self._volumes_removed(server, volumes, looked)
+                for server in args.hosts.servers
+                if (volumes := self._volumes_of(server, args))
+            ]
+            steps = [looked, *removed]
+            if args.leave:
+                left = [self._leaves(server, looked) for server in others]
+                # Until it leaves, the first manager knows of all that is left; so it is the last.
+                steps += [*left, self._leaves(first, looked, *left)]
+        self.left = pulumi.Output.all(*(step.stdout for step in steps)).apply(_left)
+        self.volumes_gone = pulumi.Output.all(*(step.stdout for step in removed)).apply(
+            lambda said: bool(said) and not _left(said)
+        )
+        self.left.apply(_tell)
+        self.register_outputs({"left": self.left})
+
+    @staticmethod
+    def _volumes_of(server: VirtualServer, args: TakenDownArgs) -> list[str]:
+        """What is removed from this host."""
+        return [*(args.volumes if server in args.hosts.managers else ()), *args.everywhere]
+
+    def _leaves(self, server: VirtualServer, looked: Command, *after: pulumi.Resource) -> Command:
+        text = scripts.leave(server.hostname)
+        return self._step(f"{server.hostname}-left", server, text, looked.stdout, after)
+
+    def _volumes_removed(self, server: VirtualServer, volumes: Sequence[str], looked: Command) -> Command:
+        text = scripts.remove_volumes(server.hostname, volumes)
+        return self._step(f"{server.hostname}-volumes", server, text, looked.stdout)
+
+    def _step(
+        self,
+        step: str,
+        server: VirtualServer,
+        text: str,
+        values: pulumi.Input[str] = "",
+        after: Sequence[pulumi.Resource] = (),
+    ) -> Command:
+        return remote.run(
+            f"{self._name}-{step}",
+            server.connection,
+            text,
+            pulumi.ResourceOptions(parent=self, depends_on=[self._engines[server.hostname], *after]),
+            values=values,
+            triggers=[self._round],
+        )
+
+
+def _left(said: Sequence[str]) -> str:
+    """What the first step that is not through has found; empty if all are."""
+    waiting = [line.strip() for line in said if line.strip() != scripts.CLEAR]
+    return waiting[0].removeprefix(scripts.PENDING).strip() if waiting else ""
+
+
+def _tell(left: str) -> None:
+    if left:
+        pulumi.log.warn(
+            f"Not all is taken down yet: {left}. Pulumi removes that at the end of this run; one more `up` "
+            "has the hosts do the rest (`python -m operations up` goes on by itself)."
+        )

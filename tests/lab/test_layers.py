@@ -1,0 +1,164 @@
+"""A stack that goes down to its hosts and up again, on real hosts: with its rows, and without them.
+
+Left to others: which settings are refused, what each step says (unit/test_program_layers.py,
+unit/components/host_scripts/test_taken_down_script.py).
+
+The tests tell one story and run in the order they are written: each begins where the last one ended.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.lab.whole_cluster import (
+    HOSTS,
+    LAB,
+    checksums,
+    cluster_uuid,
+    guests,
+    in_lab,
+    insert,
+    on_host,
+    one_cluster,
+    operations,
+    outputs,
+    sql,
+    wait_for,
+)
+
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
+
+BEFORE: dict[str, Any] = {}
+"""What was so before the stack went down."""
+
+
+def settings(layer: str, *named: str, keep_data: bool = True) -> None:
+    """How far the stack is deployed, and which layers may go for it."""
+
+    def config(*words: str, **options: Any) -> None:
+        in_lab("pulumi", "config", *words, "--stack", LAB, **options)
+
+    for key in ("deployUpTo", "takeDown", "keepData"):
+        config("rm", f"swarm-galera:{key}", check=False)
+    config("set", "swarm-galera:deployUpTo", layer)
+    for number, each in enumerate(named):
+        config("set", "--path", f"swarm-galera:takeDown[{number}]", each)
+    if not keep_data:
+        config("set", "swarm-galera:keepData", "false")
+
+
+def passwords() -> Any:
+    shown = in_lab("pulumi", "stack", "output", "passwords", "--json", "--show-secrets", "--stack", LAB)
+    return json.loads(shown.stdout)
+
+
+def swarm_state(host: str) -> str:
+    return on_host(host, "docker info --format '{{.Swarm.LocalNodeState}}'").strip()
+
+
+def volumes(host: str) -> set[str]:
+    return set(on_host(host, "docker volume ls --quiet").split()) & {"etcd-data", "galera-data"}
+
+
+def verified(layer: str) -> list[str]:
+    """What `verify` has looked at, all of which holds."""
+    report = json.loads(operations("verify", "--json").stdout)
+    assert report["ok"]
+    assert report["layer"] == layer
+    return [check["what"] for check in report["checks"]]
+
+
+def nothing_changes() -> None:
+    in_lab("pulumi", "preview", "--expect-no-changes", "--stack", LAB)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def before(cluster: None) -> None:
+    insert("galera-1", 1, 100)
+    BEFORE.update(
+        guests=sorted(guest["id"] for guest in guests()),
+        uuid=cluster_uuid(),
+        checksums=checksums(),
+        passwords=passwords(),
+        outputs=outputs(),
+        boots={host: on_host(host, "cat /proc/sys/kernel/random/boot_id") for host in HOSTS},
+    )
+
+
+def test_going_down_unasked_is_refused_and_says_what_would_be_lost_and_kept() -> None:
+    settings("hosts")
+    said = operations("up", "--yes", check=False)
+    assert said.returncode != 0
+    told = said.stdout + said.stderr
+    assert "add takeDown: [data, swarm]" in told
+    assert "The data stays in the hosts' volumes" in told
+    assert one_cluster()
+    assert outputs() == BEFORE["outputs"]
+
+
+def test_a_stack_goes_down_to_its_hosts_and_nothing_of_the_swarm_is_left() -> None:
+    settings("hosts", "data", "swarm")
+    operations("up", "--yes")
+    what = verified("hosts")
+    assert "engine on btrfs, in no swarm" in what
+    assert "the data is kept in its volumes" in what
+    for host in HOSTS:
+        assert swarm_state(host) == "inactive"
+        assert on_host(host, "docker ps --all --quiet").split() == []
+        assert set(on_host(host, "docker network ls --format '{{.Name}}'").split()) == {
+            *("bridge", "host", "none")
+        }
+        assert volumes(host) == {"etcd-data", "galera-data"}
+        assert on_host(host, "cat /proc/sys/kernel/random/boot_id") == BEFORE["boots"][host]
+    assert sorted(guest["id"] for guest in guests()) == BEFORE["guests"]
+    found = outputs()
+    assert found["layer"] == "hosts"
+    assert not {"galera", "discovery", "network", "joinTokens", "passwords"} & found.keys()
+    nothing_changes()
+
+
+def test_what_needs_the_database_says_that_there_is_none() -> None:
+    said = operations("balance", check=False)
+    assert said.returncode != 0
+    assert "deployed up to the layer hosts" in said.stderr
+
+
+def test_the_next_layer_is_a_swarm_with_its_network_and_nothing_on_it() -> None:
+    settings("swarm")
+    operations("up", "--yes")
+    assert "3 managers reachable, one of them leads" in verified("swarm")
+    assert on_host("galera-1", "docker service ls --quiet").split() == []
+    assert "galera" in on_host("galera-1", "docker network ls --format '{{.Name}}'").split()
+    nothing_changes()
+
+
+def test_a_stack_that_goes_up_again_has_its_rows_and_everybody_gets_in() -> None:
+    settings("data")
+    operations("up", "--yes")
+    wait_for("three Synced nodes", one_cluster)
+    verified("data")
+    assert cluster_uuid() == BEFORE["uuid"]
+    assert checksums() == BEFORE["checksums"]
+    assert passwords() == BEFORE["passwords"]
+    assert sql("galera-3", "SELECT COUNT(*) FROM kept.row") == "100"
+    nothing_changes()
+
+
+def test_data_that_is_not_kept_is_gone_from_every_host() -> None:
+    settings("swarm", "data", keep_data=False)
+    operations("up", "--yes")
+    assert "no data of a former cluster" in verified("swarm")
+    assert [volumes(host) for host in HOSTS] == [set()] * 3
+    nothing_changes()
+
+
+def test_and_then_an_empty_cluster_forms() -> None:
+    settings("application")
+    operations("up", "--yes")
+    wait_for("three Synced nodes", one_cluster)
+    verified("data")
+    assert cluster_uuid() != BEFORE["uuid"]
+    assert "kept" not in sql("galera-1", "SHOW DATABASES").split()
