@@ -91,7 +91,7 @@ HAPPENS: Mapping[str, Callable[[str], object]] = {
 
 
 def wait_whole(limit: float = 900) -> str:
-    """Waits until all hosts' load balancers name one writer and all nodes are Synced; that writer's host."""
+    """Waits until all nodes are Synced and the store names one of them as the writer; that one's host."""
     end = time.monotonic() + limit
     while time.monotonic() < end:
         try:
@@ -170,11 +170,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         with own_lab():
-            settings = OWN_SETTINGS.read_text(encoding="utf-8")
-            if "loadBalancer" not in settings:
-                balancer = BALANCER.format(tag=TAG.read_text(encoding="utf-8").strip())
-                before = "  swarm-galera:galera:\n"
-                OWN_SETTINGS.write_text(settings.replace(before, balancer + before), encoding="utf-8")
+            balancer = BALANCER.format(tag=TAG.read_text(encoding="utf-8").strip())
+            settings, before = OWN_SETTINGS.read_text(encoding="utf-8"), "  swarm-galera:galera:\n"
+            OWN_SETTINGS.write_text(settings.replace(before, balancer + before), encoding="utf-8")
             run("pulumi up", operations("up", "--yes"))
             shown = ask(
                 "outputs", in_lab("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", LAB)
