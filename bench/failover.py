@@ -44,6 +44,8 @@ BALANCER = """  swarm-galera:loadBalancer:
     image: registry.lab:5000/swarm-galera/haproxy:{tag}
 """
 TAG = Path(__file__).parents[1] / "images" / "haproxy" / "TAG"
+PYMYSQL = "/usr/local/lib/galera-node"
+"""Where the image of the nodes has the client's library."""
 CALM = 5.0  # seconds of writes before something happens
 LONG = 30.0  # seconds that the client writes
 GOALS = {"its host dies": 4.0, "its mariadbd is killed": 3.0, "it is stopped in order": 1.0}
@@ -89,7 +91,7 @@ HAPPENS: Mapping[str, Callable[[str], object]] = {
 
 
 def wait_whole(limit: float = 900) -> str:
-    """Waits until all hosts' load balancers name one writer and all nodes are Synced; that writer's host."""
+    """Waits until all nodes are Synced and the store names one of them as the writer; that one's host."""
     end = time.monotonic() + limit
     while time.monotonic() < end:
         try:
@@ -106,11 +108,11 @@ def wait_whole(limit: float = 900) -> str:
 def write_meanwhile(host: str, password: str, happens: Callable[[], object], rows: int) -> dict[str, Any]:
     """What the client on `host` tells of the time in which `happens`, after some calm."""
     text = base64.b64encode(CLIENT.read_bytes()).decode()
+    start = f"import base64, sys; sys.path.append({PYMYSQL!r}); exec(base64.b64decode({text!r}))"
     image = "$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' galera)"
     command = (
         f"docker run --rm --network host -e USER=app -e DATABASE=app -e PASSWORD={shlex.quote(password)} "
-        f"--entrypoint python3 {image} -c "
-        f"'import base64; exec(base64.b64decode(\"{text}\"))' {LONG} 6446"
+        f"--entrypoint python3 {image} -c {shlex.quote(start)} {LONG} 6446"
     )
     told: list[dict[str, Any]] = []
     writer = threading.Thread(target=lambda: told.append(json.loads(on_host(host, command))))
@@ -168,11 +170,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         with own_lab():
-            settings = OWN_SETTINGS.read_text(encoding="utf-8")
-            if "loadBalancer" not in settings:
-                balancer = BALANCER.format(tag=TAG.read_text(encoding="utf-8").strip())
-                before = "  swarm-galera:galera:\n"
-                OWN_SETTINGS.write_text(settings.replace(before, balancer + before), encoding="utf-8")
+            balancer = BALANCER.format(tag=TAG.read_text(encoding="utf-8").strip())
+            settings, before = OWN_SETTINGS.read_text(encoding="utf-8"), "  swarm-galera:galera:\n"
+            OWN_SETTINGS.write_text(settings.replace(before, balancer + before), encoding="utf-8")
             run("pulumi up", operations("up", "--yes"))
             shown = ask(
                 "outputs", in_lab("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", LAB)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from components.host_scripts.shell import assign, body
 from operations.check import Check
-from operations.cluster_facts import HostFacts
+from operations.cluster_checks import one_image, short
+from operations.cluster_facts import HostFacts, client_container
 from operations.outputs import Balancer, Host, Outputs
 from operations.remote_hosts import SCRIPTS, Answer
 
@@ -53,14 +54,9 @@ def ask(outputs: Outputs, balancer: Balancer) -> str:
     """
     asked = [balancer.writer_port] * WRITER_TIMES
     asked += [balancer.reader_port] * (READER_ROUNDS * outputs.size)
-    values = assign(
-        service=outputs.service,
-        database=outputs.database,
-        addresses=[host.private_ip for host in outputs.hosts],
-        asked=asked,
-        sql=SQL,
-    )
-    return f"{values}\n{_ASK}"
+    facts = assign(addresses=[host.private_ip for host in outputs.hosts], asked=asked, sql=SQL)
+    # From the host's own network, as a client outside of the overlay.
+    return f"{client_container(outputs, network='host')}\n{facts}\n{_ASK}"
 
 
 def parse(text: str) -> dict[tuple[str, int], Told]:
@@ -105,24 +101,12 @@ def _runs(outputs: Outputs, balancer: Balancer, facts: Mapping[str, HostFacts]) 
             name,
             f"load balancer {balancer.service} runs",
             bool(image),
-            _short(image) or "no container",
+            short(image) or "no container",
             remedy=""
             if image
             else f"on a manager, `docker service ps --no-trunc {balancer.service}` says why",
         )
-    known = set(images.values()) - {""}
-    alike = len(known) == 1 and all(images.values())
-    yield Check(
-        "cluster",
-        f"one image of {balancer.service} on every host",
-        alike,
-        _short(*known) if alike else ", ".join(f"{_short(i) or 'none'} on {n}" for n, i in images.items()),
-        remedy="" if alike else "`up` finishes a rolling change that was broken off",
-    )
-
-
-def _short(image: str) -> str:
-    return image.removeprefix("sha256:")[:12]
+    yield one_image(balancer.service, images, "`up` finishes a rolling change that was broken off")
 
 
 def _writer(host: Host, balancer: Balancer, told: Told, error: str) -> Check:

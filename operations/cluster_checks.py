@@ -72,6 +72,24 @@ def _each_host(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Che
             yield from disk_space.checks(host.name, seen.space, seen.system)
 
 
+def one_image(service: str, images: Mapping[str, str], remedy: str = "") -> Check:
+    """Whether all hosts run the same content. `images`: the service's, by host; empty for no container."""
+    alike = len(set(images.values())) == 1 and all(images.values())
+    told = ", ".join(f"{short(image) or 'none'} on {name}" for name, image in images.items())
+    return Check(
+        "cluster",
+        f"one image of {service} on every host",
+        alike,
+        short(next(iter(images.values()))) if alike else told,
+        remedy="" if alike else remedy,
+    )
+
+
+def short(image: str) -> str:
+    """The beginning of an image's id, as docker shows it."""
+    return image.removeprefix("sha256:")[:12]
+
+
 def _engine_remedy(host: str, seen: HostFacts, in_error: bool, in_swarm: bool) -> str:
     if not in_swarm and seen.swarm not in ("", "inactive"):
         return STILL_IN_A_SWARM

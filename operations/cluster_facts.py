@@ -276,7 +276,9 @@ def write_row(outputs: Outputs, table: str) -> str:
     Standard input: the password.
     """
     sql = f"CREATE TABLE `{table}` (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO `{table}` VALUES (1);"
-    return f"{_client_container(outputs, outputs.vip, outputs.port)}\n{assign(sql=sql)}\n{_ROW}"
+    return (
+        f"{client_container(outputs, outputs.network, outputs.vip, outputs.port)}\n{assign(sql=sql)}\n{_ROW}"
+    )
 
 
 _ROW = body("row_client", SCRIPTS)
@@ -289,17 +291,20 @@ def open_connections(outputs: Outputs, host: str, port: int, connections: int, h
     It ends early after `hopeless` failures in a row. Standard input: the password.
     """
     facts = assign(connections=connections, hopeless=hopeless)
-    return f"{_client_container(outputs, host, port)}\n{facts}\n{_BALANCE}"
+    return f"{client_container(outputs, outputs.network, host, port)}\n{facts}\n{_BALANCE}"
 
 
 _BALANCE = body("balance_client", SCRIPTS)
 
 
-def _client_container(outputs: Outputs, host: str, port: int) -> str:
-    """Shell text that defines `in_client` for what follows. Standard input: the password."""
-    facts = assign(
-        service=outputs.service, network=outputs.network, database=outputs.database, host=host, port=port
-    )
+def client_container(outputs: Outputs, network: str, host: str = "", port: int = 0) -> str:
+    """Shell text that defines `in_client` for what follows. Standard input: the password.
+
+    Args:
+        network: of the engine's, that the client is on.
+        host, port: to connect to, unless what runs in the container sets these variables itself.
+    """
+    facts = assign(service=outputs.service, network=network, database=outputs.database, host=host, port=port)
     return f"{facts}\n{_CLIENT_CONTAINER}"
 
 

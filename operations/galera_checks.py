@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from operations.check import Check
+from operations.cluster_checks import one_image
 from operations.cluster_facts import ALIKE, FIXED, NOT_REPLICATED, HostFacts
 from operations.outputs import Outputs
 from operations.remote_hosts import Answer
@@ -127,16 +128,7 @@ def _alike(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check]:
         (outputs.store, [host.name for host in outputs.managers]),
     ):
         images = {name: facts[name].images.get(service, "") for name in hosts}
-        alike = len(set(images.values())) == 1 and all(images.values())
-        told = ", ".join(
-            f"{image.removeprefix('sha256:')[:12] or 'none'} on {name}" for name, image in images.items()
-        )
-        yield Check(
-            "cluster",
-            f"one image of {service} on every host",
-            alike,
-            next(iter(images.values())).removeprefix("sha256:")[:12] if alike else told,
-        )
+        yield one_image(service, images)
 
 
 def _replicated(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Check:

@@ -116,6 +116,8 @@ def test_a_component_started_by_hand_begins_an_epoch(site: GaleraSite) -> None:
     nodes = whole(site)
     nodes[0].kill()
     wait_for(lambda: synced(nodes[2], 2), "two nodes")
+    # Else the first one, too, is of the last component that the store knows, and left out.
+    wait_for(lambda: known(nodes[2])["view"] == ["galera-2", "galera-3"], "the component of two in the store")
     add(nodes[1], "acknowledged by two")
     nodes[1].kill()
     wait_for(lambda: "galera-3: running" in cluster(nodes[2]), "the third one outside")

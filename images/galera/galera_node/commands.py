@@ -200,8 +200,7 @@ def recover_from(store: Store, node: str) -> int:
     if running:
         return refuse(
             f"{', '.join(running)} serves in a Primary component: there is nothing to recover. One that "
-            "died is "
-            "seen as gone after 45 s"
+            "died is seen as gone after 45 s"
         )
     presence = facts.present.get(node)
     if presence is None or presence.uuid == NO_UUID:

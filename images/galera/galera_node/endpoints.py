@@ -14,7 +14,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import neighbours
 from .component import MEMBERS
@@ -160,7 +160,7 @@ class Endpoints:
             self._vacant_at = now
         others = frozenset(name for name, at in addresses.items() if name in members and neighbours.able(at))
         vacant = 0.0 if self._vacant_at is None else now - self._vacant_at
-        return Seen(**{**vars(seen), "others": others, "vacant": vacant})
+        return replace(seen, others=others, vacant=vacant)
 
     def _name(self, node: str) -> bool:
         """Writes the record, unless somebody else has changed it. The own view follows."""

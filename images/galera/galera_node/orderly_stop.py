@@ -63,8 +63,7 @@ class OrderlyStop:
                 log(
                     f"mariadbd still writes what it holds in memory; the engine kills a container that stops "
                     f"{self._settings.stop_grace:.0f} s after it was told to. Nothing is lost by that, but "
-                    "the next "
-                    "start has to recover. Remedy: a longer galera.stopGrace"
+                    "the next start has to recover. Remedy: a longer galera.stopGrace"
                 )
                 self._membership.leave(None)
             if not self._observer.answered and time.monotonic() > deadline:

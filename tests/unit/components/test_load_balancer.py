@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,16 +18,6 @@ pytestmark = pytest.mark.unit
 IMAGE = "registry.lab:5000/haproxy:2.6-1"
 WANTED = {"loadBalancer": {"image": IMAGE}}
 SERVICE = "haproxy-service"
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        patch.delenv("SWARM_GALERA_SSH", raising=False)
-        patch.setenv("SL_USERNAME", "nobody")
-        patch.setenv("SL_API_KEY", "marked-key")
-        yield tmp_path_factory.getbasetemp()
 
 
 @pytest.fixture(scope="module")

@@ -61,8 +61,7 @@ class _Outage:
             of = "" if view is None else " It was in the last Primary component."
             return (
                 f"nobody runs, and the position of {', '.join(missing)} is not known in this outage.{of} "
-                "Start "
-                f"{'it' if len(missing) == 1 else 'them'}, or if lost for good: {FORGET}"
+                f"Start {'it' if len(missing) == 1 else 'them'}, or if lost for good: {FORGET}"
             )
         if view is None and (reason := self._too_few()):
             return reason
@@ -119,8 +118,7 @@ class _Outage:
         if self.local.seqno < 0:
             return (
                 f"{self._own_problem()}. It is tried again every minute. If its data is lost: galera-node "
-                "forget "
-                f"{self.node}"
+                f"forget {self.node}"
             )
         unclear = sorted(
             n
@@ -131,8 +129,7 @@ class _Outage:
         if unclear:
             return (
                 f"the position of {', '.join(unclear)} could not be recovered from its data (its log says "
-                "why; it "
-                f"is tried again every minute). If its data is lost: {FORGET}"
+                f"why; it is tried again every minute). If its data is lost: {FORGET}"
             )
         if self.cluster is None:
             mine = epochs.number(self.epoch)
@@ -144,10 +141,8 @@ class _Outage:
             if later:
                 return (
                     f"the store has lost its record, and the data of {', '.join(later)} is of a later epoch "
-                    "than "
-                    "this node's, or of another one of the same number. It restarts the cluster, or a "
-                    "person says "
-                    f"whose does: {CHOOSE}"
+                    "than this node's, or of another one of the same number. It restarts the cluster, or a "
+                    f"person says whose does: {CHOOSE}"
                 )
         return ""
 

@@ -38,8 +38,7 @@ def with_data(
             return recover(node, site, local, facts, others)
         return Wait(
             f"{why}, so it restarts nothing. It takes a full copy once the cluster runs. Should no other "
-            "node have "
-            f"the cluster's data any more: {CHOOSE}"
+            f"node have the cluster's data any more: {CHOOSE}"
         )
     if addresses:
         return Join(addresses, "a restarted node joins")
@@ -83,8 +82,7 @@ def _does_not_count(node: str, local: Local, facts: Facts, others: Mapping[str, 
         if strangers:
             return Wait(
                 f"the store has no record of a cluster, and {', '.join(strangers)} hold data of another one "
-                "than "
-                f"{local.uuid}; a person must decide whose is needed, and empty the other volumes"
+                f"than {local.uuid}; a person must decide whose is needed, and empty the other volumes"
             )
     elif local.uuid != cluster.uuid:
         return Refuse(

@@ -30,8 +30,7 @@ def without_data(
         if lacking := site.lacking(facts, {node, *others}):
             return Wait(
                 f"the first start of a cluster needs all {site.size} nodes present and empty, for one of "
-                "them might "
-                f"hold data. Waiting for {lacking}; one that will not come: {FORGET}"
+                f"them might hold data. Waiting for {lacking}; one that will not come: {FORGET}"
             )
         if rival := rival_of(node, facts):
             return Wait(f"{rival} holds the right to bootstrap")

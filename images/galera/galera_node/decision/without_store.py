@@ -33,8 +33,7 @@ def without_store(local: Local, live: Sequence[str], told: Mapping[str, Told]) -
             )
         return Wait(
             "the store does not answer, and no live node says which epoch its data is of; without knowing "
-            "that, a "
-            "node that was left out could go on with data that nobody else has"
+            "that, a node that was left out could go on with data that nobody else has"
         )
     if live:
         return Wait(
