@@ -26,7 +26,6 @@ from rich.table import Table
 from bench import report
 from bench.own_lab import (
     LAB,
-    OWN_SETTINGS,
     BenchFailed,
     ask,
     console,
@@ -169,10 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     facts = report.machine()
 
     def work() -> None:
-        with own_lab():
-            balancer = BALANCER.format(tag=TAG.read_text(encoding="utf-8").strip())
-            settings, before = OWN_SETTINGS.read_text(encoding="utf-8"), "  swarm-galera:galera:\n"
-            OWN_SETTINGS.write_text(settings.replace(before, balancer + before), encoding="utf-8")
+        with own_lab(sections=BALANCER.format(tag=TAG.read_text(encoding="utf-8").strip())):
             run("pulumi up", operations("up", "--yes"))
             shown = ask(
                 "outputs", in_lab("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", LAB)

@@ -1,7 +1,8 @@
 """The container images of `images/*`, built without an engine and brought to the lab's registry.
 
 Owned here: which folder makes which image, building each once for each content, pushing what the registry
-lacks. Left to others: what is in them (`images/`), the registry (`registry.py`). A folder with a Dockerfile
+lacks. Only those that a stack of this checkout names: some take minutes, and most stacks need two of them.
+Left to others: what is in them (`images/`), the registry (`registry.py`). A folder with a Dockerfile
 and a file TAG is an image: `images/etcd` with TAG `3.4-3` is `registry.lab:5000/swarm-galera/etcd:3.4-3`.
 Those that ask for RUNTIME stand on `images/runtime`, which is built first and not pushed by itself: its layer
 comes with theirs.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -65,6 +67,14 @@ def discover(folder: Path = FOLDER) -> list[Image]:
     """The images in `folder` that services run, by name. LabError for a Dockerfile without a usable TAG."""
     folders = [dockerfile.parent for dockerfile in sorted(folder.glob("*/Dockerfile"))]
     return [read(found) for found in folders if found.name != RUNTIME]
+
+
+def named(checkout: Path = places.CHECKOUT) -> list[Image]:
+    """The images that a stack's file in `checkout` (Pulumi.STACK.yaml) has from the lab's registry."""
+    prefix = re.escape(f"{registry.HOST}:{registry.PORT}/{PREFIX}/")
+    texts = (path.read_text(encoding="utf-8") for path in checkout.glob("Pulumi.*.yaml"))
+    names = {name for text in texts for name in re.findall(rf"{prefix}([\w.-]+):", text)}
+    return [image for image in discover(checkout / FOLDER.name) if image.name in names]
 
 
 def key(image: Image) -> str:

@@ -91,7 +91,7 @@ def _stages(lab: LabPaths) -> list[Stage]:
         daemons.ensure(step, lab, daemons.name_servers(lab))
 
     def push(step: Step) -> None:
-        builder.push(step, lab, made.authority.certificate, images.discover())
+        builder.push(step, lab, made.authority.certificate, images.named())
 
     def apt_repository(step: Step) -> None:
         assert made.repository is not None
@@ -132,7 +132,7 @@ def _root_file_system(made: _Made) -> list[Stage]:
 
 def _images_built() -> Stage:
     def build(step: Step) -> None:
-        images.Builder(paths.cache("images")).build(step, images.discover())
+        images.Builder(paths.cache("images")).build(step, images.named())
 
     return Stage("image builds", build)
 

@@ -29,6 +29,7 @@ from tests.lab.whole_cluster import (
     SETTINGS,
     guests,
     in_lab,
+    make,
     on_host,
     one_cluster,
     operations,
@@ -76,7 +77,7 @@ def application(cluster: None) -> Iterator[None]:
     assert unprotected in before
     text = before.replace(unprotected, f"{unprotected}    publishedPorts: [80]\n")
     SETTINGS.write_text(text.replace("config:\n", f"config:{SECTIONS}", 1))
-    operations("up", "--yes")
+    make("up")  # with the lab, which builds the images that a stack's settings name
     assert tasks("galera") == nodes
     yield
     SETTINGS.write_text(before)
