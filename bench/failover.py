@@ -1,9 +1,11 @@
 """How long a client of the writer endpoint is without writes when the writer goes.
 
-`python -m bench.failover`: a stack with a load balancer, in a lab of its own. A client on a host that is not
-the writer's writes rows one after another through its own host's port, and connects again when it is cut;
-meanwhile the writer's host dies, its mariadbd is killed, or it is told to stop. Told: the longest pause
-between two acknowledged writes. Every row that was acknowledged must be there afterwards.
+`python -m bench.failover`: a stack with a load balancer, in a lab of its own. On a host that is not the
+writer's two clients at once write rows one after another, and connect again when they are cut: one through
+its host's writer port, one through the virtual IP, where it begins on the writer, too. Meanwhile the writer's
+host dies, its mariadbd is killed, or it is told to stop. Told: the longest pause between two acknowledged
+writes. Every row that was acknowledged must be there afterwards. At the end hosts die once more with Galera's
+own timeouts, which count only there: whoever stops or is killed closes its connections.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,6 +29,7 @@ from rich.table import Table
 from bench import report
 from bench.own_lab import (
     LAB,
+    OWN_SETTINGS,
     BenchFailed,
     ask,
     console,
@@ -36,6 +40,7 @@ from bench.own_lab import (
     python,
     run,
 )
+from settings.database.provider_options import DEFAULTS
 
 HOSTS = ("galera-1", "galera-2", "galera-3")
 CLIENT = Path(__file__).with_name("failover_client.py")
@@ -45,12 +50,23 @@ BALANCER = """  swarm-galera:loadBalancer:
 TAG = Path(__file__).parents[1] / "images" / "haproxy" / "TAG"
 PYMYSQL = "/usr/local/lib/galera-node"
 """Where the image of the nodes has the client's library."""
-CALM = 5.0  # seconds of writes before something happens
-LONG = 30.0  # seconds that the client writes
-GOALS = {"its host dies": 4.0, "its mariadbd is killed": 3.0, "it is stopped in order": 1.0}
-"""Seconds without writes, as a median, by what happens to the writer."""
-HEADINGS = ("the writer", "median (s)", "longest (s)", "runs", "goal (s)")
+CALM = 3.0  # seconds of writes before something happens
+LONG = 30.0  # seconds that the clients write
+DIES = "its host dies"
+GOALS = {DIES: 4.0, "its mariadbd is killed": 3.0, "it is stopped in order": 1.0}
+"""Seconds without writes through the writer endpoint, as a median, by what happens to the writer."""
+ENDPOINT, VIP = "writer endpoint", "virtual IP"
+HEADINGS = ("the writer", "timeouts", "through", "median (s)", "longest (s)", "runs", "goal (s)")
+OURS, GALERAS = "ours", "Galera's"
+GALERA = """  swarm-galera:galera:
+"""
+SHORTER = ("evs.keepalive_period", "evs.suspect_timeout")
+PROVIDER = "    provider:\n" + "".join(f"      {name}: {DEFAULTS[name]}\n" for name in SHORTER)
+"""Galera's defaults of what the nodes' image has shorter."""
 IN_CONTAINER = 'docker exec -i "$(docker ps -q --filter name=galera)" '
+
+Pauses = dict[tuple[str, str, str], list[float]]
+"""Seconds by what happened, whose timeouts and the way that the client took."""
 
 
 def on_host(host: str, command: str) -> str:
@@ -81,7 +97,7 @@ def power(host: str, *how: str) -> None:
 
 
 HAPPENS: Mapping[str, Callable[[str], object]] = {
-    "its host dies": lambda host: power(host, "power-off", "--hard"),
+    DIES: lambda host: power(host, "power-off", "--hard"),
     "its mariadbd is killed": lambda host: on_host(host, "pkill -9 -x mariadbd"),
     "it is stopped in order": lambda host: on_host(
         host, 'docker stop "$(docker ps -q --filter name=galera)"'
@@ -104,59 +120,125 @@ def wait_whole(limit: float = 900) -> str:
     raise BenchFailed(f"not all of {', '.join(HOSTS)} are Synced within {limit:.0f} s")
 
 
-def write_meanwhile(host: str, password: str, happens: Callable[[], object], rows: int) -> dict[str, Any]:
-    """What the client on `host` tells of the time in which `happens`, after some calm."""
-    text = base64.b64encode(CLIENT.read_bytes()).decode()
-    start = f"import base64, sys; sys.path.append({PYMYSQL!r}); exec(base64.b64decode({text!r}))"
-    image = "$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' galera)"
-    command = (
-        f"docker run --rm --network host -e USER=app -e DATABASE=app -e PASSWORD={shlex.quote(password)} "
-        f"--entrypoint python3 {image} -c {shlex.quote(start)} {LONG} 6446"
-    )
-    told: list[dict[str, Any]] = []
-    writer = threading.Thread(target=lambda: told.append(json.loads(on_host(host, command))))
-    writer.start()
+@dataclass(frozen=True)
+class Way:
+    """How a client comes to the database.
+
+    Attributes:
+        name: as in the table of rows and in the document. network: of its container.
+        host, port: where it connects.
+    """
+
+    name: str
+    network: str
+    host: str
+    port: int
+
+    def command(self, password: str, node: str) -> str:
+        """What starts the client on a host; it begins on `node`."""
+        text = base64.b64encode(CLIENT.read_bytes()).decode()
+        start = f"import base64, sys; sys.path.append({PYMYSQL!r}); exec(base64.b64decode({text!r}))"
+        image = "$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' galera)"
+        known = {"USER": "app", "DATABASE": "app", "PASSWORD": password, "WAY": self.name, "NODE": node}
+        env = " ".join(f"-e {name}={shlex.quote(value)}" for name, value in known.items())
+        return (
+            f"docker run --rm --network {self.network} {env} --entrypoint python3 {image} "
+            f"-c {shlex.quote(start)} {LONG} {self.host} {self.port}"
+        )
+
+
+def ways(network: str) -> tuple[Way, ...]:
+    """Both, on a stack whose overlay network is `network`."""
+    return Way(ENDPOINT, "host", "127.0.0.1", 6446), Way(VIP, network, "galera", 3306)
+
+
+def rows(host: str) -> dict[str, int]:
+    """How many are there, by the way on which they came."""
+    told = sql(host, "SELECT COUNT(*), way FROM failover GROUP BY way")
+    return {way: int(count) for count, way in (line.split("\t") for line in told.splitlines())}
+
+
+def write_meanwhile(
+    host: str, clients: Mapping[str, str], happens: Callable[[], object], before: Mapping[str, int]
+) -> dict[str, dict[str, Any]]:
+    """What each client on `host` tells of the time in which `happens`, after some calm."""
+    told: dict[str, dict[str, Any]] = {}
+
+    def write(name: str, command: str) -> None:
+        told[name] = json.loads(on_host(host, command))
+
+    writers = [threading.Thread(target=write, args=each) for each in clients.items()]
+    for writer in writers:
+        writer.start()
     end = time.monotonic() + 60
-    while int(sql(host, "SELECT COUNT(*) FROM failover")) < rows + 50:
-        if time.monotonic() > end or not writer.is_alive():
-            raise BenchFailed(f"the client on {host} does not write")
+    while any(rows(host).get(name, 0) < before.get(name, 0) + 50 for name in clients):
+        if time.monotonic() > end or not all(writer.is_alive() for writer in writers):
+            raise BenchFailed(f"the clients on {host} do not write")
         time.sleep(0.5)
     time.sleep(CALM)
     happens()
-    writer.join()
-    if not told:
-        raise BenchFailed(f"the client on {host} told nothing")
-    return told[0]
+    for writer in writers:
+        writer.join()
+    if told.keys() != clients.keys():
+        raise BenchFailed(f"a client on {host} told nothing")
+    return told
 
 
-def measure(case: str, runs: int, password: str) -> list[float]:
-    """The longest pause of each run."""
-    pauses = []
+def measure(case: str, timeouts: str, runs: int, password: str, network: str, pauses: Pauses) -> None:
+    """Adds the longest pause of each run and way to `pauses`. Raises BenchFailed."""
     for number in range(1, runs + 1):
         writer = wait_whole()
         host = next(name for name in HOSTS if name != writer)
-        rows = int(sql(host, "SELECT COUNT(*) FROM failover"))
-        told = write_meanwhile(host, password, lambda writer=writer: HAPPENS[case](writer), rows)  # type: ignore[misc]
-        if not told["writes_at_the_end"]:
-            raise BenchFailed(
-                f"{case}: the client does not write again within {LONG:.0f} s: {told['errors']}"
-            )
-        there = int(sql(host, "SELECT COUNT(*) FROM failover")) - rows
-        if there < told["commits"]:
-            raise BenchFailed(f"{case}: {told['commits']} writes were acknowledged, {there} are there")
-        console.print(f"{case}, {number} of {runs}: {told['pause']:.2f} s ({writer}; {told['errors']})")
-        pauses.append(told["pause"])
-        if case == "its host dies":
+        before = rows(host)
+        clients = {way.name: way.command(password, writer) for way in ways(network)}
+        told = write_meanwhile(host, clients, lambda writer=writer: HAPPENS[case](writer), before)  # type: ignore[misc]
+        there = rows(host)
+        for name, said in told.items():
+            if not said["writes_at_the_end"]:
+                raise BenchFailed(f"{case}: no writes again through the {name}: {said['errors']}")
+            kept = there[name] - before.get(name, 0)
+            if kept < said["commits"]:
+                raise BenchFailed(
+                    f"{case}: {said['commits']} writes through the {name} were acknowledged, {kept} are there"
+                )
+            pauses.setdefault((case, timeouts, name), []).append(said["pause"])
+        words = ", ".join(f"{name} {said['pause']:.2f} s" for name, said in told.items())
+        errors = [error for said in told.values() for error in said["errors"]]
+        console.print(f"{case}, {number} of {runs}: {words} ({writer}; {errors})", markup=False)
+        if case == DIES:
             power(writer, "power-on")
-    return pauses
 
 
-def table(pauses: Mapping[str, Sequence[float]]) -> list[list[str]]:
-    """Rows for people, by what happened."""
+def table(pauses: Mapping[tuple[str, str, str], Sequence[float]]) -> list[list[str]]:
+    """Rows for people; goals are of the writer endpoint with our timeouts."""
     return [
-        [case, f"{median(taken):.1f}", f"{max(taken):.1f}", f"{len(taken)}", f"{GOALS[case]:.0f}"]
-        for case, taken in pauses.items()
+        [
+            *(case, timeouts, way, f"{median(taken):.1f}", f"{max(taken):.1f}", f"{len(taken)}"),
+            f"{GOALS[case]:.0f}" if (timeouts, way) == (OURS, ENDPOINT) else "",
+        ]
+        for (case, timeouts, way), taken in pauses.items()
     ]
+
+
+def measured(runs: int) -> Pauses:
+    """All cases, in a lab of its own. Raises BenchFailed."""
+    pauses: Pauses = {}
+    with own_lab(sections=BALANCER.format(tag=TAG.read_text(encoding="utf-8").strip())):
+        run("pulumi up", operations("up", "--yes"))
+        shown = ask(
+            "outputs", in_lab("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", LAB)
+        )
+        known = shown["passwords"]["app"], shown["network"]["name"]
+        made = "CREATE TABLE failover (id BIGINT AUTO_INCREMENT PRIMARY KEY, way VARCHAR(20))"
+        sql(wait_whole(), made)
+        for case in GOALS:
+            measure(case, OURS, runs, *known, pauses)
+        wait_whole()
+        settings = OWN_SETTINGS.read_text(encoding="utf-8")
+        OWN_SETTINGS.write_text(settings.replace(GALERA, GALERA + PROVIDER), encoding="utf-8")
+        run("pulumi up with Galera's own timeouts", operations("up", "--yes"))
+        measure(DIES, GALERAS, runs, *known, pauses)
+    return pauses
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -168,20 +250,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     facts = report.machine()
 
     def work() -> None:
-        with own_lab(sections=BALANCER.format(tag=TAG.read_text(encoding="utf-8").strip())):
-            run("pulumi up", operations("up", "--yes"))
-            shown = ask(
-                "outputs", in_lab("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", LAB)
-            )
-            sql(wait_whole(), "CREATE TABLE failover (id BIGINT AUTO_INCREMENT PRIMARY KEY)")
-            pauses = {case: measure(case, options.runs, shown["passwords"]["app"]) for case in GOALS}
-        rows = table(pauses)
+        found = table(measured(options.runs))
         made = Table(*HEADINGS)
-        for row in rows:
+        for row in found:
             made.add_row(*row)
         console.print(made)
         if not options.no_document:
-            report.write("failover", f"{facts}.\n\n{report.markdown(HEADINGS, rows)}")
+            report.write("failover", f"{facts}.\n\n{report.markdown(HEADINGS, found)}")
 
     return ended("bench.failover", work)
 

@@ -11,7 +11,9 @@ import SoftLayer
 
 from bench import by_hand, deploy, failover, kernels, own_lab, report, scale, timeline
 from bench.chain import Chain
+from images.galera.galera_node import config
 from settings import parse
+from settings.database import provider_options
 
 pytestmark = pytest.mark.unit
 
@@ -212,7 +214,26 @@ def test_the_kernels_are_compared_step_by_step_and_in_all() -> None:
 
 
 def test_a_failover_is_told_by_its_median_and_its_longest_beside_the_goal() -> None:
-    assert failover.table({"its host dies": [3.0, 3.6, 9.0]}) == [["its host dies", "3.6", "9.0", "3", "4"]]
+    pauses = {(failover.DIES, failover.OURS, failover.ENDPOINT): [3.0, 3.6, 9.0]}
+    pauses[failover.DIES, failover.GALERAS, failover.VIP] = [7.0]
+    assert failover.table(pauses) == [
+        ["its host dies", "ours", "writer endpoint", "3.6", "9.0", "3", "4"],
+        ["its host dies", "Galera's", "virtual IP", "7.0", "7.0", "1", ""],
+    ]
+
+
+def test_a_client_comes_by_the_port_of_its_host_or_over_the_overlay_network() -> None:
+    endpoint, vip = failover.ways("overlay")
+    assert "--network host " in endpoint.command("secret", "galera-2")
+    assert endpoint.command("secret", "galera-2").endswith(" 30.0 127.0.0.1 6446")
+    assert "--network overlay " in vip.command("it's", "galera-2")
+    assert "-e NODE=galera-2" in vip.command("it's", "galera-2")
+    assert vip.command("it's", "galera-2").endswith(" 30.0 galera 3306")
+
+
+def test_galeras_own_timeouts_are_those_that_ours_are_shorter_than() -> None:
+    assert set(failover.SHORTER) == config.GROUP.keys()
+    assert all(config.GROUP[name] < provider_options.DEFAULTS[name] for name in failover.SHORTER)
 
 
 def test_what_happens_to_a_writer_has_a_goal_each() -> None:
