@@ -49,15 +49,10 @@ PASSWORD = secrets.token_hex(12)
 TITLE, TEXT = "A first word", "Written before a host died."
 
 
-def tag(image: str) -> str:
-    return (CHECKOUT / "images" / image / "TAG").read_text().strip()
-
-
+TAG = (CHECKOUT / "images" / "wordpress" / "TAG").read_text().strip()
 SECTIONS = f"""
-  swarm-galera:loadBalancer:
-    image: registry.lab:5000/swarm-galera/haproxy:{tag("haproxy")}
   swarm-galera:application:
-    image: registry.lab:5000/swarm-galera/wordpress:{tag("wordpress")}
+    image: registry.lab:5000/swarm-galera/wordpress:{TAG}
     health: [wordpress-node, health]
     database: {{name: wordpress}}
 """

@@ -37,21 +37,27 @@ from tests.lab.whole_cluster import (
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
 
 
-@contextmanager
-def clients() -> Iterator[Callable[[], list[str]]]:
-    """A container on galera-1 that asks the database through the service's name, every two seconds.
+WAYS = {"client": "-h galera -e 'SELECT 1'", "writer": "-h haproxy -P 6446 -e 'INSERT INTO tick VALUES ()'"}
+"""What clients ask: one through the service's name, one writes through the writer endpoint."""
 
-    Gives what it has met so far: `ok` or `lost` for each question, oldest first.
+
+@contextmanager
+def clients() -> Iterator[Callable[[str], list[str]]]:
+    """Containers on galera-1, one for each of `WAYS`, that ask the database every two seconds.
+
+    Gives what one of them has met so far: `ok` or `lost` for each question, oldest first.
     """
     shown = in_lab("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", LAB).stdout
     found = json.loads(shown)
-    ask = "timeout 10 mariadb -h galera -u app --password=$PASSWORD -e SELECT+1 app".replace("+", "\\ ")
-    loop = f"while sleep 2; do if {ask} >/dev/null; then echo ok; else echo lost; fi; done"
+    sql("galera-1", "CREATE TABLE IF NOT EXISTS app.tick (id BIGINT AUTO_INCREMENT PRIMARY KEY)")
     image = "$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' galera)"
-    started = f"docker run -d --name clients --network galera -e PASSWORD={found['passwords']['app']}"
-    on_host("galera-1", f"{started} --entrypoint bash {image} -c {shlex.quote(loop)}")
-    yield lambda: on_host("galera-1", "docker logs clients 2>/dev/null").split()
-    on_host("galera-1", "docker rm -f clients")
+    for name, words in WAYS.items():
+        ask = f"timeout 10 mariadb -u app --password=$PASSWORD {words} app"
+        loop = f"while sleep 2; do if {ask} >/dev/null; then echo ok; else echo lost; fi; done"
+        started = f"docker run -d --name {name} --network galera -e PASSWORD={found['passwords']['app']}"
+        on_host("galera-1", f"{started} --entrypoint bash {image} -c {shlex.quote(loop)}")
+    yield lambda name: on_host("galera-1", f"docker logs {name} 2>/dev/null").split()
+    on_host("galera-1", f"docker rm -f {' '.join(WAYS)}")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -66,12 +72,16 @@ def test_a_changed_option_reaches_every_node_and_the_database_answers_all_the_ti
     assert option in settings
     SETTINGS.write_text(settings.replace(option, f'{option}      max_connections: "77"\n'))
     with clients() as met:
-        wait_for("the first answer", lambda: "ok" in met(), 60)
+        wait_for("the first answers", lambda: all("ok" in met(way) for way in WAYS), 60)
         operations("up", "--yes")
-        answers = met()
-    assert answers.count("ok") > 20
-    # A connection to the node that is stopped may fail; the next one reaches another node.
-    assert "lost lost lost" not in " ".join(answers)
+        answers = {way: met(way) for way in WAYS}
+    for met_by_one in answers.values():
+        assert met_by_one.count("ok") > 20
+        # A connection to the node that is stopped may fail; the next one reaches another node.
+        assert "lost lost lost" not in " ".join(met_by_one)
+    # Each that was acknowledged, on every node.
+    for host in HOSTS:
+        assert int(sql(host, "SELECT COUNT(*) FROM app.tick")) >= answers["writer"].count("ok")
     wait_for("a cluster that holds", verify_holds, 120)
     assert cluster_uuid() == before
     assert tasks("etcd") == store

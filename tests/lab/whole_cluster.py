@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -26,6 +25,9 @@ SETTINGS = CHECKOUT / f"Pulumi.{LAB}.yaml"
 HOSTS = ("galera-1", "galera-2", "galera-3")
 GALERA = 'docker exec -u 0 -i "$(docker ps -q --filter name=galera)" mariadb -NB -e "{}"'
 """A question to the database on a host, asked there as root."""
+BALANCER = f"""  swarm-galera:loadBalancer:
+    image: registry.lab:5000/swarm-galera/haproxy:{(CHECKOUT / "images/haproxy/TAG").read_text().strip()}
+"""
 GALERA_NODE = 'docker exec "$(docker ps -q --filter name=galera)" galera-node {}'
 
 
@@ -132,10 +134,15 @@ def verify_holds() -> bool:
 
 
 @contextmanager
-def empty_lab() -> Iterator[None]:
-    """An empty lab of the tests' own; gone afterwards unless KEEP_LAB is set."""
+def empty_lab(sections: str = "") -> Iterator[None]:
+    """An empty lab of the tests' own; gone afterwards unless KEEP_LAB is set.
+
+    Args:
+        sections: of the stack's settings, besides those of the stack `dev`.
+    """
     run(sys.executable, "-m", "lab", "down", "--name", LAB)
-    shutil.copy(CHECKOUT / "Pulumi.dev.yaml", SETTINGS)
+    settings = (CHECKOUT / "Pulumi.dev.yaml").read_text()
+    SETTINGS.write_text(settings.replace("config:\n", f"config:\n{sections}", 1))
     run(sys.executable, "-m", "lab", "up", "--name", LAB)
     yield
     if not os.environ.get("KEEP_LAB"):
@@ -145,8 +152,8 @@ def empty_lab() -> Iterator[None]:
 
 @contextmanager
 def running_stack() -> Iterator[None]:
-    """A stack that is up; destroyed afterwards, with its lab."""
-    with empty_lab():
+    """A stack that is up, with a load balancer; destroyed afterwards, with its lab."""
+    with empty_lab(BALANCER):
         make("up")
         yield
         operations("destroy", "--yes")
