@@ -7,8 +7,8 @@ Leaves to others: which options and names the server takes (database/), what the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, ClassVar
+from collections.abc import Iterable, Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -16,6 +16,8 @@ from settings import values
 from settings.database import initial_sql, names, provider_options, server_options
 from settings.section import Section
 
+PORT = 3306
+"""Of the nodes, of the service, and of every host where it is published."""
 MB = 1 << 20
 OTHERS = 512
 """MB of a host's memory that the buffer pool leaves to the system, the engine, etcd and connections at the
@@ -35,6 +37,9 @@ class Galera(Section):
         provider: options of the Galera library (database/provider_options.py).
         strict_replication: refuse tables that Galera does not replicate (MyISAM, Aria, MEMORY, CSV). Without
             it their rows stay on the node that wrote them, until its next full copy removes them.
+        publish: `vip` has port 3306 of every host lead to one of the nodes, whichever, as the service's
+            virtual IP does; for everybody only if `servers.publishedPorts` has it, too. `none`: none has, and
+            from outside of the overlay network there is only the load balancer.
         stop_grace: seconds a node has to stop in order; a large buffer pool takes longer to write out.
         initdb: folder of *.sql and *.sql.gz files, run once at the very first bootstrap in the order of their
             names.
@@ -47,6 +52,7 @@ class Galera(Section):
     config: Annotated[dict[str, values.OptionValue], AfterValidator(values.options)] = {}
     provider: Annotated[dict[str, values.ProviderValue], AfterValidator(values.provider)] = {}
     strict_replication: bool = True
+    publish: Literal["none", "vip"] = "none"
     stop_grace: int = Field(60, ge=10, le=3600)
     initdb: str | None = None
 
@@ -56,6 +62,20 @@ class Galera(Section):
         if problems := [f"initdb: {problem}" for problem in found]:
             raise ValueError("\n".join(problems))
         return self
+
+    @property
+    def ports(self) -> dict[int, str]:
+        """What it takes on every host, and which setting says so."""
+        return {PORT: "the database (galera.publish)"} if self.publish == "vip" else {}
+
+    def clashes(self, ports: Mapping[int, str]) -> Iterable[str]:
+        """What does not fit to the stack's other settings. Args: ports: that others take, and who."""
+        for port in self.ports:
+            if port in ports:
+                yield (
+                    f"galera.publish: vip needs port {port} of every host, which is taken by {ports[port]}. "
+                    "Remedy: give that another port, or set galera.publish: none"
+                )
 
     def too_large(self, memory: int, disk: int) -> Iterable[str]:
         """Sizes that are set and that a host does not have.

@@ -1,11 +1,13 @@
 """Ports that a service may take on every host, and what has the others.
 
-Owns: checks of one number. Leaves to others: what must be apart (model.py).
+Owns: checks of one number, and which numbers other settings take.
+Leaves to others: what must be apart (model.py).
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
@@ -37,6 +39,13 @@ def balancer_port(value: int) -> int:
             f"choose one from {BALANCER_PORTS[0]} to {BALANCER_PORTS[-1]}, or leave it out",
         )
     return value
+
+
+def taken_by(balancer: Mapping[str, int], engine: Mapping[str, Any]) -> dict[int, str]:
+    """Ports of every host that the load balancer's ports and the engine's options take, and which."""
+    taken = {port: f"the load balancer (loadBalancer.{key})" for key, port in balancer.items()}
+    metrics = str(engine.get("metrics-addr", "")).rpartition(":")[2]
+    return taken | ({int(metrics): "the engine (engine.options.metrics-addr)"} if metrics else {})
 
 
 BalancerPort = Annotated[int, AfterValidator(balancer_port)]
