@@ -4,7 +4,7 @@ Owns: what the service is, its passwords and files, the wait until the cluster h
 Leaves to others: bootstrap, joining, SST and health (images/galera), the store (a `KeyValueStore`).
 
 A node's identity is its host's name. The nodes find each other as `tasks.galera`; clients use the service's
-virtual IP. Nothing is published on the hosts.
+virtual IP. Nothing is published on the hosts, unless `galera.publish` says so.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from components.host_scripts import convergence
 from components.host_scripts.swarm_leaving import Membership
 from components.key_value_store import KeyValueStore
 from components.password import Password
-from components.service_spec import ConfigFile, HealthCheck, ServiceSpec, UpdatePolicy
+from components.service_spec import ConfigFile, HealthCheck, Port, ServiceSpec, UpdatePolicy
 from components.services import ServiceArgs, declare
 from settings import Settings
+from settings import galera as section
 
 SERVICE = "galera"
-PORT = 3306
+PORT = section.PORT
 TYPE = "swarm-galera:galera:Galera"
 USERS = ("root", "monitor", "app")
 VOLUME = "galera-data"
@@ -69,6 +70,8 @@ def spec(settings: Settings, initial: InitialSql | None = None) -> ServiceSpec:
         secrets=[f"galera-{user}-password" for user in USERS],
         configs=configs,
         volumes={VOLUME: "/var/lib/mysql"},
+        # As many hosts as there are lead to the same nodes, workers included; not through the load balancer.
+        ports=[Port(port, mode="ingress", between_hosts=True) for port in galera.ports],
         health=HealthCheck(["galera-node", "health"], START_PERIOD),
         update=UpdatePolicy(proven=30),
         stop_grace=galera.stop_grace,
@@ -99,6 +102,7 @@ class Galera(pulumi.ComponentResource):
 
     Attributes:
         service, port: where clients connect on the overlay network.
+        published_port: of every host; None where it is not published.
         vip: the service's virtual IP.
         members: host names.
         initdb: as given.
@@ -114,6 +118,7 @@ class Galera(pulumi.ComponentResource):
         """`opts` bring the provider, which the service inherits."""
         super().__init__(TYPE, name, None, opts)
         self.service, self.port, self.initdb = SERVICE, PORT, args.initdb
+        self.published_port = next((port.published for port in args.service.spec.ports), None)
         self.cluster_name = args.service.spec.env["CLUSTER_NAME"]
         self.members = [server.hostname for server in args.service.servers]
         self.size = len(self.members)

@@ -115,12 +115,15 @@ class Port:
         target: in the container; 0 for the same.
         mode: `host`: on the hosts that have a task, and without a virtual IP in between; `ingress`: on all
             hosts of the swarm.
+        between_hosts: of one in mode `ingress`, have the hosts open it to one another, too, and not only each
+            to itself. One in mode `host` always is.
     """
 
     published: int
     target: int = 0
     mode: Literal["host", "ingress"] = "host"
     protocol: Literal["tcp", "udp"] = "tcp"
+    between_hosts: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,6 +209,15 @@ class ServiceSpec:
     def host_ports(self) -> list[tuple[str, int]]:
         """Protocol and number of what its tasks take on their hosts."""
         return [(port.protocol, port.published) for port in self.ports if port.mode == "host"]
+
+    @property
+    def open_ports(self) -> list[tuple[str, int]]:
+        """Protocol and number of what the hosts open to one another for it."""
+        return [
+            (port.protocol, port.published)
+            for port in self.ports
+            if port.mode == "host" or port.between_hosts
+        ]
 
     @property
     def published(self) -> Sequence[Port]:

@@ -74,7 +74,7 @@ def _of_swarm(settings: Settings, layer: SwarmLayer) -> dict[str, Any]:
 
 
 def _of_data(settings: Settings, layer: DataLayer, application: Application | None) -> dict[str, Any]:
-    """With what is on it; `loadBalancer`, `application` and their passwords only where there is one."""
+    """`publishedPort`, `loadBalancer`, `application` and their passwords only where there is one."""
     store, galera, balancer = layer.store, layer.database, layer.balancer
     passwords = {"root": galera.root_password, "app": galera.app_password}
     if balancer is not None:
@@ -92,6 +92,7 @@ def _of_data(settings: Settings, layer: DataLayer, application: Application | No
             "members": galera.members,
             "database": settings.galera.database,
             "initdb": galera.initdb,
+            **({} if galera.published_port is None else {"publishedPort": galera.published_port}),
         },
         "passwords": pulumi.Output.secret(passwords),
         **({} if balancer is None else {"loadBalancer": balancer.as_output()}),

@@ -1,6 +1,6 @@
 """Which ports the hosts of a swarm open to one another, as data.
 
-Owns: the swarm's own ports, and that a service's are open because it listens on them and for no other reason.
+Owns: the swarm's own ports, and that a service's are open because its spec has them and for no other reason.
 Leaves to others: the rules made of them (components/softlayer/firewall.py).
 Source: Docker's documentation, "Getting started with Swarm mode".
 """
@@ -21,5 +21,5 @@ SWARM = {
 
 
 def opened(services: Iterable[ServiceSpec]) -> list[tuple[str, int]]:
-    """Protocol and port: the swarm's, and those that the services take on their hosts."""
-    return list(dict.fromkeys([*SWARM, *(port for service in services for port in service.host_ports)]))
+    """Protocol and port: the swarm's, and those of the services that are there for the other hosts."""
+    return list(dict.fromkeys([*SWARM, *(port for service in services for port in service.open_ports)]))

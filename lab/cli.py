@@ -20,7 +20,7 @@ from lab import cuts, environment, lifecycle, network, packet_filter, paths
 from lab.api import faults_cli
 from lab.errors import LabError
 from lab.hosts import seed
-from lab.hosts.backend import HostSpec
+from lab.hosts.backend import HostSpec, PowerState
 from lab.hosts.machine import Machine
 from lab.hosts.uml import UmlBackend
 from lab.packet_filter import WHOLE, Cut
@@ -96,10 +96,21 @@ def _print_status(found: lifecycle.Status, lab: LabPaths) -> None:
         return
     hosts = Table("id", "host", "private", "public", "state", "size", title="hosts", title_justify="left")
     for host in found.hosts:
-        state = f"{host.power}, ssh answers" if host.ssh else host.power
         size = f"{host.memory} MB, {' + '.join(str(disk) for disk in host.disks)} GB"
-        hosts.add_row(str(host.id), host.hostname, host.private_ip, host.public_ip or "-", state, size)
+        public, state = host.public_ip or "-", _state(host, lab)
+        hosts.add_row(str(host.id), host.hostname, host.private_ip, public, state, size)
     console.print(hosts)
+
+
+def _state(host: lifecycle.HostStatus, lab: LabPaths) -> str:
+    """Its power as SoftLayer has it, and what that does not say."""
+    words = [host.power]
+    if host.power == PowerState.RUNNING:
+        words.append("ssh answers" if host.ssh else "[yellow]ssh does not answer[/yellow]")
+    if host.deaths:
+        times = "once" if host.deaths == 1 else f"{host.deaths} times"
+        words.append(f"[red]its kernel died {times}[/red]: see {lab.logs / 'hosts.log'}")
+    return ", ".join(words)
 
 
 @app.command(context_settings=PASS_ON, name="exec")

@@ -237,7 +237,10 @@ def _end_all_inside(lab: LabPaths) -> None:
 
 @dataclass(frozen=True)
 class HostStatus:
-    """What `status` says of one host; `memory` in MB, `disks` in GB."""
+    """What `status` says of one host; `memory` in MB, `disks` in GB.
+
+    `deaths`: how often its kernel has died since it was switched on.
+    """
 
     id: int
     hostname: str
@@ -247,6 +250,7 @@ class HostStatus:
     ssh: bool
     memory: int
     disks: tuple[int, ...]
+    deaths: int
 
 
 @dataclass(frozen=True)
@@ -288,6 +292,7 @@ def status(lab: LabPaths) -> Status:
                 ssh,
                 spec.memory,
                 spec.disks,
+                backend.deaths(spec.id),
             )
         )
     there = lab.exists()

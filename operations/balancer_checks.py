@@ -1,92 +1,46 @@
 """What must hold of the load balancer: it runs on every host, and its ports lead where they should.
 
-Owns: the question that a client asks through each host's ports, and the checks made of the answers.
-Leaves to others: connections to hosts (remote_hosts.py), what runs where (cluster_facts.py), the nodes
-themselves (galera_checks.py).
+Owns: how often each port is asked, and the checks made of the answers.
+Leaves to others: the client that asks (host_ports.py), connections to hosts (remote_hosts.py), what runs
+where (cluster_facts.py), the nodes themselves (galera_checks.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-from components.host_scripts.shell import assign, body
+from operations import host_ports
 from operations.check import Check
 from operations.cluster_checks import one_image, short
-from operations.cluster_facts import HostFacts, client_container
+from operations.cluster_facts import HostFacts
+from operations.host_ports import Told
 from operations.outputs import Balancer, Host, Outputs
-from operations.remote_hosts import SCRIPTS, Answer
+from operations.remote_hosts import Answer
 
 WRITER_TIMES = 3
 """How often each host's writer port is asked."""
 READER_ROUNDS = 2
 """How often each host's reader port is asked for each node that there is."""
-SERVING = ("Synced", "Donor/Desynced")
-"""States in which a node serves: a donor does not block."""
-SQL = (
-    "SELECT @@wsrep_node_address, @@wsrep_node_name, VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS "
-    "WHERE VARIABLE_NAME = 'WSREP_LOCAL_STATE_COMMENT'"
-)
-_ASK = body("balancer_client", SCRIPTS)
-
-
-@dataclass(frozen=True)
-class Node:
-    """Who answered a client: the node's address on the overlay network, its name, its state."""
-
-    address: str
-    name: str
-    state: str
-
-
-@dataclass(frozen=True)
-class Told:
-    """What came through one port of one host: the nodes, in the order of the questions, and the errors."""
-
-    nodes: tuple[Node, ...] = ()
-    errors: tuple[str, ...] = ()
 
 
 def ask(outputs: Outputs, balancer: Balancer) -> str:
-    """Shell text for a manager: a client asks through both ports of every host, and prints who answers.
-
-    Standard input: the password of the application's user.
-    """
-    asked = [balancer.writer_port] * WRITER_TIMES
-    asked += [balancer.reader_port] * (READER_ROUNDS * outputs.size)
-    facts = assign(addresses=[host.private_ip for host in outputs.hosts], asked=asked, sql=SQL)
-    # From the host's own network, as a client outside of the overlay.
-    return f"{client_container(outputs, network='host')}\n{facts}\n{_ASK}"
-
-
-def parse(text: str) -> dict[tuple[str, int], Told]:
-    """What `ask` printed, by the host's address and the port."""
-    found: dict[tuple[str, int], Told] = {}
-    for line in text.splitlines():
-        words = line.split("\t")
-        if len(words) < 4 or not words[1].isdigit():
-            continue
-        at, said = (words[0], int(words[1])), words[2:]
-        told = found.get(at, Told())
-        if len(said) == 3:
-            found[at] = Told((*told.nodes, Node(*said)), told.errors)
-        else:
-            found[at] = Told(told.nodes, (*told.errors, said[-1][:160]))
-    return found
+    """Shell text for a manager, as of `host_ports`: through both ports of every host."""
+    asked = {balancer.writer_port: WRITER_TIMES, balancer.reader_port: READER_ROUNDS * outputs.size}
+    return host_ports.ask(outputs, asked)
 
 
 def of_balancer(
     outputs: Outputs, balancer: Balancer, facts: Mapping[str, HostFacts], answer: Answer
 ) -> list[Check]:
     """The service on each host, and both ports of each. Args: answer: to `ask`."""
-    told = parse(answer.text)
+    told = host_ports.parse(answer.text)
     checks = list(_runs(outputs, balancer, facts))
     writers: dict[str, list[str]] = {}
     for host in outputs.hosts:
         heard = told.get((host.private_ip, balancer.writer_port), Told())
         checks.append(_writer(host, balancer, heard, answer.error))
         if heard.nodes:
-            writers[host.name] = _names(heard.nodes)
+            writers[host.name] = host_ports.names(heard.nodes)
     checks.append(_one_writer(outputs, writers))
     for host in outputs.hosts:
         heard = told.get((host.private_ip, balancer.reader_port), Told())
@@ -110,13 +64,13 @@ def _runs(outputs: Outputs, balancer: Balancer, facts: Mapping[str, HostFacts]) 
 
 
 def _writer(host: Host, balancer: Balancer, told: Told, error: str) -> Check:
-    names = _names(told.nodes)
+    names = host_ports.names(told.nodes)
     ok = len(names) == 1 and not told.errors and not error
     return Check(
         host.name,
         f"writer port {balancer.writer_port} leads to one node",
         ok,
-        _found(names, told, error),
+        host_ports.found(told, error),
         remedy="" if ok else _remedy(balancer, balancer.writer_port, "takes the writes"),
     )
 
@@ -140,32 +94,9 @@ def _one_writer(outputs: Outputs, writers: Mapping[str, Sequence[str]]) -> Check
 
 
 def _reader(host: Host, balancer: Balancer, told: Told, error: str) -> Check:
-    names = _names(told.nodes)
-    wrong = sorted({f"{node.name} is {node.state}" for node in told.nodes if node.state not in SERVING})
-    ok = bool(names) and not wrong and not told.errors and not error
-    return Check(
-        host.name,
-        f"reader port {balancer.reader_port} leads to Synced nodes only",
-        ok,
-        "; ".join(wrong) if wrong else _found(names, told, error),
-        remedy="" if ok else _remedy(balancer, balancer.reader_port, "is Synced"),
-    )
-
-
-def _names(nodes: Sequence[Node]) -> list[str]:
-    """Each node once, by its name; by name and address where two have one name."""
-    found = {(node.name, node.address) for node in nodes}
-    names = [name for name, _ in found]
-    return sorted(name if names.count(name) == 1 else f"{name} at {address}" for name, address in found)
-
-
-def _found(names: Sequence[str], told: Told, error: str) -> str:
-    """What a port leads to, for people; an error only where there was one."""
-    return (
-        "; ".join([*([", ".join(names)] if names else []), *dict.fromkeys(told.errors)])
-        or error
-        or "no answer"
-    )
+    what = f"reader port {balancer.reader_port} leads to Synced nodes only"
+    remedy = _remedy(balancer, balancer.reader_port, "is Synced")
+    return host_ports.leads_to_serving(host, what, told, error, remedy)
 
 
 def _remedy(balancer: Balancer, port: int, what: str) -> str:

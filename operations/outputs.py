@@ -68,6 +68,7 @@ class Outputs:
         user, private_key: for SSH; the key is None where the SSH agent holds it.
         network, encrypted: the overlay's name, and whether it is encrypted.
         service, vip, port, size, members, database: the Galera service; members are host names.
+        published_port: of every host, leads to the nodes; 0 where none is.
         app_password: of the user that is called like the database.
         balancer, application: None where there is none.
         layer: the highest that there is. What comes with a higher one is empty, or 0.
@@ -89,6 +90,7 @@ class Outputs:
     members: tuple[str, ...]
     database: str
     app_password: str = field(repr=False)
+    published_port: int = 0
     balancer: Balancer | None = None
     application: Application | None = None
     layer: Layer = "data"
@@ -162,6 +164,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         members=tuple(galera.get("members", ())),
         database=galera.get("database", ""),
         app_password=(values.get("passwords") or {}).get("app", ""),
+        published_port=int(galera.get("publishedPort", 0)),
         balancer=_balancer(values.get("loadBalancer")),
         application=_application(values.get("application")),
         layer=layer,

@@ -29,6 +29,7 @@ from operations import (
     galera_checks,
     layer_checks,
     outputs,
+    published_checks,
 )
 from operations.check import Check
 from operations.cluster_facts import HostFacts
@@ -121,6 +122,10 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
             return
         report.checks += [*cluster_checks.of_store(found, facts), *galera_checks.of_galera(found, facts)]
         report.checks += await _row_round_trip(found, facts, hosts, report)
+        if found.published_port:
+            with report.stage("published port"):
+                asked = published_checks.ask(found)
+                report.checks += published_checks.of_published(found, await _client(found, hosts, asked))
         if found.balancer is not None:
             with report.stage("load balancer"):
                 report.checks += await _balanced(found, found.balancer, facts, hosts)
@@ -176,11 +181,7 @@ async def _balanced(
     found: Outputs, balancer: Balancer, facts: Mapping[str, HostFacts], hosts: RemoteHosts
 ) -> list[Check]:
     """A client on a manager asks through every host's ports."""
-    client = next((host.name for host in found.managers if host.name in hosts.reachable), None)
-    answer = Answer(error="no manager answers")
-    if client is not None:
-        text = balancer_checks.ask(found, balancer)
-        answer = await hosts.run(client, text, f"{found.app_password}\n")
+    answer = await _client(found, hosts, balancer_checks.ask(found, balancer))
     return balancer_checks.of_balancer(found, balancer, facts, answer)
 
 
@@ -194,6 +195,14 @@ async def _served(found: Outputs, application: Application, hosts: RemoteHosts) 
     asked = {host.name: application_checks.ask(application, host) for host in found.hosts}
     answers = await hosts.run_all(asked, limit=limit)
     return application_checks.of_application(found, application, listed, answers)
+
+
+async def _client(found: Outputs, hosts: RemoteHosts, text: str) -> Answer:
+    """What a manager that answers says to it, as a client with the application's password."""
+    client = next((host.name for host in found.managers if host.name in hosts.reachable), None)
+    if client is None:
+        return Answer(error="no manager answers")
+    return await hosts.run(client, text, f"{found.app_password}\n")
 
 
 async def _drop(hosts: RemoteHosts, found: Outputs, table: str) -> dict[str, Answer]:

@@ -1,9 +1,10 @@
 """The stack's settings: `swarm-galera:*` in a stack's file, read and checked before anything is ordered.
 
 Owns: reading them, and one message with everything that is wrong with them.
-Leaves to others: which settings there are (model.py, servers.py); what a single value may be (values.py);
-what may be set of the database itself (database/); checks that need the cloud (an unknown datacenter, a
-price: components/softlayer) or the hosts (a subnet that one already routes: components/host_scripts/host.py).
+Leaves to others: which settings there are (model.py, and the sections' own files beside it); what a single
+value may be (values.py, server_values.py); what may be set of the database itself (database/); checks that
+need the cloud (an unknown datacenter, a price: components/softlayer) or the hosts (a subnet that one already
+routes: components/host_scripts/host.py).
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from pydantic.alias_generators import to_camel
 from settings import values
 from settings.application import Application
 from settings.errors import UserError
-from settings.model import Discovery, Engine, Galera, Hosts, LoadBalancer, Network, Settings, Ssh
+from settings.galera import Galera
+from settings.load_balancer import LoadBalancer
+from settings.model import Discovery, Engine, Hosts, Network, Settings, Ssh
 from settings.section import Section, in_words, section_of
 from settings.servers import Servers
 

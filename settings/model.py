@@ -1,5 +1,8 @@
-"""All sections of the settings but `servers` (servers.py): what may be configured, its defaults, and what
-must fit together.
+"""The settings of a stack, section by section: what may be configured, its defaults, what must fit together.
+
+Owns: the sections on access, hosts, engines, network and store, and what of one section must fit to another.
+Leaves to others: the servers (servers.py), the database (galera.py), the load balancer (load_balancer.py);
+what a single value may be (values.py).
 """
 
 from __future__ import annotations
@@ -7,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -15,17 +17,13 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from settings import values
 from settings.application import Application
-from settings.database import initial_sql, names, provider_options, server_options
+from settings.database import names
+from settings.galera import Galera
 from settings.layers import Above, Layer, contradictions, reaches
-from settings.ports import BalancerPort, taken_by
+from settings.load_balancer import LoadBalancer
+from settings.ports import taken_by
 from settings.section import Section
 from settings.servers import Servers
-
-MB = 1 << 20
-OTHERS = 512
-"""MB of a host's memory that the buffer pool leaves to the system, the engine, etcd and connections at the
-least.
-"""
 
 
 class Ssh(Section):
@@ -164,78 +162,6 @@ class Discovery(Section):
     image: values.Image
 
 
-class Galera(Section):
-    """The database cluster.
-
-    Attributes:
-        image: container image.
-        cluster_name: wsrep_cluster_name.
-        database: created at the first bootstrap, with a user of the same name. Neither name can be changed
-            later.
-        config: extra options of the server's [mysqld] group (database/server_options.py).
-        provider: options of the Galera library (database/provider_options.py).
-        strict_replication: refuse tables that Galera does not replicate (MyISAM, Aria, MEMORY, CSV). Without
-            it their rows stay on the node that wrote them, until its next full copy removes them.
-        stop_grace: seconds a node has to stop in order; a large buffer pool takes longer to write out.
-        initdb: folder of *.sql and *.sql.gz files, run once at the very first bootstrap in the order of their
-            names.
-    """
-
-    title: ClassVar[str] = "galera"
-    image: values.Image
-    cluster_name: Annotated[str, AfterValidator(names.cluster_name)] = "galera"
-    database: Annotated[str, AfterValidator(names.database)] = "app"
-    config: Annotated[dict[str, values.OptionValue], AfterValidator(values.options)] = {}
-    provider: Annotated[dict[str, values.ProviderValue], AfterValidator(values.provider)] = {}
-    strict_replication: bool = True
-    stop_grace: int = Field(60, ge=10, le=3600)
-    initdb: str | None = None
-
-    @model_validator(mode="after")
-    def _initial_sql_runs(self) -> Galera:
-        found = () if self.initdb is None else initial_sql.problems(self.initdb, self.strict_replication)
-        if problems := [f"initdb: {problem}" for problem in found]:
-            raise ValueError("\n".join(problems))
-        return self
-
-
-class LoadBalancer(Section):
-    """HAProxy on every host, before the database. Without this section there is none.
-
-    Attributes:
-        image: container image.
-        writer_port: of every host, and of the service on the overlay network, from 1024 to 29999; leads to
-            the one node that takes the writes.
-        reader_port: as writerPort; leads to all nodes that serve.
-        stats_port: as writerPort; a page with statistics, for the user `admin`.
-    """
-
-    title: ClassVar[str] = "loadBalancer"
-    image: values.Image
-    writer_port: BalancerPort = 6446
-    reader_port: BalancerPort = 6447
-    stats_port: BalancerPort = 8404
-
-    @property
-    def ports(self) -> dict[str, int]:
-        """By the setting's name."""
-        return {
-            "writerPort": self.writer_port,
-            "readerPort": self.reader_port,
-            "statsPort": self.stats_port,
-        }
-
-    @model_validator(mode="after")
-    def _ports_apart(self) -> LoadBalancer:
-        for (one, port), (other, same) in itertools.combinations(self.ports.items(), 2):
-            if port == same:
-                raise values.Refused(
-                    f"{one} and {other} are both {port}, and a port leads to one of them only",
-                    "give each a port of its own",
-                )
-        return self
-
-
 class Settings(Section):
     """All settings of a stack.
 
@@ -305,16 +231,18 @@ class Settings(Section):
                     f"network.subnet: {subnet} overlaps {taken}, {by}. Remedy: choose a private network "
                     "of its own, like 10.20.0.0/24"
                 )
-        problems.extend(self._too_large())
+        problems.extend(self.galera.too_large(servers.memory, servers.disks[1]))
         if self.load_balancer and self.load_balancer.stats_port in servers.published_ports:
             problems.append(
                 f"loadBalancer.statsPort: {self.load_balancer.stats_port} stands in servers.publishedPorts: "
                 "the statistics' password would cross the internet in plain. Remedy: take it out of "
                 "publishedPorts, and look at the page through SSH (`ssh -L`)"
             )
+        taken = taken_by(self.load_balancer.ports if self.load_balancer else {}, self.engine.options)
+        problems.extend(self.galera.clashes(taken))
         if self.application:
-            ports = taken_by(self.load_balancer.ports if self.load_balancer else {}, self.engine.options)
-            problems.extend(self.application.clashes(ports, self.galera.database))
+            taken |= dict.fromkeys(self.galera.ports, "the database (galera.publish)")
+            problems.extend(self.application.clashes(taken, self.galera.database))
         problems.extend(contradictions(self.deploy_up_to, self.take_down, self.keep_data))
         if problems:
             raise ValueError("\n".join(problems))
@@ -323,27 +251,3 @@ class Settings(Section):
     def deploys(self, layer: Layer) -> bool:
         """Whether the stack has this layer."""
         return reaches(self.deploy_up_to, layer)
-
-    def _too_large(self) -> Iterable[str]:
-        """Sizes that are set and that the hosts do not have."""
-        galera, servers = self.galera, self.servers
-        pool = server_options.setting(galera.config, "innodb-buffer-pool-size")
-        most = servers.memory - OTHERS
-        if pool is not None and (size := provider_options.size(pool)) is not None and size > most * MB:
-            yield (
-                f"galera.config.innodb_buffer_pool_size: {pool} does not fit into the {servers.memory} MB "
-                "of a host beside the engine, etcd and connections, so that nodes would be killed. "
-                f"Remedy: use {most}M or less, or raise servers.memory"
-            )
-        cache = galera.provider.get("gcache.size")
-        room = servers.disks[1] * 1000 // 2
-        if (
-            cache is not None
-            and (size := provider_options.size(cache)) is not None
-            and size > room * 1000 * 1000
-        ):
-            yield (
-                f"galera.provider.gcache.size: {cache} is more than half of the data disk of "
-                f"{servers.disks[1]} GB, and the file has its full size from the start. Remedy: use "
-                f"{room}M or less, or raise servers.disks"
-            )

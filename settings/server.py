@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic.fields import FieldInfo
 
-from settings import values
+from settings import server_values, values
 from settings.section import Section
 
 
@@ -78,13 +78,13 @@ class Server(Section):
     domain: Annotated[str, AfterValidator(values.domain)] = ordered(
         change=Change.UPDATE, api="domain", told=True, doc="the full name is `PREFIX-N.DOMAIN`"
     )
-    datacenter: Annotated[str, AfterValidator(values.datacenter)] = ordered(
+    datacenter: Annotated[str, AfterValidator(server_values.datacenter)] = ordered(
         change=Change.REPLACE, api="datacenter.name", told=True, priced=True, doc="short name, like `tor01`"
     )
     cores: int = ordered(
         1, change=Change.REBOOT, api="startCpus", told=True, priced=True, doc="virtual CPUs", ge=1, le=64
     )
-    memory: Annotated[int, AfterValidator(values.memory)] = ordered(
+    memory: Annotated[int, AfterValidator(server_values.memory)] = ordered(
         2048, change=Change.REBOOT, unit="MB", api="maxMemory", told=True, priced=True, doc="whole GB"
     )
     disks: tuple[Annotated[int, Field(ge=10, le=12000)], ...] = ordered(
@@ -98,7 +98,7 @@ class Server(Section):
     local_disk: bool = ordered(
         True, change=Change.REPLACE, api="localDiskFlag", told=True, priced=True, doc="local disks, else SAN"
     )
-    os: values.OperatingSystem | None = ordered(
+    os: server_values.OperatingSystem | None = ordered(
         "DEBIAN_LATEST",
         change=Change.REPLACE,
         api="operatingSystemReferenceCode",
@@ -140,17 +140,17 @@ class Server(Section):
         priced=True,
         doc="no public interface",
     )
-    public_vlan: values.Vlan | None = ordered(None, change=Change.PIN, doc=values.VLAN_ID)
-    private_vlan: values.Vlan | None = ordered(None, change=Change.PIN, doc=values.VLAN_ID)
+    public_vlan: server_values.Vlan | None = ordered(None, change=Change.PIN, doc=server_values.VLAN_ID)
+    private_vlan: server_values.Vlan | None = ordered(None, change=Change.PIN, doc=server_values.VLAN_ID)
     public_subnet: int | None = ordered(None, change=Change.PIN, doc="id; in `publicVlan`", gt=0)
     private_subnet: int | None = ordered(None, change=Change.PIN, doc="id; in `privateVlan`", gt=0)
     placement_group: int | None = ordered(None, change=Change.REPLACE, doc="its id", gt=0)
-    tags: tuple[Annotated[str, AfterValidator(values.tag)], ...] = ordered(
+    tags: tuple[Annotated[str, AfterValidator(server_values.tag)], ...] = ordered(
         (), change=Change.UPDATE, doc="besides the stack's own"
     )
     notes: str = ordered("", change=Change.UPDATE, doc="free text, for people", max_length=1000)
     user_data: str = ordered("", change=Change.UPDATE, doc="free text the server can read", max_length=16000)
-    post_install_url: Annotated[str, AfterValidator(values.script_url)] | None = ordered(
+    post_install_url: Annotated[str, AfterValidator(server_values.script_url)] | None = ordered(
         None,
         change=Change.NEXT_RELOAD,
         api="postInstallScriptUri",

@@ -1,7 +1,7 @@
 """The section `servers`: the virtual servers of the stack.
 
 Owns: their settings, and which of them fit together.
-Leaves to others: what a single value may be (values.py); what fits to other sections (model.py).
+Leaves to others: what a single value may be (server_values.py); what fits to other sections (model.py).
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
-from settings import values
+from settings import server_values, values
 from settings.rules import contradictions
 from settings.server import Server
 
@@ -21,10 +21,10 @@ class Servers(Server):
     """The virtual servers: `PREFIX-1` … are managers, the numbers after them workers."""
 
     title: ClassVar[str] = "servers"
-    prefix: Annotated[str, AfterValidator(values.hostname_label)] = Field(
+    prefix: Annotated[str, AfterValidator(server_values.hostname_label)] = Field(
         "galera", description="host names are `PREFIX-1` …"
     )
-    managers: Annotated[int, AfterValidator(values.managers)] = Field(
+    managers: Annotated[int, AfterValidator(server_values.managers)] = Field(
         3, description="odd; each is a Galera node and an etcd member"
     )
     workers: int = Field(0, ge=0, le=500, description="hosts for applications")
@@ -33,7 +33,7 @@ class Servers(Server):
         [], description="TCP ports open to everybody on the public addresses, for applications"
     )
     protect: bool = Field(True, description="have Pulumi refuse to delete or replace the hosts")
-    reload_token: Annotated[dict[str, values.Token], BeforeValidator(values.hosts_named)] = Field(
+    reload_token: server_values.ReloadTokens = Field(
         {},
         description="host name to a text of your choice; a new text has the operating system reloaded (the "
         "first disk is wiped, the second kept). One manager at a time",

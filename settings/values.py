@@ -2,7 +2,8 @@
 
 Owns: checks of one value, which need neither the other settings nor any network; each refusal says what is
 wrong, why, and the remedy. Leaves to others: which setting takes which kind of value, and what must fit
-together (model.py, servers.py); what may be set of the database itself (database/).
+together (model.py and the sections' own files); values that only servers have (server_values.py); what may be
+set of the database itself (database/).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator
 
 from settings import engine_options
 from settings.database import provider_options, server_options
@@ -21,15 +22,8 @@ from settings.database import provider_options, server_options
 PUBLIC_ENDPOINT = "https://api.softlayer.com/xmlrpc/v3.1"
 SETTLE, LONGEST_SETTLE = 60.0, 3600.0
 """Seconds for which an order with unknown outcome is looked for, and how many they may be."""
-HIGHEST_VLAN_NUMBER = 4094
-VLAN_ID = "id, not number; null lets SoftLayer choose"
-MOST_MANAGERS = 7
-"""Every write of the swarm's and etcd's state waits for a majority; more managers only make it slower."""
 PRIVATE_SUBNETS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 """RFC 1918. Python's `is_private` also counts networks for documentation and tests, which hosts may have."""
-SYSTEMS = ("DEBIAN_", "UBUNTU_")
-"""Operating systems that SoftLayer sells and on which the engine can keep its data in btrfs: the kernels of
-CentOS, RHEL, Rocky and Alma (CENTOS_LATEST, REDHAT_LATEST, …) have none."""
 TAKEN_SUBNETS = {
     "127.0.0.0/8": "the loopback network of every host",
     "169.254.0.0/16": "the link-local network of every host",
@@ -55,31 +49,11 @@ def hostname(value: str) -> str:
     return value
 
 
-def hostname_label(value: str) -> str:
-    """What host names begin with: 50 characters, so that `-` and a number have room in a label."""
-    if not re.fullmatch(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?", value):
-        raise Refused(
-            f"{value!r} can't begin host names",
-            "use 1 to 50 lower-case letters, digits and hyphens, a letter first and no hyphen last",
-        )
-    return value
-
-
 def domain(value: str) -> str:
     """At least two labels, in lower case, 190 characters in all: SoftLayer's limit."""
     label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
     if len(value) > 190 or not re.fullmatch(rf"({label}\.)+[a-z][a-z0-9-]*[a-z0-9]", value):
         raise Refused(f"{value!r} is no domain name", "give one of at least two labels, like example.com")
-    return value
-
-
-def datacenter(value: str) -> str:
-    """SoftLayer's short name of one; whether it exists only the account tells."""
-    if not re.fullmatch(r"[a-z]{3}\d{2}", value):
-        raise Refused(
-            f"{value!r} is no datacenter's short name",
-            "use one like tor01; `slcli vs create-options` lists them",
-        )
     return value
 
 
@@ -158,27 +132,6 @@ def engine_network(value: str) -> str:
     return value
 
 
-def operating_system(value: str) -> str:
-    """A reference code of SoftLayer's whose kernel has btrfs."""
-    if not value.startswith(SYSTEMS):
-        raise Refused(
-            f"{value!r} can't bear the engine: its data is kept in btrfs, and of what SoftLayer sells only "
-            "Debian's and Ubuntu's kernels have it (those of CentOS, RHEL, Rocky and Alma have none)",
-            "use DEBIAN_LATEST or UBUNTU_LATEST, or an image of your own whose kernel has it (servers.image)",
-        )
-    return value
-
-
-def hosts_named(value: object) -> object:
-    """Reload tokens by host; a bare one, which would reload all of them, is refused. Empty is none."""
-    if isinstance(value, str) and value:
-        raise Refused(
-            f"{value!r} does not say which host is to be reloaded",
-            f'write {{galera-2: "{value}"}}; managers are database nodes and are reloaded one at a time',
-        )
-    return value or {}
-
-
 def registry(value: str) -> str:
     """What the engine takes as an insecure registry: `host:port`, or a network."""
     if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d{1,5})?(/\d{1,2})?", value):
@@ -223,22 +176,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def script_url(value: str) -> str:
-    """https alone: SoftLayer fetches scripts from elsewhere, but runs none."""
-    if not re.fullmatch(r"https://\S+", value):
-        raise Refused(
-            f"{value!r} would not be run", "SoftLayer runs scripts from https addresses only: give one"
-        )
-    return value
-
-
-def tag(value: str) -> str:
-    """SoftLayer's rule for tags of a guest."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._:-]{0,63}", value):
-        raise Refused(f"SoftLayer takes no tag {value!r}", "use letters, digits, blanks and . _ : - only")
-    return value
-
-
 def docker_name(value: str) -> str:
     """A name for a network of the swarm's, which is none of the engine's own."""
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}", value):
@@ -257,39 +194,6 @@ def public_key(value: str) -> str:
             "this is no OpenSSH public key", "paste the one line of a .pub file, like ssh-ed25519 AAAA…"
         )
     return value.strip()
-
-
-def managers(value: int) -> int:
-    """Quorum's arithmetic, as a refusal people can follow."""
-    if value < 1:
-        raise Refused(
-            f"{value} managers make no swarm: it needs at least one to decide",
-            "use 3 (survives the loss of one host) or 5 (of two)",
-        )
-    if value % 2 == 0:
-        raise Refused(
-            f"an even number of managers ({value}) is refused: swarm, etcd and Galera decide by majority "
-            f"(quorum), and {value} survive the loss of {(value - 1) // 2}, no more than {value - 1} would, "
-            "but have one host more that can fail",
-            f"use {value - 1} or {value + 1}",
-        )
-    if value > MOST_MANAGERS:
-        raise Refused(
-            f"{value} managers: each write waits for a majority, so more than {MOST_MANAGERS} only make the "
-            "cluster slower",
-            f"use at most {MOST_MANAGERS} managers, and workers for the rest",
-        )
-    return value
-
-
-def memory(value: int) -> int:
-    """MB, in whole GB."""
-    if value < 1024 or value % 1024:
-        raise Refused(
-            f"{value} MB can't be ordered: SoftLayer sells whole GB, at least 1024 MB",
-            f"use {max(1, round(value / 1024)) * 1024}",
-        )
-    return value
 
 
 def scalar(value: object) -> object:
@@ -327,21 +231,8 @@ def _without(problems: Iterable[str], value: Value) -> Value:
     return value
 
 
-def vlan(value: int) -> int:
-    """The id of a VLAN. Ids begin far above the numbers that switches know."""
-    if value <= HIGHEST_VLAN_NUMBER:
-        raise Refused(
-            f"{value} is a VLAN's number, as switches know it, and its id is wanted",
-            "`slcli vlan list` shows both; use the one in its first column",
-        )
-    return value
-
-
 DockerName = Annotated[str, AfterValidator(docker_name)]
 Image = Annotated[str, AfterValidator(image)]
 OptionValue = Annotated[str, BeforeValidator(scalar)]
 ProviderValue = Annotated[str, BeforeValidator(yes_no)]
-OperatingSystem = Annotated[str, Field(pattern=r"^[A-Z0-9_]+$"), AfterValidator(operating_system)]
 EngineNetwork = Annotated[str, AfterValidator(engine_network)]
-Vlan = Annotated[int, Field(gt=0), AfterValidator(vlan)]
-Token = Annotated[str, Field(min_length=1), BeforeValidator(scalar)]

@@ -66,6 +66,16 @@ class Machine:
         return self.folder / "console.log"
 
     @property
+    def deaths(self) -> Path:
+        """A line for each time that its kernel has died since the host was switched on."""
+        return self.folder / "deaths"
+
+    @property
+    def log(self) -> Path:
+        """The lab's log of what has happened to its hosts by itself."""
+        return self.folder.parents[1] / "logs/hosts.log"
+
+    @property
     def lock(self) -> Path:
         """Held as long as any process of the host is alive."""
         return self.folder / "lock"

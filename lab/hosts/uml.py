@@ -80,6 +80,7 @@ class UmlBackend:
             }
             host.boot.write_text(json.dumps(boot, indent=2), encoding="utf-8")
             host.powered.touch()
+            host.deaths.unlink(missing_ok=True)
             keeper = (sys.executable, "-m", "lab.hosts.keeper", str(host.folder), str(lock))
             number = detached.start(
                 [*network.enter(self.lab.namespace), *kernel.APART, *keeper],
@@ -182,6 +183,11 @@ class UmlBackend:
         if not host.spec_file.exists():
             return PowerState.ABSENT
         return PowerState.RUNNING if self._runs(host) else PowerState.HALTED
+
+    def deaths(self, host_id: int) -> int:
+        """How often the machine's kernel has died, and was booted again, since it was switched on."""
+        file = self._machine(host_id).deaths
+        return len(file.read_text(encoding="utf-8").splitlines()) if file.exists() else 0
 
     def hosts(self) -> list[HostSpec]:
         """The specs of all hosts there are, by id."""

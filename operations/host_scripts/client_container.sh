@@ -5,14 +5,15 @@ service=fact network=fact database=fact host=fact port=1
 # ---- hosts get what follows ----
 IFS= read -r password
 # in_client SCRIPT WORD…: runs it in a container of its own on the overlay network, with the words as its
-# arguments; there `connect OPTION…` is the database's client. The password is on no command line.
+# arguments; there `connect OPTION…` is the database's client, which ends after `limit` seconds where that is set.
+# The password is on no command line.
 in_client() {
   local script=$1 image; shift
   image=$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' "$service")
   docker run --rm -i --network "$network" --entrypoint bash "$image" -c '
     IFS= read -r password
     host=$1 port=$2 user=$3; shift 3
-    connect() { mariadb --defaults-extra-file=<(printf "[client]\npassword=%s\n" "$password") \
+    connect() { ${limit:+timeout "$limit"} mariadb --defaults-extra-file=<(printf "[client]\npassword=%s\n" "$password") \
       --host="$host" --port="$port" --user="$user" "$@"; }
     '"$script" bash "$host" "$port" "$database" "$@" <<<"$password"
 }

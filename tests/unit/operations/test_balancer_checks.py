@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from operations import balancer_checks, cluster_facts, outputs, verify
+from operations import balancer_checks, cluster_facts, host_ports, outputs, verify
 from operations.check import Check
 from operations.cluster_facts import HostFacts
 from operations.outputs import Balancer, Outputs
@@ -210,7 +210,7 @@ def test_the_script_asks_every_host_and_prints_what_is_read_from_it(found: Outpu
     host.program("mariadb", MARIADB)
     ran = host.run(balancer_checks.ask(found, balancer(found)), "secret-app\n")
     assert ran.code == 0, ran.err
-    told = balancer_checks.parse(ran.out)
+    told = host_ports.parse(ran.out)
     assert len(told) == 8
     for number in (1, 2, 3):
         address = f"10.144.12.{number}"
@@ -222,6 +222,54 @@ def test_the_script_asks_every_host_and_prints_what_is_read_from_it(found: Outpu
     (call,) = host_calls(ran.calls, "docker run")
     assert "--network host" in call
     assert "secret-app" not in " ".join(ran.calls)
+
+
+PAUSED = r"""
+for word; do case $word in --host=*) at=${word#*=} ;; --port=*) port=${word#*=} ;; esac; done
+if [[ $at == 10.144.12.4 ]]; then
+  # As one that takes connections and says nothing; it knows whether the other port is asked meanwhile.
+  touch "$host/$port"
+  for ((n = 0; n < 150; n++)); do [[ ! -e $host/6446 || ! -e $host/6447 ]] || break; sleep 0.1; done
+  sleep 2.1
+  echo "ERROR 2013 (HY000): Lost connection, $((n < 150 ? 2 : 1)) at a time" >&2
+  exit 1
+fi
+printf '10.20.0.11\tgalera-1\tSynced\n'
+"""
+
+
+def test_a_load_balancer_that_hangs_is_asked_once_by_each_port_and_both_at_a_time(
+    found: Outputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_ports, "HANGS", 2)
+    host = FakeHost(tmp_path / "host")
+    host.program("docker", DOCKER)
+    host.program("mariadb", PAUSED)
+    ran = host.run(balancer_checks.ask(found, balancer(found)), "secret-app\n")
+    told = host_ports.parse(ran.out)
+    for port, times in ((6446, 3), (6447, 6)):
+        hung = told["10.144.12.4", port]
+        assert (hung.nodes, hung.errors) == ((), ("ERROR 2013 (HY000): Lost connection, 2 at a time",))
+        assert len(told["10.144.12.1", port].nodes) == times
+    # What is found is what it was when each question was waited for.
+    said = failed(balancer_checks.of_balancer(found, balancer(found), facts(), Answer(ran.out)))
+    lost = "ERROR 2013 (HY000): Lost connection, 2 at a time"
+    everywhere = ", ".join(f"{'none' if name == 'galera-4' else 'galera-1'} on {name}" for name in NAMES)
+    assert said == [("galera-4", lost), ("cluster", everywhere), ("galera-4", lost)]
+
+
+def test_a_client_that_is_let_in_and_gets_no_answer_is_ended(
+    found: Outputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_ports, "PATIENCE", 0)
+    monkeypatch.setattr(host_ports, "HANGS", 2)
+    host = FakeHost(tmp_path / "host")
+    host.program("docker", DOCKER)
+    host.program("mariadb", "exec sleep 50")
+    ran = host.run(balancer_checks.ask(found, balancer(found)), "secret-app\n")
+    told = host_ports.parse(ran.out)
+    assert len(told) == 8
+    assert {each.errors for each in told.values()} == {("no answer within 2 s",)}
 
 
 def host_calls(calls: list[str], begins: str) -> list[str]:

@@ -191,6 +191,18 @@ def test_a_bad_secret_of_an_application_is_refused_without_showing_it(given: dic
     assert "4711" not in problem
 
 
+def test_the_database_is_on_a_port_of_the_hosts_only_where_that_is_said() -> None:
+    assert (parse(config()).galera.publish, parse(config()).galera.ports) == ("none", {})
+    for ports in ({}, {"writerPort": 3307}):
+        settings = parse(config(**published(), loadBalancer={**BALANCER, **ports}))
+        assert list(settings.galera.ports) == [3306]
+    assert parse(config(**published("none"), loadBalancer={**BALANCER, "writerPort": 3306}))
+
+
+def published(how: str = "vip") -> dict[str, Any]:
+    return {"galera": {"image": "registry.lab:5000/galera:10.11-3", "publish": how}}
+
+
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("servers.managers", {"servers": {"managers": 0}}, "at least one"),
     ("servers.managers", {"servers": {"managers": -1}}, "at least one"),
@@ -447,6 +459,22 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         "network.subnet",
         {**site(replicas=40), "network": {"subnet": "10.20.0.0/26"}},
         "tasks and services need 69",
+    ),
+    ("application.port", {**site(port=3306), **published()}, "by the database (galera.publish)"),
+    ("galera.publish", published("host"), "'none' or 'vip'"),
+    ("galera.publish", published("3306"), "'none' or 'vip'"),
+    *(
+        (
+            "galera.publish",
+            {**published(), "loadBalancer": {**BALANCER, port: 3306}},
+            f"vip needs port 3306 of every host, which is taken by the load balancer (loadBalancer.{port})",
+        )
+        for port in ("writerPort", "readerPort", "statsPort")
+    ),
+    (
+        "galera.publish",
+        {**published(), "engine": {"options": {"metrics-addr": "0.0.0.0:3306"}}},
+        "taken by the engine (engine.options.metrics-addr). Remedy: give that another port, or set galera",
     ),
     ("deployUpTo", {"deployUpTo": "database"}, "'hosts', 'swarm', 'data' or 'application'"),
     ("takeDown", {"takeDown": "data"}, "valid list"),
