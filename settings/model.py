@@ -234,8 +234,8 @@ class Settings(Section):
                 "the statistics' password would cross the internet in plain. Remedy: take it out of "
                 "publishedPorts, and look at the page through SSH (`ssh -L`)"
             )
-        taken = taken_by(self.load_balancer.ports if self.load_balancer else {}, self.engine.options)
-        problems.extend(self.galera.clashes(taken))
+        ports = taken_by(self.load_balancer.ports if self.load_balancer else {}, self.engine.options)
+        problems.extend(self.galera.clashes(ports))
         problems.extend(contradictions(self.deploy_up_to, self.take_down, self.keep_data))
         if problems:
             raise ValueError("\n".join(problems))
