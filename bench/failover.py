@@ -90,17 +90,6 @@ HAPPENS: Mapping[str, Callable[[str], object]] = {
 }
 
 
-def deployed() -> Mapping[str, Any]:
-    """Brings up the stack with its load balancer; its outputs, secrets in plain. Raises BenchFailed."""
-    balancer = BALANCER.format(tag=TAG.read_text(encoding="utf-8").strip())
-    settings, before = OWN_SETTINGS.read_text(encoding="utf-8"), "  swarm-galera:galera:\n"
-    OWN_SETTINGS.write_text(settings.replace(before, balancer + before), encoding="utf-8")
-    run("pulumi up", operations("up", "--yes"))
-    words = ("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", LAB)
-    shown: Mapping[str, Any] = ask("outputs", in_lab(*words))
-    return shown
-
-
 def wait_whole(limit: float = 900) -> str:
     """Waits until all nodes are Synced and the store names one of them as the writer; that one's host."""
     end = time.monotonic() + limit
@@ -181,7 +170,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         with own_lab():
-            shown = deployed()
+            balancer = BALANCER.format(tag=TAG.read_text(encoding="utf-8").strip())
+            settings, before = OWN_SETTINGS.read_text(encoding="utf-8"), "  swarm-galera:galera:\n"
+            OWN_SETTINGS.write_text(settings.replace(before, balancer + before), encoding="utf-8")
+            run("pulumi up", operations("up", "--yes"))
+            shown = ask(
+                "outputs", in_lab("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", LAB)
+            )
             sql(wait_whole(), "CREATE TABLE failover (id BIGINT AUTO_INCREMENT PRIMARY KEY)")
             pauses = {case: measure(case, options.runs, shown["passwords"]["app"]) for case in GOALS}
         rows = table(pauses)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -97,21 +96,25 @@ def ended(bench: str, work: Callable[[], None]) -> int:
 
 
 @contextmanager
-def own_lab(provision: int = 0, extra: Mapping[str, str] | None = None) -> Iterator[float]:
+def own_lab(
+    provision: int = 0, extra: Mapping[str, str] | None = None, sections: str = ""
+) -> Iterator[float]:
     """The lab, gone at the end; so is what a killed run left of it. Gives the seconds that its start took.
 
     Args:
         provision: seconds added to each server's provisioning; 0: as fast as its host boots.
         extra: environment of `lab up`.
+        sections: of the stack's settings, before those of Galera; their images are the lab's, too.
     """
     down = python("-m", "lab", "down", "--name", LAB)
     run("lab down (whatever an earlier run left)", down)
     try:
+        settings, before = SETTINGS.read_text(encoding="utf-8"), "  swarm-galera:galera:\n"
+        OWN_SETTINGS.write_text(settings.replace(before, sections + before), encoding="utf-8")
         seconds = run("lab up", python("-m", "lab", "up", "--name", LAB), extra)
         if provision:
             pace = ("durations", "--name", LAB, f"provision={provision}")
             run("a data centre's pace", python("-m", "lab", "fault", *pace))
-        shutil.copyfile(SETTINGS, OWN_SETTINGS)
         yield seconds
     finally:
         OWN_SETTINGS.unlink(missing_ok=True)

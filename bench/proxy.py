@@ -20,7 +20,7 @@ from typing import Any
 from rich.table import Table
 
 from bench import failover, report, sysbench
-from bench.own_lab import LAB, BenchFailed, console, ended, own_lab, python
+from bench.own_lab import LAB, BenchFailed, ask, console, ended, in_lab, operations, own_lab, python, run
 from bench.sysbench import Target, Throughput
 
 LOADS = ("oltp_read_write", "oltp_write_only")
@@ -176,8 +176,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         sysbench.archive()  # before the lab: it is here or nowhere
-        with own_lab():
-            bench = Bench(failover.deployed(), options.seconds)
+        balancer = failover.BALANCER.format(tag=failover.TAG.read_text(encoding="utf-8").strip())
+        with own_lab(sections=balancer):
+            run("pulumi up", operations("up", "--yes"))
+            words = ("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", LAB)
+            bench = Bench(ask("outputs", in_lab(*words)), options.seconds)
             bench.fill()
             measured = {
                 (load, clients): bench.rounds(load, clients, options.runs)
