@@ -50,10 +50,13 @@ class LifeSigns:
         return False
 
     def read(self) -> None:
-        """What the console has said since."""
-        with self._console.open("rb") as file:
-            file.seek(self._read_to)
-            fresh = file.read()
+        """What the console has said since; nothing where somebody has taken it away."""
+        try:
+            with self._console.open("rb") as file:
+                file.seek(self._read_to)
+                fresh = file.read()
+        except OSError:
+            return
         self._read_to += len(fresh)
         text = self._line + fresh
         for found in LAST_WORDS.finditer(text):

@@ -78,6 +78,10 @@ _REMEDIES = (
         " is in use by ",
         "A service or container is still attached to it: take that off first, or leave it as it was.",
     ),
+    (
+        "is already in use by service",
+        "A port of the hosts leads to one service: publish one of the two on another. Nothing was changed.",
+    ),
     ("overlaps with other one", "Choose another subnet: this one is in use on the host or in the swarm."),
     ("not found", "If it was removed by hand, run `pulumi refresh`, then `pulumi up`."),
 )

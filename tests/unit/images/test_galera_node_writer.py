@@ -171,9 +171,12 @@ def test_a_writer_that_has_died_is_followed_by_the_next(world: World) -> None:
     assert world.codes("/writer") == {"a": 503, "b": 200, "c": 503}
 
 
-def test_a_writer_whose_program_hangs_is_given_up(world: World) -> None:
+def test_a_writer_whose_program_hangs_is_given_up_with_one_line_of_the_log(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     world.look()
     world.look()
+    capsys.readouterr()
     world.able.discard("a")  # it says nothing, and its database is in the component
     for _ in range(5):
         world.look()
@@ -182,6 +185,10 @@ def test_a_writer_whose_program_hangs_is_given_up(world: World) -> None:
         world.look()
     assert world.store.writer == "b"
     assert world.codes("/writer") == {"a": 503, "b": 200, "c": 503}  # what it last saw is too old
+    for _ in range(10):
+        world.look()
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "writes" in line]
+    assert line.endswith("b takes the writes from now on: a has not said for 4 s that it can take writes")
 
 
 def test_while_the_store_is_away_the_writer_stays(world: World) -> None:

@@ -129,6 +129,26 @@ def test_one_refusal_among_answers_is_found(found: Outputs) -> None:
     assert told.startswith("galera-1, galera-2, galera-3; ERROR 1047")
 
 
+def test_without_a_synced_node_every_port_says_so_and_what_to_look_at(found: Outputs) -> None:
+    refusal = "ERROR 1047 (08S01): haproxy: no node of the cluster serves this endpoint at the moment"
+    times = {6446: 3, 6447: 6}
+    lines = [
+        f"10.144.12.{host}\t{port}\terror\t{refusal}"
+        for host in (1, 2, 3, 4)
+        for port in times
+        for _ in range(times[port])
+    ]
+    told = amiss(found, lines)
+    assert told == [
+        *((name, refusal) for name in NAMES),
+        ("cluster", ", ".join(f"none on {name}" for name in NAMES)),
+        *((name, refusal) for name in NAMES),
+    ]
+    remedies = {check.remedy for check in checks(found, lines) if check.what.startswith("reader port")}
+    (remedy,) = remedies
+    assert remedy.startswith("port 6447 refuses with `no node …`: no node that is Synced is seen from there.")
+
+
 def test_without_any_answer_every_port_fails(found: Outputs) -> None:
     told = failed(checks(found, [], "no answer within 120 s"))
     assert len(told) == 4 + 1 + 4

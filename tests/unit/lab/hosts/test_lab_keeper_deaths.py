@@ -170,6 +170,8 @@ def test_words_that_come_in_pieces_are_read_and_those_of_a_former_boot_are_not(
     assert not say("")
     now += 0.1
     assert say("")
+    console.unlink()
+    assert signs.lost()
 
 
 def test_a_kernel_that_answers_has_taken_its_words_back(

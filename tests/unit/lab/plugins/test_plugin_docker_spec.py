@@ -706,3 +706,14 @@ def test_an_update_ends_well_or_with_a_reason(status: Any, expected: tuple[bool,
 def test_a_network_that_something_is_attached_to_says_what_to_do() -> None:
     refused = docker.errors.APIError("x", explanation="network n1 is in use by service s1")
     assert "take that off first" in str(failure("network", "galera", refused))
+
+
+def test_a_published_port_that_another_service_has_is_told_with_a_remedy() -> None:
+    said = (
+        "rpc error: code = InvalidArgument desc = port '3306' is already in use by service 'web' (x1) as an "
+    )
+    refused = docker.errors.APIError("400 Client Error", explanation=f"{said}ingress port")
+    assert str(failure("service", "galera", refused)) == (
+        f"service 'galera': the engine says: {said}ingress port. A port of the hosts leads to one service: "
+        "publish one of the two on another. Nothing was changed."
+    )

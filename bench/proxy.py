@@ -1,0 +1,204 @@
+"""What the ways to the database cost: throughput through each of them, against a direct connection to a node.
+
+`python -m bench.proxy`: a stack with a load balancer, in a lab of its own. sysbench in a container on the
+overlay network, on a host that is not the writer's, loads the cluster on each way in turn: directly at the
+writer's node, through the load balancer's writer and reader ports, through the database's virtual IP. One
+turn of all ways is a round, each begins with another way, and a way is compared with the direct connection
+of its own round: so what changes on the machine meanwhile favours none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from rich.table import Table
+
+from bench import failover, report, sysbench
+from bench.own_lab import LAB, BenchFailed, ask, console, ended, in_lab, operations, own_lab, python, run
+from bench.sysbench import Target, Throughput
+
+LOADS = ("oltp_read_write", "oltp_write_only")
+CLIENTS = (1, 8, 32)
+DIRECT = "direct"
+GOALS = {"writer port": 0.9, "reader port": 0.9, "virtual IP": 0.95}
+"""Of the throughput of a direct connection, at least; by the way."""
+WAYS = (DIRECT, *GOALS)
+WARM = 5  # seconds before the first round of a load, which do not count
+ATTEMPTS = 3  # rounds for each that is wanted, before a writer that changes is a failure
+HEADINGS = ("load", "clients", "direct (transactions/s)", *GOALS, "repeated at the virtual IP (/s)")
+
+
+@dataclass(frozen=True)
+class Round:
+    """One turn of all ways."""
+
+    load: str
+    clients: int
+    through: Mapping[str, Throughput]
+
+    def ratio(self, way: str) -> float:
+        """Of the direct connection's throughput."""
+        return self.through[way].committed / self.through[DIRECT].committed
+
+
+class Bench:
+    """A stack that is measured, by its outputs."""
+
+    def __init__(self, outputs: Mapping[str, Any], seconds: int) -> None:
+        self._outputs, self._seconds = outputs, seconds
+        self._ready: set[str] = set()
+
+    def fill(self) -> None:
+        """The tables, through the node that takes the writes. They are there for all loads."""
+        writer = failover.wait_whole()
+        load = sysbench.command(LOADS[0], self._targets(writer)[DIRECT], "prepare")
+        self._on_client(self._client(writer), load)
+
+    def rounds(self, load: str, clients: int, wanted: int) -> list[Round]:
+        """So many of them, in which the writer stayed the same. Raises BenchFailed."""
+        found: list[Round] = []
+        for number in range(wanted * ATTEMPTS):
+            writer = failover.wait_whole()
+            if number == 0:
+                self._measure(writer, self._targets(writer)[DIRECT], load, clients, WARM)
+            through, failed = self._turn(writer, load, clients, number)
+            if (now := failover.wait_whole()) != writer:
+                console.print(f"the writer is {now} now, and no more {writer}: this round does not count")
+                continue
+            if failed:
+                raise failed
+            found.append(Round(load, clients, through))
+            told = ", ".join(f"{way} {through[way].committed:.0f}/s" for way in WAYS)
+            console.print(f"{load}, {clients} clients, {len(found)} of {wanted}: {told}")
+            if len(found) == wanted:
+                return found
+        raise BenchFailed(f"{load}, {clients} clients: the writer does not stay the same")
+
+    def _turn(
+        self, writer: str, load: str, clients: int, number: int
+    ) -> tuple[dict[str, Throughput], BenchFailed | None]:
+        """All ways once, or the failure that ended it: when the writer changes, its sessions are cut."""
+        through: dict[str, Throughput] = {}
+        try:
+            targets = self._targets(writer)
+            for way in turned(WAYS, number):
+                through[way] = self._measure(writer, targets[way], load, clients, self._seconds)
+        except BenchFailed as error:
+            return through, error
+        return through, None
+
+    def _targets(self, writer: str) -> dict[str, Target]:
+        network, galera = self._outputs["network"]["name"], self._outputs["galera"]
+        balancer = self._outputs["loadBalancer"]
+        at = {
+            DIRECT: (failover.sql(writer, "SELECT @@wsrep_node_address"), galera["port"]),
+            "writer port": (balancer["vip"], balancer["writerPort"]),
+            "reader port": (balancer["vip"], balancer["readerPort"]),
+            "virtual IP": (galera["vip"], galera["port"]),
+        }
+        return {way: Target(network, host, int(port), galera["database"]) for way, (host, port) in at.items()}
+
+    def _measure(self, writer: str, target: Target, load: str, clients: int, seconds: int) -> Throughput:
+        text = sysbench.timed(load, target, clients, seconds)
+        return sysbench.parse(self._on_client(self._client(writer), text))
+
+    def _client(self, writer: str) -> str:
+        """A host that is not the writer's, with sysbench on it."""
+        host = next(name for name in failover.HOSTS if name != writer)
+        if host not in self._ready:
+            on_host(host, sysbench.unpack(), sysbench.archive().read_bytes())
+            self._ready.add(host)
+        return host
+
+    def _on_client(self, host: str, text: str) -> str:
+        return on_host(host, text, f"{self._outputs['passwords']['app']}\n".encode())
+
+
+def on_host(host: str, command: str, given: bytes) -> str:
+    """What a shell command prints on a host. Raises BenchFailed. Args: given: its standard input."""
+    words = python("-m", "lab", "ssh", "--name", LAB, host, command)
+    done = subprocess.run(words, input=given, capture_output=True, check=False)
+    said, errors = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
+    if done.returncode != 0:
+        raise BenchFailed(f"on {host}: {(errors.strip() or said.strip())[-400:]}")
+    return said
+
+
+def turned(ways: Sequence[str], number: int) -> list[str]:
+    """All of them in their order, from another one on each time."""
+    first = number % len(ways)
+    return [*ways[first:], *ways[:first]]
+
+
+def ratios(rounds: Sequence[Round]) -> dict[str, float]:
+    """By way, the median of all rounds."""
+    return {way: median(each.ratio(way) for each in rounds) for way in GOALS}
+
+
+def table(measured: Mapping[tuple[str, int], Sequence[Round]]) -> list[list[str]]:
+    """Rows for people, by load and number of clients."""
+    return [
+        [
+            load,
+            f"{clients}",
+            f"{median(each.through[DIRECT].committed for each in rounds):.0f}",
+            *(f"{ratio:.2f}" for ratio in ratios(rounds).values()),
+            f"{median(each.through['virtual IP'].repeated for each in rounds):.1f}",
+        ]
+        for (load, clients), rounds in measured.items()
+    ]
+
+
+def verdict(measured: Mapping[tuple[str, int], Sequence[Round]]) -> str:
+    """Each goal, and the worst that was measured."""
+    words = []
+    for way, goal in GOALS.items():
+        worst, where = min((ratios(rounds)[way], where) for where, rounds in measured.items())
+        met = "met" if worst >= goal else f"missed: {worst:.2f} with {where[0]}, {where[1]} clients"
+        words.append(f"{way}: at least {goal} of a direct connection, {met}")
+    return f"Goals: {'; '.join(words)}."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures, prints, writes the document; the exit code is 0 unless something failed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.proxy", description=__doc__)
+    parser.add_argument("--runs", type=int, default=3, help="rounds of each load and number of clients")
+    parser.add_argument("--seconds", type=int, default=20, help="that a way is loaded in each round")
+    parser.add_argument("--no-document", action="store_true", help="leave docs/reference/benchmarks.md alone")
+    options = parser.parse_args(arguments)
+    facts = report.machine()
+
+    def work() -> None:
+        sysbench.archive()  # before the lab: it is here or nowhere
+        balancer = failover.BALANCER.format(tag=failover.TAG.read_text(encoding="utf-8").strip())
+        with own_lab(sections=balancer):
+            run("pulumi up", operations("up", "--yes"))
+            words = ("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", LAB)
+            bench = Bench(ask("outputs", in_lab(*words)), options.seconds)
+            bench.fill()
+            measured = {
+                (load, clients): bench.rounds(load, clients, options.runs)
+                for load in LOADS
+                for clients in CLIENTS
+            }
+        rows, told = table(measured), verdict(measured)
+        made = Table(*HEADINGS)
+        for row in rows:
+            made.add_row(*row)
+        console.print(made)
+        console.print(told)
+        if not options.no_document:
+            how = f"{facts}; medians of {options.runs} rounds of {options.seconds} s"
+            report.write("proxy", f"{how}.\n\n{report.markdown(HEADINGS, rows)}\n\n{told}")
+
+    return ended("bench.proxy", work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

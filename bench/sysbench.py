@@ -1,0 +1,112 @@
+"""sysbench in the bench's lab: where it comes from, how it is started, what its words mean.
+
+Owns: Debian's package with all that it needs, as a folder that a container on a host takes for its root; the
+command line; the figures in its report. Leaves to others: what is measured against what (proxy.py).
+
+No image of the stack has it, and the hosts' repository neither: a program that loads databases belongs on
+none of them.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.own_lab import BenchFailed
+from lab.toolchain import places
+
+FOLDER = "/root/sysbench"
+"""On a host."""
+CLOSURE = ("-o", "Dir::State::status=/dev/null", "--yes", "--no-install-recommends", "--download-only")
+"""Whatever is installed here, apt fetches the package with everything that it needs, the C library too."""
+USELESS = ("./usr/share/doc", "./usr/share/locale", "./usr/share/man", "./usr/lib/x86_64-linux-gnu/gconv")
+TABLES, ROWS = 4, 20_000
+"""Rows of each table: about 20 MB in all, which every node has in memory."""
+DATA = (f"--tables={TABLES}", f"--table-size={ROWS}", "--auto_inc=off")
+"""With numbers of its own: a node's leave gaps, and most of the rows that are asked for would be missing."""
+_COMMITTED = re.compile(r"^\s*transactions:\s+\d+\s+\(([\d.]+) per sec\.\)", re.MULTILINE)
+_REPEATED = re.compile(r"^\s*ignored errors:\s+\d+\s+\(([\d.]+) per sec\.\)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Each second. committed: transactions. repeated: those that ended in a deadlock and were tried again."""
+
+    committed: float
+    repeated: float
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where clients connect. network: of the engine's, that they are on. user: and database."""
+
+    network: str
+    host: str
+    port: int
+    user: str
+
+
+def archive(cache: Path | None = None) -> Path:
+    """The folder as a compressed tar, fetched once. Raises BenchFailed."""
+    home = cache or places.cache() / "bench"
+    made = home / "sysbench.tar.gz"
+    if made.is_file():
+        return made
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home) as work:
+        packages, tree = Path(work, "packages"), Path(work, "tree")
+        (packages / "partial").mkdir(parents=True)
+        tree.mkdir()
+        _done(["apt-get", *CLOSURE, "-o", f"Dir::Cache::archives={packages}", "install", "sysbench"])
+        for package in sorted(packages.glob("*.deb")):
+            _done(["dpkg-deb", "--extract", str(package), str(tree)])
+        fresh = Path(work, made.name)
+        _done(["tar", "-czf", str(fresh), *(f"--exclude={name}" for name in USELESS), "-C", str(tree), "."])
+        fresh.replace(made)
+    return made
+
+
+def _done(words: Sequence[str]) -> None:
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BenchFailed(f"{words[0]}, for sysbench: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def unpack() -> str:
+    """Shell text for a host; standard input: the archive."""
+    return f"rm -rf {FOLDER} && mkdir -p {FOLDER} && tar -xzf - -C {FOLDER}"
+
+
+def command(load: str, target: Target, what: str, *options: str) -> str:
+    """Shell text for a host: sysbench in a container. Standard input: the password.
+
+    Args:
+        load: one of sysbench's own, like `oltp_read_write`.
+        what: `prepare`, `run` or `cleanup`.
+    """
+    words = [load, "--db-driver=mysql", f"--mysql-host={target.host}", f"--mysql-port={target.port}"]
+    words += [f"--mysql-user={target.user}", f"--mysql-db={target.user}", *DATA, *options]
+    inside = 'IFS= read -r word; exec chroot /sysbench /usr/bin/sysbench --mysql-password="$word" "$@"'
+    image = "$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' galera)"
+    return (
+        f"docker run --rm -i --user 0 --network {shlex.quote(target.network)} -v {FOLDER}:/sysbench:ro "
+        f'--entrypoint bash "{image}" -c {shlex.quote(inside)} bash {shlex.join([*words, what])}'
+    )
+
+
+def timed(load: str, target: Target, clients: int, seconds: int) -> str:
+    """As `command`: so many clients, so many seconds, as fast as they can, no row more often than others."""
+    return command(load, target, "run", f"--threads={clients}", f"--time={seconds}", "--rand-type=uniform")
+
+
+def parse(text: str) -> Throughput:
+    """What a run reports. Raises BenchFailed for anything else."""
+    committed, repeated = _COMMITTED.search(text), _REPEATED.search(text)
+    if committed is None or repeated is None or not float(committed[1]):
+        raise BenchFailed(f"sysbench reports no transactions: {text.strip()[-400:] or 'it said nothing'}")
+    return Throughput(float(committed[1]), float(repeated[1]))
