@@ -110,13 +110,12 @@ class Job:
                 "galera service", "galera", first, ("overlay network", "galera secrets"), self._galera_service
             ),
         ]
-        beginning = ("galera service", "etcd runs")
-        for number, name in enumerate(managers, start=1):
-            # A joiner needs a donor, and there is one as soon as the first node is Synced.
-            after = beginning if number == 1 else (f"galera on {managers[0]}", f"labels of {name}")
-            made.append(
-                Step(f"galera on {name}", "galera", name, after, self._on(self._galera_node, name, number))
-            )
+        for name in managers:
+            after = ("galera service", f"labels of {name}")
+            made.append(Step(f"galera on {name}", "galera", first, after, self._on(self._galera_node, name)))
+        # A cluster begins when all its nodes are there: one of them might hold data.
+        beginning = ("etcd runs", *(f"galera on {name}" for name in managers))
+        made.append(Step("galera runs", "galera", first, beginning, self._galera_runs))
         return made
 
     @staticmethod
@@ -206,13 +205,17 @@ class Job:
             self._first, lines.service(galera.spec(self.settings), self.settings.network.name, env)
         )
 
-    def _galera_node(self, name: str, number: int) -> None:
-        """Let the node start, and wait until the cluster has it: so many nodes, Primary, Synced."""
+    def _galera_node(self, name: str) -> None:
+        command = f"docker node update --label-add {galera.LABEL}=true {self._nodes[name]} >/dev/null"
+        self.servers.script(self._first, command)
+
+    def _galera_runs(self) -> None:
+        """Wait until the cluster has all its nodes: Primary, Synced."""
+        nodes = len(self.settings.servers.manager_names)
         self.servers.script(
             self._first,
-            f"docker node update --label-add {galera.LABEL}=true {self._nodes[name]} >/dev/null",
-            convergence.service_running(galera.SERVICE, number, self.settings.network.name),
-            convergence.galera_formed(galera.SERVICE, number),
+            convergence.service_running(galera.SERVICE, nodes, self.settings.network.name),
+            convergence.galera_formed(galera.SERVICE, nodes),
         )
 
     def services(self) -> dict[str, Any]:

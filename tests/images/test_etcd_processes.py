@@ -150,6 +150,12 @@ def until(member: Container, what: str, seconds: float = 120) -> None:
     wait_for(lambda: what in member.log, f"{member.name}: {what!r} in its log", seconds)
 
 
+def alone(store: Store, member: Container) -> None:
+    """Waits until it serves as the only one: the start that makes a cluster of it answers on the loopback."""
+    until(member, "a cluster of one, with a snapshot behind entry")
+    store.healthy(1)
+
+
 def put(member: Container, value: str) -> None:
     etcdctl(member, "put", "word", value)
 
@@ -352,7 +358,7 @@ def test_the_last_one_of_three_goes_on_alone_with_all_records(store: Store) -> N
     assert "goes on alone with all records" in said
     wait_for(lambda: not first.running, "the member's end")
     first.start()
-    store.healthy(1)
+    alone(store, first)
     assert (store.seats(), word(first)) == ({"galera-1": True}, "kept")
     put(first, "alone")
     # The word was for one start: the next one keeps whoever has joined meanwhile.
@@ -393,7 +399,7 @@ def test_a_host_that_comes_back_alone_goes_on_alone_too(store: Store) -> None:
     if first.running:
         first.kill()
     first.start()
-    store.healthy(1)
+    alone(store, first)
     assert (store.seats(), word(first)) == ({"galera-1": True}, "kept")
 
 
@@ -422,7 +428,7 @@ def test_members_that_join_one_that_went_on_alone_have_its_records_and_revisions
     if first.running:
         first.kill()
     first.start()
-    store.healthy(1)
+    alone(store, first)
     assert (store.seats(), word(first)) == ({"galera-1": True}, "two")
     put(first, "three")
     for member in (second, third):
