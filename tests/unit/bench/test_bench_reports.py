@@ -196,8 +196,8 @@ def _spec(**container: Any) -> dict[str, Any]:
     return {"Name": "etcd", "Mode": {"Global": {}}, "TaskTemplate": {"ContainerSpec": own}}
 
 
-def test_services_that_differ_only_in_ids_tokens_and_addresses_are_the_same() -> None:
-    other = _spec(Env=["CLUSTER_TOKEN=y", "A=1=https://10.0.0.2:2380"])
+def test_services_that_differ_only_in_ids_tokens_addresses_and_digests_are_the_same() -> None:
+    other = _spec(Env=["CLUSTER_TOKEN=y", "A=1=https://10.0.0.2:2380"], Image="etcd:1@sha256:" + 64 * "0")
     other["TaskTemplate"]["ContainerSpec"]["Secrets"][0]["SecretID"] = "y"
     assert deploy.differences(deploy.comparable(_spec()), deploy.comparable(other)) == []
 
