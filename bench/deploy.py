@@ -101,7 +101,7 @@ def comparable(spec: Mapping[str, Any]) -> dict[str, Any]:
     task = json.loads(json.dumps(spec["TaskTemplate"]))
     container = task["ContainerSpec"]
     # People name a tag; the program pins what it stands for (ADR 0012).
-    container["Image"] = container["Image"].partition("@")[0]
+    container["Image"] = container.get("Image", "").partition("@")[0]
     for kind in ("Secrets", "Configs"):
         container[kind] = sorted(
             (file["File"]["Name"], file["File"]["Mode"]) for file in container.get(kind, ())
