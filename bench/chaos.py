@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from bench import report
 from bench.chaos_jobs import JOBS, Course, Job, Stage
@@ -183,10 +182,7 @@ def main(arguments: list[str]) -> int:
             )
             if one.said:
                 console.print(one.said, markup=False)
-    table = Table(*HEADINGS)
-    for row in rows(done):
-        table.add_row(*row)
-    console.print(table)
+    console.print(report.shown(HEADINGS, rows(done)))
     good = sum(not one.said for one in done)
     verdict = f"{good} of {len(done)} runs converged: what was ordered, what is there and the state agree."
     console.print(verdict)

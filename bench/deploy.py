@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from bench import report, timeline
 from bench.chain import Chain, longest
 from bench.own_lab import (
@@ -220,10 +218,7 @@ def compare(hand: ByHand, pulumi: ByPulumi) -> None:
 
 def show(hand: ByHand, pulumi: ByPulumi) -> None:
     """Print the table and the words."""
-    shown = Table(*HEADINGS)
-    for row in table(hand, pulumi):
-        shown.add_row(*row)
-    console.print(shown)
+    console.print(report.shown(HEADINGS, table(hand, pulumi)))
     for line in verdict(hand, pulumi):
         console.print(line)
 

@@ -24,10 +24,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rich.table import Table
-
 from bench import report
 from bench.own_lab import (
+    BALANCER,
+    GALERA_SECTION,
     LAB,
     OWN_SETTINGS,
     BenchFailed,
@@ -36,6 +36,7 @@ from bench.own_lab import (
     ended,
     in_lab,
     operations,
+    outputs,
     own_lab,
     python,
     run,
@@ -44,10 +45,6 @@ from settings.database.provider_options import DEFAULTS
 
 HOSTS = ("galera-1", "galera-2", "galera-3")
 CLIENT = Path(__file__).with_name("failover_client.py")
-BALANCER = """  swarm-galera:loadBalancer:
-    image: registry.lab:5000/swarm-galera/haproxy:{tag}
-"""
-TAG = Path(__file__).parents[1] / "images" / "haproxy" / "TAG"
 PYMYSQL = "/usr/local/lib/galera-node"
 """Where the image of the nodes has the client's library."""
 CALM = 3.0  # seconds of writes before something happens
@@ -58,8 +55,6 @@ GOALS = {DIES: 4.0, "its mariadbd is killed": 3.0, "it is stopped in order": 1.0
 ENDPOINT, VIP = "writer endpoint", "virtual IP"
 HEADINGS = ("the writer", "timeouts", "through", "median (s)", "longest (s)", "runs", "goal (s)")
 OURS, GALERAS = "ours", "Galera's"
-GALERA = """  swarm-galera:galera:
-"""
 SHORTER = ("evs.keepalive_period", "evs.suspect_timeout")
 PROVIDER = "    provider:\n" + "".join(f"      {name}: {DEFAULTS[name]}\n" for name in SHORTER)
 """Galera's defaults of what the nodes' image has shorter."""
@@ -69,13 +64,14 @@ Pauses = dict[tuple[str, str, str], list[float]]
 """Seconds by what happened, whose timeouts and the way that the client took."""
 
 
-def on_host(host: str, command: str) -> str:
-    """What a shell command prints on a host. Raises BenchFailed."""
+def on_host(host: str, command: str, given: bytes = b"") -> str:
+    """What a shell command prints on a host. Raises BenchFailed. Args: given: its standard input."""
     words = python("-m", "lab", "ssh", "--name", LAB, host, command)
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, input=given, capture_output=True, check=False)
+    said, errors = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
     if done.returncode != 0:
-        raise BenchFailed(f"on {host}: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
+        raise BenchFailed(f"on {host}: {errors.strip() or said.strip()}")
+    return said
 
 
 def sql(host: str, statement: str) -> str:
@@ -223,11 +219,9 @@ def table(pauses: Mapping[tuple[str, str, str], Sequence[float]]) -> list[list[s
 def measured(runs: int) -> Pauses:
     """All cases, in a lab of its own. Raises BenchFailed."""
     pauses: Pauses = {}
-    with own_lab(sections=BALANCER.format(tag=TAG.read_text(encoding="utf-8").strip())):
+    with own_lab(sections=BALANCER):
         run("pulumi up", operations("up", "--yes"))
-        shown = ask(
-            "outputs", in_lab("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", LAB)
-        )
+        shown = outputs()
         known = shown["passwords"]["app"], shown["network"]["name"]
         made = "CREATE TABLE failover (id BIGINT AUTO_INCREMENT PRIMARY KEY, way VARCHAR(20))"
         sql(wait_whole(), made)
@@ -235,7 +229,7 @@ def measured(runs: int) -> Pauses:
             measure(case, OURS, runs, *known, pauses)
         wait_whole()
         settings = OWN_SETTINGS.read_text(encoding="utf-8")
-        OWN_SETTINGS.write_text(settings.replace(GALERA, GALERA + PROVIDER), encoding="utf-8")
+        OWN_SETTINGS.write_text(settings.replace(GALERA_SECTION, GALERA_SECTION + PROVIDER), encoding="utf-8")
         run("pulumi up with Galera's own timeouts", operations("up", "--yes"))
         measure(DIES, GALERAS, runs, *known, pauses)
     return pauses
@@ -251,10 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         found = table(measured(options.runs))
-        made = Table(*HEADINGS)
-        for row in found:
-            made.add_row(*row)
-        console.print(made)
+        console.print(report.shown(HEADINGS, found))
         if not options.no_document:
             report.write("failover", f"{facts}.\n\n{report.markdown(HEADINGS, found)}")
 

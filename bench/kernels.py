@@ -6,8 +6,6 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 
-from rich.table import Table
-
 from bench import report
 from bench.own_lab import console, ended, operations, own_lab, run
 from lab.hosts.kernel import CHOICE
@@ -47,10 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         order = (OLD, NEW) if options.first == OLD else (NEW, OLD)
         taken = {kernel: measure(kernel) for kernel in order}
         rows = table(taken[OLD], taken[NEW])
-        shown = Table(*HEADINGS)
-        for row in rows:
-            shown.add_row(*row)
-        console.print(shown)
+        console.print(report.shown(HEADINGS, rows))
         if not options.no_document:
             heading = f"{facts}; {options.first} first."
             report.write("kernels", f"{heading}\n\n{report.markdown(HEADINGS, rows)}")

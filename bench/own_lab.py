@@ -25,6 +25,13 @@ from lab.toolchain.errors import ToolchainError
 LAB = STACK = "bench"
 SETTINGS = places.CHECKOUT / "Pulumi.dev.yaml"
 OWN_SETTINGS = places.CHECKOUT / f"Pulumi.{STACK}.yaml"
+GALERA_SECTION = "  swarm-galera:galera:\n"
+"""How it begins in a stack's file."""
+_HAPROXY = (places.CHECKOUT / "images/haproxy/TAG").read_text(encoding="utf-8").strip()
+BALANCER = f"""  swarm-galera:loadBalancer:
+    image: registry.lab:5000/swarm-galera/haproxy:{_HAPROXY}
+"""
+"""A section for `own_lab`."""
 INTERRUPTED = 130
 """What a shell says of a command that Ctrl-C ended."""
 
@@ -78,6 +85,12 @@ def ask(what: str, words: Sequence[str]) -> Any:
     return json.loads(done.stdout)
 
 
+def outputs() -> Any:
+    """The stack's, secrets too. Raises BenchFailed."""
+    words = ("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", STACK)
+    return ask("outputs", in_lab(*words))
+
+
 def ended(bench: str, work: Callable[[], None]) -> int:
     """Runs a bench while no other uses the lab; its exit code. What fails is told, a TERM ends it orderly."""
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # by way of `lab down`
@@ -109,8 +122,8 @@ def own_lab(
     down = python("-m", "lab", "down", "--name", LAB)
     run("lab down (whatever an earlier run left)", down)
     try:
-        settings, before = SETTINGS.read_text(encoding="utf-8"), "  swarm-galera:galera:\n"
-        OWN_SETTINGS.write_text(settings.replace(before, sections + before), encoding="utf-8")
+        settings = SETTINGS.read_text(encoding="utf-8")
+        OWN_SETTINGS.write_text(settings.replace(GALERA_SECTION, sections + GALERA_SECTION), encoding="utf-8")
         seconds = run("lab up", python("-m", "lab", "up", "--name", LAB), extra)
         if provision:
             pace = ("durations", "--name", LAB, f"provision={provision}")

@@ -10,17 +10,15 @@ of its own round: so what changes on the machine meanwhile favours none.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from rich.table import Table
-
 from bench import failover, report, sysbench
-from bench.own_lab import LAB, BenchFailed, ask, console, ended, in_lab, operations, own_lab, python, run
+from bench.failover import on_host
+from bench.own_lab import BALANCER, BenchFailed, console, ended, operations, outputs, own_lab, run
 from bench.sysbench import Target, Throughput
 
 LOADS = ("oltp_read_write", "oltp_write_only")
@@ -120,16 +118,6 @@ class Bench:
         return on_host(host, text, f"{self._outputs['passwords']['app']}\n".encode())
 
 
-def on_host(host: str, command: str, given: bytes) -> str:
-    """What a shell command prints on a host. Raises BenchFailed. Args: given: its standard input."""
-    words = python("-m", "lab", "ssh", "--name", LAB, host, command)
-    done = subprocess.run(words, input=given, capture_output=True, check=False)
-    said, errors = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
-    if done.returncode != 0:
-        raise BenchFailed(f"on {host}: {(errors.strip() or said.strip())[-400:]}")
-    return said
-
-
 def turned(ways: Sequence[str], number: int) -> list[str]:
     """All of them in their order, from another one on each time."""
     first = number % len(ways)
@@ -176,11 +164,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         sysbench.archive()  # before the lab: it is here or nowhere
-        balancer = failover.BALANCER.format(tag=failover.TAG.read_text(encoding="utf-8").strip())
-        with own_lab(sections=balancer):
+        with own_lab(sections=BALANCER):
             run("pulumi up", operations("up", "--yes"))
-            words = ("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", LAB)
-            bench = Bench(ask("outputs", in_lab(*words)), options.seconds)
+            bench = Bench(outputs(), options.seconds)
             bench.fill()
             measured = {
                 (load, clients): bench.rounds(load, clients, options.runs)
@@ -188,10 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 for clients in CLIENTS
             }
         rows, told = table(measured), verdict(measured)
-        made = Table(*HEADINGS)
-        for row in rows:
-            made.add_row(*row)
-        console.print(made)
+        console.print(report.shown(HEADINGS, rows))
         console.print(told)
         if not options.no_document:
             how = f"{facts}; medians of {options.runs} rounds of {options.seconds} s"

@@ -1,6 +1,7 @@
 """The measured tables in docs/reference/benchmarks.md: one marked section a bench, replaced by every run.
 
-Owns: the markers, the facts about the machine, Markdown tables. Leaves to others: what is measured.
+Owns: the markers, the facts about the machine, tables for the terminal and in Markdown. Leaves to others:
+what is measured.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+
+from rich.table import Table
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 DOCUMENT = CHECKOUT / "docs" / "reference" / "benchmarks.md"
@@ -44,6 +47,14 @@ def _git(*words: str) -> str:
 def _first(pattern: str, file: Path) -> str:
     found = re.search(pattern, file.read_text(encoding="utf-8"), re.MULTILINE)
     return found.group(1).strip() if found else "unknown"
+
+
+def shown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """The same table for the terminal."""
+    table = Table(*headings)
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -23,7 +23,6 @@ from typing import Any
 
 import yaml
 from rich.console import Console
-from rich.table import Table
 
 from bench import report
 from harness import namespaces
@@ -261,10 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="swarm-galera-bench-") as root:
             took = measure(options.sizes, options.repeats, Path(root))
         rows, said = table(took), verdict(took)
-        shown = Table(*HEADINGS)
-        for row in rows:
-            shown.add_row(*row)
-        console.print(shown)
+        console.print(report.shown(HEADINGS, rows))
         console.print(said)
         if not options.no_document:
             facts = f"{report.machine()}; {options.repeats} previews of each size."
