@@ -22,7 +22,7 @@ from operations.errors import OperationsError
 from operations.messages import say
 from operations.options import StackOption
 from operations.outputs import Outputs
-from operations.remote_hosts import RemoteHosts, connected
+from operations.remote_hosts import RemoteHosts, connected, first_reachable
 
 HOPELESS = 3
 """Connections in a row that fail, after which no further one is tried."""
@@ -110,7 +110,7 @@ def ways(found: Outputs, stack: str, reader: bool) -> list[Way]:
 async def measured(found: Outputs, through: Sequence[Way], connections: int) -> list[Spread]:
     """How connections spread on each way. Raises OperationsError if none reaches a node."""
     async with connected(found) as hosts:
-        manager = next((host.name for host in found.managers if host.name in hosts.reachable), None)
+        manager = first_reachable(found.managers, hosts)
         if manager is None:
             told = "; ".join(f"{name}: {why}" for name, why in hosts.unreachable.items())
             raise OperationsError(

@@ -80,6 +80,11 @@ class RemoteHosts:
         return dict(zip(texts, answers, strict=True))
 
 
+def first_reachable(candidates: Sequence[Host], hosts: RemoteHosts) -> str | None:
+    """The name of the first of these that answers; None if none does."""
+    return next((host.name for host in candidates if host.name in hosts.reachable), None)
+
+
 class Reachable(Protocol):
     """Hosts and how to log in to them; a stack's outputs are that. The key is None where the agent has it."""
 

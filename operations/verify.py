@@ -35,7 +35,7 @@ from operations.check import Check
 from operations.cluster_facts import HostFacts
 from operations.options import StackOption
 from operations.outputs import Application, Balancer, Outputs
-from operations.remote_hosts import Answer, RemoteHosts, connected
+from operations.remote_hosts import Answer, RemoteHosts, connected, first_reachable
 
 
 def register(app: typer.Typer) -> None:
@@ -124,8 +124,9 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
         report.checks += await _row_round_trip(found, facts, hosts, report)
         if found.published_port:
             with report.stage("published port"):
-                asked = published_checks.ask(found)
-                report.checks += published_checks.of_published(found, await _client(found, hosts, asked))
+                text = published_checks.ask(found)
+                answer = await _asked(found, hosts, text, f"{found.app_password}\n")
+                report.checks += published_checks.of_published(found, answer)
         if found.balancer is not None:
             with report.stage("load balancer"):
                 report.checks += await _balanced(found, found.balancer, facts, hosts)
@@ -154,7 +155,7 @@ async def _row_round_trip(
     found: Outputs, facts: Mapping[str, HostFacts], hosts: RemoteHosts, report: Report
 ) -> list[Check]:
     """A row is written through the virtual IP, read on every node, and removed."""
-    writer = next((host.name for host in found.managers if host.name in hosts.reachable), None)
+    writer = first_reachable(found.managers, hosts)
     table = f"verify_{secrets.token_hex(6)}"
     written, read, clean_up = Answer(error="no manager answers"), dict[str, Answer](), list[Check]()
     if writer is not None:
@@ -181,28 +182,25 @@ async def _balanced(
     found: Outputs, balancer: Balancer, facts: Mapping[str, HostFacts], hosts: RemoteHosts
 ) -> list[Check]:
     """A client on a manager asks through every host's ports."""
-    answer = await _client(found, hosts, balancer_checks.ask(found, balancer))
+    answer = await _asked(found, hosts, balancer_checks.ask(found, balancer), f"{found.app_password}\n")
     return balancer_checks.of_balancer(found, balancer, facts, answer)
 
 
 async def _served(found: Outputs, application: Application, hosts: RemoteHosts) -> list[Check]:
     """A manager says which containers there are, and every host asks through its own port."""
-    manager = next((host.name for host in found.managers if host.name in hosts.reachable), None)
-    listed = Answer(error="no manager answers")
-    if manager is not None:
-        listed = await hosts.run(manager, application_checks.tasks(application))
+    listed = await _asked(found, hosts, application_checks.tasks(application))
     limit = application_checks.MOST * application_checks.PATIENCE + 30.0
     asked = {host.name: application_checks.ask(application, host) for host in found.hosts}
     answers = await hosts.run_all(asked, limit=limit)
     return application_checks.of_application(found, application, listed, answers)
 
 
-async def _client(found: Outputs, hosts: RemoteHosts, text: str) -> Answer:
-    """What a manager that answers says to it, as a client with the application's password."""
-    client = next((host.name for host in found.managers if host.name in hosts.reachable), None)
-    if client is None:
+async def _asked(found: Outputs, hosts: RemoteHosts, text: str, stdin: str = "") -> Answer:
+    """What the first manager says that answers at all."""
+    manager = first_reachable(found.managers, hosts)
+    if manager is None:
         return Answer(error="no manager answers")
-    return await hosts.run(client, text, f"{found.app_password}\n")
+    return await hosts.run(manager, text, stdin)
 
 
 async def _drop(hosts: RemoteHosts, found: Outputs, table: str) -> dict[str, Answer]:

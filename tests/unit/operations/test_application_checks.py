@@ -222,18 +222,3 @@ def test_a_second_container_of_it_on_a_host_is_no_ghost_but_one_that_has_ended_i
     seen = cluster_facts.parse(host.run(cluster_facts.look(found, False, False)).out)
     assert seen.ghosts == ("application.1.old", "galera.n1.old")
     assert seen.images == {"application": "sha256:ab", "galera": "sha256:cd"}
-
-
-def test_the_application_is_not_taken_for_the_store() -> None:
-    def resource(kind: str, **told: object) -> dict[str, object]:
-        return {"type": f"docker:index/{kind}:{kind.capitalize()}", "outputs": told}
-
-    ready = {"hostname": "galera-1", "private_ip": "10.144.12.1", "public_ip": "203.0.113.1", "host_key": "k"}
-    resources = [
-        {"type": "pulumi-python:dynamic/softlayer:GuestReady", "outputs": ready},
-        *(resource("service", name=name) for name in ("application", "galera", "etcd")),
-        resource("network", name="galera"),
-    ]
-    told = outputs.from_state({"deployment": {"resources": resources}}, ["galera-1"], None)
-    assert told is not None
-    assert told.store == "etcd"

@@ -294,18 +294,3 @@ def test_a_client_that_is_let_in_and_gets_no_answer_is_ended(
 
 def host_calls(calls: list[str], begins: str) -> list[str]:
     return [call for call in calls if call.startswith(begins)]
-
-
-def test_the_load_balancer_is_not_taken_for_the_store() -> None:
-    def resource(kind: str, **told: object) -> dict[str, object]:
-        return {"type": f"docker:index/{kind}:{kind.capitalize()}", "outputs": told}
-
-    ready = {"hostname": "galera-1", "private_ip": "10.144.12.1", "public_ip": "203.0.113.1", "host_key": "k"}
-    resources = [
-        {"type": "pulumi-python:dynamic/softlayer:GuestReady", "outputs": ready},
-        *(resource("service", name=name) for name in ("haproxy", "galera", "etcd")),
-        resource("network", name="galera"),
-    ]
-    told = outputs.from_state({"deployment": {"resources": resources}}, ["galera-1"], None)
-    assert told is not None
-    assert told.store == "etcd"
