@@ -48,7 +48,7 @@ def deploy(settings: stack_settings.Settings) -> None:
         swarm = SwarmLayer.declare(settings, hosts, ssh, services)
     if swarm and settings.deploys("data"):
         deployed = services if settings.deploys("application") else data_specs
-        data = DataLayer.declare(settings, owner, hosts, swarm, deployed, sql.digest)
+        data = DataLayer.declare(settings, owner, hosts, swarm, deployed, sql.digest, layers.serves)
     if data and settings.deploys("application"):
         site = application.wanted(settings, hosts, data)
     else:

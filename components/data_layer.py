@@ -56,6 +56,7 @@ class DataLayer:
         below: SwarmLayer,
         services: Sequence[ServiceSpec],
         initdb: str,
+        serves: bool,
     ) -> DataLayer:
         """All of it.
 
@@ -63,6 +64,7 @@ class DataLayer:
             owner: `StackIdentity.owner`; tells the store's members from another stack's.
             services: those that are deployed, of this layer and of those above.
             initdb: which initial SQL was or will be run.
+            serves: as in `Layers`.
         """
         first, swarm = hosts.managers[0], below.swarm
         # Engines whose configuration changed have restarted, one by one, before any service is touched. And
@@ -76,11 +78,12 @@ class DataLayer:
         members = made.on(hosts.managers, etcd.SERVICE, *calm)
         store = etcd.Etcd("etcd", etcd.EtcdArgs(members, owner), below.options)
         nodes = made.on(hosts.managers, galera.SERVICE, *calm, *fetched)
-        args = galera.GaleraArgs(nodes, store, initdb, _given(settings))
+        args = galera.GaleraArgs(nodes, store, not serves, initdb, _given(settings))
         database = galera.Galera("galera", args, below.options)
         anywhere = [images[spec.name] for spec in services if not spec.constraints]
         on_workers = hosts.fetch_on_workers(anywhere, swarm.nodes)
-        balancer = load_balancer.wanted(settings, hosts, made, database, on_workers, below.options)
+        before = [database.formed] if serves else [*calm, *fetched]
+        balancer = load_balancer.wanted(settings, hosts, made, [*before, *on_workers], below.options)
         return cls(made, store, database, balancer, on_workers, below.options)
 
 

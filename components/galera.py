@@ -86,13 +86,16 @@ class GaleraArgs:
 
     Attributes:
         service: one node on each of its servers, which are labelled for it; its manager is one of them.
-        store: for the bootstrap lease and positions; nodes are made or changed once it is whole.
+        store: for the bootstrap lease and positions.
+        beside_store: the service is made beside the store's, for which its nodes wait. Without, nodes are
+            made or changed once the store is whole.
         initdb: which initial SQL was or will be run; empty for none.
         root_password: None to have one drawn.
     """
 
     service: ServiceArgs
     store: KeyValueStore
+    beside_store: bool = False
     initdb: str = ""
     root_password: str | None = field(default=None, repr=False)
 
@@ -132,7 +135,7 @@ class Galera(pulumi.ComponentResource):
             {f"galera-{user}-password": value for user, value in passwords.items()},
             {"STORE": args.store.url},
             # The store's wait, not only its service: two services are never changed at the same time.
-            after=args.store.running,
+            after=[] if args.beside_store else args.store.running,
             step="formed",
             hopeless=INITIAL_SQL_FAILED,
             then=convergence.galera_formed(SERVICE, self.size),

@@ -84,6 +84,13 @@ class Layers:
         )
 
     @property
+    def serves(self) -> bool:
+        """Whether there may be clients since the last run, so that no two services change at the same time.
+        Without any, the services are made side by side and find each other.
+        """
+        return self.former is not None and reaches(self.former, "data")
+
+    @property
     def hosts_ask_the_swarm(self) -> bool:
         """Whether an engine asks its swarm before it restarts. In the run that takes it down, it still does:
         else that step would run again, and wait for containers that may be ill.

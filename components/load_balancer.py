@@ -62,18 +62,17 @@ def wanted(
     settings: Settings,
     hosts: ClusterHosts,
     services: Services,
-    database: galera.Galera,
-    fetched: Sequence[pulumi.Resource],
+    after: Sequence[pulumi.Resource],
     opts: pulumi.ResourceOptions,
 ) -> LoadBalancer | None:
-    """The load balancer on all hosts, made or changed after the database; None where the settings have none.
+    """The load balancer on all hosts; None where the settings have none.
 
     Args:
-        fetched: its image is on the workers then; managers have theirs already.
+        after: what it is made or changed after: the database where it serves, its image on the hosts.
     """
     if settings.load_balancer is None:
         return None
-    return LoadBalancer(SERVICE, services.on(hosts.servers, SERVICE, database.formed, *fetched), opts)
+    return LoadBalancer(SERVICE, services.on(hosts.servers, SERVICE, *after), opts)
 
 
 class LoadBalancer(pulumi.ComponentResource):

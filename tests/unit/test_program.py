@@ -216,9 +216,23 @@ def test_services_are_waited_for_again_when_they_changed_though_nothing_said_of_
     )
 
 
-def test_galera_is_not_touched_before_a_change_of_the_store_is_through(dev: Recorded) -> None:
-    assert "etcd-running" in dev.depends_on["galera-service"]
-    assert "etcd-service" in dev.depends_on["etcd-running"]
+BALANCER = {"loadBalancer": {"image": "registry.lab:5000/haproxy:2.6-1"}}
+
+
+def test_where_clients_may_be_no_two_services_are_changed_at_the_same_time(home: Path) -> None:
+    made = run(BALANCER, former={"galera": {}})
+    assert "etcd-running" in made.depends_on["galera-service"]
+    assert "etcd-service" in made.depends_on["etcd-running"]
+    assert "galera-formed" in made.depends_on["haproxy-service"]
+
+
+def test_services_that_nobody_uses_yet_are_made_side_by_side(home: Path) -> None:
+    made = run(BALANCER)
+    assert "etcd-running" not in made.depends_on["galera-service"]
+    assert "galera-formed" not in made.depends_on["haproxy-service"]
+    for service in ("galera", "haproxy"):
+        assert "galera-1-engine-images" in made.depends_on[f"{service}-service"]
+        assert "galera-1-engine-current" in made.depends_on[f"{service}-service"]
 
 
 def test_services_name_the_content_that_the_first_managers_engine_found(dev: Recorded) -> None:

@@ -63,9 +63,8 @@ def test_the_image_takes_what_it_is_told(home: Path, tmp_path: Path) -> None:
     assert (load_balancer.PASSWORD, load_balancer.USER) == (image.PASSWORD, image.USER)
 
 
-def test_it_is_touched_after_the_database_and_its_image_is_on_workers_before(made: Recorded) -> None:
-    before = made.depends_on[SERVICE]
-    assert {"galera-formed", "galera-4-engine-images"} <= before
+def test_its_image_is_on_all_hosts_before(made: Recorded) -> None:
+    assert {f"galera-{n}-engine-images" for n in range(1, 5)} <= made.depends_on[SERVICE]
     on_worker = made.resources["galera-4-engine-images"].inputs["stdin"]
     assert f"\n{IMAGE}@{program.DIGEST}\n" in on_worker
     assert "registry.lab:5000/galera" not in on_worker
