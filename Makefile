@@ -70,7 +70,7 @@ lint type unit provider coverage image-test plugin-test lab-test: ## each a part
 outage-test: ## changes under clients, dead host, power cut, full disk, forgotten node, on real hosts
 	$(DRIVER) $@
 
-recovery-test: ## the last host of three goes on alone and the cluster is made whole, on real hosts; not in CI
+recovery-test: ## layers down and up, the last host of three goes on alone, two stacks at once, on real hosts; not in CI
 	$(DRIVER) $@
 
 application-test: ## a site on the cluster, seen by a browser, before and after a host dies; not in CI
