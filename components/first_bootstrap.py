@@ -89,8 +89,8 @@ def _moved(former: str | None, wanted: str | None) -> list[str]:
     return [
         f"swarm-galera:galera.dataPath: {wanted or 'left out'}, and it was {former or 'not set'} when the "
         f"cluster formed: the rows of every node are there, and would not be found. Remedy: {back}. To have "
-        "them elsewhere: make a dump (docs/how-to/moving-in.md), take the layer data down with keepData: false, "
-        "then go up with the other path"
+        "them elsewhere: make a dump (docs/how-to/moving-in.md), take the layer data down with keepData: "
+        "false, then go up with the other path"
     ]
 
 

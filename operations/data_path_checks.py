@@ -23,7 +23,7 @@ _NOT_MOUNTED = (
     "--replace '**{host}-data-path-mounted'. No container of the database starts there meanwhile"
 )
 _ELSEWHERE = (
-    "somebody has removed the volume, and the engine has made another one: the node took a full copy into it, "
+    "somebody has removed the volume, and the engine made another one: the node took a full copy into it; "
     "its former data is in {data}. On a manager: docker node update --label-add galera=false {host}\n"
     f"on {{host}}, once no container of the database runs there: docker volume rm {VOLUME}\n"
     "then: pulumi up --replace '**{host}-data-path-mounted'\n"

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from settings import data_path, values
+from settings import paths, values
 from settings.database import initial_sql, names, provider_options, server_options
 from settings.section import Section
 
@@ -57,7 +57,7 @@ class Galera(Section):
     strict_replication: bool = True
     publish: Literal["none", "vip"] = "none"
     stop_grace: int = Field(60, ge=10, le=3600)
-    data_path: Annotated[str, AfterValidator(data_path.absolute)] | None = None
+    data_path: Annotated[str, AfterValidator(paths.data_path)] | None = None
     initdb: str | None = None
 
     @model_validator(mode="after")

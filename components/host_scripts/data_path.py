@@ -1,7 +1,7 @@
 """The database's data at a path of the user's choice: a subvolume of the data disk, mounted there.
 
 Owns: making the subvolume, its mount and the engine's volume that leads to it; taking all of it away again.
-Leaves to others: which paths may be (settings/data_path.py), the disk (disk.py), when either is done
+Leaves to others: which paths may be (settings/paths.py), the disk (disk.py), when either is done
 (components/data_path.py, taken_down.py).
 
 The rows stay on the second disk, so that they outlive a reload of the system's; what is on the system's disk

@@ -29,7 +29,7 @@ ENGINE = "/var/lib/docker"
 REMEDY = "choose a folder of its own, like /srv/mariadb"
 
 
-def absolute(value: str) -> str:
+def data_path(value: str) -> str:
     """An absolute path as the kernel writes it, of letters, digits and . _ - only, outside of the system."""
     if not value.startswith("/"):
         raise Refused(f"{value!r} is not an absolute path", "begin it with /, like /srv/mariadb")
