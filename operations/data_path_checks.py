@@ -18,15 +18,16 @@ from operations.remote_hosts import SCRIPTS, Answer
 
 OURS = "ours"
 """What the script says of the right mount."""
+_CREATE = f"docker volume create --driver local --opt type=none --opt o=bind --opt device={{data}} {VOLUME}"
 _NOT_MOUNTED = (
-    "on {host}: mount {path} (its line is in /etc/fstab). Without such a line, or for the volume: pulumi up "
-    "--replace '**{host}-data-path-mounted'. No container of the database starts there meanwhile"
+    "on {host}: mount {path} (its line is in /etc/fstab; without one: pulumi up --replace "
+    "'**{host}-data-path-mounted'). No container of the database starts there meanwhile"
 )
+_NO_VOLUME = f"somebody has removed the volume; the data is still in {{data}}. On {{host}}: {_CREATE}"
 _ELSEWHERE = (
     "somebody has removed the volume, and the engine made another one: the node took a full copy into it; "
     "its former data is in {data}. On a manager: docker node update --label-add galera=false {host}\n"
-    f"on {{host}}, once no container of the database runs there: docker volume rm {VOLUME}\n"
-    "then: pulumi up --replace '**{host}-data-path-mounted'\n"
+    f"on {{host}}, once no container of the database runs there: docker volume rm {VOLUME}; {_CREATE}\n"
     "on a manager: docker node update --label-add galera=true {host}"
 )
 
@@ -62,6 +63,6 @@ def _of_host(path: str, host: str, answer: Answer) -> Check:
         return Check(host, what, ok=False, found=found, remedy=_NOT_MOUNTED.format(host=host, path=path))
     if volume != data:
         found = f"the volume {VOLUME} leads to {volume}" if volume else f"there is no volume {VOLUME}"
-        remedy = (_ELSEWHERE if volume else _NOT_MOUNTED).format(host=host, path=path, data=data)
+        remedy = (_ELSEWHERE if volume else _NO_VOLUME).format(host=host, path=path, data=data)
         return Check(host, what, ok=False, found=found, remedy=remedy)
     return Check(host, what, ok=True, found=f"of {VOLUME_GROUP}/{LOGICAL_VOLUME}; the volume is {data}")

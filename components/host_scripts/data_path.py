@@ -44,7 +44,7 @@ def device(path: str) -> str:
 
 def prepare(hostname: str, path: str, volume: str, places: Places | None = None) -> str:
     """Shell text that leaves the subvolume mounted at `path`, now and after every boot, and the engine with
-    `volume` bound to the folder in it. What is in the subvolume already stays.
+    `volume` bound to the folder in it. Data that is there already is taken over only with that volume.
 
     Standard input: the data disk's UUID. Prints `device`. Nothing is changed before all was looked at.
     """

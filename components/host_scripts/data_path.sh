@@ -3,7 +3,7 @@
 . data_path_functions.sh
 hostname=fact path=fact mount=fact fstab=fact volume=fact subvolume=fact folder=fact user=1 mode=fact
 # ---- hosts get what follows ----
-data=$path/$folder
+data=$path/$folder create=(docker volume create --driver local --opt type=none --opt o=bind)
 IFS= read -r formatted || :
 find_disk_mount
 [[ $uuid == "$formatted" ]] || fail "$mount of $hostname is the file system $uuid, and the one that was prepared is \
@@ -31,10 +31,9 @@ the data disk (UUID=$uuid). Remedy: remove that line, or choose another galera.d
 [[ ! $elsewhere ]] || fail "$fstab of $hostname mounts the subvolume $subvolume on $elsewhere already: galera.dataPath \
 was that when it was made; nothing was changed. Remedy: set it back; or, as long as no cluster has formed: 'umount \
 $elsewhere' and remove that line, then repeat"
+shopt -s nullglob dotglob
 if [[ ! $mounted && ( -e $path || -L $path ) ]]; then
-  shopt -s nullglob dotglob
   entries=("$path"/*)
-  shopt -u nullglob dotglob
   [[ -d $path ]] || entries=("$path")
   (( ! ${#entries[@]} )) || fail "$path of $hostname holds files (${entries[0]##*/} …), which the mount would hide; \
 they were left as they are. Remedy: move them away, or choose another galera.dataPath, then repeat"
@@ -42,10 +41,17 @@ fi
 if [[ -e $root ]]; then
   is_subvolume || fail "$root of $hostname is there and is no subvolume; it was left as it is. Remedy: move it away, \
 then repeat"
+  # Whose rows these are nobody knows any more: a node must not begin a cluster with those of another one.
+  entries=("$root/$folder"/*)
+  [[ $known ]] || (( ! ${#entries[@]} )) || fail "the subvolume $subvolume of $hostname holds data already \
+(${entries[0]##*/} …), and the engine has no volume $volume that leads to it: somebody has removed that, or the data is a \
+former cluster's; nothing was changed. Remedy: to go on with it, '${create[*]} --opt device=$data $volume' on the \
+host; if nothing in it is needed, '${mounted:+umount $path && }btrfs subvolume delete $root'; then repeat"
 else
   must btrfs subvolume create "$root"
   say "$root: subvolume"
 fi
+shopt -u nullglob dotglob
 
 # The data is one folder below the mount's top: where the subvolume is not mounted that folder is missing, and the
 # engine starts no container. At the top itself it would find an empty folder, and the node would believe it.
@@ -67,7 +73,7 @@ was changed. Remedy: look into the host's kernel log (dmesg), then repeat"
   say "mounted on $path"
 fi
 if [[ ! $known ]]; then
-  must docker volume create --driver local --opt type=none --opt o=bind --opt "device=$data" "$volume"
+  must "${create[@]}" --opt "device=$data" "$volume"
   say "volume $volume: $data"
 fi
 printf '%s\n' "$data"

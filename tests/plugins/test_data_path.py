@@ -40,12 +40,8 @@ def path(swarm: TestEngine, tmp_path: Path) -> Path:
     """The folder that the mount would hide, and the volume as the step on the host makes it."""
     path = tmp_path / "srv/mariadb"
     path.mkdir(parents=True)
-    (made,) = [
-        line for line in data_path.prepare("h", "/p", "v").splitlines() if "docker volume create" in line
-    ]
-    words = made.split()[2:-2]  # without `must docker`, without what only the host knows
-    device = data_path.device(str(path))
-    docker(swarm, *words, f"device={device}", "galera-data")
+    words = data_path.prepare("h", "/p", "v").partition("create=(docker ")[2].partition(")")[0]
+    docker(swarm, *words.split(), "--opt", f"device={data_path.device(str(path))}", "galera-data")
     return path
 
 

@@ -63,7 +63,11 @@ BAD = [
         "mount /srv/mariadb (its line",
     ),
     (Answer("mount\t/dev/sdz1 (ext4)\n"), "mounted from /dev/sdz1 (ext4)", "mount /srv/mariadb"),
-    (Answer("mount\tours\nvolume\t\n"), "there is no volume galera-data", "'**galera-2-data-path-mounted'"),
+    (
+        Answer("mount\tours\nvolume\t\n"),
+        "there is no volume galera-data",
+        "--opt device=/srv/mariadb/data galera-data",
+    ),
     (
         Answer("mount\tours\nvolume\t/var/lib/docker/volumes/galera-data/_data\n"),
         "the volume galera-data leads to /var/lib/docker/volumes/galera-data/_data",

@@ -177,13 +177,22 @@ def test_a_reloaded_system_gets_folder_line_and_mount_again_and_keeps_the_data(h
     assert not [call for call in changes(ran) if "create" in call]
 
 
-def test_a_volume_that_somebody_has_pruned_is_made_again_and_its_data_is_found(host: Host) -> None:
-    host.prepare()
+@pytest.mark.parametrize("mounted", [True, False])
+def test_data_without_its_volume_is_of_nobody_knows_whom_and_the_way_to_take_it_over_is_told(
+    host: Host, mounted: bool
+) -> None:
+    first = host.prepare()
     (host.root / "data/ibdata1").write_text("rows")
     host.fake.file("volumes", "etcd-data\n")
+    if not mounted:
+        host.rebooted()
     ran = host.prepare()
-    assert ran.code == 0, ran.err
-    assert [call for call in changes(ran) if "create" in call] == ran.called("docker")[-1:]
+    (created,) = [call for call in first.calls if call.startswith("docker volume create")]
+    refused(ran, "galera-data of galera-1 holds data already (ibdata1 …)", f"to go on with it, '{created}'")
+    assert (f"'umount {host.path} && btrfs subvolume delete" in ran.err) == mounted
+    # As it says.
+    host.fake.run(created)
+    assert host.prepare().code == 0
     assert (host.root / "data/ibdata1").read_text() == "rows"
 
 
