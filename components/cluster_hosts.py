@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components.data_path import DataPath, DataPathArgs
 from components.docker_disk import DockerDisk, DockerDiskArgs
 from components.docker_engine import DockerEngine, DockerEngineArgs
 from components.firewall import Firewall
@@ -56,6 +57,7 @@ class ClusterHosts(pulumi.ComponentResource):
     Attributes:
         members: for the swarm, managers first.
         managers, servers: the managers; all hosts.
+        data_paths: by the manager's name, where the database's data has a path of its own.
         current_managers: depend on these to find managers' engines with their present configuration, and back
             in service after what interrupted them.
     """
@@ -69,6 +71,7 @@ class ClusterHosts(pulumi.ComponentResource):
         with OrderGate() as gate:
             self.servers = [self._ordered(hostname, args, gate, turns) for hostname in servers.hostnames]
         self.managers = self.servers[: servers.managers]
+        self.data_paths: dict[str, DataPath] = {}
         config = engine_config(args.settings)
         self.members = [
             Member(
@@ -79,6 +82,7 @@ class ClusterHosts(pulumi.ComponentResource):
                     "datacenter": servers.datacenter,
                     args.label: "true" if server in self.managers else "false",
                 },
+                before_services=self._data_path_of(server),
             )
             for server in self.servers
         ]
@@ -127,9 +131,19 @@ class ClusterHosts(pulumi.ComponentResource):
             f"{name}-system", HostSystemArgs(server, settings.network.subnet, settings.hosts), child
         )
         disk = DockerDisk(f"{name}-disk", DockerDiskArgs(server, settings.servers.disks), child)
-        return DockerEngine(
+        engine = DockerEngine(
             f"{name}-engine", DockerEngineArgs(server, [system, disk], config, args.replicated), child
         )
+        path = settings.galera.data_path
+        if path is not None and server in self.managers and settings.deploys("data"):
+            of_path = DataPathArgs(server, disk.uuid, engine.started, path)
+            self.data_paths[name] = DataPath(f"{name}-data-path", of_path, child)
+        return engine
+
+    def _data_path_of(self, server: VirtualServer) -> list[pulumi.Resource]:
+        """What must be there before a container with the database may come to this host, if anything."""
+        path = self.data_paths.get(server.hostname)
+        return [] if path is None else [path.mounted]
 
     def fetch_on_managers(
         self, references: Sequence[pulumi.Input[str]], after: Sequence[pulumi.Resource]
@@ -153,7 +167,9 @@ class ClusterHosts(pulumi.ComponentResource):
         current: list[pulumi.Resource] = []
         for member in self.members:
             asks = ask_swarm and member.role == "manager"
-            current.append(member.engine.current(manager=asks, after=current[-1:]))
+            # A host whose system was reloaded is not back before its database is, which needs its data.
+            after = [*member.before_services, *current[-1:]]
+            current.append(member.engine.current(manager=asks, after=after))
         return current
 
 

@@ -54,7 +54,7 @@ def initial_sql_of(galera: Galera, outputs: Mapping[str, Any]) -> InitialSql:
     `outputs`: of the stack's last complete run.
     """
     ran = former(outputs)
-    if problems := refusals(ran, galera.cluster_name, galera.database):
+    if problems := refusals(ran, galera.cluster_name, galera.database, galera.data_path):
         raise SettingsError(problems)
     sql = initial_sql(ran, None if galera.initdb is None else bundle(galera.initdb))
     if sql.note:
@@ -62,7 +62,9 @@ def initial_sql_of(galera: Galera, outputs: Mapping[str, Any]) -> InitialSql:
     return sql
 
 
-def refusals(former: Mapping[str, Any] | None, cluster_name: str, database: str) -> list[str]:
+def refusals(
+    former: Mapping[str, Any] | None, cluster_name: str, database: str, data_path: str | None
+) -> list[str]:
     """Problems of the settings beside a cluster that has formed as `former` says."""
     if former is None:
         return []
@@ -70,11 +72,25 @@ def refusals(former: Mapping[str, Any] | None, cluster_name: str, database: str)
         ("clusterName", cluster_name, "the nodes' data and their records in the store carry it"),
         ("database", database, "it is made at the first bootstrap, with its user, and at no other time"),
     )
-    return [
+    names = [
         f"swarm-galera:galera.{key}: {wanted} was {former[key]} when the cluster formed: {why}. Remedy: "
         "set it back; a further database is made with SQL (docs/how-to/moving-in.md)"
         for key, wanted, why in known
         if key in former and former[key] != wanted
+    ]
+    return [*names, *_moved(former.get("dataPath"), data_path)]
+
+
+def _moved(former: str | None, wanted: str | None) -> list[str]:
+    """Refusal of a path that is not that of the rows; None stands for the engine's own folder."""
+    if wanted == former:
+        return []
+    back = "leave it out again" if former is None else f"set it back to {former}"
+    return [
+        f"swarm-galera:galera.dataPath: {wanted or 'left out'}, and it was {former or 'not set'} when the "
+        f"cluster formed: the rows of every node are there, and would not be found. Remedy: {back}. To have "
+        "them elsewhere: make a dump (docs/how-to/moving-in.md), take the layer data down with keepData: "
+        "false, then go up with the other path"
     ]
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from settings import Settings, SettingsError
 from settings.layers import LAYERS, Layer, above, reaches
 
-RECORDED = ("clusterName", "database", "initdb", "members")
+RECORDED = ("clusterName", "database", "initdb", "members", "dataPath")
 """What is kept of the output `galera` (stack_outputs.py) while there is none."""
 REMOVED: Mapping[Layer, str] = {
     "application": "the application's service and containers",

@@ -74,7 +74,7 @@ def _of_swarm(settings: Settings, layer: SwarmLayer) -> dict[str, Any]:
 
 
 def _of_data(settings: Settings, layer: DataLayer, application: Application | None) -> dict[str, Any]:
-    """`publishedPort`, `loadBalancer`, `application` and their passwords only where there is one."""
+    """`publishedPort`, `dataPath`, `loadBalancer`, `application`, passwords of both: only if there is one."""
     store, galera, balancer = layer.store, layer.database, layer.balancer
     passwords = {"root": galera.root_password, "app": galera.app_password}
     if balancer is not None:
@@ -93,6 +93,7 @@ def _of_data(settings: Settings, layer: DataLayer, application: Application | No
             "database": settings.galera.database,
             "initdb": galera.initdb,
             **({} if galera.published_port is None else {"publishedPort": galera.published_port}),
+            **({} if settings.galera.data_path is None else {"dataPath": settings.galera.data_path}),
         },
         "passwords": pulumi.Output.secret(passwords),
         **({} if balancer is None else {"loadBalancer": balancer.as_output()}),

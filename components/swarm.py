@@ -38,12 +38,14 @@ class Member:
     Attributes:
         server: the host. engine: its engine. role: manager or worker.
         labels: node labels, for placement.
+        before_services: what must be there before the labels are, which bring containers to the host.
     """
 
     server: VirtualServer
     engine: DockerEngine
     role: Role
     labels: Mapping[str, str]
+    before_services: Sequence[pulumi.Resource] = ()
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,11 @@ class Swarm(pulumi.ComponentResource):
             f"{self._name}-{hostname}-node",
             self._first.connection,
             text,
-            pulumi.ResourceOptions(parent=self, depends_on=[joined, *promoted], deleted_with=self._first),
+            pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[joined, *promoted, *member.before_services],
+                deleted_with=self._first,
+            ),
             values=_lines(node),
             delete=remove_node(hostname, memberships) if leaves else None,
         )

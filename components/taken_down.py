@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command.remote import Command
 
-from components import application, data_layer, remote, swarm_files
+from components import application, data_layer, galera, remote, swarm_files
 from components.cluster_hosts import ClusterHosts
+from components.host_scripts import data_path
 from components.host_scripts import taken_down as scripts
 from components.layers import Layers
 from components.virtual_server import VirtualServer
@@ -35,6 +36,7 @@ class TakenDownArgs:
         leave: have the hosts leave the swarm.
         volumes: what is removed from every manager; nothing is while the data is kept.
         everywhere: what is removed from every host, workers included.
+        data_path: where the rows are, if not in the engine's folder: goes with their volume.
     """
 
     hosts: ClusterHosts
@@ -42,13 +44,21 @@ class TakenDownArgs:
     leave: bool
     volumes: Sequence[str] = ()
     everywhere: Sequence[str] = ()
+    data_path: str | None = None
 
     @classmethod
     def of(cls, settings: Settings, hosts: ClusterHosts, layers: Layers, *, leave: bool) -> TakenDownArgs:
         """As the settings have it."""
         if settings.keep_data:
             return cls(hosts, layers, leave)
-        return cls(hosts, layers, leave, data_layer.VOLUMES, application.uploads_volumes(settings))
+        return cls(
+            hosts,
+            layers,
+            leave,
+            data_layer.VOLUMES,
+            application.uploads_volumes(settings),
+            settings.galera.data_path,
+        )
 
 
 class TakenDown(pulumi.ComponentResource):
@@ -64,7 +74,7 @@ class TakenDown(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: TakenDownArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("swarm-galera:taken_down:TakenDown", name, None, opts)
-        self._name, self._round = name, args.layers.round
+        self._name, self._round, self._data_path = name, args.layers.round, args.data_path
         self._engines = {member.server.hostname: member.engine.started for member in args.hosts.members}
         first, *others = args.hosts.servers
         steps: list[Command] = []
@@ -100,6 +110,8 @@ class TakenDown(pulumi.ComponentResource):
 
     def _volumes_removed(self, server: VirtualServer, volumes: Sequence[str], looked: Command) -> Command:
         text = scripts.remove_volumes(server.hostname, volumes)
+        if self._data_path is not None and galera.VOLUME in volumes:
+            text = f"{text}\n{data_path.remove(server.hostname, self._data_path)}"
         return self._step(f"{server.hostname}-volumes", server, text, looked.stdout)
 
     def _step(

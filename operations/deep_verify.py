@@ -64,7 +64,7 @@ def opener(found: Outputs, hosts: RemoteHosts) -> Opener:
 
 def of_outcome(found: Outputs, outcome: Outcome) -> list[Check]:
     """Checks from what a deep check found."""
-    results = [_odd(odd) for odd in outcome.odd]
+    results = [_odd(odd, found.data_path) for odd in outcome.odd]
     results += [
         Check(
             "cluster",
@@ -93,7 +93,7 @@ def of_outcome(found: Outputs, outcome: Outcome) -> list[Check]:
     return results
 
 
-def _odd(odd: Odd) -> Check:
+def _odd(odd: Odd, data_path: str) -> Check:
     largest, *others = odd.groups
     if odd.why:
         return Check(
@@ -101,7 +101,7 @@ def _odd(odd: Odd) -> Check:
         )
     if len(others) == 1 and len(largest) > len(others[0]):
         where = ", ".join(others[0])
-        remedy = " ".join(full_copy(name) for name in others[0])
+        remedy = " ".join(full_copy(name, data_path) for name in others[0])
         return Check(where, f"{odd.what} as on {' and '.join(largest)}", False, odd.how, remedy=remedy)
     return Check("cluster", f"{odd.what} the same on every node", False, odd.how, remedy=_NO_MAJORITY)
 

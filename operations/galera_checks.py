@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from components.host_scripts.data_path import device
 from operations.check import Check
 from operations.cluster_checks import one_image
 from operations.cluster_facts import ALIKE, FIXED, NOT_REPLICATED, HostFacts
@@ -61,7 +62,7 @@ def _records(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check
             "data of the cluster's present epoch",
             epoch is not None and epoch == wanted,
             found if own and cluster else str(told.get("store") or "no answer to galera-node status --json"),
-            remedy=full_copy(name) if own and cluster and epoch != wanted else "",
+            remedy=full_copy(name, outputs.data_path) if own and cluster and epoch != wanted else "",
         )
     views = [facts[name].node_status for name in outputs.members if facts[name].node_status.get("cluster")]
     first = views[0] if views else {}
@@ -161,9 +162,9 @@ def _said(epoch: object) -> str:
     return "unknown" if epoch is None else str(epoch) or "the first"
 
 
-def full_copy(node: str) -> str:
-    """How to have a node take a full copy of the others' data."""
-    data = f"/var/lib/docker/volumes/{DATA_VOLUME}/_data"
+def full_copy(node: str, data_path: str = "") -> str:
+    """How to have a node take a full copy of the others' data. `data_path`: as in `Outputs`."""
+    data = device(data_path) if data_path else f"/var/lib/docker/volumes/{DATA_VOLUME}/_data"
     return (
         f"save what only {node} has, if that is needed, then have it take a full copy of the others' data. "
         f"On a manager: docker node update --label-add {SERVICE_LABEL}=false {node}\n"

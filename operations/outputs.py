@@ -71,6 +71,7 @@ class Outputs:
         published_port: of every host, leads to the nodes; 0 where none is.
         app_password: of the user that is called like the database.
         balancer, application: None where there is none.
+        data_path: of the rows on each host that bears some; empty where they are in the engine's folder.
         layer: the highest that there is. What comes with a higher one is empty, or 0.
         left: what is not taken down yet of those above.
         volumes: names of the data's volumes on each of the hosts `kept_on`, while it is kept and nothing
@@ -91,6 +92,7 @@ class Outputs:
     database: str
     app_password: str = field(repr=False)
     published_port: int = 0
+    data_path: str = ""
     balancer: Balancer | None = None
     application: Application | None = None
     layer: Layer = "data"
@@ -165,6 +167,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         database=galera.get("database", ""),
         app_password=(values.get("passwords") or {}).get("app", ""),
         published_port=int(galera.get("publishedPort", 0)),
+        data_path=(galera or kept).get("dataPath", ""),
         balancer=_balancer(values.get("loadBalancer")),
         application=_application(values.get("application")),
         layer=layer,

@@ -25,6 +25,7 @@ from operations import (
     balancer_checks,
     cluster_checks,
     cluster_facts,
+    data_path_checks,
     deep_verify,
     galera_checks,
     layer_checks,
@@ -115,6 +116,10 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
             hosts = await connections.enter_async_context(connected(found))
         facts = await _looked(found, hosts, report)
         report.checks += cluster_checks.of_hosts(found, facts)
+        if on_hosts := data_path_checks.hosts_of(found):
+            with report.stage("data path"):
+                answers = await hosts.run_all(dict.fromkeys(on_hosts, data_path_checks.ask(found)))
+            report.checks += data_path_checks.of_data_path(found, answers)
         if found.has("swarm"):
             report.checks += cluster_checks.of_network(found, facts)
         report.checks += layer_checks.of_layer(found, facts)

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from settings import values
+from settings import paths, values
 from settings.database import initial_sql, names, provider_options, server_options
 from settings.section import Section
 
@@ -41,6 +41,9 @@ class Galera(Section):
             virtual IP does; for everybody only if `servers.publishedPorts` has it, too. `none`: none has, and
             from outside of the overlay network there is only the load balancer.
         stop_grace: seconds a node has to stop in order; a large buffer pool takes longer to write out.
+        data_path: folder on every manager for the data, like /srv/mariadb: a btrfs subvolume of the second
+            disk is mounted there. Unset, the data is in a folder of the engine, on the same disk. Can't be
+            changed while there is data.
         initdb: folder of *.sql and *.sql.gz files, run once at the very first bootstrap in the order of their
             names.
     """
@@ -54,6 +57,7 @@ class Galera(Section):
     strict_replication: bool = True
     publish: Literal["none", "vip"] = "none"
     stop_grace: int = Field(60, ge=10, le=3600)
+    data_path: Annotated[str, AfterValidator(paths.data_path)] | None = None
     initdb: str | None = None
 
     @model_validator(mode="after")

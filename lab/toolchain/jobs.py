@@ -61,9 +61,12 @@ CHECKS: dict[str, tuple[Command, ...]] = {
             *("tests/lab/test_recoveries.py", "-x", "-v", *_PATIENT),
         ),
     ),
-    # Not in CI for its length alone; what it rests on is in tests/images.
+    # Not in CI for its length alone, most of an hour; what it rests on is in tests/images and tests/plugins.
     "recovery-test": (
-        ("pytest", "tests/lab/test_layers.py", "tests/lab/test_last_one.py", "-v", *_PATIENT),
+        (
+            *("pytest", "tests/lab/test_layers.py", "tests/lab/test_data_path.py"),
+            *("tests/lab/test_last_one.py", "-v", *_PATIENT),
+        ),
         ("pytest", "tests/lab/test_two_stacks.py", "-x", "-v", *_PATIENT),
     ),
     # Not in CI either: it installs a browser, 300 MB with what that needs.

@@ -54,6 +54,7 @@ STACKS: dict[str, dict[str, Any]] = {
             "database": "app",
             "strictReplication": False,
             "stopGrace": 900,
+            "dataPath": "/srv/mariadb",
         },
     },
     "with a load balancer": {

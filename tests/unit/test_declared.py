@@ -60,7 +60,8 @@ def test_every_script_of_the_program_is_in_the_recording() -> None:
     system = {"host_resolver", "host_resolver_gone", "host_motd"}
     application = {"account", "engine_stays"}  # none of these stacks has one
     down = {"taken_down_look", "taken_down_leave", "taken_down_volumes"}
-    assert missing == {"swarm_same_pool", "convergence_no_virtual_ip", *system, *application, *down}
+    path = {"data_path", "data_path_functions", "data_path_gone"}  # galera.dataPath, as with engine.swarmPool
+    assert missing == {"swarm_same_pool", "convergence_no_virtual_ip", *system, *application, *down, *path}
 
 
 def test_the_recording_holds_what_is_promised() -> None:

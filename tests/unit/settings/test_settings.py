@@ -203,6 +203,32 @@ def published(how: str = "vip") -> dict[str, Any]:
     return {"galera": {"image": "registry.lab:5000/galera:10.11-3", "publish": how}}
 
 
+PATHS = [
+    ("srv/mariadb", "not an absolute path"),
+    ("", "not an absolute path"),
+    ("/", "/ is the whole system"),
+    ("/srv/mariadb/", "without / at its end"),
+    ("//srv/mariadb", "not the shortest way"),
+    ("/srv/./mariadb", "not the shortest way"),
+    ("/srv/../etc", "not the shortest way"),
+    ("/srv/maria db", "letters, digits and . _ - only"),
+    ("/srv/maria,db", "letters, digits and . _ - only"),
+    ("/srv/maria\ndb", "letters, digits and . _ - only"),
+    ("/srv/datä", "letters, digits and . _ - only"),
+    ("/srv/-mariadb", "no - at the beginning"),
+    (f"/srv/{'x' * 60}", "more than 60 characters"),
+    ("/var/lib/docker", "leave it out to have the data there"),
+    ("/var/lib/docker/volumes/mine", "the engine alone may change"),
+    ("/etc", "in /etc, which the hosts' system needs"),
+    ("/usr/local/mariadb", "in /usr, which the hosts' system needs"),
+    ("/run/mariadb", "in /run, which"),
+    ("/tmp/mariadb", "in /tmp, which"),
+    ("/var/lib/dpkg", "in /var/lib/dpkg, which"),
+    ("/srv", "the folders of others in it"),
+    ("/var/lib", "the folders of others in it"),
+]
+"""Places that the database's data can't have, and why."""
+
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("servers.managers", {"servers": {"managers": 0}}, "at least one"),
     ("servers.managers", {"servers": {"managers": -1}}, "at least one"),
@@ -345,6 +371,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("galera.config.sql_mode", {"galera": {"config": {"sql_mode": "A\n[client]"}}}, "one line"),
     ("galera.initdb", {"galera": {"initdb": "/no/such/folder"}}, "no folder"),
     ("galera.stopGrace", {"galera": {"stopGrace": 5}}, "greater than or equal to 10"),
+    *(("galera.dataPath", {"galera": {"dataPath": path}}, said) for path, said in PATHS),
     ("galera.strictReplication", {"galera": {"strictReplication": "perhaps"}}, "valid boolean"),
     (
         "galera.config.innodb_buffer_pool_size",
@@ -499,6 +526,16 @@ def test_a_bad_value_is_refused_where_it_stands_with_a_remedy(
     assert problem.startswith(f"swarm-galera:{where}: ")
     assert said in problem
     assert "Remedy: " in problem
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/data", "/srv/mariadb", "/var/lib/mysql", "/home/db/data.1", "/etcetera/x_-y", "/var/lib/docker2"],
+)
+def test_the_data_may_have_any_folder_that_nobody_else_needs(path: str) -> None:
+    image = "registry.lab:5000/galera:10.11-3"
+    assert parse(config(galera={"image": image, "dataPath": path})).galera.data_path == path
+    assert parse(config(galera={"image": image})).galera.data_path is None
 
 
 def test_a_public_key_without_its_private_half_needs_an_agent(monkeypatch: pytest.MonkeyPatch) -> None:

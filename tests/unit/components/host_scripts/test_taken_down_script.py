@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.host_scripts import taken_down
+from components.host_scripts import data_path, taken_down
 from components.host_scripts.taken_down import leave, look, remove_volumes
 from tests.unit.fake_host import FakeHost, Ran
 
@@ -200,3 +200,27 @@ def test_a_volume_that_the_engine_keeps_is_an_error(tmp_path: Path) -> None:
     assert ran.code == 1
     assert "the volume galera-data of galera-2 was not removed" in ran.err
     assert ran.out == ""
+
+
+def test_a_path_goes_after_the_volume_in_it_and_not_while_pulumi_has_yet_to_delete(tmp_path: Path) -> None:
+    (tmp_path / "docker/galera-data").mkdir(parents=True)
+    made = host(tmp_path / "host", volumes="galera-data\n")
+    fstab = made.file("fstab", "UUID=root / ext4 defaults 0 1\n")
+    made.program("findmnt", f"[[ $5 != {tmp_path}/docker ]] || echo /dev/dm-0 btrfs uuid /")
+    made.program("btrfs")
+    places = data_path.Places(str(tmp_path / "docker"), str(fstab))
+    text = "\n".join(
+        (
+            remove_volumes("galera-2", ["galera-data"]),
+            data_path.remove("galera-2", str(tmp_path / "srv"), places),
+        )
+    )
+    ran = made.run(text, PENDING)
+    assert (ran.code, ran.out, changes(ran), ran.called("btrfs")) == (0, PENDING, [], []), ran.err
+    ran = made.run(text, "clear\n")
+    assert (ran.code, ran.out) == (0, "clear\n"), ran.err
+    removed = f"btrfs subvolume delete --commit-after {tmp_path}/docker/galera-data"
+    assert [call for call in ran.calls if "volume rm" in call or "delete" in call] == [
+        "docker volume rm galera-data",
+        removed,
+    ]
