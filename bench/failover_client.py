@@ -50,7 +50,8 @@ def main() -> None:
         except (pymysql.Error, OSError) as error:
             errors.append(f"{error}")
             time.sleep(AGAIN)
-    pauses = [later - before for before, later in itertools.pairwise(commits)]
+    # The last one is of no commit: the time that was up.
+    pauses = [later - before for before, later in itertools.pairwise([*commits, until])] if commits else []
     told = {"pause": max(pauses, default=None), "commits": len(commits), "errors": errors[:3]}
     told["writes_at_the_end"] = bool(commits) and until - commits[-1] < 1
     print(json.dumps(told))
