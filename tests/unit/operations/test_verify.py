@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from operations import cluster_checks, cluster_facts, galera_checks, outputs, verify
+from operations import cluster_checks, cluster_facts, galera_checks, galera_variables, outputs, verify
 from operations.check import Check
 from operations.cluster_facts import HostFacts, Manager, Space
 from operations.errors import OperationsError
@@ -60,8 +60,8 @@ UUID = "9f3c1e0a-0000-11ee-8000-000000000001"
 
 def variables(number: int) -> dict[str, str]:
     return {
-        **dict.fromkeys(cluster_facts.ALIKE, "the same"),
-        **cluster_facts.FIXED,
+        **dict.fromkeys(galera_variables.ALIKE, "the same"),
+        **galera_variables.FIXED,
         "auto_increment_increment": "3",
         "auto_increment_offset": str(number),
     }
