@@ -67,6 +67,8 @@ def spec(settings: Settings, initial: InitialSql | None = None) -> ServiceSpec:
             "SUBNET": settings.network.subnet,
             "DATABASE": galera.database,
             "START_PERIOD": str(START_PERIOD),
+            # Under which port a node registers itself.
+            **({"DB_PORT": str(registered_port(settings))} if settings.discovery.kind == "consul" else {}),
         },
         secrets=[*(f"galera-{user}-password" for user in USERS), *store_access.FILES],
         configs=configs,
@@ -79,6 +81,15 @@ def spec(settings: Settings, initial: InitialSql | None = None) -> ServiceSpec:
         # After a full outage, a host that is still on the list would be waited for.
         membership=Membership(SERVICE, "galera-node forget", votes=False),
     )
+
+
+def registered_port(settings: Settings) -> int:
+    """The port of every host by which clients who found it by name reach the database.
+
+    Without a published port or a load balancer there is none, and this is the nodes' own.
+    """
+    balancer = settings.load_balancer
+    return balancer.reader_port if balancer and not settings.galera.ports else PORT
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The contract between Galera and whatever key-value store the stack runs.
 
-Owns: the names. Leaves to others: etcd.py, and Consul when it comes. Galera's component takes this and knows
-no more about the store.
+Owns: the names. Leaves to others: etcd.py and consul.py, and which it is (discovery.py). Galera's component
+takes this and knows no more about the store.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from components.store_access import StoreAccess
 
 
 class KeyValueStore(Protocol):
-    """A replicated store that the nodes reach over the overlay network.
+    """A replicated store that the nodes reach over the overlay network, or on their own host.
 
     Attributes:
         kind: which store, e.g. `etcd`.
-        address: its DNS name on the overlay network.
+        address: its DNS name on the overlay network, or `gateway`: the default gateway of whoever asks.
         port: TCP.
-        vip: the virtual IP behind the address; known once the store runs.
+        vip: the virtual IP behind the address; known once the store runs, and empty where there is none.
         url: all of it, e.g. `etcd://etcd:2381`.
         access: what Galera's nodes show and know there.
         consumer_access: the same of those who read the output `discovery`, as the output `discoveryAccess`
