@@ -391,6 +391,7 @@ def test_a_cluster_that_comes_back_is_the_one_that_went(dev: Recorded, clear: No
         "database": "app",
         "initdb": "",
         "members": list(HOSTS),
+        "store": "etcd",
         "volumes": ["etcd-data", "galera-data"],
     }
     still = of(down.outputs, {"deployUpTo": "swarm"})
