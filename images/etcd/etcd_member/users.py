@@ -13,8 +13,8 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .api import ApiError, LocalMember
-from .ctl import Etcdctl
+from .api import LocalMember
+from .ctl import ApiError, Etcdctl
 from .settings import Settings
 
 RECORDS = "swarm-galera/"
