@@ -14,6 +14,7 @@ import pulumi
 from components import etcd, galera, load_balancer
 from components.cluster_hosts import ClusterHosts
 from components.first_bootstrap import InitialSql
+from components.key_value_store import KeyValueStore
 from components.pinned_images import PinnedImages, PinnedImagesArgs
 from components.service_spec import ServiceSpec
 from components.services import Services
@@ -41,7 +42,7 @@ class DataLayer:
     """
 
     services: Services
-    store: etcd.Etcd
+    store: KeyValueStore
     database: galera.Galera
     balancer: load_balancer.LoadBalancer | None
     fetched: Sequence[pulumi.Resource]

@@ -3,7 +3,8 @@
 Owns: what the service is, its peers' certificates.
 Leaves to others: how a member starts, joins and stays (images/etcd).
 
-Clients come over the overlay network and nothing is published for them. Peers talk over the hosts' private
+Clients come over the overlay network with TLS and as users (etcd_access.py); nothing is published for them.
+Peers talk over the hosts' private
 network with mutual TLS: a member's peer address must outlive its container, which no overlay address does.
 """
 
@@ -14,17 +15,20 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components import etcd_access
 from components.host_scripts.swarm_leaving import Membership
 from components.peer_authority import PeerAuthority
 from components.peer_certificates import PeerCertificates
 from components.service_spec import HealthCheck, Port, ServiceSpec, UpdatePolicy
 from components.services import ServiceArgs, declare
+from components.store_access import StoreAccess
 from settings import Settings
 
 TYPE = "swarm-galera:etcd:Etcd"
 SERVICE = "etcd"
 VOLUME = "etcd-data"
-CLIENT_PORT = 2379
+CLIENT_PORT = 2381
+"""With TLS. Clients of older versions came without it to 2379: see docs/adr/0018-etcd-clients.md."""
 PEER_PORT = 2380
 
 
@@ -34,8 +38,8 @@ def spec(settings: Settings) -> ServiceSpec:
         name=SERVICE,
         image=settings.discovery.image,
         constraints=["node.role==manager"],
-        env={"NODE_NAME": "{{.Node.Hostname}}"},
-        secrets=["etcd-peer-ca.crt", "etcd-peer.crt", "etcd-peer.key"],
+        env={"NODE_NAME": "{{.Node.Hostname}}", "READABLE": ",".join(readable(settings))},
+        secrets=["etcd-peer-ca.crt", "etcd-peer.crt", "etcd-peer.key", *etcd_access.FILES],
         volumes={VOLUME: "/var/lib/etcd"},
         ports=[Port(PEER_PORT)],
         health=HealthCheck(["etcd-member", "health"], start_period=120),
@@ -43,6 +47,14 @@ def spec(settings: Settings) -> ServiceSpec:
         stop_grace=30,
         membership=Membership(SERVICE, "etcd-member forget", votes=True),
     )
+
+
+def readable(settings: Settings) -> list[str]:
+    """What consumers may read: which nodes live and how, and which is the writer. A `/` at the end stands for
+    all below it.
+    """
+    prefix = f"swarm-galera/{settings.galera.cluster_name}"
+    return [f"{prefix}/present/", f"{prefix}/writer"]
 
 
 def initial_cluster(addresses: Mapping[str, str]) -> str:
@@ -71,6 +83,8 @@ class Etcd(pulumi.ComponentResource):
     port: int = CLIENT_PORT
     url: str = f"etcd://{SERVICE}:{CLIENT_PORT}"
     vip: pulumi.Output[str]
+    access: StoreAccess
+    consumer_access: Mapping[str, pulumi.Input[str]]
     running: list[pulumi.Resource]
 
     def __init__(self, name: str, args: EtcdArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -81,7 +95,10 @@ class Etcd(pulumi.ComponentResource):
         addresses = pulumi.Output.all(*(server.private_ip for server in servers))
         authority = PeerAuthority(f"{name}-authority", child)
         peer = PeerCertificates(f"{name}-certificates", addresses, authority, child)
-        files = (peer.ca_certificate, peer.certificate, peer.private_key)
+        clients = etcd_access.EtcdAccess.declare(name, SERVICE, child)
+        self.access = clients.galera
+        self.consumer_access = clients.consumer.as_output(etcd_access.CONSUMER)
+        files = (peer.ca_certificate, peer.certificate, peer.private_key, *clients.files.values())
         names = [server.hostname for server in servers]
         cluster = addresses.apply(lambda known: initial_cluster(dict(zip(names, known, strict=True))))
         secrets = dict(zip(args.service.spec.secrets, files, strict=True))
@@ -93,6 +110,9 @@ class Etcd(pulumi.ComponentResource):
 
 
 def keep_secrets(name: str, opts: pulumi.ResourceOptions) -> None:
-    """Have the authority of a store that does not run stay in the state, where `Etcd` finds it again."""
-    parent = pulumi.ComponentResource(TYPE, name, None, opts)
-    PeerAuthority(f"{name}-authority", pulumi.ResourceOptions(parent=parent))
+    """Have the authorities and passwords of a store that does not run stay in the state, where `Etcd` finds
+    them again.
+    """
+    child = pulumi.ResourceOptions(parent=pulumi.ComponentResource(TYPE, name, None, opts))
+    PeerAuthority(f"{name}-authority", child)
+    etcd_access.Drawn.of(name, child)

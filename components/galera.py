@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 
+from components import store_access
 from components.first_bootstrap import InitialSql
 from components.host_scripts import convergence
 from components.host_scripts.swarm_leaving import Membership
@@ -67,7 +68,7 @@ def spec(settings: Settings, initial: InitialSql | None = None) -> ServiceSpec:
             "DATABASE": galera.database,
             "START_PERIOD": str(START_PERIOD),
         },
-        secrets=[f"galera-{user}-password" for user in USERS],
+        secrets=[*(f"galera-{user}-password" for user in USERS), *store_access.FILES],
         configs=configs,
         volumes={VOLUME: "/var/lib/mysql"},
         # As many hosts as there are lead to the same nodes, workers included; not through the load balancer.
@@ -129,7 +130,8 @@ class Galera(pulumi.ComponentResource):
             name,
             args.service,
             self,
-            {f"galera-{user}-password": value for user, value in passwords.items()},
+            {f"galera-{user}-password": value for user, value in passwords.items()}
+            | args.store.access.files(),
             {"STORE": args.store.url},
             # The store's wait, not only its service: two services are never changed at the same time.
             after=args.store.running,

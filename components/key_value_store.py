@@ -6,10 +6,12 @@ no more about the store.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import pulumi
+
+from components.store_access import StoreAccess
 
 
 class KeyValueStore(Protocol):
@@ -20,7 +22,10 @@ class KeyValueStore(Protocol):
         address: its DNS name on the overlay network.
         port: TCP.
         vip: the virtual IP behind the address; known once the store runs.
-        url: all of it, e.g. `etcd://etcd:2379`.
+        url: all of it, e.g. `etcd://etcd:2381`.
+        access: what Galera's nodes show and know there.
+        consumer_access: the same of those who read the output `discovery`, as the output `discoveryAccess`
+            has it; secret.
         running: depend on these to start once it answers, and to change once a change of it is through.
     """
 
@@ -34,5 +39,9 @@ class KeyValueStore(Protocol):
     def vip(self) -> pulumi.Output[str]: ...
     @property
     def url(self) -> str: ...
+    @property
+    def access(self) -> StoreAccess: ...
+    @property
+    def consumer_access(self) -> Mapping[str, pulumi.Input[str]]: ...
     @property
     def running(self) -> Sequence[pulumi.Resource]: ...

@@ -29,7 +29,7 @@ REMOVED: Mapping[Layer, str] = {
 }
 GONE: Mapping[Layer, tuple[str, ...]] = {
     "application": ("application",),
-    "data": ("discovery", "galera", "loadBalancer", "passwords"),
+    "data": ("discovery", "discoveryAccess", "galera", "loadBalancer", "passwords"),
     "swarm": ("network", "joinTokens"),
 }
 """Outputs that other projects may read, by the layer that they go with."""

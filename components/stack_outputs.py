@@ -21,8 +21,11 @@ from components.taken_down import TakenDown
 from components.virtual_server import VirtualServer
 from settings import Settings
 
-CONTRACT_VERSION = 1
-"""Rises when a field is removed or comes to mean something else; not for a further one."""
+CONTRACT_VERSION = 2
+"""Rises when a field is removed or comes to mean something else; not for a further one.
+
+2: `discovery.port` speaks TLS, to clients that have what the output `discoveryAccess` says.
+"""
 
 
 def contract(
@@ -83,6 +86,7 @@ def _of_data(settings: Settings, layer: DataLayer, application: Application | No
         passwords["application"] = application.password
     return {
         "discovery": {"kind": store.kind, "address": store.address, "port": store.port, "vip": store.vip},
+        "discoveryAccess": pulumi.Output.secret(dict(store.consumer_access)),
         "galera": {
             "clusterName": galera.cluster_name,
             "service": galera.service,

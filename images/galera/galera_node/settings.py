@@ -15,6 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 SECRETS = ("galera-root-password", "galera-monitor-password", "galera-app-password")
+STORES = ("etcd",)
+"""Schemes of STORE, each a kind of store (`stores`)."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
@@ -52,17 +54,7 @@ class Settings:
 
     def secret(self, name: str) -> str:
         """The content of a secret file without its line end. Raises SettingsError."""
-        path = self.secrets / name
-        try:
-            value = path.read_text().rstrip("\r\n")
-        except OSError as error:
-            raise SettingsError(
-                f"{path} cannot be read by user id {os.getuid()} ({error.strerror}). Attach the secret "
-                f"{name!r} to the service, readable for that user (mode 0444 or its uid)."
-            ) from None
-        if not value or "\n" in value or "\0" in value:
-            raise SettingsError(f"{path} must hold one line that is not empty. Create the secret anew.")
-        return value
+        return one_line(self.secrets / name)
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -76,10 +68,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         raise SettingsError(
             f"SUBNET: {error}. Give the overlay network as address/prefix, e.g. 10.20.0.0/24."
         ) from None
-    store = _need(environ, "STORE")
-    url = urlsplit(store)
-    if url.scheme != "etcd" or not url.hostname:
-        raise SettingsError(f"STORE={store!r} is not a store this image knows. Give etcd://host:port.")
+    store = store_address(_need(environ, "STORE"))
     database = environ.get("DATABASE", "app").strip()
     if not re.fullmatch(r"[A-Za-z0-9_]{1,64}", database):
         raise SettingsError(f"DATABASE={database!r} must be 1 to 64 letters, digits or '_'.")
@@ -112,6 +101,29 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     for secret in SECRETS:
         settings.secret(secret)
     return settings
+
+
+def one_line(path: Path) -> str:
+    """The content of a secret file without its line end. Raises SettingsError."""
+    try:
+        value = path.read_text().rstrip("\r\n")
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be read by user id {os.getuid()} ({error.strerror}). Attach the secret "
+            f"{path.name!r} to the service, readable for that user (mode 0444 or its uid)."
+        ) from None
+    if not value or "\n" in value or "\0" in value:
+        raise SettingsError(f"{path} must hold one line that is not empty. Create the secret anew.")
+    return value
+
+
+def store_address(store: str) -> str:
+    """The store's URL as it is given. Raises SettingsError for one of no store that this image knows."""
+    url = urlsplit(store)
+    if url.scheme not in STORES or not url.hostname:
+        known = " or ".join(f"{scheme}://host:port" for scheme in STORES)
+        raise SettingsError(f"STORE={store!r} is not a store this image knows. Give {known}.")
+    return store
 
 
 def _need(environ: Mapping[str, str], key: str) -> str:
