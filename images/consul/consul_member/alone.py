@@ -1,8 +1,8 @@
-"""A server that goes on alone by a person's word: the word, and the file by which Consul makes one server of many.
+"""A server that goes on alone by a person's word: the word, and the file by which Consul makes one of many.
 
-Consul reads `raft/peers.json` at its start, makes a snapshot of all its records with the servers listed there, and
-removes it. Whoever joins later gets the records from that snapshot. The others, should they come back, must
-come empty: with their data they would be a majority of their own.
+Consul reads `raft/peers.json` at its start, makes a snapshot of all its records with the servers listed
+there, and removes it. Whoever joins later gets the records from that snapshot. The others, should they come
+back, must come empty: with their data they would be a majority of their own.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def run() -> int:
 
 
 def forget(name: str, environ: Mapping[str, str] = os.environ) -> int:
-    """Takes away the vote of a host that leaves for good, and its entry once it is dead; 0 when it has neither.
+    """Takes away the vote of a host that leaves for good, and its entry once it is dead; 0 without either.
 
     To be run in the container of another server. A server that still runs loses its vote alone: it counts for
     its own removal, and would contradict whoever calls it dead.
@@ -131,7 +131,8 @@ def age(process: int) -> float:
 def has_majority(settings: Settings, up: float, election: float = ELECTION) -> bool:
     """Whether a majority answers, or may do so in a moment.
 
-    `up`: seconds since this member has started. `election`: seconds until having no leader counts. Raises Undecided.
+    `up`: seconds since this member has started. `election`: seconds until having no leader counts. Raises
+    Undecided.
     """
     from .api import AgentApi, ApiError
 
@@ -145,7 +146,10 @@ def has_majority(settings: Settings, up: float, election: float = ELECTION) -> b
             api.ask("GET", "/v1/kv/swarm-galera/?keys&consistent")
             return True
         except ApiError as error:
-            if error.status in (403, 404):  # an answer of the leader's: no such key, or a token of another stack
+            if error.status in (
+                403,
+                404,
+            ):  # an answer of the leader's: no such key, or a token of another stack
                 return True
             reason = error
         if time.monotonic() >= until:

@@ -1,7 +1,7 @@
 """The agent's configuration, from the member's settings alone, and where it is written.
 
-Owns every option of Consul that this image sets, and why. Leaves to others: the agent's life (`supervise`), the
-rights of tokens (`rights`).
+Owns every option of Consul that this image sets, and why. Leaves to others: the agent's life (`supervise`),
+the rights of tokens (`rights`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ def bridge_address(interface: str) -> str | None:
 
 
 def configuration(settings: Settings, gateway: str | None) -> dict[str, Any]:
-    """The configuration of this member's agent. `gateway`: the address at which containers reach their host."""
+    """The configuration of this member's agent.
+
+    `gateway`: the address at which containers reach their host; None for none.
+    """
     inside = ["127.0.0.1", *([gateway] if gateway else [])]
     others = [settings.hosts[name] for name in settings.server_names if name != settings.name]
     made: dict[str, Any] = {
@@ -51,7 +54,10 @@ def configuration(settings: Settings, gateway: str | None) -> dict[str, Any]:
         "addresses": {"https": " ".join(inside), "dns": " ".join([*inside, settings.address])},
         "ports": {
             **dict.fromkeys(("http", "grpc", "grpc_tls", "serf_wan"), -1),
-            **{"https": HTTPS, "dns": DNS, "serf_lan": SERF, "server": RPC},
+            "https": HTTPS,
+            "dns": DNS,
+            "serf_lan": SERF,
+            "server": RPC,
         },
         "recursors": list(settings.recursors),
         "dns_config": {"enable_truncate": True},
@@ -110,13 +116,19 @@ def access(settings: Settings) -> dict[str, Any]:
 def services(settings: Settings) -> list[dict[str, Any]]:
     """The services of this host, each with its check."""
     return [
-        {"id": each.name, "name": each.name, "address": settings.address, "port": each.port, "checks": [dict(each.check)]}
+        {
+            "id": each.name,
+            "name": each.name,
+            "address": settings.address,
+            "port": each.port,
+            "checks": [dict(each.check)],
+        }
         for each in settings.services
     ]
 
 
 def write(settings: Settings, gateway: str | None) -> Path:
-    """Writes what the agent reads at its start, in memory and for its user alone; the configuration's path."""
+    """Writes what the agent reads at its start, in memory and for its user alone; the path of it."""
     settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     clients = "".join(path.read_text().rstrip() + "\n" for path in settings.authorities)
     _write(settings.run_dir / "clients.crt", clients)

@@ -3,8 +3,8 @@
 Owns the rules, and bringing them to the store: idempotent, so that whichever server leads does it each time.
 Leaves to others when that is (`supervise`).
 
-The management token is Consul's own doing (`acl.tokens.initial_management`). The others are never changed or taken
-away here: a token that is replaced is to be deleted by a person once nobody uses it.
+The management token is Consul's own doing (`acl.tokens.initial_management`). Tokens are never taken away
+here: one that is replaced is to be deleted by a person once nobody uses it.
 """
 
 from __future__ import annotations
@@ -88,9 +88,7 @@ def _ensure_policy(api: AgentApi, right: Right, log: Callable[[str], None]) -> s
     return name
 
 
-def _ensure_token(
-    api: AgentApi, right: Right, policy: str, secret: str, log: Callable[[str], None]
-) -> None:
+def _ensure_token(api: AgentApi, right: Right, policy: str, secret: str, log: Callable[[str], None]) -> None:
     try:
         known = api.ask("GET", "/v1/acl/token/self", token=secret)
     except ApiError as error:

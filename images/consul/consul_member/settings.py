@@ -89,8 +89,8 @@ class Settings:
             return path.read_text().strip()
         except OSError as error:
             raise SettingsError(
-                f"{path} cannot be read by user id {os.getuid()} ({error.strerror}). Attach the secret {name!r} to "
-                "the service, readable for that user (mode 0444 or its uid)."
+                f"{path} cannot be read by user id {os.getuid()} ({error.strerror}). Attach the secret "
+                f"{name!r} to the service, readable for that user (mode 0444 or its uid)."
             ) from None
 
     @property
@@ -106,7 +106,9 @@ def parse_hosts(text: str) -> dict[str, str]:
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         name, _, address = part.partition("=")
         if not NAME.fullmatch(name) or not _is_address(address):
-            raise SettingsError(f"CONSUL_HOSTS: {part!r} is not name=address. Give each host's private address.")
+            raise SettingsError(
+                f"CONSUL_HOSTS: {part!r} is not name=address. Give each host's private address."
+            )
         if name in hosts or address in hosts.values():
             raise SettingsError(f"CONSUL_HOSTS: {part!r} names a host or an address twice. Give each once.")
         hosts[name] = address
@@ -124,8 +126,8 @@ def _is_address(text: str) -> bool:
 def parse_services(text: str, name: str, address: str) -> tuple[tuple[Service, ...], tuple[str, ...]]:
     """The services of host `name`, and the names of all; raises SettingsError.
 
-    `text`: a JSON list of {"name", "port", "check", "hosts"}; without "hosts" on all. `{address}` in a check is the
-    host's own.
+    `text`: a JSON list of {"name", "port", "check", "hosts"}; without "hosts" on all. `{address}` in a check
+    is the host's own.
     """
     try:
         listed: list[dict[str, Any]] = json.loads(text)
@@ -145,7 +147,9 @@ def parse_services(text: str, name: str, address: str) -> tuple[tuple[Service, .
         ) from None
     for each in names:
         if not NAME.fullmatch(each):
-            raise SettingsError(f"services.json: {each!r} cannot be a name in DNS. Use letters, digits and '-'.")
+            raise SettingsError(
+                f"services.json: {each!r} cannot be a name in DNS. Use letters, digits and '-'."
+            )
     return here, names
 
 
@@ -159,7 +163,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         )
     servers = _need(environ, "CONSUL_SERVERS")
     if servers not in ("1", "3", "5") or int(servers) > len(hosts):
-        raise SettingsError(f"CONSUL_SERVERS={servers!r} must be 1, 3 or 5, and not more than there are hosts.")
+        raise SettingsError(
+            f"CONSUL_SERVERS={servers!r} must be 1, 3 or 5, and not more than there are hosts."
+        )
     datacenter = _need(environ, "DATACENTER")
     if not re.fullmatch(r"[a-z0-9_-]+", datacenter):
         raise SettingsError(f"DATACENTER={datacenter!r} must be lower case letters, digits, '-' or '_'.")

@@ -1,7 +1,7 @@
 """The agent's life, as the first process of the container sees it.
 
-Owns: starting the agent, what is told to the health check, the leader's duties (rights), the entry of a host whose data
-was lost, and an orderly end. Leaves to others: the configuration (`config`), the rules (`rights`).
+Owns: starting the agent, what is told to the health check, the leader's duties (rights), the entry of a host
+whose data was lost, and an orderly end. Leaves to others: the configuration (`config`), the rules (`rights`).
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ class Supervisor:
             self._tell(False, f"the agent does not answer: {error}")
             return
         if led_by != self._led_by:
-            self._log(f"led by {led_by}" if led_by else "no leader: without a majority nothing can be written")
+            self._log(
+                f"led by {led_by}" if led_by else "no leader: without a majority nothing can be written"
+            )
             self._settled = False
         self._led_by = led_by
         self._seen_leader = self._seen_leader or bool(led_by)
