@@ -36,6 +36,7 @@ def configuration(settings: Settings, gateway: str | None) -> dict[str, Any]:
     `gateway`: the address at which containers reach their host; None for none.
     """
     inside = ["127.0.0.1", *([gateway] if gateway else [])]
+    everywhere = list(dict.fromkeys([*inside, settings.address]))
     others = [settings.hosts[name] for name in settings.server_names if name != settings.name]
     made: dict[str, Any] = {
         "node_name": settings.name,
@@ -51,7 +52,7 @@ def configuration(settings: Settings, gateway: str | None) -> dict[str, Any]:
         "leave_on_terminate": False,
         "skip_leave_on_interrupt": True,
         "rejoin_after_leave": True,
-        "addresses": {"https": " ".join(inside), "dns": " ".join([*inside, settings.address])},
+        "addresses": {"https": " ".join(inside), "dns": " ".join(everywhere)},
         "ports": {
             **dict.fromkeys(("http", "grpc", "grpc_tls", "serf_wan"), -1),
             "https": HTTPS,

@@ -16,10 +16,10 @@ import time
 from typing import Any, Protocol
 
 from .consul import ConsulClient
-from .endpoints import SERVES
 from .store import StoreError
 from .words import Topics
 
+SERVES = 200  # as `endpoints` says it
 NAME = "db"
 WRITER = "writer"  # the tag of the node that takes the writes
 EVERY = 1.0  # seconds between looks
