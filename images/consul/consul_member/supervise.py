@@ -23,6 +23,7 @@ from .settings import Settings
 PROGRAM = "/usr/local/bin/consul"
 EVERY = 2.0  # seconds between looks at an agent that has been seen with a leader
 SOON = 0.3  # the same before that
+SLOW = 10.0  # seconds after which an agent that does not answer is worth a word
 PATIENCE = 90.0  # seconds for which a member without a leader is told to be unwell: no restart brings one
 KILL = 8.0  # seconds that an agent is given to end
 
@@ -98,7 +99,9 @@ class Supervisor:
             led_by = self._api.leader()
         except ApiError as error:
             self._led_by = ""
-            self._tell(False, f"the agent does not answer: {error}")
+            self._tell(False, str(error))
+            if up > SLOW:  # before that it only starts
+                self._say(str(error))
             return
         if led_by != self._led_by:
             self._log(
@@ -127,9 +130,13 @@ class Supervisor:
                 self._known = True
             self._settled = True
         except ApiError as error:
-            if str(error) != self._said:
-                self._said = str(error)
-                self._log(f"not yet: {error}")
+            self._say(f"not yet: {error}")
+
+    def _say(self, text: str) -> None:
+        """Logs a line unless it is the last one again."""
+        if text != self._said:
+            self._said = text
+            self._log(text)
 
     def _forget_predecessor(self) -> None:
         """Takes this host's former entry out of the catalog, which would bar the present one for its name."""
