@@ -52,15 +52,20 @@ def peer_certificate(name: str, addresses: Sequence[str], authority: Signed, now
     """
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     names = x509.SubjectAlternativeName([_alternative(address) for address in addresses])
-    return _signed(name, purposes, names, authority, now)
+    return _signed(_named(name), purposes, names, authority, now)
 
 
-def client_certificate(name: str, authority: Signed, now: dt.datetime) -> Signed:
+def client_certificate(name: str, authority: Signed, now: dt.datetime, *, user: bool = False) -> Signed:
     """A certificate with a new key for a client that is called `name`, wherever it connects from.
 
     It is of no use to a server. It names no address: etcd would compare that with where the client is.
+
+    Args:
+        user: whether the name is one by which the store knows whoever shows this. If not, the certificate has
+            no common name: etcd would take it for a user's, and its JSON gateway refuses any.
     """
-    return _signed(name, [ExtendedKeyUsageOID.CLIENT_AUTH], None, authority, now)
+    subject = _named(name) if user else x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, name)])
+    return _signed(subject, [ExtendedKeyUsageOID.CLIENT_AUTH], None, authority, now)
 
 
 def vouched_for(newcomer: str, by: Signed, now: dt.datetime) -> str:
@@ -93,7 +98,7 @@ def due(certificate: str, now: dt.datetime) -> bool:
 
 
 def _signed(
-    name: str,
+    subject: x509.Name,
     purposes: Sequence[x509.ObjectIdentifier],
     names: x509.SubjectAlternativeName | None,
     authority: Signed,
@@ -101,7 +106,7 @@ def _signed(
 ) -> Signed:
     key = ec.generate_private_key(ec.SECP256R1())
     builder = (
-        _unsigned(_named(name), _read(authority.certificate).subject, key.public_key(), now)
+        _unsigned(subject, _read(authority.certificate).subject, key.public_key(), now)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(digital_signature=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)

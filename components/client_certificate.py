@@ -29,10 +29,9 @@ class ClientCertificateProvider(PeerCertificatesProvider):
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Refuse a certificate that names nobody."""
-        name = news["common_name"]
-        if is_unknown(name) or name:
+        if is_unknown(news["called"]) or news["called"]:
             return CheckResult(news, [])
-        return CheckResult(news, [CheckFailure("common_name", "a client's certificate must name somebody")])
+        return CheckResult(news, [CheckFailure("called", "a client's certificate must name somebody")])
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Sign it."""
@@ -41,12 +40,12 @@ class ClientCertificateProvider(PeerCertificatesProvider):
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         """Another name or authority, another certificate; so does time."""
-        due = super().diff(_id, olds, news).changes
-        return DiffResult(changes=due or olds.get("common_name") != news.get("common_name"))
+        changed = [key for key in ("called", "user") if olds.get(key) != news.get(key)]
+        return DiffResult(changes=bool(changed) or super().diff(_id, olds, news).changes)
 
     def signed(self, props: dict[str, Any], authority: Signed, now: dt.datetime) -> Signed:
         """The certificate that `props` say."""
-        return certificates.client_certificate(props["common_name"], authority, now)
+        return certificates.client_certificate(props["called"], authority, now, user=props["user"])
 
 
 class ClientCertificate(Resource, module="swarm-galera", name="ClientCertificate"):
@@ -65,18 +64,26 @@ class ClientCertificate(Resource, module="swarm-galera", name="ClientCertificate
     def __init__(
         self,
         name: str,
-        common_name: str,
+        called: str,
         authority: PeerAuthority,
         opts: pulumi.ResourceOptions | None = None,
+        *,
+        user: bool = False,
     ) -> None:
         """Signed when the resource is created, when one of these changes, and in the certificate's last year.
 
         Args:
-            common_name: as whom the client shows itself.
+            called: as what the client shows itself.
             authority: signs.
+            user: whether the store knows a user by that name, whom the certificate alone lets in.
         """
         key: pulumi.Output[str] = pulumi.Output.secret(authority.private_key)
-        inputs = {"common_name": common_name, "authority": authority.certificate, "authority_key": key}
+        inputs = {
+            "called": called,
+            "user": user,
+            "authority": authority.certificate,
+            "authority_key": key,
+        }
         secret = pulumi.ResourceOptions(additional_secret_outputs=["private_key", "authority_key"])
         super().__init__(
             ClientCertificateProvider(),

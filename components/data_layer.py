@@ -79,6 +79,7 @@ class DataLayer:
         nodes = made.on(hosts.managers, galera.SERVICE, *calm, *fetched)
         args = galera.GaleraArgs(nodes, store, initdb, _given(settings))
         database = galera.Galera("galera", args, below.options)
+        store.settle([database.formed])
         anywhere = [images[spec.name] for spec in services if not spec.constraints]
         on_workers = hosts.fetch_on_workers(anywhere, swarm.nodes)
         balancer = load_balancer.wanted(settings, hosts, made, database, on_workers, below.options)

@@ -10,12 +10,13 @@ network with mutual TLS: a member's peer address must outlive its container, whi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 
-from components import etcd_access
+from components import etcd_access, remote
+from components.host_scripts import etcd_users
 from components.host_scripts.swarm_leaving import Membership
 from components.peer_authority import PeerAuthority
 from components.peer_certificates import PeerCertificates
@@ -85,7 +86,7 @@ class Etcd(pulumi.ComponentResource):
     vip: pulumi.Output[str]
     access: StoreAccess
     consumer_access: Mapping[str, pulumi.Input[str]]
-    running: list[pulumi.Resource]
+    running: list[pulumi.CustomResource]
 
     def __init__(self, name: str, args: EtcdArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """`opts` bring the provider, which the service inherits."""
@@ -104,9 +105,24 @@ class Etcd(pulumi.ComponentResource):
         secrets = dict(zip(args.service.spec.secrets, files, strict=True))
         env = {"ETCD_INITIAL_CLUSTER": cluster, "CLUSTER_TOKEN": args.token}
         formed = declare(name, args.service, self, secrets, env)
+        self._name, self._manager = name, args.service.manager
         self.vip = formed.stdout
         self.running = [formed]
         self.register_outputs({"vip": self.vip, "url": self.url})
+
+    def settle(self, clients: Sequence[pulumi.CustomResource]) -> None:
+        """Have nobody let in but users, now that all of `clients` are.
+
+        A store that an older version made has let in anybody; in any other it is done already, and this
+        makes sure of it.
+        """
+        remote.run(
+            f"{self._name}-users",
+            self._manager.connection,
+            etcd_users.users_only(SERVICE),
+            pulumi.ResourceOptions(parent=self, depends_on=[*self.running, *clients]),
+            triggers=[each.id for each in (*self.running, *clients)],
+        )
 
 
 def keep_secrets(name: str, opts: pulumi.ResourceOptions) -> None:

@@ -69,11 +69,10 @@ class EtcdAccess:
         # The members ask themselves on the loopback, and etcd its own gateway.
         names = [address, "localhost", "127.0.0.1"]
         server = PeerCertificates(f"{name}-server-certificate", names, drawn.authority, opts)
-        root = ClientCertificate(f"{name}-root-certificate", "root", drawn.authority, opts)
+        root = ClientCertificate(f"{name}-root-certificate", "root", drawn.authority, opts, user=True)
 
         def client(user: str) -> StoreAccess:
-            # No user's name: over gRPC it would be one without its password.
-            shown = ClientCertificate(f"{name}-{user}-certificate", f"client {user}", drawn.authority, opts)
+            shown = ClientCertificate(f"{name}-{user}-certificate", user, drawn.authority, opts)
             password = drawn.passwords[user]
             return StoreAccess(shown.ca_certificate, shown.certificate, shown.private_key, password)
 

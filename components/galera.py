@@ -130,8 +130,10 @@ class Galera(pulumi.ComponentResource):
             name,
             args.service,
             self,
-            {f"galera-{user}-password": value for user, value in passwords.items()}
-            | args.store.access.files(),
+            {
+                **{f"galera-{user}-password": value for user, value in passwords.items()},
+                **args.store.access.files(),
+            },
             {"STORE": args.store.url},
             # The store's wait, not only its service: two services are never changed at the same time.
             after=args.store.running,

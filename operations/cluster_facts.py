@@ -116,6 +116,7 @@ class HostFacts:
         galera: `STATUS`, `VARIABLES` and `NOT_REPLICATED`.
         node_status: what `galera-node status --json` says.
         etcd_healthy: a read that needs a majority came through. etcd_members: how many there are.
+        etcd_clients: whom the member lets in (`etcd-member clients`).
         etcd_cluster: the cluster's id. etcd_content: what the member says of its content at some revisions,
             if it was asked: a hash, and the revision from which on it counts.
         error: why the host could not be asked at all.
@@ -140,6 +141,7 @@ class HostFacts:
     node_status: Mapping[str, Any] = field(default_factory=dict)
     etcd_healthy: bool = False
     etcd_members: int = 0
+    etcd_clients: str = ""
     etcd_cluster: str = ""
     etcd_content: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     error: str = ""
@@ -224,6 +226,7 @@ def parse(text: str, error: str = "") -> HostFacts:
         node_status=_object("\n".join(found["status"])),
         etcd_healthy="healthy" in found["etcd"],
         etcd_members=len(members.get("members", [])),
+        etcd_clients=_first([line[8:].strip() for line in found["etcd"] if line.startswith("clients ")]),
         etcd_cluster=str(members.get("header", {}).get("cluster_id", "")),
         etcd_content=dict(map(_content, found["content"])),
     )
