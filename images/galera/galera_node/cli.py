@@ -31,7 +31,7 @@ def run() -> int:
     from .endpoints import SOON, Endpoints
     from .network import RESOLVER_OPTIONS, Names, NoAddress
     from .sql import Sql
-    from .stores import store_of
+    from .stores import announced, store_of
     from .supervisor import Node
     from .words import log
 
@@ -41,6 +41,8 @@ def run() -> int:
         names = Names()
         store, other = store_of(settings, names), store_of(settings, names, timeout=SOON)
         endpoints = Endpoints(settings.node, Sql(settings.socket, timeout=SOON, patience=SOON), other)
+        if (announcement := announced(settings, other, endpoints)) is not None:
+            announcement.start()
         return Node(settings, store, names, endpoints).run()
     except (settings_module.SettingsError, NoAddress) as error:
         log(str(error))

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 SECRETS = ("galera-root-password", "galera-monitor-password", "galera-app-password")
-STORES = ("etcd",)
+STORES = ("etcd", "consul")
 """Schemes of STORE, each a kind of store (`stores`)."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
@@ -31,7 +31,8 @@ class Settings:
     `peers` is the DNS name that lists the service's tasks. `store` is the key-value store's URL. `subnet` is
     the overlay network whose address the node uses. `start_period` (seconds) must be the container's health
     check start period: see `health`. `members`: names of the nodes that are expected, if they are told; only
-    for words. `stop_grace`: seconds that the engine gives the container to stop.
+    for words. `stop_grace`: seconds that the engine gives the container to stop. `port`: at which clients of
+    other hosts reach this node, for a store with a catalog.
     """
 
     node: str
@@ -51,6 +52,7 @@ class Settings:
     start_period: float = 300.0
     members: tuple[str, ...] = ()
     stop_grace: float = 60.0
+    port: int = 3306
 
     def secret(self, name: str) -> str:
         """The content of a secret file without its line end. Raises SettingsError."""
@@ -82,6 +84,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             raise SettingsError(
                 f"MEMBERS: {member!r} is no name of a node. Give the names, separated by commas."
             )
+    port = environ.get("DB_PORT", "3306")
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise SettingsError(f"DB_PORT={port!r} must be the number of a port.")
     defaults = Settings
     settings = Settings(
         node=_name(environ, "NODE_NAME"),
@@ -97,6 +102,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         start_period=float(period),
         members=members,
         stop_grace=float(grace),
+        port=int(port),
     )
     for secret in SECRETS:
         settings.secret(secret)

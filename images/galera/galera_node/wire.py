@@ -82,7 +82,9 @@ class Wire:
             return response.status, response.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
             self.drop()
-            told = self._alert() if fresh and not isinstance(error, (ssl.SSLError, TimeoutError)) else None
+            # That the connection just ended is no word of TLS's, whatever it is called.
+            clear = isinstance(error, (ssl.SSLError, TimeoutError)) and not isinstance(error, ssl.SSLEOFError)
+            told = self._alert() if fresh and not clear else None
             raise StoreError(f"{self.where} {self._words(told or error)}") from error
 
     def drop(self) -> None:
