@@ -1,11 +1,11 @@
-"""Consul as a global service on the hosts' own network: servers on the first managers, an agent on every host.
+"""Consul as a global service on the hosts' own network: servers on the first managers, elsewhere agents.
 
 Owns: what the service is, its certificates, key and tokens, what it registers of the stack's other services.
 Leaves to others: how a member is configured, joins and stays, and who may do what (images/consul); that the
 hosts ask it for names (hosts_ask_consul.py); `db`, which the nodes register themselves (images/galera).
 
-Servers and agents know each other by the hosts' private addresses, which outlive every container. Whoever is on
-a host reaches the host's own agent on the loopback, a container at its default gateway, docker_gwbridge.
+Servers and agents know each other by the hosts' private addresses, which outlive every container. Whoever is
+on a host reaches the host's own agent on the loopback, a container at its default gateway, docker_gwbridge.
 """
 
 from __future__ import annotations
@@ -183,6 +183,9 @@ class Consul(pulumi.ComponentResource):
         self.running = [formed, *asking.hosts]
         self.register_outputs({"url": self.url})
 
+    def settle(self, clients: Sequence[pulumi.CustomResource]) -> None:
+        """Nothing: nobody was ever let in without a token."""
+
 
 class _Drawn:
     """What is drawn once for a stack's Consul and stays the same whether or not it runs."""
@@ -215,4 +218,3 @@ def keep_secrets(name: str, opts: pulumi.ResourceOptions) -> None:
     """Have authority, key and tokens of a store that does not run stay in the state, for `Consul`."""
     parent = pulumi.ComponentResource(TYPE, name, None, opts)
     _Drawn(name, pulumi.ResourceOptions(parent=parent))
-

@@ -1,8 +1,8 @@
 """Every host asks the Consul on itself for names first, once that runs; and no more when it goes.
 
 Owns: the step on each host, and when it runs again.
-Leaves to others: what it does (host_scripts/host.py), Consul (consul.py), the resolvers that the settings name
-(host_system.py), which a host asks after it.
+Leaves to others: what it does (host_scripts/host.py), Consul (consul.py), the resolvers that the settings
+name (host_system.py), which a host asks after it.
 
 A step that goes is taken back before Consul does: Pulumi deletes in the opposite order.
 """

@@ -2,8 +2,8 @@
 
 Owns: reading that from the outputs, refusing to take down what was not named, and to go up again before or
 without what was kept; what a run says of both.
-Leaves to others: which layers there are (settings/layers.py), the store's kind (store_change.py), declaring them (swarm_layer.py, data_layer.py,
-application.py), what is done on hosts (taken_down.py).
+Leaves to others: which layers there are (settings/layers.py), the store's kind (store_change.py), declaring
+them (swarm_layer.py, data_layer.py, application.py), what is done on hosts (taken_down.py).
 
 A stack is as high as its outputs show, even if it says that it is lower: a run that fails adds its outputs to
 those of before, so that both are there (Pulumi 3.245). Below `data` they say what is kept of a cluster: its
@@ -22,7 +22,7 @@ from settings import Settings, SettingsError
 from settings.layers import LAYERS, Layer, above, reaches
 
 RECORDED = ("clusterName", "database", "initdb", "members")
-"""What is kept of the output `galera` (stack_outputs.py) while there is none, besides its store and volumes."""
+"""What is kept of the output `galera` (stack_outputs.py) while there is none; and its store and volumes."""
 REMOVED: Mapping[Layer, str] = {
     "application": "the application's service and containers",
     "data": "the services of store, database and load balancer",
@@ -120,8 +120,8 @@ def refusals(settings: Settings, last: Mapping[str, Any]) -> list[str]:
     if [layer for layer in goes if layer not in settings.take_down]:
         wanted = ", ".join(goes)
         found.append(
-            f"swarm-galera:deployUpTo: {told(settings, goes, kept_of(last))} Remedy: if that is meant, add takeDown: "
-            f"[{wanted}]; else set deployUpTo: {former}"
+            f"swarm-galera:deployUpTo: {told(settings, goes, kept_of(last))} Remedy: if that is meant, add "
+            f"takeDown: [{wanted}]; else set deployUpTo: {former}"
         )
     before = last.get("takenDown") or {}
     # Where the outputs show more than they say, the run on the way down failed before it removed anything.

@@ -2,13 +2,13 @@
 
 Owns: which store has the cluster's records, refusing another one where they are still needed, which volume is
 superseded and goes, and what of that is told.
-Leaves to others: removing the volume (taken_down.py), the rule by which nodes with data find one another without
-any records (images/galera, decision/full_outage.py).
+Leaves to others: removing the volume (taken_down.py), the rule by which nodes with data find one another
+without any records (images/galera, decision/full_outage.py).
 
-Two stores at a time could give the bootstrap, and the writer's place, to two nodes. And records that are older
-than the data are worse than none: with none, the nodes ask each other's data and wait until all of them are
-there. So a change takes the layer `data` down, the records of the former store go, and it goes up with the
-other one: the nodes restart from the most advanced data.
+Two stores at a time could give the bootstrap, and the writer's place, to two nodes. And records that are
+older than the data are worse than none: with none, the nodes look at each other's data and wait until all of
+them are there. So a change takes the layer `data` down, the records of the former store go, and it goes up
+with the other one: the nodes restart from the most advanced data.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from settings.discovery import Kind
 def store_of(outputs: Mapping[str, Any]) -> Kind | None:
     """The store that has the records of a cluster, one that runs or one that is kept; None for no cluster."""
     if outputs.get("galera"):
-        return (outputs.get("discovery") or {}).get("kind", "etcd")
-    kept = outputs.get("keptData")
-    return kept.get("store", "etcd") if kept else None
+        running: Kind = (outputs.get("discovery") or {}).get("kind", "etcd")
+        return running
+    kept: Kind | None = outputs["keptData"].get("store", "etcd") if outputs.get("keptData") else None
+    return kept
 
 
 def volumes_of(outputs: Mapping[str, Any]) -> list[str]:
@@ -52,16 +53,16 @@ def refusals(settings: Settings, outputs: Mapping[str, Any]) -> Iterator[str]:
         return
     if outputs.get("galera"):
         yield (
-            f"swarm-galera:discovery.kind: {kind}, and the database runs with {former}: node by node it would "
-            "ask two stores at a time who leads. Remedy: set it back; or, with the database away for some "
-            f"minutes, deployUpTo: swarm, takeDown: [application, data] and kind: {kind}, `up`, then without "
+            f"swarm-galera:discovery.kind: {kind}, and the database runs with {former}: node by node it "
+            "would ask two stores at a time who leads. Remedy: set it back; or, with the database away for "
+            f"some minutes, deployUpTo: swarm, takeDown: [application, data] and kind: {kind}, `up`, then without "
             "the first two `up` again (docs/how-to/consul.md)"
         )
     else:
         yield (
-            f"swarm-galera:discovery.kind: {kind}, and the records of the kept data are in {former}. They must "
-            "not come back once they are old. Remedy: with deployUpTo as it was, `up` once, which removes "
-            f"them; then go up, and the nodes restart from their data; or set kind: {former}"
+            f"swarm-galera:discovery.kind: {kind}, and the records of the kept data are in {former}. They "
+            "must not come back once they are old. Remedy: with deployUpTo as it was, `up` once, which "
+            f"removes them; then go up, and the nodes restart from their data; or set kind: {former}"
         )
 
 
@@ -81,6 +82,6 @@ def told(settings: Settings, record: Mapping[str, Any]) -> str:
     if gone is None or not settings.keep_data:
         return ""
     return (
-        f" The records of {gone} are removed (discovery.kind: {settings.discovery.kind}): nodes with data then "
-        "restart from the most advanced of them, once all of them are there."
+        f" The records of {gone} are removed (discovery.kind: {settings.discovery.kind}): nodes with data "
+        "then restart from the most advanced of them, once all of them are there."
     )

@@ -23,7 +23,6 @@ from operations.outputs import REPLICATED, Outputs
 from operations.remote_hosts import SCRIPTS
 
 
-
 @dataclass(frozen=True)
 class Manager:
     """A node with a vote: its id, its host's name, and `Leader`, `Reachable` or `Unreachable`.
@@ -104,7 +103,7 @@ class HostFacts:
     etcd_clients: str = ""
     etcd_cluster: str = ""
     etcd_content: Mapping[int, tuple[int, int]] = field(default_factory=dict)
-    consul: ConsulFacts = ConsulFacts()
+    consul: ConsulFacts = field(default_factory=ConsulFacts)
     error: str = ""
 
     @property

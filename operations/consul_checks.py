@@ -26,12 +26,12 @@ SET_AGAIN = (
     "what kept it from that; docker kill of its container there has it try again"
 )
 NO_DNS = (
-    "see the first nameserver of /etc/resolv.conf on that host (127.0.0.1), docker service logs consul, and who "
-    "has the port: ss -lnup 'sport = :53'; `up` sets the resolver again"
+    "see the first nameserver of /etc/resolv.conf on that host (127.0.0.1), docker service logs consul, and "
+    "who has the port: ss -lnup 'sport = :53'; `up` sets the resolver again"
 )
 NOT_SYNCED = (
-    "a node registers itself, and is passing only while it serves: `galera-node status` and docker service logs "
-    "galera on its host say what it makes of itself"
+    "a node registers itself, and is passing only while it serves: `galera-node status` and docker service "
+    "logs galera on its host say what it makes of itself"
 )
 OLD_RECORDS = (
     "records of before the change to Consul; a later change back would find them again. Remove them: docker "
@@ -40,8 +40,8 @@ OLD_RECORDS = (
 
 
 def of_consul(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
-    """A member on each host, servers with one leader, names that lead to who serves, tokens with no more rights
-    than needed.
+    """A member on each host, servers with one leader, names that lead to who serves, tokens with no more
+    rights than needed.
     """
     return [
         *_members(outputs, facts),
@@ -106,7 +106,9 @@ def _database(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Check:
         if facts[name].galera.get("wsrep_local_state_comment") in ("Synced", "Donor/Desynced")
     }
     names = {ip: name for name, ip in address.items()}
-    answers = {host.name: facts[host.name].consul.named for host in outputs.hosts if not facts[host.name].error}
+    answers = {
+        host.name: facts[host.name].consul.named for host in outputs.hosts if not facts[host.name].error
+    }
     few = min(len(synced), AT_MOST)
     wrong = {
         name: ", ".join(sorted(names.get(ip, ip) for ip in named)) or "nobody"
@@ -125,7 +127,9 @@ def _database(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Check:
 
 
 def _rights(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check]:
-    asked = next((facts[host.name].consul.rights for host in outputs.managers if facts[host.name].consul.rights), {})
+    asked = next(
+        (facts[host.name].consul.rights for host in outputs.managers if facts[host.name].consul.rights), {}
+    )
     for key, (what, wanted) in RIGHTS.items():
         found = asked.get(key, "not asked")
         yield Check("cluster", what, found == wanted, found, remedy="" if found == wanted else SET_AGAIN)

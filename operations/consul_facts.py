@@ -42,7 +42,8 @@ class ConsulFacts:
 def parse(found: Mapping[str, Sequence[str]]) -> ConsulFacts:
     """Facts from the lines, by their names."""
     told = [line.split() for line in found.get("consul", ())]
-    # "member NAME ADDRESS STATUS TYPE …", "server NAME ID ADDRESS STATE VOTER …", each below its headings; errors have no address there.
+    # "member NAME ADDRESS STATUS TYPE …", "server NAME ID ADDRESS STATE VOTER …", each below its headings;
+    # errors have no address there.
     members = [row for row in told if row[:1] == ["member"] and len(row) > 4 and ":" in row[2]]
     servers = [row for row in told if row[:1] == ["server"] and len(row) > 5 and ":" in row[3]]
     return ConsulFacts(

@@ -2,7 +2,8 @@
 
 Owned here: the order of the three parts (swarm, store, database), when it is refused, the lines of progress.
 Left to others: what each part does alone (`docker swarm init --force-new-cluster`, `etcd-member
-force-new-cluster` or `consul-member force-new-cluster`, `galera-node recover-from`), new hosts (`refresh`, then `up`).
+force-new-cluster` or `consul-member force-new-cluster`, `galera-node recover-from`), new hosts
+(`refresh`, then `up`).
 
 Every part looks first whether it is needed, so the command may be repeated.
 """

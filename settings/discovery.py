@@ -1,8 +1,8 @@
 """The section `discovery`: the key-value store, etcd or Consul.
 
 Owns: its settings, and what of them must fit together or to the rest of the stack.
-Leaves to others: what each store is (components/etcd.py, components/consul.py), a change from one to the other
-(components/store_change.py).
+Leaves to others: what each store is (components/etcd.py, components/consul.py), a change from one to the
+other (components/store_change.py).
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Discovery(Section):
             stack's services are found (`db.service.consul`). A running database keeps the one that it has
             (docs/how-to/consul.md).
         image: container image, of that kind.
-        servers: Consul's servers, on the first 3 or 5 managers; all other hosts have an agent. Unset, on every
-            manager, on 5 at the most.
+        servers: Consul's servers, on the first 3 or 5 managers; all other hosts have an agent. Unset, on
+            every manager, on 5 at the most.
         recursors: DNS servers that Consul asks for all names that are not its own; unset, `hosts.resolvers`.
             With Consul there must be one.
     """
@@ -98,8 +98,8 @@ class Discovery(Section):
         yield from self._bad_recursors(resolvers, networks)
         if len(resolvers) >= MOST_RESOLVERS:
             yield (
-                f"hosts.resolvers: Consul on the host itself is asked first, and of {len(resolvers)} more the "
-                f"last one never: the C library asks {MOST_RESOLVERS} in all. Remedy: name "
+                f"hosts.resolvers: Consul on the host itself is asked first, and of {len(resolvers)} more "
+                f"the last one never: the C library asks {MOST_RESOLVERS} in all. Remedy: name "
                 f"{MOST_RESOLVERS - 1} or fewer"
             )
         for port, what in self.ports.items():

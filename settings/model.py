@@ -1,8 +1,8 @@
 """The settings of a stack, section by section: what may be configured, its defaults, what must fit together.
 
 Owns: the sections on access, hosts, engines and network, and what of one section must fit to another.
-Leaves to others: the servers (servers.py), the store (discovery.py), the database (galera.py), the load balancer
-(load_balancer.py); what a single value may be (values.py).
+Leaves to others: the servers (servers.py), the store (discovery.py), the database (galera.py), the load
+balancer (load_balancer.py); what a single value may be (values.py).
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class Hosts(Section):
     """What the hosts' own system is told. Unset, nothing of it is touched.
 
     Attributes:
-        resolvers: DNS servers that the hosts ask, in this order; with `discovery.kind: consul` two at the most,
-            after Consul itself. Containers: `engine.dns`.
+        resolvers: DNS servers that the hosts ask, in this order; with `discovery.kind: consul` two at the
+            most, after Consul itself. Containers: `engine.dns`.
         search_domains: domains in which the hosts look for short names.
         motd: text that whoever logs in to a host is shown, in /etc/motd.d/swarm-galera.
     """

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from components.host_scripts.shell import assign, body, words
 
-
 AGENT_NOTE = "# Written by swarm-galera: Consul on this host is asked first (discovery.kind)."
 """The line of resolv.conf before Consul's."""
 AGENT_WITHIN = 60

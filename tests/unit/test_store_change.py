@@ -59,7 +59,9 @@ def removed(made: Recorded) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(("former", "wanted", "words"), [("etcd", CONSUL, "consul"), ("consul", ETCD, "etcd")])
+@pytest.mark.parametrize(
+    ("former", "wanted", "words"), [("etcd", CONSUL, "consul"), ("consul", ETCD, "etcd")]
+)
 def test_a_database_that_runs_keeps_its_store(
     request: pytest.FixtureRequest, former: str, wanted: dict[str, Any], words: str
 ) -> None:
@@ -108,7 +110,9 @@ def test_records_that_are_kept_are_not_gone_past(etcd: Recorded) -> None:
     assert after(again, CONSUL).outputs["discovery"]["kind"] == "consul"
 
 
-def test_records_count_until_every_host_has_removed_them(etcd: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_count_until_every_host_has_removed_them(
+    etcd: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(program.OTHERWISE, MANAGERS[1], {"stdout": "pending etcd galera"})
     down = after(etcd, DOWN, CONSUL)
     assert down.outputs["keptData"]["store"] == "etcd"
@@ -158,7 +162,10 @@ def test_what_consul_cannot_be_used_without_stays_in_the_state(consul: Recorded)
     drawn = {f"consul-{whose}-token" for whose in ("gossip", "management", "agent", "galera", "consumer")}
     assert kept == {"consul", "consul-authority", *drawn}
     for name in kept:
-        assert (down.parents[name], down.resources[name].typ) == (consul.parents[name], consul.resources[name].typ)
+        assert (down.parents[name], down.resources[name].typ) == (
+            consul.parents[name],
+            consul.resources[name].typ,
+        )
 
 
 def test_what_was_kept_before_there_was_a_choice_is_etcds() -> None:

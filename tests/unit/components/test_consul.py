@@ -24,7 +24,9 @@ from tests.unit.settings.test_settings import config
 pytestmark = pytest.mark.unit
 
 IMAGE = "registry.lab:5000/consul:1.16-1"
-WANTED: dict[str, Any] = {"discovery": {"kind": "consul", "image": IMAGE, "recursors": ["10.0.80.11", "10.0.80.12"]}}
+WANTED: dict[str, Any] = {
+    "discovery": {"kind": "consul", "image": IMAGE, "recursors": ["10.0.80.11", "10.0.80.12"]}
+}
 BALANCER = {"image": "registry.lab:5000/haproxy:2.6-1"}
 SITE = {"image": "registry.lab:5000/wordpress:6.1-1", "port": 8080}
 HOSTS = [f"galera-{number}" for number in (1, 2, 3, 4)]
@@ -121,7 +123,9 @@ def test_its_image_is_on_workers_too(made: Recorded) -> None:
         assert f"\n{IMAGE}@{program.DIGEST}\n" in made.resources[f"{host_name}-engine-images"].inputs["stdin"]
 
 
-def test_a_host_that_leaves_gives_up_its_vote_and_is_taken_off_the_list_once_it_has_ended(made: Recorded) -> None:
+def test_a_host_that_leaves_gives_up_its_vote_and_is_taken_off_the_list_once_it_has_ended(
+    made: Recorded,
+) -> None:
     text = made.resources["swarm-galera-2-node"].inputs["stdin"]
     assert "voting=('consul consul-member forget')" in text
     assert "listing=('consul consul-member forget' 'galera galera-node forget')" in text
@@ -147,10 +151,11 @@ def test_tokens_and_keys_are_what_consul_takes() -> None:
     assert len(base64.b64decode(drawn("key"))) == 32
     assert len({drawn("uuid") for _ in range(9)} | {drawn("key") for _ in range(9)}) == 18
     provider = TokenProvider()
-    made = provider.create({"form": "uuid", "value": None})
-    assert uuid.UUID(made.outs["value"])
-    assert not provider.diff("token", made.outs, {"form": "uuid", "value": None}).changes
-    changed = provider.diff("token", made.outs, {"form": "key", "value": None})
+    outs = provider.create({"form": "uuid", "value": None}).outs
+    assert outs is not None
+    assert uuid.UUID(outs["value"])
+    assert not provider.diff("token", outs, {"form": "uuid", "value": None}).changes
+    changed = provider.diff("token", outs, {"form": "key", "value": None})
     assert (changed.changes, changed.replaces) == (True, ["form"])
     assert provider.check({}, {"form": "uuid"}).failures == []
     (failure,) = provider.check({}, {"form": "word"}).failures
@@ -207,7 +212,7 @@ def test_every_host_asks_it_for_names_once_it_runs_and_no_more_when_it_goes(made
         assert "consul-running" in made.depends_on[f"consul-asked-{name}"]
         assert host.AGENT_NOTE in step["stdin"]
         assert step["delete"].endswith("; run delete")
-        assert "rm -f \"$agent_dropin\"" in step["stdin"]
+        assert 'rm -f "$agent_dropin"' in step["stdin"]
         # Triggers would replace it, and the former one's `delete` run last.
         assert "triggers" not in step
 
@@ -240,7 +245,7 @@ def test_what_consumers_are_given(made: Recorded) -> None:
 
 
 def test_engines_are_left_as_they_are(made: Recorded) -> None:
-    """Their containers find Consul by themselves (docs/adr/0017-consul.md); a restart would stop the database."""
+    """Their containers find Consul by themselves (docs/adr/0017-consul.md); a restart stops the database."""
     before = run({"servers": {"workers": 1}}).resources
     for name in HOSTS:
         step = f"{name}-engine-configured"
@@ -258,4 +263,6 @@ def test_another_server_count_changes_consul_alone(home: Path) -> None:
     assert differ == {SERVICE}
     assert five.outputs["discovery"]["servers"] == [f"galera-{number}" for number in range(1, 6)]
     assert three.outputs["discovery"]["servers"] == HOSTS[:3]
-    assert etcd.SERVICE not in {args.inputs.get("name") for args in five.of_type("docker:index/service:Service").values()}
+    assert etcd.SERVICE not in {
+        args.inputs.get("name") for args in five.of_type("docker:index/service:Service").values()
+    }

@@ -88,7 +88,7 @@ AMISS: list[tuple[str, str, Callable[[HostFacts], HostFacts], list[tuple[str, st
     (
         "a host that is no member",
         "galera-1",
-        consul(members={name: "alive" for name in NAMES[:3]}),
+        consul(members=dict.fromkeys(NAMES[:3], "alive")),
         [("galera-1", "healthy, 3 alive, galera-4 unknown")],
     ),
     (
@@ -121,7 +121,14 @@ AMISS: list[tuple[str, str, Callable[[HostFacts], HostFacts], list[tuple[str, st
     (
         "a token that may too much",
         "galera-1",
-        consul(rights={"nobody": "denied", "consumer": "allowed", "galera": "allowed", "galera-elsewhere": "denied"}),
+        consul(
+            rights={
+                "nobody": "denied",
+                "consumer": "allowed",
+                "galera": "allowed",
+                "galera-elsewhere": "denied",
+            }
+        ),
         [("cluster", "allowed")],
     ),
     (
@@ -140,7 +147,9 @@ AMISS: list[tuple[str, str, Callable[[HostFacts], HostFacts], list[tuple[str, st
 ]
 
 
-@pytest.mark.parametrize(("host", "change", "said"), [row[1:] for row in AMISS], ids=[row[0] for row in AMISS])
+@pytest.mark.parametrize(
+    ("host", "change", "said"), [row[1:] for row in AMISS], ids=[row[0] for row in AMISS]
+)
 def test_any_one_thing_amiss_fails_where_it_is(
     found: Outputs, host: str, change: Callable[[HostFacts], HostFacts], said: list[tuple[str, str]]
 ) -> None:
@@ -181,7 +190,9 @@ def test_records_of_the_former_store_are_a_warning(found: Outputs) -> None:
 
 
 def test_an_answer_that_is_none_of_consuls_is_no_fact() -> None:
-    told = cluster_facts.parse("consul\tmember Error retrieving members: 500\nconsul\tserver Error getting peers\n")
+    told = cluster_facts.parse(
+        "consul\tmember Error retrieving members: 500\nconsul\tserver Error getting peers\n"
+    )
     assert told.consul == ConsulFacts()
     assert not told.store_healthy
 
@@ -196,15 +207,15 @@ case $* in
 esac
 """
 INSIDE = {
-    "consul-member": '[[ $1 == health ]]',
+    "consul-member": "[[ $1 == health ]]",
     "consul": r"""
 token=$(<"$CONSUL_HTTP_TOKEN_FILE") 2>/dev/null
 case $* in
   members) [[ $CONSUL_HTTP_TOKEN_FILE == *management* ]] && cat "$host/members" ;;
   "operator raft list-peers") [[ $CONSUL_HTTP_TOKEN_FILE == *management* ]] && cat "$host/peers" ;;
-  "kv get -token-file=/run/secrets/store-token swarm-galera/verify") echo 'Error! No key exists at: swarm-galera/verify' ;;
-  "kv get -token-file=/run/secrets/store-token"*) echo 'Error querying Consul agent: 403 (Permission denied: token)' ;;
-  "kv get -token-file=/run/secrets/consul-consumer-token"*) echo 'Unexpected response code: 403 (permission denied)' ;;
+  "kv get -token-file=/run/secrets/store-token swarm-galera/verify") echo 'Error! No key exists at: x' ;;
+  "kv get -token-file=/run/secrets/store-token"*) echo 'Error: 403 (Permission denied: token)' ;;
+  "kv get -token-file=/run/secrets/consul-consumer-token"*) echo 'Error: 403 (permission denied)' ;;
   "kv get swarm-galera/verify") echo 'Permission denied: anonymous token lacks permission'; exit 1 ;;
 esac
 """,
@@ -214,7 +225,9 @@ esac
 def test_a_host_is_asked_for_what_the_checks_need(found: Outputs, tmp_path: Path) -> None:
     host = FakeHost(tmp_path / "host")
     host.program("docker", DOCKER)
-    host.program("getent", r'[[ $2 != db.* ]] || printf "10.144.12.%s STREAM db\n10.144.12.%s DGRAM\n" 1 1 2 2')
+    host.program(
+        "getent", r'[[ $2 != db.* ]] || printf "10.144.12.%s STREAM db\n10.144.12.%s DGRAM\n" 1 1 2 2'
+    )
     for name in ("findmnt", "df", "lvs", "btrfs", "systemctl", "ip"):
         host.program(name)
     (host.folder / "inside").mkdir()

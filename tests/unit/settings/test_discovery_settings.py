@@ -26,9 +26,12 @@ def test_etcd_is_the_store_where_nothing_is_said_and_takes_no_port_of_consuls() 
 
 
 @pytest.mark.parametrize(
-    ("managers", "given", "servers"), [(1, None, 1), (3, None, 3), (5, None, 5), (7, None, 5), (5, 3, 3), (7, 5, 5)]
+    ("managers", "given", "servers"),
+    [(1, None, 1), (3, None, 3), (5, None, 5), (7, None, 5), (5, 3, 3), (7, 5, 5)],
 )
-def test_consul_has_a_server_on_each_of_the_first_managers(managers: int, given: int | None, servers: int) -> None:
+def test_consul_has_a_server_on_each_of_the_first_managers(
+    managers: int, given: int | None, servers: int
+) -> None:
     found = parse(config(servers={"managers": managers}, **consul(servers=given)))
     assert found.discovery.server_count(managers) == servers
     assert set(found.discovery.ports) == set(CONSUL_PORTS)
@@ -86,7 +89,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     (
         "discovery.kind",
         {**consul(), "loadBalancer": {**BALANCER, "statsPort": 8501}},
-        "8501 is taken on every host by the load balancer (loadBalancer.statsPort), and Consul, its interface",
+        "8501 is taken on every host by the load balancer (loadBalancer.statsPort), and Consul, its",
     ),
     (
         "discovery.kind",

@@ -1,7 +1,8 @@
-"""Hosts that ask Consul first: one line more in resolv.conf, whoever else writes that, and back to what it was."""
+"""Hosts that ask Consul first: one line more in resolv.conf, whoever else writes it, and back again."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -71,15 +72,27 @@ def test_a_file_without_servers_gets_one_and_an_empty_one_too(host: Host) -> Non
 
 
 @pytest.mark.parametrize("consul_first", [True, False])
-def test_resolvers_of_the_settings_come_and_go_beside_consul_in_any_order(host: Host, consul_first: bool) -> None:
-    steps = [lambda: host.agent(), lambda: host.ask(RESOLVERS, ["example.com"])]
+def test_resolvers_of_the_settings_come_and_go_beside_consul_in_any_order(
+    host: Host, consul_first: bool
+) -> None:
+    steps: list[Callable[[], Ran]] = [host.agent, lambda: host.ask(RESOLVERS, ["example.com"])]
     for step in steps if consul_first else reversed(steps):
         assert step().code == 0
     found = host.lines()[1:]
-    assert found == ["search example.com", *FIRST, *(f"nameserver {ip}" for ip in RESOLVERS), "options timeout:1"]
+    assert found == [
+        "search example.com",
+        *FIRST,
+        *(f"nameserver {ip}" for ip in RESOLVERS),
+        "options timeout:1",
+    ]
     # Other ones: written anew, and Consul stays.
     host.ask(["10.0.80.13"], [])
-    assert host.lines()[1:] == [*FIRST, "nameserver 10.0.80.13", "domain old.example.com", "options timeout:1"]
+    assert host.lines()[1:] == [
+        *FIRST,
+        "nameserver 10.0.80.13",
+        "domain old.example.com",
+        "options timeout:1",
+    ]
     if consul_first:
         host.run(commands.resolver_gone(host.places))
         assert host.lines() == ["domain old.example.com", *FIRST, "nameserver 10.0.80.1", "options timeout:1"]
