@@ -55,8 +55,8 @@ def refusals(settings: Settings, outputs: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"swarm-galera:discovery.kind: {kind}, and the database runs with {former}: node by node it "
             "would ask two stores at a time who leads. Remedy: set it back; or, with the database away for "
-            f"some minutes, deployUpTo: swarm, takeDown: [application, data] and kind: {kind}, `up`, then without "
-            "the first two `up` again (docs/how-to/consul.md)"
+            f"some minutes, deployUpTo: swarm, takeDown: [application, data] and kind: {kind}, `up`, then "
+            "without the first two `up` again (docs/how-to/consul.md)"
         )
     else:
         yield (

@@ -109,7 +109,7 @@ class HostFacts:
     @property
     def store_healthy(self) -> bool:
         """Of whichever store there is."""
-        return self.etcd_healthy or self.consul.healthy
+        return self.etcd_healthy or (self.consul.healthy and bool(self.consul.servers))
 
 
 def look(outputs: Outputs, manager: bool, member: bool, *, content: bool = False) -> str:

@@ -5,6 +5,7 @@ Imports are inside the commands: the health check must not pay for the others.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -23,6 +24,9 @@ USAGE = """usage: galera-node run                the container's process
        galera-node new-epoch          after a component was started by hand (pc.bootstrap): data of whoever is
                                       not in it takes a full copy
        galera-node pack DIR FILE      packs a data directory (when the image is built)"""
+
+ASKED = (["status"], ["forget"], ["remember"], ["recover-from"], ["maintenance"], ["new-epoch"])
+"""The first words of the commands that ask or tell the store."""
 
 
 def run() -> int:
@@ -68,6 +72,8 @@ def tell(argv: list[str]) -> int | None:
     from .store import StoreError
     from .stores import store_here
 
+    if argv[:1] not in ASKED or argv in (["forget"], ["remember"], ["recover-from"]):
+        return None
     environ = os.environ
     try:
         store = store_here(environ)
@@ -93,6 +99,8 @@ def tell(argv: list[str]) -> int | None:
             case ["new-epoch"]:
                 return commands.new_epoch(store, environ.get("NODE_NAME", ""))
     except (StoreError, SettingsError) as error:
+        if argv == ["status", "--json"]:
+            print(json.dumps(commands.report(None, {}, str(error))))
         print(error, file=sys.stderr)
         return 1
     return None
