@@ -1,4 +1,6 @@
 # shellcheck shell=bash
+# SC2016: what is expanded is so in the container.
+# shellcheck disable=SC2016
 # shellcheck source=facts_consul.sh
 . facts_consul.sh
 store=fact
