@@ -67,7 +67,8 @@ class Cluster(pulumi.ComponentResource):
             OverlayNetworkArgs(Network(subnet="10.20.0.0/24", encrypted=False), connection, [], []),
             on,
         )
-        images = PinnedImages("images", PinnedImagesArgs({{"consul": "{IMAGE}"}}, Server(), []), on).references
+        wanted = PinnedImagesArgs({{"consul": "{IMAGE}"}}, Server(), [])
+        images = PinnedImages("images", wanted, on).references
         # All of it, but for what only its own image has.
         health = HealthCheck(["/bin/true"], start_period=120, interval=1, timeout=5, retries=3)
         spec = dataclasses.replace(consul.spec(settings), health=health, update=UpdatePolicy(proven=1))
