@@ -264,9 +264,9 @@ def test_servers_become_more_and_fewer_with_all_records(site: Members) -> None:
     wait_for(lambda: alive(first) == {"galera-1"}, "the others are gone", 60)
     for name in ("galera-2", "galera-3"):
         done = first.run("/usr/local/bin/consul-member", "forget", name)
-        assert (done.returncode, done.stdout) == (0, f"{name} has left the members and lost its entry\n"), (
-            done.stderr
-        )
+        # The leader may be faster with the entry.
+        assert done.returncode == 0, done.stderr
+        assert f"{name} has left the members" in done.stdout
         assert "no seat" in first.run("/usr/local/bin/consul-member", "forget", name).stdout
     assert {each["Name"] for each in ask(first, "/v1/agent/members")[1]} == {"galera-1"}
     assert value(first) == 1
