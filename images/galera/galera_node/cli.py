@@ -24,6 +24,9 @@ USAGE = """usage: galera-node run                the container's process
                                       not in it takes a full copy
        galera-node pack DIR FILE      packs a data directory (when the image is built)"""
 
+ASKED = (["status"], ["forget"], ["remember"], ["recover-from"], ["maintenance"], ["new-epoch"])
+"""The first words of the commands that ask or tell the store."""
+
 
 def run() -> int:
     """The container's process: its exit code, 2 where another start with the same settings fails the same."""
@@ -68,6 +71,8 @@ def tell(argv: list[str]) -> int | None:
     from .store import StoreError
     from .stores import store_here
 
+    if argv[:1] not in ASKED or argv in (["forget"], ["remember"], ["recover-from"]):
+        return None
     environ = os.environ
     try:
         store = store_here(environ)

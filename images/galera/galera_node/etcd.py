@@ -140,13 +140,15 @@ class EtcdStore:
     def _keep(self, lease: str, every: float, closed: threading.Event) -> None:
         """Renews `lease` until it is closed or gone, over a connection of its own; `every` in seconds."""
         other = EtcdStore(self._wire.another(), self._cluster, self._password)
-        while not closed.wait(every):
+        lost = False
+        while not lost and not closed.wait(every):
             with suppress(StoreError):  # the node's own requests tell of these
                 other._lease = lease
                 try:
                     other.renew()
                 except SessionLost:
-                    return
+                    lost = True
+        other._wire.drop()
 
     def renew(self) -> None:
         if self._lease is None:

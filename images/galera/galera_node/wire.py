@@ -82,9 +82,7 @@ class Wire:
             return response.status, response.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
             self.drop()
-            # That the connection just ended is no word of TLS's, whatever it is called.
-            clear = isinstance(error, (ssl.SSLError, TimeoutError)) and not isinstance(error, ssl.SSLEOFError)
-            told = self._alert() if fresh and not clear else None
+            told = self._alert() if fresh and not _clear(error) else None
             raise StoreError(f"{self.where} {self._words(told or error)}") from error
 
     def drop(self) -> None:
@@ -166,6 +164,13 @@ class Wire:
             f"{said}. Another authority has signed it, or none that the store knows. Remedy: `pulumi up` "
             "gives both sides certificates of one authority"
         )
+
+
+def _clear(error: Exception) -> bool:
+    """Whether an error says all that there is to know; others may only follow from an alert that was lost."""
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return False
+    return isinstance(error, ssl.SSLError | TimeoutError | ConnectionRefusedError)
 
 
 def valid_until(path: Path) -> datetime | None:
