@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.images.image_containers import SUBNET, Container, Site, wait_for
+from tests.images.store_access import ETCDCTL, READABLE, Access
 
 SIZE = 3
 INITDB = {
@@ -91,7 +92,8 @@ class GaleraSite(Site):
 
     def __init__(self, roots: Mapping[str, Path]) -> None:
         super().__init__(roots)
-        self.secrets = peer_certificates()
+        self.access = Access()
+        self.secrets = peer_certificates() | self.access.member
         self.hosts = "".join(f"{etcd_address(n)} etcd\n" for n in range(1, SIZE + 1)) + "".join(
             f"{galera_address(n)} tasks.galera\n" for n in range(1, SIZE + 1)
         )
@@ -105,7 +107,12 @@ class GaleraSite(Site):
             user="998:998",
             volume_at="/var/lib/etcd",
             command=("/usr/local/bin/etcd-member", "run"),
-            env={"NODE_NAME": f"galera-{number}", "ETCD_INITIAL_CLUSTER": peers, "CLUSTER_TOKEN": "test"},
+            env={
+                "NODE_NAME": f"galera-{number}",
+                "ETCD_INITIAL_CLUSTER": peers,
+                "CLUSTER_TOKEN": "test",
+                "READABLE": READABLE,
+            },
             secrets=self.secrets,
             hosts=self.hosts,
         )
@@ -123,12 +130,12 @@ class GaleraSite(Site):
                 "CLUSTER_NAME": "galera",
                 "CLUSTER_SIZE": str(SIZE),
                 "PEERS": "tasks.galera",
-                "STORE": "etcd://etcd:2379",
+                "STORE": "etcd://etcd:2381",
                 "SUBNET": SUBNET,
                 "DATABASE": "app",
                 "MEMBERS": ",".join(f"galera-{n}" for n in range(1, SIZE + 1)),
             },
-            secrets=PASSWORDS,
+            secrets=PASSWORDS | self.access.files("galera"),
             hosts=self.hosts,
         )
         (container.here / "90-stack.cnf").write_text(STACK)
@@ -151,9 +158,7 @@ class GaleraSite(Site):
 
     def put(self, key: str, value: str) -> None:
         """Writes a key of the cluster's."""
-        done = self.containers["etcd-1"].run(
-            "/usr/bin/etcdctl", "put", f"swarm-galera/galera/{key}", "--", value
-        )
+        done = self.containers["etcd-1"].run(*ETCDCTL, "put", f"swarm-galera/galera/{key}", "--", value)
         assert done.returncode == 0, done.stderr
 
 

@@ -27,6 +27,7 @@ from tests.images.galera_site import (
     uuids,
 )
 from tests.images.image_containers import wait_for
+from tests.images.store_access import ETCDCTL
 
 pytestmark = pytest.mark.images
 
@@ -251,12 +252,14 @@ def test_a_value_that_is_no_text_ends_no_database(site: GaleraSite) -> None:
     etcd = site.containers["etcd-1"]
     for key in ("x", "present/x"):
         done = etcd.run(
-            "/bin/sh", "-c", f"""/usr/bin/etcdctl put swarm-galera/galera/{key} "$(printf '\\377')" """
+            "/bin/sh",
+            "-c",
+            f"""{" ".join(ETCDCTL)} put swarm-galera/galera/{key} "$(printf '\\377')" """,
         )
         assert done.returncode == 0, done.stderr
         add(node, f"after {key}")
     until(node, "the store's key 'present/x' holds no record of this program")
     assert synced(node, 1)
-    assert etcd.run("/usr/bin/etcdctl", "del", "swarm-galera/galera/present/x").returncode == 0
+    assert etcd.run(*ETCDCTL, "del", "swarm-galera/galera/present/x").returncode == 0
     until(node, "the store answers again")
     assert node.stop() == 0

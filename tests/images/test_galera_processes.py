@@ -34,6 +34,7 @@ from tests.images.galera_site import (
     uuids,
 )
 from tests.images.image_containers import Container, wait_for
+from tests.images.store_access import ETCDCTL
 
 pytestmark = pytest.mark.images
 
@@ -243,9 +244,9 @@ def test_a_first_node_that_loses_its_lease_makes_way_for_another_formation(site:
     until(second, "waiting: galera-1 is forming the cluster")
     # What a hung host or a long cut from the store comes to.
     member = site.containers["etcd-1"]
-    right = member.run("/usr/bin/etcdctl", "get", "swarm-galera/galera/bootstrap", "--write-out=json")
+    right = member.run(*ETCDCTL, "get", "swarm-galera/galera/bootstrap", "--write-out=json")
     lease = json.loads(right.stdout)["kvs"][0]["lease"]
-    assert member.run("/usr/bin/etcdctl", "lease", "revoke", f"{lease:x}").returncode == 0
+    assert member.run(*ETCDCTL, "lease", "revoke", f"{lease:x}").returncode == 0
     be_quick(first)
     until(first, "before any client is served: the store's lease of this node has expired")
     until(first, "discarding the data of")
@@ -310,7 +311,7 @@ def test_an_etcd_member_that_lost_its_disk_takes_its_own_seat_anew(site: GaleraS
     member.start()
     until(member, "rejoin: the cluster exists and this member has lost its data")
     wait_for(lambda: healthy(member), "the member back in its seat")
-    listed = member.run("/usr/bin/etcdctl", "member", "list").stdout
+    listed = member.run(*ETCDCTL, "member", "list").stdout
     assert listed.count("started") == SIZE
     # It holds the cluster's data again: the others may go.
     site.containers["etcd-1"].stop()

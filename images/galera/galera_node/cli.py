@@ -5,6 +5,7 @@ Imports are inside the commands: the health check must not pay for the others.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -98,6 +99,8 @@ def tell(argv: list[str]) -> int | None:
             case ["new-epoch"]:
                 return commands.new_epoch(store, environ.get("NODE_NAME", ""))
     except (StoreError, SettingsError) as error:
+        if argv == ["status", "--json"]:
+            print(json.dumps(commands.report(None, {}, str(error))))
         print(error, file=sys.stderr)
         return 1
     return None
