@@ -19,9 +19,9 @@ class GaleraOnConsul(GaleraSite):
 
     def __init__(self, roots: Mapping[str, Path]) -> None:
         super().__init__(roots)
-        authority, numbers = Authority(), range(1, SIZE + 1)
-        self.member_secrets = member_secrets(authority, [consul_site.address(n) for n in numbers])
-        self.client_secrets = client_secrets(authority, authority.client())
+        self.authority, numbers = Authority(), range(1, SIZE + 1)
+        self.member_secrets = member_secrets(self.authority, [consul_site.address(n) for n in numbers])
+        self.client_secrets = client_secrets(self.authority, self.authority.client())
 
     def store_members(self) -> list[Container]:
         return [self.containers[f"consul-{number}"] for number in range(1, SIZE + 1)]
