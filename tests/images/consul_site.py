@@ -7,21 +7,19 @@ Owns their environment, secrets and certificates, and questions to them. Leaves 
 from __future__ import annotations
 
 import base64
-import datetime
+import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
+from components import certificates
+from components.certificates import Signed
 from tests.images.image_containers import Container, Site, wait_for
 
 DATACENTER = "lab01"
+NOW = dt.datetime.now(dt.UTC)
+LONG_AGO = NOW - dt.timedelta(days=4000)
+"""What is signed then has expired."""
 MANAGEMENT, AGENT, GALERA, CONSUMER = (f"6b7a1c52-7d4e-4c53-8ad4-0a4b4c1f000{n}" for n in range(1, 5))
 TOKENS = {
     "consul-management-token": MANAGEMENT,
@@ -33,63 +31,24 @@ TOKENS = {
 ON_PATH = "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A certificate and its key, as PEM."""
-
-    certificate: str
-    key: str
-
-
 class Authority:
     """Signs certificates for members and their clients, as the stack's does."""
 
-    def __init__(self, name: str = "the authority of Consul") -> None:
-        self._key, self._name = ec.generate_private_key(ec.SECP256R1()), name
-        self.certificate = self._sign(name, self._key.public_key(), [], days=1, authority=True)
+    def __init__(self) -> None:
+        self._signed = certificates.new_authority("consul", NOW)
 
-    def member(self, addresses: Sequence[str], days: float = 1) -> Pair:
+    @property
+    def certificate(self) -> str:
+        return self._signed.certificate
+
+    def member(self, addresses: Sequence[str]) -> Signed:
         """One for all members, with both purposes."""
-        names = [x509.DNSName(f"server.{DATACENTER}.consul"), x509.DNSName("localhost")]
-        listed = [x509.IPAddress(ip_address(each)) for each in ("127.0.0.1", *addresses)]
-        return self._pair("consul", [*names, *listed], days)
+        names = [f"server.{DATACENTER}.consul", "localhost", "127.0.0.1", *addresses]
+        return certificates.peer_certificate("consul", names, self._signed, NOW)
 
-    def client(self, name: str = "galera", days: float = 1) -> Pair:
-        """What a client shows. `days`: negative for one that has expired."""
-        return self._pair(name, [], days)
-
-    def _pair(self, name: str, names: Sequence[x509.GeneralName], days: float) -> Pair:
-        key = ec.generate_private_key(ec.SECP256R1())
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        return Pair(self._sign(name, key.public_key(), names, days), private.decode())
-
-    def _sign(
-        self,
-        name: str,
-        public: ec.EllipticCurvePublicKey,
-        names: Sequence[x509.GeneralName],
-        days: float,
-        authority: bool = False,
-    ) -> str:
-        now = datetime.datetime.now(datetime.UTC)
-        both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self._name)]))
-            .public_key(public)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=2))
-            .not_valid_after(now + datetime.timedelta(days=days))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        )
-        if not authority:
-            made = made.add_extension(x509.ExtendedKeyUsage(both), critical=False)
-        if names:
-            made = made.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        return made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+    def client(self, when: dt.datetime = NOW) -> Signed:
+        """What a client shows that was let in at `when`."""
+        return certificates.client_certificate("galera", False, self._signed, when)
 
 
 def address(number: int) -> str:
@@ -99,14 +58,18 @@ def address(number: int) -> str:
 def member_secrets(authority: Authority, addresses: Sequence[str]) -> dict[str, str]:
     """The secrets of all members."""
     pair = authority.member(addresses)
-    files = {"consul-ca.crt": authority.certificate, "consul.crt": pair.certificate, "consul.key": pair.key}
+    files = {
+        "consul-ca.crt": authority.certificate,
+        "consul.crt": pair.certificate,
+        "consul.key": pair.private_key,
+    }
     return TOKENS | files
 
 
-def client_secrets(authority: Authority, client: Pair, token: str = GALERA) -> dict[str, str]:
+def client_secrets(authority: Authority, client: Signed, token: str = GALERA) -> dict[str, str]:
     """The secrets by which Galera's nodes know their store."""
     files = {"store-ca.crt": authority.certificate, "store-client.crt": client.certificate}
-    return files | {"store-client.key": client.key, "store-token": token}
+    return files | {"store-client.key": client.private_key, "store-token": token}
 
 
 def environment(number: int, listed: Sequence[int], servers: int) -> dict[str, str]:

@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -77,6 +78,10 @@ def peer_certificates() -> dict[str, str]:
         "etcd-peer.crt": pem(build("etcd-peer", key.public_key(), False)),
         "etcd-peer.key": private.decode(),
     }
+
+
+on_both_stores = pytest.mark.parametrize("site", ["etcd", "consul"], indirect=True)
+"""For the stories that rest on the store."""
 
 
 def etcd_address(number: int) -> str:
@@ -146,7 +151,7 @@ class GaleraSite(Site):
             (container.here / "initdb" / name).write_text(text)
         return container
 
-    def start_etcd(self, without: Iterable[int] = ()) -> None:
+    def start_store(self, without: Iterable[int] = ()) -> None:
         """All members, up to a leader. `without`: whom a cluster may form without, by a person's word."""
         members = [self.add_etcd(n) for n in range(1, SIZE + 1)]
         for member in members:
@@ -155,6 +160,17 @@ class GaleraSite(Site):
             wait_for(lambda member=member: healthy(member), f"{member.name} healthy")  # type: ignore[misc]
         for number in without:
             self.put(f"forgotten/galera-{number}", "")
+
+    def store_members(self) -> list[Container]:
+        """The store's members, started or not."""
+        return [self.containers[f"etcd-{number}"] for number in range(1, SIZE + 1)]
+
+    def end_right_to_bootstrap(self) -> None:
+        """What a hung host or a long cut from the store comes to."""
+        member = self.containers["etcd-1"]
+        right = member.run(*ETCDCTL, "get", "swarm-galera/galera/bootstrap", "--write-out=json")
+        lease = json.loads(right.stdout)["kvs"][0]["lease"]
+        assert member.run(*ETCDCTL, "lease", "revoke", f"{lease:x}").returncode == 0
 
     def put(self, key: str, value: str) -> None:
         """Writes a key of the cluster's."""

@@ -17,13 +17,14 @@ from typing import Any
 
 import pytest
 
+from components.certificates import Signed
 from tests.images.consul_site import (
     AGENT,
     CONSUMER,
     GALERA,
+    LONG_AGO,
     TOKENS,
     Authority,
-    Pair,
     add_consul,
     address,
     ask,
@@ -71,7 +72,7 @@ class Members(Site):
         return members
 
     def talk(
-        self, what: str, secrets: Mapping[str, str] | None = None, client: Pair | None = None, at: int = 1
+        self, what: str, secrets: Mapping[str, str] | None = None, client: Signed | None = None, at: int = 1
     ) -> dict[str, Any]:
         """What Galera's way to the store and the agent of member `at` say to one another (store_talk.py)."""
         folder = self.folder / "talk"
@@ -166,7 +167,7 @@ def test_members_form_and_everybody_may_do_what_its_token_says(site: Members) ->
 def test_strangers_are_not_let_in_and_hear_why(site: Members) -> None:
     [member] = site.all_started([1], 1)
     foreign = Authority()
-    expired = site.authority.client(days=-1)
+    expired = site.authority.client(LONG_AGO)
     assert (
         "does not know the token"
         in site.talk("refusal", {"store-token": TOKENS["store-token"][:-1] + "9"})["error"]
@@ -264,9 +265,9 @@ def test_servers_become_more_and_fewer_with_all_records(site: Members) -> None:
     wait_for(lambda: alive(first) == {"galera-1"}, "the others are gone", 60)
     for name in ("galera-2", "galera-3"):
         done = first.run("/usr/local/bin/consul-member", "forget", name)
-        assert (done.returncode, done.stdout) == (0, f"{name} has left the members and lost its entry\n"), (
-            done.stderr
-        )
+        # The leader may be faster with the entry.
+        assert done.returncode == 0, done.stderr
+        assert f"{name} has left the members" in done.stdout
         assert "no seat" in first.run("/usr/local/bin/consul-member", "forget", name).stdout
     assert {each["Name"] for each in ask(first, "/v1/agent/members")[1]} == {"galera-1"}
     assert value(first) == 1

@@ -18,6 +18,7 @@ from tests.images.galera_site import (
     copies,
     formed,
     known,
+    on_both_stores,
     rows,
     sql,
     start,
@@ -34,13 +35,14 @@ pytestmark = pytest.mark.images
 
 def whole(site: GaleraSite) -> list:  # type: ignore[type-arg]
     """Three nodes, formed."""
-    site.start_etcd()
+    site.start_store()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
     wait_for(lambda: "formed" in cluster(nodes[0]), "the cluster formed")
     return nodes
 
 
+@on_both_stores
 def test_a_forgotten_node_that_returns_with_data_of_its_own_takes_a_full_copy(site: GaleraSite) -> None:
     nodes = whole(site)
     (uuid,) = uuids(nodes)
@@ -93,7 +95,7 @@ def test_a_node_left_out_does_not_return_unseen_while_the_store_is_away(site: Ga
     tell(nodes[0], "forget", "galera-3")
     formed(nodes[:2], 2)
     add(nodes[0], "without the third")
-    members = [site.containers[f"etcd-{number}"] for number in range(1, SIZE + 1)]
+    members = site.store_members()
     for member in members:
         member.kill()
     until(nodes[0], "does not answer")
@@ -183,7 +185,7 @@ def test_the_last_one_of_three_serves_again_by_one_word(site: GaleraSite) -> Non
 def test_the_record_that_went_with_the_store_is_written_anew_by_running_members(site: GaleraSite) -> None:
     nodes = whole(site)
     (uuid,) = uuids(nodes)
-    members = [site.containers[f"etcd-{number}"] for number in range(1, SIZE + 1)]
+    members = site.store_members()
     for member in members:
         member.kill()
         member.lose_volume()
@@ -235,7 +237,7 @@ def test_a_member_with_broken_tables_is_named_and_can_be_forgotten(site: GaleraS
 
 
 def test_a_first_start_waits_for_every_expected_node_and_says_for_whom(site: GaleraSite) -> None:
-    site.start_etcd()
+    site.start_store()
     nodes = start(site, 1, 2)
     until(nodes[0], "needs all 3 nodes present and empty")
     until(nodes[1], "Waiting for galera-3; one that will not come: galera-node forget NAME")
@@ -246,7 +248,7 @@ def test_a_first_start_waits_for_every_expected_node_and_says_for_whom(site: Gal
 
 
 def test_a_value_that_is_no_text_ends_no_database(site: GaleraSite) -> None:
-    site.start_etcd(without=(2, 3))
+    site.start_store(without=(2, 3))
     (node,) = start(site, 1)
     formed([node], 1)
     etcd = site.containers["etcd-1"]

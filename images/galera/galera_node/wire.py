@@ -82,13 +82,7 @@ class Wire:
             return response.status, response.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
             self.drop()
-<<<<<<< HEAD
-            # That the connection just ended is no word of TLS's, whatever it is called.
-            clear = isinstance(error, (ssl.SSLError, TimeoutError)) and not isinstance(error, ssl.SSLEOFError)
-            told = self._alert() if fresh and not clear else None
-=======
             told = self._alert() if fresh and not _clear(error) else None
->>>>>>> etcdtls
             raise StoreError(f"{self.where} {self._words(told or error)}") from error
 
     def drop(self) -> None:

@@ -346,7 +346,7 @@ def test_a_member_is_well_once_it_has_seen_a_leader_whatever_comes(
 ) -> None:
     agent.told[LED] = ApiError("connection refused")
     supervisor.look(1.0)
-    assert health.check(member.run_dir) == (1, "the agent does not answer: connection refused")
+    assert health.check(member.run_dir) == (1, "connection refused")
     agent.told[LED] = ""
     supervisor.look(2.0)
     assert health.check(member.run_dir) == (1, "not yet: no leader has been found")
