@@ -64,14 +64,6 @@ STACKS: dict[str, dict[str, Any]] = {
     "without firewall": {
         "servers": {"firewall": False, "image": "aaaa-bbbb", "os": None, "reloadToken": {"galera-3": "1"}}
     },
-    "with Consul": {
-        "servers": {"managers": 1, "workers": 1},
-        "discovery": {
-            "kind": "consul",
-            "image": "registry.lab:5000/consul:1.16.6-1",
-            "recursors": ["10.0.80.11"],
-        },
-    },
 }
 
 
