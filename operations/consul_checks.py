@@ -33,6 +33,11 @@ NOT_SYNCED = (
     "a node registers itself, and is passing only while it serves: `galera-node status` and docker service "
     "logs galera on its host say what it makes of itself"
 )
+SEATS = (
+    "one too few: docker service logs consul says what keeps it from voting. One too many: a server that is "
+    "gone still counts; in a server's container: consul-member forget NAME, or, if it is unknown there, consul "
+    "operator raft remove-peer -id=ID (consul operator raft list-peers)"
+)
 OLD_RECORDS = (
     "records of before the change to Consul; a later change back would find them again. Remove them: docker "
     "volume rm etcd-data on that host"
@@ -77,11 +82,13 @@ def _servers(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Check:
     unlike = [name for name, servers in views.items() if set(servers) != set(seen)]
     wanted = set(outputs.store_servers)
     found = f"{', '.join(sorted(seen)) or 'none'}; leader {' and '.join(sorted(leaders)) or 'none'}"
+    ok = set(seen) == wanted and len(leaders) == 1 and not unlike
     return Check(
         "cluster",
         f"{len(wanted)} servers of consul vote, one of them leads",
-        set(seen) == wanted and len(leaders) == 1 and not unlike,
+        ok,
         found + (f"; seen otherwise by {', '.join(unlike)}" if unlike else ""),
+        remedy="" if ok else SEATS,
     )
 
 
