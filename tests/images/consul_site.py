@@ -48,7 +48,7 @@ class Authority:
 
     def client(self, when: dt.datetime = NOW) -> Signed:
         """What a client shows that was let in at `when`."""
-        return certificates.client_certificate("galera", False, self._signed, when)
+        return certificates.client_certificate("galera", self._signed, when)
 
 
 def address(number: int) -> str:

@@ -20,9 +20,9 @@ DATABASE, WRITER = "db.service.consul", "writer.db.service.consul"
 def test_the_database_is_found_by_name_where_it_is_synced_and_nowhere_else(site: GaleraOnConsul) -> None:
     site.start_store(without=(3,))
     asker, both = site.store_members()[2], [address(1), address(2)]
-    first, second = site.add_galera(1), site.add_galera(2)
-    first.start()
-    second.start()
+    [first] = start(site, 1)
+    formed([first], 1)
+    [second] = start(site, 2)
     until(second, "joiner: ")
     assert address(2) not in resolved(asker, DATABASE)
     formed([first, second], 2)
