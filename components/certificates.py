@@ -1,6 +1,7 @@
-"""X.509 for the key-value store's peers: an authority, what it signs, and the step from one to the next.
+"""X.509 for the store's peers and clients: an authority, what it signs, and the step from one to the next.
 
-Owns: the texts. Imports no Pulumi. Leaves to others: keeping them (peer_authority.py, peer_certificates.py).
+Owns: the texts. Imports no Pulumi. Leaves to others: keeping them (peer_authority.py,
+peer_certificates.py, client_certificate.py).
 """
 
 from __future__ import annotations
@@ -49,18 +50,22 @@ def peer_certificate(name: str, addresses: Sequence[str], authority: Signed, now
 
     It is good for both ends of a connection.
     """
-    key = ec.generate_private_key(ec.SECP256R1())
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-    certificate = (
-        _unsigned(_named(name), _read(authority.certificate).subject, key.public_key(), now)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(digital_signature=True), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_alternative(a) for a in addresses]), critical=False)
-        .add_extension(_issuer_key(authority), critical=False)
-        .sign(_key(authority), hashes.SHA256())
-    )
-    return Signed(_pem(certificate), _key_pem(key))
+    names = x509.SubjectAlternativeName([_alternative(address) for address in addresses])
+    return _signed(_named(name), purposes, names, authority, now)
+
+
+def client_certificate(name: str, authority: Signed, now: dt.datetime, *, user: bool = False) -> Signed:
+    """A certificate with a new key for a client that is called `name`, wherever it connects from.
+
+    It is of no use to a server. It names no address: etcd would compare that with where the client is.
+
+    Args:
+        user: whether the name is one by which the store knows whoever shows this. If not, the certificate has
+            no common name: etcd would take it for a user's, and its JSON gateway refuses any.
+    """
+    subject = _named(name) if user else x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, name)])
+    return _signed(subject, [ExtendedKeyUsageOID.CLIENT_AUTH], None, authority, now)
 
 
 def vouched_for(newcomer: str, by: Signed, now: dt.datetime) -> str:
@@ -90,6 +95,28 @@ def same_key(one: str, other: str) -> bool:
 def due(certificate: str, now: dt.datetime) -> bool:
     """Whether it is time for a new one."""
     return _read(certificate).not_valid_after_utc - now < RENEWED_BEFORE
+
+
+def _signed(
+    subject: x509.Name,
+    purposes: Sequence[x509.ObjectIdentifier],
+    names: x509.SubjectAlternativeName | None,
+    authority: Signed,
+    now: dt.datetime,
+) -> Signed:
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = (
+        _unsigned(subject, _read(authority.certificate).subject, key.public_key(), now)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(digital_signature=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+    )
+    if names is not None:
+        builder = builder.add_extension(names, critical=False)
+    certificate = builder.add_extension(_issuer_key(authority), critical=False).sign(
+        _key(authority), hashes.SHA256()
+    )
+    return Signed(_pem(certificate), _key_pem(key))
 
 
 def _self_signed(subject: x509.Name, key: ec.EllipticCurvePrivateKey, now: dt.datetime) -> Signed:

@@ -11,22 +11,25 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import etcd, galera, load_balancer
+from components import discovery, galera, load_balancer
 from components.cluster_hosts import ClusterHosts
 from components.first_bootstrap import InitialSql
+from components.key_value_store import KeyValueStore
 from components.pinned_images import PinnedImages, PinnedImagesArgs
 from components.service_spec import ServiceSpec
 from components.services import Services
 from components.swarm_layer import SwarmLayer
 from settings import Settings
 
-VOLUMES = (etcd.VOLUME, galera.VOLUME)
-"""What bears the data on every manager: the records of a cluster and its rows belong together."""
+VOLUMES = (*discovery.VOLUMES.values(), galera.VOLUME)
+"""What may bear the data on every manager: the records of a cluster, in one of the stores, and its rows."""
+EVERYWHERE = (discovery.VOLUMES["consul"],)
+"""What of it is on workers, too."""
 
 
 def specs(settings: Settings, sql: InitialSql) -> list[ServiceSpec]:
     """Its services, as far as they are known before the run."""
-    return [etcd.spec(settings), galera.spec(settings, sql), *load_balancer.specs(settings)]
+    return [discovery.spec(settings), galera.spec(settings, sql), *load_balancer.specs(settings)]
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class DataLayer:
     """
 
     services: Services
-    store: etcd.Etcd
+    store: KeyValueStore
     database: galera.Galera
     balancer: load_balancer.LoadBalancer | None
     fetched: Sequence[pulumi.Resource]
@@ -75,11 +78,11 @@ class DataLayer:
         images = PinnedImages("images", PinnedImagesArgs(wanted, first, swarm.nodes)).references
         fetched = hosts.fetch_on_managers(list(images.values()), swarm.nodes)
         made = Services(services, images, first, below.network, swarm.nodes)
-        members = made.on(hosts.managers, etcd.SERVICE, *calm)
-        store = etcd.Etcd("etcd", etcd.EtcdArgs(members, owner), below.options)
+        store = discovery.wanted(settings, owner, hosts, made, calm, below.options)
         nodes = made.on(hosts.managers, galera.SERVICE, *calm, *fetched)
         args = galera.GaleraArgs(nodes, store, not serves, initdb, _given(settings))
         database = galera.Galera("galera", args, below.options)
+        store.settle([database.formed])
         anywhere = [images[spec.name] for spec in services if not spec.constraints]
         on_workers = hosts.fetch_on_workers(anywhere, swarm.nodes)
         before = [database.formed] if serves else [*calm, *fetched]
@@ -94,7 +97,7 @@ def keep_secrets(settings: Settings, hosts: ClusterHosts) -> None:
     locks everybody out of the rows, and one that is drawn early harms nobody.
     """
     opts = pulumi.ResourceOptions(deleted_with=hosts.managers[0])
-    etcd.keep_secrets("etcd", opts)
+    discovery.keep_secrets(settings, opts)
     galera.keep_secrets("galera", _given(settings), opts)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 
+from components import store_access
 from components.first_bootstrap import InitialSql
 from components.host_scripts import convergence
 from components.host_scripts.swarm_leaving import Membership
@@ -66,8 +67,10 @@ def spec(settings: Settings, initial: InitialSql | None = None) -> ServiceSpec:
             "SUBNET": settings.network.subnet,
             "DATABASE": galera.database,
             "START_PERIOD": str(START_PERIOD),
+            # Under which port a node registers itself.
+            **({"DB_PORT": str(registered_port(settings))} if settings.discovery.kind == "consul" else {}),
         },
-        secrets=[f"galera-{user}-password" for user in USERS],
+        secrets=[*(f"galera-{user}-password" for user in USERS), *store_access.FILES],
         configs=configs,
         volumes={VOLUME: "/var/lib/mysql"},
         # As many hosts as there are lead to the same nodes, workers included; not through the load balancer.
@@ -78,6 +81,15 @@ def spec(settings: Settings, initial: InitialSql | None = None) -> ServiceSpec:
         # After a full outage, a host that is still on the list would be waited for.
         membership=Membership(SERVICE, "galera-node forget", votes=False),
     )
+
+
+def registered_port(settings: Settings) -> int:
+    """The port of every host by which clients who found it by name reach the database.
+
+    Without a published port or a load balancer there is none, and this is the nodes' own.
+    """
+    balancer = settings.load_balancer
+    return balancer.reader_port if balancer and not settings.galera.ports else PORT
 
 
 @dataclass(frozen=True)
@@ -132,7 +144,10 @@ class Galera(pulumi.ComponentResource):
             name,
             args.service,
             self,
-            {f"galera-{user}-password": value for user, value in passwords.items()},
+            {
+                **{f"galera-{user}-password": value for user, value in passwords.items()},
+                **args.store.access.files(),
+            },
             {"STORE": args.store.url},
             # The store's wait, not only its service: two services are never changed at the same time.
             after=[] if args.beside_store else args.store.running,

@@ -2,8 +2,8 @@
 
 Owns: reading that from the outputs, refusing to take down what was not named, and to go up again before or
 without what was kept; what a run says of both.
-Leaves to others: which layers there are (settings/layers.py), declaring them (swarm_layer.py, data_layer.py,
-application.py), what is done on hosts (taken_down.py).
+Leaves to others: which layers there are (settings/layers.py), the store's kind (store_change.py), declaring
+them (swarm_layer.py, data_layer.py, application.py), what is done on hosts (taken_down.py).
 
 A stack is as high as its outputs show, even if it says that it is lower: a run that fails adds its outputs to
 those of before, so that both are there (Pulumi 3.245). Below `data` they say what is kept of a cluster: its
@@ -17,11 +17,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components import store_change
 from settings import Settings, SettingsError
 from settings.layers import LAYERS, Layer, above, reaches
 
 RECORDED = ("clusterName", "database", "initdb", "members", "dataPath")
-"""What is kept of the output `galera` (stack_outputs.py) while there is none."""
+"""What is kept of the output `galera` (stack_outputs.py) while there is none; and its store and volumes."""
 REMOVED: Mapping[Layer, str] = {
     "application": "the application's service and containers",
     "data": "the services of store, database and load balancer",
@@ -29,7 +30,7 @@ REMOVED: Mapping[Layer, str] = {
 }
 GONE: Mapping[Layer, tuple[str, ...]] = {
     "application": ("application",),
-    "data": ("discovery", "galera", "loadBalancer", "passwords"),
+    "data": ("discovery", "discoveryAccess", "galera", "loadBalancer", "passwords"),
     "swarm": ("network", "joinTokens"),
 }
 """Outputs that other projects may read, by the layer that they go with."""
@@ -80,7 +81,7 @@ class Layers:
             record=record,
             round=int(before.get("round", 1)) + again,
             settled=former in (None, "hosts"),
-            note=told(settings, goes) if (goes := going(top, former)) else "",
+            note=told(settings, goes, record) if (goes := going(top, former)) else "",
         )
 
     @property
@@ -107,7 +108,10 @@ def layer_of(outputs: Mapping[str, Any]) -> Layer | None:
 def kept_of(outputs: Mapping[str, Any]) -> dict[str, Any]:
     """What the outputs say of data: of a cluster that runs, or of one that was taken down and kept."""
     galera = outputs.get("galera") or outputs.get("keptData") or {}
-    return {key: galera[key] for key in RECORDED if key in galera}
+    found = {key: galera[key] for key in RECORDED if key in galera}
+    if found:
+        found |= {"store": store_change.store_of(outputs), "volumes": store_change.volumes_of(outputs)}
+    return found
 
 
 def going(top: Layer, former: Layer | None) -> list[Layer]:
@@ -123,8 +127,8 @@ def refusals(settings: Settings, last: Mapping[str, Any]) -> list[str]:
     if [layer for layer in goes if layer not in settings.take_down]:
         wanted = ", ".join(goes)
         found.append(
-            f"swarm-galera:deployUpTo: {told(settings, goes)} Remedy: if that is meant, add takeDown: "
-            f"[{wanted}]; else set deployUpTo: {former}"
+            f"swarm-galera:deployUpTo: {told(settings, goes, kept_of(last))} Remedy: if that is meant, add "
+            f"takeDown: [{wanted}]; else set deployUpTo: {former}"
         )
     before = last.get("takenDown") or {}
     # Where the outputs show more than they say, the run on the way down failed before it removed anything.
@@ -144,11 +148,11 @@ def refusals(settings: Settings, last: Mapping[str, Any]) -> list[str]:
             "it, and the store counts on them: its majority may go with them. Remedy: set it back, go up to "
             "data, then take them out"
         )
-    return found
+    return [*found, *store_change.refusals(settings, last)]
 
 
-def told(settings: Settings, goes: list[Layer]) -> str:
-    """What is removed and what is kept, for a person who decides."""
+def told(settings: Settings, goes: list[Layer], record: Mapping[str, Any]) -> str:
+    """What is removed and what is kept, for a person who decides. Args: record: what is known of the data."""
     removed = " and ".join(REMOVED[layer] for layer in goes)
     gone = ", ".join(name for layer in goes for name in GONE[layer])
     stay = ["servers", "disks", "engines"]
@@ -169,4 +173,5 @@ def told(settings: Settings, goes: list[Layer]) -> str:
     return (
         f"{settings.deploy_up_to} takes down {', '.join(goes)}: {removed} are removed, and clients and other "
         f"projects lose them (outputs {gone}). {', '.join(stay)} stay. {data}."
+        f"{store_change.told(settings, record) if 'data' in goes else ''}"
     )

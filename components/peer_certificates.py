@@ -50,7 +50,7 @@ class PeerCertificatesProvider(ResourceProvider):
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Sign it."""
-        return CreateResult("peer-certificates", {**props, **_signed(props, _now())})
+        return CreateResult("peer-certificates", {**props, **self.files(props, _now())})
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         """Other addresses, another certificate; so does another authority, and time."""
@@ -60,12 +60,26 @@ class PeerCertificatesProvider(ResourceProvider):
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """Sign it anew; the authority of before, if it was another one, is trusted until the next time."""
         now = _now()
-        made = _signed(news, now)
+        made = self.files(news, now)
         if not certificates.same_key(olds["authority"], news["authority"]):
             before = Signed(olds["authority"], olds["authority_key"])
             made["certificate"] += certificates.vouched_for(news["authority"], before, now)
             made["ca_certificate"] += before.certificate
         return UpdateResult({**news, **made})
+
+    def signed(self, props: dict[str, Any], authority: Signed, now: dt.datetime) -> Signed:
+        """The certificate that `props` say."""
+        return certificates.peer_certificate(props["name"], props["addresses"], authority, now)
+
+    def files(self, props: dict[str, Any], now: dt.datetime) -> dict[str, str]:
+        """What is handed on."""
+        authority = Signed(props["authority"], props["authority_key"])
+        made = self.signed(props, authority, now)
+        return {
+            "ca_certificate": authority.certificate,
+            "certificate": made.certificate,
+            "private_key": made.private_key,
+        }
 
 
 class PeerCertificates(Resource, module="swarm-galera", name="PeerCertificates"):
@@ -108,16 +122,6 @@ class PeerCertificates(Resource, module="swarm-galera", name="PeerCertificates")
             {**inputs, **dict.fromkeys(("ca_certificate", "certificate", "private_key"))},
             pulumi.ResourceOptions.merge(secret, opts),
         )
-
-
-def _signed(props: dict[str, Any], now: dt.datetime) -> dict[str, str]:
-    authority = Signed(props["authority"], props["authority_key"])
-    made = certificates.peer_certificate(props["name"], props["addresses"], authority, now)
-    return {
-        "ca_certificate": authority.certificate,
-        "certificate": made.certificate,
-        "private_key": made.private_key,
-    }
 
 
 def _now() -> dt.datetime:

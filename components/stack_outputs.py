@@ -10,9 +10,10 @@ from typing import Any
 
 import pulumi
 
+from components import discovery, store_change
 from components.application import Application
 from components.cluster_hosts import ClusterHosts
-from components.data_layer import VOLUMES, DataLayer
+from components.data_layer import DataLayer
 from components.layers import Layers
 from components.softlayer.cost import Estimate
 from components.ssh_access import SshAccess
@@ -21,8 +22,11 @@ from components.taken_down import TakenDown
 from components.virtual_server import VirtualServer
 from settings import Settings
 
-CONTRACT_VERSION = 1
-"""Rises when a field is removed or comes to mean something else; not for a further one."""
+CONTRACT_VERSION = 2
+"""Rises when a field is removed or comes to mean something else; not for a further one.
+
+2: `discovery.port` speaks TLS, to clients that have what the output `discoveryAccess` says.
+"""
 
 
 def contract(
@@ -56,7 +60,7 @@ def contract(
         ),
         **({} if swarm is None else _of_swarm(settings, swarm)),
         **({} if data is None else _of_data(settings, data, application)),
-        **({} if down is None else _of_taken_down(layers, down)),
+        **({} if down is None else _of_taken_down(settings, layers, down)),
     }
 
 
@@ -82,7 +86,8 @@ def _of_data(settings: Settings, layer: DataLayer, application: Application | No
     if application is not None and application.password is not None:
         passwords["application"] = application.password
     return {
-        "discovery": {"kind": store.kind, "address": store.address, "port": store.port, "vip": store.vip},
+        "discovery": discovery.shown(settings, store),
+        "discoveryAccess": pulumi.Output.secret(dict(store.consumer_access)),
         "galera": {
             "clusterName": galera.cluster_name,
             "service": galera.service,
@@ -101,9 +106,11 @@ def _of_data(settings: Settings, layer: DataLayer, application: Application | No
     }
 
 
-def _of_taken_down(layers: Layers, down: TakenDown) -> dict[str, Any]:
+def _of_taken_down(settings: Settings, layers: Layers, down: TakenDown) -> dict[str, Any]:
     """Which layer this is, what is left of those above, and what is known of the data that nothing serves."""
-    record = {**layers.record, "volumes": list(VOLUMES)} if layers.record else None
+    record = layers.record or None
+    # What has gone of data that is kept are the records of a former store (store_change.py).
+    left = store_change.after(layers.record, settings) if layers.record and settings.keep_data else None
     return {
         "layer": layers.top,
         "takenDown": {
@@ -111,7 +118,7 @@ def _of_taken_down(layers: Layers, down: TakenDown) -> dict[str, Any]:
             "left": down.left,
             "round": layers.round,
         },
-        "keptData": down.volumes_gone.apply(lambda gone: None if gone else record),
+        "keptData": down.volumes_gone.apply(lambda gone: left if gone else record),
     }
 
 

@@ -17,13 +17,15 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command.remote import Command
 
-from components import application, data_layer, galera, remote, swarm_files
+from components import application, data_layer, galera, remote, store_change, swarm_files
 from components.cluster_hosts import ClusterHosts
+from components.discovery import VOLUMES
 from components.host_scripts import data_path
 from components.host_scripts import taken_down as scripts
 from components.layers import Layers
 from components.virtual_server import VirtualServer
 from settings import Settings
+from settings.discovery import Kind
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class TakenDownArgs:
         hosts: all of them, the first manager first.
         layers: how far the stack is deployed.
         leave: have the hosts leave the swarm.
-        volumes: what is removed from every manager; nothing is while the data is kept.
+        volumes: what is removed from every manager; while the data is kept, no more than the records of a
+            former store.
         everywhere: what is removed from every host, workers included.
         data_path: where the rows are, if not in the engine's folder: goes with their volume.
     """
@@ -49,16 +52,18 @@ class TakenDownArgs:
     @classmethod
     def of(cls, settings: Settings, hosts: ClusterHosts, layers: Layers, *, leave: bool) -> TakenDownArgs:
         """As the settings have it."""
-        if settings.keep_data:
-            return cls(hosts, layers, leave)
-        return cls(
-            hosts,
-            layers,
-            leave,
-            data_layer.VOLUMES,
-            application.uploads_volumes(settings),
-            settings.galera.data_path,
-        )
+        former = store_change.superseded(settings, layers.record)
+        # While the data is kept, no more than records that a later change back must not find again.
+        stores: set[Kind] = set() if settings.keep_data else {settings.discovery.kind, "etcd"}
+        if former is not None:
+            stores.add(former)
+        records = [VOLUMES[store] for store in sorted(stores)]
+        everywhere = [volume for volume in records if volume in data_layer.EVERYWHERE]
+        on_managers = [volume for volume in records if volume not in everywhere]
+        if not settings.keep_data:
+            on_managers.append(galera.VOLUME)
+            everywhere += application.uploads_volumes(settings)
+        return cls(hosts, layers, leave, on_managers, everywhere, settings.galera.data_path)
 
 
 class TakenDown(pulumi.ComponentResource):

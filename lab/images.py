@@ -5,7 +5,8 @@ lacks. Only those that a stack of this checkout names: some take minutes, and mo
 Left to others: what is in them (`images/`), the registry (`registry.py`). A folder with a Dockerfile
 and a file TAG is an image: `images/etcd` with TAG `3.4-3` is `registry.lab:5000/swarm-galera/etcd:3.4-3`.
 Those that ask for RUNTIME stand on `images/runtime`, which is built first and not pushed by itself: its layer
-comes with theirs.
+comes with theirs. Those that ask for PROGRAM hold what `images/NAME-program` compiles, with the machine's own
+Go: no image of the Go toolchain is to be had here, and its build cache serves all.
 """
 
 from __future__ import annotations
@@ -23,14 +24,17 @@ from lab.errors import LabError
 from lab.hosts.rootfs import SUITE
 from lab.hosts.rootfs import proxy as apt_proxy
 from lab.paths import LabPaths
-from lab.toolchain import locks, places
+from lab.toolchain import build, locks, places
 from lab.toolchain.stages import Step
 
 FOLDER = places.CHECKOUT / "images"
 PREFIX = "swarm-galera"
 RUNTIME = "runtime"
+PROGRAM = "-program"  # the end of the names of folders that compile what another's image holds
 RECIPE = 2  # raise it when the code below changes what is built
 BASE = f"localhost/debian:{SUITE}"
+# As Pulumi is compiled (toolchain/build.py): a third less to do, and the standard library is there already.
+GO_FLAGS = ("-v", "-gcflags=all=-l -dwarf=false")
 LEVEL = "6"  # of gzip; see docs: unpacking costs the hosts the same at every level, fetching does not
 
 
@@ -50,8 +54,25 @@ class Image:
     @property
     def runtime(self) -> Image | None:
         """The image that this one stands on, if its Dockerfile asks for one."""
-        asks = "ARG RUNTIME=" in (self.folder / "Dockerfile").read_text(encoding="utf-8")
-        return read(self.folder.with_name(RUNTIME)) if asks else None
+        return read(self.folder.with_name(RUNTIME)) if self._asks("RUNTIME") else None
+
+    @property
+    def program(self) -> Image | None:
+        """The image whose content goes into this one, if its Dockerfile asks for one."""
+        return read(self.folder.with_name(self.name + PROGRAM)) if self._asks("PROGRAM") else None
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it is such an image."""
+        return self.name.endswith(PROGRAM)
+
+    @property
+    def below(self) -> tuple[Image, ...]:
+        """The images that must be there first."""
+        return tuple(image for image in (self.runtime, self.program) if image is not None)
+
+    def _asks(self, argument: str) -> bool:
+        return f"ARG {argument}=" in (self.folder / "Dockerfile").read_text(encoding="utf-8")
 
 
 def read(folder: Path) -> Image:
@@ -66,7 +87,7 @@ def read(folder: Path) -> Image:
 def discover(folder: Path = FOLDER) -> list[Image]:
     """The images in `folder` that services run, by name. LabError for a Dockerfile without a usable TAG."""
     folders = [dockerfile.parent for dockerfile in sorted(folder.glob("*/Dockerfile"))]
-    return [read(found) for found in folders if found.name != RUNTIME]
+    return [read(found) for found in folders if found.name != RUNTIME and not found.name.endswith(PROGRAM)]
 
 
 def named(checkout: Path = places.CHECKOUT) -> list[Image]:
@@ -79,7 +100,7 @@ def named(checkout: Path = places.CHECKOUT) -> list[Image]:
 
 def key(image: Image) -> str:
     """A digest of everything the image is made from but Debian's own packages."""
-    below = key(image.runtime) if image.runtime else ""
+    below = " ".join(key(each) for each in image.below)
     digest = hashlib.sha256(f"{RECIPE} {SUITE} {LEVEL} {image.name} {below}".encode())
     for path in sorted(image.folder.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
@@ -140,22 +161,37 @@ class Builder:
             lambda holder: step.say(f"waiting for {holder}, which builds images"),
         ):
             missing = [image for image in images if not self.has(self.local(image))]
-            below = {image.runtime: None for image in missing if image.runtime}
+            below = {each: None for image in missing for each in image.below}
             missing = [*(image for image in below if not self.has(self.local(image))), *missing]
             if missing:
                 self._base(step)
             for image in missing:
                 step.say(f"building {image.name}")
-                step.run(self._build(image))
+                if image.compiled:
+                    self._compile(step, image)
+                else:
+                    step.run(self._build(image))
             step.result(f"built {', '.join(image.name for image in missing)}" if missing else "in the cache")
 
     def _build(self, image: Image) -> list[str]:
-        arguments = {"BASE": BASE} | ({"RUNTIME": self.local(image.runtime)} if image.runtime else {})
+        arguments = {"BASE": BASE}
+        arguments |= {"RUNTIME": self.local(image.runtime)} if image.runtime else {}
+        arguments |= {"PROGRAM": self.local(image.program)} if image.program else {}
         return self.buildah(
             *("bud", "--isolation", "chroot", "--network", "host", "--pull=never"),
             *(word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")),
             *("--tag", self.local(image), str(image.folder)),
         )
+
+    def _compile(self, step: Step, image: Image) -> None:
+        """What the folder's script compiles, as an image of that alone."""
+        out, container = self.home / image.name, image.name
+        shutil.rmtree(out, ignore_errors=True)
+        step.run(["sh", image.folder / "build", out, *GO_FLAGS], env=build.environment())
+        step.run(self.buildah("from", "--name", container, "scratch"))
+        step.run(self.buildah("add", container, str(out), "/"))
+        step.run(self.buildah("commit", "--rm", container, self.local(image)))
+        shutil.rmtree(out)
 
     def _base(self, step: Step) -> None:
         if self.has(BASE):

@@ -83,7 +83,7 @@ def _unwell(seen: Seen) -> Iterator[tuple[str, str]]:
             yield host.name, f"its engine is not active in the swarm ({facts.swarm or 'no answer'})"
         elif facts.ghosts:
             yield host.name, f"its engine lists as running what has ended: {', '.join(facts.ghosts)}"
-        elif with_data and host.role == "manager" and not facts.etcd_healthy:
+        elif with_data and host.role == "manager" and not facts.store_healthy:
             yield host.name, f"{seen.outputs.store} is not healthy there"
         elif host.name in seen.outputs.members:
             state = facts.galera.get("wsrep_local_state_comment", "not running")

@@ -169,6 +169,15 @@ def of_store(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
                 f"{health}, {seen.etcd_members} members" if seen.etcd_cluster else "no answer",
             )
         )
+        checks.append(
+            Check(
+                host.name,
+                f"{outputs.store} lets in users with TLS and nobody else",
+                seen.etcd_clients.startswith("users"),
+                seen.etcd_clients or "no answer",
+                remedy="`up` ends a change that was interrupted, and renews certificates",
+            )
+        )
     clusters = {facts[host.name].etcd_cluster for host in outputs.managers} - {""}
     checks.append(
         Check("cluster", f"one {outputs.store} cluster", len(clusters) == 1, f"{len(clusters)} seen")

@@ -16,52 +16,11 @@ from typing import Any
 
 from components.host_scripts.disk import MOUNT_POINT, RESERVE
 from components.host_scripts.shell import assign, body
+from operations import consul_facts
+from operations.consul_facts import ConsulFacts
+from operations.galera_variables import OTHER_TABLES, STATUS, VARIABLES
 from operations.outputs import REPLICATED, Outputs
 from operations.remote_hosts import SCRIPTS
-
-STATUS = (
-    "wsrep_local_state_comment",
-    "wsrep_cluster_size",
-    "wsrep_cluster_state_uuid",
-    "wsrep_cluster_status",
-    "wsrep_connected",
-    "wsrep_last_committed",
-    "wsrep_provider_version",
-    "wsrep_ready",
-)
-ALIKE = (
-    *("version", "wsrep_cluster_name", "wsrep_mode", "wsrep_sst_method", "wsrep_certify_nonPK"),
-    *("wsrep_max_ws_rows", "wsrep_max_ws_size", "wsrep_auto_increment_control", "auto_increment_increment"),
-    *("binlog_format", "log_bin", "log_bin_trust_function_creators", "default_storage_engine"),
-    *(
-        "enforce_storage_engine",
-        "innodb_autoinc_lock_mode",
-        "innodb_default_row_format",
-        "innodb_doublewrite",
-    ),
-    *("innodb_flush_log_at_trx_commit", "innodb_force_primary_key", "innodb_page_size", "innodb_strict_mode"),
-    *("character_set_server", "collation_server", "lower_case_table_names", "sql_mode", "time_zone"),
-    *("explicit_defaults_for_timestamp", "max_allowed_packet", "tx_isolation", "plugin_maturity"),
-)
-"""Variables that must have the same value on all nodes: what a statement does depends on them, or whether its
-rows are replicated and outlive a power cut."""
-FIXED = {
-    "wsrep_on": "ON",
-    "binlog_format": "ROW",
-    "innodb_autoinc_lock_mode": "2",
-    "innodb_flush_log_at_trx_commit": "1",
-    "read_only": "OFF",
-}
-"""Variables that must have this value on every node, whatever the settings say."""
-NOT_REPLICATED = "tables_not_replicated"
-"""Name under which a node's facts have the first ten tables of other engines, or `none`."""
-_TABLES = f"""SET STATEMENT max_statement_time=10 FOR
-  SELECT '{NOT_REPLICATED}', IFNULL(GROUP_CONCAT(name ORDER BY name SEPARATOR ', '), 'none') FROM (
-    SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, ' (', ENGINE, ')') AS name FROM information_schema.TABLES
-    WHERE TABLE_TYPE = 'BASE TABLE' AND ENGINE <> 'InnoDB'
-      AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
-    LIMIT 10) AS found;"""
-VARIABLES = tuple(sorted({*ALIKE, *FIXED, "auto_increment_offset"}))
 
 
 @dataclass(frozen=True)
@@ -116,6 +75,7 @@ class HostFacts:
         galera: `STATUS`, `VARIABLES` and `NOT_REPLICATED`.
         node_status: what `galera-node status --json` says.
         etcd_healthy: a read that needs a majority came through. etcd_members: how many there are.
+        etcd_clients: whom the member lets in (`etcd-member clients`).
         etcd_cluster: the cluster's id. etcd_content: what the member says of its content at some revisions,
             if it was asked: a hash, and the revision from which on it counts.
         error: why the host could not be asked at all.
@@ -140,9 +100,16 @@ class HostFacts:
     node_status: Mapping[str, Any] = field(default_factory=dict)
     etcd_healthy: bool = False
     etcd_members: int = 0
+    etcd_clients: str = ""
     etcd_cluster: str = ""
     etcd_content: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    consul: ConsulFacts = field(default_factory=ConsulFacts)
     error: str = ""
+
+    @property
+    def store_healthy(self) -> bool:
+        """Of whichever store there is."""
+        return self.etcd_healthy or (self.consul.healthy and bool(self.consul.servers))
 
 
 def look(outputs: Outputs, manager: bool, member: bool, *, content: bool = False) -> str:
@@ -161,14 +128,16 @@ def look(outputs: Outputs, manager: bool, member: bool, *, content: bool = False
             service=outputs.service,
             store=outputs.store,
             query=f"SHOW GLOBAL STATUS WHERE Variable_name IN ({status});\n"
-            f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({variables});\n{_TABLES}",
+            f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({variables});\n{OTHER_TABLES}",
             reserve=f"{MOUNT_POINT}/{RESERVE}",
         ),
         _HOST,
     ]
     if manager and outputs.has("swarm"):
         parts.append(_MANAGER)
-    if manager and outputs.has("data"):
+    if outputs.has("data") and outputs.store == "consul":
+        parts += [consul_facts.LOOK, *([consul_facts.RIGHTS] if content and manager else [])]
+    elif manager and outputs.has("data"):
         parts += [_STORE, *([_CONTENT] if content else [])]
     if member:
         parts.append(_GALERA)
@@ -224,8 +193,10 @@ def parse(text: str, error: str = "") -> HostFacts:
         node_status=_object("\n".join(found["status"])),
         etcd_healthy="healthy" in found["etcd"],
         etcd_members=len(members.get("members", [])),
+        etcd_clients=_first([line[8:].strip() for line in found["etcd"] if line.startswith("clients ")]),
         etcd_cluster=str(members.get("header", {}).get("cluster_id", "")),
         etcd_content=dict(map(_content, found["content"])),
+        consul=consul_facts.parse(found),
     )
 
 

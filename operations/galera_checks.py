@@ -12,7 +12,8 @@ from typing import Any
 from components.host_scripts.data_path import device
 from operations.check import Check
 from operations.cluster_checks import one_image
-from operations.cluster_facts import ALIKE, FIXED, NOT_REPLICATED, HostFacts
+from operations.cluster_facts import HostFacts
+from operations.galera_variables import ALIKE, FIXED, NOT_REPLICATED
 from operations.outputs import Outputs
 from operations.remote_hosts import Answer
 

@@ -2,7 +2,8 @@
 
 Owned here: the order of the three parts (swarm, store, database), when it is refused, the lines of progress.
 Left to others: what each part does alone (`docker swarm init --force-new-cluster`, `etcd-member
-force-new-cluster`, `galera-node recover-from`), new hosts (`refresh`, then `up`).
+force-new-cluster` or `consul-member force-new-cluster`, `galera-node recover-from`), new hosts
+(`refresh`, then `up`).
 
 Every part looks first whether it is needed, so the command may be repeated.
 """
@@ -116,7 +117,8 @@ def parts(found: Outputs, survivor: Host, lost: Sequence[str]) -> list[Part]:
         store=found.store,
         service=found.service,
     )
-    texts = (("swarm", _SWARM, 120.0), ("store", _STORE, 300.0), ("database", _DATABASE, 900.0))
+    store = _CONSUL if found.store == "consul" else _STORE
+    texts = (("swarm", _SWARM, 120.0), ("store", store, 300.0), ("database", _DATABASE, 900.0))
     return [Part(name, f"{variables}\n{_FUNCTIONS}\n{text}", patience) for name, text, patience in texts]
 
 
@@ -125,6 +127,8 @@ _FUNCTIONS = body("survive_functions", SCRIPTS)
 _SWARM = body("survive_swarm", SCRIPTS)
 
 _STORE = body("survive_store", SCRIPTS)
+
+_CONSUL = body("survive_consul", SCRIPTS)
 
 _DATABASE = body("survive_database", SCRIPTS)
 

@@ -67,6 +67,7 @@ class Outputs:
         hosts: all of them, managers first.
         user, private_key: for SSH; the key is None where the SSH agent holds it.
         network, encrypted: the overlay's name, and whether it is encrypted.
+        store, store_servers: its kind; of Consul, the hosts that have a server.
         service, vip, port, size, members, database: the Galera service; members are host names.
         published_port: of every host, leads to the nodes; 0 where none is.
         app_password: of the user that is called like the database.
@@ -99,6 +100,7 @@ class Outputs:
     left: str = ""
     volumes: tuple[str, ...] = ()
     kept_on: tuple[str, ...] = ()
+    store_servers: tuple[str, ...] = ()
 
     def has(self, layer: Layer) -> bool:
         """Whether there is this layer."""
@@ -174,6 +176,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         left=str((values.get("takenDown") or {}).get("left", "")),
         volumes=tuple(kept.get("volumes", ())),
         kept_on=tuple(kept.get("members", ())),
+        store_servers=tuple((values.get("discovery") or {}).get("servers", ())),
     )
 
 

@@ -25,6 +25,7 @@ from operations import (
     balancer_checks,
     cluster_checks,
     cluster_facts,
+    consul_checks,
     data_path_checks,
     deep_verify,
     galera_checks,
@@ -125,7 +126,8 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
         report.checks += layer_checks.of_layer(found, facts)
         if not found.has("data"):
             return
-        report.checks += [*cluster_checks.of_store(found, facts), *galera_checks.of_galera(found, facts)]
+        store = consul_checks.of_consul if found.store == "consul" else cluster_checks.of_store
+        report.checks += [*store(found, facts), *galera_checks.of_galera(found, facts)]
         report.checks += await _row_round_trip(found, facts, hosts, report)
         if found.published_port:
             with report.stage("published port"):

@@ -21,10 +21,11 @@ from pydantic.alias_generators import to_camel
 
 from settings import values
 from settings.application import Application
+from settings.discovery import Discovery
 from settings.errors import UserError
 from settings.galera import Galera
 from settings.load_balancer import LoadBalancer
-from settings.model import Discovery, Engine, Hosts, Network, Settings, Ssh
+from settings.model import Engine, Hosts, Network, Settings, Ssh
 from settings.section import Section, in_words, section_of
 from settings.servers import Servers
 

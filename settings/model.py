@@ -1,8 +1,8 @@
 """The settings of a stack, section by section: what may be configured, its defaults, what must fit together.
 
-Owns: the sections on access, hosts, engines, network and store, and what of one section must fit to another.
-Leaves to others: the servers (servers.py), the database (galera.py), the load balancer (load_balancer.py);
-what a single value may be (values.py).
+Owns: the sections on access, hosts, engines and network, and what of one section must fit to another.
+Leaves to others: the servers (servers.py), the store (discovery.py), the database (galera.py), the load
+balancer (load_balancer.py); what a single value may be (values.py).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -18,6 +19,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from settings import values
 from settings.application import Application
 from settings.database import names
+from settings.discovery import Discovery
 from settings.galera import Galera
 from settings.layers import Above, Layer, contradictions, reaches
 from settings.load_balancer import LoadBalancer
@@ -79,7 +81,8 @@ class Hosts(Section):
     """What the hosts' own system is told. Unset, nothing of it is touched.
 
     Attributes:
-        resolvers: DNS servers that the hosts ask, in this order. Containers: `engine.dns`.
+        resolvers: DNS servers that the hosts ask, in this order; with `discovery.kind: consul` two at the
+            most, after Consul itself. Containers: `engine.dns`.
         search_domains: domains in which the hosts look for short names.
         motd: text that whoever logs in to a host is shown, in /etc/motd.d/swarm-galera.
     """
@@ -95,7 +98,7 @@ class Engine(Section):
     """The Docker engine on every host.
 
     Attributes:
-        dns: servers for containers; empty takes the host's.
+        dns: servers for containers; empty takes the host's, and with `discovery.kind: consul` also Consul.
         registry_mirrors, insecure_registries: as in daemon.json.
         labels: further engine labels besides datacenter and size.
         bridge: network of the engine's default bridge, which no host must route; by default 172.17.0.0/16.
@@ -152,14 +155,6 @@ class Network(Section):
     name: values.DockerName = "galera"
     subnet: Annotated[str, AfterValidator(values.subnet)] = "10.20.0.0/24"
     encrypted: bool = True
-
-
-class Discovery(Section):
-    """The key-value store. kind: which one. image: its container image."""
-
-    title: ClassVar[str] = "discovery"
-    kind: Literal["etcd"] = "etcd"
-    image: values.Image
 
 
 class Settings(Section):
@@ -238,14 +233,23 @@ class Settings(Section):
                 "the statistics' password would cross the internet in plain. Remedy: take it out of "
                 "publishedPorts, and look at the page through SSH (`ssh -L`)"
             )
-        ports = taken_by(self.load_balancer.ports if self.load_balancer else {}, self.engine.options)
-        problems.extend(self.galera.clashes(ports))
-        if self.application:
-            problems.extend(self.application.clashes(ports | self.galera.ports, self.galera.database))
+        problems.extend(self._clashes())
         problems.extend(contradictions(self.deploy_up_to, self.take_down, self.keep_data))
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _clashes(self) -> Iterator[str]:
+        """Who takes a port that another one has; and what does not fit to the store."""
+        ports = taken_by(self.load_balancer.ports if self.load_balancer else {}, self.engine.options)
+        discovery = self.discovery
+        yield from discovery.clashes(
+            self.servers.managers, self.hosts.resolvers, self.engine.taken, ports | self.galera.ports
+        )
+        ports |= discovery.ports
+        yield from self.galera.clashes(ports)
+        if self.application:
+            yield from self.application.clashes(ports | self.galera.ports, self.galera.database)
 
     def deploys(self, layer: Layer) -> bool:
         """Whether the stack has this layer."""

@@ -13,6 +13,11 @@ from dataclasses import dataclass
 
 from components.host_scripts.shell import assign, body, words
 
+AGENT_NOTE = "# Written by swarm-galera: Consul on this host is asked first (discovery.kind)."
+"""The line of resolv.conf before Consul's."""
+AGENT_WITHIN = 60
+"""Seconds for Consul to answer the host's questions."""
+
 
 @dataclass(frozen=True)
 class Places:
@@ -20,6 +25,7 @@ class Places:
 
     resolv_conf: str = "/etc/resolv.conf"
     resolved_dropin: str = "/etc/systemd/resolved.conf.d/10-swarm-galera.conf"
+    agent_dropin: str = "/etc/systemd/resolved.conf.d/20-swarm-galera-consul.conf"
     motd: str = "/etc/motd.d/swarm-galera"
 
 
@@ -51,12 +57,48 @@ def resolver(
     resolv.conf that file, and the former one is kept beside it; where another program writes it, it fails.
     """
     variables = assign(hostname=hostname, resolvers=list(resolvers), search=" ".join(search))
-    return f"{_resolver_places(places)}\n{variables}\n{body('host_resolver')}"
+    return f"{_resolver_places(places)}\n{variables}\n{_agent(places)}\n{body('host_resolver')}"
 
 
 def resolver_gone(places: Places | None = None) -> str:
     """Shell text that takes back what `resolver` did."""
-    return f"{_resolver_places(places)}\n{body('host_resolver_gone')}"
+    return f"{_resolver_places(places)}\n{_agent(places)}\n{body('host_resolver_gone')}"
+
+
+def agent_first(
+    hostname: str, search: Sequence[str], resolvers: Sequence[str], places: Places | None = None
+) -> str:
+    """Shell text that has the host ask Consul on its own loopback first, then the servers that it asks now.
+
+    Of a plain resolv.conf nothing but one line changes, so whoever else has a hand in the file keeps it:
+    `resolver` too, before or after this. A host with systemd-resolved gets a drop-in that counts instead of
+    that of `resolver`; after Consul it asks the interfaces' servers. Where another program writes resolv.conf
+    and does not name Consul first, it fails. Waits until Consul answers.
+
+    Args:
+        search: domains in which the host looks for short names (`hosts.searchDomains`).
+        resolvers: `hosts.resolvers`; they stand in the same file, so this runs again when they change.
+    """
+    at = places or Places()
+    variables = assign(
+        hostname=hostname,
+        agent_dropin=at.agent_dropin,
+        search=" ".join(search),
+        resolvers=list(resolvers),
+        patience=AGENT_WITHIN,
+    )
+    return f"{_agent(places)}\n{variables}\n{body('host_agent_first')}"
+
+
+def agent_gone(places: Places | None = None) -> str:
+    """Shell text that takes back what `agent_first` did."""
+    at = places or Places()
+    return f"{_agent(places)}\n{assign(agent_dropin=at.agent_dropin)}\n{body('host_agent_gone')}"
+
+
+def _agent(places: Places | None) -> str:
+    at = places or Places()
+    return f"{assign(resolv_conf=at.resolv_conf, agent_note=AGENT_NOTE)}\n{body('host_agent')}"
 
 
 def _resolver_places(places: Places | None) -> str:

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# shellcheck source=prologue.sh
-. prologue.sh
+# shellcheck source=host_agent.sh
+. host_agent.sh
 hostname=fact resolv_conf=fact former=fact dropin=fact resolvers=(fact fact) search=fact
 # ---- hosts get what follows ----
 case "$(readlink -f "$resolv_conf" || :)" in
@@ -20,7 +20,12 @@ case "$(readlink -f "$resolv_conf" || :)" in
 $(head -n 1 "$resolv_conf"). Remedy: give that program the resolvers, and leave hosts.resolvers and \
 hosts.searchDomains out"
     fi
-    [[ -e $former ]] || cp -p "$resolv_conf" "$former"
+    agent=''
+    if agent_first; then agent=1; fi
+    if [[ ! -e $former ]]; then
+      cp -p "$resolv_conf" "$former"
+      [[ ! $agent ]] || without_agent "$(<"$resolv_conf")" >"$former"
+    fi
     text="# Written by swarm-galera: hosts.resolvers, hosts.searchDomains. It was $former."
     [[ ! $search ]] || text+=$'\n'"search $search"
     for each in "${resolvers[@]}"; do text+=$'\n'"nameserver $each"; done
@@ -31,6 +36,7 @@ hosts.searchDomains out"
       esac
       text+=$'\n'"$line"
     done <"$former"
+    [[ ! $agent ]] || text=$(with_agent "$text")
     write_file "$resolv_conf" "$text"
     ;;
   *)

@@ -1,9 +1,14 @@
 # shellcheck shell=bash
-# shellcheck source=prologue.sh
-. prologue.sh
+# shellcheck source=host_agent.sh
+. host_agent.sh
 resolv_conf=fact former=fact dropin=fact
 # ---- hosts get what follows ----
-[[ ! -e $former ]] || mv -f "$former" "$resolv_conf"
+if [[ -e $former ]]; then
+  text=''
+  if agent_first; then text=$(with_agent "$(<"$former")"); fi
+  mv -f "$former" "$resolv_conf"
+  [[ ! $text ]] || write_file "$resolv_conf" "$text"
+fi
 if [[ -e $dropin ]]; then
   rm -f "$dropin"
   systemctl restart systemd-resolved.service

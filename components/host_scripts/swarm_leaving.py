@@ -31,17 +31,20 @@ class Membership:
         votes: whether whoever is on the list has a vote. It is then given up while its owner still runs,
             because it must count for its own removal, and the host does not leave before. Else it is done
             once the host's containers have stopped, as well as it can be.
+        again: of what votes: also then, because whoever still runs only gives up its vote, and stays on the
+            list.
     """
 
     service: str
     forget: str
     votes: bool
+    again: bool = False
 
 
 def functions(memberships: Sequence[Membership]) -> str:
     """Shell functions that the scripts here and `describe_node` share."""
     voting = [f"{each.service} {each.forget}" for each in memberships if each.votes]
-    listing = [f"{each.service} {each.forget}" for each in memberships if not each.votes]
+    listing = [f"{each.service} {each.forget}" for each in memberships if each.again or not each.votes]
     return f"{assign(voting=voting, listing=listing, patience=PATIENCE)}\n{_FUNCTIONS}"
 
 

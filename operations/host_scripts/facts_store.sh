@@ -4,6 +4,8 @@
 store=fact
 # ---- hosts get what follows ----
 [[ ! ${container[$store]:-} ]] || docker exec -e ETCDCTL_API=3 "${container[$store]}" sh -c '
-  at="--endpoints=http://127.0.0.1:2379 --command-timeout=10s"
+  # Where, and as whom, is in the environment of the image.
+  at=--command-timeout=10s
   etcdctl $at endpoint health >/dev/null 2>&1 && echo healthy
+  echo "clients $(etcd-member clients 2>/dev/null || echo "an older image, which lets in anybody")"
   etcdctl $at member list -w json' | tell etcd

@@ -5,7 +5,7 @@ store=fact
 # ---- hosts get what follows ----
 # What all members have at the same revision must be the same. They are not asked in the same moment.
 [[ ! ${container[$store]:-} ]] || docker exec -e ETCDCTL_API=3 "${container[$store]}" sh -c '
-  at="--endpoints=http://127.0.0.1:2379 --command-timeout=10s"
+  at=--command-timeout=10s
   now=$(etcdctl $at get majority -w json | sed -n "s/.*\"revision\":\([0-9]*\).*/\1/p")
   for back in 0 8; do
     revision=$(( ${now:-0} / 8 * 8 - back ))

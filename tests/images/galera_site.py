@@ -14,12 +14,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.images.image_containers import SUBNET, Container, Site, wait_for
+from tests.images.store_access import ETCDCTL, READABLE, Access
 
 SIZE = 3
 INITDB = {
@@ -78,6 +80,10 @@ def peer_certificates() -> dict[str, str]:
     }
 
 
+on_both_stores = pytest.mark.parametrize("site", ["etcd", "consul"], indirect=True)
+"""For the stories that rest on the store."""
+
+
 def etcd_address(number: int) -> str:
     return f"10.77.0.{10 + number}"
 
@@ -91,7 +97,8 @@ class GaleraSite(Site):
 
     def __init__(self, roots: Mapping[str, Path]) -> None:
         super().__init__(roots)
-        self.secrets = peer_certificates()
+        self.access = Access()
+        self.secrets = peer_certificates() | self.access.member
         self.hosts = "".join(f"{etcd_address(n)} etcd\n" for n in range(1, SIZE + 1)) + "".join(
             f"{galera_address(n)} tasks.galera\n" for n in range(1, SIZE + 1)
         )
@@ -105,7 +112,12 @@ class GaleraSite(Site):
             user="998:998",
             volume_at="/var/lib/etcd",
             command=("/usr/local/bin/etcd-member", "run"),
-            env={"NODE_NAME": f"galera-{number}", "ETCD_INITIAL_CLUSTER": peers, "CLUSTER_TOKEN": "test"},
+            env={
+                "NODE_NAME": f"galera-{number}",
+                "ETCD_INITIAL_CLUSTER": peers,
+                "CLUSTER_TOKEN": "test",
+                "READABLE": READABLE,
+            },
             secrets=self.secrets,
             hosts=self.hosts,
         )
@@ -123,12 +135,12 @@ class GaleraSite(Site):
                 "CLUSTER_NAME": "galera",
                 "CLUSTER_SIZE": str(SIZE),
                 "PEERS": "tasks.galera",
-                "STORE": "etcd://etcd:2379",
+                "STORE": "etcd://etcd:2381",
                 "SUBNET": SUBNET,
                 "DATABASE": "app",
                 "MEMBERS": ",".join(f"galera-{n}" for n in range(1, SIZE + 1)),
             },
-            secrets=PASSWORDS,
+            secrets=PASSWORDS | self.access.files("galera"),
             hosts=self.hosts,
         )
         (container.here / "90-stack.cnf").write_text(STACK)
@@ -139,7 +151,7 @@ class GaleraSite(Site):
             (container.here / "initdb" / name).write_text(text)
         return container
 
-    def start_etcd(self, without: Iterable[int] = ()) -> None:
+    def start_store(self, without: Iterable[int] = ()) -> None:
         """All members, up to a leader. `without`: whom a cluster may form without, by a person's word."""
         members = [self.add_etcd(n) for n in range(1, SIZE + 1)]
         for member in members:
@@ -149,11 +161,20 @@ class GaleraSite(Site):
         for number in without:
             self.put(f"forgotten/galera-{number}", "")
 
+    def store_members(self) -> list[Container]:
+        """The store's members, started or not."""
+        return [self.containers[f"etcd-{number}"] for number in range(1, SIZE + 1)]
+
+    def end_right_to_bootstrap(self) -> None:
+        """What a hung host or a long cut from the store comes to."""
+        member = self.containers["etcd-1"]
+        right = member.run(*ETCDCTL, "get", "swarm-galera/galera/bootstrap", "--write-out=json")
+        lease = json.loads(right.stdout)["kvs"][0]["lease"]
+        assert member.run(*ETCDCTL, "lease", "revoke", f"{lease:x}").returncode == 0
+
     def put(self, key: str, value: str) -> None:
         """Writes a key of the cluster's."""
-        done = self.containers["etcd-1"].run(
-            "/usr/bin/etcdctl", "put", f"swarm-galera/galera/{key}", "--", value
-        )
+        done = self.containers["etcd-1"].run(*ETCDCTL, "put", f"swarm-galera/galera/{key}", "--", value)
         assert done.returncode == 0, done.stderr
 
 

@@ -78,7 +78,7 @@ UPDATE app.kept SET n = n + 1;
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[list[Container]]:
     with GaleraSite({name: image_root(name) for name in ("etcd", "galera")}) as site:
-        site.start_etcd()
+        site.start_store()
         made = start(site, 1, 2, 3)
         formed(made)
         for statement in TABLES.split(";\n"):

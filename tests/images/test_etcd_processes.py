@@ -22,6 +22,7 @@ from images.etcd.etcd_member import settings
 from images.etcd.etcd_member.peers import EmptySeat, context, members_at
 from tests.images.image_containers import Container, Site, wait_for
 from tests.images.image_roots import image_root
+from tests.images.store_access import ETCDCTL, READABLE, Access
 
 
 class Store(Site):
@@ -30,6 +31,7 @@ class Store(Site):
     def __init__(self) -> None:
         super().__init__({"etcd": image_root("etcd")})
         self.authority = new_authority()
+        self.access = Access()
         self.certificates: dict[str, Any] = {}
 
     def certify(self, numbers: Sequence[int]) -> None:
@@ -68,8 +70,9 @@ class Store(Site):
             "NODE_NAME": own,
             "ETCD_INITIAL_CLUSTER": ",".join(f"{names[n]}=https://{address(n)}:2380" for n in listed),
             "CLUSTER_TOKEN": "test",
+            "READABLE": READABLE,
         }
-        for file, text in files(self.certificates).items():
+        for file, text in {**files(self.certificates), **self.access.member}.items():
             (member.here / "secrets" / file).write_text(text)
 
     def roll(self, order: Sequence[int], listed: Sequence[int]) -> None:
@@ -135,7 +138,7 @@ def serves(member: Container) -> bool:
 
 
 def etcdctl(member: Container, *words: str) -> str:
-    done = member.run("/usr/bin/env", "ETCDCTL_API=3", "/usr/bin/etcdctl", *words)
+    done = member.run(*ETCDCTL, *words)
     if done.returncode != 0:
         raise OSError(done.stderr.strip())
     return done.stdout.strip()

@@ -64,7 +64,7 @@ def another(site: GaleraSite, than: int) -> int:
 
 
 def test_whatever_ends_the_writer_another_node_follows_and_stays(site: GaleraSite) -> None:
-    site.start_etcd()
+    site.start_store()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
     first = wait_for(lambda: writer(site), "a writer")

@@ -18,6 +18,7 @@ from tests.images.galera_site import (
     copies,
     formed,
     known,
+    on_both_stores,
     rows,
     sql,
     start,
@@ -27,19 +28,21 @@ from tests.images.galera_site import (
     uuids,
 )
 from tests.images.image_containers import wait_for
+from tests.images.store_access import ETCDCTL
 
 pytestmark = pytest.mark.images
 
 
 def whole(site: GaleraSite) -> list:  # type: ignore[type-arg]
     """Three nodes, formed."""
-    site.start_etcd()
+    site.start_store()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
     wait_for(lambda: "formed" in cluster(nodes[0]), "the cluster formed")
     return nodes
 
 
+@on_both_stores
 def test_a_forgotten_node_that_returns_with_data_of_its_own_takes_a_full_copy(site: GaleraSite) -> None:
     nodes = whole(site)
     (uuid,) = uuids(nodes)
@@ -92,7 +95,7 @@ def test_a_node_left_out_does_not_return_unseen_while_the_store_is_away(site: Ga
     tell(nodes[0], "forget", "galera-3")
     formed(nodes[:2], 2)
     add(nodes[0], "without the third")
-    members = [site.containers[f"etcd-{number}"] for number in range(1, SIZE + 1)]
+    members = site.store_members()
     for member in members:
         member.kill()
     until(nodes[0], "does not answer")
@@ -182,7 +185,7 @@ def test_the_last_one_of_three_serves_again_by_one_word(site: GaleraSite) -> Non
 def test_the_record_that_went_with_the_store_is_written_anew_by_running_members(site: GaleraSite) -> None:
     nodes = whole(site)
     (uuid,) = uuids(nodes)
-    members = [site.containers[f"etcd-{number}"] for number in range(1, SIZE + 1)]
+    members = site.store_members()
     for member in members:
         member.kill()
         member.lose_volume()
@@ -234,7 +237,7 @@ def test_a_member_with_broken_tables_is_named_and_can_be_forgotten(site: GaleraS
 
 
 def test_a_first_start_waits_for_every_expected_node_and_says_for_whom(site: GaleraSite) -> None:
-    site.start_etcd()
+    site.start_store()
     nodes = start(site, 1, 2)
     until(nodes[0], "needs all 3 nodes present and empty")
     until(nodes[1], "Waiting for galera-3; one that will not come: galera-node forget NAME")
@@ -245,18 +248,20 @@ def test_a_first_start_waits_for_every_expected_node_and_says_for_whom(site: Gal
 
 
 def test_a_value_that_is_no_text_ends_no_database(site: GaleraSite) -> None:
-    site.start_etcd(without=(2, 3))
+    site.start_store(without=(2, 3))
     (node,) = start(site, 1)
     formed([node], 1)
     etcd = site.containers["etcd-1"]
     for key in ("x", "present/x"):
         done = etcd.run(
-            "/bin/sh", "-c", f"""/usr/bin/etcdctl put swarm-galera/galera/{key} "$(printf '\\377')" """
+            "/bin/sh",
+            "-c",
+            f"""{" ".join(ETCDCTL)} put swarm-galera/galera/{key} "$(printf '\\377')" """,
         )
         assert done.returncode == 0, done.stderr
         add(node, f"after {key}")
     until(node, "the store's key 'present/x' holds no record of this program")
     assert synced(node, 1)
-    assert etcd.run("/usr/bin/etcdctl", "del", "swarm-galera/galera/present/x").returncode == 0
+    assert etcd.run(*ETCDCTL, "del", "swarm-galera/galera/present/x").returncode == 0
     until(node, "the store answers again")
     assert node.stop() == 0

@@ -58,7 +58,7 @@ def add_my_app(site: GaleraSite, number: int, scripts: Mapping[str, str]) -> Con
 
 
 def test_an_application_finds_what_it_is_used_to(site: GaleraSite) -> None:
-    site.start_etcd(without=(2, 3))
+    site.start_store(without=(2, 3))
     node = add_my_app(site, 1, SCRIPTS)
     packed = node.here / "initdb" / "04-more.sql.gz"
     packed.write_bytes(gzip.compress(b"CREATE TABLE more (id INT PRIMARY KEY);\n"))
@@ -113,7 +113,7 @@ def test_an_application_finds_what_it_is_used_to(site: GaleraSite) -> None:
 
 
 def test_the_sizes_that_follow_from_the_machine_count_and_are_in_the_log(site: GaleraSite) -> None:
-    site.start_etcd(without=(2, 3))
+    site.start_store(without=(2, 3))
     node = site.add_galera(1)
     # Nothing is set but the maximum that hosts with few addresses need.
     (node.here / "90-stack.cnf").write_text("[mysqld]\ninnodb_buffer_pool_size_max = 256M\n")
@@ -129,7 +129,7 @@ def test_the_sizes_that_follow_from_the_machine_count_and_are_in_the_log(site: G
 
 
 def test_tables_that_are_not_replicated_are_refused_or_named(site: GaleraSite) -> None:
-    site.start_etcd()
+    site.start_store()
     nodes = [site.add_galera(number) for number in (1, 2, 3)]
     # One of the nodes is relaxed, as in a rolling change of the setting.
     (nodes[2].here / "90-stack.cnf").write_text(
@@ -189,7 +189,7 @@ def test_tables_that_are_not_replicated_are_refused_or_named(site: GaleraSite) -
 
 def test_locks_of_one_node_are_not_locks_of_the_cluster(site: GaleraSite) -> None:
     """As docs/how-to/moving-in.md says: through the virtual address two clients may hold the same lock."""
-    site.start_etcd()
+    site.start_store()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
     granted = [
@@ -230,7 +230,7 @@ def inside(node: Container, statement: str, *options: str) -> list[str]:
 
 def test_a_locked_table_of_one_node_holds_up_the_writes_of_all(site: GaleraSite) -> None:
     """As docs/how-to/moving-in.md says of LOCK TABLES, and what ends it."""
-    site.start_etcd()
+    site.start_store()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
     lock = subprocess.Popen(inside(nodes[1], "LOCK TABLES app.word READ; SELECT SLEEP(600)"))
@@ -254,7 +254,7 @@ def test_a_locked_table_of_one_node_holds_up_the_writes_of_all(site: GaleraSite)
 def test_a_dump_with_the_documented_options_disturbs_nobody_and_brings_everything_back(
     site: GaleraSite,
 ) -> None:
-    site.start_etcd()
+    site.start_store()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
     sql(nodes[0], "CREATE EVENT app.e ON SCHEDULE EVERY 1 DAY DO DELETE FROM app.word WHERE id < 0")
@@ -291,7 +291,7 @@ def test_a_dump_with_the_documented_options_disturbs_nobody_and_brings_everythin
     "taken", ["FLUSH TABLES WITH READ LOCK", "BACKUP STAGE START; BACKUP STAGE BLOCK_DDL"]
 )
 def test_a_node_whose_tables_are_all_locked_gets_no_clients(site: GaleraSite, taken: str) -> None:
-    site.start_etcd()
+    site.start_store()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
     # The session is idle meanwhile, as that of a person who has typed the statement.
@@ -317,7 +317,7 @@ def test_a_node_whose_tables_are_all_locked_gets_no_clients(site: GaleraSite, ta
 
 
 def test_another_subnet_leaves_root_where_the_network_is(site: GaleraSite) -> None:
-    site.start_etcd()
+    site.start_store()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
     assert client(nodes, "root", "SELECT 1") == "1"
@@ -336,7 +336,7 @@ def test_another_subnet_leaves_root_where_the_network_is(site: GaleraSite) -> No
 
 
 def test_initial_sql_that_fails_says_where_and_a_corrected_file_forms_the_cluster(site: GaleraSite) -> None:
-    site.start_etcd(without=(3,))
+    site.start_store(without=(3,))
     wrong = {"01.sql": "CREATE TABLE a (id INT PRIMARY KEY);\nINSERT INTO b VALUES (1);\n"}
     nodes = [site.add_galera(number, wrong) for number in (1, 2)]
     for node in nodes:
@@ -356,7 +356,7 @@ def test_initial_sql_that_fails_says_where_and_a_corrected_file_forms_the_cluste
 
 
 def test_a_cluster_that_was_made_without_time_zones_gets_them_on_every_node(site: GaleraSite) -> None:
-    site.start_etcd(without=(3,))
+    site.start_store(without=(3,))
     nodes = start(site, 1, 2)
     formed(nodes, 2)
     for node in nodes:
@@ -380,7 +380,7 @@ def test_a_cluster_that_was_made_without_time_zones_gets_them_on_every_node(site
 
 def test_accounts_know_the_old_plug_in_and_can_be_given_a_better_one(site: GaleraSite) -> None:
     """As docs/how-to/moving-in.md says of clients of MySQL 9."""
-    site.start_etcd(without=(2, 3))
+    site.start_store(without=(2, 3))
     node = site.add_galera(1)
     stack = (node.here / "90-stack.cnf").read_text()
     (node.here / "90-stack.cnf").write_text(f"{stack}plugin_load_add = auth_ed25519\n")

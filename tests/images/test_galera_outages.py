@@ -18,6 +18,7 @@ from tests.images.galera_site import (
     cluster,
     formed,
     healthy,
+    on_both_stores,
     processes,
     rows,
     says,
@@ -33,8 +34,9 @@ from tests.images.image_containers import run, wait_for
 pytestmark = pytest.mark.images
 
 
+@on_both_stores
 def test_after_a_full_outage_the_most_advanced_node_restarts_the_cluster(site: GaleraSite) -> None:
-    site.start_etcd()
+    site.start_store()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
     (uuid,) = uuids(nodes)
@@ -58,7 +60,7 @@ def test_after_a_full_outage_the_most_advanced_node_restarts_the_cluster(site: G
 
 
 def test_a_lost_quorum_ends_as_a_full_outage_and_the_cluster_comes_back(site: GaleraSite) -> None:
-    site.start_etcd()
+    site.start_store()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
     wait_for(lambda: "formed" in cluster(nodes[0]), "the cluster formed")
@@ -84,7 +86,7 @@ def test_a_lost_quorum_ends_as_a_full_outage_and_the_cluster_comes_back(site: Ga
 
 
 def test_a_host_that_is_lost_for_good_is_forgotten_and_the_others_restart(site: GaleraSite) -> None:
-    site.start_etcd()
+    site.start_store()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
     wait_for(lambda: "formed" in cluster(nodes[0]), "the cluster formed")
@@ -111,7 +113,7 @@ def test_a_host_that_is_lost_for_good_is_forgotten_and_the_others_restart(site: 
 
 
 def test_a_joiner_that_dies_leaves_the_node_that_restarted_the_cluster_serving(site: GaleraSite) -> None:
-    site.start_etcd()
+    site.start_store()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
     for node in reversed(nodes):
@@ -135,8 +137,9 @@ def test_a_joiner_that_dies_leaves_the_node_that_restarted_the_cluster_serving(s
     assert rows(nodes) == ["alone,first"] * SIZE
 
 
+@on_both_stores
 def test_a_node_killed_right_after_its_recovery_bootstrap_recovers_again(site: GaleraSite) -> None:
-    site.start_etcd(without=(2, 3))
+    site.start_store(without=(2, 3))
     (node,) = start(site, 1)
     formed([node], 1)
     (uuid,) = uuids([node])
@@ -156,7 +159,7 @@ def test_a_node_killed_right_after_its_recovery_bootstrap_recovers_again(site: G
 
 
 def test_a_long_recovery_is_shown_and_ends_with_the_container(site: GaleraSite) -> None:
-    site.start_etcd(without=(2, 3))
+    site.start_store(without=(2, 3))
     (node,) = start(site, 1)
     formed([node], 1)
     (node.here / "slow").write_text(
@@ -169,7 +172,7 @@ def test_a_long_recovery_is_shown_and_ends_with_the_container(site: GaleraSite) 
     run(*inside, "mount", "--bind", mariadbd, real)
     run(*inside, "mount", "--bind", str(node.here / "slow"), mariadbd)
     # Without the store: with it, a container that has served ends before it recovers.
-    members = [site.containers[f"etcd-{number}"] for number in range(1, SIZE + 1)]
+    members = site.store_members()
     for member in members:
         member.kill()
     until(node, "does not answer")
@@ -186,7 +189,7 @@ def test_a_long_recovery_is_shown_and_ends_with_the_container(site: GaleraSite) 
 
 
 def test_a_server_that_dies_is_recovered_in_a_container_of_its_own(site: GaleraSite) -> None:
-    site.start_etcd(without=(2, 3))
+    site.start_store(without=(2, 3))
     (node,) = start(site, 1)
     formed([node], 1)
     add(node, "precious")
@@ -200,7 +203,7 @@ def test_a_server_that_dies_is_recovered_in_a_container_of_its_own(site: GaleraS
 
 def test_a_donor_that_galera_has_lost_count_of_starts_over_and_all_come_together(site: GaleraSite) -> None:
     """For Galera it is a donor for ever, and by all else it is none: as `desynced` says, seen in CI."""
-    site.start_etcd(without=(2, 3))
+    site.start_store(without=(2, 3))
     (donor,) = start(site, 1)
     until(donor, "Synced after")
     (joiner,) = start(site, 2)
@@ -216,13 +219,14 @@ def test_a_donor_that_galera_has_lost_count_of_starts_over_and_all_come_together
     assert rows([donor, joiner]) == ["first"] * 2
 
 
+@on_both_stores
 def test_nodes_with_data_serve_and_return_while_the_store_is_away(site: GaleraSite) -> None:
-    site.start_etcd(without=(2, 3))
+    site.start_store(without=(2, 3))
     nodes = start(site, 1)
     formed(nodes, 1)
     nodes += start(site, 2)
     formed(nodes, 2)
-    members = [site.containers[f"etcd-{number}"] for number in range(1, SIZE + 1)]
+    members = site.store_members()
     for member in members:
         member.kill()
     until(nodes[0], "does not answer")

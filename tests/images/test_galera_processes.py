@@ -6,7 +6,6 @@ the entrypoints as first processes, sudden deaths by SIGKILL of a container's wh
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -24,6 +23,7 @@ from tests.images.galera_site import (
     cluster,
     formed,
     healthy,
+    on_both_stores,
     rows,
     says,
     server_pid,
@@ -34,6 +34,7 @@ from tests.images.galera_site import (
     uuids,
 )
 from tests.images.image_containers import Container, wait_for
+from tests.images.store_access import ETCDCTL
 
 pytestmark = pytest.mark.images
 
@@ -57,7 +58,7 @@ def give_data(node: Container, uuid: str) -> None:
 
 
 def test_three_empty_nodes_form_one_cluster_and_a_node_returns_by_what_it_lacks(site: GaleraSite) -> None:
-    site.start_etcd()
+    site.start_store()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
     (uuid,) = uuids(nodes)
@@ -124,7 +125,7 @@ def test_three_empty_nodes_form_one_cluster_and_a_node_returns_by_what_it_lacks(
 
 
 def test_a_node_that_leaves_the_group_by_itself_starts_over(site: GaleraSite) -> None:
-    site.start_etcd()
+    site.start_store()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
     # Its data differ from the others'. Galera votes it out then, and mariadbd stays there without a group.
@@ -142,7 +143,7 @@ def test_a_node_that_leaves_the_group_by_itself_starts_over(site: GaleraSite) ->
 
 
 def test_a_joiner_that_dies_leaves_the_lone_first_node_serving(site: GaleraSite) -> None:
-    site.start_etcd(without=(2, 3))
+    site.start_store(without=(2, 3))
     (first,) = start(site, 1)
     formed([first], 1)
     (second,) = start(site, 2)
@@ -164,7 +165,7 @@ def test_a_joiner_that_dies_leaves_the_lone_first_node_serving(site: GaleraSite)
 
 
 def test_new_passwords_count_when_every_node_has_them_and_transfers_never_need_one(site: GaleraSite) -> None:
-    site.start_etcd()
+    site.start_store()
     nodes = start(site, 1, 2, 3)
     formed(nodes)
     new = {name: f"new {value}" for name, value in PASSWORDS.items()}
@@ -203,7 +204,7 @@ def be_quick(node: Container) -> None:
 
 
 def test_a_first_node_whose_server_dies_in_the_initial_sql_forms_the_cluster_anew(site: GaleraSite) -> None:
-    site.start_etcd(without=(2, 3))
+    site.start_store(without=(2, 3))
     node = site.add_galera(1, SLOW)
     node.start()
     until(node, "running 01.sql")
@@ -222,7 +223,7 @@ def test_a_first_node_whose_server_dies_in_the_initial_sql_forms_the_cluster_ane
 
 
 def test_a_first_node_that_fails_gives_its_right_to_another(site: GaleraSite) -> None:
-    site.start_etcd(without=(2, 3))
+    site.start_store(without=(2, 3))
     first = site.add_galera(1, {"01.sql": "SELECT what;\n"})
     first.start()
     until(first, "01.sql: ERROR 1054")
@@ -234,20 +235,17 @@ def test_a_first_node_that_fails_gives_its_right_to_another(site: GaleraSite) ->
     assert rows([first, second]) == ["first"] * 2
 
 
+@on_both_stores
 def test_a_first_node_that_loses_its_lease_makes_way_for_another_formation(site: GaleraSite) -> None:
-    site.start_etcd(without=(2, 3))
+    site.start_store(without=(2, 3))
     first = site.add_galera(1, SLOW)
     first.start()
     until(first, "running 01.sql")
     (second,) = start(site, 2)
     until(second, "waiting: galera-1 is forming the cluster")
-    # What a hung host or a long cut from the store comes to.
-    member = site.containers["etcd-1"]
-    right = member.run("/usr/bin/etcdctl", "get", "swarm-galera/galera/bootstrap", "--write-out=json")
-    lease = json.loads(right.stdout)["kvs"][0]["lease"]
-    assert member.run("/usr/bin/etcdctl", "lease", "revoke", f"{lease:x}").returncode == 0
+    site.end_right_to_bootstrap()
     be_quick(first)
-    until(first, "before any client is served: the store's lease of this node has expired")
+    until(first, "before any client is served: the store's")
     until(first, "discarding the data of")
     formed([first, second], 2)
     assert rows([first, second]) == ["first"] * 2
@@ -255,7 +253,7 @@ def test_a_first_node_that_loses_its_lease_makes_way_for_another_formation(site:
 
 
 def test_a_formation_that_dies_is_taken_over_and_its_data_is_discarded(site: GaleraSite) -> None:
-    site.start_etcd(without=(2, 3))
+    site.start_store(without=(2, 3))
     first = site.add_galera(1, SLOW)
     first.start()
     until(first, "running 01.sql")
@@ -274,7 +272,7 @@ def test_a_formation_that_dies_is_taken_over_and_its_data_is_discarded(site: Gal
 
 
 def test_a_node_with_data_of_another_cluster_is_left_alone(site: GaleraSite) -> None:
-    site.start_etcd(without=(2, 3))
+    site.start_store(without=(2, 3))
     (first,) = start(site, 1)
     formed([first], 1)
     stranger = site.add_galera(2)
@@ -286,8 +284,8 @@ def test_a_node_with_data_of_another_cluster_is_left_alone(site: GaleraSite) -> 
     stranger.stop()
     assert (stranger.volume / "ibdata1").read_bytes() == b"precious"
     # With the store away the node learns it only from its donor.
-    for number in range(1, SIZE + 1):
-        site.containers[f"etcd-{number}"].kill()
+    for member in site.store_members():
+        member.kill()
     stranger.start()
     until(stranger, "the store does not answer, and live nodes are of another cluster")
     stranger.kill()
@@ -296,7 +294,7 @@ def test_a_node_with_data_of_another_cluster_is_left_alone(site: GaleraSite) -> 
 
 
 def test_an_etcd_member_that_lost_its_disk_takes_its_own_seat_anew(site: GaleraSite) -> None:
-    site.start_etcd(without=(2, 3))
+    site.start_store(without=(2, 3))
     (node,) = start(site, 1)
     formed([node], 1)
     member = site.containers["etcd-2"]
@@ -310,7 +308,7 @@ def test_an_etcd_member_that_lost_its_disk_takes_its_own_seat_anew(site: GaleraS
     member.start()
     until(member, "rejoin: the cluster exists and this member has lost its data")
     wait_for(lambda: healthy(member), "the member back in its seat")
-    listed = member.run("/usr/bin/etcdctl", "member", "list").stdout
+    listed = member.run(*ETCDCTL, "member", "list").stdout
     assert listed.count("started") == SIZE
     # It holds the cluster's data again: the others may go.
     site.containers["etcd-1"].stop()

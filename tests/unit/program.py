@@ -122,7 +122,7 @@ class Recorder(pulumi_mocks.Mocks):
             outputs |= {"stdout": said_by(args), "stderr": ""}
         elif args.typ in ("docker:index/secret:Secret", "docker:index/serviceConfig:ServiceConfig"):
             outputs.setdefault("name", f"{args.name}-1a2b3c4")
-        elif args.typ.endswith(":Password"):
+        elif args.typ.endswith((":Password", ":Token")):
             outputs["value"] = f"value-of-{args.name}"
         elif args.name == "identity":
             outputs["owner"] = "swarm-galera/test/0123456789ab"
@@ -130,7 +130,7 @@ class Recorder(pulumi_mocks.Mocks):
             outputs |= {"private_key": "PRIVATE KEY", "public_key": "ssh-ed25519 AAAA"}
         elif args.name.endswith("-authority"):
             outputs |= {"certificate": "CA", "private_key": "AUTHORITY KEY"}
-        elif args.name.endswith("-certificates"):
+        elif args.name.endswith(("-certificates", "-certificate")):
             outputs |= {"ca_certificate": "CA", "certificate": "CERTIFICATE", "private_key": "PEER KEY"}
         elif args.name.endswith("-image"):
             outputs["reference"] = args.inputs["found"]

@@ -27,6 +27,11 @@ if all went well, 1 for an error that says what to do, 130 after Ctrl-C, and wha
 CONTAINERS = (
     ("galera-node", "images/galera/galera_node/cli.py", "In a container of the database"),
     ("etcd-member", "images/etcd/etcd_member/cli.py", "In a container of the store"),
+    (
+        "consul-member",
+        "images/consul/consul_member/cli.py",
+        "In a container of the store, where that is Consul",
+    ),
 )
 
 

@@ -18,7 +18,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .api import ApiError, ClusterApi
+from .api import ClusterApi, LocalMember
+from .ctl import ApiError
 
 WORD = "force-new-cluster"  # in the data directory, until the cluster of one is made
 KEY = "etcd-member/alone"  # what is written; the value says when
@@ -32,7 +33,7 @@ class AloneError(Exception):
 def leave_word(data_dir: Path) -> None:
     """Says, durably, that the next start is to go on alone."""
     (data_dir / WORD).touch()
-    _sync(data_dir)
+    sync(data_dir)
 
 
 def has_word(data_dir: Path) -> bool:
@@ -43,10 +44,11 @@ def has_word(data_dir: Path) -> bool:
 def take_word(data_dir: Path) -> None:
     """Takes the word away, durably: a further such start would remove members that have joined meanwhile."""
     (data_dir / WORD).unlink()
-    _sync(data_dir)
+    sync(data_dir)
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
+    """Has what was made or removed in a folder outlive a loss of power."""
     directory = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(directory)
@@ -60,26 +62,29 @@ def last_snapshot(data_dir: Path) -> int:
     return max((int(file.stem.rpartition("-")[2], 16) for file in files), default=0)
 
 
-def settle(argv: Sequence[str], data_dir: Path, port: int, log: Callable[[str], None]) -> None:
+def settle(
+    argv: Sequence[str], data_dir: Path, member: LocalMember, api: ClusterApi, log: Callable[[str], None]
+) -> None:
     """Runs etcd as `argv` says until a snapshot covers all that may be missing in the log.
 
     Repeatable: as long as nobody can join, a start that was broken off leaves nothing that the next one
     minds.
 
     Args:
-        argv: forced, on the loopback, with a snapshot every few entries. port: of its clients.
+        argv: forced, on the loopback, with a snapshot every few entries.
+        member, api: that etcd, as nobody and as root.
     Raises AloneError when etcd ends by itself.
     """
     log("a person has said that the majority is lost: going on alone, with all records")
     process = subprocess.Popen(argv, env={"PATH": os.environ.get("PATH", "/usr/bin:/bin")})
     try:
-        api, written, said = ClusterApi(f"http://127.0.0.1:{port}"), 0, ""
+        written, said = 0, ""
         while not written or last_snapshot(data_dir) < written:
             if process.poll() is not None:
                 raise AloneError(f"etcd has ended with {process.returncode}; its log says why")
             try:
                 api.put(KEY, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
-                written = written or api.last_entry()
+                written = written or member.last_entry()
             except ApiError as error:
                 if str(error) != said:
                     said = str(error)

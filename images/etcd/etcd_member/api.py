@@ -1,4 +1,8 @@
-"""The cluster's seats, through its client API. Leaves to `formation` which are to be changed."""
+"""The cluster's seats and its majority, through its clients' side. Leaves to `formation` which seats change.
+
+What needs no rights is asked of this container's own member over the loopback (`LocalMember`); what only root
+may do goes through `ctl`.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +10,24 @@ import base64
 import http.client
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from .ctl import ApiError, Etcdctl
 from .formation import Member
 
 TIMEOUT = 5.0  # seconds for one question
 ELECTIONS = 20  # answers that the leader has just changed, half a second apart, until that is an error
+UNKNOWN = "etcdserver: user name is empty"
+"""A store with users says so to whoever asks without being one; by then it has found its majority."""
 
 
-class ApiError(Exception):
-    """The cluster refused or did not answer; the message is for the log."""
+class LocalMember:
+    """The member of this container over the loopback, without TLS and as nobody."""
 
-
-class ClusterApi:
-    """The cluster's membership through its client URL, at which any live member answers."""
-
-    def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
-        split = urlsplit(url)
-        self._host, self._port, self._timeout = split.hostname or "", split.port or 2379, timeout
+    def __init__(self, port: int, host: str = "127.0.0.1", timeout: float = TIMEOUT) -> None:
+        self._host, self._port, self._timeout = host, port, timeout
 
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
@@ -62,6 +64,8 @@ class ClusterApi:
                 self._post("/v3/kv/range", {"key": base64.b64encode(b"majority").decode()})
                 return True
             except ApiError as error:
+                if UNKNOWN in str(error):
+                    return True
                 # A member's own words. That it has not answered in time says nothing: it may only be slow.
                 if "etcdserver: request timed out" in str(error) or "etcdserver: no leader" in str(error):
                     return False
@@ -70,10 +74,26 @@ class ClusterApi:
                     raise
             time.sleep(0.5)
 
-    def put(self, key: str, value: str) -> None:
-        """Writes; returns once the member has done it. Raises ApiError."""
-        words = {"key": key, "value": value}
-        self._post("/v3/kv/put", {k: base64.b64encode(v.encode()).decode() for k, v in words.items()})
+    def has_users(self) -> bool:
+        """Whether clients must be users. Raises ApiError, also while there is no majority."""
+        try:
+            self._post("/v3/auth/authenticate", {"name": "", "password": ""})
+        except ApiError as error:
+            if "authentication is not enabled" in str(error):
+                return False
+            if "authentication failed" not in str(error):
+                raise
+        return True
+
+    def accepts(self, user: str, password: str) -> bool:
+        """Whether a store with users knows this one by this password. Raises ApiError."""
+        try:
+            self._post("/v3/auth/authenticate", {"name": user, "password": password})
+        except ApiError as error:
+            if "authentication failed" not in str(error):
+                raise
+            return False
+        return True
 
     def last_entry(self) -> int:
         """The number of the last entry in the member's log. Raises ApiError."""
@@ -83,13 +103,28 @@ class ClusterApi:
         """The cluster's seats. Raises ApiError."""
         return _members(self._post("/v3/cluster/member/list", {}))
 
+
+class ClusterApi:
+    """The cluster's seats, and one record, as root; any live member answers at `urls`."""
+
+    def __init__(self, urls: Sequence[str], secrets: Path, timeout: float = TIMEOUT) -> None:
+        self.root = Etcdctl(urls, secrets, timeout)
+
+    def put(self, key: str, value: str) -> None:
+        """Writes; returns once the member has done it. Raises ApiError."""
+        self.root.tell("put", key, value)
+
+    def members(self) -> list[Member]:
+        """The cluster's seats. Raises ApiError."""
+        return _members(self.root.ask("member", "list"))
+
     def remove(self, member_id: int) -> list[Member]:
         """Takes a seat away; the seats that are left. Raises ApiError, e.g. when the quorum would be lost."""
-        return _members(self._post("/v3/cluster/member/remove", {"ID": str(member_id)}))
+        return _members(self.root.ask("member", "remove", f"{member_id:x}"))
 
-    def add(self, peer_url: str) -> list[Member]:
+    def add(self, name: str, peer_url: str) -> list[Member]:
         """Adds a seat for the member at `peer_url`; all seats. Raises ApiError."""
-        return _members(self._post("/v3/cluster/member/add", {"peerURLs": [peer_url]}))
+        return _members(self.root.ask("member", "add", name, f"--peer-urls={peer_url}"))
 
 
 def _members(answer: Mapping[str, Any]) -> list[Member]:

@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import os
 import signal
-import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:  # the health check must not pay for it
-    from .formation import Answer, Decision
+    from .formation import Answer, Decision, Start
     from .settings import Settings
 
 RETRY = 2.0  # seconds between tries, while members are waited for or the cluster cannot change its seats
 USAGE = """usage: etcd-member run          the container's process
        etcd-member health       exit code 0 when this member serves clients
+       etcd-member clients      whom it lets in, in one line: `users`, or what is wrong
+       etcd-member secure       no client of the version before is left: all must be users from now on
        etcd-member forget NAME  host NAME leaves for good: take its seat away
        etcd-member force-new-cluster
                                 the majority is lost for good: this member goes on alone, with all records. It
                                 ends, and the engine starts it anew. The others, should they come back, must
                                 come empty"""
-STARTING = 30.0  # seconds in which a member that does not answer may only be slow
+PROGRAM = "/usr/local/bin/etcd-member"  # this one, in the image
+CLIENT_URL = "https://etcd:2381"  # any member
+LOOPBACK = "https://127.0.0.1:2381"  # this container's member, for root
 
 
 def log(message: str) -> None:
@@ -67,8 +70,15 @@ def arguments(
         *initial,
         *(["--force-new-cluster"] if alone else []),
         f"--listen-peer-urls=https://{listen}:{settings.peer_port}",
-        f"--listen-client-urls=http://{listen}:{settings.client_port}",
+        # With TLS; and for this container itself without.
+        f"--listen-client-urls=https://{listen}:{settings.client_port},{_local(settings)}",
         f"--advertise-client-urls={settings.client_url}",
+        "--client-cert-auth",
+        f"--trusted-ca-file={settings.secrets / 'etcd-client-ca.crt'}",
+        f"--cert-file={settings.secrets / 'etcd-server.crt'}",
+        f"--key-file={settings.secrets / 'etcd-server.key'}",
+        # Passwords are drawn, 32 characters long: to guess one is not made harder by slow checks.
+        "--bcrypt-cost=4",
         "--peer-client-cert-auth",
         f"--peer-trusted-ca-file={settings.ca_file}",
         f"--peer-cert-file={settings.cert_file}",
@@ -91,15 +101,24 @@ def arguments(
     ]
 
 
-def take_seat(settings: Settings, peer_url: str) -> str:
+def _local(settings: Settings) -> str:
+    return f"http://{settings.loopback}:{settings.local_port}"
+
+
+def take_seat(settings: Settings, peer_url: str, urls: Sequence[str] = ()) -> str:
     """Takes a seat at `peer_url`, after this member's own former one; returns the `--initial-cluster` text.
 
     Waits for a quorum.
+
+    Args:
+        urls: where clients of the live members go, as these say; among members of the version before that is
+            a port without TLS.
     """
-    from .api import ApiError, ClusterApi
+    from .api import ClusterApi
+    from .ctl import ApiError
     from .formation import has_free_seat, initial_cluster, seats_of
 
-    api = ClusterApi(settings.client_url)
+    api = ClusterApi(urls or [settings.client_url], settings.secrets)
     said = ""
     while True:
         try:
@@ -110,7 +129,7 @@ def take_seat(settings: Settings, peer_url: str) -> str:
                 members = api.remove(member_id)
             if not has_free_seat(peer_url, members):
                 log(f"adding a seat for {settings.name} at {peer_url}")
-                members = api.add(peer_url)
+                members = api.add(settings.name, peer_url)
             return initial_cluster(settings.name, peer_url, members, settings.peers)
         except ApiError as error:
             if str(error) != said:
@@ -119,13 +138,14 @@ def take_seat(settings: Settings, peer_url: str) -> str:
             time.sleep(RETRY)
 
 
-def decided(settings: Settings) -> list[str]:
-    """The command line of etcd, once it is safe to start."""
+def decided(settings: Settings) -> tuple[Start, list[str]]:
+    """How to start, and the command line of etcd, once it is safe."""
     has_data = has_member_data(settings.data_dir)
     if not has_data and any(settings.data_dir.glob("member/*")):
         log(f"{settings.data_dir}/member has no log: an earlier start ended before its first write")
-    from . import alone
-    from .formation import Start, decide
+    from . import alone, clients
+    from .api import ClusterApi, LocalMember
+    from .formation import Start, client_urls, decide
 
     said = ""
 
@@ -141,27 +161,41 @@ def decided(settings: Settings) -> list[str]:
         while look({}).start is Start.WAIT:
             time.sleep(RETRY)  # for the service's next version, which ends this process
         if has_data and alone.has_word(settings.data_dir):
-            alone.settle(arguments(settings, alone=True), settings.data_dir, settings.client_port, log)
+            member, api = LocalMember(settings.local_port), ClusterApi([LOOPBACK], settings.secrets)
+            alone.settle(arguments(settings, alone=True), settings.data_dir, member, api, log)
             alone.take_word(settings.data_dir)
-        return arguments(settings)
+        return Start.RESUME, arguments(settings)
     from .peers import EmptySeat
 
     seat = EmptySeat(settings)
-    while (decision := look(seat.answers(), seat.at_home)).start is Start.WAIT:
+    while (decision := look(answers := seat.answers(), seat.at_home)).start is Start.WAIT:
         seat.asked.wait(RETRY)
     if decision.start is Start.NEW:
-        return arguments(settings, "new", decision.cluster)
+        clients.leave_mark(settings.data_dir)
+        return Start.NEW, arguments(settings, "new", decision.cluster)
     seat.close()
-    return arguments(settings, "existing", take_seat(settings, settings.peer_url))
+    clients.take_mark(settings.data_dir)
+    cluster = take_seat(settings, settings.peer_url, client_urls(answers))
+    return Start.REJOIN, arguments(settings, "existing", cluster)
 
 
 def run() -> NoReturn:
-    """Decides how this member starts and becomes etcd."""
+    """Decides how this member starts and becomes etcd, with a process beside it that sees to its clients.
+
+    When that ends, etcd leaves its entry in the process table: it takes no notice of children.
+    """
     from . import settings as settings_module
+    from .certificate import valid_until
 
     # The first process of a container is not ended by a signal that it has no handler for.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
-    argv = decided(settings_module.load())
+    settings = settings_module.load()
+    for name in settings_module.CERTIFICATES:
+        end = valid_until(settings.secrets / name)
+        if end is not None and end.timestamp() < time.time():
+            log(f"{name} expired on {end:%Y-%m-%d}: nobody accepts it. Remedy: `pulumi up` brings a new one")
+    start, argv = decided(settings)
+    subprocess.Popen([PROGRAM, "keep", start.value], stdin=subprocess.DEVNULL)
     # The listening socket of an empty member closes with this process image.
     os.execve(argv[0], argv, {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "GOMAXPROCS": "2"})
 
@@ -172,17 +206,18 @@ def forget(name: str, environ: Mapping[str, str] = os.environ) -> int:
     To be run in the container of another member, while that host's member still runs: its vote then counts
     for its own removal.
     """
-    from .api import ApiError, ClusterApi
+    from .api import ClusterApi
+    from .ctl import ApiError
     from .formation import seats_to_forget
     from .settings import parse_peers
 
     if name == environ.get("NODE_NAME"):
         print(f"{name} is this member itself: ask another one", file=sys.stderr)
         return 1
-    local = environ.get("LISTEN_ADDRESS", "127.0.0.1").replace("0.0.0.0", "127.0.0.1")
+    secrets = Path(environ.get("SECRETS_DIR", "/run/secrets"))
     empty = not has_member_data(Path(environ.get("DATA_DIR", "/var/lib/etcd")))
     # An empty member is in no cluster; should there be one, others answer for it.
-    api = ClusterApi(environ.get("CLIENT_URL", "http://etcd:2379") if empty else f"http://{local}:2379")
+    api = ClusterApi([environ.get("CLIENT_URL", CLIENT_URL) if empty else LOOPBACK], secrets)
     url = parse_peers(environ.get("ETCD_INITIAL_CLUSTER", "")).get(name)
     try:
         seats = seats_to_forget(name, url, api.members())
@@ -198,84 +233,7 @@ def forget(name: str, environ: Mapping[str, str] = os.environ) -> int:
     return 0
 
 
-class Undecided(Exception):
-    """Whether there is a majority will be seen in a moment."""
-
-
-def age(process: int) -> float:
-    """Seconds since a process has started; a long time if there is none."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        return float(Path("/proc/uptime").read_text().split()[0]) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError):
-        return float("inf")
-
-
-def has_majority(settings: Settings, up: float) -> bool:
-    """Whether a majority answers, or may do so in a moment. This member's word counts if it runs.
-
-    One that has started without a majority serves nobody, and cannot be asked; then the others are. `up`:
-    seconds since it has started. Raises Undecided, or ApiError.
-    """
-    from .api import ClusterApi
-    from .peers import ask_all, context
-
-    local = settings.listen.replace("0.0.0.0", "127.0.0.1")
-    # A member says after some election time-outs that it has no majority; so long it may take.
-    api = ClusterApi(f"http://{local}:{settings.client_port}", timeout=60.0)
-    if api.serves():
-        return any(api.has_majority() for _ in range(2))
-    if up < STARTING:
-        raise Undecided(f"this member is {up:.0f} s old and does not answer yet: repeat")
-    log("this member serves nobody; asking the others")
-    others = {name: url for name, url in settings.peers.items() if name != settings.name}
-    answers = ask_all(others, settings.name, context(settings, ssl.PROTOCOL_TLS_CLIENT))
-    with_data = [name for name, members in answers.items() if members]
-    return 2 * (len(with_data) + 1) > len(settings.peers)
-
-
-def end_soon(process: int) -> None:
-    """Ends a process in a second: that of the container takes all others with it, this command, too."""
-    command = f"import os, time; time.sleep(1); os.kill({process}, {int(signal.SIGTERM)})"
-    subprocess.Popen(
-        [sys.executable, "-ISc", command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def force_new_cluster(environ: Mapping[str, str] = os.environ, process: int = 1) -> int:
-    """Leaves the word for the next start, and ends this container's first process, which is `process`.
-
-    Refused while a majority answers: there is nothing to force then, and members that live would be cut off.
-    """
-    from . import settings as settings_module
-    from .alone import leave_word
-    from .api import ApiError
-
-    settings = settings_module.load(environ)
-    if not has_member_data(settings.data_dir):
-        print("this member has no data: there is nothing to go on from", file=sys.stderr)
-        return 1
-    try:
-        majority = has_majority(settings, age(process))
-    except (Undecided, ApiError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    if majority:
-        print("the store has its majority: nothing is to be forced")
-        return 0
-    leave_word(settings.data_dir)
-    end_soon(process)
-    print("this member goes on alone with all records once the engine has started it anew.")
-    print("If it has not ended in half a minute (it waits for the others): docker kill its container.")
-    print("Hosts of former members must come back empty: etcd-data/_data/member removed.")
-    return 0
-
-
-def health(port: int = 2379) -> int:
+def health(port: int = 2382) -> int:
     """0 when this member serves clients, 1 otherwise.
 
     A member without a leader is not ended for it: a restart brings no quorum back. Plain sockets: this runs
@@ -302,19 +260,40 @@ def main(argv: list[str]) -> int:
     """Runs one command; returns the exit code."""
     if argv == ["health"]:
         return health()
-    if argv in (["run"], ["force-new-cluster"]):
-        from .alone import AloneError
-        from .settings import SettingsError
-
-        try:
-            return force_new_cluster() if argv == ["force-new-cluster"] else run()
-        except SettingsError as error:
-            log(str(error))
-            return 2
-        except AloneError as error:
-            log(str(error))
-            return 1
     if len(argv) == 2 and argv[0] == "forget":
         return forget(argv[1])
-    print(USAGE, file=sys.stderr)
-    return 2
+    if argv not in (["run"], ["force-new-cluster"], ["clients"], ["secure"]) and argv[:1] != ["keep"]:
+        print(USAGE, file=sys.stderr)
+        return 2
+    from .alone import AloneError
+    from .ctl import ApiError
+    from .settings import SettingsError
+
+    try:
+        return _with_settings(argv)
+    except SettingsError as error:
+        log(str(error))
+        return 2
+    except (AloneError, ApiError) as error:
+        log(str(error))
+        return 1
+
+
+def _with_settings(argv: list[str]) -> int:
+    """Those commands that need all of the container's settings."""
+    from . import clients, force
+    from .formation import Start
+    from .settings import load
+
+    match argv:
+        case ["run"]:
+            run()
+        case ["force-new-cluster"]:
+            return force.force_new_cluster(log)
+        case ["clients"]:
+            print(clients.told(load()))
+        case ["secure"]:
+            print(clients.secure(load(), log))
+        case ["keep", start]:
+            clients.keep(load(), Start(start), log)
+    return 0

@@ -44,6 +44,12 @@ Answer = Sequence[Member] | None
 if it does not answer."""
 
 
+def client_urls(answers: Mapping[str, Answer]) -> list[str]:
+    """Where clients of these members go, with TLS first: while some run the version before, there are two."""
+    found = {url for members in answers.values() for member in members or () for url in member.client_urls}
+    return sorted(found, key=lambda url: (not url.startswith("https:"), url))
+
+
 def decide(
     has_data: bool,
     name: str,

@@ -11,6 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+CERTIFICATES = (
+    *("etcd-peer-ca.crt", "etcd-peer.crt"),
+    *("etcd-client-ca.crt", "etcd-server.crt", "etcd-root.crt"),
+)
+KEYS = ("etcd-peer.key", "etcd-server.key", "etcd-root.key")
+USERS = ("galera", "consumer")
+"""etcd's users with a password; its secret is `etcd-USER-password`."""
+ATTACH = "Attach the secret of that name to the service, readable for that user (mode 0444 or its uid)."
+
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the message says what, why and the remedy."""
@@ -22,15 +31,20 @@ class Settings:
 
     `peers` maps each member's name to its peer URL. A host that the list does not name is not, or no longer,
     to be a member: a service runs on a new host before its environment can name it. `client_url` is where
-    clients reach the cluster as a whole (any live member answers there). Intervals are in milliseconds; for
-    the defaults see docs/adr/0006-store-members.md.
+    clients reach the cluster as a whole (any live member answers there), with TLS at `client_port`.
+    `local_port`: the own member without TLS, on the loopback alone. `plain_port`: see `clients`. `readable`:
+    what consumers may read; a `/` at the end stands for all below. Intervals are in milliseconds; for the
+    defaults see docs/adr/0006-store-members.md.
     """
 
     name: str
     peers: Mapping[str, str]
     token: str
-    client_url: str = "http://etcd:2379"
-    client_port: int = 2379
+    client_url: str = "https://etcd:2381"
+    client_port: int = 2381
+    local_port: int = 2382
+    plain_port: int = 2379
+    readable: tuple[str, ...] = ()
     data_dir: Path = Path("/var/lib/etcd")
     secrets: Path = Path("/run/secrets")
     heartbeat_ms: int = 300
@@ -47,6 +61,22 @@ class Settings:
     def peer_port(self) -> int:
         """The port of all peers."""
         return urlsplit(self.peer_url or next(iter(self.peers.values()))).port or 2380
+
+    @property
+    def loopback(self) -> str:
+        """Where the own member is asked."""
+        return self.listen.replace("0.0.0.0", "127.0.0.1")
+
+    def password(self, user: str) -> str:
+        """Of one of etcd's users. Raises SettingsError."""
+        path = self.secrets / f"etcd-{user}-password"
+        try:
+            value = path.read_text().strip()
+        except OSError as error:
+            raise SettingsError(f"{path} cannot be read ({error.strerror}). {ATTACH}") from None
+        if not value or len(value.split()) > 1:
+            raise SettingsError(f"{path} must hold one word. Create the secret anew.")
+        return value
 
     @property
     def ca_file(self) -> Path:
@@ -105,17 +135,19 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         name=name,
         peers=peers,
         token=need("CLUSTER_TOKEN"),
-        client_url=environ.get("CLIENT_URL", "http://etcd:2379").rstrip("/"),
+        client_url=environ.get("CLIENT_URL", "https://etcd:2381").rstrip("/"),
+        readable=tuple(filter(None, (key.strip() for key in environ.get("READABLE", "").split(",")))),
         data_dir=Path(environ.get("DATA_DIR", "/var/lib/etcd")),
         secrets=Path(environ.get("SECRETS_DIR", "/run/secrets")),
         listen=environ.get("LISTEN_ADDRESS", "0.0.0.0"),
         heartbeat_ms=heartbeat,
         election_ms=election,
     )
-    for path in (settings.ca_file, settings.cert_file, settings.key_file):
+    for path in (settings.secrets / name for name in (*CERTIFICATES, *KEYS)):
         if not os.access(path, os.R_OK):
             raise SettingsError(
-                f"{path} is missing or not readable for user id {os.getuid()}. Attach the secret "
-                f"{path.name!r} to the service, readable for that user (mode 0444 or its uid)."
+                f"{path} is missing or not readable for user id {os.getuid()} ({path.name}). {ATTACH}"
             )
+    for user in USERS:
+        settings.password(user)
     return settings

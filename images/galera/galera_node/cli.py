@@ -5,6 +5,7 @@ Imports are inside the commands: the health check must not pay for the others.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -24,14 +25,17 @@ USAGE = """usage: galera-node run                the container's process
                                       not in it takes a full copy
        galera-node pack DIR FILE      packs a data directory (when the image is built)"""
 
+ASKED = (["status"], ["forget"], ["remember"], ["recover-from"], ["maintenance"], ["new-epoch"])
+"""The first words of the commands that ask or tell the store."""
+
 
 def run() -> int:
     """The container's process: its exit code, 2 where another start with the same settings fails the same."""
     from . import settings as settings_module
     from .endpoints import SOON, Endpoints
-    from .etcd import EtcdStore
     from .network import RESOLVER_OPTIONS, Names, NoAddress
     from .sql import Sql
+    from .stores import announced, store_of
     from .supervisor import Node
     from .words import log
 
@@ -39,9 +43,10 @@ def run() -> int:
         settings = settings_module.load()
         os.environ.setdefault("RES_OPTIONS", RESOLVER_OPTIONS)
         names = Names()
-        store = EtcdStore(settings.store, settings.cluster, names=names)
-        other = EtcdStore(settings.store, settings.cluster, timeout=SOON, names=names)
+        store, other = store_of(settings, names), store_of(settings, names, timeout=SOON)
         endpoints = Endpoints(settings.node, Sql(settings.socket, timeout=SOON, patience=SOON), other)
+        if (announcement := announced(settings, other, endpoints)) is not None:
+            announcement.start()
         return Node(settings, store, names, endpoints).run()
     except (settings_module.SettingsError, NoAddress) as error:
         log(str(error))
@@ -63,12 +68,15 @@ def health() -> int:
 def tell(argv: list[str]) -> int | None:
     """Runs one of the commands that ask or tell the store; None if `argv` is none of them."""
     from . import commands
-    from .etcd import EtcdStore
+    from .settings import SettingsError
     from .store import StoreError
+    from .stores import store_here
 
+    if argv[:1] not in ASKED or argv in (["forget"], ["remember"], ["recover-from"]):
+        return None
     environ = os.environ
-    store = EtcdStore(environ.get("STORE", ""), environ.get("CLUSTER_NAME", ""))
     try:
+        store = store_here(environ)
         match argv:
             case ["status"] | ["status", "--json"]:
                 size = environ.get("CLUSTER_SIZE", "3")
@@ -90,7 +98,9 @@ def tell(argv: list[str]) -> int | None:
                 return commands.maintain(store, name, word == "on")
             case ["new-epoch"]:
                 return commands.new_epoch(store, environ.get("NODE_NAME", ""))
-    except StoreError as error:
+    except (StoreError, SettingsError) as error:
+        if argv == ["status", "--json"]:
+            print(json.dumps(commands.report(None, {}, str(error))))
         print(error, file=sys.stderr)
         return 1
     return None

@@ -1,26 +1,37 @@
 """etcd as the node's store, over its v3 JSON gateway with the standard library alone.
 
-Owns the wire: base64, leases, transactions. One connection is kept and made anew after an error, so that the
-service's VIP can lead to another member.
+Owns etcd's words: base64, leases, transactions, users. Leaves to others: the connection (`wire`).
 
 A lease is renewed by a thread of its own: unpacking, recovering and initial SQL take their time on a slow
 host, and a node that works must not lose its rights for that. `renew` asks etcd itself: what rests on the
 lease is checked, not assumed.
+
+The node is etcd's user `galera`. Over this gateway a user is known by name and password, whatever its
+certificate says (the gateway's own counts there). The token that etcd gives for them is forgotten when it was
+not used for five minutes, and by a member that restarts, so it is asked for again. A store that an older
+version of the stack has made has no users until every node is one of this version: such a store is asked
+without a token.
 """
 
 from __future__ import annotations
 
 import base64
-import http.client
 import json
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
-from .network import Names
 from .store import Entry, Put, SessionLost, StoreError
+from .wire import Wire
+
+USER = "galera"
+ASK_AGAIN = (
+    "etcdserver: invalid auth token",
+    "etcdserver: user name is empty",
+    "etcdserver: revision of auth store is old",
+)
+"""Nothing was done, and it would be with a new token."""
 
 
 def encode(text: str) -> str:
@@ -34,64 +45,69 @@ def decode(text: str) -> str:
 
 
 class EtcdStore:
-    """Implements `store.Store` for one cluster's prefix. `timeout` in seconds for one request.
+    """Implements `store.Store` for one cluster's prefix, as the user `galera` with this password."""
 
-    `names` bounds the wait for the store's name; the lease's thread shares it.
-    """
-
-    def __init__(self, url: str, cluster: str, timeout: float = 5.0, names: Names | None = None) -> None:
-        split = urlsplit(url)
-        self._host, self._port = split.hostname or "etcd", split.port or 2379
-        self._prefix, self._timeout = f"swarm-galera/{cluster}/", timeout
-        self._connection: http.client.HTTPConnection | None = None
+    def __init__(self, wire: Wire, cluster: str, password: str = "") -> None:
+        """`password`: empty for a store without users."""
+        self._wire, self._cluster, self._password = wire, cluster, password
+        self._prefix = f"swarm-galera/{cluster}/"
+        self._token: str | None = None  # empty: the store has no users
         self._lease: str | None = None
-        self._url, self._cluster, self._names = url, cluster, names or Names()
         self._lease_closed = threading.Event()
 
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        try:
-            if self._connection is None:
-                self._connection = self._connect()
-            self._connection.request("POST", path, json.dumps(body))
-            response = self._connection.getresponse()
-            text = response.read().decode(errors="replace")
-        except (OSError, http.client.HTTPException) as error:
-            self._drop()
-            raise StoreError(f"etcd at {self._host}:{self._port} does not answer: {error}") from error
-        if response.status != 200:
-            self._drop()
+        if self._token is None:
+            self._token = self._authenticated()
+        status, text = self._ask(path, body)
+        if status != 200 and self._password and any(words in text for words in ASK_AGAIN):
+            self._token = self._authenticated()
+            status, text = self._ask(path, body)
+        return self._answer(path, status, text)
+
+    def _ask(self, path: str, body: Mapping[str, Any]) -> tuple[int, str]:
+        headers = {"Authorization": self._token} if self._token else {}
+        return self._wire.request("POST", path, json.dumps(body), headers)
+
+    def _authenticated(self) -> str:
+        """A new token; empty while the store has no users. Raises StoreError."""
+        if not self._password:
+            return ""
+        path, words = "/v3/auth/authenticate", {"name": USER, "password": self._password}
+        status, text = self._wire.request("POST", path, json.dumps(words))
+        if status != 200 and "authentication is not enabled" in text:
+            return ""
+        if status != 200 and "authentication failed" in text:
+            self._wire.drop()
+            raise StoreError(
+                f"{self._wire.where} refuses its user {USER}: it knows no such user, or not with the "
+                "password of this node's secret store-token. Remedy: `pulumi up` gives both the same"
+            )
+        token = self._answer(path, status, text).get("token")
+        if not isinstance(token, str):
+            self._wire.drop()
+            raise StoreError(f"{self._wire.where} gives its user {USER} no token: {text[:80]!r}")
+        return token
+
+    def _answer(self, path: str, status: int, text: str) -> dict[str, Any]:
+        if status != 200:
+            self._wire.drop()
             if "requested lease not found" in text:
                 self._lease = None
                 raise SessionLost("the store's lease of this node has expired")
-            raise StoreError(f"etcd at {self._host}:{self._port} refuses {path}: {text.strip()[:200]}")
+            if "etcdserver: permission denied" in text:
+                raise StoreError(
+                    f"{self._wire.where} denies its user {USER} what this node needs ({path}): the role is "
+                    "not as it was made. Remedy: restart a member of etcd, which sets it right"
+                )
+            raise StoreError(f"{self._wire.where} refuses {path}: {text.strip()[:200]}")
         try:
             answer = json.loads(text)
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
-            self._drop()
-            raise StoreError(
-                f"etcd at {self._host}:{self._port} answers {path} with no record: {text[:80]!r}"
-            )
+            self._wire.drop()
+            raise StoreError(f"{self._wire.where} answers {path} with no record: {text[:80]!r}")
         return answer
-
-    def _connect(self) -> http.client.HTTPConnection:
-        """A connection to the first of the store's addresses that takes one. Raises OSError."""
-        failed = OSError("the name does not resolve")
-        for address in self._names.addresses(self._host):
-            connection = http.client.HTTPConnection(address, self._port, timeout=self._timeout)
-            try:
-                connection.connect()
-            except OSError as error:
-                failed = error
-                continue
-            return connection
-        raise failed
-
-    def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
     def _key(self, key: str) -> str:
         return encode(self._prefix + key)
@@ -109,13 +125,13 @@ class EtcdStore:
                 for item in answer.get("kvs", ())
             }
         except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise StoreError(f"etcd at {self._host}:{self._port} answers with no keys: {error!r}") from error
+            raise StoreError(f"{self._wire.where} answers with no keys: {error!r}") from error
 
     def open_session(self, ttl: int) -> None:
         self._lease_closed.set()
         answer = self._post("/v3/lease/grant", {"TTL": ttl})
         if not isinstance(answer.get("ID"), str):
-            raise StoreError(f"etcd at {self._host}:{self._port} grants no lease: {str(answer)[:80]}")
+            raise StoreError(f"{self._wire.where} grants no lease: {str(answer)[:80]}")
         self._lease, self._lease_closed = answer["ID"], threading.Event()
         threading.Thread(
             target=self._keep, args=(self._lease, ttl / 6, self._lease_closed), name="lease", daemon=True
@@ -123,14 +139,16 @@ class EtcdStore:
 
     def _keep(self, lease: str, every: float, closed: threading.Event) -> None:
         """Renews `lease` until it is closed or gone, over a connection of its own; `every` in seconds."""
-        other = EtcdStore(self._url, self._cluster, self._timeout, self._names)
-        while not closed.wait(every):
+        other = EtcdStore(self._wire.another(), self._cluster, self._password)
+        lost = False
+        while not lost and not closed.wait(every):
             with suppress(StoreError):  # the node's own requests tell of these
                 other._lease = lease
                 try:
                     other.renew()
                 except SessionLost:
-                    return
+                    lost = True
+        other._wire.drop()
 
     def renew(self) -> None:
         if self._lease is None:
@@ -138,7 +156,7 @@ class EtcdStore:
         try:
             left = int(self._post("/v3/lease/keepalive", {"ID": self._lease}).get("result", {}).get("TTL", 0))
         except (ValueError, TypeError, AttributeError) as error:
-            raise StoreError(f"etcd at {self._host}:{self._port} does not say how long: {error}") from error
+            raise StoreError(f"{self._wire.where} does not say how long: {error}") from error
         if left <= 0:
             self._lease = None
             raise SessionLost("the store's lease of this node has expired")

@@ -15,6 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 SECRETS = ("galera-root-password", "galera-monitor-password", "galera-app-password")
+STORES = ("etcd", "consul")
+"""Schemes of STORE, each a kind of store (`stores`)."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
@@ -29,7 +31,8 @@ class Settings:
     `peers` is the DNS name that lists the service's tasks. `store` is the key-value store's URL. `subnet` is
     the overlay network whose address the node uses. `start_period` (seconds) must be the container's health
     check start period: see `health`. `members`: names of the nodes that are expected, if they are told; only
-    for words. `stop_grace`: seconds that the engine gives the container to stop.
+    for words. `stop_grace`: seconds that the engine gives the container to stop. `port`: at which clients of
+    other hosts reach this node, for a store with a catalog.
     """
 
     node: str
@@ -49,20 +52,11 @@ class Settings:
     start_period: float = 300.0
     members: tuple[str, ...] = ()
     stop_grace: float = 60.0
+    port: int = 3306
 
     def secret(self, name: str) -> str:
         """The content of a secret file without its line end. Raises SettingsError."""
-        path = self.secrets / name
-        try:
-            value = path.read_text().rstrip("\r\n")
-        except OSError as error:
-            raise SettingsError(
-                f"{path} cannot be read by user id {os.getuid()} ({error.strerror}). Attach the secret "
-                f"{name!r} to the service, readable for that user (mode 0444 or its uid)."
-            ) from None
-        if not value or "\n" in value or "\0" in value:
-            raise SettingsError(f"{path} must hold one line that is not empty. Create the secret anew.")
-        return value
+        return one_line(self.secrets / name)
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -76,10 +70,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         raise SettingsError(
             f"SUBNET: {error}. Give the overlay network as address/prefix, e.g. 10.20.0.0/24."
         ) from None
-    store = _need(environ, "STORE")
-    url = urlsplit(store)
-    if url.scheme != "etcd" or not url.hostname:
-        raise SettingsError(f"STORE={store!r} is not a store this image knows. Give etcd://host:port.")
+    store = store_address(_need(environ, "STORE"))
     database = environ.get("DATABASE", "app").strip()
     if not re.fullmatch(r"[A-Za-z0-9_]{1,64}", database):
         raise SettingsError(f"DATABASE={database!r} must be 1 to 64 letters, digits or '_'.")
@@ -93,6 +84,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             raise SettingsError(
                 f"MEMBERS: {member!r} is no name of a node. Give the names, separated by commas."
             )
+    port = environ.get("DB_PORT", "3306")
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise SettingsError(f"DB_PORT={port!r} must be the number of a port.")
     defaults = Settings
     settings = Settings(
         node=_name(environ, "NODE_NAME"),
@@ -108,10 +102,34 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         start_period=float(period),
         members=members,
         stop_grace=float(grace),
+        port=int(port),
     )
     for secret in SECRETS:
         settings.secret(secret)
     return settings
+
+
+def one_line(path: Path) -> str:
+    """The content of a secret file without its line end. Raises SettingsError."""
+    try:
+        value = path.read_text().rstrip("\r\n")
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be read by user id {os.getuid()} ({error.strerror}). Attach the secret "
+            f"{path.name!r} to the service, readable for that user (mode 0444 or its uid)."
+        ) from None
+    if not value or "\n" in value or "\0" in value:
+        raise SettingsError(f"{path} must hold one line that is not empty. Create the secret anew.")
+    return value
+
+
+def store_address(store: str) -> str:
+    """The store's URL as it is given. Raises SettingsError for one of no store that this image knows."""
+    url = urlsplit(store)
+    if url.scheme not in STORES or not url.hostname:
+        known = " or ".join(f"{scheme}://host:port" for scheme in STORES)
+        raise SettingsError(f"STORE={store!r} is not a store this image knows. Give {known}.")
+    return store
 
 
 def _need(environ: Mapping[str, str], key: str) -> str:

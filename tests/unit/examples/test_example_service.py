@@ -17,7 +17,7 @@ from tests.unit.program import ROOT, holds_secret, patched, plain
 
 pytestmark = pytest.mark.unit
 
-IMAGE = f"registry.lab:5000/swarm-galera/galera:10.11-8@sha256:{'0123456789abcdef' * 4}"
+IMAGE = f"registry.lab:5000/swarm-galera/galera:10.11-9@sha256:{'0123456789abcdef' * 4}"
 BALANCER = {"service": "haproxy", "vip": "10.20.0.30", "writerPort": 6446.0, "readerPort": 6447.0}
 
 
@@ -128,5 +128,5 @@ def test_an_image_without_a_digest_is_refused_before_anything_is_made(cluster: d
 
 
 def test_outputs_of_another_contract_are_refused(cluster: dict[str, Any]) -> None:
-    with pytest.raises(pulumi.RunError, match=r"contract version 2, and this program knows 1"):
-        serve({**cluster, "contractVersion": 2.0})
+    with pytest.raises(pulumi.RunError, match=r"contract version 3, and this program knows 2"):
+        serve({**cluster, "contractVersion": 3.0})

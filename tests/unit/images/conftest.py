@@ -64,7 +64,7 @@ def settings(tmp_path: Path) -> Settings:
         cluster="galera",
         size=3,
         peers="no.such.name.invalid",
-        store="etcd://etcd:2379",
+        store="etcd://etcd:2381",
         subnet=IPv4Network("127.0.0.0/8"),
         database="app",
         data_dir=tmp_path / "data",

@@ -1,23 +1,33 @@
 """A small etcd: the part of its v3 JSON gateway that the node's store uses, over HTTP, in memory.
 
-Owned here: keys with revisions, transactions, leases that end when a test says so, and being away. Left to
-others: what is expected of it. The real one is in tests/images.
+Owned here: keys with revisions, transactions, leases that end when a test says so, users and their tokens,
+and being away. Left to others: what is expected of it. The real one is in tests/images.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import ssl
 import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from images.galera.galera_node.etcd import EtcdStore
+from images.galera.galera_node.network import Names
+from images.galera.galera_node.wire import Wire
 
 LEASE_GONE = "etcdserver: requested lease not found"
 
 
 class Refused(Exception):
     """An answer other than 200."""
+
+
+def store_at(port: int, cluster: str = "galera", password: str = "") -> EtcdStore:
+    """A node's store on the loopback, without TLS."""
+    return EtcdStore(Wire("etcd", "127.0.0.1", port, Names(60)), cluster, password)
 
 
 class FakeEtcd:
@@ -27,10 +37,14 @@ class FakeEtcd:
         refuses: what every question is answered with, if not empty.
         asked: paths of all questions so far.
         eats_answers: the next writes are done, and their answers lost.
+        users: their passwords; without any, nobody needs to be one.
+        tokens: that count.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        """`tls`: without it, plain HTTP."""
         self.refuses, self.asked, self.eats_answers = "", list[str](), 0
+        self.users, self.tokens = dict[str, str](), set[str]()
         self._keys: dict[str, tuple[str, int, str]] = {}  # coded key to value, revision, lease
         self._leases: set[str] = set()
         self._revision, self._granted = 0, 0
@@ -43,6 +57,7 @@ class FakeEtcd:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 try:
+                    etcd._let_in(self.path, self.headers["Authorization"])
                     code, text = 200, json.dumps(etcd._answer(self.path, body))
                 except Refused as error:
                     code, text = 400, json.dumps({"error": str(error)})
@@ -60,6 +75,12 @@ class FakeEtcd:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if tls is not None:
+            # In the thread of each connection: one that is turned away must hold nobody up.
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+            self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self) -> FakeEtcd:
@@ -71,9 +92,14 @@ class FakeEtcd:
         self._server.server_close()
 
     @property
+    def port(self) -> int:
+        """On the loopback."""
+        return int(self._server.server_address[1])
+
+    @property
     def url(self) -> str:
         """As a node is told of it."""
-        return f"etcd://127.0.0.1:{self._server.server_address[1]}"
+        return f"etcd://127.0.0.1:{self.port}"
 
     def held(self, cluster: str = "galera") -> dict[str, str]:
         """All keys of a cluster, and what they hold."""
@@ -91,12 +117,29 @@ class FakeEtcd:
             for lease in list(self._leases):
                 self._end(lease)
 
+    def _let_in(self, path: str, token: str | None) -> None:
+        """Refuses who is no user, where there are users; leases are for everybody."""
+        if not self.users or not path.startswith("/v3/kv/"):
+            return
+        if token is None:
+            raise Refused("etcdserver: user name is empty")
+        if token not in self.tokens:
+            raise Refused("etcdserver: invalid auth token")
+
     def _answer(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         with self._lock:
             self.asked.append(path)
             if self.refuses:
                 raise Refused(self.refuses)
             match path.removeprefix("/v3/"):
+                case "auth/authenticate":
+                    if not self.users:
+                        raise Refused("etcdserver: authentication is not enabled")
+                    if self.users.get(body["name"]) != body["password"]:
+                        raise Refused("etcdserver: authentication failed, invalid user ID or password")
+                    self._granted += 1
+                    self.tokens.add(f"token.{self._granted}")
+                    return {"token": f"token.{self._granted}"}
                 case "kv/range":
                     return {"kvs": self._range(body["key"], body["range_end"])}
                 case "kv/txn":

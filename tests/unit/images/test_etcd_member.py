@@ -6,19 +6,16 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from images.etcd.etcd_member import alone, cli, peers, settings
+from images.etcd.etcd_member import alone, cli, force, settings
 from images.etcd.etcd_member.alone import WORD, has_word, last_snapshot, leave_word, take_word
-from images.etcd.etcd_member.api import ApiError
-from images.etcd.etcd_member.cli import (
-    STARTING,
-    age,
-    arguments,
-    force_new_cluster,
-    has_member_data,
-)
+from images.etcd.etcd_member.api import ClusterApi, LocalMember
+from images.etcd.etcd_member.cli import arguments, has_member_data
+from images.etcd.etcd_member.ctl import ApiError
+from images.etcd.etcd_member.force import STARTING, age, force_new_cluster
 from images.etcd.etcd_member.formation import (
     Answer,
     Member,
@@ -154,10 +151,17 @@ def test_the_list_to_rejoin_with_names_every_seat() -> None:
     assert initial_cluster("a", URLS["a"], seats, URLS) == STATIC
 
 
+def secrets(folder: Path) -> None:
+    """Files that are there; nobody reads the certificates."""
+    for name in (*settings.CERTIFICATES, *settings.KEYS):
+        (folder / name).write_text("pem")
+    for user in settings.USERS:
+        (folder / f"etcd-{user}-password").write_text(f"of-{user}\n")
+
+
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    for name in ("etcd-peer-ca.crt", "etcd-peer.crt", "etcd-peer.key"):
-        (tmp_path / name).write_text("pem")
+    secrets(tmp_path)
     return {
         "NODE_NAME": "a",
         "ETCD_INITIAL_CLUSTER": ",".join(f"{name}={url}" for name, url in URLS.items()),
@@ -170,6 +174,7 @@ def test_members_speak_mutual_tls_and_only_the_program_sets_flags(environ: dict[
     flags = arguments(settings.load(environ), "new", "x")
     for flag in (
         "--peer-client-cert-auth",
+        "--client-cert-auth",
         "--listen-peer-urls=https://0.0.0.0:2380",
         "--name=a",
         "--pre-vote",
@@ -211,9 +216,11 @@ def test_a_wrong_setting_is_refused_with_its_name(
 
 
 def test_a_missing_secret_is_named(environ: dict[str, str]) -> None:
-    (Path(environ["SECRETS_DIR"]) / "etcd-peer.key").unlink()
-    with pytest.raises(settings.SettingsError, match=r"etcd-peer\.key"):
-        settings.load(environ)
+    for name in ("etcd-peer.key", "etcd-root.crt", "etcd-galera-password"):
+        secrets(Path(environ["SECRETS_DIR"]))
+        (Path(environ["SECRETS_DIR"]) / name).unlink()
+        with pytest.raises(settings.SettingsError, match=name):
+            settings.load(environ)
 
 
 def test_a_directory_without_a_log_is_no_member(tmp_path: Path) -> None:
@@ -237,9 +244,10 @@ def test_the_start_alone_is_where_nobody_can_join(tmp_path: Path) -> None:
     words = arguments(member, alone=True)
     assert {"--force-new-cluster", "--snapshot-count=1"} <= set(words)
     assert "--listen-peer-urls=https://127.0.0.1:2380" in words
-    assert "--listen-client-urls=http://127.0.0.1:2379" in words
+    assert "--listen-client-urls=https://127.0.0.1:2381,http://127.0.0.1:2382" in words
     assert "--force-new-cluster" not in arguments(member)
-    assert "--listen-client-urls=http://0.0.0.0:2379" in arguments(member)
+    # From outside of the container with TLS alone.
+    assert "--listen-client-urls=https://0.0.0.0:2381,http://127.0.0.1:2382" in arguments(member)
 
 
 def snapshot(data_dir: Path, entry: int) -> None:
@@ -263,8 +271,6 @@ def test_a_member_alone_writes_until_a_write_is_done_and_a_snapshot_is_behind_it
     tries = 0
 
     class Etcd:
-        def __init__(self, _url: str) -> None: ...
-
         def put(self, key: str, _value: str) -> None:
             nonlocal tries
             tries += 1
@@ -278,27 +284,27 @@ def test_a_member_alone_writes_until_a_write_is_done_and_a_snapshot_is_behind_it
             return 30
 
     said: list[str] = []
-    monkeypatch.setattr(alone, "ClusterApi", Etcd)
     monkeypatch.setattr(alone, "RETRY", 0)
-    alone.settle(["sleep", "60"], tmp_path, 2379, said.append)
+    etcd: Any = Etcd()
+    alone.settle(["sleep", "60"], tmp_path, etcd, etcd, said.append)
     assert tries == 5
     assert said[1:-1] == ["not yet: timed out"]
     assert "a snapshot behind entry 30" in said[-1]
 
 
 def test_a_start_alone_that_ends_by_itself_is_told(tmp_path: Path) -> None:
+    api = ClusterApi(["http://127.0.0.1:9"], tmp_path)
     with pytest.raises(alone.AloneError, match="etcd has ended with 1"):
-        alone.settle(["false"], tmp_path, 9, lambda _: None)
+        alone.settle(["false"], tmp_path, LocalMember(9), api, lambda _: None)
 
 
 @pytest.fixture
 def stranded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The environment of a member that has data and whose client port does not answer."""
-    for name in ("etcd-peer-ca.crt", "etcd-peer.crt", "etcd-peer.key"):
-        (tmp_path / name).touch()
+    secrets(tmp_path)
     (tmp_path / "member" / "wal").mkdir(parents=True)
     (tmp_path / "member" / "wal" / "0.wal").touch()
-    monkeypatch.setattr(peers, "context", lambda *_: None)
+    monkeypatch.setattr(force, "context", lambda *_: None)
     return {
         "NODE_NAME": "a",
         "ETCD_INITIAL_CLUSTER": ",".join(f"{name}={url}" for name, url in URLS.items()),
@@ -321,9 +327,9 @@ def test_a_member_that_starts_without_a_majority_asks_the_others_before_it_goes_
     stranded: dict[str, str], answers: Mapping[str, Answer], forced: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[int] = []
-    monkeypatch.setattr(peers, "ask_all", lambda *_: answers)
-    monkeypatch.setattr(cli, "end_soon", ended.append)
-    assert force_new_cluster(stranded, process=2**22 + 1) == 0
+    monkeypatch.setattr(force, "ask_all", lambda *_: answers)
+    monkeypatch.setattr(force, "end_soon", ended.append)
+    assert force_new_cluster(cli.log, stranded, process=2**22 + 1) == 0
     assert (Path(stranded["DATA_DIR"]) / WORD).exists() is forced
     assert ended == ([2**22 + 1] if forced else [])
 
@@ -331,7 +337,7 @@ def test_a_member_that_starts_without_a_majority_asks_the_others_before_it_goes_
 def test_a_process_is_ended_after_the_command_has_said_so() -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
         # In a process of its own, as in the container: the command does not stay for what it leaves behind.
-        command = f"from images.etcd.etcd_member.cli import end_soon; end_soon({process.pid})"
+        command = f"from images.etcd.etcd_member.force import end_soon; end_soon({process.pid})"
         subprocess.run([sys.executable, "-c", command], cwd=Path(__file__).parents[3], check=True)
         assert process.poll() is None
         assert process.wait(30) == -15
@@ -340,10 +346,10 @@ def test_a_process_is_ended_after_the_command_has_said_so() -> None:
 def test_a_member_that_has_just_started_is_not_forced(
     stranded: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peers, "ask_all", lambda *_: {"b": None, "c": None})
+    monkeypatch.setattr(force, "ask_all", lambda *_: {"b": None, "c": None})
     with subprocess.Popen(["sleep", "60"]) as young:
         assert age(young.pid) < STARTING
-        assert force_new_cluster(stranded, process=young.pid) == 1
+        assert force_new_cluster(cli.log, stranded, process=young.pid) == 1
         assert young.poll() is None
         young.kill()
     assert "does not answer yet: repeat" in capsys.readouterr().err
@@ -355,5 +361,5 @@ def test_an_empty_member_has_nothing_to_go_on_from(
     stranded: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (Path(stranded["DATA_DIR"]) / "member" / "wal" / "0.wal").unlink()
-    assert force_new_cluster(stranded) == 1
+    assert force_new_cluster(cli.log, stranded) == 1
     assert "no data" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -19,9 +20,10 @@ from typing import Any
 import pytest
 
 from components import certificates
-from images.etcd.etcd_member import alone, cli, peers
-from images.etcd.etcd_member.api import ELECTIONS, ApiError, ClusterApi
-from images.etcd.etcd_member.formation import Member
+from images.etcd.etcd_member import alone, cli, clients, force, peers
+from images.etcd.etcd_member.api import ELECTIONS, LocalMember
+from images.etcd.etcd_member.ctl import ApiError, Etcdctl
+from images.etcd.etcd_member.formation import Member, Start
 from images.etcd.etcd_member.peers import EmptySeat
 from images.etcd.etcd_member.settings import Settings
 
@@ -44,12 +46,13 @@ def member(
     secrets = folder / f"secrets-{name}"
     secrets.mkdir()
     signed = certificates.peer_certificate("etcd", ["127.0.0.1"], authority, NOW)
-    for file, text in (
-        ("-ca.crt", AUTHORITY.certificate),
-        (".crt", signed.certificate),
-        (".key", signed.private_key),
-    ):
-        (secrets / f"etcd-peer{file}").write_text(text)
+    for kind in ("peer", "server", "root"):
+        (secrets / f"etcd-{kind}.crt").write_text(signed.certificate)
+        (secrets / f"etcd-{kind}.key").write_text(signed.private_key)
+    for kind in ("peer", "client"):
+        (secrets / f"etcd-{kind}-ca.crt").write_text(AUTHORITY.certificate)
+    for user in ("galera", "consumer"):
+        (secrets / f"etcd-{user}-password").write_text(f"of-{user}")
     data = folder / f"data-{name}"
     data.mkdir()
     return Settings(name, urls, "token", data_dir=data, secrets=secrets, listen="127.0.0.1")
@@ -143,13 +146,13 @@ def test_nobody_is_there_once_the_seat_is_closed(tmp_path: Path, urls: dict[str,
 # ---- the cluster's seats
 
 SEATS: list[dict[str, Any]] = [
-    {"ID": "11", "name": "a", "peerURLs": ["https://10.0.0.1:2380"], "clientURLs": ["http://etcd:2379"]},
-    {"ID": "12", "name": "b", "peerURLs": ["https://10.0.0.2:2380"], "clientURLs": ["http://etcd:2379"]},
+    {"ID": 11, "name": "a", "peerURLs": ["https://10.0.0.1:2380"], "clientURLs": ["https://etcd:2381"]},
+    {"ID": 12, "name": "b", "peerURLs": ["https://10.0.0.2:2380"], "clientURLs": ["https://etcd:2381"]},
 ]
 
 
 class Cluster:
-    """A cluster's client API; `refuses`: the next answers are these errors instead."""
+    """A cluster's client API, and what etcdctl says of it; `refuses`: the next answers are these errors."""
 
     def __init__(self) -> None:
         self.seats, self.refuses, self.asked = list(SEATS), list[str](), list[str]()
@@ -178,16 +181,25 @@ class Cluster:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = int(self._server.server_address[1])
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.at = list[str]()
 
-    def _answer(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        verb = path.rpartition("/")[2]
+    def _answer(self, path: str, _body: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append(path.rpartition("/")[2])
+        return {"members": self.seats}
+
+    def call(self, url: str, words: Sequence[str], _line: str) -> subprocess.CompletedProcess[str]:
+        """What etcdctl does, for root."""
+        self.at.append(url)
+        if self.refuses:
+            log = '{"level":"warn","msg":"retrying of unary invoker failed"}'
+            return subprocess.CompletedProcess("", 1, "", f"{log}\nError: {self.refuses.pop(0)}\n")
+        _member, verb, *what = words
         self.asked.append(verb)
         if verb == "remove":
-            self.seats = [seat for seat in self.seats if seat["ID"] != body["ID"]]
+            self.seats = [seat for seat in self.seats if seat["ID"] != int(what[0], 16)]
         elif verb == "add":
-            self.seats.append({"ID": "13", "peerURLs": body["peerURLs"]})
-        return {"members": self.seats}
+            self.seats.append({"ID": 13, "peerURLs": [what[1].removeprefix("--peer-urls=")]})
+        return subprocess.CompletedProcess("", 0, json.dumps({"members": self.seats}), "")
 
     def __enter__(self) -> Cluster:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -199,8 +211,9 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster() -> Iterator[Cluster]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     with Cluster() as made:
+        monkeypatch.setattr(Etcdctl, "_call", made.call)
         yield made
 
 
@@ -214,7 +227,7 @@ def test_a_member_that_lost_its_disk_gives_its_former_seat_up_before_it_takes_an
 ) -> None:
     names = {"a": "https://10.0.0.1:2380", "b": "https://10.0.0.2:2380"}
     cluster.refuses = ["etcdserver: unhealthy cluster", "etcdserver: unhealthy cluster"]
-    taken = cli.take_seat(Settings("a", names, "t", client_url=cluster.url), names["a"])
+    taken = cli.take_seat(Settings("a", names, "t"), names["a"])
     assert cluster.asked == ["list", "remove", "add"]
     assert taken == "a=https://10.0.0.1:2380,b=https://10.0.0.2:2380"
     said = capsys.readouterr().err
@@ -223,11 +236,9 @@ def test_a_member_that_lost_its_disk_gives_its_former_seat_up_before_it_takes_an
 
 
 def test_a_seat_that_waits_for_a_member_is_taken_as_it_is(cluster: Cluster) -> None:
-    cluster.seats = [{"ID": "13", "peerURLs": ["https://10.0.0.1:2380"]}, SEATS[1]]
+    cluster.seats = [{"ID": 13, "peerURLs": ["https://10.0.0.1:2380"]}, SEATS[1]]
     names = {"a": "https://10.0.0.1:2380", "b": "https://10.0.0.2:2380"}
-    assert "a=https://10.0.0.1:2380" in cli.take_seat(
-        Settings("a", names, "t", client_url=cluster.url), names["a"]
-    )
+    assert "a=https://10.0.0.1:2380" in cli.take_seat(Settings("a", names, "t"), names["a"])
     assert cluster.asked == ["list"]
 
 
@@ -235,6 +246,7 @@ def test_a_seat_that_waits_for_a_member_is_taken_as_it_is(cluster: Cluster) -> N
     ("refuses", "majority"),
     [
         pytest.param([], True, id="it reads"),
+        pytest.param(["etcdserver: user name is empty"], True, id="it asks who that is"),
         pytest.param(["etcdserver: request timed out"], False, id="it says so itself"),
         pytest.param(["etcdserver: no leader"], False, id="no leader"),
         pytest.param(["etcdserver: leader changed"], True, id="an election has ended the question"),
@@ -245,7 +257,7 @@ def test_a_member_knows_whether_there_is_a_majority(
 ) -> None:
     monkeypatch.setattr("images.etcd.etcd_member.api.time.sleep", lambda _: None)
     cluster.refuses = refuses
-    assert ClusterApi(cluster.url).has_majority() is majority
+    assert LocalMember(cluster.port).has_majority() is majority
 
 
 def test_elections_without_an_end_or_another_refusal_are_no_answer(
@@ -254,32 +266,32 @@ def test_elections_without_an_end_or_another_refusal_are_no_answer(
     monkeypatch.setattr("images.etcd.etcd_member.api.time.sleep", lambda _: None)
     cluster.refuses = ["etcdserver: leader changed"] * (ELECTIONS + 5)
     with pytest.raises(ApiError, match="leader changed"):
-        ClusterApi(cluster.url).has_majority()
+        LocalMember(cluster.port).has_majority()
     assert len(cluster.refuses) == 5
     cluster.refuses = ["etcdserver: corrupt"]
     with pytest.raises(ApiError, match="corrupt"):
-        ClusterApi(cluster.url).has_majority()
+        LocalMember(cluster.port).has_majority()
 
 
 def test_a_member_that_only_takes_connections_does_not_serve(cluster: Cluster) -> None:
-    assert ClusterApi(cluster.url).serves()
+    assert LocalMember(cluster.port).serves()
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert not ClusterApi(f"http://127.0.0.1:{silent.getsockname()[1]}").serves(timeout=0.2)
+        assert not LocalMember(silent.getsockname()[1]).serves(timeout=0.2)
     with pytest.raises(ApiError, match=r"member/list at 127\.0\.0\.1"):
-        ClusterApi(f"http://127.0.0.1:{free_port()}").members()
+        LocalMember(free_port()).members()
 
 
 def test_a_majority_that_answers_is_not_forced_away(
     cluster: Cluster, tmp_path: Path, urls: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     own = member(tmp_path, "a", urls)
-    asking = replace(own, client_port=cluster.port)
-    assert cli.has_majority(asking, up=1.0)
+    asking = replace(own, local_port=cluster.port)
+    assert force.has_majority(asking, 1.0, cli.log)
     cluster.refuses = ["etcdserver: no leader"] * 2
-    assert not cli.has_majority(asking, up=1.0)
+    assert not force.has_majority(asking, 1.0, cli.log)
     # One that serves nobody is no word of the others': they are asked.
     cluster.status = 503
-    assert not cli.has_majority(asking, up=60.0)
+    assert not force.has_majority(asking, 60.0, cli.log)
     assert "asking the others" in capsys.readouterr().err
 
 
@@ -292,7 +304,6 @@ def forgets(cluster: Cluster, tmp_path: Path) -> Callable[[str], int]:
     environ = {
         "NODE_NAME": "a",
         "DATA_DIR": str(tmp_path / "none"),
-        "CLIENT_URL": cluster.url,
         "ETCD_INITIAL_CLUSTER": "a=https://10.0.0.1:2380,b=https://10.0.0.2:2380",
     }
     return lambda name: cli.forget(name, environ)
@@ -318,12 +329,12 @@ def test_a_member_does_not_take_its_own_seat_away(
 def test_without_a_cluster_there_is_no_seat_but_a_member_of_one_must_be_answered(
     tmp_path: Path, cluster: Cluster, forgets: Callable[[str], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cluster.refuses = ["etcdserver: no leader"]
+    cluster.refuses = ["etcdserver: no leader"] * 2
     assert forgets("b") == 0
     assert "no cluster answers" in capsys.readouterr().out
     (tmp_path / "member" / "wal").mkdir(parents=True)
     (tmp_path / "member" / "wal" / "0.wal").touch()
-    environ = {"NODE_NAME": "a", "DATA_DIR": str(tmp_path), "LISTEN_ADDRESS": "127.0.0.254"}
+    environ = {"NODE_NAME": "a", "DATA_DIR": str(tmp_path)}
     assert cli.forget("b", environ) == 1
     assert "the seat of b cannot be taken away" in capsys.readouterr().err
 
@@ -347,7 +358,7 @@ def test_members_that_are_all_empty_form_a_cluster(tmp_path: Path, urls: dict[st
     found: dict[str, list[str]] = {}
     both = [member(tmp_path, name, urls) for name in urls]
     threads = [
-        threading.Thread(target=lambda own=own: found.update({own.name: cli.decided(own)}), daemon=True)
+        threading.Thread(target=lambda own=own: found.update({own.name: cli.decided(own)[1]}), daemon=True)
         for own in both
     ]
     for thread in threads:
@@ -357,24 +368,36 @@ def test_members_that_are_all_empty_form_a_cluster(tmp_path: Path, urls: dict[st
     flags = {flag for words in found.values() for flag in words if flag.startswith("--initial-cluster=")}
     assert flags == {f"--initial-cluster=a={urls['a']},b={urls['b']}"}
     assert all("--initial-cluster-state=new" in words for words in found.values())
+    # Nobody has ever come to this store without TLS.
+    assert all(clients.has_mark(own.data_dir) for own in both)
 
 
 def test_an_empty_member_of_a_live_cluster_takes_a_seat_in_it(
     tmp_path: Path, urls: dict[str, str], cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = replace(member(tmp_path, "a", urls), client_url=cluster.url)
-    live = [Member(12, "b", (urls["b"],), ("http://etcd:2379",))]
-    cluster.seats = [{"ID": "12", "name": "b", "peerURLs": [urls["b"]]}]
+    own = member(tmp_path, "a", urls)
+    clients.leave_mark(own.data_dir)
+    live = [
+        Member(12, "b", (urls["b"],), ("http://etcd:2379",)),
+        Member(14, "c", ("https://10.0.0.9:2380",), ("https://etcd:2381",)),
+    ]
+    cluster.seats = [{"ID": 12, "name": "b", "peerURLs": [urls["b"]]}]
+    cluster.refuses = ["context deadline exceeded"]
     real = peers.ask_all
 
     def answered(*words: Any) -> Any:
         return {**real(*words), "b": live}
 
     monkeypatch.setattr(peers, "ask_all", answered)
-    words = cli.decided(own)
+    start, words = cli.decided(own)
+    assert start is Start.REJOIN
     assert "--initial-cluster-state=existing" in words
     assert f"--initial-cluster=a={urls['a']},b={urls['b']}" in words
     assert cluster.asked == ["list", "add"]
+    # While members of the version before are there, clients go to one of two ports, first to that with TLS.
+    assert cluster.at[:2] == ["https://etcd:2381", "http://etcd:2379"]
+    # It may be an old store, whose clients come without TLS yet.
+    assert not clients.has_mark(own.data_dir)
 
 
 def test_a_member_with_data_goes_on_and_a_start_that_broke_off_is_named(
@@ -387,12 +410,12 @@ def test_a_member_with_data_goes_on_and_a_start_that_broke_off_is_named(
     monkeypatch.setattr(alone, "settle", lambda argv, *_: made.append(argv))
     alone.leave_word(own.data_dir)
     for _ in range(2):
-        assert "--force-new-cluster" not in cli.decided(own)
+        assert "--force-new-cluster" not in cli.decided(own)[1]
     # Once: the word is gone when that start has come to its end.
     assert ["--force-new-cluster" in argv for argv in made] == [True]
     (own.data_dir / "member" / "wal" / "0.wal").unlink()
     by_itself = replace(own, peers={"a": urls["a"]})
-    assert "--initial-cluster-state=new" in cli.decided(by_itself)
+    assert "--initial-cluster-state=new" in cli.decided(by_itself)[1]
     assert "an earlier start ended before its first write" in capsys.readouterr().err
 
 
@@ -402,7 +425,9 @@ def test_a_member_becomes_etcd_with_nothing_of_its_own_environment(
     became: list[Any] = []
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(os, "execve", lambda *words: became.append(words))
-    monkeypatch.setattr(cli, "decided", lambda _: ["/usr/bin/etcd", "--name=a"])
+    beside: list[Any] = []
+    monkeypatch.setattr(subprocess, "Popen", lambda words, **_: beside.append(words))
+    monkeypatch.setattr(cli, "decided", lambda _: (Start.RESUME, ["/usr/bin/etcd", "--name=a"]))
     own = member(tmp_path, "a", urls)
     for name, value in {
         "NODE_NAME": "a",
@@ -417,6 +442,7 @@ def test_a_member_becomes_etcd_with_nothing_of_its_own_environment(
         ((program, words, environ),) = became
         assert (program, words) == ("/usr/bin/etcd", ["/usr/bin/etcd", "--name=a"])
         assert set(environ) == {"PATH", "GOMAXPROCS"}
+        assert beside == [["/usr/local/bin/etcd-member", "keep", "resume"]]
         monkeypatch.setenv("CLUSTER_TOKEN", "")
         assert cli.main(["run"]) == 2
         assert "CLUSTER_TOKEN is not set" in capsys.readouterr().err

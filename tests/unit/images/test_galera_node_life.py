@@ -145,14 +145,15 @@ class Site:
         self.store.open_session(45)
 
     def _new_store(self) -> Any:
-        self._stores.append(self.module("etcd").EtcdStore(self.etcd.url, "galera"))
+        wire = self.module("wire").Wire("etcd", "127.0.0.1", self.etcd.port, self.module("network").Names(60))
+        self._stores.append(self.module("etcd").EtcdStore(wire, "galera"))
         return self._stores[-1]
 
     def close(self) -> None:
         """Hang up on etcd, as the end of a node's process does."""
         for store in self._stores:
             store._lease_closed.set()
-            store._drop()
+            store._wire.drop()
 
     def module(self, name: str) -> Any:
         return importlib.import_module(f"{PACKAGE}.{name}")

@@ -48,6 +48,8 @@ from images.galera.galera_node.etcd import EtcdStore
 from images.galera.galera_node.local_state import NO_UUID, TRANSFER_MARK, Copies, Kind, Local, Note
 from images.galera.galera_node.network import Names, NoAddress, accepting, own_address, resolve
 from images.galera.galera_node.server import recovered_position
+from images.galera.galera_node.wire import Wire
+from tests.unit.images.fake_etcd import store_at
 
 U = "aaaaaaaa-0000-0000-0000-000000000001"
 
@@ -61,7 +63,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
         "CLUSTER_NAME": "galera",
         "CLUSTER_SIZE": "3",
         "PEERS": "tasks.galera",
-        "STORE": "etcd://etcd:2379",
+        "STORE": "etcd://etcd:2381",
         "SUBNET": "10.20.0.0/24",
         "DATABASE": "app",
         "SECRETS_DIR": str(tmp_path),
@@ -919,7 +921,7 @@ def coded(**values: str | bytes) -> dict[str, object]:
 )
 def test_whatever_the_store_answers_is_an_error_of_the_store(body: str) -> None:
     with odd_server(body) as port:
-        etcd = EtcdStore(f"etcd://127.0.0.1:{port}", "galera")
+        etcd = store_at(port)
         with pytest.raises(store.StoreError, match="etcd at 127"):
             etcd.read()
         with pytest.raises(store.StoreError, match="etcd at 127"):
@@ -932,7 +934,7 @@ def test_a_value_that_is_no_text_keeps_nobody_from_reading_the_others() -> None:
         {**coded(key="swarm-galera/galera/chosen", value="a"), "mod_revision": "4"},
     ]
     with odd_server(json.dumps({"kvs": kvs})) as port:
-        entries = EtcdStore(f"etcd://127.0.0.1:{port}", "galera").read()
+        entries = store_at(port).read()
     assert store.parse(entries).chosen == "a"
 
 
@@ -983,9 +985,9 @@ def test_a_name_that_takes_too_long_is_nobody_and_its_late_answer_is_used_next()
 
 def test_a_store_whose_name_hangs_does_not_answer_and_is_not_waited_for() -> None:
     slow = SlowNames()
-    etcd = EtcdStore("etcd://etcd:2379", "galera", names=Names(0.05, slow.look))
+    etcd = EtcdStore(Wire("etcd", "etcd", 2381, Names(0.05, slow.look)), "galera")
     for _ in range(3):
-        with pytest.raises(store.StoreError, match="etcd:2379 does not answer: the name does not resolve"):
+        with pytest.raises(store.StoreError, match="etcd:2381 does not answer: the name does not resolve"):
             etcd.read()
     assert slow.asked == ["etcd"]
     slow.may_answer.set()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from images.galera.galera_node import cli, health, membership
+from images.galera.galera_node import cli, health, membership, stores
 from images.galera.galera_node.decision.outcomes import Bootstrap, Discard, NewEpoch
 from images.galera.galera_node.etcd import EtcdStore
 from images.galera.galera_node.membership import Membership
@@ -30,10 +30,11 @@ from images.galera.galera_node.store import (
     parse,
 )
 from images.galera.galera_node.words import Topics
-from tests.unit.images.fake_etcd import FakeEtcd
+from tests.unit.images import store_secrets
+from tests.unit.images.fake_etcd import FakeEtcd, store_at
 
 # The store keeps one connection for as long as its process lives.
-pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
+pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")]
 
 U = "aaaaaaaa-0000-0000-0000-000000000001"
 EMPTY = Presence("empty", "", -1, "10.0.0.1")
@@ -48,7 +49,7 @@ def etcd() -> Iterator[FakeEtcd]:
 
 @pytest.fixture
 def store(etcd: FakeEtcd) -> EtcdStore:
-    return EtcdStore(etcd.url, "galera")
+    return store_at(etcd.port)
 
 
 def settings(folder: Path, node: str = "a") -> Settings:
@@ -87,7 +88,7 @@ def test_a_write_that_insists_on_a_revision_is_all_or_nothing(store: EtcdStore, 
     read = store.read()
     assert store.commit({"cluster": read["cluster"].revision}, {"cluster": Put("two")}, ("epoch",))
     assert etcd.held() == {"cluster": "two"}
-    assert EtcdStore(etcd.url, "other").read() == {}  # each cluster has its own keys
+    assert store_at(etcd.port, "other").read() == {}  # each cluster has its own keys
 
 
 def test_what_is_bound_to_a_session_goes_with_it_and_is_known_as_one_s_own(
@@ -100,7 +101,7 @@ def test_what_is_bound_to_a_session_goes_with_it_and_is_known_as_one_s_own(
     store.open_session(45)
     store.commit({}, {"present/a": Put("here", bound=True), "cluster": Put("c")})
     assert {key: entry.own for key, entry in store.read().items()} == {"present/a": True, "cluster": False}
-    assert not EtcdStore(etcd.url, "galera").read()["present/a"].own
+    assert not store_at(etcd.port).read()["present/a"].own
     store.close_session()
     assert etcd.held() == {"cluster": "c"}
     store.close_session()  # of none: nothing to do
@@ -132,10 +133,10 @@ def test_a_session_lives_while_its_node_is_busy_with_other_things(store: EtcdSto
 
 
 def test_a_store_without_any_address_is_away(etcd: FakeEtcd) -> None:
-    url = etcd.url
+    port = etcd.port
     etcd._server.server_close()
     with pytest.raises(StoreError, match="does not answer"):
-        EtcdStore(url, "galera").read()
+        store_at(port).read()
 
 
 # ---- what a node is
@@ -200,7 +201,7 @@ def test_a_long_step_asks_now_and_then_whether_the_session_still_lives(
 def test_of_two_that_want_to_bootstrap_one_gets_the_right(
     node: Membership, etcd: FakeEtcd, tmp_path: Path
 ) -> None:
-    other = Membership(settings(tmp_path, "b"), EtcdStore(etcd.url, "galera"), Topics())
+    other = Membership(settings(tmp_path, "b"), store_at(etcd.port), Topics())
     facts, theirs = looked(node), looked(other)
     wants = Bootstrap(True, "all are empty", {"cluster": 0, "bootstrap": 0})
     assert node.claim(wants, STARTING, facts, "", Details())
@@ -379,9 +380,19 @@ def test_a_store_that_is_away_ends_no_node_and_is_named(
 
 
 @pytest.fixture
-def environ(etcd: FakeEtcd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def safe_etcd(tmp_path: Path) -> Iterator[FakeEtcd]:
+    """One with TLS and users."""
+    with FakeEtcd(store_secrets.server(tmp_path)) as made:
+        made.users["galera"] = store_secrets.PASSWORD
+        yield made
+
+
+@pytest.fixture
+def environ(safe_etcd: FakeEtcd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    store_secrets.client(tmp_path)
     for name, value in {
-        "STORE": etcd.url,
+        "STORE": safe_etcd.url,
+        "SECRETS_DIR": str(tmp_path),
         "CLUSTER_NAME": "galera",
         "CLUSTER_SIZE": "3",
         "NODE_NAME": "a",
@@ -393,9 +404,10 @@ def environ(etcd: FakeEtcd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_person_s_word_goes_to_the_store_that_the_container_is_told_of(
-    environ: Path, store: EtcdStore, etcd: FakeEtcd, capsys: pytest.CaptureFixture[str]
+    environ: Path, safe_etcd: FakeEtcd, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store.commit(
+    etcd = safe_etcd
+    stores.store_here().commit(
         {},
         {
             "cluster": Put(dumps(Cluster(U, "formed", "b"))),

@@ -53,6 +53,23 @@ def test_a_leaving_manager_gives_up_its_votes_and_its_containers_and_its_place_i
     ]
 
 
+def test_who_only_gives_up_its_vote_while_it_runs_is_taken_off_the_list_once_it_has_ended(
+    tmp_path: Path,
+) -> None:
+    host = manager(tmp_path / "host", nodes={"node5": LEAVING})
+    service(host, "consul", "echo gone")
+    consul = Membership("consul", "consul-member forget", votes=True, again=True)
+    ran = host.run(remove_node("galera-5", [consul]), "node5\n")
+    assert ran.code == 0, ran.err
+    assert steps(ran) == [
+        "exec c-consul consul-member forget galera-5",
+        "node update --availability drain node5",
+        "exec c-consul consul-member forget galera-5",
+        "node demote node5",
+        "node rm --force node5",
+    ]
+
+
 def test_a_dead_manager_is_not_waited_for(tmp_path: Path) -> None:
     host = manager(tmp_path / "host", nodes={"node5": "galera-5|down|manager|unreachable|true"})
     host.file("tasks", "Running 3 hours ago\n")

@@ -1,0 +1,67 @@
+"""Which key-value store the stack runs: etcd on the managers, or Consul on every host.
+
+Owns: the choice. Leaves to others: the stores (etcd.py, consul.py), a change from one to the other
+(store_change.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+
+from components import consul, etcd
+from components.cluster_hosts import ClusterHosts
+from components.key_value_store import KeyValueStore
+from components.service_spec import ServiceSpec
+from components.services import Services
+from settings import Settings
+from settings.discovery import Kind
+
+VOLUMES: Mapping[Kind, str] = {"etcd": etcd.VOLUME, "consul": consul.VOLUME}
+"""What bears the records, by the kind of store."""
+
+
+def spec(settings: Settings) -> ServiceSpec:
+    """Its service, as far as it is known before the run."""
+    return consul.spec(settings) if settings.discovery.kind == "consul" else etcd.spec(settings)
+
+
+def wanted(
+    settings: Settings,
+    owner: pulumi.Input[str],
+    hosts: ClusterHosts,
+    services: Services,
+    after: Sequence[pulumi.Resource],
+    opts: pulumi.ResourceOptions,
+) -> KeyValueStore:
+    """The store, made or changed after `after`.
+
+    Args:
+        owner: `StackIdentity.owner`; tells the store's members from another stack's.
+    """
+    if settings.discovery.kind == "etcd":
+        service = services.on(hosts.managers, etcd.SERVICE, *after)
+        return etcd.Etcd("etcd", etcd.EtcdArgs(service, owner), opts)
+    service = services.on(hosts.servers, consul.SERVICE, *after)
+    args = consul.ConsulArgs(service, owner, settings.servers.datacenter, settings.hosts)
+    return consul.Consul("consul", args, opts)
+
+
+def keep_secrets(settings: Settings, opts: pulumi.ResourceOptions) -> None:
+    """Without the layer: what the store's records can't be used without stays in the state."""
+    if settings.discovery.kind == "consul":
+        consul.keep_secrets("consul", opts)
+    else:
+        etcd.keep_secrets("etcd", opts)
+
+
+def shown(settings: Settings, store: KeyValueStore) -> dict[str, Any]:
+    """What consumers need to know of it, without what lets them in; a virtual IP only where there is one."""
+    told = {"kind": store.kind, "address": store.address, "port": store.port}
+    if settings.discovery.kind == "etcd":
+        return {**told, "vip": store.vip}
+    managers = settings.servers.manager_names
+    servers = managers[: settings.discovery.server_count(len(managers))]
+    return {**told, "serverName": consul.SERVER_NAME, "service": consul.DATABASE, "servers": servers}

@@ -1,0 +1,47 @@
+"""What a client of the key-value store shows and knows: its certificate, and its password or token.
+
+Owns: the names of these, also as files in Galera's containers (images/galera, `stores`).
+Leaves to others: making them (etcd.py, and Consul's component), whom they let in (the stores' images).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pulumi
+
+FILES = ("store-ca.crt", "store-client.crt", "store-client.key", "store-token")
+"""Secrets of a service that is a client, in the order of `StoreAccess`'s attributes."""
+
+
+@dataclass(frozen=True)
+class StoreAccess:
+    """One client's access.
+
+    Attributes:
+        ca_certificate: PEM: whom the client trusts.
+        certificate, private_key: PEM: what it shows. The key is secret.
+        token: the password of its user (etcd) or its token's id (Consul); secret.
+    """
+
+    ca_certificate: pulumi.Input[str]
+    certificate: pulumi.Input[str]
+    private_key: pulumi.Input[str] = field(repr=False)
+    token: pulumi.Input[str] = field(repr=False)
+
+    def files(self) -> Mapping[str, pulumi.Input[str]]:
+        """Their contents, by the secrets' names."""
+        return dict(
+            zip(FILES, (self.ca_certificate, self.certificate, self.private_key, self.token), strict=True)
+        )
+
+    def as_output(self, user: str) -> Mapping[str, pulumi.Input[str]]:
+        """As consumers read it; `user` belongs to the password."""
+        return {
+            "user": user,
+            "password": self.token,
+            "caCertificate": self.ca_certificate,
+            "certificate": self.certificate,
+            "privateKey": self.private_key,
+        }
