@@ -169,7 +169,10 @@ def test_galera_is_led_to_the_agent_of_its_own_host_with_what_it_shows_and_knows
     assert content(made, "galera-store-token") == content(made, "consul-store-token")
     assert content(made, "galera-store-client.crt") == "CERTIFICATE"
     asked = {f"consul-asked-{name}" for name in HOSTS}
-    assert {"consul-running", *asked} <= made.depends_on["galera-service"]
+    changed = run(
+        {**WANTED, "servers": {"workers": 1}}, former={"galera": {}, "discovery": {"kind": "consul"}}
+    )
+    assert {"consul-running", *asked} <= changed.depends_on["galera-service"]
     assert "DB_PORT" not in run().resources["galera-service"].inputs["taskSpec"]["containerSpec"]["env"]
 
 
