@@ -11,9 +11,7 @@ It makes no security groups, which `pulumi up` does, and fetches images when the
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
-import secrets
 import signal
 import subprocess
 import sys
@@ -30,8 +28,9 @@ import yaml
 
 import settings as stack_settings
 from bench import by_hand_services as lines
+from bench.by_hand_secrets import drawn
 from bench.by_hand_servers import ByHandFailed, Servers
-from components import certificates, etcd, galera
+from components import etcd, galera
 from components.cluster_hosts import engine_config
 from components.host_scripts import convergence, disk, engine, host, packages, swarm
 from components.softlayer.client import connect, find_credentials
@@ -67,6 +66,7 @@ class Job:
         self.servers = Servers(settings, client, folder)
         self._nodes: dict[str, str] = {}
         self._tokens: dict[str, str] = {}
+        self._drawn: dict[str, str] = {}
 
     def steps(self) -> list[Step]:
         """All steps in the order in which they are done."""
@@ -105,7 +105,7 @@ class Job:
             Step("etcd secrets", "etcd", first, ("swarm init",), self._etcd_secrets),
             Step("etcd service", "etcd", first, ("overlay network", "etcd secrets"), self._etcd_service),
             Step("etcd runs", "etcd", first, ("etcd service", *joined), self._etcd_runs),
-            Step("galera secrets", "galera", first, ("swarm init",), self._galera_secrets),
+            Step("galera secrets", "galera", first, ("etcd secrets",), self._galera_secrets),
             Step(
                 "galera service", "galera", first, ("overlay network", "galera secrets"), self._galera_service
             ),
@@ -173,12 +173,9 @@ class Job:
 
     def _etcd_secrets(self) -> None:
         addresses = [self.servers.private[name] for name in self.settings.servers.manager_names]
-        now = dt.datetime.now(dt.UTC)
-        authority = certificates.new_authority("by-hand", now)
-        made = certificates.peer_certificate("by-hand", addresses, authority, now)
-        texts = (authority.certificate, made.certificate, made.private_key)
-        for name, text in zip(etcd.spec(self.settings).secrets, texts, strict=True):
-            self.servers.command(self._first, lines.secret(name), text)
+        self._drawn = drawn(addresses)
+        for name in etcd.spec(self.settings).secrets:
+            self.servers.command(self._first, lines.secret(name), self._drawn[name])
 
     def _etcd_service(self) -> None:
         addresses = {name: self.servers.private[name] for name in self.settings.servers.manager_names}
@@ -195,7 +192,7 @@ class Job:
     def _galera_secrets(self) -> None:
         spec = galera.spec(self.settings)
         for name in spec.secrets:
-            self.servers.command(self._first, lines.secret(name), secrets.token_hex(16))
+            self.servers.command(self._first, lines.secret(name), self._drawn[name])
         for file in spec.configs:
             self.servers.command(self._first, lines.config(file.name), str(file.content))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pulumi
 
-CONTRACT = 1
+CONTRACT = 2
 """The version of the outputs that this program was written for."""
 
 
@@ -42,6 +42,13 @@ def dsn(galera: dict[str, Any], passwords: dict[str, str]) -> str:
     return f"mysql://{user}:{passwords['app']}@{galera['service']}:{port}/{galera['database']}"
 
 
+def store(discovery: dict[str, Any], access: dict[str, str]) -> dict[str, str]:
+    """Where a program asks which node is the writer and which nodes live, and what it shows and knows there:
+    a certificate, and a name with a password. It may read that, and nothing else (docs/how-to/moving-in.md).
+    """
+    return {"address": f"{discovery['address']}:{int(discovery['port'])}", **access}
+
+
 def main() -> None:
     """Read the outputs and hand out what an application is configured with."""
     name = pulumi.Config().require("cluster")
@@ -51,6 +58,8 @@ def main() -> None:
     galera = checked.apply(lambda _: cluster.require_output("galera"))
     network = checked.apply(lambda _: cluster.require_output("network"))
     passwords = checked.apply(lambda _: cluster.require_output("passwords"))
+    discovery = checked.apply(lambda _: cluster.require_output("discovery"))
+    access = checked.apply(lambda _: cluster.require_output("discoveryAccess"))
     cost = checked.apply(lambda _: cluster.require_output("estimatedCost"))
 
     # Attach the application's service to this network: nothing of the database is published elsewhere.
@@ -58,6 +67,9 @@ def main() -> None:
     pulumi.export("members", galera.apply(lambda known: known["members"]))
     # Passwords are secret outputs of the cluster's stack, so what is made of them is secret here, too.
     pulumi.export("dsn", pulumi.Output.all(galera, passwords).apply(lambda known: dsn(known[0], known[1])))
+    pulumi.export(
+        "store", pulumi.Output.all(discovery, access).apply(lambda known: store(known[0], known[1]))
+    )
     # Where an application connects that must not depend on the overlay's DNS. It gives each connection one of
     # the nodes, and locks are a node's own: two clients may be granted the same GET_LOCK at the same time, so
     # run migrations from one place (docs/how-to/moving-in.md).

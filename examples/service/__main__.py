@@ -31,7 +31,7 @@ from typing import Any
 import pulumi
 import pulumi_docker as docker
 
-CONTRACT = 1
+CONTRACT = 2
 """The version of the outputs that this program was written for."""
 NAME = "client"
 CLIENT = """

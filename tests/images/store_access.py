@@ -38,7 +38,7 @@ class Access:
     def __init__(self, before: Access | None = None) -> None:
         """`before`: what this authority takes over from, as the stack's state does."""
         self.passwords = dict(PASSWORDS)
-        self._signed = before._signed if before is not None else {}
+        self._signed: dict[str, dict[str, Any]] = before._signed if before is not None else {}
         made = authority()
         by = {"authority": made["certificate"], "authority_key": made["private_key"]}
         names = {"name": "etcd", "addresses": ["etcd", "localhost", "127.0.0.1"]}

@@ -21,7 +21,7 @@ import pulumi
 
 config = pulumi.Config()
 port, host_key = config.require("port"), config.require("hostKey")
-pulumi.export("contractVersion", 1)
+pulumi.export("contractVersion", 2)
 pulumi.export("managers", ["galera-1"])
 pulumi.export("hosts", [{"name": "galera-1", "privateIp": "10.144.12.10"}])
 pulumi.export("network", {"name": "galera", "id": config.require("network")})

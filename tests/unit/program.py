@@ -130,7 +130,7 @@ class Recorder(pulumi_mocks.Mocks):
             outputs |= {"private_key": "PRIVATE KEY", "public_key": "ssh-ed25519 AAAA"}
         elif args.name.endswith("-authority"):
             outputs |= {"certificate": "CA", "private_key": "AUTHORITY KEY"}
-        elif args.name.endswith("-certificates"):
+        elif args.name.endswith(("-certificates", "-certificate")):
             outputs |= {"ca_certificate": "CA", "certificate": "CERTIFICATE", "private_key": "PEER KEY"}
         elif args.name.endswith("-image"):
             outputs["reference"] = args.inputs["found"]

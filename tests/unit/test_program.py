@@ -65,7 +65,8 @@ def test_every_command_checks_the_pinned_host_key(dev: Recorded) -> None:
 
 def test_every_docker_resource_goes_through_the_first_manager(dev: Recorded) -> None:
     made = [args for args in dev.resources.values() if args.typ.startswith("docker:")]
-    assert len(made) == 3 + 3 + 1 + 1 + 2
+    # Secrets of the peers, of etcd's clients, of Galera, and its way to etcd; a config; network and services.
+    assert len(made) == (3 + 7 + 3 + 4) + 1 + (1 + 2)
     assert all(args.provider and "docker-provider" in args.provider for args in made)
     assert dev.resources["docker-provider"].inputs["host"] == "ssh://root@203.0.113.11"
 
@@ -330,7 +331,7 @@ def test_galera_is_a_global_service_with_local_data_and_no_published_port(dev: R
         "CLUSTER_SIZE": "3",
         "MEMBERS": "galera-1,galera-2,galera-3",
         "PEERS": "tasks.galera",
-        "STORE": "etcd://etcd:2379",
+        "STORE": "etcd://etcd:2381",
         "SUBNET": "10.20.0.0/24",
         "DATABASE": "app",
         "START_PERIOD": "3600",
@@ -339,7 +340,48 @@ def test_galera_is_a_global_service_with_local_data_and_no_published_port(dev: R
         "galera-root-password",
         "galera-monitor-password",
         "galera-app-password",
+        *("store-ca.crt", "store-client.crt", "store-client.key", "store-token"),
     }
+
+
+def test_the_stores_clients_are_users_and_only_its_members_hold_what_makes_them(dev: Recorded) -> None:
+    etcd, galera = (
+        dev.resources[f"{name}-service"].inputs["taskSpec"]["containerSpec"] for name in ("etcd", "galera")
+    )
+    assert {secret["fileName"] for secret in etcd["secrets"]} == {
+        *("etcd-peer-ca.crt", "etcd-peer.crt", "etcd-peer.key"),
+        *("etcd-client-ca.crt", "etcd-server.crt", "etcd-server.key", "etcd-root.crt", "etcd-root.key"),
+        *("etcd-galera-password", "etcd-consumer-password"),
+    }
+    assert not {secret["fileName"] for secret in galera["secrets"]} & {"etcd-root.crt", "etcd-root.key"}
+    assert etcd["env"]["READABLE"] == "swarm-galera/galera/present/,swarm-galera/galera/writer"
+    called = {
+        name: (args.inputs["called"], args.inputs["user"])
+        for name, args in dev.of_type("pulumi-python:dynamic/swarm-galera:ClientCertificate").items()
+    }
+    # With a name that is a user's, a certificate alone would be enough.
+    assert called == {
+        "etcd-root-certificate": ("root", True),
+        "etcd-galera-certificate": ("galera", False),
+        "etcd-consumer-certificate": ("consumer", False),
+    }
+    assert dev.resources["etcd-server-certificate"].inputs["addresses"] == ["etcd", "localhost", "127.0.0.1"]
+    token = base64.b64decode(dev.resources["galera-store-token"].inputs["data"])
+    assert token == base64.b64decode(dev.resources["etcd-etcd-galera-password"].inputs["data"])
+    assert dev.outputs["discoveryAccess"] == {
+        "user": "consumer",
+        "password": "value-of-etcd-consumer-password",
+        "caCertificate": "CA",
+        "certificate": "CERTIFICATE",
+        "privateKey": "PEER KEY",
+    }
+
+
+def test_users_are_turned_on_once_all_of_galera_has_come_over(dev: Recorded) -> None:
+    step = dev.resources["etcd-users"].inputs
+    assert "etcd-member secure" in step["stdin"]
+    # After each change of either: a step that was interrupted, or a store that was formed anew.
+    assert step["triggers"] == ["id-of-etcd-running", "id-of-galera-formed"]
 
 
 def test_services_are_updated_one_node_at_a_time_and_stop_at_a_failure(dev: Recorded) -> None:
@@ -404,9 +446,9 @@ def test_a_network_that_changes_takes_its_services_with_it_unless_others_are_on_
 def test_outputs_are_the_contract(dev: Recorded) -> None:
     assert set(dev.outputs) == {
         *("hosts", "managers", "workers", "joinTokens", "discovery", "network", "galera", "estimatedCost"),
-        *("ssh", "passwords", "contractVersion"),
+        *("ssh", "passwords", "contractVersion", "discoveryAccess"),
     }
-    assert dev.outputs["contractVersion"] == 1
+    assert dev.outputs["contractVersion"] == 2
     assert dev.outputs["hosts"][0] == {
         "name": "galera-1",
         "id": "id-of-galera-1-guest",
@@ -419,7 +461,7 @@ def test_outputs_are_the_contract(dev: Recorded) -> None:
     assert dev.outputs["discovery"] == {
         "kind": "etcd",
         "address": "etcd",
-        "port": 2379,
+        "port": 2381,
         "vip": "stdout-of-etcd-running",
     }
     assert dev.outputs["galera"]["vip"] == "stdout-of-galera-formed"
@@ -428,7 +470,7 @@ def test_outputs_are_the_contract(dev: Recorded) -> None:
 
 
 def test_tokens_keys_and_passwords_are_secret_outputs_and_nothing_else_is(dev: Recorded) -> None:
-    assert dev.secret_outputs == {"joinTokens", "ssh", "passwords"}
+    assert dev.secret_outputs == {"joinTokens", "ssh", "passwords", "discoveryAccess"}
 
 
 def test_two_runs_declare_the_same(dev: Recorded, home: Path) -> None:
@@ -457,7 +499,7 @@ def test_secrets_and_configs_are_named_by_pulumi_so_that_an_old_one_is_never_in_
 ) -> None:
     """Neither the one before it nor one of a killed run, that no state knows of."""
     made = dev.of_type(token)
-    assert len(made) == {"docker:index/secret:Secret": 6}.get(token, 1)
+    assert len(made) == {"docker:index/secret:Secret": 17}.get(token, 1)
     for name, args in made.items():
         assert "name" not in args.inputs
         assert len(name) + len("-1a2b3c4") <= 64, "the engine takes no longer name"
@@ -779,7 +821,7 @@ def test_a_given_password_of_root_stands_for_the_drawn_one_and_is_a_secret_where
     assert {"galera-monitor-password", "galera-app-password"} <= set(made.resources)
     assert made.outputs["passwords"]["root"] == "marked-root-password"
     assert "passwords" in made.secret_outputs
-    (secret,) = [name for name in made.of_type("docker:index/secret:Secret") if "root" in name]
+    (secret,) = [name for name in made.of_type("docker:index/secret:Secret") if "galera-root" in name]
     data = made.resources[secret].inputs["data"]
     assert base64.b64decode(data) == b"marked-root-password"
     assert "data" in made.secret_inputs[secret]

@@ -87,7 +87,7 @@ def test_the_layer_swarm_has_its_network_and_no_service(dev: Recorded, clear: No
     for name in set(made.resources) & set(dev.resources):
         assert made.resources[name].inputs == dev.resources[name].inputs, name
     assert {"joinTokens", "network"} <= set(made.outputs)
-    assert not {"galera", "discovery", "passwords", "loadBalancer"} & set(made.outputs)
+    assert not {"galera", "discovery", "discoveryAccess", "passwords", "loadBalancer"} & set(made.outputs)
     assert made.outputs["layer"] == "swarm"
     # Nothing is to be done after Pulumi: the services are all that goes.
     assert set(made.resources) - set(dev.resources) == {"taken-down"}
@@ -255,7 +255,7 @@ def test_a_layer_that_runs_is_not_taken_down_unless_it_is_named(
     assert said in words
     assert remedy in words
     assert "nothing was ordered or changed" in words
-    assert "clients and other projects lose them (outputs discovery, galera, loadBalancer, passwords" in words
+    assert "clients and other projects lose them (outputs discovery, discoveryAccess, " in words
     assert "servers, disks, engines" in words
     assert "The data stays in the hosts' volumes, its passwords in the state." in words
     assert "else set deployUpTo: data" in words

@@ -135,6 +135,9 @@ def keep(settings: Settings, start: Start, log: Callable[[str], None]) -> None:
         except (ApiError, OSError) as error:
             said = _once(said, f"the users are not seen to yet: {error}", log)
         time.sleep(PAUSE)
+    if start is Start.NEW:
+        # One of all is enough to make the users; the others then find them.
+        time.sleep(2 * PAUSE * sorted(settings.peers).index(settings.name))
     if door is not None:
         door.close()
         log(f"port {settings.plain_port} is closed: clients come with TLS and as users")

@@ -57,7 +57,7 @@ def set_right(settings: Settings, root: Etcdctl, member: LocalMember) -> list[st
     if "root" not in names:
         _add(root, "user", "add", "root", "--no-password")
         done.append("user root")
-    _add(root, "user", "grant-role", "root", "root")
+    _belong(root, "root", names)
     for name, grants in wanted(settings).items():
         if name not in roles:
             _add(root, "role", "add", name)
@@ -69,8 +69,14 @@ def set_right(settings: Settings, root: Etcdctl, member: LocalMember) -> list[st
         if not member.has_users() or not member.accepts(name, password):
             root.tell("user", "passwd", name, "--interactive=false", line=password)
             done += [f"password of {name}"] if name in names else []
-        _add(root, "user", "grant-role", name, name)
+        _belong(root, name, names)
     return done
+
+
+def _belong(root: Etcdctl, name: str, known: Sequence[str]) -> None:
+    """Gives a user its role, unless it has it: etcd would warn of that."""
+    if name not in known or name not in (root.ask("user", "get", name).get("roles") or ()):
+        _add(root, "user", "grant-role", name, name)
 
 
 def _listed(root: Etcdctl, what: str, field: str) -> Sequence[str]:

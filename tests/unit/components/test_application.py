@@ -190,7 +190,7 @@ def test_outputs_say_where_it_is_and_its_password_is_secret(made: Recorded, home
         "database": {"host": "haproxy", "port": 3306, "name": "word_press", "user": "word_press"},
     }
     assert made.outputs["passwords"]["application"] == "value-of-application-database-password"
-    assert made.secret_outputs == {"joinTokens", "ssh", "passwords"}
+    assert made.secret_outputs == {"joinTokens", "ssh", "passwords", "discoveryAccess"}
     without = run()
     assert "application" not in without.outputs
     assert not [name for name in without.resources if "application" in name]

@@ -84,7 +84,7 @@ def test_outputs_say_where_to_connect_and_the_password_is_secret(made: Recorded,
         "user": "admin",
     }
     assert made.outputs["passwords"]["loadBalancer"] == "value-of-haproxy-stats-password"
-    assert made.secret_outputs == {"joinTokens", "ssh", "passwords"}
+    assert made.secret_outputs == {"joinTokens", "ssh", "passwords", "discoveryAccess"}
     secret = made.resources["haproxy-haproxy-stats-password"]
     assert made.secret_inputs[secret.name] == {"data"}
     assert "value-of" not in str(made.resources[SERVICE].inputs)

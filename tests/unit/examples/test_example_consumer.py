@@ -52,6 +52,9 @@ def test_an_application_gets_all_it_needs_from_the_outputs(cluster: dict[str, An
     assert exports["dsn"] == "mysql://app:value-of-galera-app-password@galera:3306/app"
     assert exports["members"] == ["galera-1", "galera-2", "galera-3"]
     assert exports["network"] == "galera"
+    assert exports["store"]["address"] == "etcd:2381"
+    assert exports["store"]["user"] == "consumer"
+    assert exports["store"]["password"] == "value-of-etcd-consumer-password"
     assert exports["vip"] == "stdout-of-galera-formed"
     assert exports["monthlyCost"] == 210
 
@@ -59,7 +62,7 @@ def test_an_application_gets_all_it_needs_from_the_outputs(cluster: dict[str, An
 @pytest.mark.parametrize(
     ("version", "told"),
     [
-        (2.0, r"Stack organization/swarm-galera/dev has outputs of contract version 2, and .* knows 1"),
+        (3.0, r"Stack organization/swarm-galera/dev has outputs of contract version 3, and .* knows 2"),
         (None, r"Stack organization/swarm-galera/dev has no output contractVersion.*run `up` there"),
     ],
     ids=["a later one", "none"],

@@ -128,5 +128,5 @@ def test_an_image_without_a_digest_is_refused_before_anything_is_made(cluster: d
 
 
 def test_outputs_of_another_contract_are_refused(cluster: dict[str, Any]) -> None:
-    with pytest.raises(pulumi.RunError, match=r"contract version 2, and this program knows 1"):
-        serve({**cluster, "contractVersion": 2.0})
+    with pytest.raises(pulumi.RunError, match=r"contract version 3, and this program knows 2"):
+        serve({**cluster, "contractVersion": 3.0})

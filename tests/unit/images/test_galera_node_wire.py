@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from images.galera.galera_node import stores, wire
+from images.galera.galera_node.etcd import EtcdStore
 from images.galera.galera_node.network import Names
 from images.galera.galera_node.settings import SettingsError
 from images.galera.galera_node.store import Put, Store, StoreError
@@ -35,8 +36,22 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         yield started
 
 
+MADE: list[EtcdStore] = []
+
+
+@pytest.fixture(autouse=True)
+def hang_up() -> Iterator[None]:
+    """A lease's thread may have the last word, and with it the connection."""
+    yield
+    while MADE:
+        MADE.pop()._wire.drop()
+
+
 def node_of(etcd: FakeEtcd, folder: Path, host: str = "127.0.0.1") -> Store:
-    return stores.made(f"etcd://{host}:{etcd.port}", "galera", folder, Names(60), 10)
+    store = stores.made(f"etcd://{host}:{etcd.port}", "galera", folder, Names(60), 10)
+    assert isinstance(store, EtcdStore)
+    MADE.append(store)
+    return store
 
 
 def said(store: Store) -> str:

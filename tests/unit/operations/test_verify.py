@@ -37,7 +37,7 @@ VALUES: dict[str, Any] = {
         for n, name in enumerate(NAMES, 1)
     ],
     "network": {"name": "galera", "id": "x", "subnet": "10.20.0.0/24", "encrypted": True},
-    "discovery": {"kind": "etcd", "address": "etcd", "port": 2379, "vip": "10.20.0.2"},
+    "discovery": {"kind": "etcd", "address": "etcd", "port": 2381, "vip": "10.20.0.2"},
     "galera": {
         "clusterName": "galera",
         "service": "galera",
@@ -117,9 +117,10 @@ def printed(number: int, manager: bool = True) -> str:
             "manager\tn1=galera-1=Leader",
             *("manager\tn2=galera-2=Reachable", "manager\tn3=galera-3=Reachable", "manager\tn4=galera-4="),
             "etcd\thealthy",
+            "etcd\tclients users until 2036-11-26",
             'etcd\t{"header":{"cluster_id":77,"member_id":1},"members":[{"ID":1},{"ID":2},{"ID":3}]}',
             *(
-                f'content\t{revision} [{{"Endpoint":"http://127.0.0.1:2379","HashKV":{{"header":{{"revision":51}},'
+                f'content\t{revision} [{{"Endpoint":"https://127.0.0.1:2381","HashKV":{{"header":{{"revision":51}},'
                 f'"hash":{revision * 3},"compact_revision":9}}}}]'
                 for revision in (48, 40)
             ),
@@ -158,7 +159,7 @@ def test_a_healthy_cluster_passes_every_check(found: Outputs) -> None:
     checks = all_checks(found, facts())
     assert failed(checks) == []
     assert [check for check in checks if check.warns] == []
-    assert len(checks) == 4 * 6 + 1 + 3 + 3 + 2 + 3 + 1 + 3 + 1 + 5 + 1
+    assert len(checks) == 4 * 6 + 1 + 3 + 2 * 3 + 2 + 3 + 1 + 3 + 1 + 5 + 1
 
 
 def galera(**changed: str) -> Callable[[HostFacts], HostFacts]:
@@ -246,6 +247,16 @@ AMISS: list[tuple[str, Callable[[HostFacts], HostFacts], tuple[str, str]]] = [
         "a store that lacks a member",
         lambda seen: replace(seen, etcd_members=2),
         ("galera-2", "healthy, 2 members"),
+    ),
+    (
+        "a store that lets in anybody",
+        lambda seen: replace(seen, etcd_clients="clients need no user: an unfinished change"),
+        ("galera-2", "clients need no user: an unfinished change"),
+    ),
+    (
+        "a store's certificate that has expired",
+        lambda seen: replace(seen, etcd_clients="etcd-server.crt expired on 2026-01-01. Remedy: `pulumi up`"),
+        ("galera-2", "etcd-server.crt expired on 2026-01-01. Remedy: `pulumi up`"),
     ),
     (
         "an engine in error",
@@ -565,7 +576,9 @@ case "$1 $2" in
   "node ls") printf 'n1=galera-1=Leader\nn2=galera-2=Reachable\nn3=galera-3=Reachable\nn4=galera-4=\n' ;;
   "exec -e") if [[ $4 == c2 && $* == *hashkv* ]]; then
       printf '%s [{"HashKV":{"hash":%s,"compact_revision":9}}]\n' 48 7 40 5
-    elif [[ $4 == c2 ]]; then printf 'healthy\n{"header":{"cluster_id":77},"members":[{},{},{}]}\n'; fi ;;
+    elif [[ $4 == c2 ]]; then
+      printf 'healthy\nclients users until 2036-11-26\n{"header":{"cluster_id":77},"members":[{},{},{}]}\n'
+    fi ;;
   "exec c1") [[ $3 == galera-node && ! -e $host/down ]] && printf '{\n"view": ["galera-1"]\n}\n' ;;
   "exec -u") [[ ! -e $host/down && $5 == c1 ]] && printf 'wsrep_cluster_size\t3\nwsrep_ready\tON\n' ;;
 esac
@@ -606,6 +619,7 @@ def test_the_script_for_a_host_prints_what_is_read_from_it(found: Outputs, host:
         etcd_healthy=True,
         etcd_members=3,
         etcd_cluster="77",
+        etcd_clients="users until 2036-11-26",
         etcd_content={48: (7, 9), 40: (5, 9)},
     )
 
