@@ -18,7 +18,7 @@ DATABASE, WRITER = "db.service.consul", "writer.db.service.consul"
 
 
 def test_the_database_is_found_by_name_where_it_is_synced_and_nowhere_else(site: GaleraOnConsul) -> None:
-    site.start_store(without=(3,))
+    site.start_store(without=(2, 3))
     asker, both = site.store_members()[2], [address(1), address(2)]
     [first] = start(site, 1)
     formed([first], 1)

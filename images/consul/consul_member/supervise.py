@@ -1,7 +1,8 @@
 """The agent's life, as the first process of the container sees it.
 
-Owns: starting the agent, what is told to the health check, the leader's duties (rights), the entry of a host
-whose data was lost, and an orderly end. Leaves to others: the configuration (`config`), the rules (`rights`).
+Owns: starting the agent, what is told to the health check, the leader's duties (rights, abandoned votes), the
+entry of a host whose data was lost, and an orderly end. Leaves to others: the configuration (`config`), the
+rules (`rights`, `seats`).
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from . import health
 from .api import AgentApi, ApiError
 from .config import RPC
 from .rights import ensure
+from .seats import abandoned
 from .settings import Settings
 
 PROGRAM = "/usr/local/bin/consul"
 EVERY = 2.0  # seconds between looks at an agent that has been seen with a leader
 SOON = 0.3  # the same before that
 SLOW = 10.0  # seconds after which an agent that does not answer is worth a word
+TIDY = 20.0  # seconds between looks at the votes; abandoned at two of them, they are taken away
 PATIENCE = 90.0  # seconds for which a member without a leader is told to be unwell: no restart brings one
 KILL = 8.0  # seconds that an agent is given to end
 
@@ -36,6 +39,8 @@ class Supervisor:
         self._told_to_stop = False
         self._led_by = ""
         self._seen_leader = self._settled = self._known = False
+        self._abandoned: set[str] = set()  # ids of servers, at the last look
+        self._tidied = float("-inf")
         self._said = ""
 
     def run(self) -> int:
@@ -119,18 +124,28 @@ class Supervisor:
             self._tell(False, "not yet: no leader has been found")
 
     def _do_duties(self) -> None:
-        """What is to be done once for each leader."""
-        if self._settled:
-            return
+        """What is to be done once for each leader, and what the leader does now and then."""
         try:
-            if self._leads():
-                ensure(self._api, self._settings, self._log)
-            if not self._known:
-                self._forget_predecessor()
-                self._known = True
-            self._settled = True
+            if not self._settled:
+                if self._leads():
+                    ensure(self._api, self._settings, self._log)
+                if not self._known:
+                    self._forget_predecessor()
+                    self._known = True
+                self._settled = True
+            if self._leads() and time.monotonic() - self._tidied > TIDY:
+                self._tidied = time.monotonic()
+                self._take_abandoned_votes()
         except ApiError as error:
             self._say(f"not yet: {error}")
+
+    def _take_abandoned_votes(self) -> None:
+        found = abandoned(self._api.servers(), self._api.members(), self._settings)
+        for server, name in found:
+            if server in self._abandoned:
+                self._log(f"{name} as it was will not come back: its former vote ({server}) is taken away")
+                self._api.ask("DELETE", f"/v1/operator/raft/peer?id={server}")
+        self._abandoned = {server for server, _ in found}
 
     def _say(self, text: str) -> None:
         """Logs a line unless it is the last one again."""

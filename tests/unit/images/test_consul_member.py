@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from images.consul.consul_member import alone, cli, config, health, rights, settings, supervise
+from images.consul.consul_member import alone, cli, config, health, rights, seats, settings, supervise
 from images.consul.consul_member.api import ApiError
 from images.consul.consul_member.settings import Settings, SettingsError
 
@@ -262,10 +262,10 @@ class Agent:
         return str(self.ask("GET", "/v1/status/leader") or "")
 
     def servers(self) -> Any:
-        return self.ask("GET", "/v1/operator/raft/configuration")
+        return self.ask("GET", "/v1/operator/raft/configuration") or []
 
     def members(self) -> Any:
-        return self.ask("GET", "/v1/agent/members")
+        return self.ask("GET", "/v1/agent/members") or []
 
 
 @pytest.fixture
@@ -379,6 +379,58 @@ def test_a_host_with_its_own_entry_leaves_it(
     agent.told["GET /v1/catalog/node/galera-1?consistent"] = entry
     supervisor.look(1.0)
     assert agent.asked == []
+
+
+def peer(name: str, at: str) -> dict[str, Any]:
+    return {"ID": f"id-{name}", "Node": name, "Address": f"{at}:8300", "Leader": False}
+
+
+def live(name: str, at: str, role: str = "consul", status: int = 1) -> dict[str, Any]:
+    return {"Name": name, "Addr": at, "Status": status, "Tags": {"id": f"id-{name}", "role": role}}
+
+
+FIRST = (peer("galera-1", "10.0.0.1"), live("galera-1", "10.0.0.1"))
+
+
+@pytest.mark.parametrize(
+    ("vote", "member_", "gone"),
+    [
+        (peer("galera-3", "10.0.0.3"), live("galera-3", "10.0.0.3"), False),  # it serves
+        (peer("galera-3", "10.0.0.3"), live("galera-3", "10.0.0.3", status=4), False),  # it may come back
+        (peer("galera-3", "10.0.0.3"), live("galera-3b", "10.0.0.3", "node"), True),  # an agent is there now
+        (
+            peer("galera-3", "10.0.0.9"),
+            live("galera-3", "10.0.0.9", status=4),
+            True,
+        ),  # a host that was replaced
+        (peer("web-1", "10.0.0.4"), live("web-1", "10.0.0.4"), False),  # has yet to learn that it is none
+        (peer("web-1", "10.0.0.4"), live("web-1b", "10.0.0.4", "node"), True),
+        (
+            peer("web-1", "10.0.0.4"),
+            live("web-1", "10.0.0.4", status=4),
+            True,
+        ),  # of five servers three are left
+    ],
+)
+def test_a_vote_that_nobody_will_use_again_is_known(
+    member: Settings, vote: dict[str, Any], member_: dict[str, Any], gone: bool
+) -> None:
+    found = seats.abandoned([FIRST[0], vote], [FIRST[1], member_], member)
+    assert found == ([(vote["ID"], vote["Node"])] if gone else [])
+
+
+def test_the_leader_takes_an_abandoned_vote_away_at_the_second_look(
+    agent: Agent, supervisor: supervise.Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervise, "TIDY", -1.0)
+    agent.told |= {LED: "10.0.0.2:8300", RAFT: [FIRST[0], peer("galera-3", "10.0.0.9")], MEMBERS: [FIRST[1]]}
+    for at in range(3):  # another one leads
+        supervisor.look(float(at))
+    agent.told[LED] = "10.0.0.1:8300"
+    supervisor.look(4.0)
+    assert not any("DELETE" in asked for asked in agent.asked)
+    supervisor.look(5.0)
+    assert agent.asked[-1] == "DELETE /v1/operator/raft/peer?id=id-galera-3"
 
 
 def play(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:

@@ -359,6 +359,17 @@ def test_an_images_key_follows_the_image_that_it_stands_on(tmp_path: Path) -> No
     assert images.key(image) != before
 
 
+def test_a_program_of_an_image_is_compiled_by_its_own_script_and_no_image_by_itself(tmp_path: Path) -> None:
+    _image(_image(_image(tmp_path, "runtime", "1"), "consul-program", "1"), "consul", "1")
+    (tmp_path / "consul" / "Dockerfile").write_text("ARG RUNTIME=x\nARG PROGRAM=y\nFROM ${RUNTIME}\n")
+    [image] = images.discover(tmp_path)
+    assert [each.name for each in image.below] == ["runtime", "consul-program"]
+    assert [each.compiled for each in (image, *image.below)] == [False, False, True]
+    before = images.key(image)
+    (tmp_path / "consul-program" / "main.go").write_text("package main\n")
+    assert images.key(image) != before
+
+
 def test_only_images_that_a_stack_names_are_built(tmp_path: Path) -> None:
     for name in ("etcd", "galera", "wordpress"):
         _image(tmp_path / "images", name, "1")
