@@ -19,7 +19,9 @@ def drawn(addresses: Sequence[str]) -> dict[str, str]:
     now = dt.datetime.now(dt.UTC)
     peers, clients = (certificates.new_authority(name, now) for name in ("peers", "clients"))
     peer = certificates.peer_certificate("by-hand", addresses, peers, now)
-    server = certificates.peer_certificate("by-hand", ["etcd", "localhost", "127.0.0.1"], clients, now)
+    server = certificates.peer_certificate(
+        "by-hand", ["etcd", "localhost", "127.0.0.1"], clients, now, user=False
+    )
     root = certificates.client_certificate("root", clients, now, user=True)
     client = certificates.client_certificate("galera", clients, now)
     token, other = secrets.token_hex(16), secrets.token_hex(16)

@@ -45,14 +45,20 @@ def renewed_authority(authority: Signed, now: dt.datetime) -> Signed:
     return _self_signed(_read(authority.certificate).subject, _key(authority), now)
 
 
-def peer_certificate(name: str, addresses: Sequence[str], authority: Signed, now: dt.datetime) -> Signed:
+def peer_certificate(
+    name: str, addresses: Sequence[str], authority: Signed, now: dt.datetime, *, user: bool = True
+) -> Signed:
     """A certificate with a new key for all peers at `addresses` (IP addresses or host names).
 
     It is good for both ends of a connection.
+
+    Args:
+        user: as in `client_certificate`. etcd's JSON gateway shows the server's certificate to etcd itself,
+            and who asks it without a token would be whom that names.
     """
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     names = x509.SubjectAlternativeName([_alternative(address) for address in addresses])
-    return _signed(_named(name), purposes, names, authority, now)
+    return _signed(_called(name, user), purposes, names, authority, now)
 
 
 def client_certificate(name: str, authority: Signed, now: dt.datetime, *, user: bool = False) -> Signed:
@@ -64,8 +70,7 @@ def client_certificate(name: str, authority: Signed, now: dt.datetime, *, user: 
         user: whether the name is one by which the store knows whoever shows this. If not, the certificate has
             no common name: etcd would take it for a user's, and its JSON gateway refuses any.
     """
-    subject = _named(name) if user else x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, name)])
-    return _signed(subject, [ExtendedKeyUsageOID.CLIENT_AUTH], None, authority, now)
+    return _signed(_called(name, user), [ExtendedKeyUsageOID.CLIENT_AUTH], None, authority, now)
 
 
 def vouched_for(newcomer: str, by: Signed, now: dt.datetime) -> str:
@@ -166,6 +171,11 @@ def _alternative(address: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(address))
     except ValueError:
         return x509.DNSName(address)
+
+
+def _called(name: str, user: bool) -> x509.Name:
+    """With a common name only if that is a user's."""
+    return _named(name) if user else x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, name)])
 
 
 def _named(text: str) -> x509.Name:

@@ -68,7 +68,7 @@ class EtcdAccess:
         drawn = Drawn.of(name, opts)
         # The members ask themselves on the loopback, and etcd its own gateway.
         names = [address, "localhost", "127.0.0.1"]
-        server = PeerCertificates(f"{name}-server-certificate", names, drawn.authority, opts)
+        server = PeerCertificates(f"{name}-server-certificate", names, drawn.authority, opts, user=False)
         root = ClientCertificate(f"{name}-root-certificate", "root", drawn.authority, opts, user=True)
 
         def client(user: str) -> StoreAccess:

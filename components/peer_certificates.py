@@ -69,7 +69,8 @@ class PeerCertificatesProvider(ResourceProvider):
 
     def signed(self, props: dict[str, Any], authority: Signed, now: dt.datetime) -> Signed:
         """The certificate that `props` say."""
-        return certificates.peer_certificate(props["name"], props["addresses"], authority, now)
+        user = props.get("user", True)
+        return certificates.peer_certificate(props["name"], props["addresses"], authority, now, user=user)
 
     def files(self, props: dict[str, Any], now: dt.datetime) -> dict[str, str]:
         """What is handed on."""
@@ -101,12 +102,15 @@ class PeerCertificates(Resource, module="swarm-galera", name="PeerCertificates")
         addresses: pulumi.Input[Sequence[pulumi.Input[str]]],
         authority: PeerAuthority,
         opts: pulumi.ResourceOptions | None = None,
+        *,
+        user: bool = True,
     ) -> None:
         """Signed when the resource is created, when one of these changes, and in the certificate's last year.
 
         Args:
             addresses: private IP addresses (or host names) of all peers, in any order.
             authority: signs.
+            user: whether the certificate has a common name; see `certificates.peer_certificate`.
         """
         key: pulumi.Output[str] = pulumi.Output.secret(authority.private_key)
         inputs = {
@@ -114,6 +118,8 @@ class PeerCertificates(Resource, module="swarm-galera", name="PeerCertificates")
             "addresses": addresses,
             "authority": authority.certificate,
             "authority_key": key,
+            # Certificates of before say nothing of it, and are not to be made anew.
+            **({} if user else {"user": False}),
         }
         secret = pulumi.ResourceOptions(additional_secret_outputs=["private_key", "authority_key"])
         super().__init__(

@@ -41,7 +41,7 @@ class Access:
         self._signed: dict[str, dict[str, Any]] = before._signed if before is not None else {}
         made = authority()
         by = {"authority": made["certificate"], "authority_key": made["private_key"]}
-        names = {"name": "etcd", "addresses": ["etcd", "localhost", "127.0.0.1"]}
+        names = {"name": "etcd", "addresses": ["etcd", "localhost", "127.0.0.1"], "user": False}
         clients = ClientCertificateProvider()
         self._signed = {
             "server": self._of(PeerCertificatesProvider(), "server", {**names, **by}),

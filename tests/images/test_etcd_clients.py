@@ -6,8 +6,12 @@ words when it is not let in (tests/unit/images/test_galera_node_wire.py).
 
 from __future__ import annotations
 
+import contextlib
+import json
 import subprocess
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -125,6 +129,40 @@ def test_members_take_new_certificates_and_passwords_one_by_one(store: Store) ->
     assert as_client(members[2], after, "galera", "get", "--print-value-only", WRITER) == "kept"
 
 
+NODE = """
+import sys, time
+from pathlib import Path
+from images.galera.galera_node import stores
+from images.galera.galera_node.network import Names
+from images.galera.galera_node.store import Put
+store = stores.made("etcd://localhost:2381", "galera", Path(sys.argv[1]), Names())
+while True:
+    store.commit({}, {"writer": Put("still")})
+    time.sleep(0.1)
+"""
+
+
+@contextlib.contextmanager
+def node_that_writes(member: Container) -> Iterator[Callable[[], None]]:
+    """A node's own way to the store, beside a member, over one connection; waits until it writes (again)."""
+    argv = ("ip", "netns", "exec", member.namespace, sys.executable, "-c", NODE, str(member.here / "secrets"))
+    root = Path(__file__).parents[2]
+
+    def times() -> int:
+        found = json.loads(etcdctl(member, "get", "swarm-galera/galera/writer", "-w", "json"))
+        return sum(each["version"] for each in found.get("kvs", ()))
+
+    with subprocess.Popen(argv, cwd=root) as node:
+
+        def writes() -> None:
+            before = times()
+            wait_for(lambda: times() > before, "a node that writes", 60)
+            assert node.poll() is None
+
+        yield writes
+        node.kill()
+
+
 class OldMember:
     """A member as the version before started it: clients without TLS, no users."""
 
@@ -185,8 +223,11 @@ def test_a_store_of_before_comes_over_member_by_member_and_then_its_clients(stor
         for asked in MEMBERS:
             wait_for(lambda asked=asked: plain(first, asked, "get", "word"), f"member {asked} for it", 30)  # type: ignore[misc]
     assert plain(first, 3, "put", "word", "changed")
-    assert command(second, "secure").stdout.strip() == "clients are users from now on"
-    has_users(*members)
+    with node_that_writes(second) as writes:
+        writes()  # as nobody
+        assert command(second, "secure").stdout.strip() == "clients are users from now on"
+        has_users(*members)
+        writes()
     for number in MEMBERS:
         assert not plain(first, number, "get", "word")
     assert [etcdctl(member, "get", "--print-value-only", "word") for member in members] == ["changed"] * 3

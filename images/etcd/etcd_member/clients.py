@@ -32,6 +32,7 @@ PLAIN_PORT = 2379
 PAUSE = 2.0  # seconds between looks
 CAME_ANEW = 30.0  # seconds in which the users of a store that has just formed will be there
 PATIENCE = 60.0  # seconds of an election, or of a member that is slow
+PUBLISHED = 15.0  # seconds in which a member that has just been changed says where its clients go
 
 
 def leave_mark(data_dir: Path) -> None:
@@ -172,8 +173,9 @@ def secure(settings: Settings, log: Callable[[str], None]) -> str:
     To be run once no client of the version before is left: it would be refused from then on.
     """
     member, root = ways(settings)
-    deadline = time.monotonic() + PATIENCE
+    began = time.monotonic()
     while True:
+        patience = PATIENCE
         try:
             if member.has_users():
                 return "clients are users already"
@@ -182,10 +184,11 @@ def secure(settings: Settings, log: Callable[[str], None]) -> str:
             if not old:
                 turned_on(settings, member, root, log)
                 return "clients are users from now on"
+            patience = PUBLISHED
             error = f"{', '.join(old)} still run an older image, which knows no users. Remedy: `pulumi up`"
         except ApiError as problem:
             error = str(problem)
-        if time.monotonic() > deadline:
+        if time.monotonic() - began > patience:
             raise ApiError(error)
         time.sleep(PAUSE)
 

@@ -32,6 +32,7 @@ ASK_AGAIN = (
     "etcdserver: revision of auth store is old",
 )
 """Nothing was done, and it would be with a new token."""
+DENIED = "etcdserver: permission denied"
 
 
 def encode(text: str) -> str:
@@ -59,13 +60,17 @@ class EtcdStore:
         if self._token is None:
             self._token = self._authenticated()
         status, text = self._ask(path, body)
-        if status != 200 and self._password and any(words in text for words in ASK_AGAIN):
+        if status != 200 and self._password and self._may_help(text):
             self._token = self._authenticated()
             status, text = self._ask(path, body)
         return self._answer(path, status, text)
 
+    def _may_help(self, text: str) -> bool:
+        """Whether a new token may help. Who has none may be taken for whom the server's certificate names."""
+        return any(words in text for words in ASK_AGAIN) or (not self._token and DENIED in text)
+
     def _ask(self, path: str, body: Mapping[str, Any]) -> tuple[int, str]:
-        headers = {"Authorization": self._token} if self._token else {}
+        headers = {"Accept": "application/json", **({"Authorization": self._token} if self._token else {})}
         return self._wire.request("POST", path, json.dumps(body), headers)
 
     def _authenticated(self) -> str:
@@ -94,7 +99,7 @@ class EtcdStore:
             if "requested lease not found" in text:
                 self._lease = None
                 raise SessionLost("the store's lease of this node has expired")
-            if "etcdserver: permission denied" in text:
+            if DENIED in text:
                 raise StoreError(
                     f"{self._wire.where} denies its user {USER} what this node needs ({path}): the role is "
                     "not as it was made. Remedy: restart a member of etcd, which sets it right"

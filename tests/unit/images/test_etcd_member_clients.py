@@ -287,7 +287,7 @@ def test_one_that_came_anew_waits_for_the_users_of_a_store_that_has_just_formed(
 def test_users_are_not_turned_on_while_a_member_of_before_is_left(
     settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "PATIENCE", 0.0)
+    monkeypatch.setattr(clients, "PUBLISHED", 0.0)
     store.seats = [
         Member(1, "a", (), ("https://etcd:2381",)),
         Member(2, "b", (), ("http://etcd:2379",)),

@@ -81,8 +81,12 @@ def test_a_token_that_the_store_has_forgotten_is_asked_for_again(serve: Serve, t
     assert etcd.held() == {"x": "1"}
 
 
-def test_a_store_of_before_is_asked_as_nobody_until_it_has_users(serve: Serve, tmp_path: Path) -> None:
+@pytest.mark.parametrize("takes_for_its_own", [False, True])
+def test_a_store_of_before_is_asked_as_nobody_until_it_has_users(
+    serve: Serve, tmp_path: Path, takes_for_its_own: bool
+) -> None:
     etcd = serve()
+    etcd.takes_for_its_own = takes_for_its_own
     etcd.users.clear()
     store = node_of(etcd, store_secrets.client(tmp_path))
     assert store.read() == {}
