@@ -43,7 +43,7 @@ def test_the_database_is_found_by_name_where_it_is_synced_and_nowhere_else(site:
     wait_for(lambda: resolved(asker, DATABASE) == both, "both nodes again", 30)
     assert resolved(asker, WRITER) == [other]
 
-    # A program that hangs: the check fails by itself. (A node that died would take the other's quorum with it.)
+    # A program that hangs: the check fails by itself. (A node's death would take the other's quorum with it.)
     os.kill(leaving.init_pid(), signal.SIGSTOP)
     wait_for(lambda: resolved(asker, DATABASE) == [other], "one node by name", 40)
     os.kill(leaving.init_pid(), signal.SIGCONT)
