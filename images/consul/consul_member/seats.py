@@ -25,7 +25,7 @@ def abandoned(
     Its address is none of a host that keeps the records (any more), or an agent lives there.
 
     Args:
-        servers: as Raft has them: ID, Address; it may not know a dead one's name. members: as gossip has them:
+        servers: as Raft has them: ID, Address; perhaps not a dead one's name. members: as gossip has them:
             Name, Addr, Status, Tags.
     """
     alive = [each for each in members if each["Status"] == ALIVE]
