@@ -146,6 +146,7 @@ def test_members_form_and_everybody_may_do_what_its_token_says(site: Members) ->
     assert ask(agent, KEY, "PUT", "x", token=GALERA) == (200, True)
     assert ask(agent, "/v1/kv/others", "PUT", "x", token=GALERA)[0] == 403
     assert ask(agent, "/v1/acl/tokens", token=GALERA)[0] == 403
+    wait_for(lambda: "answers" in ask(agent, "/v1/catalog/services")[1], "the services", 30)
     for token in (CONSUMER, AGENT, ""):
         assert ask(agent, KEY, "PUT", "y", token=token)[0] == 403
         assert ask(agent, KEY, token=token)[0] in (403, 404)

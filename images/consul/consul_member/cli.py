@@ -80,7 +80,7 @@ def forget(name: str, environ: Mapping[str, str] = os.environ) -> int:
         print(f"{name} is this member itself: ask another one", file=sys.stderr)
         return 1
     try:
-        done = _forget(AgentApi(settings, timeout=20.0), name)
+        done = _forget(AgentApi(settings, timeout=20.0), name, settings.hosts.get(name, ""))
     except ApiError as error:
         print(f"{name} cannot be forgotten: {error}", file=sys.stderr)
         return 1
@@ -88,12 +88,13 @@ def forget(name: str, environ: Mapping[str, str] = os.environ) -> int:
     return 0
 
 
-def _forget(api: AgentApi, name: str) -> list[str]:
-    """What `name` has lost. Raises ApiError."""
+def _forget(api: AgentApi, name: str, address: str) -> list[str]:
+    """What `name`, whose address is or was this, has lost. Raises ApiError."""
     from .api import ApiError
+    from .seats import votes_of
 
     done = []
-    for server in [each for each in api.servers() if each["Node"] == name]:
+    for server in votes_of(name, address, api.servers()):
         if server["Leader"]:
             api.ask("POST", "/v1/operator/raft/transfer-leader")
         api.ask("DELETE", f"/v1/operator/raft/peer?id={server['ID']}")

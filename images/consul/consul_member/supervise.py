@@ -141,9 +141,9 @@ class Supervisor:
 
     def _take_abandoned_votes(self) -> None:
         found = abandoned(self._api.servers(), self._api.members(), self._settings)
-        for server, name in found:
+        for server, address in found:
             if server in self._abandoned:
-                self._log(f"{name} as it was will not come back: its former vote ({server}) is taken away")
+                self._log(f"the server that was at {address} will not come back: its vote is taken away")
                 self._api.ask("DELETE", f"/v1/operator/raft/peer?id={server}")
         self._abandoned = {server for server, _ in found}
 

@@ -416,7 +416,7 @@ def test_a_vote_that_nobody_will_use_again_is_known(
     member: Settings, vote: dict[str, Any], member_: dict[str, Any], gone: bool
 ) -> None:
     found = seats.abandoned([FIRST[0], vote], [FIRST[1], member_], member)
-    assert found == ([(vote["ID"], vote["Node"])] if gone else [])
+    assert found == ([(vote["ID"], vote["Address"])] if gone else [])
 
 
 def test_the_leader_takes_an_abandoned_vote_away_at_the_second_look(
@@ -494,8 +494,8 @@ RAFT, MEMBERS, ENTRY = (
 )
 
 
-def server(name: str, leader: bool = False) -> dict[str, Any]:
-    return {"ID": f"id-{name}", "Node": name, "Leader": leader}
+def server(name: str, leader: bool = False, at: str = "10.0.0.3:8300") -> dict[str, Any]:
+    return {"ID": f"id-{name}", "Node": name, "Leader": leader, "Address": at}
 
 
 def test_a_server_that_still_runs_loses_its_vote_alone(
@@ -528,6 +528,15 @@ def test_a_dead_host_is_forgotten_with_all_that_is_known_of_it(asked: Agent, env
         "PUT /v1/agent/force-leave/galera-3?prune=1",
         "PUT /v1/catalog/deregister",
     ]
+
+
+def test_a_vote_whose_owner_s_name_is_not_known_any_more_is_found_by_its_address(
+    asked: Agent, environ: dict[str, str]
+) -> None:
+    gone, other = server("(unknown)"), server("(unknown)", at="10.0.0.9:8300")
+    asked.told |= {RAFT: [gone | {"ID": "gone"}, other], MEMBERS: [], ENTRY: ApiError("no such node", 404)}
+    assert cli.forget("galera-3", environ) == 0
+    assert asked.asked == ["DELETE /v1/operator/raft/peer?id=gone"]
 
 
 def test_who_is_no_member_is_forgotten_already(
