@@ -46,7 +46,9 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     "unit": (("pytest", "tests/unit", *_SIDE_BY_SIDE, *_MEASURED, _FLOOR),),
     "provider": (("pytest", "tests/provider", "tests/lab_api", "-n", "4", *_BY_FILE, *_MEASURED),),
     "coverage": (("lab.toolchain.coverage_floor", *map(str, MEASURED.values())),),
-    "image-test": (("pytest", "tests/images", "-n", "4"),),
+    "image-test": (("pytest", "tests/images", "-n", "4", "--store", "etcd"),),
+    # Not in CI: the image's program is compiled first, some ten minutes of both cores.
+    "consul-test": (("pytest", "tests/images", "-n", "2", "-v", "--store", "consul"),),
     "plugin-test": (("pytest", "tests/plugins", *_SIDE_BY_SIDE, *_BY_FILE),),
     "lab-test": (
         ("pytest", "tests/lab/test_packets.py", "tests/lab/test_cuts.py", *_SIDE_BY_SIDE),
@@ -80,17 +82,18 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "provider": ("toolchain", "packages", "venv"),
     "coverage": ("venv", *MEASURED),
     "image-test": ("packages", "venv"),
+    "consul-test": ("packages", "venv"),
     "plugin-test": ("toolchain", "packages", "venv"),
     "lab-test": ("toolchain", "packages", "venv"),
     "outage-test": ("toolchain", "packages", "venv"),
     "recovery-test": ("toolchain", "packages", "venv"),
     "application-test": ("toolchain", "packages", "venv"),
 }
-APART = frozenset({"outage-test", "recovery-test", "application-test"})
+APART = frozenset({"consul-test", "outage-test", "recovery-test", "application-test"})
 """The checks that `make test` leaves out; CI runs `outage-test`, too."""
 IN_TEST = tuple(name for name in CHECKS if name not in APART)
 """The checks of `make test`."""
-WITH_PLUGINS = APART | {"plugin-test", "lab-test"}
+WITH_PLUGINS = (APART - {"consul-test"}) | {"plugin-test", "lab-test"}
 """The checks that run with Pulumi's plugins: the note says which."""
 CLOSING_LINE = re.compile(r"^=+ .*\b\d+ \w+.* in [\d.]+s.* =+$")
 

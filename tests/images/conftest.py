@@ -10,6 +10,27 @@ from tests.images.galera_on_consul import GaleraOnConsul
 from tests.images.galera_site import GaleraSite
 from tests.images.image_roots import image_root
 
+STORES = ("etcd", "consul")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Consul is compiled for its tests, which takes minutes: `make consul-test` has them apart."""
+    parser.addoption("--store", choices=STORES, help="only what rests on this store; unset, all")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A part that is another run's is none that was left out."""
+    if (store := config.getoption("--store")) is not None:
+        items[:] = [item for item in items if ("consul" if rests_on_consul(item) else "etcd") == store]
+
+
+def rests_on_consul(item: pytest.Item) -> bool:
+    """Whether it starts the image of Consul."""
+    given = getattr(item, "callspec", None)
+    return item.path.name.startswith("test_consul") or (
+        given is not None and given.params.get("site") == "consul"
+    )
+
 
 @pytest.fixture
 def site(request: pytest.FixtureRequest) -> Iterator[GaleraSite]:
