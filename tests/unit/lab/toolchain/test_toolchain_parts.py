@@ -328,7 +328,8 @@ def test_a_check_brings_with_it_what_it_needs(home: Path, name: str) -> None:
     assert stages[-1].name == name
     assert set(stages[-1].needs) == set(jobs.NEEDS[name])
     assert set(jobs.NEEDS[name]) <= {stage.name for stage in stages}
-    assert ("toolchain" in jobs.NEEDS[name]) is (name in {"provider", "plugin-test", "lab-test", *jobs.APART})
+    with_pulumi = {"provider", "plugin-test", "lab-test", *jobs.APART} - {"consul-test"}
+    assert ("toolchain" in jobs.NEEDS[name]) is (name in with_pulumi)
 
 
 def test_the_floors_are_held_against_what_this_run_has_measured(home: Path) -> None:
@@ -377,8 +378,11 @@ def _marked(name: str) -> Callable[[str], object]:
 
 
 def test_every_test_is_run_by_one_check() -> None:
+    """Those of the images by two, each with what rests on the other store (tests/images/conftest.py)."""
     tests = [words for commands in jobs.CHECKS.values() for words in commands if words[0] == "pytest"]
-    run = [word for words in tests for word in words]
+    parts = [words[words.index("--store") + 1] for words in tests if "tests/images" in words]
+    assert sorted(parts) == ["consul", "etcd"]
+    run = [word for words in tests for word in words if "consul" not in words]
     for file in (places.CHECKOUT / "tests").rglob("test_*.py"):
         within = file.relative_to(places.CHECKOUT)
         ways = {str(way) for way in (within, *within.parents)}
