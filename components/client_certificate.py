@@ -19,7 +19,7 @@ from components import certificates
 from components.certificates import Signed
 from components.dynamic import is_unknown
 from components.peer_authority import PeerAuthority
-from components.peer_certificates import PeerCertificatesProvider
+from components.peer_certificates import PeerCertificatesProvider, signed_by, with_secrets
 
 
 class ClientCertificateProvider(PeerCertificatesProvider):
@@ -77,17 +77,5 @@ class ClientCertificate(Resource, module="swarm-galera", name="ClientCertificate
             authority: signs.
             user: whether the store knows a user by that name, whom the certificate alone lets in.
         """
-        key: pulumi.Output[str] = pulumi.Output.secret(authority.private_key)
-        inputs = {
-            "called": called,
-            "user": user,
-            "authority": authority.certificate,
-            "authority_key": key,
-        }
-        secret = pulumi.ResourceOptions(additional_secret_outputs=["private_key", "authority_key"])
-        super().__init__(
-            ClientCertificateProvider(),
-            name,
-            {**inputs, **dict.fromkeys(("ca_certificate", "certificate", "private_key"))},
-            pulumi.ResourceOptions.merge(secret, opts),
-        )
+        asked = {"called": called, "user": user}
+        super().__init__(ClientCertificateProvider(), name, signed_by(authority, asked), with_secrets(opts))

@@ -152,7 +152,7 @@ class Consul(pulumi.ComponentResource):
         addresses = pulumi.Output.all(*(server.private_ip for server in servers))
         drawn = _Drawn(name, child)
         self.access = drawn.access("galera")
-        self.consumer_access = _as_output(drawn.access("consumer"))
+        self.consumer_access = drawn.access("consumer").as_output()
         names = server_names(args.datacenter)
         certificates = PeerCertificates(
             f"{name}-certificates",
@@ -202,16 +202,6 @@ class _Drawn:
             f"{self._name}-{whose}-certificate", f"client {whose}", self.authority, self._child
         )
         return StoreAccess(made.ca_certificate, made.certificate, made.private_key, self.tokens[whose])
-
-
-def _as_output(access: StoreAccess) -> dict[str, pulumi.Input[str]]:
-    """As consumers read it."""
-    return {
-        "token": access.token,
-        "caCertificate": access.ca_certificate,
-        "certificate": access.certificate,
-        "privateKey": access.private_key,
-    }
 
 
 def keep_secrets(name: str, opts: pulumi.ResourceOptions) -> None:

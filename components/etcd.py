@@ -4,8 +4,8 @@ Owns: what the service is, its peers' certificates.
 Leaves to others: how a member starts, joins and stays (images/etcd).
 
 Clients come over the overlay network with TLS and as users (etcd_access.py); nothing is published for them.
-Peers talk over the hosts' private
-network with mutual TLS: a member's peer address must outlive its container, which no overlay address does.
+Peers talk over the hosts' private network with mutual TLS: a member's peer address must outlive its
+container, which no overlay address does.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ their certificate to peers that do not.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -112,22 +112,22 @@ class PeerCertificates(Resource, module="swarm-galera", name="PeerCertificates")
             authority: signs.
             user: whether the certificate has a common name; see `certificates.peer_certificate`.
         """
-        key: pulumi.Output[str] = pulumi.Output.secret(authority.private_key)
-        inputs = {
-            "name": name,
-            "addresses": addresses,
-            "authority": authority.certificate,
-            "authority_key": key,
-            # Certificates of before say nothing of it, and are not to be made anew.
-            **({} if user else {"user": False}),
-        }
-        secret = pulumi.ResourceOptions(additional_secret_outputs=["private_key", "authority_key"])
-        super().__init__(
-            PeerCertificatesProvider(),
-            name,
-            {**inputs, **dict.fromkeys(("ca_certificate", "certificate", "private_key"))},
-            pulumi.ResourceOptions.merge(secret, opts),
-        )
+        # Certificates of before say nothing of `user`, and are not to be made anew.
+        asked = {"name": name, "addresses": addresses, **({} if user else {"user": False})}
+        super().__init__(PeerCertificatesProvider(), name, signed_by(authority, asked), with_secrets(opts))
+
+
+def signed_by(authority: PeerAuthority, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """All properties of a certificate. Args: asked: what it is to say."""
+    key: pulumi.Output[str] = pulumi.Output.secret(authority.private_key)
+    made = dict.fromkeys(("ca_certificate", "certificate", "private_key"))
+    return {**asked, "authority": authority.certificate, "authority_key": key, **made}
+
+
+def with_secrets(opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:
+    """`opts`, and which of a certificate's properties are secret."""
+    secret = pulumi.ResourceOptions(additional_secret_outputs=["private_key", "authority_key"])
+    return pulumi.ResourceOptions.merge(secret, opts)
 
 
 def _now() -> dt.datetime:

@@ -36,11 +36,11 @@ class StoreAccess:
             zip(FILES, (self.ca_certificate, self.certificate, self.private_key, self.token), strict=True)
         )
 
-    def as_output(self, user: str) -> Mapping[str, pulumi.Input[str]]:
-        """As consumers read it; `user` belongs to the password."""
+    def as_output(self, user: str | None = None) -> Mapping[str, pulumi.Input[str]]:
+        """As consumers read it. Args: user: whose password the token is; None where it is none."""
+        known = {"token": self.token} if user is None else {"user": user, "password": self.token}
         return {
-            "user": user,
-            "password": self.token,
+            **known,
             "caCertificate": self.ca_certificate,
             "certificate": self.certificate,
             "privateKey": self.private_key,

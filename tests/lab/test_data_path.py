@@ -15,11 +15,12 @@ import pytest
 
 from tests.lab.whole_cluster import (
     HOSTS,
-    LAB,
     checksums,
     cluster_uuid,
-    in_lab,
+    config,
+    deploy_up_to,
     insert,
+    nothing_changes,
     on_host,
     one_cluster,
     operations,
@@ -36,30 +37,11 @@ REFUSALS = "docker service ps --no-trunc --format '{{.Error}}' galera"
 BOOT = "cat /proc/sys/kernel/random/boot_id"
 
 
-def config(*words: str, check: bool = True) -> None:
-    in_lab("pulumi", "config", *words, "--stack", LAB, check=check)
-
-
-def settings(layer: str, *named: str, keep_data: bool = True) -> None:
-    """How far the stack is deployed, and which layers may go for it."""
-    for key in ("deployUpTo", "takeDown", "keepData"):
-        config("rm", f"swarm-galera:{key}", check=False)
-    config("set", "swarm-galera:deployUpTo", layer)
-    for number, each in enumerate(named):
-        config("set", "--path", f"swarm-galera:takeDown[{number}]", each)
-    if not keep_data:
-        config("set", "swarm-galera:keepData", "false")
-
-
 def where_it_holds() -> list[str]:
     """The hosts on which `verify` finds the path as it should be; all of its checks hold."""
     report = json.loads(operations("verify", "--json").stdout)
     assert report["ok"]
     return [check["where"] for check in report["checks"] if check["what"] == WHAT]
-
-
-def nothing_changes() -> None:
-    in_lab("pulumi", "preview", "--expect-no-changes", "--stack", LAB)
 
 
 def test_a_path_is_refused_while_there_is_data_elsewhere() -> None:
@@ -71,10 +53,10 @@ def test_a_path_is_refused_while_there_is_data_elsewhere() -> None:
 
 
 def test_a_new_cluster_has_its_data_at_the_path() -> None:
-    settings("swarm", "data", keep_data=False)
+    deploy_up_to("swarm", "data", keep_data=False)
     operations("up", "--yes")
     config("set", "--path", "swarm-galera:galera.dataPath", PATH)
-    settings("application")
+    deploy_up_to("application")
     operations("up", "--yes")
     wait_for("three Synced nodes", one_cluster)
     assert where_it_holds() == list(HOSTS)
@@ -121,11 +103,11 @@ def test_a_reloaded_host_gets_the_path_again_and_keeps_its_rows() -> None:
 
 def test_a_stack_that_goes_down_and_up_again_has_its_rows_at_the_path() -> None:
     uuid = cluster_uuid()
-    settings("hosts", "data", "swarm")
+    deploy_up_to("hosts", "data", "swarm")
     operations("up", "--yes")
     assert where_it_holds() == list(HOSTS)
     nothing_changes()
-    settings("application")
+    deploy_up_to("application")
     operations("up", "--yes")
     wait_for("three Synced nodes", one_cluster)
     assert cluster_uuid() == uuid
@@ -133,7 +115,7 @@ def test_a_stack_that_goes_down_and_up_again_has_its_rows_at_the_path() -> None:
 
 
 def test_data_that_is_not_kept_goes_with_all_that_was_made_for_it() -> None:
-    settings("swarm", "data", keep_data=False)
+    deploy_up_to("swarm", "data", keep_data=False)
     operations("up", "--yes")
     for host in HOSTS:
         assert PATH not in on_host(host, "cat /etc/fstab")
@@ -141,7 +123,7 @@ def test_data_that_is_not_kept_goes_with_all_that_was_made_for_it() -> None:
         assert "galera-data" not in on_host(host, "btrfs subvolume list /var/lib/docker")
         assert "galera-data" not in on_host(host, "docker volume ls --quiet").split()
     config("rm", "--path", "swarm-galera:galera.dataPath")
-    settings("application")
+    deploy_up_to("application")
     operations("up", "--yes")
     wait_for("three Synced nodes", one_cluster)
     assert where_it_holds() == []

@@ -18,9 +18,11 @@ from tests.lab.whole_cluster import (
     LAB,
     checksums,
     cluster_uuid,
+    deploy_up_to,
     guests,
     in_lab,
     insert,
+    nothing_changes,
     on_host,
     one_cluster,
     operations,
@@ -33,21 +35,6 @@ pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
 
 BEFORE: dict[str, Any] = {}
 """What was so before the stack went down."""
-
-
-def settings(layer: str, *named: str, keep_data: bool = True) -> None:
-    """How far the stack is deployed, and which layers may go for it."""
-
-    def config(*words: str, **options: Any) -> None:
-        in_lab("pulumi", "config", *words, "--stack", LAB, **options)
-
-    for key in ("deployUpTo", "takeDown", "keepData"):
-        config("rm", f"swarm-galera:{key}", check=False)
-    config("set", "swarm-galera:deployUpTo", layer)
-    for number, each in enumerate(named):
-        config("set", "--path", f"swarm-galera:takeDown[{number}]", each)
-    if not keep_data:
-        config("set", "swarm-galera:keepData", "false")
 
 
 def passwords() -> dict[str, str]:
@@ -73,10 +60,6 @@ def verified(layer: str) -> list[str]:
     return [check["what"] for check in report["checks"]]
 
 
-def nothing_changes() -> None:
-    in_lab("pulumi", "preview", "--expect-no-changes", "--stack", LAB)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def before(cluster: None) -> None:
     insert("galera-1", 1, 100)
@@ -91,7 +74,7 @@ def before(cluster: None) -> None:
 
 
 def test_going_down_unasked_is_refused_and_says_what_would_be_lost_and_kept() -> None:
-    settings("hosts")
+    deploy_up_to("hosts")
     said = operations("up", "--yes", check=False)
     assert said.returncode != 0
     told = said.stdout + said.stderr
@@ -102,7 +85,7 @@ def test_going_down_unasked_is_refused_and_says_what_would_be_lost_and_kept() ->
 
 
 def test_a_stack_goes_down_to_its_hosts_and_nothing_of_the_swarm_is_left() -> None:
-    settings("hosts", "data", "swarm")
+    deploy_up_to("hosts", "data", "swarm")
     operations("up", "--yes")
     what = verified("hosts")
     assert "engine on btrfs, in no swarm" in what
@@ -129,7 +112,7 @@ def test_what_needs_the_database_says_that_there_is_none() -> None:
 
 
 def test_the_next_layer_is_a_swarm_with_its_network_and_nothing_on_it() -> None:
-    settings("swarm")
+    deploy_up_to("swarm")
     operations("up", "--yes")
     assert "3 managers reachable, one of them leads" in verified("swarm")
     assert on_host("galera-1", "docker service ls --quiet").split() == []
@@ -138,7 +121,7 @@ def test_the_next_layer_is_a_swarm_with_its_network_and_nothing_on_it() -> None:
 
 
 def test_a_stack_that_goes_up_again_has_its_rows_and_everybody_gets_in() -> None:
-    settings("data")
+    deploy_up_to("data")
     operations("up", "--yes")
     wait_for("three Synced nodes", one_cluster)
     verified("data")
@@ -150,7 +133,7 @@ def test_a_stack_that_goes_up_again_has_its_rows_and_everybody_gets_in() -> None
 
 
 def test_data_that_is_not_kept_is_gone_from_every_host() -> None:
-    settings("swarm", "data", keep_data=False)
+    deploy_up_to("swarm", "data", keep_data=False)
     operations("up", "--yes")
     assert "no data of a former cluster" in verified("swarm")
     assert [volumes(host) for host in HOSTS] == [set()] * 3
@@ -158,7 +141,7 @@ def test_data_that_is_not_kept_is_gone_from_every_host() -> None:
 
 
 def test_and_then_an_empty_cluster_forms() -> None:
-    settings("application")
+    deploy_up_to("application")
     operations("up", "--yes")
     wait_for("three Synced nodes", one_cluster)
     verified("data")

@@ -71,6 +71,22 @@ def operations(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return in_lab(sys.executable, "-m", "operations", *argv, "--stack", LAB, **options)
 
 
+def config(*words: str, **options: Any) -> None:
+    """`pulumi config …` on the stack under test."""
+    in_lab("pulumi", "config", *words, "--stack", LAB, **options)
+
+
+def deploy_up_to(layer: str, *named: str, keep_data: bool = True) -> None:
+    """How far the settings have the stack deployed, and which layers may go for it."""
+    for key in ("deployUpTo", "takeDown", "keepData"):
+        config("rm", f"swarm-galera:{key}", check=False)
+    config("set", "swarm-galera:deployUpTo", layer)
+    for number, each in enumerate(named):
+        config("set", "--path", f"swarm-galera:takeDown[{number}]", each)
+    if not keep_data:
+        config("set", "swarm-galera:keepData", "false")
+
+
 def guests() -> list[dict[str, Any]]:
     """The account's guests, asked for with SoftLayer's own command line."""
     words = ("--format", "json", "vs", "list", "--columns", "id,hostname,power_state")
@@ -131,6 +147,11 @@ def cluster_uuid() -> str:
 
 def verify_holds() -> bool:
     return operations("verify", check=False).returncode == 0
+
+
+def nothing_changes() -> None:
+    """Fails if a further run would change anything."""
+    in_lab("pulumi", "preview", "--expect-no-changes", "--stack", LAB)
 
 
 @contextmanager
