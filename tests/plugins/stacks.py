@@ -19,6 +19,20 @@ from operations import leftovers
 from tests.support.docker_engine import TestEngine
 from tests.support.ssh_server import SshServer
 
+CONNECTED = """\
+config = pulumi.Config()
+folder, port = config.require("folder"), config.require_int("port")
+connection = command.remote.ConnectionArgs(
+    host="127.0.0.1", port=port, private_key=config.require_secret("key"), host_key=config.require("hostKey")
+)
+provider = docker.Provider(
+    "swarm",
+    host="ssh://root@127.0.0.1:" + str(port),
+    ssh_opts=["-i", folder + "/key", "-o", "UserKnownHostsFile=" + folder + "/known_hosts",
+              "-o", "StrictHostKeyChecking=yes"],
+)"""
+"""How a program begins that reaches the swarm behind SSH, once it has imported pulumi, command and docker."""
+
 
 @dataclass
 class Stack:

@@ -12,12 +12,12 @@ import pytest
 
 from components.host_scripts.shell import script
 from operations import remote_hosts, swarm_leftovers
-from tests.plugins.stacks import KINDS, Stack, made
+from tests.plugins.stacks import CONNECTED, KINDS, Stack, made
 from tests.support.docker_engine import TestEngine
 
 pytestmark = [pytest.mark.plugins, pytest.mark.first]
 
-CLUSTER = """
+CLUSTER = f"""
 import pulumi
 import pulumi_command as command
 import pulumi_docker as docker
@@ -26,17 +26,7 @@ from components import swarm_files
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
 from settings import Network
 
-config = pulumi.Config()
-folder, port = config.require("folder"), config.require_int("port")
-connection = command.remote.ConnectionArgs(
-    host="127.0.0.1", port=port, private_key=config.require_secret("key"), host_key=config.require("hostKey")
-)
-provider = docker.Provider(
-    "swarm",
-    host="ssh://root@127.0.0.1:" + str(port),
-    ssh_opts=["-i", folder + "/key", "-o", "UserKnownHostsFile=" + folder + "/known_hosts",
-              "-o", "StrictHostKeyChecking=yes"],
-)
+{CONNECTED}
 network = OverlayNetwork(
     "network",
     OverlayNetworkArgs(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.plugins.stacks import KINDS, Stack, made
+from tests.plugins.stacks import CONNECTED, KINDS, Stack, made
 from tests.support.docker_engine import REGISTRY, TestEngine, TestRegistry
 
 pytestmark = [pytest.mark.plugins, pytest.mark.first]
@@ -29,17 +29,7 @@ from components.service_spec import ConfigFile, HealthCheck, ServiceSpec, Update
 from settings import Network
 
 convergence.BEGINS_WITHIN = 5
-config = pulumi.Config()
-folder, port = config.require("folder"), config.require_int("port")
-connection = command.remote.ConnectionArgs(
-    host="127.0.0.1", port=port, private_key=config.require_secret("key"), host_key=config.require("hostKey")
-)
-provider = docker.Provider(
-    "swarm",
-    host="ssh://root@127.0.0.1:" + str(port),
-    ssh_opts=["-i", folder + "/key", "-o", "UserKnownHostsFile=" + folder + "/known_hosts",
-              "-o", "StrictHostKeyChecking=yes"],
-)
+{CONNECTED}
 
 
 class Server:
