@@ -175,7 +175,8 @@ def of_store(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
                 f"{outputs.store} lets in users with TLS and nobody else",
                 seen.etcd_clients.startswith("users"),
                 seen.etcd_clients or "no answer",
-                remedy="`up` ends a change that was interrupted, and renews certificates",
+                remedy="`up` ends a change that was interrupted, and renews certificates; where it changes "
+                "nothing, somebody has let others in: `etcd-member secure` in the container of any member",
             )
         )
     clusters = {facts[host.name].etcd_cluster for host in outputs.managers} - {""}
