@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 import time
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,8 @@ def test_that_the_api_takes_no_request_yet_is_said_after_ten_seconds_and_then_no
     clock = Clock()
     monkeypatch.setattr(tenacity, "time", clock)
     monkeypatch.setattr(tenacity.nap, "time", clock)
+    # Without jitter tries are made at 0, 0.5, 1.5, 3.5, 7.5, 15.5, 25.5, ... s: told at 15.5 and 45.5.
+    monkeypatch.setattr(random, "uniform", lambda low, high: (low + high) / 2)
 
     def refused() -> None:
         raise SoftLayerAPIError("RateLimitExceeded", "later")
