@@ -48,8 +48,11 @@ CLIENT = Path(__file__).with_name("failover_client.py")
 PYMYSQL = "/usr/local/lib/galera-node"
 """Where the image of the nodes has the client's library."""
 CALM = 3.0  # seconds of writes before something happens
-LONG = 45.0  # seconds that the clients write; through the virtual IP a dead host may be met twice
+LONG = 25.0
+"""Seconds that the clients write."""
 DIES = "its host dies"
+LONGER = 45.0
+"""Likewise when a host dies: through the virtual IP a dead host may be met twice."""
 GOALS = {DIES: 4.0, "its mariadbd is killed": 3.0, "it is stopped in order": 1.0}
 """Seconds without writes through the writer endpoint, as a median, by what happens to the writer."""
 ENDPOINT, VIP = "writer endpoint", "virtual IP"
@@ -130,8 +133,8 @@ class Way:
     host: str
     port: int
 
-    def command(self, password: str, node: str) -> str:
-        """What starts the client on a host; it begins on `node`."""
+    def command(self, password: str, node: str, seconds: float) -> str:
+        """What starts the client on a host, for so many seconds; it begins on `node`."""
         text = base64.b64encode(CLIENT.read_bytes()).decode()
         start = f"import base64, sys; sys.path.append({PYMYSQL!r}); exec(base64.b64decode({text!r}))"
         image = "$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' galera)"
@@ -139,7 +142,7 @@ class Way:
         env = " ".join(f"-e {name}={shlex.quote(value)}" for name, value in known.items())
         return (
             f"docker run --rm --network {self.network} {env} --entrypoint python3 {image} "
-            f"-c {shlex.quote(start)} {LONG} {self.host} {self.port}"
+            f"-c {shlex.quote(start)} {seconds} {self.host} {self.port}"
         )
 
 
@@ -186,7 +189,8 @@ def measure(case: str, timeouts: str, runs: int, password: str, network: str, pa
         writer = wait_whole()
         host = next(name for name in HOSTS if name != writer)
         before = rows(host)
-        clients = {way.name: way.command(password, writer) for way in ways(network)}
+        seconds = LONGER if case == DIES else LONG
+        clients = {way.name: way.command(password, writer, seconds) for way in ways(network)}
         told = write_meanwhile(host, clients, lambda writer=writer: HAPPENS[case](writer), before)  # type: ignore[misc]
         there = rows(host)
         for name, said in told.items():

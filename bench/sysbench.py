@@ -92,10 +92,20 @@ def command(load: str, target: Target, what: str, *options: str) -> str:
     words = [load, "--db-driver=mysql", f"--mysql-host={target.host}", f"--mysql-port={target.port}"]
     words += [f"--mysql-user={target.user}", f"--mysql-db={target.user}", *DATA, *options]
     inside = 'IFS= read -r word; exec chroot /sysbench /usr/bin/sysbench --mysql-password="$word" "$@"'
+    return _in_container(target.network, inside, [*words, what])
+
+
+def computing(threads: int, seconds: int) -> str:
+    """Shell text for a host: nothing but arithmetic, so many seconds, on so many threads."""
+    inside = 'exec chroot /sysbench /usr/bin/sysbench "$@"'
+    return _in_container("none", inside, ["cpu", f"--threads={threads}", f"--time={seconds}", "run"])
+
+
+def _in_container(network: str, inside: str, words: Sequence[str]) -> str:
     image = "$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' galera)"
     return (
-        f"docker run --rm -i --user 0 --network {shlex.quote(target.network)} -v {FOLDER}:/sysbench:ro "
-        f'--entrypoint bash "{image}" -c {shlex.quote(inside)} bash {shlex.join([*words, what])}'
+        f"docker run --rm -i --user 0 --network {shlex.quote(network)} -v {FOLDER}:/sysbench:ro "
+        f'--entrypoint bash "{image}" -c {shlex.quote(inside)} bash {shlex.join(words)}'
     )
 
 
