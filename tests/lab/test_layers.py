@@ -16,6 +16,7 @@ import pytest
 from tests.lab.whole_cluster import (
     HOSTS,
     LAB,
+    STORE,
     checksums,
     cluster_uuid,
     deploy_up_to,
@@ -49,7 +50,7 @@ def swarm_state(host: str) -> str:
 
 
 def volumes(host: str) -> set[str]:
-    return set(on_host(host, "docker volume ls --quiet").split()) & {"etcd-data", "galera-data"}
+    return set(on_host(host, "docker volume ls --quiet").split()) & {f"{STORE}-data", "galera-data"}
 
 
 def verified(layer: str) -> list[str]:
@@ -96,7 +97,7 @@ def test_a_stack_goes_down_to_its_hosts_and_nothing_of_the_swarm_is_left() -> No
         assert set(on_host(host, "docker network ls --format '{{.Name}}'").split()) == {
             *("bridge", "host", "none")
         }
-        assert volumes(host) == {"etcd-data", "galera-data"}
+        assert volumes(host) == {f"{STORE}-data", "galera-data"}
         assert on_host(host, "cat /proc/sys/kernel/random/boot_id") == BEFORE["boots"][host]
     assert sorted(guest["id"] for guest in guests()) == BEFORE["guests"]
     found = outputs()

@@ -21,6 +21,7 @@ from tests.lab.whole_cluster import (
     HOSTS,
     LAB,
     SETTINGS,
+    STORE,
     cluster_uuid,
     guests,
     in_lab,
@@ -66,7 +67,7 @@ def row(cluster: None) -> None:
 
 
 def test_a_changed_option_reaches_every_node_and_the_database_answers_all_the_time() -> None:
-    before, store = cluster_uuid(), tasks("etcd")
+    before, store = cluster_uuid(), tasks(STORE)
     settings = SETTINGS.read_text()
     option = "      innodb_buffer_pool_size_max: 256M\n"
     assert option in settings
@@ -84,7 +85,7 @@ def test_a_changed_option_reaches_every_node_and_the_database_answers_all_the_ti
         assert int(sql(host, "SELECT COUNT(*) FROM app.tick")) >= answers["writer"].count("ok")
     wait_for("a cluster that holds", verify_holds, 120)
     assert cluster_uuid() == before
-    assert tasks("etcd") == store
+    assert tasks(STORE) == store
     for host in HOSTS:
         assert sql(host, "SELECT @@max_connections, n FROM kept.row").split() == ["77", "4711"]
 

@@ -3,7 +3,7 @@
 Owned here: the ways to it, an empty lab to make it in. Left to others: what is done to it and must hold.
 
 The lab and its stack are the tests' own (`LAB_UNDER_TEST`, default `suite`), so that a lab one works with is
-left alone.
+left alone. Their key-value store is `STORE_UNDER_TEST` (`etcd`, the default, or `consul`).
 """
 
 from __future__ import annotations
@@ -21,12 +21,19 @@ from typing import Any
 
 CHECKOUT = Path(__file__).parents[2]
 LAB = os.environ.get("LAB_UNDER_TEST", "suite")
+STORE = os.environ.get("STORE_UNDER_TEST", "etcd")
 SETTINGS = CHECKOUT / f"Pulumi.{LAB}.yaml"
 HOSTS = ("galera-1", "galera-2", "galera-3")
 GALERA = 'docker exec -u 0 -i "$(docker ps -q --filter name=galera)" mariadb -NB -e "{}"'
 """A question to the database on a host, asked there as root."""
 BALANCER = f"""  swarm-galera:loadBalancer:
     image: registry.lab:5000/swarm-galera/haproxy:{(CHECKOUT / "images/haproxy/TAG").read_text().strip()}
+"""
+DISCOVERY = "  swarm-galera:discovery:\n"
+"""How it begins in a stack's file; the next line names the image."""
+CONSUL = f"""    kind: consul
+    recursors: [10.144.12.1]
+    image: registry.lab:5000/swarm-galera/consul:{(CHECKOUT / "images/consul/TAG").read_text().strip()}
 """
 GALERA_NODE = 'docker exec "$(docker ps -q --filter name=galera)" galera-node {}'
 
@@ -154,6 +161,16 @@ def nothing_changes() -> None:
     in_lab("pulumi", "preview", "--expect-no-changes", "--stack", LAB)
 
 
+def on_store(settings: str) -> str:
+    """A stack's settings with the store under test."""
+    if STORE == "etcd":
+        return settings
+    assert STORE == "consul", f"STORE_UNDER_TEST is {STORE}, which is neither etcd nor consul"
+    changed, count = re.subn(f"^{DISCOVERY}    image: .*\n", DISCOVERY + CONSUL, settings, flags=re.MULTILINE)
+    assert count == 1
+    return changed
+
+
 @contextmanager
 def empty_lab(sections: str = "") -> Iterator[None]:
     """An empty lab of the tests' own; gone afterwards unless KEEP_LAB is set.
@@ -162,8 +179,8 @@ def empty_lab(sections: str = "") -> Iterator[None]:
         sections: of the stack's settings, besides those of the stack `dev`.
     """
     run(sys.executable, "-m", "lab", "down", "--name", LAB)
-    settings = (CHECKOUT / "Pulumi.dev.yaml").read_text()
-    SETTINGS.write_text(settings.replace("config:\n", f"config:\n{sections}", 1))
+    settings = (CHECKOUT / "Pulumi.dev.yaml").read_text().replace("config:\n", f"config:\n{sections}", 1)
+    SETTINGS.write_text(on_store(settings))
     run(sys.executable, "-m", "lab", "up", "--name", LAB)
     yield
     if not os.environ.get("KEEP_LAB"):
