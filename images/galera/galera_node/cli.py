@@ -32,7 +32,7 @@ ASKED = (["status"], ["forget"], ["remember"], ["recover-from"], ["maintenance"]
 def run() -> int:
     """The container's process: its exit code, 2 where another start with the same settings fails the same."""
     from . import settings as settings_module
-    from .endpoints import SOON, Endpoints
+    from .endpoints import SOON, STORE, Endpoints
     from .network import RESOLVER_OPTIONS, Names, NoAddress
     from .sql import Sql
     from .stores import announced, store_of
@@ -43,7 +43,7 @@ def run() -> int:
         settings = settings_module.load()
         os.environ.setdefault("RES_OPTIONS", RESOLVER_OPTIONS)
         names = Names()
-        store, other = store_of(settings, names), store_of(settings, names, timeout=SOON)
+        store, other = store_of(settings, names), store_of(settings, names, timeout=STORE)
         endpoints = Endpoints(settings.node, Sql(settings.socket, timeout=SOON, patience=SOON), other)
         if (announcement := announced(settings, other, endpoints)) is not None:
             announcement.start()

@@ -18,16 +18,19 @@ from dataclasses import dataclass, replace
 
 from . import neighbours
 from .component import MEMBERS
+from .hearing import Hearing
 from .sql import Sql, SqlError
 from .store import ABSENT, Entry, Put, Store, StoreError
 from .words import Topics, log
 from .writer import Seen, decide, hands_over, vacancy
 
 EVERY = 0.5  # seconds between looks
+ALARMED = 0.1  # likewise, while the writer does not say that it can take writes
 FRESH = 3.0  # seconds after which a look is too old to be believed
 ASKED = 30.0  # seconds after the last question for which there is a load balancer
 DRAIN = 2.5  # seconds for which a node that leaves keeps its connections: longer than checks are apart
-SOON = 2.0  # seconds for one answer of mariadbd or the store
+SOON = 2.0  # seconds for one answer of mariadbd
+STORE = 1.0  # likewise of the store; a connection to a member that has died must not outlast the failover
 
 SERVES, DRAINS, DOES_NOT = 200, 404, 503
 
@@ -56,8 +59,10 @@ class Endpoints:
         self._asked = float("-inf")
         self._left = float("inf")  # since when this node leaves
         self._was_writer = float("-inf")  # when it last was, and has handed over since
-        self._able_at = self._heard_at = time.monotonic()
+        self._able_at = time.monotonic()
+        self._hearing = Hearing(self._able_at)
         self._vacant_at: float | None = None
+        self._alarmed = False
         self._entries: Mapping[str, Entry] = {}
         self._stopping = threading.Event()
         self._wake = threading.Event()
@@ -94,7 +99,7 @@ class Endpoints:
                     self.look()
                 except Exception as error:  # of no database may the end be that a load balancer was not told
                     self._topics.say("endpoints", f"unexpected {type(error).__name__}: {error}")
-            self._wake.wait(EVERY)
+            self._wake.wait(ALARMED if self._alarmed else EVERY)
             self._wake.clear()
 
     def look(self) -> None:
@@ -141,18 +146,19 @@ class Endpoints:
         }
         addresses.pop(self._node, None)
         writer = writer_of(self._entries)
-        if writer == self._node or (writer in addresses and neighbours.able(addresses[writer])):
-            self._heard_at = now
+        heard = now if writer == self._node else self._hearing.of(writer, addresses.get(writer, ""), now)
         seen = Seen(
             node=self._node,
             able=able,
             leaving=leaving,
             writer=writer,
             members=members,
-            silent=now - self._heard_at,
+            silent=now - heard,
             unable=now - self._able_at,
         )
-        if not vacancy(seen):
+        gone = vacancy(seen)
+        self._alarmed = bool(gone) or seen.silent > EVERY
+        if not gone:
             self._vacant_at = None
             if not hands_over(seen):
                 return seen

@@ -7,6 +7,8 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import threading
+import time
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 
 from images.galera.galera_node import neighbours, writer
+from images.galera.galera_node.hearing import Hearing
 from images.galera.galera_node.store import ABSENT, Entry, Put, StoreError
 from images.galera.galera_node.writer import SILENT, TURN, UNABLE, Name, Seen, decide
 
@@ -189,6 +192,40 @@ def test_a_writer_whose_program_hangs_is_given_up_with_one_line_of_the_log(
         world.look()
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "writes" in line]
     assert line.endswith("b takes the writes from now on: a has not said for 4 s that it can take writes")
+
+
+def test_a_writer_that_does_not_answer_holds_no_look_up_and_is_looked_for_more_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers, asked = threading.Event(), list[str]()
+
+    def able(address: str) -> bool:
+        asked.append(address)
+        return answers.wait(10)
+
+    monkeypatch.setattr(neighbours, "able", able)
+    hearing = Hearing(100.0)
+    assert [hearing.of("a", "10.0.0.1", now) for now in (101.0, 101.5, 102.0)] == [101.0] * 3
+    assert asked == ["10.0.0.1"]  # one question at a time
+    assert hearing.of("b", "", 103.0) == 103.0  # another writer has its own time, whatever the last one says
+    answers.set()
+    wait = time.monotonic() + 5
+    while hearing.of("b", "10.0.0.2", 104.0) != 104.0:
+        assert time.monotonic() < wait
+    assert asked == ["10.0.0.1", "10.0.0.2"]
+
+
+def test_looks_are_closer_together_while_the_writer_is_missed(world: World) -> None:
+    world.look()
+    world.look()
+    assert not world.nodes["b"]._alarmed
+    world.able.discard("a")
+    world.look()
+    world.look()
+    assert world.nodes["b"]._alarmed
+    for _ in range(10):
+        world.look()
+    assert (world.store.writer, world.nodes["b"]._alarmed, world.nodes["c"]._alarmed) == ("b", False, False)
 
 
 def test_while_the_store_is_away_the_writer_stays(world: World) -> None:

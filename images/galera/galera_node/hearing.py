@@ -1,0 +1,40 @@
+"""When the writer last said that it can take writes.
+
+It is asked beside the looks of `endpoints`: a host that has died answers nothing, and who waited for that
+would see too late that Galera has left it out.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from . import neighbours
+
+AT_ONCE = 0.05  # seconds that a look waits for the answer; it is mostly there
+
+
+class Hearing:
+    """One writer's word at a time; one question at a time. Times are of the monotonic clock."""
+
+    def __init__(self, now: float) -> None:
+        self._writer, self._at = "", now
+        self._asking: threading.Thread | None = None
+
+    def of(self, writer: str, address: str, now: float) -> float:
+        """When `writer` was last heard; another one than before counts as heard `now`.
+
+        Args:
+            address: where it is asked; empty: it cannot be.
+        """
+        if writer != self._writer:
+            self._writer, self._at = writer, now
+        if address and (self._asking is None or not self._asking.is_alive()):
+            self._asking = threading.Thread(target=self._ask, args=(writer, address, now), daemon=True)
+            self._asking.start()
+        if self._asking is not None:
+            self._asking.join(AT_ONCE)
+        return self._at
+
+    def _ask(self, writer: str, address: str, now: float) -> None:
+        if neighbours.able(address) and writer == self._writer:
+            self._at = now
