@@ -59,7 +59,12 @@ GOALS = {DIES: 4.0, "its mariadbd is killed": 3.0, "it is stopped in order": 1.0
 ENDPOINT, VIP = "writer endpoint", "virtual IP"
 HEADINGS = ("the writer", "timeouts", "through", "median (s)", "longest (s)", "runs", "goal (s)")
 OURS, GALERAS = "ours", "Galera's"
-SHORTER = ("evs.inactive_check_period", "evs.keepalive_period", "evs.suspect_timeout")
+SHORTER = (
+    "evs.inactive_check_period",
+    "evs.join_retrans_period",
+    "evs.keepalive_period",
+    "evs.suspect_timeout",
+)
 PROVIDER = "    provider:\n" + "".join(f"      {name}: {DEFAULTS[name]}\n" for name in SHORTER)
 """Galera's defaults of what the nodes' image has shorter."""
 IN_CONTAINER = 'docker exec -i "$(docker ps -q --filter name=galera)" '

@@ -127,6 +127,7 @@ ALLOWED = {
 DEFAULTS = {
     "evs.inactive_check_period": "PT0.5S",
     "evs.inactive_timeout": "PT15S",
+    "evs.join_retrans_period": "PT1S",
     "evs.keepalive_period": "PT1S",
     "evs.send_window": "4",
     "evs.suspect_timeout": "PT5S",
