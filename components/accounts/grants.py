@@ -72,8 +72,10 @@ class GrantsProvider(AccountsProvider):
         root, who = self.root(props), (props["user"], props["host"])
         for last in (False, True):
             held = rights.seen(root.ask(rights.question(*who)))
+            statements = rights.changes(wanted, held, account(*who))
             try:
-                root.ask(*rights.changes(wanted, held, account(*who)))
+                if statements:
+                    root.ask(*statements)
                 return
             except AccountsFailed as error:
                 if last or error.number not in NO_SUCH_GRANT:

@@ -21,7 +21,7 @@ def host(value: str) -> str:
     parts, (_, slash, mask) = value.split("."), value.partition("/")
     try:
         if parts[-1] == EVERYWHERE:
-            ipaddress.IPv4Address(".".join([*parts[:-1], *["0"] * (5 - len(parts))]))
+            ipaddress.IPv4Address(".".join([*parts[:-1], *["0"] * max(5 - len(parts), 1)]))
         elif slash:
             ipaddress.IPv4Address(mask)
             ipaddress.IPv4Network(value)

@@ -26,6 +26,8 @@ STATEMENTS = 120.0
 PATIENCE = 120.0
 """Seconds for which hosts are asked again while no node serves."""
 PAUSE = 3.0
+FIRST, EVERY = 10.0, 30.0
+"""Seconds until the first line of progress, and between two."""
 ABSENT = 9
 """The command's exit code on a host without a node that runs."""
 PASSING = {1047, 1205, 1213, 1927, 2002, 2006, 2013, 2026}
@@ -84,7 +86,7 @@ class Root:
         """Run statements that may be repeated; the rows of all answers. Raises AccountsFailed."""
         # A node that lags behind the others catches up before it answers.
         text = "\n".join(["SET SESSION wsrep_sync_wait = 1;", *statements, ""])
-        began, told = time.monotonic(), -PATIENCE
+        began, told = time.monotonic(), FIRST - EVERY
         while True:
             reasons = []
             for host in self._hosts:
@@ -103,9 +105,9 @@ class Root:
                     "cluster's stack names what is amiss with the database, `up` there and then here renews "
                     "what is known of its hosts; correct it, then repeat"
                 )
-            if waited - told > 10 * PAUSE:
+            if waited - told >= EVERY:
                 told = waited
-                print(f"no node answers yet: {'; '.join(reasons)}", flush=True)
+                print(f"the database: no node answers yet ({'; '.join(reasons)})", flush=True)
             time.sleep(PAUSE)
 
     async def _ask(self, host: Mapping[str, Any], text: str) -> str:
