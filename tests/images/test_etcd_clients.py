@@ -233,7 +233,8 @@ def test_a_store_of_before_comes_over_member_by_member_and_then_its_clients(stor
     assert [etcdctl(member, "get", "--print-value-only", "word") for member in members] == ["changed"] * 3
     assert command(first, "secure").stdout.strip() == "clients are users already"
     # Who turns them off by hand is told how they come back.
-    assert command(first, "clients").stdout.startswith("users until")
+    for member in members:
+        wait_for(lambda member=member: (member.volume / "users-only").exists(), "its mark", 30)  # type: ignore[misc]
     etcdctl(first, "auth", "disable")
     assert "somebody has turned users off" in lets_in(second)
     assert command(second, "secure").stdout.strip() == "clients are users from now on"
