@@ -30,6 +30,11 @@ RULES = {
     "settings/values.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/database": OUTSIDE | {"components", "operations", "pulumi"},
     "components": OUTSIDE | {"operations"},
+    "components/accounts/names.py": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
+    "components/accounts/quoting.py": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
+    "components/accounts/rights.py": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
+    "components/accounts/statements.py": OUTSIDE
+    | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
     "components/host_scripts": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
     "components/service_spec.py": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
     "components/swarm_ports.py": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,37 @@ def test_the_stack_files_of_the_checkout_are_accepted(file: str) -> None:
         key.removeprefix("swarm-galera:"): value for key, value in values.items() if "swarm-galera:" in key
     }
     parse({key: json.dumps(value) if isinstance(value, dict) else str(value) for key, value in mine.items()})
+
+
+def test_both_old_ways_are_one_stack_file_each_as_the_page_about_them_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs/how-to/coming-from-scripts.md").read_text()
+    blocks = [
+        yaml.safe_load(block)["config"]
+        for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+        if block.startswith("config:")
+    ]
+    (tmp_path / "initdb").mkdir()
+    (tmp_path / "initdb" / "01.sql").write_text("CREATE TABLE word (id INT PRIMARY KEY);\n")
+    monkeypatch.chdir(tmp_path)
+    lab = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
+    walk, scripts = (
+        parse(
+            {
+                key.removeprefix("swarm-galera:"): json.dumps(value)
+                if isinstance(value, dict)
+                else str(value)
+                for key, value in {**lab, **block}.items()
+                if "swarm-galera:" in key
+            }
+        )
+        for block in blocks
+    )
+    assert (walk.discovery.kind, walk.galera.publish, scripts.discovery.kind) == ("etcd", "vip", "consul")
+    assert walk.application is not None
+    assert walk.load_balancer is not None
+    assert (scripts.galera.data_path, scripts.galera.initdb) == ("/data/mysql", "initdb")
 
 
 def test_the_default_provider_for_docker_is_off_in_every_stack_file() -> None:
