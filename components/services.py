@@ -15,9 +15,9 @@ from typing import Any
 
 import pulumi
 import pulumi_docker as docker
-from pulumi_command.remote import Command
 
 from components import remote, swarm_files
+from components.any_manager import AnyManager
 from components.host_scripts import convergence
 from components.overlay_network import OverlayNetwork
 from components.rollouts import Rollout, Watch
@@ -47,7 +47,7 @@ class ServiceArgs:
     spec: ServiceSpec
     image: pulumi.Input[str]
     servers: Sequence[VirtualServer]
-    manager: VirtualServer
+    manager: AnyManager
     network: OverlayNetwork
     nodes: Sequence[pulumi.Resource]
     after: Sequence[pulumi.Resource]
@@ -64,7 +64,7 @@ class Services:
 
     specs: Sequence[ServiceSpec]
     images: Mapping[str, pulumi.Input[str]]
-    manager: VirtualServer
+    manager: AnyManager
     network: OverlayNetwork
     nodes: Sequence[pulumi.Resource]
 
@@ -85,7 +85,7 @@ def declare(
     step: str = "running",
     hopeless: str = "",
     then: str = "",
-) -> Command:
+) -> remote.Step:
     """The service, its files and the wait for it, as children of `parent`, whose provider they inherit.
 
     Args:
@@ -119,7 +119,7 @@ def declare(
     text = convergence.service_running(spec.name, tasks, network, hopeless=hopeless)
     return remote.run(
         f"{name}-{step}",
-        args.manager.connection,
+        args.manager,
         f"{text}\n{then}" if then else text,
         pulumi.ResourceOptions(parent=parent, depends_on=[service, *args.nodes]),
         triggers=[service.id, fingerprint(arguments, args.servers), rollout.changes],

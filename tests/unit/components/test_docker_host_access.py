@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.docker_host_access import ssh_folder, write_ssh_files
+from components.ssh_files import SshManager, ssh_folder, write_ssh_files
 
 pytestmark = pytest.mark.unit
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from components.docker_host_access import ssh_folder
+from components.ssh_files import ssh_folder
 from components.softlayer import journal
 from components.softlayer.errors import WaitedTooLong
 from components.state_folder import state_folder

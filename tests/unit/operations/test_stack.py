@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import typer
 
-from components.docker_host_access import ssh_folder, write_ssh_files
+from components.ssh_files import SshManager, ssh_folder, write_ssh_files
 from components.softlayer.errors import SoftLayerFailed
 from operations import cli, leftovers, passphrase, pulumi_cli, stack, swarm_leftovers
 from operations.errors import OperationsError
