@@ -23,7 +23,6 @@ import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
 
 from components import remote
-from components.any_manager import AnyManager
 from components.host_scripts import images
 
 DECIDES = ("image", "resolver")
@@ -94,7 +93,7 @@ class PinnedImagesArgs:
     """
 
     images: Mapping[str, str]
-    manager: AnyManager
+    manager: remote.Where
     after: Sequence[pulumi.Resource]
 
 

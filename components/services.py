@@ -17,7 +17,6 @@ import pulumi
 import pulumi_docker as docker
 
 from components import remote, swarm_files
-from components.any_manager import AnyManager
 from components.host_scripts import convergence
 from components.overlay_network import OverlayNetwork
 from components.rollouts import Rollout, Watch
@@ -47,7 +46,7 @@ class ServiceArgs:
     spec: ServiceSpec
     image: pulumi.Input[str]
     servers: Sequence[VirtualServer]
-    manager: AnyManager
+    manager: remote.Where
     network: OverlayNetwork
     nodes: Sequence[pulumi.Resource]
     after: Sequence[pulumi.Resource]
@@ -64,7 +63,7 @@ class Services:
 
     specs: Sequence[ServiceSpec]
     images: Mapping[str, pulumi.Input[str]]
-    manager: AnyManager
+    manager: remote.Where
     network: OverlayNetwork
     nodes: Sequence[pulumi.Resource]
 

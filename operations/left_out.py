@@ -1,4 +1,4 @@
-"""What a run leaves out because a host does not answer: steps that would run there, and what comes after them.
+"""What a run leaves out because a host does not answer: steps that would run there, and what follows them.
 
 Owned here: which these are, saying so, and servers that the account no longer has. Left to others: who does
 not answer (care.py), when this is asked (stack.py).
@@ -125,8 +125,8 @@ def excluding(urns: Sequence[str], away: Collection[str]) -> list[str]:
     more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
     say(
         f"Left out: what would have to be done on {' and '.join(away)} ({', '.join(names[:TOLD])}{more}), "
-        "and what comes after that. Remedy: bring it back (`slcli vs power-on`, or a reload: servers.reloadToken), "
-        "or give it up (servers.replace), then run `up` again."
+        "and what comes after that. Remedy: bring it back (`slcli vs power-on`, or a reload: "
+        "servers.reloadToken), or give it up (servers.replace), then run `up` again."
     )
     return [*(word for urn in urns for word in ("--exclude", urn)), "--exclude-dependents"]
 

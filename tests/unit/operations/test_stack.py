@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 import typer
 
-from components.ssh_files import SshManager, ssh_folder, write_ssh_files
 from components.softlayer.errors import SoftLayerFailed
+from components.ssh_files import SshManager, ssh_folder, write_ssh_files
 from operations import cli, leftovers, passphrase, pulumi_cli, stack, swarm_leftovers
 from operations.errors import OperationsError
 from operations.outputs import Outputs
@@ -411,7 +411,7 @@ def test_after_a_run_that_ended_well_no_swarm_is_asked(project: Path, swarm: Swa
 def test_the_private_key_goes_with_the_hosts_and_no_earlier(project: Path) -> None:
     (project / "state.json").write_text('{"version": 3}', encoding="utf-8")
     folder = ssh_folder("swarm-galera", "dev")
-    write_ssh_files(folder, "192.0.2.1", "ssh-ed25519 AAAA", "KEY")
+    write_ssh_files(folder, [SshManager("galera-1", "192.0.2.1", "ssh-ed25519 AAAA")], "KEY")
     (project / "broken").touch()
     with pytest.raises(typer.Exit):
         stack.destroy("dev", yes=True)
