@@ -18,7 +18,7 @@ from operations.care import Seen
 from operations.comparison import known
 from operations.messages import say
 from operations.pulumi_cli import Pulumi
-from operations.stack_settings import hosts_of
+from operations.stack_settings import StackSettings, hosts_of
 from settings.errors import UserError
 
 THROUGH_A_MANAGER = ("command:local:Command", "pulumi:providers:docker")
@@ -54,12 +54,14 @@ def coming(servers: Mapping[str, Any], exported: Mapping[str, Any]) -> set[str]:
     return found | (named - known_names)
 
 
-def cancelled(pulumi: Pulumi, exported: Mapping[str, Any], away: Collection[str]) -> dict[str, str]:
+def cancelled(pulumi: Pulumi, seen: Seen | None) -> dict[str, str]:
     """The URNs of servers that the account no longer has, by host name; says which.
 
-    Args:
-        away: hosts that do not answer; no others are asked for.
+    Only hosts that do not answer are asked for.
     """
+    if seen is None or not seen.away:
+        return {}
+    exported, away = pulumi.export() or {}, seen.away
     ours = {
         str((each.get("inputs") or {}).get("hostname")): each
         for each in _resources(exported)
@@ -81,6 +83,33 @@ def cancelled(pulumi: Pulumi, exported: Mapping[str, Any], away: Collection[str]
             "joins by another manager."
         )
     return gone
+
+
+def refreshed(gone: Collection[str]) -> list[str]:
+    """Pulumi's option to a preview by which it misses what the account has lost, if there is any."""
+    return ["--refresh"] if gone else []
+
+
+def of_up(seen: Seen | None, pulumi: Pulumi, gone: Collection[str] = ()) -> list[str]:
+    """Pulumi's options that leave out what needs hosts which do not answer and are not made anew.
+
+    Args:
+        pulumi: whose program is told of the hosts.
+        gone: hosts whose servers the account no longer has.
+    """
+    if seen is None or not seen.away:
+        return []
+    exported = pulumi.export() or {}
+    servers = StackSettings.of(pulumi).section("swarm-galera:servers")
+    away = lost(seen, {*coming(servers, exported), *gone})
+    return options(seen, exported, away, lambda: pulumi.planned(*refreshed(gone)))
+
+
+def of_refresh(seen: Seen | None, pulumi: Pulumi) -> list[str]:
+    """Pulumi's options that leave out what is reached through managers, if none answers."""
+    if seen is None or not nobody_manages(seen, seen.away):
+        return []
+    return excluding(through_managers(pulumi.export() or {}), seen.away)
 
 
 def options(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,13 +38,10 @@ from operations.errors import OperationsError
 from operations.messages import say
 from operations.options import StackOption, YesOption
 from operations.pulumi_cli import INTERRUPTED, Pulumi, no_such, project_name, read_yaml, stack_file
-from operations.stack_settings import StackSettings
 
 # Nearly all of a run is waiting (for orders, boots, SSH), so Pulumi's default of four for each core would
 # make hosts wait for one another on a small machine.
 PARALLEL = "64"
-REFRESHED = ("--refresh",)
-"""To a preview: what the account has lost is missed then."""
 
 
 def register(app: typer.Typer) -> None:
@@ -60,9 +57,9 @@ def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
     _require_terminal_or_yes(yes)
     with opened(stack, create=True) as session:
         seen = session.looked()
-        gone = session.cancelled(seen)
-        without = session.left_out(seen, gone)
-        session.confirm(yes, "Do it?", "preview", *(REFRESHED if gone else ()), *without)
+        gone = left_out.cancelled(session.pulumi, seen)
+        without = left_out.of_up(seen, session.informed(seen).pulumi, gone)
+        session.confirm(yes, "Do it?", "preview", *left_out.refreshed(gone), *without)
         session.taken_out(list(gone.values()))
         if seen is not None:
             seen = care.heal(seen)
@@ -92,16 +89,16 @@ def preview(stack: StackOption = "dev") -> None:
     """Show what `up` would do and what it would cost; changes and orders nothing."""
     with opened(stack, create=True) as session:
         seen = session.looked()
-        gone = session.cancelled(seen)
-        without = session.left_out(seen, gone)
-        session.informed(seen).run("preview", *(REFRESHED if gone else ()), *without)
+        gone = left_out.cancelled(session.pulumi, seen)
+        without = left_out.of_up(seen, session.informed(seen).pulumi, gone)
+        session.informed(seen).run("preview", *left_out.refreshed(gone), *without)
 
 
 def refresh(stack: StackOption = "dev", yes: YesOption = False) -> None:
     """Compare the state with what is really there, and take that into the state."""
     _require_terminal_or_yes(yes)
     with opened(stack) as session:
-        without = session.unreachable(session.looked())
+        without = left_out.of_refresh(session.looked(), session.pulumi)
         session.confirm(yes, "Take this into the state?", "refresh", "--preview-only", *without)
         session.run("refresh", "--yes", "--skip-preview", "--parallel", PARALLEL, *without)
 
@@ -155,7 +152,7 @@ def _taken_down(session: StackSession, found: outputs.Outputs) -> outputs.Output
     say(f"Taken down to the layer {found.layer}. One more run has the hosts do the rest: {found.left}.")
     # What no state knows, nobody deletes, and the hosts would wait for it.
     swarm_leftovers.clear(found, session.pulumi.export() or {}, session.project, session.name)
-    without = session.left_out(session.looked())
+    without = left_out.of_up(session.looked(), session.pulumi)
     session.run("up", "--yes", "--skip-preview", "--parallel", PARALLEL, *without)
     now = _told(session)
     if now is not None and now.left:
@@ -197,32 +194,6 @@ class StackSession:
         if seen is not None:
             care.tell(seen)
         return seen
-
-    def cancelled(self, seen: care.Seen | None) -> dict[str, str]:
-        """URNs of servers that the account no longer has, by host name; says which."""
-        if seen is None or not seen.away:
-            return {}
-        return left_out.cancelled(self.pulumi, self.pulumi.export() or {}, seen.away)
-
-    def left_out(self, seen: care.Seen | None, gone: Collection[str] = ()) -> list[str]:
-        """Pulumi's options that leave out what needs hosts which do not answer and are not made anew.
-
-        Args:
-            gone: hosts whose servers the account no longer has.
-        """
-        if seen is None or not seen.away:
-            return []
-        exported = self.pulumi.export() or {}
-        servers = StackSettings.of(self.pulumi).section("swarm-galera:servers")
-        away = left_out.lost(seen, {*left_out.coming(servers, exported), *gone})
-        pulumi = self.informed(seen).pulumi
-        return left_out.options(seen, exported, away, lambda: pulumi.planned(*(REFRESHED if gone else ())))
-
-    def unreachable(self, seen: care.Seen | None) -> list[str]:
-        """Pulumi's options that leave out what is reached through managers, if none answers."""
-        if seen is None or not left_out.nobody_manages(seen, seen.away):
-            return []
-        return left_out.excluding(left_out.through_managers(self.pulumi.export() or {}), seen.away)
 
     def taken_out(self, gone: Sequence[str]) -> None:
         """Have the state know that these (URNs) are gone."""

@@ -119,8 +119,12 @@ def test_without_any_manager_all_that_is_reached_through_one_is_left_out(
     away = ("galera-1", "galera-2", "galera-3")
     found = excluded(options(away, [{"op": "boom"}]))
     assert set(found) == {each["urn"].rpartition("::")[2] for each in RESOURCES[3:]}
-    assert left_out.nobody_manages(seen(away=away), away)
-    assert not left_out.nobody_manages(seen(away=away[:2]), away[:2])
+    pulumi = cast(Any, SimpleNamespace(export=lambda: EXPORTED))
+    through = excluded(left_out.of_refresh(seen(away=away), pulumi))
+    assert set(through) == {"swarm-started", "docker-provider"}
+    # With any of them, a refresh can ask all that it needs.
+    assert left_out.of_refresh(seen(away=away[:2]), pulumi) == []
+    assert left_out.of_refresh(None, pulumi) == []
 
 
 def test_nothing_is_left_out_while_all_answer(capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,7 +178,8 @@ class Guests:
 
 
 def cancelled(*away: str) -> dict[str, str]:
-    return left_out.cancelled(cast(Any, None), EXPORTED, away)
+    pulumi = cast(Any, SimpleNamespace(export=lambda: EXPORTED))
+    return left_out.cancelled(pulumi, seen(away=away))
 
 
 def test_a_server_that_was_cancelled_is_found_and_said(
