@@ -35,6 +35,9 @@ PROBE = (
 )
 FRESH = 30.0
 """Seconds for which a choice is taken again unasked, if the host can still be reached."""
+REMEMBERED = 600.0
+"""Seconds for which the last choice is asked before the others, so that nobody dead is waited for each time.
+Later the first in the list is, which is the last one to leave the swarm."""
 REACHED = 8
 """Seconds to reach a host."""
 ANSWERED = 30.0
@@ -90,7 +93,8 @@ def choose(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], object] = time.sleep,
 ) -> str:
-    """The manager to go to. Of two that are as good, the one that was chosen last, else the first.
+    """The manager to go to. Of two that are as good, the one that was chosen last, else the first; where
+    there is no swarm, the first: there one may begin.
 
     Args:
         last: whom the last connection went to; empty for none.
@@ -98,7 +102,8 @@ def choose(
 
     Raises NobodyAnswers.
     """
-    order = sorted((each.name for each in managers), key=lambda name: name != last)
+    listed = [each.name for each in managers]
+    order = sorted(listed, key=lambda name: name != last)
     begun = told = clock()
     while True:
         # The last one is mostly still the right one: then nobody else is disturbed.
@@ -106,7 +111,9 @@ def choose(
         if ranks.get(order[0]) != LEADS:
             ranks |= ask(order[1:])
         ranks = {name: ranks.get(name, SILENT) for name in order}
-        best = min(order, key=lambda name: (ranks[name], order.index(name)))
+        best = min(order, key=lambda name: ranks[name])
+        if ranks[best] == OUTSIDE:
+            best = next(name for name in listed if ranks[name] == OUTSIDE)
         if settled(ranks):
             return best
         waited = clock() - begun
@@ -185,7 +192,7 @@ def connection(folder: Path, say: Say) -> socket.socket:
         if name not in managers or time.time() - age < begun:
             name = choose(
                 list(managers.values()),
-                name if name in managers else "",
+                name if name in managers and age < REMEMBERED else "",
                 lambda names: asked(folder / "config", names),
                 say,
             )

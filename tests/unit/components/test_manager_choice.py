@@ -95,6 +95,7 @@ def chosen(*ranks: int, last: str = "") -> tuple[str, float, list[str], list[str
         # No swarm yet, while the others' engines are being installed.
         ((OUTSIDE, NO_ENGINE, OUTSIDE), "", "galera-1"),
         ((NO_ENGINE, OUTSIDE, OUTSIDE), "", "galera-2"),
+        ((OUTSIDE, OUTSIDE, OUTSIDE), "galera-2", "galera-1"),
     ],
 )
 def test_a_manager_that_leads_is_taken_at_once_and_one_without_a_swarm_where_there_is_none(
@@ -180,11 +181,11 @@ class Hosts:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def forget(self) -> None:
-        """The choice is so old that it is not taken unasked."""
+    def forget(self, age: float = 60) -> None:
+        """The choice is so old, in seconds, that it is not taken unasked."""
         note = self.folder / "chosen"
         if note.exists():
-            os.utime(note, (time.time() - 3600,) * 2)
+            os.utime(note, (time.time() - age,) * 2)
 
 
 def host_key(server: SshServer) -> str:
@@ -223,10 +224,12 @@ def test_a_connection_reaches_the_first_manager_and_with_that_one_dead_the_next(
     other = hosts.where()
     assert other in ("galera-2", "galera-3")
     assert (hosts.folder / "chosen").read_text() == other
-    # And it stays there when the first one is back.
+    # It stays there for a while when the first one is back, and then returns.
     hosts.servers["galera-1"].start()
-    hosts.forget()
+    hosts.forget(60)
     assert hosts.where() == other
+    hosts.forget(3600)
+    assert hosts.where() == "galera-1"
 
 
 def test_a_host_that_answers_and_is_in_no_swarm_is_passed_over(hosts: Hosts) -> None:
