@@ -33,7 +33,7 @@ PROBE = (
     "if timeout 10 docker node ls -q >/dev/null 2>&1; then echo leads; else timeout 10 docker info --format "
     "'{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}' 2>/dev/null; fi"
 )
-FRESH = 30.0
+FRESH = 60.0
 """Seconds for which a choice is taken again unasked, if the host can still be reached."""
 REMEMBERED = 600.0
 """Seconds for which the last choice is asked before the others, so that nobody dead is waited for each time.

@@ -181,7 +181,7 @@ class Hosts:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def forget(self, age: float = 60) -> None:
+    def forget(self, age: float = 120) -> None:
         """The choice is so old, in seconds, that it is not taken unasked."""
         note = self.folder / "chosen"
         if note.exists():
@@ -226,7 +226,7 @@ def test_a_connection_reaches_the_first_manager_and_with_that_one_dead_the_next(
     assert (hosts.folder / "chosen").read_text() == other
     # It stays there for a while when the first one is back, and then returns.
     hosts.servers["galera-1"].start()
-    hosts.forget(60)
+    hosts.forget(120)
     assert hosts.where() == other
     hosts.forget(3600)
     assert hosts.where() == "galera-1"
