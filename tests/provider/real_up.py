@@ -124,7 +124,7 @@ def changed(stack: Servers, lab: LabApi) -> dict[str, Any]:
 
 
 def cancelled(stack: Servers, lab: LabApi) -> dict[str, Any]:
-    """A server that somebody cancelled, taken out of the state and ordered anew, as `operations up` does it."""
+    """A server that somebody cancelled, taken out of the state and ordered anew, as `operations up` does."""
     gone = min(guest.id for guest in lab.guests())
     before = {each["urn"]: each.get("id") for each in stack.exported()["deployment"]["resources"]}
     (urn,) = (each for each, number in before.items() if number == str(gone) and "VirtualGuest" in each)
