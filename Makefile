@@ -73,7 +73,7 @@ outage-test: ## changes under clients, dead host, power cut, full disk, forgotte
 consul-test: ## Consul's members, and the stories that rest on the store with Consul, as real processes; not in CI
 	$(DRIVER) $@
 
-recovery-test: ## layers down and up, the last host of three goes on alone, two stacks at once, on real hosts; not in CI
+recovery-test: ## layers down and up, first manager lost, the last host of three goes on alone, two stacks at once, on real hosts; not in CI
 	$(DRIVER) $@
 
 application-test: ## a site on the cluster, seen by a browser, before and after a host dies; not in CI

@@ -10,6 +10,7 @@ import pulumi
 
 import settings as stack_settings
 from components import application, data_layer, first_bootstrap, galera, registration, stack_outputs
+from components.any_manager import AnyManager
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.data_layer import DataLayer
 from components.firewall import Firewall, FirewallArgs
@@ -43,19 +44,20 @@ def deploy(settings: stack_settings.Settings) -> None:
     hosts = ClusterHosts(
         "hosts", ClusterHostsArgs(owner, settings, ssh, firewall, plan.in_turn, galera.LABEL, moving, asks)
     )
+    manager = AnyManager.of(hosts.managers, ssh)
     swarm = data = site = down = None
     if settings.deploys("swarm"):
-        swarm = SwarmLayer.declare(settings, hosts, ssh, services)
+        swarm = SwarmLayer.declare(settings, hosts, manager, services)
     if swarm and settings.deploys("data"):
         deployed = services if settings.deploys("application") else data_specs
-        data = DataLayer.declare(settings, owner, hosts, swarm, deployed, sql.digest, layers.serves)
+        data = DataLayer.declare(settings, owner, hosts, manager, swarm, deployed, sql.digest, layers.serves)
     if data and settings.deploys("application"):
         site = application.wanted(settings, hosts, data)
     else:
         application.keep_secrets(settings, hosts)
     if not data:
         data_layer.keep_secrets(settings, hosts)
-        down = TakenDown("taken-down", TakenDownArgs.of(settings, hosts, layers, leave=not swarm))
+        down = TakenDown("taken-down", TakenDownArgs.of(settings, hosts, manager, layers, leave=not swarm))
     for name, value in stack_outputs.contract(
         settings, plan.estimate, hosts, ssh, swarm, data, site, layers, down
     ).items():

@@ -183,7 +183,7 @@ class Application(pulumi.ComponentResource):
         database = self._args.database
         return remote.run(
             f"{name}-database",
-            self._args.service.manager.connection,
+            self._args.service.manager,
             account.made(database.service, wanted.name, wanted.account),
             pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[database.formed])),
             values=password.apply(account.stored),

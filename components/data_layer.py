@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components import discovery, galera, load_balancer
+from components.any_manager import AnyManager
 from components.cluster_hosts import ClusterHosts
 from components.first_bootstrap import InitialSql
 from components.key_value_store import KeyValueStore
@@ -56,6 +57,7 @@ class DataLayer:
         settings: Settings,
         owner: pulumi.Input[str],
         hosts: ClusterHosts,
+        manager: AnyManager,
         below: SwarmLayer,
         services: Sequence[ServiceSpec],
         initdb: str,
@@ -65,19 +67,20 @@ class DataLayer:
 
         Args:
             owner: `StackIdentity.owner`; tells the store's members from another stack's.
+            manager: any of them.
             services: those that are deployed, of this layer and of those above.
             initdb: which initial SQL was or will be run.
             serves: as in `Layers`.
         """
-        first, swarm = hosts.managers[0], below.swarm
+        swarm = below.swarm
         # Engines whose configuration changed have restarted, one by one, before any service is touched. And
         # the swarm is whole before images are unpacked: its votes are the first to suffer on hosts short of
         # CPU.
         calm = [*swarm.nodes, *hosts.current_managers]
         wanted = {spec.name: spec.image for spec in services}
-        images = PinnedImages("images", PinnedImagesArgs(wanted, first, swarm.nodes)).references
+        images = PinnedImages("images", PinnedImagesArgs(wanted, manager, swarm.nodes)).references
         fetched = hosts.fetch_on_managers(list(images.values()), swarm.nodes)
-        made = Services(services, images, first, below.network, swarm.nodes)
+        made = Services(services, images, manager, below.network, swarm.nodes)
         store = discovery.wanted(settings, owner, hosts, made, calm, below.options)
         nodes = made.on(hosts.managers, galera.SERVICE, *calm, *fetched)
         args = galera.GaleraArgs(nodes, store, not serves, initdb, _given(settings))

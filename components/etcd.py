@@ -118,7 +118,7 @@ class Etcd(pulumi.ComponentResource):
         """
         remote.run(
             f"{self._name}-users",
-            self._manager.connection,
+            self._manager,
             etcd_users.users_only(SERVICE),
             pulumi.ResourceOptions(parent=self, depends_on=[*self.running, *clients]),
             triggers=[each.id for each in (*self.running, *clients)],

@@ -1,7 +1,13 @@
-"""A script on a host as a Pulumi resource, the one way in which this program uses `command.remote.Command`.
+"""A script on a host as a Pulumi resource, the one way in which this program uses the `command` plugin.
 
 Owns: how a script gets to the host, and the options that all our commands share.
-Leaves to others: the scripts (components/host_scripts).
+Leaves to others: the scripts (components/host_scripts), which manager a step on any of them runs on
+(any_manager.py).
+
+A step on one host is a `remote.Command` with that host's connection. A step that may run on any manager is a
+`local.Command` whose interpreter is `ssh`: no host is among its inputs, so that it neither changes nor runs
+again when another one answers. In older versions it was the first manager's `remote.Command`, whose place in
+the state it takes (`aliases`): replaced, its `delete` would run.
 
 The command itself is one short line that names the step, because the plugin quotes it in every error. The
 script comes over standard input, and with it the values that are only known during `up`: neither appears on
@@ -14,15 +20,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import pulumi
-from pulumi_command import remote
+from pulumi_command import local, remote
 
+from components.any_manager import AnyManager
 from components.host_scripts.shell import alone, script
 from settings.errors import UserError
+
+Step = remote.Command | local.Command
+"""What has run: `stdout`, `stderr` and `id`."""
+Where = remote.ConnectionArgs | AnyManager
+"""A host, or any manager."""
+FORMERLY = "command:remote:Command"
 
 
 def run(
     name: str,
-    connection: remote.ConnectionArgs,
+    where: Where,
     create: str,
     opts: pulumi.ResourceOptions,
     *,
@@ -30,13 +43,14 @@ def run(
     values: pulumi.Input[str] = "",
     triggers: Sequence[pulumi.Input[Any]] | None = None,
     secret_output: bool = False,
-) -> remote.Command:
+) -> Step:
     """Run `create` now and again whenever it, `values` or `triggers` change; `delete` at the end.
 
     Scripts are idempotent, so changed text or values run in place: nothing is deleted first. Changed
     `triggers` replace the command (the SDK says so itself), and `delete`, where there is one, runs then.
 
     Args:
+        where: the host, or any manager.
         create, delete: shell text without the prologue.
         values: lines that both read from their standard input: what is only known during `up`, and secrets.
         secret_output: keep standard output out of the logs and encrypted in the state.
@@ -46,18 +60,25 @@ def run(
             opts, pulumi.ResourceOptions(additional_secret_outputs=["stdout"])
         )
     text = steps(name, create, delete)
-    return remote.Command(
-        name,
-        connection=connection,
-        create=call(name, "create"),
-        update=call(name, "create"),
-        delete=None if delete is None else call(name, "delete"),
-        stdin=pulumi.Output.from_input(values).apply(lambda lines: with_values(text, lines)),
-        triggers=None if triggers is None else list(triggers),
+    inputs: dict[str, Any] = {
+        "create": call(name, "create"),
+        "update": call(name, "create"),
+        "delete": None if delete is None else call(name, "delete"),
+        "stdin": pulumi.Output.from_input(values).apply(lambda lines: with_values(text, lines)),
+        "triggers": None if triggers is None else list(triggers),
         # Else the plugin would hand the previous output, a secret at times, over in the environment.
-        add_previous_output_in_env=False,
-        logging=remote.Logging.STDERR if secret_output else None,
-        opts=opts,
+        "add_previous_output_in_env": False,
+    }
+    if isinstance(where, remote.ConnectionArgs):
+        logging = remote.Logging.STDERR if secret_output else None
+        return remote.Command(name, connection=where, logging=logging, **inputs, opts=opts)
+    through = pulumi.ResourceOptions(aliases=[pulumi.Alias(type_=FORMERLY)], depends_on=where.written())
+    return local.Command(
+        name,
+        interpreter=list(where.interpreter),
+        logging=local.Logging.STDERR if secret_output else None,
+        **inputs,
+        opts=pulumi.ResourceOptions.merge(opts, through),
     )
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import pulumi
 import pulumi_docker as docker
-from pulumi_command.remote import Command
 
 from components import remote, swarm_files
 from components.host_scripts import convergence
@@ -47,7 +46,7 @@ class ServiceArgs:
     spec: ServiceSpec
     image: pulumi.Input[str]
     servers: Sequence[VirtualServer]
-    manager: VirtualServer
+    manager: remote.Where
     network: OverlayNetwork
     nodes: Sequence[pulumi.Resource]
     after: Sequence[pulumi.Resource]
@@ -64,7 +63,7 @@ class Services:
 
     specs: Sequence[ServiceSpec]
     images: Mapping[str, pulumi.Input[str]]
-    manager: VirtualServer
+    manager: remote.Where
     network: OverlayNetwork
     nodes: Sequence[pulumi.Resource]
 
@@ -85,7 +84,7 @@ def declare(
     step: str = "running",
     hopeless: str = "",
     then: str = "",
-) -> Command:
+) -> remote.Step:
     """The service, its files and the wait for it, as children of `parent`, whose provider they inherit.
 
     Args:
@@ -119,7 +118,7 @@ def declare(
     text = convergence.service_running(spec.name, tasks, network, hopeless=hopeless)
     return remote.run(
         f"{name}-{step}",
-        args.manager.connection,
+        args.manager,
         f"{text}\n{then}" if then else text,
         pulumi.ResourceOptions(parent=parent, depends_on=[service, *args.nodes]),
         triggers=[service.id, fingerprint(arguments, args.servers), rollout.changes],

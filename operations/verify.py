@@ -203,7 +203,7 @@ async def _served(found: Outputs, application: Application, hosts: RemoteHosts) 
 
 
 async def _asked(found: Outputs, hosts: RemoteHosts, text: str, stdin: str = "") -> Answer:
-    """What the first manager says that answers at all."""
+    """What the first of the managers says that answers at all."""
     manager = first_reachable(found.managers, hosts)
     if manager is None:
         return Answer(error="no manager answers")

@@ -56,6 +56,8 @@ def assign(**values: object) -> str:
     )
 
 
+HERE = "hostname=${HOSTNAME%%.*}"
+"""Shell text for a step that runs on any manager, in place of the fact `hostname`: its own name."""
 PROLOGUE = body("prologue")
 
 

@@ -4,7 +4,7 @@ every quorum.
 Owns: the order, and what happens when a part cannot be done.
 Leaves to others: forming the swarm (host_scripts/swarm.py), which services keep lists of hosts (`__main__`).
 
-All of it runs on the first manager, so that a dead host can be removed, too.
+All of it runs on any manager, so that a dead host can be removed, too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Membership:
     """A service that keeps a list of its hosts, and must be told of one that leaves.
 
     Attributes:
-        service: its name. A container of it runs on the first manager.
+        service: its name. A container of it runs on every manager.
         forget: command in that container which takes a host off the list, the host's name added. It may be
             repeated.
         votes: whether whoever is on the list has a vote. It is then given up while its owner still runs,

@@ -67,7 +67,7 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     "recovery-test": (
         (
             *("pytest", "tests/lab/test_layers.py", "tests/lab/test_data_path.py"),
-            *("tests/lab/test_last_one.py", "-v", *_PATIENT),
+            *("tests/lab/test_any_manager.py", "tests/lab/test_last_one.py", "-v", *_PATIENT),
         ),
         ("pytest", "tests/lab/test_two_stacks.py", "-x", "-v", *_PATIENT),
     ),

@@ -83,6 +83,8 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
+COMMANDS = ("command:remote:Command", "command:local:Command")
+"""Steps on one host, and on any manager."""
 OTHERWISE: dict[str, dict[str, Any]] = {}
 """By a resource's name, what is to be another value than the made-up one; also its id."""
 
@@ -118,7 +120,7 @@ class Recorder(pulumi_mocks.Mocks):
                 "private_ip": f"10.144.12.{number}",
                 "host_key": "ssh-ed25519 AAAA",
             }
-        elif args.typ == "command:remote:Command":
+        elif args.typ in COMMANDS:
             outputs |= {"stdout": said_by(args), "stderr": ""}
         elif args.typ in ("docker:index/secret:Secret", "docker:index/serviceConfig:ServiceConfig"):
             outputs.setdefault("name", f"{args.name}-1a2b3c4")

@@ -159,7 +159,7 @@ def test_services_that_are_not_there_are_not_asked_and_those_without_a_container
     service(host, "etcd", "echo gone", running=False)
     ran = host.run(remove_node("galera-5", [ETCD]), "node5\n")
     assert ran.code == 1
-    assert "no container of it runs on the first manager" in ran.err
+    assert "no container of it runs on galera-1" in ran.err
 
 
 NODES = {

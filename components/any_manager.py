@@ -1,0 +1,69 @@
+"""The way to the swarm: any manager that answers.
+
+Owns: what a step that is to run "on a manager" is given, and that the SSH files are there before it.
+Leaves to others: the files (ssh_files.py), the choice (manager_choice.py), the step (remote.py).
+
+Nothing that is declared by it names a host: so nothing changes when another manager answers, or when one is
+replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from components.ssh_access import SshAccess
+from components.ssh_files import SshManager, interpreter, ssh_folder, write_ssh_files
+from components.virtual_server import VirtualServer
+
+
+@dataclass(frozen=True)
+class AnyManager:
+    """Whichever manager answers.
+
+    Attributes:
+        options: for the `ssh` program; known once the files are written.
+        interpreter: what runs a command line there.
+    """
+
+    options: pulumi.Output[list[str]]
+    interpreter: Sequence[str]
+
+    @classmethod
+    def of(cls, managers: Sequence[VirtualServer], ssh: SshAccess) -> AnyManager:
+        """Of these hosts, asked in this order; the files are written as soon as all are known."""
+        project, stack = pulumi.get_project(), pulumi.get_stack()
+        names = [server.hostname for server in managers]
+        known = [
+            pulumi.Output.all(
+                server.address,
+                server.host_key,
+                server.connection.user or "root",
+                server.connection.port or 22,
+            )
+            for server in managers
+        ]
+
+        def write(told: list[list[object]], private_key: str | None) -> list[str]:
+            found = [
+                SshManager(name, str(address), str(key), str(user), int(str(port)))
+                for name, (address, key, user, port) in zip(names, told, strict=True)
+            ]
+            return write_ssh_files(ssh_folder(project, stack), found, private_key)
+
+        options = pulumi.Output.all(pulumi.Output.all(*known), ssh.private_key).apply(
+            lambda both: write(both[0], both[1])
+        )
+        # Paths, not the key: nothing secret is left in them.
+        return cls(pulumi.Output.unsecret(options), interpreter(project, stack))
+
+    def written(self) -> pulumi.Output[list[pulumi.Resource]]:
+        """For use as `depends_on`: resolves when the files are there, and names no resource."""
+
+        async def wait() -> list[pulumi.Resource]:
+            await self.options.future()
+            return []
+
+        return pulumi.Output.from_input(wait())
