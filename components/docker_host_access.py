@@ -18,8 +18,8 @@ from pathlib import Path
 import pulumi
 import pulumi_docker as docker
 
+from components.cluster_host import SSH_PORT, ClusterHost
 from components.state_folder import state_folder
-from components.virtual_server import VirtualServer
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class DockerHostAccessArgs:
         after: what must be there before anything is made with the provider.
     """
 
-    manager: VirtualServer
+    manager: ClusterHost
     private_key: pulumi.Input[str | None]
     after: Sequence[pulumi.Resource]
 
@@ -50,16 +50,30 @@ class DockerHostAccess(pulumi.ComponentResource):
         super().__init__("swarm-galera:docker_host_access:DockerHostAccess", name, None, opts)
         folder = ssh_folder(pulumi.get_project(), pulumi.get_stack())
         options = pulumi.Output.all(args.manager.address, args.manager.host_key, args.private_key).apply(
-            lambda known: write_ssh_files(folder, known[0], known[1], known[2])
+            lambda known: write_ssh_files(folder, known_as(known[0], args.manager.port), known[1], known[2])
         )
         self.provider = docker.Provider(
             f"{name}-provider",
-            host=args.manager.address.apply(lambda address: f"ssh://root@{address}"),
+            host=args.manager.address.apply(
+                lambda address: engine_at(address, args.manager.user, args.manager.port)
+            ),
             # Paths, not the key: nothing secret is left in them.
             ssh_opts=pulumi.Output.unsecret(options),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after), deleted_with=args.manager),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=list(args.after), deleted_with=args.manager.takes_along
+            ),
         )
         self.register_outputs({})
+
+
+def engine_at(address: str, user: str = "root", port: int = SSH_PORT) -> str:
+    """The engine's URL. A user who is not root must be in the group docker (host_scripts/own.py)."""
+    return f"ssh://{user}@{address}" + ("" if port == SSH_PORT else f":{port}")
+
+
+def known_as(address: str, port: int = SSH_PORT) -> str:
+    """What `known_hosts` calls a host."""
+    return address if port == SSH_PORT else f"[{address}]:{port}"
 
 
 def ssh_folder(project: str, stack: str) -> Path:

@@ -24,8 +24,8 @@ import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
 
 from components import remote
+from components.cluster_host import ClusterHost
 from components.host_scripts import images
-from components.virtual_server import VirtualServer
 
 DECIDES = ("image", "resolver")
 """Inputs that decide whether the answer is taken; what was found is not among them."""
@@ -95,7 +95,7 @@ class PinnedImagesArgs:
     """
 
     images: Mapping[str, str]
-    manager: VirtualServer
+    manager: ClusterHost
     after: Sequence[pulumi.Resource]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pulumi
 from pulumi_command import remote
 
-from components.host_scripts.shell import alone, script
+from components.host_scripts.shell import alone, script, sudo
 from settings.errors import UserError
 
 
@@ -49,9 +49,9 @@ def run(
     return remote.Command(
         name,
         connection=connection,
-        create=call(name, "create"),
-        update=call(name, "create"),
-        delete=None if delete is None else call(name, "delete"),
+        create=as_root(call(name, "create"), connection.user),
+        update=as_root(call(name, "create"), connection.user),
+        delete=None if delete is None else as_root(call(name, "delete"), connection.user),
         stdin=pulumi.Output.from_input(values).apply(lambda lines: with_values(text, lines)),
         triggers=None if triggers is None else list(triggers),
         # Else the plugin would hand the previous output, a secret at times, over in the environment.
@@ -64,6 +64,11 @@ def run(
 def call(name: str, what: str) -> str:
     """The command line: take the script from standard input and run one of its functions."""
     return f'step={name}; eval "$(cat)"; run {what}'
+
+
+def as_root(command: str, user: pulumi.Input[str] | None) -> str:
+    """The command line for this user: what hosts run needs root, or a user with sudo and no password."""
+    return command if user in (None, "root") else sudo(command)
 
 
 def steps(name: str, create: str, delete: str | None) -> str:

@@ -24,11 +24,11 @@ import pulumi
 from pulumi_command.remote import Command
 
 from components import remote
+from components.cluster_host import ClusterHost
 from components.docker_engine import DockerEngine
 from components.host_scripts import swarm as commands
 from components.host_scripts.swarm import Role
 from components.host_scripts.swarm_leaving import Membership, keep_only, remove_node
-from components.virtual_server import VirtualServer
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Member:
         before_services: what must be there before the labels are, which bring containers to the host.
     """
 
-    server: VirtualServer
+    server: ClusterHost
     engine: DockerEngine
     role: Role
     labels: Mapping[str, str]
@@ -135,7 +135,7 @@ class Swarm(pulumi.ComponentResource):
             pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[joined, *promoted, *member.before_services],
-                deleted_with=self._first,
+                deleted_with=self._first.takes_along,
             ),
             values=_lines(node),
             delete=remove_node(hostname, memberships) if leaves else None,

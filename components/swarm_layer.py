@@ -49,7 +49,7 @@ class SwarmLayer:
         # When the stack is destroyed, the swarm goes with its hosts: none of this need be taken apart piece
         # by piece. (A first manager that is replaced stays this component, and the swarm stays with the
         # others.)
-        on_swarm = pulumi.ResourceOptions(providers=[access.provider], deleted_with=first)
+        on_swarm = pulumi.ResourceOptions(providers=[access.provider], deleted_with=first.takes_along)
         attached = [spec.name for spec in services if spec.network == "overlay"]
         network = OverlayNetwork(
             "network",

@@ -18,12 +18,12 @@ import pulumi
 from pulumi_command.remote import Command
 
 from components import application, data_layer, galera, remote, store_change, swarm_files
+from components.cluster_host import ClusterHost
 from components.cluster_hosts import ClusterHosts
 from components.discovery import VOLUMES
 from components.host_scripts import data_path
 from components.host_scripts import taken_down as scripts
 from components.layers import Layers
-from components.virtual_server import VirtualServer
 from settings import Settings
 from settings.discovery import Kind
 
@@ -105,15 +105,15 @@ class TakenDown(pulumi.ComponentResource):
         self.register_outputs({"left": self.left})
 
     @staticmethod
-    def _volumes_of(server: VirtualServer, args: TakenDownArgs) -> list[str]:
+    def _volumes_of(server: ClusterHost, args: TakenDownArgs) -> list[str]:
         """What is removed from this host."""
-        return [*(args.volumes if server in args.hosts.managers else ()), *args.everywhere]
+        return [*(args.volumes if server in args.hosts.bearing else ()), *args.everywhere]
 
-    def _leaves(self, server: VirtualServer, looked: Command, *after: pulumi.Resource) -> Command:
+    def _leaves(self, server: ClusterHost, looked: Command, *after: pulumi.Resource) -> Command:
         text = scripts.leave(server.hostname)
         return self._step(f"{server.hostname}-left", server, text, looked.stdout, after)
 
-    def _volumes_removed(self, server: VirtualServer, volumes: Sequence[str], looked: Command) -> Command:
+    def _volumes_removed(self, server: ClusterHost, volumes: Sequence[str], looked: Command) -> Command:
         text = scripts.remove_volumes(server.hostname, volumes)
         if self._data_path is not None and galera.VOLUME in volumes:
             text = f"{text}\n{data_path.remove(server.hostname, self._data_path)}"
@@ -122,7 +122,7 @@ class TakenDown(pulumi.ComponentResource):
     def _step(
         self,
         step: str,
-        server: VirtualServer,
+        server: ClusterHost,
         text: str,
         values: pulumi.Input[str] = "",
         after: Sequence[pulumi.Resource] = (),

@@ -27,8 +27,8 @@ from operations.messages import say
 from operations.outputs import Outputs
 from operations.pulumi_cli import Pulumi
 from operations.stack_settings import StackSettings
-from settings import Servers
 from settings.errors import UserError
+from settings.servers import names_of
 
 PATIENCE = 90.0
 """Seconds for a host that answers to say how it is; one that takes longer is not well."""
@@ -112,15 +112,9 @@ def _by_state(pulumi: Pulumi) -> Outputs | None:
     if exported is None:
         return None
     settings = StackSettings.of(pulumi)
-    managers = _wanted(settings.section("swarm-galera:servers")).manager_names
+    managers = names_of(settings.section("swarm-galera:servers"))[0]
     key_file = settings.section("swarm-galera:ssh").get("privateKeyFile")
     return outputs.from_state(exported, managers, key_file)
-
-
-def _wanted(servers: Mapping[str, Any]) -> Servers:
-    """The settings' hosts, as far as their names depend on it."""
-    named = {key: servers[key] for key in ("prefix", "managers", "workers") if key in servers}
-    return Servers.model_construct(**named)
 
 
 async def _look(found: Outputs) -> Seen:
@@ -163,10 +157,7 @@ def left_out(seen: Seen, exported: Mapping[str, Any], away: Sequence[str]) -> li
     what = f"what runs on {' and '.join(away)}, and what comes after that, the services too"
     if first in away:
         what += f"; all that is reached through {first}, the first manager: the swarm, its network, services"
-    say(
-        f"Left out: {what}. Remedy: bring it back (`slcli vs power-on`, or a reload: servers.reloadToken), "
-        "or give it up (servers.replace), then run `up` again."
-    )
+    say(f"Left out: {what}. Remedy: bring it back ({_back(seen, away)}), then run `up` again.")
     found: list[str] = []
     for resource in (exported.get("deployment") or {}).get("resources") or ():
         behind = resource.get("propertyDependencies") or {}
@@ -176,14 +167,25 @@ def left_out(seen: Seen, exported: Mapping[str, Any], away: Sequence[str]) -> li
     return [*(word for urn in found for word in ("--exclude", urn)), "--exclude-dependents"]
 
 
+def _back(seen: Seen, away: Sequence[str]) -> str:
+    """How, for hosts that are ordered and for one's own."""
+    own = {host.name for host in seen.outputs.hosts if host.own}
+    ways = []
+    if set(away) - own:
+        ways.append("`slcli vs power-on`, or a reload: servers.reloadToken; or give it up: servers.replace")
+    if set(away) & own:
+        ways.append("start it; or give it up: take it out of servers.hosts")
+    return "; ".join(ways)
+
+
 def coming(servers: Mapping[str, Any], exported: Mapping[str, Any]) -> set[str]:
     """Hosts that this run replaces, reloads, takes away or, because the state has none, makes."""
     tokens = servers.get("reloadToken") or {}
     found = set(servers.get("replace") or ())
-    wanted = set(_wanted(servers).hostnames)
+    wanted = {name for names in names_of(servers) for name in names}
     known = set()
     for resource in (exported.get("deployment") or {}).get("resources") or ():
-        if not str(resource.get("type")).endswith(":VirtualGuest"):
+        if not str(resource.get("type")).endswith((":VirtualGuest", ":TakenIn")):
             continue
         given = resource.get("inputs") or {}
         name = str(given.get("hostname"))
@@ -221,6 +223,8 @@ def refusal(seen: Seen, host: str) -> str:
     if ill and _serves(seen, host) and not all(_serves(seen, name) for name in ill):
         return f"{', '.join(ill)} must be repaired first, while the database of {host} still serves"
     space = seen.facts[host].space
+    if not space.size:
+        space = seen.facts[host].beside
     if space.size and space.free < disk_space.ROOM_TO_START * space.size:
         return (
             f"its disk is full ({space.free / 1e9:.1f} of {space.size / 1e9:.1f} GB free): make room first, "
@@ -285,7 +289,9 @@ def watched(seen: Seen | None) -> Iterator[None]:
         yield
         return
     over = threading.Event()
-    hosts = {host.name: host.address for host in seen.outputs.hosts if host.name not in seen.away}
+    hosts = {
+        host.name: (host.address, host.port) for host in seen.outputs.hosts if host.name not in seen.away
+    }
     thread = threading.Thread(target=_watch, args=(hosts, over), daemon=True)
     thread.start()
     try:
@@ -295,12 +301,12 @@ def watched(seen: Seen | None) -> Iterator[None]:
         thread.join()
 
 
-def _watch(hosts: Mapping[str, str], over: threading.Event) -> None:
+def _watch(hosts: Mapping[str, tuple[str, int]], over: threading.Event) -> None:
     silent: dict[str, float] = {}
     told: set[str] = set()
     while not over.wait(EVERY):
-        for name, address in hosts.items():
-            if _answers(address):
+        for name, (address, port) in hosts.items():
+            if _answers(address, port):
                 if name in told:
                     say(f"{name} answers again.")
                 silent.pop(name, None)
@@ -316,9 +322,9 @@ def _watch(hosts: Mapping[str, str], over: threading.Event) -> None:
                 )
 
 
-def _answers(address: str) -> bool:
+def _answers(address: str, port: int) -> bool:
     try:
-        socket.create_connection((address, 22), timeout=5).close()
+        socket.create_connection((address, port), timeout=5).close()
     except OSError:
         return False
     return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from components.docker_host_access import ssh_folder, write_ssh_files
+from components.docker_host_access import known_as, ssh_folder, write_ssh_files
 from operations import outputs
 from operations.options import StackOption
 from operations.pulumi_cli import project_name
@@ -24,5 +24,5 @@ def ssh_files(stack: StackOption = "dev") -> None:
     found = outputs.of_stack(stack)
     first = found.managers[0]
     folder = ssh_folder(project_name(), stack)
-    write_ssh_files(folder, first.address, first.host_key, found.private_key)
+    write_ssh_files(folder, known_as(first.address, first.port), first.host_key, found.private_key)
     print(f"Written: {folder}")

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from components.cluster_host import SSH_PORT
 from components.host_scripts import overlay
 from components.host_scripts.shell import assign, body
 from components.swarm_files import LABEL
@@ -51,7 +52,6 @@ class Manager:
 
     hosts: tuple[Host, ...]
     private_key: str | None = field(repr=False)
-    user: str = "root"
 
 
 def manager(exported: Mapping[str, Any], folder: Path) -> Manager | None:
@@ -61,12 +61,21 @@ def manager(exported: Mapping[str, Any], folder: Path) -> Manager | None:
         folder: of the SSH files (components/docker_host_access.py). Outputs come later than the provider.
     """
     inputs = [each.get("inputs") or {} for each in _resources(exported) if each["type"] == PROVIDER]
-    address = urlsplit(str(inputs[0].get("host"))).hostname if inputs else None
+    url = urlsplit(str(inputs[0].get("host")) if inputs else "")
+    address = url.hostname
     known_hosts, key = folder / "known_hosts", folder / "id"
     if not address or not known_hosts.exists():
         return None
     pinned, _, host_key = known_hosts.read_text(encoding="utf-8").strip().partition(" ")
-    host = Host(name=pinned, role="manager", private_ip="", address=address, host_key=host_key)
+    host = Host(
+        name=pinned,
+        role="manager",
+        private_ip="",
+        address=address,
+        host_key=host_key,
+        user=url.username or "root",
+        port=url.port or SSH_PORT,
+    )
     with_agent = "-i" not in json.loads(str(inputs[0].get("sshOpts") or "[]"))
     return Manager((host,), None if with_agent else key.read_text(encoding="utf-8"))
 

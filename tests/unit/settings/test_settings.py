@@ -299,7 +299,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("ssh.allowedCidrs.0", {"ssh": {"allowedCidrs": ["10.0.0.1/8"]}}, "198.51.100.7/32"),
     ("ssh.publicKey", {"ssh": {"publicKey": "-----BEGIN PRIVATE KEY-----"}}, ".pub file"),
     ("ssh", {"ssh": {"publicKey": "ssh-ed25519 AAAA", "label": "mine"}}, "keep one of the two"),
-    ("ssh", {"ssh": {"privateKeyFile": "/no/such/key"}}, "publicKey or label"),
+    ("ssh", {"ssh": {"privateKeyFile": __file__}}, "publicKey or label"),
     ("ssh", {"ssh": {"label": "mine", "privateKeyFile": "/no/such/key"}}, "correct the path"),
     ("engine.dns.0", {"engine": {"dns": ["dns.example.com"]}}, "by address"),
     ("engine.registryMirrors.0", {"engine": {"registryMirrors": ["mirror"]}}, "https://"),
