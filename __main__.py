@@ -39,9 +39,8 @@ def deploy(settings: stack_settings.Settings) -> None:
     if settings.servers.firewall and settings.servers.orders:
         firewall = Firewall("firewall", FirewallArgs.of(owner, settings, services))
     moving = [spec.name for spec in services if spec.replicas is not None]
-    gone = [] if settings.keep_data else [*data_layer.VOLUMES, *application.uploads_volumes(settings)]
     of_hosts = ClusterHostsArgs(
-        owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, gone, layers.hosts_ask_the_swarm
+        owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, layers.hosts_ask_the_swarm
     )
     hosts = ClusterHosts("hosts", of_hosts)
     swarm = data = site = down = None

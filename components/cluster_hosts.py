@@ -42,7 +42,6 @@ class ClusterHostsArgs:
         firewall: bound when hosts are ordered; None for none.
         in_turn: host names, in the order of managers and workers: those whose servers this run interrupts.
         replicated: names of services whose tasks may move to another host.
-        volumes: that go when a host of one's own goes; none where data is kept.
         ask_swarm: have a manager's engine ask the swarm, before it restarts, whether the others are well.
     """
 
@@ -53,7 +52,6 @@ class ClusterHostsArgs:
     firewall: Firewall | None
     in_turn: Sequence[str]
     replicated: Sequence[str] = ()
-    volumes: Sequence[str] = ()
     ask_swarm: bool = True
 
 
@@ -101,7 +99,7 @@ class ClusterHosts(pulumi.ComponentResource):
         if host.own is None:
             return self._ordered(host, args, gate, turns)
         seen = "" if args.own is None else args.own.host_key(host.name)
-        of_host = OwnServerArgs(args.owner, host.own, args.ssh, seen, args.volumes)
+        of_host = OwnServerArgs(args.owner, host.own, args.ssh, seen)
         return OwnServer(host.name, of_host, pulumi.ResourceOptions(parent=self))
 
     def _ordered(

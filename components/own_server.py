@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -31,14 +30,12 @@ class OwnServerArgs:
         host: as the settings have it.
         ssh: the key that it lets in.
         seen: the host key that was seen before anything was declared; empty if it did not answer.
-        volumes: that go when the host goes; none where data is kept.
     """
 
     owner: pulumi.Input[str]
     host: OwnHost
     ssh: SshAccess
     seen: str
-    volumes: Sequence[str] = ()
 
 
 class OwnServer(ClusterHost):
@@ -60,7 +57,7 @@ class OwnServer(ClusterHost):
                 args.ssh.private_key,
                 host.host_key,
                 args.seen,
-                own.gone(host.name, args.volumes),
+                own.gone(host.name),
             ),
             pulumi.ResourceOptions(parent=self),
         )

@@ -105,7 +105,7 @@ def hosts_in_turn(settings: Settings, now: Mapping[str, Guest], members: Iterabl
     servers = settings.servers
     named = {*(servers.reload_token.keys() & now.keys()), *servers.adopt}
     turns = changes.interrupted(now, _ordered(settings), named)
-    there = [*now, *members]
+    there = [*now, *sorted(members)]
     changes.refuse_loss_of_majority(
         there, servers.manager_names, servers.worker_names, servers.replace, turns
     )

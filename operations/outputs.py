@@ -208,7 +208,8 @@ def _application(told: Mapping[str, Any] | None) -> Application | None:
 
 def _plain(told: Any) -> str | None:
     """A secret of a state that was exported with its secrets in plain."""
-    return json.loads(told["plaintext"]) if isinstance(told, Mapping) else told
+    plain: str | None = json.loads(told["plaintext"]) if isinstance(told, Mapping) else told
+    return plain
 
 
 def _key_of(by_type: Mapping[str, Sequence[Mapping[str, Any]]], key_file: str | None) -> str | None:

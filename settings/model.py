@@ -109,7 +109,8 @@ class Ssh(Section):
                     "orders, and nothing is ordered. Remedy: remove it"
                 )
             return
-        if servers.private_only and self.address == "public":
+        private = any(host.ordered and host.ordered.private_only for host in servers.planned)
+        if private and self.address == "public":
             yield (
                 "ssh.address: private-only hosts have no public address. Remedy: set ssh.address: private "
                 "and run from a machine on the private network"

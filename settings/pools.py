@@ -65,11 +65,8 @@ def _maybe(field: Any) -> tuple[Any, Any]:
     return kind | None, Field(None, description=field.description)
 
 
-_Otherwise: Any = create_model(
-    "_Otherwise",
-    __base__=Section,
-    **{name: _maybe(field) for name, field in Server.model_fields.items()},
-)
+_FIELDS: dict[str, Any] = {name: _maybe(field) for name, field in Server.model_fields.items()}
+_Otherwise: Any = create_model("_Otherwise", __base__=Section, **_FIELDS)
 """All fields of a server, each of which may be left out."""
 
 

@@ -12,7 +12,7 @@ What the program brings to a host and what was there before is known from notes 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from components.host_scripts import engine, host
 from components.host_scripts.disk import MOUNT_POINT
@@ -42,6 +42,10 @@ class Places:
     os_release: str = "/etc/os-release"
     sshd_dropin: str = SSHD_DROPIN
     state: str = "/run/swarm-galera"
+    kernel_hostname: str = "/proc/sys/kernel/hostname"
+    systemd: str = "/run/systemd/system"
+    host_keys: str = "/etc/ssh"
+    of_system: host.Places = field(default_factory=host.Places)
 
 
 def look(
@@ -61,7 +65,9 @@ def look(
         disk=disk or "",
         volumes=list(volumes),
         os_release=at.os_release,
-        engine_unit="docker.service",
+        kernel_hostname=at.kernel_hostname,
+        systemd=at.systemd,
+        host_keys=at.host_keys,
         overlap=host.refuse_overlap(subnet, hostname),
     )
     return f"{facts}\n{_LOOK}"
@@ -117,25 +123,23 @@ def this_disk(named: str) -> str:
 _DISK = body("own_disk")
 
 
-def gone(hostname: str, volumes: Sequence[str], places: Places | None = None) -> str:
+def gone(hostname: str, places: Places | None = None) -> str:
     """Shell text that takes away what the program brought: the swarm is left, name servers, words at login,
     sshd's limits and the user's group are as before. Packages, engine, disk, images and data stay.
-
-    Args:
-        volumes: that go, too; none where data is kept.
     """
     at = places or Places()
     facts = assign(
         hostname=hostname,
         notes=at.notes,
         sshd_dropin=at.sshd_dropin,
-        volumes=list(volumes),
         state=at.state,
         ends_within=ENDS_WITHIN,
         grace=GRACE,
         leaves_within=LEAVES_WITHIN,
     )
-    return "\n".join((host.resolver_gone(), host.agent_gone(), host.motd_gone(), facts, _GONE))
+    of_system = at.of_system
+    taken_back = (host.resolver_gone(of_system), host.agent_gone(of_system), host.motd_gone(of_system))
+    return "\n".join((*taken_back, facts, _GONE))
 
 
 _GONE = body("own_gone")

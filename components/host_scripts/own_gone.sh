@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck source=prologue.sh
 . prologue.sh
-hostname=fact notes=fact sshd_dropin=fact volumes=(fact fact) state=fact ends_within=1 grace=1 leaves_within=1
+hostname=fact notes=fact sshd_dropin=fact state=fact ends_within=1 grace=1 leaves_within=1
 # ---- hosts get what follows ----
 # services: ids of containers that the swarm has started here.
 services() { docker ps --quiet --filter label=com.docker.swarm.service.name; }
@@ -27,13 +27,6 @@ it, then repeat"
 }
 if type -P docker >/dev/null && swarm=$(docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null); then
   [[ $swarm == inactive ]] || leave_swarm
-  for volume in "${volumes[@]}"; do
-    docker volume rm "$volume" >/dev/null 2>&1 || :
-    if docker volume inspect "$volume" >/dev/null 2>&1; then
-      fail "the volume $volume of $hostname was not removed. Remedy: see who has it ('docker ps -a --filter \
-volume=$volume' there), then repeat"
-    fi
-  done
 fi
 if [[ -e $sshd_dropin ]]; then
   rm -f "$sshd_dropin"

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # shellcheck source=prologue.sh
 . prologue.sh
-notes=fact mount=fact disk=fact volumes=(fact fact) os_release=fact engine_unit=fact overlap=fact
+notes=fact mount=fact disk=fact volumes=(fact fact) os_release=fact kernel_hostname=fact systemd=fact host_keys=fact
+overlap=fact
 # ---- hosts get what follows ----
 # Looks, and changes nothing: what it can't find out is missing from the answer.
 set +e
@@ -9,15 +10,17 @@ tell() { local name=$1 line; while IFS= read -r line; do printf '%s\t%s\n' "$nam
 ( ID='' ID_LIKE='' PRETTY_NAME='' && . "$os_release" \
   && printf 'system\t%s\nsystem_name\t%s\n' "$ID $ID_LIKE" "$PRETTY_NAME" ) 2>/dev/null
 printf 'boot\t%s\n' "$(</proc/sys/kernel/random/boot_id)"
-printf 'hostname\t%s\n' "$(</proc/sys/kernel/hostname)"
+printf 'hostname\t%s\n' "$(<"$kernel_hostname")"
 printf 'machine\t%s\n' "$(uname -m)"
-[[ ! -d /run/systemd/system ]] || printf 'systemd\tyes\n'
+[[ ! -d $systemd ]] || printf 'systemd\tyes\n'
 ip -4 -o address show 2>/dev/null | while read -r _ _ _ address _; do printf 'address\t%s\n' "${address%%/*}"; done
-cat /etc/ssh/ssh_host_*_key.pub 2>/dev/null | tell host_key
+cat "$host_keys"/ssh_host_*_key.pub 2>/dev/null | tell host_key
 [[ ! -r $notes/stack ]] || tell mark <"$notes/stack"
 [[ ! -r $notes/engine ]] || tell engine_note <"$notes/engine"
 ( eval "$overlap" ) 2>&1 >/dev/null | tell overlap
-findmnt -n -o FSTYPE --target "$(p=$mount; while [[ ! -e $p ]]; do p=${p%/*}; p=${p:-/}; done; echo "$p")" | tell filesystem
+below=$mount
+while [[ $below && ! -e $below ]]; do below=${below%/*}; done
+findmnt -n -o FSTYPE --target "${below:-/}" | tell filesystem
 findmnt -n -o SOURCE --mountpoint "$mount" | tell mounted
 if [[ $disk ]]; then
   if [[ -b $disk ]]; then
@@ -32,7 +35,7 @@ if [[ $disk ]]; then
   fi
 fi
 if type -P docker dockerd >/dev/null; then printf 'engine\tyes\n'; fi
-if type -P dockerd >/dev/null && systemctl cat "$engine_unit" >/dev/null 2>&1; then
+if type -P dockerd >/dev/null && systemctl cat docker.service >/dev/null 2>&1; then
   printf 'unit\tyes\n'
   format='{{.ServerVersion}}|{{.Driver}}|{{.LiveRestoreEnabled}}|{{.Swarm.LocalNodeState}}|{{.Name}}|{{.SecurityOptions}}'
   docker info --format "$format" 2>/dev/null | tell info

@@ -55,6 +55,8 @@ class Recorded:
     parents: dict[str, str] = field(default_factory=dict)
     """The URN's end of each resource's parent: with the name and the type, all that makes its own URN."""
     aliases: dict[str, list[str]] = field(default_factory=dict)
+    deleted_with: dict[str, str] = field(default_factory=dict)
+    """The resource with which each one goes without being asked; empty for none."""
     outputs: dict[str, Any] = field(default_factory=dict)
     secret_outputs: set[str] = field(default_factory=set)
     secret_inputs: dict[str, set[str]] = field(default_factory=dict)
@@ -114,7 +116,7 @@ def said_by(args: pulumi_mocks.MockResourceArgs) -> str:
 def met(args: pulumi_mocks.MockResourceArgs) -> dict[str, Any]:
     """What is known of a host once it answers. Resources arrive in any order, so the name has the address."""
     if args.typ.endswith(":TakenIn"):
-        return {"private_ip": args.inputs["address"], "host_key": args.inputs["seen"]}
+        return {"private_ip": args.inputs["address"], "host_key": args.inputs["seen"] or "ssh-ed25519 AAAA"}
     *in_pool, number, _ = args.name.split("-")[1:]
     last = 10 + int(number) + (100 if in_pool else 0)
     return {
@@ -179,6 +181,7 @@ class Monitor(pulumi_mocks.MockMonitor):
         """Note the options, then answer as the mocks do."""
         if request.protect:
             self._recorded.protected.add(request.name)
+        self._recorded.deleted_with[request.name] = request.deletedWith.rsplit("::", 1)[-1]
         self._recorded.ignored[request.name] = list(request.ignoreChanges)
         self._recorded.parents[request.name] = request.parent.rsplit("::", 1)[-1]
         self._recorded.aliases[request.name] = [str(alias).strip() for alias in request.aliases]
