@@ -142,6 +142,8 @@ def _names(servers: Servers) -> Iterable[str]:
 def _quorum(servers: Servers) -> Iterable[str]:
     """Of all managers, and of all nodes of the database."""
     key = "hosts" if servers.kind == "existing" and not servers.pools else "managers"
+    if servers.kind == "existing" and not servers.hosts:
+        return  # that is told already
     managers = len(servers.manager_names)
     try:
         server_values.managers(managers)

@@ -95,8 +95,8 @@ class OwnHost(Section):
             at the first contact is pinned.
         role: manager (with a node of the store and of the database) or worker.
         disk: a disk or partition of its own for /var/lib/docker, like /dev/disk/by-id/…; it must be blank,
-            and becomes LVM and btrfs. Without, the engine's data stays where it is, and /var/lib/docker on
-            the file system that it is on, with the storage driver that the engine chooses there.
+            and becomes LVM and btrfs. Without, the engine's data is on the file system that is there, stored
+            with the driver that the engine chooses.
     """
 
     title: ClassVar[str] = "host"
