@@ -16,7 +16,7 @@ from components import consul, etcd, galera
 from components.host_scripts import own
 from components.own_hosts import fit
 from components.own_hosts.facts import Facts, parse
-from components.own_hosts.way import Refused, Unreachable, Way, session
+from components.own_hosts.way import Refused, Session, Unreachable, Way, session
 from settings import Settings
 from settings.errors import UserError
 from settings.own_hosts import OwnHost
@@ -90,24 +90,33 @@ async def seen_of(host: OwnHost, way: Way, subnet: str) -> Facts:
     """One host; never raises."""
     try:
         async with session(way) as there:
-            if way.user != "root":
-                allowed = await there.connection.run("sudo -n true", check=False, timeout=30)
-                if allowed.exit_status != 0:
-                    raise Refused(
-                        f"{way.user} may not use sudo without a password there "
-                        f"({' '.join(str(allowed.stderr).split()) or 'no reason given'}). Remedy: as root "
-                        "there: "
-                        f"echo '{way.user} ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/{way.user}; or log in as "
-                        "root"
-                    )
+            await _require_sudo(there)
             said = await there.run(own.look(host.name, subnet, host.disk, VOLUMES))
-            return parse(str(said.stdout or ""), there.host_key)
+            if said.exit_status != 0 or "hostname\t" not in str(said.stdout or ""):
+                words = " ".join(str(said.stderr or "").split()) or "it said nothing"
+                raise Refused(
+                    f"it could not be looked at ({words[:200]}). Remedy: the shell of {way.user} there must "
+                    "be "
+                    f"bash (`chsh -s /bin/bash {way.user}`); see what a login prints"
+                )
+            return parse(str(said.stdout), there.host_key)
     except Unreachable as refused:
         return Facts(refused=str(refused), unreachable=True)
     except Refused as refused:
         return Facts(refused=str(refused))
-    except TimeoutError:
-        return Facts(refused=f"{way} does not answer in time. Remedy: look what it does, then repeat")
+
+
+async def _require_sudo(there: Session) -> None:
+    user = there.way.user
+    if user == "root":
+        return
+    allowed = await there.plain("sudo -n true", 30)
+    if allowed.exit_status != 0:
+        why = " ".join(str(allowed.stderr or "").split()) or "no reason given"
+        raise Refused(
+            f"{user} may not use sudo without a password there ({why}). Remedy: as root there: "
+            f"echo '{user} ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/{user}; or log in as root"
+        )
 
 
 def pinned_keys(last: Mapping[str, Any]) -> dict[str, str]:

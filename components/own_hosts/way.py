@@ -69,14 +69,15 @@ class Session:
     async def run(self, text: str, limit: float | None = ANSWER_WITHIN) -> asyncssh.SSHCompletedProcess:
         """Run a script (shell text without the prologue) as root. Raises Refused if it takes too long."""
         command = script(text)
-        if self.way.user != "root":
-            command = sudo(command)
+        return await self.plain(command if self.way.user == "root" else sudo(command), limit)
+
+    async def plain(self, command: str, limit: float | None = ANSWER_WITHIN) -> asyncssh.SSHCompletedProcess:
+        """Run a command line as who has logged in. Raises Refused if it takes too long."""
         try:
             return await self.connection.run(command, check=False, timeout=limit)
         except asyncssh.TimeoutError:
-            raise Refused(
-                f"{self.way} did not answer within {limit:.0f} s. Remedy: look what it does"
-            ) from None
+            what = f"{self.way} did not answer within {limit:.0f} s"
+            raise Refused(f"{what}. Remedy: look what the host does, then repeat") from None
         except (OSError, asyncssh.Error) as error:
             raise Refused(f"the connection to {self.way} broke: {error}. Remedy: repeat") from None
 
@@ -88,9 +89,10 @@ async def session(way: Way) -> AsyncIterator[Session]:
     known = way.believed or shown
     connection = await _login(way, known)
     try:
+        there = Session(connection, way, shown)
         if known != shown:
-            await _vouched(connection, way, shown)
-        yield Session(connection, way, shown)
+            await _vouched(there)
+        yield there
     finally:
         connection.abort()
 
@@ -159,14 +161,13 @@ async def _login(way: Way, known: str) -> asyncssh.SSHClientConnection:
         raise Unreachable(_no_answer(way, str(error) or type(error).__name__)) from None
 
 
-async def _vouched(connection: asyncssh.SSHClientConnection, way: Way, shown: str) -> None:
+async def _vouched(there: Session) -> None:
     """Raise Refused unless the host itself, whose key is known, calls the other one its own."""
-    told = await connection.run("cat /etc/ssh/ssh_host_*_key.pub", check=False, timeout=ANSWER_WITHIN)
+    told = await there.plain("cat /etc/ssh/ssh_host_*_key.pub")
     lines = [" ".join(line.split()[:2]) for line in str(told.stdout or "").splitlines()]
-    if shown not in lines:
+    if there.host_key not in lines:
         raise Refused(
-            f"{way.host} shows some clients a host key of another kind than the known one, and it is none of "
-            f"its own in /etc/ssh ({shown[:40]}…). Remedy: set hostKey in servers.hosts to that one, once "
-            "its "
-            "console has told that it is the host's"
+            f"{there.way.host} shows some clients a host key of another kind than the known one, and it is "
+            f"none of its own in /etc/ssh ({there.host_key[:40]}…). Remedy: set hostKey in servers.hosts to "
+            "that one, once its console has told that it is the host's"
         )

@@ -16,7 +16,7 @@ from tests.unit.program import FITTING
 pytestmark = pytest.mark.unit
 
 OURS = "swarm-galera/prod/0123456789ab"
-ENGINE = {
+ENGINE: dict[str, Any] = {
     "engine": True,
     "unit": True,
     "kept": True,
@@ -104,7 +104,12 @@ def test_two_addresses_of_one_machine_are_told_from_two_machines() -> None:
 
 
 def test_a_host_that_is_ours_may_be_in_a_swarm_and_have_data() -> None:
-    changes = ENGINE | {"swarm": "active", "volumes": ("galera-data",), "mark": OURS, "kept": False}
+    changes: dict[str, Any] = ENGINE | {
+        "swarm": "active",
+        "volumes": ("galera-data",),
+        "mark": OURS,
+        "kept": False,
+    }
     assert refused(own(), facts(**changes), ours=True) == []
     # Its name must still be the one that swarm and store know it by.
     assert len(refused(own(), facts(**changes | {"hostname": "x"}), ours=True)) == 1

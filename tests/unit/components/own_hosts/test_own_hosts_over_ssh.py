@@ -137,6 +137,18 @@ def test_a_look_finds_what_the_host_is_and_a_user_without_sudo_is_a_problem(
     assert seen_of(server).unreachable
 
 
+def test_a_login_with_another_shell_is_told_and_not_taken_for_a_host_without_anything(
+    server: SshServer, tmp_path: Path
+) -> None:
+    (tmp_path / "fish").write_text("#!/bin/sh\necho 'fish: Unsupported use of =' >&2\nexit 127\n")
+    (tmp_path / "fish").chmod(0o755)
+    server.shell = str(tmp_path / "fish")
+    refused = seen_of(server)
+    assert "could not be looked at (fish: Unsupported use of =)" in refused.refused
+    assert "must be bash" in refused.refused
+    assert not refused.unreachable
+
+
 def props(server: SshServer, **changes: Any) -> dict[str, Any]:
     return {
         "owner": "swarm-galera/prod/0123456789ab",
@@ -154,6 +166,11 @@ def props(server: SshServer, **changes: Any) -> dict[str, Any]:
     }
 
 
+def created(provider: TakenInProvider, server: SshServer) -> tuple[str, dict[str, Any]]:
+    result = provider.create(props(server))
+    return str(result.id), result.outs or {}
+
+
 @pytest.fixture
 def scripts(server: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What is done on a host when it is taken in, as a line in a file."""
@@ -168,12 +185,12 @@ def test_a_host_is_taken_in_with_its_key_pinned_and_let_go_as_it_was(
     server: SshServer, scripts: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     provider = TakenInProvider()
-    made = provider.create(props(server))
-    assert made.outs["host_key"] == line(server.host_keys[0])
-    assert made.outs["private_ip"] == "10.0.0.1"
+    made, outs = created(provider, server)
+    assert outs["host_key"] == line(server.host_keys[0])
+    assert outs["private_ip"] == "10.0.0.1"
     assert scripts.read_text() == "swarm-galera/prod/0123456789ab deploy\n"
-    assert not provider.diff(made.id, made.outs, props(server, seen="")).changes
-    provider.delete(made.id, made.outs)
+    assert not provider.diff(made, outs, props(server, seen="")).changes
+    provider.delete(made, outs)
     assert scripts.read_text().splitlines()[1:] == ["gone"]
     assert "it is gone" in capsys.readouterr().out
 
@@ -182,13 +199,13 @@ def test_another_user_is_noted_on_the_host_and_another_end_only_in_the_state(
     server: SshServer, scripts: Path
 ) -> None:
     provider = TakenInProvider()
-    made = provider.create(props(server))
+    made, outs = created(provider, server)
     later = props(server, gone="echo another")
-    assert provider.diff(made.id, made.outs, later).changes
-    kept = provider.update(made.id, made.outs, later).outs
-    assert (kept["gone"], kept["host_key"]) == ("echo another", made.outs["host_key"])
+    assert provider.diff(made, outs, later).changes
+    kept = provider.update(made, outs, later).outs or {}
+    assert (kept["gone"], kept["host_key"]) == ("echo another", outs["host_key"])
     assert len(scripts.read_text().splitlines()) == 1
-    provider.update(made.id, made.outs, props(server, user="ops", seen=""))
+    provider.update(made, outs, props(server, user="ops", seen=""))
     assert scripts.read_text().splitlines()[1:] == ["swarm-galera/prod/0123456789ab ops"]
 
 
@@ -198,8 +215,8 @@ def test_a_host_that_was_installed_anew_is_pinned_anew_only_where_the_settings_g
     provider = TakenInProvider()
     old = {**props(server), "host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOLD", "private_ip": "10.0.0.1"}
     given = props(server, given=line(server.host_keys[1]))
-    made = provider.update("own-db1", old, given)
-    assert made.outs["host_key"] == line(server.host_keys[0])
+    outs = provider.update("own-db1", old, given).outs or {}
+    assert outs["host_key"] == line(server.host_keys[0])
 
 
 def test_a_script_that_fails_and_a_host_that_was_not_seen_are_errors_with_its_name(
@@ -208,18 +225,18 @@ def test_a_script_that_fails_and_a_host_that_was_not_seen_are_errors_with_its_na
     provider = TakenInProvider()
     with pytest.raises(UserError, match="db1 did not answer when it was looked at"):
         provider.create(props(server, seen=""))
-    made = provider.create(props(server))
+    made, outs = created(provider, server)
     with pytest.raises(UserError, match=r"^db1: it holds on$"):
-        provider.delete(made.id, {**made.outs, "gone": "fail 'it holds on'"})
+        provider.delete(made, {**outs, "gone": "fail 'it holds on'"})
 
 
 def test_a_host_that_does_not_answer_any_more_is_given_up_with_a_word(
     server: SshServer, scripts: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     provider = TakenInProvider()
-    made = provider.create(props(server))
+    made, outs = created(provider, server)
     server.stop()
-    provider.delete(made.id, made.outs)
+    provider.delete(made, outs)
     told = capsys.readouterr().out
     assert "db1 does not answer (3 of 3)" in told
     assert "docker swarm leave --force" in told
