@@ -23,7 +23,17 @@ from filelock import FileLock, Timeout
 from components.docker_host_access import ssh_folder
 from components.softlayer.progress import INTERRUPTION
 from components.state_folder import state_folder
-from operations import audit, care, former_images, leftovers, outputs, passphrase, strays, swarm_leftovers
+from operations import (
+    audit,
+    care,
+    comparison,
+    former_images,
+    leftovers,
+    outputs,
+    passphrase,
+    strays,
+    swarm_leftovers,
+)
 from operations.errors import OperationsError
 from operations.messages import say
 from operations.options import StackOption, YesOption
@@ -98,7 +108,7 @@ def destroy(stack: StackOption = "dev", yes: YesOption = False) -> None:
     _require_terminal_or_yes(yes)
     with opened(stack, absent_is_fine=True) as session:
         ordered = strays.before_destroy(session.pulumi)
-        session.confirm(yes, "Destroy all of this, with its data?", "destroy", "--preview-only")
+        session.confirm(yes, _question(session), "destroy", "--preview-only")
         if ordered is not None:
             # Before the state goes: without its identity nobody could tell whose they are.
             strays.cancel(*ordered)
@@ -112,6 +122,12 @@ def destroy(stack: StackOption = "dev", yes: YesOption = False) -> None:
                 say("This is left of the stack:")
                 audit.show(left, stack, stderr=True)
                 raise typer.Exit(1)
+
+
+def _question(session: StackSession) -> str:
+    if comparison.known(session.pulumi.export() or {}).no_account:
+        return "Take all of this away from your hosts? They stay, and so does the data in their volumes."
+    return "Destroy all of this, with its data?"
 
 
 def _swarm_mended(session: StackSession) -> None:

@@ -79,8 +79,12 @@ def test_the_credentials_are_left_to_the_provider() -> None:
     assert "marked" not in repr(settings)
 
 
-@pytest.mark.parametrize("file", ["Pulumi.dev.yaml", "Pulumi.tor01.yaml"])
-def test_the_stack_files_of_the_checkout_are_accepted(file: str) -> None:
+STACK_FILES = ("Pulumi.dev.yaml", "Pulumi.tor01.yaml", "Pulumi.own.yaml")
+
+
+@pytest.mark.parametrize("file", STACK_FILES)
+def test_the_stack_files_of_the_checkout_are_accepted(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
     values = yaml.safe_load((ROOT / file).read_text())["config"]
     mine = {
         key.removeprefix("swarm-galera:"): value for key, value in values.items() if "swarm-galera:" in key
@@ -89,7 +93,7 @@ def test_the_stack_files_of_the_checkout_are_accepted(file: str) -> None:
 
 
 def test_the_default_provider_for_docker_is_off_in_every_stack_file() -> None:
-    for file in ("Pulumi.dev.yaml", "Pulumi.tor01.yaml"):
+    for file in STACK_FILES:
         values = yaml.safe_load((ROOT / file).read_text())["config"]
         assert values["pulumi:disable-default-providers"] == ["docker"]
 
