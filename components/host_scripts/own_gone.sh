@@ -13,7 +13,7 @@ leave_swarm() {
   mapfile -t ids < <(services)
   if (( ${#ids[@]} )); then
     say "$hostname: stopping ${#ids[@]} containers of services"
-    docker stop --time "$grace" "${ids[@]}" >/dev/null || :
+    docker stop -t "$grace" "${ids[@]}" >/dev/null || :
   fi
   said=$(docker swarm leave --force 2>&1) || :
   deadline=$((SECONDS + leaves_within))
@@ -25,8 +25,12 @@ it, then repeat"
   docker network rm docker_gwbridge >/dev/null 2>&1 || :
   say "$hostname has left the swarm"
 }
-if type -P docker >/dev/null && swarm=$(docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null); then
-  [[ $swarm == inactive ]] || leave_swarm
+if type -P docker >/dev/null; then
+  if swarm=$(docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null); then
+    [[ $swarm == inactive ]] || leave_swarm
+  else
+    say "the engine of $hostname does not answer: once it runs again, 'docker swarm leave --force' there"
+  fi
 fi
 if [[ -e $sshd_dropin ]]; then
   rm -f "$sshd_dropin"
