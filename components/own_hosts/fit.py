@@ -63,18 +63,14 @@ def _always(wanted: Wanted) -> Iterable[str]:
     if seen.hostname != host.name:
         yield (
             f"the machine calls itself {seen.hostname!r}, and swarm, store and database know it by that. "
-            "Remedy: "
-            f"name it so in servers.hosts, or rename it (`hostnamectl set-hostname {host.name}`, then "
-            "restart "
-            "its engine if it has one)"
+            f"Remedy: name it so in servers.hosts, or rename it (`hostnamectl set-hostname {host.name}`, "
+            "then restart its engine if it has one)"
         )
     if host.address not in seen.addresses:
         yield (
             f"{host.address} is none of its own addresses ({', '.join(seen.addresses) or 'none'}): the "
-            "others "
-            "reach it there, and its engine listens there. Remedy: set address to the one on the network "
-            "that "
-            "the hosts share; what only SSH goes to belongs into sshHost"
+            "others reach it there, and its engine listens there. Remedy: set address to the one on the "
+            "network that the hosts share; what only SSH goes to belongs into sshHost"
         )
     if seen.overlap:
         yield seen.overlap
@@ -131,8 +127,7 @@ def _engine(wanted: Wanted) -> Iterable[str]:
     if not seen.version:
         yield (
             "its engine does not answer. Remedy: see `journalctl -u docker` there and start it; or remove "
-            "it, "
-            "and the program installs the system's own"
+            "it, and the program installs the system's own"
         )
         return
     number = tuple(int(part) for part in re.findall(r"\d+", seen.version)[:2])
@@ -141,39 +136,35 @@ def _engine(wanted: Wanted) -> Iterable[str]:
         yield f"its engine is {seen.version}, and {oldest} is the oldest that will do. Remedy: upgrade it"
     if seen.swarm not in ("", "inactive"):
         yield (
-            f"it is in a swarm that is not this stack's ({seen.swarm}"
-            f"{f', managers {seen.managers}' if seen.managers else ''}). Remedy: use another host; only if "
-            "that "
-            "swarm is of no use any more: docker swarm leave --force there"
+            "it is in a swarm that is not this stack's "
+            f"({seen.swarm}{f', managers {seen.managers}' if seen.managers else ''}). Remedy: use another "
+            "host; only if that swarm is of no use any more: docker swarm leave --force there"
         )
     if seen.rootless:
         yield "its engine is rootless, and has no overlay networks. Remedy: install the system's own engine"
     if seen.kept and seen.driver and seen.driver not in DRIVERS:
         yield (
             f"its engine stores with {seen.driver!r}, which is for trials only or gone from newer engines. "
-            "Remedy: "
-            "have it store with overlay2 (ext4, or xfs with ftype=1 below its data)"
+            "Remedy: have it store with overlay2 (ext4, or xfs with ftype=1 below its data)"
         )
     if seen.engine_name and seen.engine_name != seen.hostname:
         yield (
             f"its engine still calls it {seen.engine_name!r}: the name is read when the engine starts. "
-            "Remedy: "
-            "restart the engine there"
+            "Remedy: restart the engine there"
         )
     if seen.kept and wanted.host.disk and VOLUME_GROUP not in seen.mounted:
         yield (
             f"its engine was there before, with its data, and is to get {wanted.host.disk} for "
-            f"{MOUNT_POINT}. "
-            "Remedy: leave disk out; or remove that engine with its data, and the program installs one"
+            f"{MOUNT_POINT}. Remedy: leave disk out; or remove that engine with its data, and the program "
+            "installs one"
         )
 
 
 def _disk(named: str, seen: Facts) -> Iterable[str]:
     if not seen.btrfs:
         yield (
-            f"its kernel has no btrfs, which {named} is to get. Remedy: leave disk out, or use a kernel that "
-            "has "
-            "it, as those of Debian and Ubuntu"
+            f"its kernel has no btrfs, which {named} is to get. Remedy: leave disk out, or use a kernel "
+            "that has it, as those of Debian and Ubuntu"
         )
     if seen.disk == "none":
         yield (
@@ -187,8 +178,7 @@ def _disk(named: str, seen: Facts) -> Iterable[str]:
         what = ", ".join([*held, *seen.disk_parts, *([seen.disk_group] if seen.disk_group else [])])
         yield (
             f"{named} is not blank ({what}), and nothing is overwritten. Remedy: name a blank disk, or save "
-            "what "
-            f"is needed and run `wipefs --all {named}` there"
+            f"what is needed and run `wipefs --all {named}` there"
         )
 
 

@@ -96,8 +96,7 @@ async def seen_of(host: OwnHost, way: Way, subnet: str) -> Facts:
                 words = " ".join(str(said.stderr or "").split()) or "it said nothing"
                 raise Refused(
                     f"it could not be looked at ({words[:200]}). Remedy: the shell of {way.user} there must "
-                    "be "
-                    f"bash (`chsh -s /bin/bash {way.user}`); see what a login prints"
+                    f"be bash (`chsh -s /bin/bash {way.user}`); see what a login prints"
                 )
             return parse(str(said.stdout), there.host_key)
     except Unreachable as refused:

@@ -123,8 +123,7 @@ def _line(key: asyncssh.SSHKey) -> str:
 def _no_answer(way: Way, why: str) -> str:
     return (
         f"no SSH at {way.host} port {way.port} ({why}). Remedy: start it, and see that this machine reaches "
-        "it "
-        "there (a firewall; sshHost and port in servers.hosts)"
+        "it there (a firewall; sshHost and port in servers.hosts)"
     )
 
 
@@ -146,11 +145,10 @@ async def _login(way: Way, known: str) -> asyncssh.SSHClientConnection:
         )
     except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed):
         raise Refused(
-            f"{way.host} shows another SSH host key than the one that is "
-            f"known ({known[:40]}…). Remedy: find out whether it was installed anew or is another machine; "
-            "if it "
-            "is the right one, set hostKey in servers.hosts to its new key (`ssh-keyscan -t ed25519 "
-            f"{way.host}`, compared with what its console says)"
+            f"{way.host} shows another SSH host key than the one that is known ({known[:40]}…). Remedy: "
+            "find out whether it was installed anew or is another machine; if it is the right one, set "
+            f"hostKey in servers.hosts to its new key (`ssh-keyscan -t ed25519 {way.host}`, compared with "
+            "what its console says)"
         ) from None
     except asyncssh.PermissionDenied:
         raise Refused(

@@ -104,9 +104,8 @@ def prepared(host: str, package: bytes) -> None:
         on_host(
             host,
             "useradd -m -s /bin/bash deploy && cp -r /root/.ssh /home/deploy/ && chown -R deploy: "
-            "/home/deploy "
-            "&& printf 'Port 22\\nPort 2222\\n' >/etc/ssh/sshd_config.d/ports.conf "
-            "&& (systemctl restart ssh || systemctl restart sshd)",
+            "/home/deploy && printf 'Port 22\\nPort 2222\\n' >/etc/ssh/sshd_config.d/ports.conf && "
+            "(systemctl restart ssh || systemctl restart sshd)",
         )
 
 
