@@ -9,7 +9,7 @@ from __future__ import annotations
 import pulumi
 
 import settings as stack_settings
-from components import application, data_layer, first_bootstrap, galera, registration, stack_outputs
+from components import application, data_layer, first_bootstrap, registration, stack_outputs
 from components.any_manager import AnyManager
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.data_layer import DataLayer
@@ -27,7 +27,7 @@ def deploy(settings: stack_settings.Settings) -> None:
     last = first_bootstrap.last_outputs()
     sql = first_bootstrap.initial_sql_of(settings.galera, last)
     layers = Layers.of(settings, last)
-    plan = Plan.of(settings)
+    plan = Plan.of(settings, last)
     if layers.note:
         pulumi.log.warn(layers.note)
     owner = plan.identity.owner
@@ -35,15 +35,15 @@ def deploy(settings: stack_settings.Settings) -> None:
     # only being taken down.
     data_specs = data_layer.specs(settings, sql)
     services = [*data_specs, *application.specs(settings)]
-    ssh = SshAccess("ssh", SshAccessArgs.of(owner, settings.ssh))
+    ssh = SshAccess("ssh", SshAccessArgs.of(owner, settings))
     firewall = None
-    if settings.servers.firewall:
+    if settings.servers.firewall and settings.servers.orders:
         firewall = Firewall("firewall", FirewallArgs.of(owner, settings, services))
     moving = [spec.name for spec in services if spec.replicas is not None]
-    asks = layers.hosts_ask_the_swarm
-    hosts = ClusterHosts(
-        "hosts", ClusterHostsArgs(owner, settings, ssh, firewall, plan.in_turn, galera.LABEL, moving, asks)
+    of_hosts = ClusterHostsArgs(
+        owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, layers.hosts_ask_the_swarm
     )
+    hosts = ClusterHosts("hosts", of_hosts)
     manager = AnyManager.of(hosts.managers, ssh)
     swarm = data = site = down = None
     if settings.deploys("swarm"):

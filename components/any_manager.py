@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components.cluster_host import ClusterHost
 from components.ssh_access import SshAccess
 from components.ssh_files import SshManager, interpreter, ssh_folder, write_ssh_files
-from components.virtual_server import VirtualServer
 
 
 @dataclass(frozen=True)
@@ -26,30 +26,23 @@ class AnyManager:
     Attributes:
         options: for the `ssh` program; known once the files are written.
         interpreter: what runs a command line there.
+        sudo: whether anybody but root logs in to one of them.
     """
 
     options: pulumi.Output[list[str]]
     interpreter: Sequence[str]
+    sudo: bool = False
 
     @classmethod
-    def of(cls, managers: Sequence[VirtualServer], ssh: SshAccess) -> AnyManager:
+    def of(cls, managers: Sequence[ClusterHost], ssh: SshAccess) -> AnyManager:
         """Of these hosts, asked in this order; the files are written as soon as all are known."""
         project, stack = pulumi.get_project(), pulumi.get_stack()
-        names = [server.hostname for server in managers]
-        known = [
-            pulumi.Output.all(
-                server.address,
-                server.host_key,
-                server.connection.user or "root",
-                server.connection.port or 22,
-            )
-            for server in managers
-        ]
+        known = [pulumi.Output.all(server.address, server.host_key) for server in managers]
 
-        def write(told: list[list[object]], private_key: str | None) -> list[str]:
+        def write(told: list[list[str]], private_key: str | None) -> list[str]:
             found = [
-                SshManager(name, str(address), str(key), str(user), int(str(port)))
-                for name, (address, key, user, port) in zip(names, told, strict=True)
+                SshManager(server.hostname, address, host_key, server.user, server.port)
+                for server, (address, host_key) in zip(managers, told, strict=True)
             ]
             return write_ssh_files(ssh_folder(project, stack), found, private_key)
 
@@ -57,7 +50,11 @@ class AnyManager:
             lambda both: write(both[0], both[1])
         )
         # Paths, not the key: nothing secret is left in them.
-        return cls(pulumi.Output.unsecret(options), interpreter(project, stack))
+        return cls(
+            pulumi.Output.unsecret(options),
+            interpreter(project, stack),
+            any(server.user != "root" for server in managers),
+        )
 
     def written(self) -> pulumi.Output[list[pulumi.Resource]]:
         """For use as `depends_on`: resolves when the files are there, and names no resource."""

@@ -104,7 +104,7 @@ def keep_secrets(settings: Settings, hosts: ClusterHosts) -> None:
     """
     if settings.application is None:
         return
-    opts = pulumi.ResourceOptions(deleted_with=hosts.managers[0])
+    opts = pulumi.ResourceOptions(deleted_with=hosts.managers[0].takes_along)
     child = pulumi.ResourceOptions(parent=pulumi.ComponentResource(TYPE, SERVICE, None, opts))
     drawn_salt(SERVICE, child)
     password_of(SERVICE, settings.application, child)

@@ -61,8 +61,8 @@ def spec(settings: Settings) -> ServiceSpec:
         network="host",
         env={
             "NODE_NAME": "{{.Node.Hostname}}",
-            "CONSUL_SERVERS": str(discovery.server_count(settings.servers.managers)),
-            "DATACENTER": settings.servers.datacenter.lower(),
+            "CONSUL_SERVERS": str(discovery.server_count(len(settings.servers.manager_names))),
+            "DATACENTER": settings.servers.place.lower(),
             "RECURSORS": ",".join(discovery.asked(settings.hosts.resolvers)),
         },
         secrets=[*FILES, *TOKENS],

@@ -82,7 +82,7 @@ class DataLayer:
         fetched = hosts.fetch_on_managers(list(images.values()), swarm.nodes)
         made = Services(services, images, manager, below.network, swarm.nodes)
         store = discovery.wanted(settings, owner, hosts, made, calm, below.options)
-        nodes = made.on(hosts.managers, galera.SERVICE, *calm, *fetched)
+        nodes = made.on(hosts.bearing, galera.SERVICE, *calm, *fetched)
         args = galera.GaleraArgs(nodes, store, not serves, initdb, _given(settings))
         database = galera.Galera("galera", args, below.options)
         store.settle([database.formed])
@@ -99,7 +99,7 @@ def keep_secrets(settings: Settings, hosts: ClusterHosts) -> None:
     So it does while no data is kept, or none was there yet: a password that is drawn anew at the wrong time
     locks everybody out of the rows, and one that is drawn early harms nobody.
     """
-    opts = pulumi.ResourceOptions(deleted_with=hosts.managers[0])
+    opts = pulumi.ResourceOptions(deleted_with=hosts.managers[0].takes_along)
     discovery.keep_secrets(settings, opts)
     galera.keep_secrets("galera", _given(settings), opts)
 

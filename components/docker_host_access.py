@@ -17,7 +17,6 @@ import pulumi_docker as docker
 
 from components.any_manager import AnyManager
 from components.ssh_files import ALIAS
-from components.virtual_server import VirtualServer
 
 
 @dataclass(frozen=True)
@@ -26,12 +25,12 @@ class DockerHostAccessArgs:
 
     Attributes:
         manager: any of them.
-        goes_with: the server with which all of it goes.
+        goes_with: the server with which all of it goes; None where it is taken apart piece by piece.
         after: what must be there before anything is made with the provider.
     """
 
     manager: AnyManager
-    goes_with: VirtualServer
+    goes_with: pulumi.Resource | None
     after: Sequence[pulumi.Resource]
 
 

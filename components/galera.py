@@ -25,14 +25,13 @@ from components.service_spec import ConfigFile, HealthCheck, Port, ServiceSpec, 
 from components.services import ServiceArgs, declare
 from settings import Settings
 from settings import galera as section
+from settings.planned import DATA_LABEL
 
 SERVICE = "galera"
 PORT = section.PORT
 TYPE = "swarm-galera:galera:Galera"
 USERS = ("root", "monitor", "app")
 VOLUME = "galera-data"
-LABEL = "galera"
-"""Node label, `true` on the hosts that bear a node."""
 INITIAL_SQL_FAILED = "the initial SQL fails, and no client was served:"
 """In a node's log, before the file, the error and its line: until the file is corrected it fails again."""
 INITDB = "/etc/galera-node/initdb.tar.gz"
@@ -50,14 +49,14 @@ def spec(settings: Settings, initial: InitialSql | None = None) -> ServiceSpec:
     Args:
         initial: for the very first bootstrap.
     """
-    galera, members = settings.galera, settings.servers.manager_names
+    galera, members = settings.galera, settings.servers.data_names
     configs = config_files(galera.config, galera.provider, galera.strict_replication)
     if initial is not None and initial.archive is not None:
         configs.append(ConfigFile("galera-initdb", INITDB, initial.archive, kept=initial.recorded))
     return ServiceSpec(
         name=SERVICE,
         image=galera.image,
-        constraints=[f"node.labels.{LABEL}==true"],
+        constraints=[f"node.labels.{DATA_LABEL}==true"],
         env={
             "NODE_NAME": "{{.Node.Hostname}}",
             "CLUSTER_NAME": galera.cluster_name,

@@ -141,7 +141,7 @@ def refusals(settings: Settings, last: Mapping[str, Any]) -> list[str]:
         )
     serves = settings.deploys("data") and last.get("galera")
     members = kept_of(last).get("members") or []
-    lost = [name for name in members if name not in settings.servers.manager_names]
+    lost = [name for name in members if name not in settings.servers.data_names]
     if lost and settings.keep_data and not serves:
         found.append(
             f"swarm-galera:servers.managers: {', '.join(lost)} bear data that is kept while nothing serves "

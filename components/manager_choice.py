@@ -40,6 +40,8 @@ REMEMBERED = 600.0
 Later the first in the list is, which is the last one to leave the swarm."""
 REACHED = 8
 """Seconds to reach a host."""
+SEEN = 5.0
+"""Seconds for which a host that was reached counts as one that can be."""
 ANSWERED = 30.0
 """Seconds for all to say what they are."""
 PATIENCE = 120.0
@@ -56,11 +58,14 @@ class NobodyAnswers(Exception):
 
 @dataclass(frozen=True)
 class Manager:
-    """One manager: its host name, which is its name in the SSH configuration, too, and where its SSH is."""
+    """One manager: its host name, which is its name in the SSH configuration, too, where its SSH is, and who
+    logs in.
+    """
 
     name: str
     address: str
     port: int = 22
+    user: str = "root"
 
 
 def rank(said: str) -> int:
@@ -173,19 +178,55 @@ def noted(folder: Path) -> tuple[str, float]:
     """Who was chosen last, and how many seconds ago; empty if nobody was."""
     note = folder / "chosen"
     try:
-        return note.read_text(encoding="utf-8").strip(), time.time() - note.stat().st_mtime
+        return note.read_text(encoding="utf-8").strip(), _age(note)
     except OSError:
         return "", float("inf")
 
 
-def connection(folder: Path, say: Say) -> socket.socket:
-    """An open connection to the manager of the hour. Raises NobodyAnswers, OSError."""
-    listed = json.loads((folder / "managers.json").read_text(encoding="utf-8"))
-    managers = {each["name"]: Manager(**each) for each in listed}
+def listed(folder: Path) -> dict[str, Manager]:
+    """The managers by name, in order."""
+    found = json.loads((folder / "managers.json").read_text(encoding="utf-8"))
+    return {each["name"]: Manager(**each) for each in found}
+
+
+def connection(folder: Path, say: Say, user: str = "") -> socket.socket:
+    """An open connection to the manager of the hour. Raises NobodyAnswers, OSError.
+
+    Args:
+        user: who logs in, where that is not the same on all of them.
+    """
+    managers = listed(folder)
+    name, age = noted(folder)
+    if name in managers and age < FRESH and user in ("", managers[name].user):
+        with contextlib.suppress(OSError):
+            return _reached(managers[name], folder)
+    name = chosen(folder, managers, say)
+    if user not in ("", managers[name].user):
+        raise NobodyAnswers(
+            f"the manager that was chosen went away just now, and {user} does not log in to the next one, "
+            f"{name}. Remedy: repeat"
+        )
+    return _reached(managers[name], folder)
+
+
+def user_of(folder: Path, say: Say) -> str:
+    """Who logs in to the manager of the hour. Raises NobodyAnswers, OSError.
+
+    A choice that is taken unasked must be one that can be reached, or `connection` would take another one. It
+    is not looked at again within `SEEN` seconds: a server holds many connections without a login against us.
+    """
+    managers = listed(folder)
     name, age = noted(folder)
     if name in managers and age < FRESH:
-        with contextlib.suppress(OSError):
-            return _reached(managers[name])
+        if _age(folder / "reached") < SEEN:
+            return managers[name].user
+        with contextlib.suppress(OSError), _reached(managers[name], folder):
+            return managers[name].user
+    return managers[chosen(folder, managers, say)].user
+
+
+def chosen(folder: Path, managers: Mapping[str, Manager], say: Say) -> str:
+    """Ask who is a manager now, and note it. Raises NobodyAnswers."""
     begun = time.time()
     with _alone(folder):
         name, age = noted(folder)
@@ -199,24 +240,40 @@ def connection(folder: Path, say: Say) -> socket.socket:
             new = folder / f".chosen.{os.getpid()}"
             new.write_text(name, encoding="utf-8")
             new.replace(folder / "chosen")
-    return _reached(managers[name])
+    return name
 
 
-def _reached(manager: Manager) -> socket.socket:
+def _reached(manager: Manager, folder: Path) -> socket.socket:
     reached = socket.create_connection((manager.address, manager.port), timeout=REACHED)
     reached.settimeout(None)
+    (folder / "reached").touch()
     return reached
 
 
-def main() -> int:
-    """As ProxyCommand with ProxyUseFdpass: the connection goes to `ssh` over standard output."""
+def _age(note: Path) -> float:
+    """Seconds since it was written."""
+    try:
+        return time.time() - note.stat().st_mtime
+    except OSError:
+        return float("inf")
+
+
+def main(words: Sequence[str]) -> int:
+    """As ProxyCommand with ProxyUseFdpass: the connection goes to `ssh` over standard output.
+
+    With `as USER`, only to a manager that this user logs in to; with `is USER`, in place of a connection the
+    exit code 0 if the manager of the hour is one of these.
+    """
     folder = Path(__file__).resolve().parent
+    what, user = words if len(words) == 2 else ("", "")
 
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
     try:
-        reached = connection(folder, say)
+        if what == "is":
+            return 0 if user_of(folder, say) == user else 1
+        reached = connection(folder, say, user)
     except NobodyAnswers as error:
         say(f"error: {error}")
         return 1
@@ -229,4 +286,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

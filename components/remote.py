@@ -23,7 +23,7 @@ import pulumi
 from pulumi_command import local, remote
 
 from components.any_manager import AnyManager
-from components.host_scripts.shell import alone, script
+from components.host_scripts.shell import alone, script, sudo, sudo_unless_root
 from settings.errors import UserError
 
 Step = remote.Command | local.Command
@@ -61,9 +61,9 @@ def run(
         )
     text = steps(name, create, delete)
     inputs: dict[str, Any] = {
-        "create": call(name, "create"),
-        "update": call(name, "create"),
-        "delete": None if delete is None else call(name, "delete"),
+        "create": as_root(call(name, "create"), where),
+        "update": as_root(call(name, "create"), where),
+        "delete": None if delete is None else as_root(call(name, "delete"), where),
         "stdin": pulumi.Output.from_input(values).apply(lambda lines: with_values(text, lines)),
         "triggers": None if triggers is None else list(triggers),
         # Else the plugin would hand the previous output, a secret at times, over in the environment.
@@ -85,6 +85,16 @@ def run(
 def call(name: str, what: str) -> str:
     """The command line: take the script from standard input and run one of its functions."""
     return f'step={name}; eval "$(cat)"; run {what}'
+
+
+def as_root(command: str, where: Where) -> str:
+    """The command line for whoever logs in there: root, or a user with sudo and no password.
+
+    Who that is on any manager is known once one answers.
+    """
+    if isinstance(where, AnyManager):
+        return sudo_unless_root(command) if where.sudo else command
+    return command if where.user in (None, "root") else sudo(command)
 
 
 def steps(name: str, create: str, delete: str | None) -> str:

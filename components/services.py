@@ -17,11 +17,11 @@ import pulumi
 import pulumi_docker as docker
 
 from components import remote, swarm_files
+from components.cluster_host import ClusterHost
 from components.host_scripts import convergence
 from components.overlay_network import OverlayNetwork
 from components.rollouts import Rollout, Watch
 from components.service_spec import RESTART, ServiceSpec, duration
-from components.virtual_server import VirtualServer
 
 CHOSEN_BY_THE_PLUGIN = "taskSpec.placement.platforms"
 """When it makes a service, the official plugin enters what the registry says of the image's platforms."""
@@ -45,7 +45,7 @@ class ServiceArgs:
 
     spec: ServiceSpec
     image: pulumi.Input[str]
-    servers: Sequence[VirtualServer]
+    servers: Sequence[ClusterHost]
     manager: remote.Where
     network: OverlayNetwork
     nodes: Sequence[pulumi.Resource]
@@ -67,7 +67,7 @@ class Services:
     network: OverlayNetwork
     nodes: Sequence[pulumi.Resource]
 
-    def on(self, servers: Sequence[VirtualServer], name: str, *after: pulumi.Resource) -> ServiceArgs:
+    def on(self, servers: Sequence[ClusterHost], name: str, *after: pulumi.Resource) -> ServiceArgs:
         """One of them on these hosts, made or changed after what is named."""
         spec = next(spec for spec in self.specs if spec.name == name)
         return ServiceArgs(spec, self.images[name], servers, self.manager, self.network, self.nodes, after)
@@ -209,7 +209,7 @@ def ports(spec: ServiceSpec) -> list[docker.ServiceEndpointSpecPortArgs]:
     ]
 
 
-def fingerprint(arguments: Mapping[str, Any], servers: Sequence[VirtualServer]) -> pulumi.Output[str]:
+def fingerprint(arguments: Mapping[str, Any], servers: Sequence[ClusterHost]) -> pulumi.Output[str]:
     """Changes with anything that is said of the service, and with the hosts of its tasks: when they were
     replaced or interrupted.
     """

@@ -24,6 +24,7 @@ from pathlib import Path
 from components import manager_choice
 from components.softlayer.guest_ready_provider import HOST_KEY_TYPES
 from components.state_folder import state_folder
+from settings.own_hosts import SSH_PORT
 
 ALIAS = "any-manager"
 """The host name that leads to whichever manager answers."""
@@ -42,7 +43,7 @@ class SshManager:
     address: str
     host_key: str
     user: str = "root"
-    port: int = 22
+    port: int = SSH_PORT
 
 
 def ssh_folder(project: str, stack: str) -> Path:
@@ -83,7 +84,10 @@ def write_ssh_files(folder: Path, managers: Sequence[SshManager], private_key: s
         key.unlink(missing_ok=True)
     else:
         _write_private(key, private_key if private_key.endswith("\n") else f"{private_key}\n")
-    listed = [{"name": each.name, "address": each.address, "port": each.port} for each in managers]
+    listed = [
+        {"name": each.name, "address": each.address, "port": each.port, "user": each.user}
+        for each in managers
+    ]
     _write_private(folder / "known_hosts", known_hosts(managers))
     _write_private(folder / "managers.json", json.dumps(listed, indent=1) + "\n")
     _write_private(folder / "choice.py", Path(manager_choice.__file__).read_text(encoding="utf-8"))
@@ -96,19 +100,30 @@ def known_hosts(managers: Sequence[SshManager]) -> str:
 
     The address comes last. By it alone they were known to older versions, whose states may still name it.
     """
-    lines = []
-    for each in managers:
-        address = each.address if each.port == 22 else f"[{each.address}]:{each.port}"
-        lines.append(f"{ALIAS},{each.name},{address} {each.host_key}\n")
-    return "".join(lines)
+    return "".join(
+        f"{ALIAS},{each.name},{known_as(each.address, each.port)} {each.host_key}\n" for each in managers
+    )
+
+
+def known_as(address: str, port: int = SSH_PORT) -> str:
+    """What `known_hosts` calls a host."""
+    return address if port == SSH_PORT else f"[{address}]:{port}"
 
 
 def config(folder: Path, managers: Sequence[SshManager], *, with_key: bool) -> str:
-    """OpenSSH's configuration. Keys are asked for in the order in which they were pinned at first contact."""
+    """OpenSSH's configuration. Keys are asked for in the order in which they were pinned at first contact.
+
+    `ssh` must know who logs in before it connects. So where that differs, the configuration itself asks
+    whether the chosen manager is one of this or of that user, and the connection goes to no other user's.
+    """
     python = os.path.realpath(sys.executable)
     choice = shlex.join([python, "-IS", str(folder / "choice.py")]).replace("%", "%%")
-    lines = [f"Host {ALIAS}", f"  ProxyCommand {choice}", "  ProxyUseFdpass yes"]
-    lines += [f"  User {managers[0].user}"] if managers else []
+    first, *others = dict.fromkeys(each.user for each in managers) or ("root",)
+    lines = []
+    for user in others:
+        lines += [f'Match originalhost {ALIAS} exec "{choice} is {user}"', f"  User {user}"]
+    lines += [f"Host {ALIAS}", f"  ProxyCommand {choice}{' as %r' if others else ''}", "  ProxyUseFdpass yes"]
+    lines += [f"  User {first}"]
     for each in managers:
         lines += [f"Host {each.name}", f"  HostName {each.address}", f"  Port {each.port}"]
         lines += [f"  User {each.user}", f"  HostKeyAlias {each.name}"]

@@ -15,7 +15,8 @@ A node is taken out from another host, so a dead one can be removed too. That ha
 that is no longer in the settings is taken out by the first manager's `-node` step, because Pulumi deletes
 last: services would be changed before, and would have tasks on a host that they no longer know. The node's
 own `delete` finds nothing to do then; it is for a host that is taken out in another way. When all hosts go,
-the swarm goes with them (`deleted_with`), and nobody waits for anything.
+the swarm goes with them (`deleted_with`), and nobody waits for anything. Hosts that stay are taken out one by
+one; the last of them, and those whose votes are needed, leave by themselves.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ import pulumi
 
 from components import remote
 from components.any_manager import AnyManager
+from components.cluster_host import ClusterHost
 from components.docker_engine import DockerEngine
 from components.host_scripts import swarm as commands
 from components.host_scripts.swarm import Role
 from components.host_scripts.swarm_leaving import Membership, keep_only, remove_node
-from components.virtual_server import VirtualServer
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Member:
         before_services: what must be there before the labels are, which bring containers to the host.
     """
 
-    server: VirtualServer
+    server: ClusterHost
     engine: DockerEngine
     role: Role
     labels: Mapping[str, str]
@@ -86,6 +87,7 @@ class Swarm(pulumi.ComponentResource):
         super().__init__("swarm-galera:swarm:Swarm", name, None, opts)
         first = args.members[0]
         self._name, self._args, self._first = name, args, first.server
+        self._stay = self._first.takes_along is None
         managers = [member.server for member in args.members if member.role == "manager"]
         workers = [member.server.private_ip for member in args.members if member.role == "worker"]
         self.started = remote.run(
@@ -147,14 +149,14 @@ class Swarm(pulumi.ComponentResource):
             pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[joined, *promoted, *member.before_services],
-                deleted_with=self._first,
+                deleted_with=self._first.takes_along,
             ),
             values=_lines(node),
-            delete=remove_node(hostname, memberships) if leaves else None,
+            delete=remove_node(hostname, memberships, stays=self._stay) if leaves else None,
         )
 
 
-def _named(server: VirtualServer) -> pulumi.Output[str]:
+def _named(server: ClusterHost) -> pulumi.Output[str]:
     return server.private_ip.apply(lambda address: f"{server.hostname}={address}")
 
 

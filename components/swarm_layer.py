@@ -46,11 +46,11 @@ class SwarmLayer:
         first = hosts.managers[0]
         memberships = [spec.membership for spec in services if spec.membership]
         swarm = Swarm("swarm", SwarmArgs(hosts.members, manager, memberships, settings.engine.swarm_pool))
-        access = DockerHostAccess("docker", DockerHostAccessArgs(manager, first, [swarm.started]))
+        access = DockerHostAccess("docker", DockerHostAccessArgs(manager, first.takes_along, [swarm.started]))
         # When the stack is destroyed, the swarm goes with its hosts: none of this need be taken apart piece
         # by piece. (A first manager that is replaced stays this component, and the swarm stays with the
         # others.)
-        on_swarm = pulumi.ResourceOptions(providers=[access.provider], deleted_with=first)
+        on_swarm = pulumi.ResourceOptions(providers=[access.provider], deleted_with=first.takes_along)
         attached = [spec.name for spec in services if spec.network == "overlay"]
         network = OverlayNetwork(
             "network",

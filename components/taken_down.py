@@ -18,12 +18,12 @@ import pulumi
 
 from components import application, data_layer, galera, remote, store_change, swarm_files
 from components.any_manager import AnyManager
+from components.cluster_host import ClusterHost
 from components.cluster_hosts import ClusterHosts
 from components.discovery import VOLUMES
 from components.host_scripts import data_path
 from components.host_scripts import taken_down as scripts
 from components.layers import Layers
-from components.virtual_server import VirtualServer
 from settings import Settings
 from settings.discovery import Kind
 
@@ -110,16 +110,16 @@ class TakenDown(pulumi.ComponentResource):
         self.register_outputs({"left": self.left})
 
     @staticmethod
-    def _volumes_of(server: VirtualServer, args: TakenDownArgs) -> list[str]:
+    def _volumes_of(server: ClusterHost, args: TakenDownArgs) -> list[str]:
         """What is removed from this host."""
-        return [*(args.volumes if server in args.hosts.managers else ()), *args.everywhere]
+        return [*(args.volumes if server in args.hosts.bearing else ()), *args.everywhere]
 
-    def _leaves(self, server: VirtualServer, looked: remote.Step, *after: pulumi.Resource) -> remote.Step:
+    def _leaves(self, server: ClusterHost, looked: remote.Step, *after: pulumi.Resource) -> remote.Step:
         text = scripts.leave(server.hostname)
         return self._step(f"{server.hostname}-left", server, text, looked.stdout, after)
 
     def _volumes_removed(
-        self, server: VirtualServer, volumes: Sequence[str], looked: remote.Step
+        self, server: ClusterHost, volumes: Sequence[str], looked: remote.Step
     ) -> remote.Step:
         text = scripts.remove_volumes(server.hostname, volumes)
         if self._data_path is not None and galera.VOLUME in volumes:
@@ -129,7 +129,7 @@ class TakenDown(pulumi.ComponentResource):
     def _step(
         self,
         step: str,
-        server: VirtualServer,
+        server: ClusterHost,
         text: str,
         values: pulumi.Input[str] = "",
         after: Sequence[pulumi.Resource] = (),

@@ -25,8 +25,9 @@ from operations.errors import OperationsError
 from operations.messages import say
 from operations.outputs import Outputs
 from operations.pulumi_cli import Pulumi
-from operations.stack_settings import StackSettings, hosts_of
+from operations.stack_settings import StackSettings
 from settings.errors import UserError
+from settings.servers import names_of
 
 PATIENCE = 90.0
 """Seconds for a host that answers to say how it is; one that takes longer is not well."""
@@ -108,7 +109,7 @@ def _by_state(pulumi: Pulumi) -> Outputs | None:
     if exported is None:
         return None
     settings = StackSettings.of(pulumi)
-    managers = hosts_of(settings.section("swarm-galera:servers")).manager_names
+    managers = names_of(settings.section("swarm-galera:servers"))[0]
     key_file = settings.section("swarm-galera:ssh").get("privateKeyFile")
     return outputs.from_state(exported, managers, key_file)
 
@@ -161,6 +162,8 @@ def refusal(seen: Seen, host: str) -> str:
     if ill and _serves(seen, host) and not all(_serves(seen, name) for name in ill):
         return f"{', '.join(ill)} must be repaired first, while the database of {host} still serves"
     space = seen.facts[host].space
+    if not space.size:
+        space = seen.facts[host].beside
     if space.size and space.free < disk_space.ROOM_TO_START * space.size:
         return (
             f"its disk is full ({space.free / 1e9:.1f} of {space.size / 1e9:.1f} GB free): make room first, "
@@ -225,7 +228,9 @@ def watched(seen: Seen | None) -> Iterator[None]:
         yield
         return
     over = threading.Event()
-    hosts = {host.name: host.address for host in seen.outputs.hosts if host.name not in seen.away}
+    hosts = {
+        host.name: (host.address, host.port) for host in seen.outputs.hosts if host.name not in seen.away
+    }
     thread = threading.Thread(target=_watch, args=(hosts, over), daemon=True)
     thread.start()
     try:
@@ -235,12 +240,12 @@ def watched(seen: Seen | None) -> Iterator[None]:
         thread.join()
 
 
-def _watch(hosts: Mapping[str, str], over: threading.Event) -> None:
+def _watch(hosts: Mapping[str, tuple[str, int]], over: threading.Event) -> None:
     silent: dict[str, float] = {}
     told: set[str] = set()
     while not over.wait(EVERY):
-        for name, address in hosts.items():
-            if _answers(address):
+        for name, (address, port) in hosts.items():
+            if _answers(address, port):
                 if name in told:
                     say(f"{name} answers again.")
                 silent.pop(name, None)
@@ -256,9 +261,9 @@ def _watch(hosts: Mapping[str, str], over: threading.Event) -> None:
                 )
 
 
-def _answers(address: str) -> bool:
+def _answers(address: str, port: int) -> bool:
     try:
-        socket.create_connection((address, 22), timeout=5).close()
+        socket.create_connection((address, port), timeout=5).close()
     except OSError:
         return False
     return True

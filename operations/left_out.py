@@ -12,20 +12,23 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from components.own_hosts.taken_in import TakenInProvider
 from components.softlayer import guests
 from operations.audit import Account
 from operations.care import Seen
 from operations.comparison import known
 from operations.messages import say
 from operations.pulumi_cli import Pulumi
-from operations.stack_settings import StackSettings, hosts_of
+from operations.stack_settings import StackSettings
 from settings.errors import UserError
+from settings.servers import names_of
 
 THROUGH_A_MANAGER = ("command:local:Command", "pulumi:providers:docker")
 """Types of what is reached through any manager."""
 UNCHANGED = frozenset({"same", "read", "refresh", "discard", "remove-pending-replace"})
 """Steps of a preview that do nothing on a host."""
-GUEST = ":VirtualGuest"
+GUEST, OWN = ":VirtualGuest", ":TakenIn"
+"""Ends of the types of a host that was ordered, and of one's own."""
 TOLD = 5
 """Names of steps that a message lists."""
 
@@ -39,10 +42,10 @@ def coming(servers: Mapping[str, Any], exported: Mapping[str, Any]) -> set[str]:
     """Hosts that this run replaces, reloads, takes away or, because the state has none, makes."""
     tokens = servers.get("reloadToken") or {}
     found = set(servers.get("replace") or ())
-    named = set(hosts_of(servers).hostnames)
+    named = {name for names in names_of(servers) for name in names}
     known_names = set()
     for resource in _resources(exported):
-        if not str(resource.get("type")).endswith(GUEST):
+        if not str(resource.get("type")).endswith((GUEST, OWN)):
             continue
         given = resource.get("inputs") or {}
         name = str(given.get("hostname"))
@@ -109,7 +112,7 @@ def of_refresh(seen: Seen | None, pulumi: Pulumi) -> list[str]:
     """Pulumi's options that leave out what is reached through managers, if none answers."""
     if seen is None or not nobody_manages(seen, seen.away):
         return []
-    return excluding(through_managers(pulumi.export() or {}), seen.away)
+    return excluding(seen, through_managers(pulumi.export() or {}), seen.away)
 
 
 def options(
@@ -125,17 +128,17 @@ def options(
     if not away:
         return []
     if nobody_manages(seen, away):
-        return excluding([*_there(_resources(exported), away), *through_managers(exported)], away)
+        return excluding(seen, [*_there(_resources(exported), away), *through_managers(exported)], away)
     say(f"Looking whether anything has to be done on {' and '.join(away)} …")
     steps = planned()
     if steps is None:
         # The run itself says why; until then, nobody dead is waited for.
-        return excluding(_there(_resources(exported), away), away)
+        return excluding(seen, _there(_resources(exported), away), away)
     needed = _there((step for step in steps if step.get("op") not in UNCHANGED), away)
     if not needed:
         say(f"Nothing has to be done on {' and '.join(away)}: what else there is to do, is done.")
         return []
-    return excluding(needed, away)
+    return excluding(seen, needed, away)
 
 
 def nobody_manages(seen: Seen, away: Collection[str]) -> bool:
@@ -148,16 +151,26 @@ def through_managers(exported: Mapping[str, Any]) -> list[str]:
     return [each["urn"] for each in _resources(exported) if each.get("type") in THROUGH_A_MANAGER]
 
 
-def excluding(urns: Sequence[str], away: Collection[str]) -> list[str]:
+def excluding(seen: Seen, urns: Sequence[str], away: Collection[str]) -> list[str]:
     """The options; says what is left out, and what to do."""
     names = [urn.rpartition("::")[2] for urn in urns]
     more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
     say(
         f"Left out: what would have to be done on {' and '.join(away)} ({', '.join(names[:TOLD])}{more}), "
-        "and what comes after that. Remedy: bring it back (`slcli vs power-on`, or a reload: "
-        "servers.reloadToken), or give it up (servers.replace), then run `up` again."
+        f"and what comes after that. Remedy: bring it back ({_back(seen, away)}), then run `up` again."
     )
     return [*(word for urn in urns for word in ("--exclude", urn)), "--exclude-dependents"]
+
+
+def _back(seen: Seen, away: Collection[str]) -> str:
+    """How, for hosts that are ordered and for one's own."""
+    own = {host.name for host in seen.outputs.hosts if host.own}
+    ways = []
+    if set(away) - own:
+        ways.append("`slcli vs power-on`, or a reload: servers.reloadToken; or give it up: servers.replace")
+    if set(away) & own:
+        ways.append("start it; or give it up: take it out of servers.hosts")
+    return "; ".join(ways)
 
 
 def _there(steps: Iterable[Mapping[str, Any]], away: Collection[str]) -> list[str]:
@@ -167,9 +180,17 @@ def _there(steps: Iterable[Mapping[str, Any]], away: Collection[str]) -> list[st
         resource = step.get("newState") or step.get("oldState") or step
         behind = resource.get("propertyDependencies") or {}
         through = {str(urn).rpartition("::")[2] for urn in behind.get("connection") or ()}
-        if any(f"{name}-ready" in through for name in away):
+        if any(f"{name}-ready" in through for name in away) or _told_anew(step, away):
             found.append(str(step["urn"]))
     return list(dict.fromkeys(found))
+
+
+def _told_anew(step: Mapping[str, Any], away: Collection[str]) -> bool:
+    """Whether a host of one's own would be told something by its own resource, in a step of a preview."""
+    if not str(step.get("urn")).endswith(tuple(f"{OWN}::{name}-ready" for name in away)):
+        return False
+    old, new = ((step.get(key) or {}).get("inputs") or {} for key in ("oldState", "newState"))
+    return step.get("op") == "update" and TakenInProvider.tells(old, new)
 
 
 def _resources(exported: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

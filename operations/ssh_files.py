@@ -22,7 +22,9 @@ def register(app: typer.Typer) -> None:
 def ssh_files(stack: StackOption = "dev") -> None:
     """Write the SSH files that refresh and destroy need on this machine."""
     found = outputs.of_stack(stack)
-    managers = [SshManager(host.name, host.address, host.host_key, found.user) for host in found.managers]
+    managers = [
+        SshManager(host.name, host.address, host.host_key, host.user, host.port) for host in found.managers
+    ]
     folder = ssh_folder(project_name(), stack)
     write_ssh_files(folder, managers, found.private_key)
     print(f"Written: {folder}")

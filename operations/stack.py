@@ -26,6 +26,7 @@ from components.state_folder import state_folder
 from operations import (
     audit,
     care,
+    comparison,
     former_images,
     left_out,
     leftovers,
@@ -111,7 +112,7 @@ def destroy(stack: StackOption = "dev", yes: YesOption = False) -> None:
     _require_terminal_or_yes(yes)
     with opened(stack, absent_is_fine=True) as session:
         ordered = strays.before_destroy(session.pulumi)
-        session.confirm(yes, "Destroy all of this, with its data?", "destroy", "--preview-only")
+        session.confirm(yes, _question(session), "destroy", "--preview-only")
         if ordered is not None:
             # Before the state goes: without its identity nobody could tell whose they are.
             strays.cancel(*ordered)
@@ -125,6 +126,12 @@ def destroy(stack: StackOption = "dev", yes: YesOption = False) -> None:
                 say("This is left of the stack:")
                 audit.show(left, stack, stderr=True)
                 raise typer.Exit(1)
+
+
+def _question(session: StackSession) -> str:
+    if comparison.known(session.pulumi.export() or {}).no_account:
+        return "Take all of this away from your hosts? They stay, and so does the data in their volumes."
+    return "Destroy all of this, with its data?"
 
 
 def _swarm_mended(session: StackSession) -> None:

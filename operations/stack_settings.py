@@ -13,7 +13,6 @@ from typing import Any
 
 from operations.errors import OperationsError
 from operations.pulumi_cli import Pulumi, read_yaml, stack_file
-from settings import Servers
 
 
 @dataclass(frozen=True)
@@ -42,12 +41,6 @@ class StackSettings:
             except json.JSONDecodeError as error:
                 raise OperationsError(f"The setting {key} is not valid JSON ({error}): correct it.") from None
         return value if isinstance(value, Mapping) else {}
-
-
-def hosts_of(servers: Mapping[str, Any]) -> Servers:
-    """The hosts of a section `servers`, as far as their names depend on it."""
-    named = {key: servers[key] for key in ("prefix", "managers", "workers") if key in servers}
-    return Servers.model_construct(**named)
 
 
 def _from_file(stack: str) -> dict[str, dict[str, Any]]:

@@ -14,11 +14,13 @@ use.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from components.cluster_host import SSH_PORT
 from components.host_scripts import overlay
 from components.host_scripts.shell import assign, body
 from components.swarm_files import LABEL
@@ -49,7 +51,6 @@ class Managers:
 
     hosts: tuple[Host, ...]
     private_key: str | None = field(repr=False)
-    user: str = "root"
 
 
 def managers(exported: Mapping[str, Any], folder: Path) -> Managers | None:
@@ -58,15 +59,20 @@ def managers(exported: Mapping[str, Any], folder: Path) -> Managers | None:
     Args:
         folder: of the SSH files (components/ssh_files.py). Outputs come later than the provider.
     """
-    known_hosts, key = folder / "known_hosts", folder / "id"
+    known_hosts, key, ways = folder / "known_hosts", folder / "id", {}
     if not known_hosts.exists() or not any(each["type"] == PROVIDER for each in _resources(exported)):
         return None
+    if (file := folder / "managers.json").exists():
+        ways = {each["name"]: each for each in json.loads(file.read_text(encoding="utf-8"))}
     hosts = []
     for line in known_hosts.read_text(encoding="utf-8").splitlines():
         names, _, host_key = line.partition(" ")
-        # The address comes last; older versions knew nothing else.
+        # The address comes last; older versions knew nothing else, and only root and port 22.
         *_, name, address = ["", *names.split(",")]
-        hosts.append(Host(name or address, role="manager", private_ip="", address=address, host_key=host_key))
+        way = ways.get(name) or {"address": address}
+        user, port = way.get("user", "root"), way.get("port", SSH_PORT)
+        host = Host(name or address, "manager", "", way["address"], host_key, user=user, port=port)
+        hosts.append(host)
     return Managers(tuple(hosts), key.read_text(encoding="utf-8") if key.exists() else None)
 
 

@@ -64,15 +64,19 @@ def reach(
     """
     own = (application or {}).get("database") or {}
     return {
-        "hosts": [
-            {"name": name, "address": ssh["addresses"][name], "host_key": ssh["hostKeys"][name]}
-            for name in galera["members"]
-        ],
+        "hosts": [_way(name, ssh) for name in galera["members"]],
         "user": ssh["user"],
         "private_key": ssh.get("privateKey"),
         "service": galera["service"],
         "taken": sorted({galera["database"], *(own[key] for key in ("name", "user") if key in own)}),
     }
+
+
+def _way(name: str, ssh: Mapping[str, Any]) -> dict[str, Any]:
+    """To one host; only of one's own may user and port be others than the stack's."""
+    way = {"name": name, "address": ssh["addresses"][name], "host_key": ssh["hostKeys"][name]}
+    others = {"user": (ssh.get("users") or {}).get(name), "port": (ssh.get("ports") or {}).get(name)}
+    return way | {key: value for key, value in others.items() if value is not None}
 
 
 class Root:
@@ -137,8 +141,8 @@ class Root:
         address, _, port = host["address"].partition(":")
         return asyncssh.connect(
             address,
-            int(port or 22),
-            username=self._known["user"],
+            int(host.get("port") or port or 22),
+            username=host.get("user") or self._known["user"],
             client_keys=None if key is None else [asyncssh.import_private_key(key)],
             agent_path=() if key is None else None,
             known_hosts=_pinned(host["host_key"].splitlines()),

@@ -66,6 +66,16 @@ def alone(step: str, folder: str = "/run/swarm-galera") -> str:
     return f"\n{body('alone', folder=words([folder]), name=words([step]))}\n"
 
 
+def sudo(command: str) -> str:
+    """A command line for a user with sudo and no password; standard input is the command's."""
+    return f"sudo -n -H bash -c {shlex.quote(command)}"
+
+
+def sudo_unless_root(command: str) -> str:
+    """The same for whoever logs in, where that is known only on the host."""
+    return f'$([ "$(id -u)" = 0 ] || echo sudo -n -H) bash -c {shlex.quote(command)}'
+
+
 def script(*parts: str) -> str:
     """One script: the prologue, then `parts` in order."""
     return "\n\n".join([PROLOGUE, *(part.strip() for part in parts)]) + "\n"

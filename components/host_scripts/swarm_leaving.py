@@ -51,9 +51,21 @@ def functions(memberships: Sequence[Membership]) -> str:
 _FUNCTIONS = body("swarm_leaving")
 
 
-def remove_node(hostname: str, memberships: Sequence[Membership] = ()) -> str:
-    """Shell text: take a node out. Standard input is its id. Does nothing for a node that is gone."""
-    return f'{functions(memberships)}\n{assign(hostname=hostname)}\nread -r node\nleave "$node" "$hostname"'
+def remove_node(hostname: str, memberships: Sequence[Membership] = (), *, stays: bool = False) -> str:
+    """Shell text: take a node out. Standard input is its id. Does nothing for a node that is gone.
+
+    Args:
+        stays: its host stays when the stack goes, and leaves by itself then (host_scripts/own.py). It is left
+            to that where it can't be taken out: by itself, or because the majority would go with it.
+    """
+    facts = f"{functions(memberships)}\n{assign(hostname=hostname)}"
+    if stays:
+        text = 'leaves_last "$node" "$hostname" || leave "$node" "$hostname"'
+        return f"{facts}\n{_LAST}\nread -r node\n{text}"
+    return f'{facts}\nread -r node\nleave "$node" "$hostname"'
+
+
+_LAST = body("swarm_leaving_last")
 
 
 def keep_only(hostnames: Sequence[str], memberships: Sequence[Membership]) -> str:

@@ -71,6 +71,8 @@ CHECKS: dict[str, tuple[Command, ...]] = {
         ),
         ("pytest", "tests/lab/test_two_stacks.py", "-x", "-v", *_PATIENT),
     ),
+    # Not in CI for its length; what it rests on is in tests/unit, over real SSH.
+    "own-hosts-test": (("pytest", "tests/lab/test_own_hosts.py", "-x", "-v", *_PATIENT),),
     # Not in CI either: it installs a browser, 300 MB with what that needs.
     "application-test": (("pytest", "tests/lab/test_application.py", "-x", "-v", *_PATIENT),),
 }
@@ -87,9 +89,10 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "lab-test": ("toolchain", "packages", "venv"),
     "outage-test": ("toolchain", "packages", "venv"),
     "recovery-test": ("toolchain", "packages", "venv"),
+    "own-hosts-test": ("toolchain", "packages", "venv"),
     "application-test": ("toolchain", "packages", "venv"),
 }
-APART = frozenset({"consul-test", "outage-test", "recovery-test", "application-test"})
+APART = frozenset({"consul-test", "outage-test", "recovery-test", "own-hosts-test", "application-test"})
 """The checks that `make test` leaves out; CI runs `outage-test`, too."""
 IN_TEST = tuple(name for name in CHECKS if name not in APART)
 """The checks of `make test`."""

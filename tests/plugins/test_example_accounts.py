@@ -102,7 +102,7 @@ class Shop:
         """The stack of a program, whose Python is the tests'."""
         settings = yaml.safe_load((folder / "Pulumi.yaml").read_text())
         (folder / "Pulumi.yaml").write_text(yaml.safe_dump({**settings, "runtime": "python"}))
-        stack = Stack(folder, self.environment)
+        stack = Stack(folder, self.sshd[0], self.environment)
         stack.run("stack", "init", "dev")
         return stack
 

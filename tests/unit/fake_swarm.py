@@ -54,6 +54,10 @@ case "$1 $2" in
     for id in $(ls nodes); do
       IFS='|' read -r name state role vote mark <"nodes/$id"
       [[ ! $marked || $mark == true ]] || continue
+      if [[ $4 == role=manager ]]; then
+        [[ $role != manager ]] || echo "$id|${vote^}"
+        continue
+      fi
       if [[ $* == *ManagerStatus* ]]; then echo "$id|$name|${state^}|${vote^}"; else echo "$id|$name"; fi
     done ;;
   "node inspect")

@@ -741,7 +741,7 @@ def test_only_hosts_that_are_named_may_be_replaced_and_lose_their_protection(hom
 
 def test_other_names_for_the_managers_are_refused_before_anything_is_declared(home: Path) -> None:
     with pytest.raises(
-        pulumi.RunError, match="galera-1, galera-2, galera-3 would be cancelled with their data"
+        pulumi.RunError, match="galera-1, galera-2, galera-3 would be given up with their data"
     ):
         run({"servers": {"prefix": "db"}}, there(*HOSTS))
 
@@ -794,6 +794,9 @@ def test_a_setting_of_the_servers_reaches_their_order(
 def test_no_setting_of_the_servers_is_forgotten() -> None:
     """The others are about which servers there are, or what is around them; they have tests of their own."""
     around = {
+        "kind",
+        "hosts",
+        "pools",
         "prefix",
         "managers",
         "workers",

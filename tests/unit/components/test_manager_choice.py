@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from components import manager_choice
+from components.host_scripts.shell import sudo_unless_root
 from components.manager_choice import (
     GIVEN_UP,
     LEADS,
@@ -159,7 +160,8 @@ class Hosts:
                 name,
                 "127.0.0.1",
                 pinned.get(name.replace("-", "_"), host_key(server)),
-                port=server.port,
+                server.user or "root",
+                server.port,
             )
             for name, server in self.servers.items()
         ]
@@ -299,6 +301,84 @@ def test_a_step_finds_the_files_by_itself_and_gets_its_standard_input(hosts: Hos
 
 def test_each_manager_is_reached_by_its_name_too(hosts: Hosts) -> None:
     assert hosts.ssh("echo $NAME", "galera-3").stdout == "galera-3\n"
+
+
+# -- where not all are reached as the same user
+
+
+def as_users(hosts: Hosts, *users: str) -> None:
+    for server, user in zip(hosts.servers.values(), users, strict=True):
+        server.user = user
+    hosts.write()
+
+
+@pytest.mark.parametrize("first", ["root", "deploy"])
+def test_each_manager_is_reached_as_its_own_user_also_when_the_first_one_is_down(
+    hosts: Hosts, first: str
+) -> None:
+    others = ("deploy", "admin") if first == "root" else ("root", "root")
+    as_users(hosts, first, *others)
+    assert hosts.where() == "galera-1"
+    hosts.servers["galera-1"].stop()
+    # Also at once: the choice is still fresh, and was reached a moment ago, but no longer than `SEEN` ago.
+    reached = hosts.folder / "reached"
+    os.utime(reached, (time.time() - manager_choice.SEEN - 1,) * 2)
+    assert hosts.where() in ("galera-2", "galera-3")
+    hosts.servers["galera-1"].start()
+    hosts.forget(3600)
+    assert hosts.where() == "galera-1"
+
+
+def test_a_connection_goes_to_nobody_whose_user_is_another_one(hosts: Hosts) -> None:
+    as_users(hosts, "root", "deploy", "deploy")
+    assert hosts.where() == "galera-1"
+    # It goes down between the question for the user and the connection.
+    hosts.servers["galera-1"].stop()
+    (hosts.folder / "reached").touch()
+    done = hosts.ssh("echo $NAME")
+    assert done.returncode == 255
+    assert "root does not log in to the next one, galera-" in done.stderr
+    assert "Remedy: repeat" in done.stderr
+    assert hosts.where() in ("galera-2", "galera-3")
+
+
+def test_a_choice_that_is_fresh_is_not_looked_at_by_a_connection_of_its_own_each_time(hosts: Hosts) -> None:
+    """Servers hold connections without a login against whoever makes them (PerSourcePenalties)."""
+    as_users(hosts, "root", "deploy", "deploy")
+    assert hosts.where() == "galera-1"
+    hosts.servers["galera-1"].stop()
+    (hosts.folder / "reached").touch()
+    assert manager_choice.user_of(hosts.folder, print) == "root"
+
+
+def test_many_connections_at_a_time_ask_once_for_the_user_too(hosts: Hosts) -> None:
+    as_users(hosts, "root", "deploy", "admin")
+    command = ["ssh", "-F", str(hosts.folder / "config"), "any-manager", "echo $NAME"]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) for _ in range(4)]
+    assert [each.communicate(timeout=90)[0] for each in running] == [b"galera-1\n"] * 4
+    assert hosts.servers["galera-1"].logins == 5
+    assert hosts.servers["galera-2"].logins == 0
+
+
+SUDO = '#!/bin/sh\nshift 2\nexport SUDO=sudo\nexec "$@"\n'
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "galera-1 hello it's"), (1000, "galera-1 hello it's sudo")])
+def test_a_step_runs_as_root_whoever_logs_in(hosts: Hosts, number: int, said: str) -> None:
+    for name, text in (("id", f"#!/bin/sh\necho {number}\n"), ("sudo", SUDO)):
+        program = hosts.base / "galera-1" / name
+        program.write_text(text)
+        program.chmod(0o755)
+    line = 'read -r said; echo $NAME $said "it\'s" $SUDO; exit 7'
+    done = subprocess.run(
+        [*interpreter("p", "dev"), sudo_unless_root(line)],
+        input="hello\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+    assert (done.returncode, done.stdout) == (7, f"{said}\n"), done.stderr
 
 
 def test_the_managers_are_listed_where_the_choice_reads_them(hosts: Hosts) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,10 @@ def test_without_a_key_the_agent_is_asked_and_hosts_are_still_pinned(tmp_path: P
 def test_ssh_reads_nothing_but_these_files(tmp_path: Path) -> None:
     folder = tmp_path / "50% of it" / "p-dev"
     write_ssh_files(folder, [ONE, TWO], "KEY\n")
-    for host, user in (("any-manager", "root"), ("galera-1", "root"), ("galera-2", "admin")):
+    # Whom the alias leads to is fresh: `ssh -G`, too, asks that for the user.
+    (folder / "chosen").write_text("galera-2")
+    (folder / "reached").touch()
+    for host, user in (("any-manager", "admin"), ("galera-1", "root"), ("galera-2", "admin")):
         found = resolved(folder, host)
         assert found["userknownhostsfile"] == str(folder / "known_hosts")
         assert found["globalknownhostsfile"] == "/dev/null"
@@ -90,6 +94,26 @@ def test_ssh_reads_nothing_but_these_files(tmp_path: Path) -> None:
     assert resolved(folder, "any-manager")["proxyusefdpass"] == "yes"
     assert resolved(folder, "galera-2")["port"] == "2222"
     assert resolved(folder, "galera-2")["hostkeyalias"] == "galera-2"
+
+
+def test_only_where_users_differ_is_the_user_asked_for(tmp_path: Path) -> None:
+    """Stacks whose hosts are all reached as root have the files that they had."""
+
+    def lines(*users: str) -> list[str]:
+        managers = [replace(ONE, name=f"db{number}", user=user) for number, user in enumerate(users)]
+        write_ssh_files(tmp_path, managers, None)
+        (tmp_path / "chosen").write_text("db0")
+        (tmp_path / "reached").touch()
+        text = (tmp_path / "config").read_text()
+        return [line for line in text.partition("Host db0")[0].splitlines() if "exec" in line or "%r" in line]
+
+    assert lines("root", "root") == lines("deploy", "deploy") == []
+    assert resolved(tmp_path, "any-manager")["user"] == "deploy"
+    found = lines("root", "deploy", "admin", "deploy")
+    assert len(found) == 3
+    assert found[0].startswith("Match originalhost any-manager exec ")
+    assert resolved(tmp_path, "any-manager")["user"] == "root"
+    assert resolved(tmp_path, "any-manager")["proxycommand"].endswith(" as %r")
 
 
 def test_stacks_do_not_share_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

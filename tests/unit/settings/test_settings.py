@@ -80,8 +80,12 @@ def test_the_credentials_are_left_to_the_provider() -> None:
     assert "marked" not in repr(settings)
 
 
-@pytest.mark.parametrize("file", ["Pulumi.dev.yaml", "Pulumi.tor01.yaml"])
-def test_the_stack_files_of_the_checkout_are_accepted(file: str) -> None:
+STACK_FILES = ("Pulumi.dev.yaml", "Pulumi.tor01.yaml", "Pulumi.own.yaml")
+
+
+@pytest.mark.parametrize("file", STACK_FILES)
+def test_the_stack_files_of_the_checkout_are_accepted(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
     values = yaml.safe_load((ROOT / file).read_text())["config"]
     mine = {
         key.removeprefix("swarm-galera:"): value for key, value in values.items() if "swarm-galera:" in key
@@ -121,7 +125,7 @@ def test_both_old_ways_are_one_stack_file_each_as_the_page_about_them_has_it(
 
 
 def test_the_default_provider_for_docker_is_off_in_every_stack_file() -> None:
-    for file in ("Pulumi.dev.yaml", "Pulumi.tor01.yaml"):
+    for file in STACK_FILES:
         values = yaml.safe_load((ROOT / file).read_text())["config"]
         assert values["pulumi:disable-default-providers"] == ["docker"]
 
@@ -331,7 +335,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("ssh.allowedCidrs.0", {"ssh": {"allowedCidrs": ["10.0.0.1/8"]}}, "198.51.100.7/32"),
     ("ssh.publicKey", {"ssh": {"publicKey": "-----BEGIN PRIVATE KEY-----"}}, ".pub file"),
     ("ssh", {"ssh": {"publicKey": "ssh-ed25519 AAAA", "label": "mine"}}, "keep one of the two"),
-    ("ssh", {"ssh": {"privateKeyFile": "/no/such/key"}}, "publicKey or label"),
+    ("ssh", {"ssh": {"privateKeyFile": __file__}}, "publicKey or label"),
     ("ssh", {"ssh": {"label": "mine", "privateKeyFile": "/no/such/key"}}, "correct the path"),
     ("engine.dns.0", {"engine": {"dns": ["dns.example.com"]}}, "by address"),
     ("engine.registryMirrors.0", {"engine": {"registryMirrors": ["mirror"]}}, "https://"),
