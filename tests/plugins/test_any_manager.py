@@ -13,10 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from operations.left_out import THROUGH_A_MANAGER
+from operations import left_out
+from operations.care import Seen
+from operations.outputs import parse
 from tests.plugins.stacks import KINDS, Stack, made
 from tests.support.docker_engine import TestEngine
 from tests.support.ssh_server import SshServer
+from tests.unit.operations.test_verify import VALUES
 
 pytestmark = pytest.mark.plugins
 
@@ -75,6 +78,18 @@ step = remote.run(
     delete="touch " + folder + "/deleted",
     triggers=["same"],
     secret_output=True,
+)
+# A step of the host's own, as every host has them: by an address that a resource knows.
+ready = command.local.Command("one-ready", create="printf 127.0.0.1")
+own = remote.run(
+    "one-own",
+    command.remote.ConnectionArgs(
+        host=ready.stdout, port=config.require_int("port-one"), private_key=Ssh.private_key,
+        host_key=config.require("hostKey-one"), dial_error_limit=2, per_dial_timeout=2,
+    ),
+    "read -r word; echo own $word >>" + folder + "/own",
+    pulumi.ResourceOptions(),
+    values=config.get("own") or "hello",
 )
 service = docker.Service(
     "store-service",
@@ -171,9 +186,9 @@ def test_an_existing_stack_comes_over_and_then_needs_no_manager_in_particular(
     assert not (stack.folder / "deleted").exists()
     assert managers.ran() == ["one hello"] * 2
     resources = stack.exported()["deployment"]["resources"]
-    assert not [each["urn"] for each in resources if each["type"] == "command:remote:Command"]
-    through = {each["type"] for each in resources} & set(THROUGH_A_MANAGER)
-    assert through == set(THROUGH_A_MANAGER)
+    (remote,) = (each["urn"] for each in resources if each["type"] == "command:remote:Command")
+    assert remote.endswith("::one-own")
+    assert set(left_out.THROUGH_A_MANAGER) <= {each["type"] for each in resources}
     managers.up("--expect-no-changes")
 
     # The first manager is dead: nothing changes, nothing runs.
@@ -206,17 +221,34 @@ def test_an_existing_stack_comes_over_and_then_needs_no_manager_in_particular(
     managers.one.stop()
 
 
-def test_with_a_dead_first_manager_a_preview_can_be_read_for_what_would_be_done(managers: Managers) -> None:
-    """What operations/left_out.py reads: each step's URN, operation and what its inputs come from."""
-    managers.stack.run("config", "set", "any", "true")
+def test_only_what_would_have_to_be_done_on_a_dead_host_is_left_out(
+    managers: Managers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As operations/left_out.py reads it out of a preview."""
+    stack, said = managers.stack, list[str]()
+    monkeypatch.setattr(left_out, "say", said.append)
+    stack.run("config", "set", "any", "true")
     managers.up()
     managers.one.stop()
-    managers.stack.run("config", "set", "word", "again")
-    planned = json.loads(managers.stack.run("preview", "--json"))["steps"]
-    found = {step["urn"].rpartition("::")[2]: step for step in planned}
-    assert found["node"]["op"] == "update"
-    assert found["network-free"]["op"] == "same"
-    assert "propertyDependencies" in found["network-left"]["newState"]
+    seen = Seen(parse("dev", VALUES), {}, {"one": "no SSH"})
+
+    def options() -> list[str]:
+        planned = json.loads(stack.run("preview", "--json")).get("steps") or []
+        return left_out.options(seen, stack.exported(), ["one"], lambda: planned)
+
+    stack.run("config", "set", "word", "again")
+    assert options() == []
+    stack.run("config", "set", "own", "again")
+    without = options()
+    assert [word.rpartition("::")[2] for word in without] == ["--exclude", "one-own", "--exclude-dependents"]
+    assert "would have to be done on one (one-own)" in said[-1]
+    managers.up(*without)
+    assert managers.ran()[-1] == "two again"
+    assert (stack.folder / "own").read_text() == "own hello\n"
+    # Back again, and the rest is done.
+    managers.one.start()
+    managers.up()
+    assert (stack.folder / "own").read_text() == "own hello\nown again\n"
 
 
 def test_a_plugin_that_is_killed_leaves_no_connection_behind(managers: Managers) -> None:
