@@ -37,6 +37,7 @@ def problems(servers: Servers) -> Iterable[str]:
         yield from _of_pool(f"pools.{number}.", servers, pool)
     yield from own_hosts.twice(list(_own(servers)))
     yield from _names(servers)
+    yield from _one_user(servers)
     yield from _quorum(servers)
 
 
@@ -137,6 +138,19 @@ def _names(servers: Servers) -> Iterable[str]:
         for name, count in ordered.items():
             if count > 1:
                 yield f"pools: {count} hosts would be called {name}. Remedy: give the pool another name"
+
+
+def _one_user(servers: Servers) -> Iterable[str]:
+    """Managers are interchangeable: whoever of them answers is asked."""
+    managers = [host for host in servers.planned if host.role == "manager"]
+    users = {"root" if host.own is None else host.own.user for host in managers}
+    if len(users) > 1:
+        key = "hosts" if servers.kind == "existing" else "pools"
+        yield (
+            f"{key}: managers are reached as {' and as '.join(sorted(users))}, and the swarm is reached "
+            "through "
+            "any of them, as one user. Remedy: give all managers the same user (ordered ones have root)"
+        )
 
 
 def _quorum(servers: Servers) -> Iterable[str]:

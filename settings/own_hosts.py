@@ -89,7 +89,7 @@ class OwnHost(Section):
         name: what `hostname` prints on it; the program does not rename it.
         address: IPv4, its own on the network that the hosts share: the swarm's traffic goes there.
         ssh_host: where SSH reaches it, if that is not `address`: an address or a name.
-        user: who logs in; any other than root needs `sudo` without a password.
+        user: who logs in; any other than root needs `sudo` without a password. One for all managers.
         port: SSH's.
         host_key: its SSH host key, a line of `ssh-keyscan` without the host; without, the one that it shows
             at the first contact is pinned.

@@ -1,8 +1,8 @@
 """The program on hosts that somebody has: ordered by hand with `slcli`, each of another kind.
 
-`own-1` has an engine, which is used as it is, and is reached at its public address. On `own-2` a user with
-sudo logs in at another port; its engine is installed, and has no disk of its own. `own-3` gives its second
-disk, and its host key is in the settings.
+A user with sudo logs in. `own-1` has an engine, which is used as it is, and is reached at its public address.
+`own-2` is reached at another port; its engine is installed, and has no disk of its own. `own-3` gives its
+second disk, and its host key is in the settings.
 
 The tests tell one story and run in the order they are written: each begins where the last one ended. `sudo`
 comes from this machine's package sources, as the lab's hosts have none.
@@ -42,6 +42,7 @@ ORDER = (
     *("--cpu", "1", "--memory", "2048", "--datacenter", "tor01", "--os", "DEBIAN_LATEST"),
     *("--disk", "25", "--disk", "25", "--network", "100", "--billing", "hourly", "--domain", "example.com"),
 )
+NOBODY_ASKED = "deploy ALL=(ALL) NOPASSWD: ALL"
 NOTES = "/var/lib/swarm-galera"
 SYNCED = "SHOW STATUS LIKE 'wsrep_cluster_size'"
 
@@ -92,17 +93,17 @@ def write_settings(key: Path, hosts: list[dict[str, Any]]) -> None:
 
 
 def prepared(host: str, package: bytes) -> None:
-    """What somebody did on the machine before, besides the key."""
+    """What somebody did on the machine before, besides root's key."""
+    given(host, "cat >/tmp/sudo.deb && dpkg -i /tmp/sudo.deb", package)
+    known = "cp -r /root/.ssh /home/deploy/ && chown -R deploy: /home/deploy"
+    on_host(host, f"useradd --create-home --shell /bin/bash deploy && {known}")
+    if host != "own-2":
+        on_host(host, f"echo '{NOBODY_ASKED}' >/etc/sudoers.d/deploy")
     if host == "own-1":
         on_host(host, "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install docker.io")
     if host == "own-2":
-        given(host, "cat >/tmp/sudo.deb && dpkg -i /tmp/sudo.deb", package)
-        on_host(
-            host,
-            "useradd -m -s /bin/bash deploy && cp -r /root/.ssh /home/deploy/ && chown -R deploy: "
-            "/home/deploy && printf 'Port 22\\nPort 2222\\n' >/etc/ssh/sshd_config.d/ports.conf && "
-            "(systemctl restart ssh || systemctl restart sshd)",
-        )
+        ports = "printf 'Port 22\\nPort 2222\\n' >/etc/ssh/sshd_config.d/ports.conf"
+        on_host(host, f"{ports} && (systemctl restart ssh || systemctl restart sshd)")
 
 
 @pytest.fixture(scope="module")
@@ -144,9 +145,11 @@ def machines(key: Path, package: bytes) -> Iterator[None]:
 def hosts(machines: None) -> list[dict[str, Any]]:
     """As the settings have them."""
     found = addresses()
-    told: list[dict[str, Any]] = [{"name": name, "address": found[name][0]} for name in NAMES]
+    told: list[dict[str, Any]] = [
+        {"name": name, "address": found[name][0], "user": "deploy"} for name in NAMES
+    ]
     told[0]["sshHost"] = found["own-1"][1]
-    told[1] |= {"user": "deploy", "port": 2222}
+    told[1]["port"] = 2222
     told[2] |= {"hostKey": on_host("own-3", "cat /etc/ssh/ssh_host_ed25519_key.pub").strip()}
     told[2]["disk"] = free_disk("own-3")
     return told
@@ -159,11 +162,12 @@ def test_everything_that_is_wrong_is_one_list_and_nothing_was_touched(
     on_host("own-1", f"docker swarm init --advertise-addr {hosts[0]['address']}")
     wrong = [dict(host) for host in hosts]
     wrong[2]["hostKey"] = on_host("own-2", "cat /etc/ssh/ssh_host_ed25519_key.pub").strip()
-    twice = [
-        {"name": f"own-{n}", "address": f"10.144.12.{200 + n}", "sshHost": "10.144.12.250"} for n in (4, 5)
+    off = [
+        {"name": f"own-{n}", "address": f"10.144.12.{200 + n}", "sshHost": "10.144.12.250", "user": "deploy"}
+        for n in (4, 5)
     ]
-    twice[1]["sshHost"] = "10.144.12.251"
-    write_settings(key, [*wrong, *twice])
+    off[1]["sshHost"] = "10.144.12.251"
+    write_settings(key, [*wrong, *off])
     said = operations("up", "--yes", check=False)
     assert said.returncode != 0
     told = said.stdout + said.stderr
@@ -180,7 +184,7 @@ def test_everything_that_is_wrong_is_one_list_and_nothing_was_touched(
 
 def test_three_machines_become_a_verified_cluster(key: Path, hosts: list[dict[str, Any]]) -> None:
     on_host("own-1", "docker swarm leave --force")
-    on_host("own-2", "echo 'deploy ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/deploy")
+    on_host("own-2", f"echo '{NOBODY_ASKED}' >/etc/sudoers.d/deploy")
     write_settings(key, hosts)
     before = boots()
     told = operations("preview").stdout

@@ -15,9 +15,11 @@ from tests.unit.program import Recorded, run
 pytestmark = pytest.mark.unit
 
 DB1 = {"name": "db1", "address": "10.0.0.1"}
-DB2 = {"name": "db2", "address": "10.0.0.2", "user": "deploy", "port": 2222, "sshHost": "203.0.113.2"}
+DB2 = {"name": "db2", "address": "10.0.0.2"}
 DB3 = {"name": "db3", "address": "10.0.0.3", "disk": "/dev/sdb"}
-OWN: dict[str, Any] = {"servers": {"kind": "existing", "hosts": [DB1, DB2, DB3]}}
+DEPLOY = {"user": "deploy", "port": 2222, "sshHost": "203.0.113.4"}
+DB4 = {"name": "db4", "address": "10.0.0.4", "role": "worker", **DEPLOY}
+OWN: dict[str, Any] = {"servers": {"kind": "existing", "hosts": [DB1, DB2, DB3, DB4]}}
 KEYS = {"ssh": {"publicKey": "ssh-ed25519 AAAA"}}
 """Of a stack that has ordered hosts, too: both let the same key in."""
 
@@ -55,27 +57,28 @@ def test_a_stack_that_orders_has_no_word_of_it_in_its_identity() -> None:
 def test_a_host_is_reached_as_the_settings_say_and_by_sudo_where_it_is_not_root() -> None:
     made = run(OWN)
     ways = {}
-    for name in ("db1", "db2", "db3"):
+    for name in ("db1", "db3", "db4"):
         step = made.resources[f"{name}-system-packages"].inputs
         connection = step["connection"]
         ways[name] = (connection["host"], connection["port"], connection["user"])
-        assert step["create"].startswith("sudo -n -H bash -c ") == (name == "db2")
+        assert step["create"].startswith("sudo -n -H bash -c ") == (name == "db4")
         assert made.depends_on[f"{name}-system-packages"] == {f"{name}-ready"}
     assert ways == {
         "db1": ("10.0.0.1", 22, "root"),
-        "db2": ("203.0.113.2", 2222, "deploy"),
         "db3": ("10.0.0.3", 22, "root"),
+        "db4": ("203.0.113.4", 2222, "deploy"),
     }
     ssh = made.outputs["ssh"]
-    assert (ssh["users"], ssh["ports"]) == ({"db2": "deploy"}, {"db2": 2222})
+    assert (ssh["users"], ssh["ports"]) == ({"db4": "deploy"}, {"db4": 2222})
 
 
 def test_the_swarm_is_reached_as_a_user_at_a_port_too(home: Path) -> None:
-    made = run({"servers": {"kind": "existing", "hosts": [DB2, DB1, DB3]}})
+    others = [{**each, "user": "deploy"} for each in (DB1, DB3)]
+    made = run({"servers": {"kind": "existing", "hosts": [{**DB2, **DEPLOY}, *others]}})
     provider = made.resources["docker-provider"].inputs
-    assert provider["host"] == "ssh://deploy@203.0.113.2:2222"
+    assert provider["host"] == "ssh://deploy@203.0.113.4:2222"
     known = home / "state/swarm-galera/ssh/swarm-galera-test/known_hosts"
-    assert known.read_text() == "[203.0.113.2]:2222 ssh-ed25519 AAAA\n"
+    assert known.read_text() == "[203.0.113.4]:2222 ssh-ed25519 AAAA\n"
 
 
 def test_only_a_host_with_a_disk_gets_it_prepared_and_its_engine_told_how_to_store() -> None:
@@ -85,7 +88,7 @@ def test_only_a_host_with_a_disk_gets_it_prepared_and_its_engine_told_how_to_sto
     for name, has in (("db1", False), ("db3", True)):
         assert ('"storage-driver": "btrfs"' in scripts(made, f"{name}-engine-configured")) == has
         assert ("RequiresMountsFor" in scripts(made, f"{name}-system-packages")) == has
-    assert [host["disk"] for host in made.outputs["hosts"]] == [False, False, True]
+    assert [host["disk"] for host in made.outputs["hosts"]] == [False, False, True, False]
 
 
 def test_what_is_on_the_swarm_is_taken_away_before_hosts_that_stay() -> None:

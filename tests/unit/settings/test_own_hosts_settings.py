@@ -70,7 +70,7 @@ def test_all_that_may_be_said_of_a_host_is_read() -> None:
         "role": "worker",
         "disk": "/dev/disk/by-id/scsi-0",
     }
-    servers = read(own(DB2, said, datacenter="rack-7")).servers
+    servers = read(own(DB2, said, datacenter="rack-7")).servers  # a worker may be reached as another user
     host = servers.own[1]
     assert (servers.manager_names, servers.worker_names) == (["db2"], ["db1"])
     assert (host.reached_at, host.user, host.port) == ("db1.example.com", "deploy", 2222)
@@ -161,6 +161,7 @@ BAD: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
         {},
         "SSH at 203.0.113.1 port 22 is that of db1 already",
     ),
+    ("servers.hosts", own(DB1, {**DB2, "user": "deploy"}, DB3), {}, "as deploy and as root, and"),
     ("servers.hosts", own(DB1, DB2), {}, "an even number of managers (2)"),
     ("servers.hosts", own({**DB1, "role": "worker"}), {}, "at least one"),
     ("servers.hosts", {"kind": "existing"}, {}, "no host is named"),
