@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from components.own_hosts import look, taken_in, way
+from components.host_scripts import own
+from components.own_hosts import look, way
 from components.own_hosts.facts import Facts
 from components.own_hosts.taken_in import TakenInProvider
 from components.own_hosts.way import Refused, Unreachable, Way
@@ -175,9 +176,7 @@ def created(provider: TakenInProvider, server: SshServer) -> tuple[str, dict[str
 def scripts(server: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What is done on a host when it is taken in, as a line in a file."""
     server.environment["HOME_OF_TEST"] = str(tmp_path)
-    monkeypatch.setattr(
-        taken_in.own, "taken_in", lambda owner, user: f'echo "{owner} {user}" >>$HOME_OF_TEST/done'
-    )
+    monkeypatch.setattr(own, "taken_in", lambda owner, user: f'echo "{owner} {user}" >>$HOME_OF_TEST/done')
     return tmp_path / "done"
 
 
