@@ -245,7 +245,7 @@ def _watch(hosts: Mapping[str, tuple[str, int]], over: threading.Event) -> None:
     told: set[str] = set()
     while not over.wait(EVERY):
         for name, (address, port) in hosts.items():
-            if _answers(address, port):
+            if answers(address, port):
                 if name in told:
                     say(f"{name} answers again.")
                 silent.pop(name, None)
@@ -261,7 +261,8 @@ def _watch(hosts: Mapping[str, tuple[str, int]], over: threading.Event) -> None:
                 )
 
 
-def _answers(address: str, port: int) -> bool:
+def answers(address: str, port: int) -> bool:
+    """Whether anything listens there."""
     try:
         socket.create_connection((address, port), timeout=5).close()
     except OSError:

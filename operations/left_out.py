@@ -12,15 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from components.own_hosts.taken_in import TakenInProvider
 from components.softlayer import guests
 from operations.audit import Account
-from operations.care import Seen
+from operations.care import Seen, answers
 from operations.comparison import known
 from operations.messages import say
 from operations.pulumi_cli import Pulumi
 from operations.stack_settings import StackSettings
 from settings.errors import UserError
+from settings.own_hosts import OwnHost
 from settings.servers import names_of
 
 THROUGH_A_MANAGER = ("command:local:Command", "pulumi:providers:docker")
@@ -55,6 +58,31 @@ def coming(servers: Mapping[str, Any], exported: Mapping[str, Any]) -> set[str]:
         if name not in named:
             found.add(name)
     return found | (named - known_names)
+
+
+def met_anew(servers: Mapping[str, Any], exported: Mapping[str, Any]) -> set[str]:
+    """Hosts of one's own that answer where the settings have them now, if that is not what the state has:
+    installed anew (`hostKey`), another machine of that name, or moved.
+    """
+    hosts = [*(servers.get("hosts") or ())]
+    hosts += [host for pool in servers.get("pools") or () for host in pool.get("hosts") or ()]
+    known_ways = {
+        str(given.get("hostname")): given
+        for each in _resources(exported)
+        if str(each.get("type")).endswith(OWN) and (given := each.get("inputs") or {})
+    }
+    found = set()
+    for said in hosts:
+        try:
+            host = OwnHost.model_validate(said)
+        except ValidationError:  # the program says what is wrong with it
+            continue
+        way = {"ssh_host": host.reached_at, "port": host.port, "user": host.user, "given": host.host_key}
+        new = {**way, "hostname": host.name, "address": host.address}
+        old = known_ways.get(host.name)
+        if old and TakenInProvider.tells({**old, "owner": None}, new):
+            found |= {host.name} if answers(host.reached_at, host.port) else set()
+    return found
 
 
 def cancelled(pulumi: Pulumi, seen: Seen | None) -> dict[str, str]:
@@ -104,7 +132,7 @@ def of_up(seen: Seen | None, pulumi: Pulumi, gone: Collection[str] = ()) -> list
         return []
     exported = pulumi.export() or {}
     servers = StackSettings.of(pulumi).section("swarm-galera:servers")
-    away = lost(seen, {*coming(servers, exported), *gone})
+    away = lost(seen, {*coming(servers, exported), *met_anew(servers, exported), *gone})
     return options(seen, exported, away, lambda: pulumi.planned(*refreshed(gone)))
 
 

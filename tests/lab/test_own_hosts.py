@@ -1,8 +1,9 @@
 """The program on hosts that somebody has: ordered by hand with `slcli`, each of another kind.
 
-`own-1` has an engine, which is used as it is, and is reached at its public address. On `own-2` a user with
-sudo logs in at another port; its engine is installed, and has no disk of its own. `own-3` gives its second
-disk, and its host key is in the settings.
+A user with sudo logs in to the first two. `own-1` has an engine, which is used as it is, and is reached at
+its public address. `own-2` is reached at another port; its engine is installed, and has no disk of its own.
+To `own-3` root logs in; it gives its second disk, and its host key is in the settings. So there is another
+way to each manager that the swarm may be reached through.
 
 The tests tell one story and run in the order they are written: each begins where the last one ended. `sudo`
 comes from this machine's package sources, as the lab's hosts have none.
@@ -28,7 +29,6 @@ from tests.lab.whole_cluster import (
     empty_lab,
     guests,
     in_lab,
-    make,
     nothing_changes,
     on_host,
     operations,
@@ -43,6 +43,7 @@ ORDER = (
     *("--cpu", "1", "--memory", "2048", "--datacenter", "tor01", "--os", "DEBIAN_LATEST"),
     *("--disk", "25", "--disk", "25", "--network", "100", "--billing", "hourly", "--domain", "example.com"),
 )
+NOBODY_ASKED = "deploy ALL=(ALL) NOPASSWD: ALL"
 NOTES = "/var/lib/swarm-galera"
 SYNCED = "SHOW STATUS LIKE 'wsrep_cluster_size'"
 
@@ -69,19 +70,16 @@ def boots() -> dict[str, str]:
 
 def free_disk(host: str) -> str:
     """The disk that nothing is on."""
-    rows = on_host(
-        host, "lsblk -bdnPo NAME,SIZE,TYPE,RO,MOUNTPOINT; lsblk -nlo PKNAME,MOUNTPOINT"
-    ).splitlines()
-    used = {row.split()[0] for row in rows if "=" not in row and len(row.split()) == 2}
-    disks = [dict(pair.split("=", 1) for pair in row.split()) for row in rows if "=" in row]
+    columns = "NAME,PKNAME,TYPE,SIZE,RO,FSTYPE,MOUNTPOINT"
+    told = json.loads(on_host(host, f"lsblk --json --bytes --list --output {columns}"))["blockdevices"]
+    parents = {each["pkname"] for each in told}
     (found,) = [
-        disk["NAME"].strip('"')
-        for disk in disks
-        if disk["TYPE"] == '"disk"'
-        and disk["RO"] == '"0"'
-        and disk["MOUNTPOINT"] == '""'
-        and int(disk["SIZE"].strip('"')) > 1 << 30
-        and disk["NAME"].strip('"') not in used
+        each["name"]
+        for each in told
+        if (each["type"], bool(int(each["ro"])), each["fstype"], each["mountpoint"])
+        == ("disk", False, None, None)
+        and each["name"] not in parents
+        and int(each["size"]) > 1 << 30
     ]
     return f"/dev/{found}"
 
@@ -96,17 +94,17 @@ def write_settings(key: Path, hosts: list[dict[str, Any]]) -> None:
 
 
 def prepared(host: str, package: bytes) -> None:
-    """What somebody did on the machine before, besides the key."""
+    """What somebody did on the machine before, besides root's key."""
+    given(host, "cat >/tmp/sudo.deb && dpkg -i /tmp/sudo.deb", package)
+    known = "cp -r /root/.ssh /home/deploy/ && chown -R deploy: /home/deploy"
+    on_host(host, f"useradd --create-home --shell /bin/bash deploy && {known}")
+    if host != "own-2":
+        on_host(host, f"echo '{NOBODY_ASKED}' >/etc/sudoers.d/deploy")
     if host == "own-1":
         on_host(host, "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install docker.io")
     if host == "own-2":
-        given(host, "cat >/tmp/sudo.deb && dpkg -i /tmp/sudo.deb", package)
-        on_host(
-            host,
-            "useradd -m -s /bin/bash deploy && cp -r /root/.ssh /home/deploy/ && chown -R deploy: "
-            "/home/deploy && printf 'Port 22\\nPort 2222\\n' >/etc/ssh/sshd_config.d/ports.conf && "
-            "(systemctl restart ssh || systemctl restart sshd)",
-        )
+        ports = "printf 'Port 22\\nPort 2222\\n' >/etc/ssh/sshd_config.d/ports.conf"
+        on_host(host, f"{ports} && (systemctl restart ssh || systemctl restart sshd)")
 
 
 @pytest.fixture(scope="module")
@@ -148,10 +146,12 @@ def machines(key: Path, package: bytes) -> Iterator[None]:
 def hosts(machines: None) -> list[dict[str, Any]]:
     """As the settings have them."""
     found = addresses()
-    told: list[dict[str, Any]] = [{"name": name, "address": found[name][0]} for name in NAMES]
+    told: list[dict[str, Any]] = [
+        {"name": name, "address": found[name][0], "user": "deploy"} for name in NAMES
+    ]
     told[0]["sshHost"] = found["own-1"][1]
-    told[1] |= {"user": "deploy", "port": 2222}
-    told[2] |= {"hostKey": on_host("own-3", "cat /etc/ssh/ssh_host_ed25519_key.pub").strip()}
+    told[1]["port"] = 2222
+    told[2] |= {"hostKey": on_host("own-3", "cat /etc/ssh/ssh_host_ed25519_key.pub").strip(), "user": "root"}
     told[2]["disk"] = free_disk("own-3")
     return told
 
@@ -163,12 +163,13 @@ def test_everything_that_is_wrong_is_one_list_and_nothing_was_touched(
     on_host("own-1", f"docker swarm init --advertise-addr {hosts[0]['address']}")
     wrong = [dict(host) for host in hosts]
     wrong[2]["hostKey"] = on_host("own-2", "cat /etc/ssh/ssh_host_ed25519_key.pub").strip()
-    twice = [
-        {"name": f"own-{n}", "address": f"10.144.12.{200 + n}", "sshHost": "10.144.12.250"} for n in (4, 5)
+    off = [
+        {"name": f"own-{n}", "address": f"10.144.12.{200 + n}", "sshHost": "10.144.12.250", "user": "deploy"}
+        for n in (4, 5)
     ]
-    twice[1]["sshHost"] = "10.144.12.251"
-    write_settings(key, [*wrong, *twice])
-    said = make("up", check=False)
+    off[1]["sshHost"] = "10.144.12.251"
+    write_settings(key, [*wrong, *off])
+    said = operations("up", "--yes", check=False)
     assert said.returncode != 0
     told = said.stdout + said.stderr
     assert "The hosts of your own have 5 problems; nothing was ordered or changed" in told
@@ -184,13 +185,13 @@ def test_everything_that_is_wrong_is_one_list_and_nothing_was_touched(
 
 def test_three_machines_become_a_verified_cluster(key: Path, hosts: list[dict[str, Any]]) -> None:
     on_host("own-1", "docker swarm leave --force")
-    on_host("own-2", "echo 'deploy ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/deploy")
+    on_host("own-2", f"echo '{NOBODY_ASKED}' >/etc/sudoers.d/deploy")
     write_settings(key, hosts)
     before = boots()
     told = operations("preview").stdout
     assert "Hosts of your own, which are neither ordered nor ever deleted:" in told
     assert "own-1 (manager): Debian GNU/Linux" in told
-    make("up")
+    operations("up", "--yes")
     operations("verify")
     nothing_changes()
     assert boots() == before
@@ -202,7 +203,8 @@ def test_an_engine_that_was_there_is_as_it_was_and_the_others_are_ours(hosts: li
     assert on_host("own-1", "ls /etc/docker/daemon.json 2>/dev/null || :").strip() == ""
     assert on_host("own-1", f"cat {NOTES}/engine").strip() == "kept"
     assert "storage-driver" not in on_host("own-2", "cat /etc/docker/daemon.json")
-    assert "deploy" in on_host("own-2", "getent group docker")
+    for name in NAMES:
+        assert ("deploy" in on_host(name, "getent group docker")) == (name != "own-3")
     assert on_host("own-3", "docker info --format '{{.Driver}}'").strip() == "btrfs"
     assert on_host("own-3", f"lsblk -nlo MOUNTPOINT {hosts[2]['disk']}").split() == ["/var/lib/docker"]
 
@@ -215,21 +217,30 @@ def test_no_account_has_heard_of_it() -> None:
     operations("refresh", "--yes")
 
 
-def test_a_row_is_kept_when_one_of_them_is_off_and_comes_back() -> None:
+def power(host: str, *words: str) -> None:
+    """`power-off --hard`, or `power-on`."""
+    number = next(str(guest["id"]) for guest in guests() if guest["hostname"] == host)
+    in_lab("slcli", "-y", "vs", *words, number)
+
+
+def test_with_the_first_of_them_off_the_swarm_is_reached_through_another_and_a_row_is_kept() -> None:
     sql(
         "own-1",
         "CREATE DATABASE kept; CREATE TABLE kept.row (n INT PRIMARY KEY); INSERT INTO kept.row VALUES (1)",
     )
-    number = next(str(guest["id"]) for guest in guests() if guest["hostname"] == "own-3")
-    in_lab("slcli", "-y", "vs", "power-off", "--hard", number)
-    wait_for("two nodes", lambda: sql("own-1", SYNCED).split()[1:] == ["2"])
-    said = operations("up", "--yes", check=False)
-    assert said.returncode == 1
-    assert "start it; or give it up: take it out of servers.hosts" in said.stdout + said.stderr
+    power("own-1", "power-off", "--hard")
+    wait_for("two nodes", lambda: sql("own-2", SYNCED).split()[1:] == ["2"])
+    said = operations("up", "--yes")
+    assert "own-1 does not answer" in said.stdout + said.stderr
+    assert "Nothing has to be done on own-1" in said.stdout + said.stderr
+    operations("refresh", "--yes")
+    # Through the others, by sudo on one of them.
+    step = ("pulumi", "up", "--yes", "--skip-preview", "--stack", LAB, "--replace", "**swarm-started")
+    assert "swarm-started replaced" in in_lab(*step, limit=600).stdout
     sql("own-2", "INSERT INTO kept.row VALUES (2)")
-    in_lab("slcli", "-y", "vs", "power-on", number)
+    power("own-1", "power-on")
     wait_for("three nodes", lambda: operations("verify", check=False).returncode == 0)
-    assert sql("own-3", "SELECT n FROM kept.row").split() == ["1", "2"]
+    assert sql("own-1", "SELECT n FROM kept.row").split() == ["1", "2"]
     operations("up", "--yes")
 
 
@@ -245,7 +256,7 @@ def test_destroy_leaves_hosts_engines_and_data_and_nothing_else() -> None:
         assert "galera-data" in on_host(name, "docker volume ls --quiet").split()
         brought = f"ls {NOTES}/stack /etc/ssh/sshd_config.d/10-swarm-galera.conf 2>/dev/null || :"
         assert on_host(name, brought).strip() == ""
-    assert "deploy" not in on_host("own-2", "getent group docker")
+        assert "deploy" not in on_host(name, "getent group docker")
     assert on_host("own-3", "findmnt -no FSTYPE /var/lib/docker").strip() == "btrfs"
 
 
@@ -255,3 +266,17 @@ def test_a_further_stack_does_not_take_the_former_one_s_data_for_its_own(hosts: 
     assert said.returncode != 0
     assert "The hosts of your own have 3 problems" in told
     assert "docker volume rm galera-data etcd-data" in told
+
+
+def test_with_the_first_of_them_off_the_others_are_let_go_all_the_same() -> None:
+    """Two of three votes are left, so nobody can be taken out of the swarm: each leaves by itself."""
+    for name in NAMES:
+        on_host(name, "docker volume rm galera-data etcd-data")
+    operations("up", "--yes")
+    power("own-1", "power-off", "--hard")
+    wait_for("two nodes", lambda: sql("own-2", SYNCED).split()[1:] == ["2"])
+    gone = operations("destroy", "--yes")
+    assert "own-1 does not answer, so what the program brought to it stays there" in gone.stdout + gone.stderr
+    for name in NAMES[1:]:
+        assert on_host(name, "docker info --format '{{.Swarm.LocalNodeState}}'").strip() == "inactive"
+        assert on_host(name, f"ls {NOTES}/stack 2>/dev/null || :").strip() == ""

@@ -43,10 +43,11 @@ class Ssh:
 
 class Server:
     def __init__(self, hostname):
-        self.hostname, self.address = hostname, "127.0.0.1"
+        self.hostname, self.address, self.user = hostname, "127.0.0.1", "root"
+        self.port = config.require_int("port-" + hostname)
         self.host_key = config.require("hostKey-" + hostname)
         self.connection = command.remote.ConnectionArgs(
-            host=self.address, port=config.require_int("port-" + hostname), private_key=Ssh.private_key,
+            host=self.address, port=self.port, private_key=Ssh.private_key,
             host_key=self.host_key,
         )
 

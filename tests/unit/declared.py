@@ -67,8 +67,9 @@ STACKS: dict[str, dict[str, Any]] = {
             "kind": "existing",
             "hosts": [
                 {"name": "db1", "address": "10.0.0.1"},
-                {"name": "db2", "address": "10.0.0.2", "user": "deploy", "port": 2222},
-                {"name": "db3", "address": "10.0.0.3", "sshHost": "203.0.113.3", "disk": "/dev/sdb"},
+                {"name": "db2", "address": "10.0.0.2", "sshHost": "203.0.113.2", "user": "ops", "port": 2222},
+                {"name": "db3", "address": "10.0.0.3", "disk": "/dev/sdb"},
+                {"name": "db4", "address": "10.0.0.4", "user": "deploy", "port": 2222, "role": "worker"},
             ],
         },
     },

@@ -17,9 +17,13 @@ from tests.unit.program import Recorded, run
 pytestmark = pytest.mark.unit
 
 DB1 = {"name": "db1", "address": "10.0.0.1"}
-DB2 = {"name": "db2", "address": "10.0.0.2", "user": "deploy", "port": 2222, "sshHost": "203.0.113.2"}
+DB2 = {"name": "db2", "address": "10.0.0.2"}
 DB3 = {"name": "db3", "address": "10.0.0.3", "disk": "/dev/sdb"}
-OWN: dict[str, Any] = {"servers": {"kind": "existing", "hosts": [DB1, DB2, DB3]}}
+DEPLOY = {"user": "deploy", "port": 2222, "sshHost": "203.0.113.4"}
+DB4 = {"name": "db4", "address": "10.0.0.4", "role": "worker", **DEPLOY}
+SECOND = {**DB2, **DEPLOY}
+"""A manager that another user logs in to."""
+OWN: dict[str, Any] = {"servers": {"kind": "existing", "hosts": [DB1, DB2, DB3, DB4]}}
 KEYS = {"ssh": {"publicKey": "ssh-ed25519 AAAA"}}
 """Of a stack that has ordered hosts, too: both let the same key in."""
 
@@ -57,19 +61,19 @@ def test_a_stack_that_orders_has_no_word_of_it_in_its_identity() -> None:
 def test_a_host_is_reached_as_the_settings_say_and_by_sudo_where_it_is_not_root() -> None:
     made = run(OWN)
     ways = {}
-    for name in ("db1", "db2", "db3"):
+    for name in ("db1", "db3", "db4"):
         step = made.resources[f"{name}-system-packages"].inputs
         connection = step["connection"]
         ways[name] = (connection["host"], connection["port"], connection["user"])
-        assert step["create"].startswith("sudo -n -H bash -c ") == (name == "db2")
+        assert step["create"].startswith("sudo -n -H bash -c ") == (name == "db4")
         assert made.depends_on[f"{name}-system-packages"] == {f"{name}-ready"}
     assert ways == {
         "db1": ("10.0.0.1", 22, "root"),
-        "db2": ("203.0.113.2", 2222, "deploy"),
         "db3": ("10.0.0.3", 22, "root"),
+        "db4": ("203.0.113.4", 2222, "deploy"),
     }
     ssh = made.outputs["ssh"]
-    assert (ssh["users"], ssh["ports"]) == ({"db2": "deploy"}, {"db2": 2222})
+    assert (ssh["users"], ssh["ports"]) == ({"db4": "deploy"}, {"db4": 2222})
 
 
 def through_any(made: Recorded) -> dict[str, Mapping[str, Any]]:
@@ -78,11 +82,11 @@ def through_any(made: Recorded) -> dict[str, Mapping[str, Any]]:
 
 
 def test_the_swarm_is_reached_through_any_manager_as_its_user_at_its_port(home: Path) -> None:
-    made = run({"servers": {"kind": "existing", "hosts": [DB2, DB1, DB3]}})
+    made = run({"servers": {"kind": "existing", "hosts": [SECOND, DB1, DB3]}})
     assert made.resources["docker-provider"].inputs["host"] == "ssh://any-manager"
     folder = home / "state/swarm-galera/ssh/swarm-galera-test"
     assert (folder / "known_hosts").read_text() == (
-        "any-manager,db2,[203.0.113.2]:2222 ssh-ed25519 AAAA\n"
+        "any-manager,db2,[203.0.113.4]:2222 ssh-ed25519 AAAA\n"
         "any-manager,db1,10.0.0.1 ssh-ed25519 AAAA\n"
         "any-manager,db3,10.0.0.3 ssh-ed25519 AAAA\n"
     )
@@ -107,7 +111,7 @@ def test_the_key_that_the_settings_give_is_the_one_for_any_manager(home: Path) -
 
 
 def test_where_all_log_in_as_root_no_step_has_a_word_of_sudo() -> None:
-    made = run({"servers": {"kind": "existing", "hosts": [DB1, {**DB2, "user": "root"}, DB3]}})
+    made = run({"servers": {"kind": "existing", "hosts": [DB1, DB2, DB3]}})
     for inputs in (*through_any(made).values(), *through_any(run()).values()):
         assert str(inputs["create"]).startswith("step=")
 
@@ -132,11 +136,12 @@ def test_what_is_taken_out_leaves_what_can_only_go_by_itself() -> None:
 
 def test_with_the_first_of_one_s_own_hosts_down_the_rest_is_declared_as_before(home: Path) -> None:
     """Users and ports differ; nothing that is asked of the swarm says whom it is asked of."""
-    last = [{**each, "hostKey": "ssh-ed25519 AAAA"} for each in (DB1, DB2, DB3)]
-    whole = run(OWN, former={"hosts": last})
+    last = [{**each, "hostKey": "ssh-ed25519 AAAA"} for each in (DB1, SECOND, DB3)]
+    hosts = {"servers": {"kind": "existing", "hosts": [DB1, SECOND, DB3]}}
+    whole = run(hosts, former={"hosts": last})
     known = (home / "state/swarm-galera/ssh/swarm-galera-test/known_hosts").read_text()
     down = {"db1": Facts(refused="no SSH. Remedy: start it", unreachable=True)}
-    made = run(OWN, seen=down, former={"hosts": last})
+    made = run(hosts, seen=down, former={"hosts": last})
     assert made.resources.keys() == whole.resources.keys()
     assert made.depends_on == whole.depends_on
     changed = {name for name, one in made.resources.items() if one.inputs != whole.resources[name].inputs}
@@ -151,7 +156,7 @@ def test_only_a_host_with_a_disk_gets_it_prepared_and_its_engine_told_how_to_sto
     for name, has in (("db1", False), ("db3", True)):
         assert ('"storage-driver": "btrfs"' in scripts(made, f"{name}-engine-configured")) == has
         assert ("RequiresMountsFor" in scripts(made, f"{name}-system-packages")) == has
-    assert [host["disk"] for host in made.outputs["hosts"]] == [False, False, True]
+    assert [host["disk"] for host in made.outputs["hosts"]] == [False, False, True, False]
 
 
 def test_what_is_on_the_swarm_is_taken_away_before_hosts_that_stay() -> None:

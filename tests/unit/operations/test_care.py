@@ -239,7 +239,7 @@ def test_a_host_that_stops_answering_is_named_once_and_named_again_when_it_is_ba
     monkeypatch.setattr(care, "EVERY", 0.01)
     monkeypatch.setattr(care, "SILENT", 0.03)
     answers = {"203.0.113.1": True, "203.0.113.2": True, "203.0.113.3": True, "203.0.113.4": True}
-    monkeypatch.setattr(care, "_answers", lambda address, port: answers[address])
+    monkeypatch.setattr(care, "answers", lambda address, port: answers[address])
     said: list[str] = []
     heard = threading.Semaphore(0)
 
@@ -271,8 +271,8 @@ def test_whether_a_host_answers_is_asked_of_its_ssh_port(monkeypatch: pytest.Mon
         return Connection()
 
     monkeypatch.setattr(socket, "create_connection", connect)
-    assert care._answers("alive", 22)
-    assert not care._answers("dead", 2222)
+    assert care.answers("alive", 22)
+    assert not care.answers("dead", 2222)
     assert asked == [("alive", 22), "closed", ("dead", 2222)]
 
 

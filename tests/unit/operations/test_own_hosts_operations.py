@@ -131,6 +131,40 @@ def test_a_dead_host_is_left_out_only_where_it_must_be_told_something(
     assert excluded(update(there, there, "same")) == []
 
 
+@pytest.mark.parametrize(
+    ("said", "anew"),
+    [
+        ({}, False),
+        ({"hostKey": "ssh-ed25519 AAAA"}, True),
+        ({"port": 22}, True),
+        ({"user": "admin"}, True),
+        ({"address": "10.0.0.9"}, True),
+        ({"hostKey": "no key"}, False),  # the program refuses it
+    ],
+)
+def test_a_machine_that_was_installed_anew_or_moved_is_not_one_that_is_down(
+    said: dict[str, Any], anew: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outputs know its former key or place: by these it does not answer."""
+    host = {"name": "db1", "address": "10.0.0.1", "sshHost": "203.0.113.1", "port": 2222, "user": "deploy"}
+    there = exported(taken_in("db1", address="10.0.0.1", given=None))
+    asked: list[tuple[str, int]] = []
+
+    def answers(address: str, port: int) -> bool:
+        asked.append((address, port))
+        return True
+
+    monkeypatch.setattr(left_out, "answers", answers)
+    wanted = {"db1"} if anew else set()
+    assert left_out.met_anew({"kind": "existing", "hosts": [host | said]}, there) == wanted
+    assert left_out.met_anew({"pools": [{"name": "p", "hosts": [host | said]}]}, there) == wanted
+    assert set(asked) == ({("203.0.113.1", int(said.get("port", 2222)))} if anew else set())
+    # Where it does not answer there either, it is down.
+    monkeypatch.setattr(left_out, "answers", lambda *_: False)
+    assert left_out.met_anew({"hosts": [host | said]}, there) == set()
+    assert left_out.met_anew({"hosts": [host | said]}, exported()) == set()
+
+
 def test_ssh_files_are_written_with_each_manager_s_own_user_port_and_host_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
