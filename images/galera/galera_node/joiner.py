@@ -123,8 +123,8 @@ def receive_backup(options: Options, stream: socket.socket, epoch: str | None = 
     stage.mkdir(mode=0o700)
     received = extract(options, stream, stage)
     # mariadbd starts this program with the environment of the node's own.
-    data, allowed = data_version.of_data(stage), os.environ.get("UPGRADE_TO", "")
-    if why := data_version.refusal(data, own_version(), allowed):
+    version, allowed = data_version.of_data(stage), os.environ.get("UPGRADE_TO", "")
+    if why := data_version.refusal(version, own_version(), allowed):
         raise TransferError(f"what the donor has sent is not for this server: {why}")
     transfer.write(options.run_dir, "joiner", "preparing", received)
     took = time.monotonic() - began
