@@ -52,7 +52,8 @@ def refusal(data: str | None, own: str, upgrade_to: str) -> str:
     if _numbers(data) > _numbers(own):
         return (
             f"the data is of MariaDB {data}, and this image has {own}, which cannot read it. Nothing is "
-            f"touched. Remedy: an image with {data}"
+            f"touched. Remedy: an image with {data}; or, where other nodes have the data, empty this "
+            "node's volume"
         )
     if upgrade_to != own:
         return (
