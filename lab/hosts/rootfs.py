@@ -98,9 +98,10 @@ def wanted(checkout: Path = places.CHECKOUT) -> tuple[str, ...]:
     return tuple(name for name in SYSTEMS if name in (USUAL, *also, *named))
 
 
-def listed(name: str) -> list[str]:
-    """The first words of a list in `image/`."""
-    lines = (HERE / name).read_text(encoding="utf-8").splitlines()
+def listed(name: str, system: str = USUAL) -> list[str]:
+    """The first words of a list in `image/`, and of the one that another system has behind it."""
+    files = [HERE / name, HERE / name.replace(".", f"-{system}.")]
+    lines = [line for file in files if file.is_file() for line in file.read_text("utf-8").splitlines()]
     return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
 
 
@@ -109,8 +110,9 @@ def key(authority: Path, kernel: Kernel, system: str = USUAL) -> str:
     suite = SYSTEMS[system]
     digest = hashlib.sha256(f"{RECIPE} {suite} {SIZE} {JOURNAL} {INODE_RATIO} {KEPT_OUT} {kernel}".encode())
     digest.update(authority.read_bytes())
+    others = tuple(f"-{name}" for name in SYSTEMS if name != system)
     for path in sorted(HERE.rglob("*")):
-        if path.is_file():
+        if path.is_file() and not path.stem.endswith(others):
             digest.update(
                 f"{path.relative_to(HERE)} {path.stat().st_mode & 0o111}\n".encode() + path.read_bytes()
             )
@@ -152,7 +154,6 @@ def ensure(step: Step, home: Path, authority: Path, kernel: Kernel, system: str 
 
 
 def _mmdebstrap(tree: Path, packages: Path, system: str) -> list[str]:
-    engine = listed("engine.txt") + (listed(f"engine-{system}.txt") if system != USUAL else [])
     options = [
         "--variant=minbase",
         "--format=directory",
@@ -163,7 +164,7 @@ def _mmdebstrap(tree: Path, packages: Path, system: str) -> list[str]:
         # The engine's packages are only fetched, while apt's lists are there: the program installs them.
         '--customize-hook=chroot "$1" apt-get clean',
         '--customize-hook=chroot "$1" apt-get --yes --no-install-recommends --download-only install '
-        + " ".join(engine),
+        + " ".join(listed("engine.txt", system)),
         f'--customize-hook=cp "$1"/var/cache/apt/archives/*.deb "{packages}"/',
     ]
     return ["mmdebstrap", *options, *proxy(), SYSTEMS[system], str(tree)]
@@ -199,8 +200,8 @@ def furnish(tree: Path, authority: Path, kernel: Kernel, system: str = USUAL) ->
         else:
             target.write_bytes(path.read_bytes())
             target.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
-    off = [("etc/systemd/system", unit) for unit in listed("masked.txt")]
-    off += [("etc/systemd/system-generators", generator) for generator in listed("generators.txt")]
+    off = [("etc/systemd/system", unit) for unit in listed("masked.txt", system)]
+    off += [("etc/systemd/system-generators", name) for name in listed("generators.txt", system)]
     for folder, name in off:
         link = tree / folder / name
         link.parent.mkdir(exist_ok=True)
