@@ -67,6 +67,8 @@ def spec(settings: Settings, initial: InitialSql | None = None) -> ServiceSpec:
             "SUBNET": settings.network.subnet,
             "DATABASE": galera.database,
             "START_PERIOD": str(START_PERIOD),
+            # A person's word, without which a node refuses data of an older server.
+            **({"UPGRADE_TO": galera.upgrade_to} if galera.upgrade_to else {}),
             # Under which port a node registers itself.
             **({"DB_PORT": str(registered_port(settings))} if settings.discovery.kind == "consul" else {}),
         },

@@ -10,7 +10,7 @@ from typing import Any
 
 import pulumi
 
-from components import discovery, store_change
+from components import discovery, server_version, store_change
 from components.application import Application
 from components.cluster_hosts import ClusterHosts
 from components.data_layer import DataLayer
@@ -97,6 +97,7 @@ def _of_data(settings: Settings, layer: DataLayer, application: Application | No
             "members": galera.members,
             "database": settings.galera.database,
             "initdb": galera.initdb,
+            server_version.OUTPUT: server_version.shown(settings),
             **({} if galera.published_port is None else {"publishedPort": galera.published_port}),
             **({} if settings.galera.data_path is None else {"dataPath": settings.galera.data_path}),
         },

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from settings import paths, values
-from settings.database import initial_sql, names, provider_options, server_options
+from settings.database import initial_sql, names, provider_options, server_options, versions
 from settings.section import Section
 
 PORT = 3306
@@ -29,7 +29,9 @@ class Galera(Section):
     """The database cluster.
 
     Attributes:
-        image: container image.
+        image: container image. By its tag the program knows the MariaDB in it: 11.8-1 has 11.8.
+        upgrade_to: the version of MariaDB that may take over data of an older one, like 11.8; without it,
+            `up` and the nodes refuse. There is no way back (docs/how-to/versions.md).
         cluster_name: wsrep_cluster_name.
         database: created at the first bootstrap, with a user of the same name. Neither name can be changed
             later.
@@ -50,6 +52,7 @@ class Galera(Section):
 
     title: ClassVar[str] = "galera"
     image: values.Image
+    upgrade_to: values.Version | None = None
     cluster_name: Annotated[str, AfterValidator(names.cluster_name)] = "galera"
     database: Annotated[str, AfterValidator(names.database)] = "app"
     config: Annotated[dict[str, values.OptionValue], AfterValidator(values.options)] = {}
@@ -62,7 +65,12 @@ class Galera(Section):
 
     @model_validator(mode="after")
     def _initial_sql_runs(self) -> Galera:
-        found = () if self.initdb is None else initial_sql.problems(self.initdb, self.strict_replication)
+        version = versions.of_image(self.image)
+        found = (
+            initial_sql.problems(self.initdb, self.strict_replication, version)
+            if self.initdb is not None
+            else ()
+        )
         if problems := [f"initdb: {problem}" for problem in found]:
             raise ValueError("\n".join(problems))
         return self

@@ -3,8 +3,8 @@
 MariaDB takes an option's name in any case, with - or _, by any beginning that no other option has, and with
 words before it (`skip-`, `disable-`, `enable-`, `maximum-`, `autoset-`, `loose-`). Beginnings are refused
 here, so that what stands in the settings is what it means; the words are understood. Which options there are
-is in `server_options.txt`: the list that the image's own server prints (tests/images/test_galera_options.py
-compares).
+is in `server_options_VERSION.txt`: the list that the image's own server prints
+(tests/images/test_galera_options.py compares).
 """
 
 from __future__ import annotations
@@ -15,8 +15,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from settings.database.versions import VERSIONS, is_older
+
 HERE = Path(__file__).parent
-NAMES = frozenset((HERE / "server_options.txt").read_text(encoding="ascii").split())
+NAMES_OF = {
+    version: frozenset((HERE / f"server_options_{version}.txt").read_text(encoding="ascii").split())
+    for version in VERSIONS
+}
+NAMES = frozenset().union(*NAMES_OF.values())
+"""What any version knows: names are read by these, so that an option that is gone has its reason."""
 TIME_ZONES = frozenset((HERE / "time_zones.txt").read_text(encoding="ascii").split())
 WORDS = ("skip", "disable", "enable", "maximum", "autoset", "loose")
 ON, OFF = frozenset({"ON", "1", "TRUE"}), frozenset({"OFF", "0", "FALSE"})
@@ -92,6 +99,10 @@ FIXED = {
     "transaction-read-only": ("OFF", "the first bootstrap could not make the accounts"),
     "unix-socket": ("ON", "the node itself comes in over the socket"),
 }
+FIXED_OF = {
+    "11.8": {"ssl": ("ON", "clients of MariaDB 11.4 and newer refuse a server without TLS")},
+}
+"""Of one version; otherwise FIXED counts."""
 SAME = {"innodb-page-size": {"16384"}, "default-storage-engine": {"INNODB"}}
 """Other spellings of a fixed value, in capitals."""
 
@@ -149,11 +160,6 @@ class Name:
     option: str
     words: tuple[str, ...] = ()
 
-    @property
-    def known(self) -> bool:
-        """Whether the image's server has such an option."""
-        return self.option in NAMES
-
 
 def resolve(written: str) -> Name:
     """The option that `written` names: in any case, with - or _; a whole name counts before words are taken
@@ -187,9 +193,12 @@ def effective(name: Name, value: str) -> str:
     return "ON" if text in ON | {""} else "OFF" if text in OFF else value.strip("'\"")
 
 
-def problems(options: Mapping[str, str]) -> Iterable[str]:
+def problems(options: Mapping[str, str], version: str | None = None) -> Iterable[str]:
     """What is wrong with `galera.config`, a line each, beginning with the key; names, reasons and
     remedies.
+
+    Args:
+        version: of the server; None for an unknown one, of which every option is taken that any version has.
     """
     plugins = any(resolve(key).option in ("plugin-load", "plugin-load-add") for key in options)
     for key, value in options.items():
@@ -201,13 +210,24 @@ def problems(options: Mapping[str, str]) -> Iterable[str]:
             yield f"{key}: in an option file # begins a comment. Remedy: quote it, in YAML twice: '\"…\"'"
         else:
             name = resolve(key)
-            if name.known:
-                yield from _bad_value(key, name, value)
-            else:
-                yield from _unknown(key, name, plugins)
+            if name.option not in NAMES:
+                yield from _unknown(key, name, plugins, version)
+            elif version is None or name.option in NAMES_OF[version]:
+                yield from _bad_value(key, name, value, version)
+            elif "loose" not in name.words:
+                yield _of_another(key, name, version)
 
 
-def _unknown(key: str, name: Name, plugins: bool) -> Iterable[str]:
+def _of_another(key: str, name: Name, version: str) -> str:
+    """An option that this version no longer has, or does not have yet."""
+    when = "yet" if any(name.option in NAMES_OF[v] for v in VERSIONS if is_older(version, v)) else "any more"
+    return (
+        f"{key}: MariaDB {version} has no such option {when}, and would not start. Remedy: remove it; while "
+        f"nodes of two versions run, loose_{name.option.replace('-', '_')} is for those that know it"
+    )
+
+
+def _unknown(key: str, name: Name, plugins: bool, version: str | None) -> Iterable[str]:
     """A name that the server does not have: beginnings, errors of typing, options of plugins."""
     begun = sorted(option for option in NAMES if option.startswith(name.option))
     if begun:
@@ -218,10 +238,11 @@ def _unknown(key: str, name: Name, plugins: bool) -> Iterable[str]:
     elif name.option.startswith("wsrep"):
         yield f"{key}: {_NODE_SETS}"
     elif not plugins and "loose" not in name.words:
-        near = difflib.get_close_matches(name.option, NAMES, n=1, cutoff=0.75)
+        version = version or VERSIONS[0]
+        near = difflib.get_close_matches(name.option, NAMES_OF[version], n=1, cutoff=0.75)
         meant = f"did you mean {near[0].replace('-', '_')}? " if near else ""
         yield (
-            f"{key}: MariaDB 10.11 has no such option, and would not start. Remedy: {meant}correct or "
+            f"{key}: MariaDB {version} has no such option, and would not start. Remedy: {meant}correct or "
             "remove it; for one of another version or of a plug-in write "
             f"loose_{name.option.replace('-', '_')}"
         )
@@ -230,7 +251,7 @@ def _unknown(key: str, name: Name, plugins: bool) -> Iterable[str]:
 _NODE_SETS = "the node sets it itself, and a wrong one splits the cluster. Remedy: remove it"
 
 
-def _bad_value(key: str, name: Name, value: str) -> Iterable[str]:
+def _bad_value(key: str, name: Name, value: str, version: str | None) -> Iterable[str]:
     """What is wrong with a known option or its value."""
     option, text = name.option, value.strip("'\"")
     if option in WSREP_ELSEWHERE:
@@ -245,7 +266,10 @@ def _bad_value(key: str, name: Name, value: str) -> Iterable[str]:
         if not (option == "log-bin" and effective(name, value) == "OFF" and name.words):
             yield f"{key}: {FORBIDDEN[option]}. Remedy: remove it"
     elif option in FIXED:
-        wanted, why = FIXED[option]
+        own = FIXED_OF.get(version or "", {})
+        if version is None and any(option in ruled for ruled in FIXED_OF.values()):
+            return
+        wanted, why = own.get(option, FIXED[option])
         switch = wanted in ("ON", "OFF")
         given = effective(name, value) if switch or name.words else text
         if given.upper() not in {wanted.upper(), *SAME.get(option, ())}:

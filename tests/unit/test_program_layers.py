@@ -390,6 +390,7 @@ def test_a_cluster_that_comes_back_is_the_one_that_went(dev: Recorded, clear: No
         "clusterName": "galera",
         "database": "app",
         "initdb": "",
+        "mariadb": "10.11",
         "members": list(HOSTS),
         "store": "etcd",
         "volumes": ["etcd-data", "galera-data"],

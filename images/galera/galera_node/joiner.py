@@ -15,7 +15,7 @@ from hmac import compare_digest
 from pathlib import Path
 from typing import Any
 
-from . import transfer
+from . import data_version, transfer
 from .backup_programs import BACKUP, MBSTREAM, pipe, start, tail
 from .framing import TransferError, receive_frame, receive_record, send_record
 from .local_state import (
@@ -30,6 +30,7 @@ from .local_state import (
     write_note,
 )
 from .server import work
+from .settings import own_version
 from .sst_options import Options, say
 from .words import log
 
@@ -121,6 +122,10 @@ def receive_backup(options: Options, stream: socket.socket, epoch: str | None = 
     clear(data, KEEP)
     stage.mkdir(mode=0o700)
     received = extract(options, stream, stage)
+    # mariadbd starts this program with the environment of the node's own.
+    version, allowed = data_version.of_data(stage), os.environ.get("UPGRADE_TO", "")
+    if why := data_version.refusal(version, own_version(), allowed):
+        raise TransferError(f"what the donor has sent is not for this server: {why}")
     transfer.write(options.run_dir, "joiner", "preparing", received)
     took = time.monotonic() - began
     with open(words, "wb") as output:

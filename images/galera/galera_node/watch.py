@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
-from . import health, local_state, transfer
+from . import data_version, health, local_state, transfer
 from .decision.lost_quorum import gives_up
 from .desynced import Holder
 from .first_process import LOOK_EVERY
@@ -83,6 +83,10 @@ class Watch:
         while self._server.running:
             progress = transfer.read(self._settings.run_dir)
             presence, detail, status = self._observer.observe(local, progress)
+            if synced_since is None and presence.state == "synced" and not self._up_to_date(presence, local):
+                log("ending mariadbd: its system tables could not be brought up to date")
+                self._stop.end_server()
+                return False
             shown = replace(presence, state="starting") if forming else presence
             facts = self._membership.look(shown, self._details(local))
             self._reports.tell_others(presence, self._component.epoch)
@@ -119,6 +123,26 @@ class Watch:
                     return True
             serves = synced_since is not None and self._membership.recorded
             self._first_process.pause(WATCH_EVERY if serves else LOOK_EVERY / 2)
+        return False
+
+    def _up_to_date(self, presence: Presence, local: Local) -> bool:
+        """Brings system tables of an older version up to date, before the node serves. False if it failed."""
+        settings = self._settings
+        if (data := data_version.outdated(settings)) is None:
+            return True
+        what = f"bringing the system tables from MariaDB {data} to {settings.version}"
+        log(f"{what}; this node serves once that is done")
+        starting = replace(presence, state="starting")
+        code = self._reports.attend(
+            data_version.upgrade(settings),
+            what,
+            lambda: self._membership.look(starting, self._details(local)),
+        )
+        if code == 0 and data_version.outdated(settings) is None:
+            log(f"the system tables are those of MariaDB {settings.version}")
+            return True
+        said = data_version.words(settings).read_text(errors="replace").strip().splitlines()
+        log(f"mariadb-upgrade ended with {code}: {' / '.join(said[-5:])}")
         return False
 
     def _act(
