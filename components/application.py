@@ -91,7 +91,7 @@ def wanted(settings: Settings, hosts: ClusterHosts, data: DataLayer) -> Applicat
     if settings.application is None:
         return None
     balancer = [data.balancer.running] if data.balancer else []
-    before = [data.database.formed, *balancer, *data.fetched]
+    before = [data.database.settled, *balancer, *data.fetched]
     service = data.services.on(hosts.servers, SERVICE, *before)
     args = ApplicationArgs(service, settings.application, data.database, endpoint(settings))
     return Application(SERVICE, args, data.options)
@@ -185,7 +185,7 @@ class Application(pulumi.ComponentResource):
             f"{name}-database",
             self._args.service.manager.connection,
             account.made(database.service, wanted.name, wanted.account),
-            pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[database.formed])),
+            pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[database.settled])),
             values=password.apply(account.stored),
             triggers=[database.formed.id],
         )

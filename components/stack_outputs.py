@@ -97,6 +97,7 @@ def _of_data(settings: Settings, layer: DataLayer, application: Application | No
             "members": galera.members,
             "database": settings.galera.database,
             "initdb": galera.initdb,
+            "tls": galera.tls_as_output(),
             **({} if galera.published_port is None else {"publishedPort": galera.published_port}),
             **({} if settings.galera.data_path is None else {"dataPath": settings.galera.data_path}),
         },
