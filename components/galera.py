@@ -113,7 +113,7 @@ class GaleraArgs:
     store: KeyValueStore
     beside_store: bool = False
     initdb: str = ""
-    tls: Tls = field(default_factory=Tls)
+    tls: Tls = field(default_factory=lambda: Tls.model_validate({}))
     root_password: str | None = field(default=None, repr=False)
 
 

@@ -38,6 +38,7 @@ class PeerAuthorityProvider(ResourceProvider):
         before, wanted = olds.get("generation"), news.get("generation")
         if before is None or wanted in (before, before + 1):
             return CheckResult(news, [])
+        before, wanted = int(before), int(wanted or 0)  # a property comes as a float
         reason = (
             f"{wanted} can't follow {before}: not all nodes trust what came in between, or what is gone. "
             f"Remedy: set it to {before + 1} for a new authority, or to {before} for none"
