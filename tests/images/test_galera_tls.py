@@ -35,7 +35,7 @@ from tests.images.galera_site import (
     until,
 )
 from tests.images.image_containers import Container, wait_for
-from tests.images.node_certificates import NodeCertificates
+from tests.support.node_certificates import NodeCertificates
 from tests.images.wiretap import Wiretap, listening
 
 SECRET = "nobody-is-to-read-this-0815"

@@ -65,7 +65,7 @@ def test_every_command_checks_the_pinned_host_key(dev: Recorded) -> None:
 
 def test_every_docker_resource_goes_through_the_first_manager(dev: Recorded) -> None:
     made = [args for args in dev.resources.values() if args.typ.startswith("docker:")]
-    # Secrets of the peers, of etcd's clients, of Galera, its TLS, and its way to etcd; a config; network and services.
+    # Secrets of the peers, etcd's clients, Galera, its TLS, its way to etcd; a config; network and services.
     assert len(made) == (3 + 7 + 3 + 3 + 4) + 1 + (1 + 2)
     assert all(args.provider and "docker-provider" in args.provider for args in made)
     assert dev.resources["docker-provider"].inputs["host"] == "ssh://root@203.0.113.11"

@@ -25,7 +25,6 @@ SST_PORT = 4444
 GROUP = {"evs.keepalive_period": "PT0.5S", "evs.suspect_timeout": "PT2.5S"}
 """Half of Galera's own: writes stand still until a node that has died suddenly is left out (measured on three
 hosts: 3.5 s instead of 6.2 s). Five signs of life in a row must be missed by then."""
-VERSIONS = "TLSv1.2,TLSv1.3"
 MY_CNF = Path("/etc/mysql/my.cnf")
 OPTION_FILES = Path("/etc/mysql/mariadb.conf.d")
 PROVIDER = Path("/etc/galera-node/provider.json")
@@ -108,7 +107,7 @@ def render(config: NodeConfig) -> str:
         provider |= {f"socket.ssl_{name}": str(path) for name, path in files.items()}
         if way.mode == BOTH:
             provider["socket.dynamic"] = "YES"
-        encrypted = [*(f"ssl_{name} = {path}" for name, path in files.items()), f"tls_version = {VERSIONS}"]
+        encrypted = [f"ssl_{name} = {path}" for name, path in files.items()]
     return "\n".join(
         [
             *defaults,

@@ -17,14 +17,17 @@ from components.peer_authority import PeerAuthorityProvider
 class NodeCertificates:
     """One generation's."""
 
-    def __init__(self, before: NodeCertificates | None = None) -> None:
-        """`before`: what this generation takes over from, as the stack's state does."""
+    def __init__(self, before: NodeCertificates | None = None, *, ago: dt.timedelta | None = None) -> None:
+        """`before`: what this generation takes over from, as the stack's state does. `ago`: made then."""
         self.generation: int = before.generation + 1 if before is not None else 1
         self.authority: dict[str, Any]
         asked = {"name": "galera", "generation": self.generation}
         authority, provider = PeerAuthorityProvider(), DatabaseCertificateProvider()
         if before is None:
             made = authority.create(asked).outs or {}
+            if ago is not None:
+                old = certificates.new_authority("galera", dt.datetime.now(dt.UTC) - ago)
+                made = {**made, "certificate": old.certificate, "private_key": old.private_key}
         else:
             assert not authority.check(before.authority, asked).failures
             made = authority.update("x", before.authority, asked).outs or {}
