@@ -15,7 +15,11 @@ from components.peer_authority import PeerAuthorityProvider
 
 
 class NodeCertificates:
-    """One generation's."""
+    """One generation's.
+
+    Attributes:
+        authority, state: what the stack's state holds of the authority, and of the nodes' certificate.
+    """
 
     def __init__(self, before: NodeCertificates | None = None, *, ago: dt.timedelta | None = None) -> None:
         """`before`: what this generation takes over from, as the stack's state does. `ago`: made then."""
@@ -38,16 +42,16 @@ class NodeCertificates:
             "authority": made["certificate"],
             "authority_key": made["private_key"],
         }
-        self._signed: dict[str, Any] = (
+        self.state: dict[str, Any] = (
             provider.create(inputs).outs or {}
             if before is None
-            else provider.update("x", before._signed, inputs).outs or {}
+            else provider.update("x", before.state, inputs).outs or {}
         )
 
     @property
     def files(self) -> dict[str, str]:
         """Of a node."""
-        signed = self._signed
+        signed = self.state
         contents = signed["ca_certificate"], signed["certificate"], signed["private_key"]
         return dict(zip(database_tls.FILES, contents, strict=True))
 
