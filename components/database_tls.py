@@ -52,20 +52,28 @@ def drawn(name: str, wanted: Tls, child: pulumi.ResourceOptions) -> PeerAuthorit
 
 
 def refuse_a_leap(wanted: Tls, outputs: Mapping[str, Any]) -> None:
-    """Raises SettingsError for a generation that comes before the one before has been gone over to.
+    """Raises SettingsError for a step that comes before the one before has been gone over to.
 
-    A node trusts two authorities at the most. `outputs`: of the stack's last complete run.
+    A node trusts two authorities at the most, and clients of before come without TLS. `outputs`: of the
+    stack's last complete run.
     """
     galera = outputs.get("galera")
     if galera is None:
         return
+    problems = []
     reached = int((galera.get("tls") or {}).get("generation", 0))
     if wanted.generation > reached + 1:
         over = "speak no TLS yet" if reached == 0 else f"have come to {reached}"
-        raise SettingsError(
-            [
-                f"swarm-galera:galera.tls.generation: {wanted.generation} is too far: the nodes {over}, and "
-                f"one that is two behind would trust nobody. Remedy: set it to {reached + 1}, run `up`, then "
-                "raise it further"
-            ]
+        problems.append(
+            f"swarm-galera:galera.tls.generation: {wanted.generation} is too far: the nodes {over}, and "
+            f"one that is two behind would trust nobody. Remedy: set it to {reached + 1}, run `up`, then "
+            "raise it further"
         )
+    if wanted.required and reached == 0:
+        problems.append(
+            "swarm-galera:galera.tls.required: the nodes speak no TLS yet, so all clients come without it, "
+            "and would be refused. Remedy: leave it out, run `up`, have your clients come with TLS "
+            "(docs/how-to/tls.md), then set it"
+        )
+    if problems:
+        raise SettingsError(problems)

@@ -1,7 +1,7 @@
 """What must hold of the database's TLS: facts in, checks out.
 
-Owns: who is let in without it, whom the nodes trust, how long certificates are good. Leaves to others: gathering
-the facts (cluster_facts.py), everything else about the nodes (galera_checks.py).
+Owns: who is let in without it, whom the nodes trust, how long certificates are good. Leaves to others:
+gathering the facts (cluster_facts.py), everything else about the nodes (galera_checks.py).
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def _of_node(name: str, status: Mapping[str, Any], now: dt.datetime) -> Iterator
         "nodes speak TLS alone, with one authority",
         mode == "only" and trusts == 1,
         found if status else "no answer to galera-node status --json",
-        remedy="`up` ends a change that was interrupted; where it changes nothing: `galera-node secure` in the "
-        "container of any node, until it says that all is done",
+        remedy="`up` ends a change that was interrupted; where it changes nothing: `galera-node secure` in "
+        "the container of any node, until it says that all is done",
     )
     ends = [dt.datetime.fromisoformat(own[what]) for what in ("certificate", "authority") if own.get(what)]
     days = (min(ends) - now).days if len(ends) == 2 else -1

@@ -35,8 +35,8 @@ from tests.images.galera_site import (
     until,
 )
 from tests.images.image_containers import Container, wait_for
-from tests.support.node_certificates import NodeCertificates
 from tests.images.wiretap import Wiretap, listening
+from tests.support.node_certificates import NodeCertificates
 
 SECRET = "nobody-is-to-read-this-0815"
 ROWS = 400

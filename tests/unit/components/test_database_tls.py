@@ -127,6 +127,14 @@ def test_a_generation_waits_for_the_one_before_to_be_gone_over_to(
             database_tls.refuse_a_leap(Tls.model_validate({"generation": allowed + 1}), outputs)
 
 
+def test_nothing_is_required_of_clients_before_they_can_come_with_it() -> None:
+    required = Tls.model_validate({"required": True})
+    with pytest.raises(SettingsError, match=r"required: the nodes speak no TLS yet.*Remedy: leave it out"):
+        database_tls.refuse_a_leap(required, {"galera": {"vip": "10.20.0.2"}})
+    for outputs in ({}, {"galera": {"tls": {"generation": 1}}}):
+        database_tls.refuse_a_leap(required, outputs)
+
+
 def test_what_is_required_of_clients_is_an_option_of_the_server() -> None:
     for required in (False, True):
         cnf, *_ = galera.config_files({}, {}, True, required)

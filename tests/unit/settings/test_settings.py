@@ -125,7 +125,7 @@ def test_there_is_a_load_balancer_only_where_its_section_is() -> None:
         }
 
 
-SITE = {"image": "registry.lab:5000/swarm-galera/wordpress:6.1-1"}
+SITE = {"image": "registry.lab:5000/swarm-galera/wordpress:6.1-2"}
 
 
 def test_there_is_an_application_only_where_its_section_is() -> None:
