@@ -19,7 +19,8 @@ class Tls(Section):
 
     Attributes:
         required: clients that come without TLS are refused (error 3159), whoever they are; root is from
-            anywhere but a node itself, also without this. The application's image comes with TLS then.
+            anywhere but a node itself, also without this. In the run that brings TLS to a stack of before it
+            is refused.
         names: further names in the certificate, by which clients outside of the overlay network know the
             database, like db.example.com. It bears galera, tasks.galera, haproxy and localhost anyway.
         generation: one more makes a new authority and new certificates; the nodes go over to them one by one,

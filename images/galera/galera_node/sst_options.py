@@ -9,8 +9,11 @@ from pathlib import Path
 
 from .framing import TransferError
 
-SPEAKS_TLS = "+tls"
-"""Ends the token of a joiner that does; a donor of the version before takes it for a part of the token."""
+SPEAKS_TLS = "-tls"
+"""Ends the token of a joiner that does; a donor of the version before takes it for a part of the token.
+
+mariadbd hands on letters, digits and `-_.:/[]` only.
+"""
 
 
 @dataclass(frozen=True)
