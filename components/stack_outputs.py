@@ -98,6 +98,7 @@ def _of_data(settings: Settings, layer: DataLayer, application: Application | No
             "database": settings.galera.database,
             "initdb": galera.initdb,
             server_version.OUTPUT: server_version.shown(settings),
+            "tls": galera.tls_as_output(),
             **({} if galera.published_port is None else {"publishedPort": galera.published_port}),
             **({} if settings.galera.data_path is None else {"dataPath": settings.galera.data_path}),
         },

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, model_validator
 from settings import paths, values
 from settings.database import initial_sql, names, provider_options, server_options, versions
 from settings.section import Section
+from settings.tls import Tls
 
 PORT = 3306
 """Of the nodes, of the service, and of every host where it is published."""
@@ -48,6 +49,7 @@ class Galera(Section):
             changed while there is data.
         initdb: folder of *.sql and *.sql.gz files, run once at the very first bootstrap in the order of their
             names.
+        tls: a section: certificates, and who must come with TLS.
     """
 
     title: ClassVar[str] = "galera"
@@ -62,6 +64,7 @@ class Galera(Section):
     stop_grace: int = Field(60, ge=10, le=3600)
     data_path: Annotated[str, AfterValidator(paths.data_path)] | None = None
     initdb: str | None = None
+    tls: Tls = Tls.model_validate({})
 
     @model_validator(mode="after")
     def _initial_sql_runs(self) -> Galera:

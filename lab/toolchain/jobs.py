@@ -70,6 +70,7 @@ CHECKS: dict[str, tuple[Command, ...]] = {
             *("tests/lab/test_last_one.py", "-v", *_PATIENT),
         ),
         ("pytest", "tests/lab/test_two_stacks.py", "-x", "-v", *_PATIENT),
+        ("pytest", "tests/lab/test_tls.py", "-x", "-v", *_PATIENT),
     ),
     # Not in CI either: it installs a browser, 300 MB with what that needs.
     "application-test": (("pytest", "tests/lab/test_application.py", "-x", "-v", *_PATIENT),),

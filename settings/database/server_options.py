@@ -34,7 +34,7 @@ _NO_BACKUP = (
     "the binary log is of no use without backups, and harms: a node's next full copy removes what it "
     "held, each node would log its own writes only, and a power cut of all hosts could lose commits"
 )
-_NO_TLS = "nodes have no certificate for clients, so it would keep everybody out or the server from starting"
+_TLS = "the nodes' certificates are the program's (section galera.tls)"
 _GALERA_SETS = "Galera sets it, another value on each node"
 
 FORBIDDEN = {
@@ -68,12 +68,12 @@ FORBIDDEN = {
     "skip-grant-tables": "whoever is on the network would be let in without a password",
     "skip-networking": "clients reach the server over the overlay network",
     "socket": "the health check and the SST look for the server's own socket",
-    "ssl-ca": _NO_TLS,
-    "ssl-capath": _NO_TLS,
-    "ssl-cert": _NO_TLS,
-    "ssl-crl": _NO_TLS,
-    "ssl-crlpath": _NO_TLS,
-    "ssl-key": _NO_TLS,
+    "ssl-ca": _TLS,
+    "ssl-capath": _TLS,
+    "ssl-cert": _TLS,
+    "ssl-crl": _TLS,
+    "ssl-crlpath": _TLS,
+    "ssl-key": _TLS,
     "tc-heuristic-recover": "a node that repairs itself must not replicate",
     "tmpdir": "the container's own /tmp is for that, and a full copy would remove a folder among the data",
     "user": "the image starts the server as mysql",
@@ -94,8 +94,8 @@ FIXED = {
     "innodb-page-size": ("16K", f"{_PACKED} with pages of 16 kB"),
     "innodb-read-only": ("OFF", "a node could not replicate"),
     "lower-case-table-names": ("0", f"{_PACKED} with names as they are written, and so were tables since"),
-    "require-secure-transport": ("OFF", _NO_TLS),
-    "ssl": ("OFF", _NO_TLS),
+    "require-secure-transport": ("OFF", "galera.tls.required is for that"),
+    "ssl": ("ON", _TLS),
     "transaction-read-only": ("OFF", "the first bootstrap could not make the accounts"),
     "unix-socket": ("ON", "the node itself comes in over the socket"),
 }

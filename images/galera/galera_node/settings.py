@@ -15,6 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 SECRETS = ("galera-root-password", "galera-monitor-password", "galera-app-password")
+TLS_SECRETS = ("galera-ca.crt", "galera-server.crt", "galera-server.key")
+"""Optional, all three or none: see `tls`."""
 STORES = ("etcd", "consul")
 """Schemes of STORE, each a kind of store (`stores`)."""
 VERSION = Path(__file__).with_name("mariadb-version")
@@ -58,6 +60,11 @@ class Settings:
     port: int = 3306
     version: str = ""
     upgrade_to: str = ""
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether this node speaks TLS."""
+        return (self.secrets / TLS_SECRETS[1]).exists()
 
     def secret(self, name: str) -> str:
         """The content of a secret file without its line end. Raises SettingsError."""

@@ -11,7 +11,7 @@ import traceback
 from . import data_version, local_state, network, transfer
 from .attempt import Attempt
 from .endpoints import Endpoints
-from .first_process import LOOK_EVERY, Renew, Stop
+from .first_process import LOOK_EVERY, Renew, StartAnew, Stop
 from .orderly_stop import OrderlyStop
 from .own_data import OwnData
 from .parts import Parts
@@ -55,7 +55,7 @@ class Node:
             log("ending: the engine starts this node anew, so that it sends no clients here while data comes")
             self.parts.membership.leave(None)
             return 0
-        except Stop:
+        except (Stop, StartAnew):
             self.stop.shut_down()
             return 0
         except Exception as error:

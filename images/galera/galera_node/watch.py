@@ -42,6 +42,7 @@ class Watch:
         self._server, self._first_process, self._stop = parts.server, parts.first_process, stop
         self._membership, self._component = parts.membership, parts.component
         self._formation, self._observer, self._reports = parts.formation, parts.observer, parts.reports
+        self._encryption, self._one_by_one = parts.encryption, parts.one_by_one
         self.failures = 0
 
     def serve(self, local: Local, bootstrap: bool = False, forming: bool = False) -> None:
@@ -158,6 +159,8 @@ class Watch:
             if facts is not None:
                 self._membership.publish(Position(presence.uuid, status.committed), facts)
                 self._formation.settle(facts, self._component.epoch, presence.uuid)
+                self._encryption.keep(facts)
+                self._one_by_one.look(facts)
             return since
         return since if presence.state in ("primary", "synced") else None
 
@@ -178,7 +181,8 @@ class Watch:
         component = self._component
         epoch = component.epoch if component.confirmed else local.epoch
         trusted = component.confirmed or local.trusted
-        return Details(epoch, trusted, self._reports.problem, self._formation.weight, component.view)
+        shown = Details(epoch, trusted, self._reports.problem, self._formation.weight, component.view)
+        return self._encryption.shown(shown)
 
     def _steady(self, since: float | None, status: ServerStatus) -> float:
         """Notes since when the node is Synced; forgives former failures after a while."""

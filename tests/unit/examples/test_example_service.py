@@ -85,6 +85,15 @@ def test_the_service_is_on_the_network_and_gets_to_the_database(cluster: dict[st
     assert found.exports["database"] == "stdout-of-galera-formed:3306"
 
 
+def test_where_tls_is_required_the_client_comes_with_it_and_knows_whose_certificate_to_expect(
+    cluster: dict[str, Any],
+) -> None:
+    galera = {**cluster["galera"], "tls": {**cluster["galera"]["tls"], "required": True}}
+    task = serve({**cluster, "galera": galera}).made["client"]["taskSpec"]["containerSpec"]
+    assert task["env"]["DATABASE_CA"] == "CA"
+    assert '--user="$DATABASE_USER" $tls' in task["commands"][2]
+
+
 def test_with_a_load_balancer_the_service_writes_through_it(cluster: dict[str, Any]) -> None:
     found = serve({**cluster, "loadBalancer": BALANCER})
     env = found.made["client"]["taskSpec"]["containerSpec"]["env"]

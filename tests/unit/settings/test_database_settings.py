@@ -69,8 +69,9 @@ def test_a_name_is_read_as_mariadb_reads_it(written: str, name: Name) -> None:
         ({"aria_block_size": "4096"}, "blocks of 8192"),
         # Nobody would get in, or everybody.
         ({"skip-grant-tables": ""}, "without a password"),
-        ({"require_secure_transport": "true"}, "no certificate"),
-        ({"ssl_cert": "/x"}, "no certificate"),
+        ({"require_secure_transport": "true"}, "galera.tls.required is for that"),
+        ({"ssl_cert": "/x"}, "section galera.tls"),
+        ({"skip-ssl": ""}, "section galera.tls"),
         ({"transaction_read_only": "ON"}, "make the accounts"),
         ({"autocommit": "0"}, "never commit"),
         # Until there are backups.
@@ -120,7 +121,6 @@ def test_an_option_that_would_harm_is_refused_however_it_is_written(
         {
             "skip-log-bin": "",
             "require_secure_transport": "OFF",
-            "skip-ssl": "",
             "skip-innodb-doublewrite": "0",
         },
         {
