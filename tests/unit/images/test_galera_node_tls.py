@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -294,7 +295,7 @@ def test_all_agree_once_all_can_and_the_word_is_repeated_until_all_do(
     ],
 )
 def test_nothing_is_agreed_on_that_would_part_the_nodes(
-    record: dict[str, object], said: str, capsys: pytest.CaptureFixture[str]
+    record: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     memory = cluster_of(**record)
     assert securing.secure(memory) == 1
