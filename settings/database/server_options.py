@@ -99,10 +99,6 @@ FIXED = {
     "transaction-read-only": ("OFF", "the first bootstrap could not make the accounts"),
     "unix-socket": ("ON", "the node itself comes in over the socket"),
 }
-FIXED_OF = {
-    "11.8": {"ssl": ("ON", "clients of MariaDB 11.4 and newer refuse a server without TLS")},
-}
-"""Of one version; otherwise FIXED counts."""
 SAME = {"innodb-page-size": {"16384"}, "default-storage-engine": {"INNODB"}}
 """Other spellings of a fixed value, in capitals."""
 
@@ -213,7 +209,7 @@ def problems(options: Mapping[str, str], version: str | None = None) -> Iterable
             if name.option not in NAMES:
                 yield from _unknown(key, name, plugins, version)
             elif version is None or name.option in NAMES_OF[version]:
-                yield from _bad_value(key, name, value, version)
+                yield from _bad_value(key, name, value)
             elif "loose" not in name.words:
                 yield _of_another(key, name, version)
 
@@ -251,7 +247,7 @@ def _unknown(key: str, name: Name, plugins: bool, version: str | None) -> Iterab
 _NODE_SETS = "the node sets it itself, and a wrong one splits the cluster. Remedy: remove it"
 
 
-def _bad_value(key: str, name: Name, value: str, version: str | None) -> Iterable[str]:
+def _bad_value(key: str, name: Name, value: str) -> Iterable[str]:
     """What is wrong with a known option or its value."""
     option, text = name.option, value.strip("'\"")
     if option in WSREP_ELSEWHERE:
@@ -266,10 +262,7 @@ def _bad_value(key: str, name: Name, value: str, version: str | None) -> Iterabl
         if not (option == "log-bin" and effective(name, value) == "OFF" and name.words):
             yield f"{key}: {FORBIDDEN[option]}. Remedy: remove it"
     elif option in FIXED:
-        own = FIXED_OF.get(version or "", {})
-        if version is None and any(option in ruled for ruled in FIXED_OF.values()):
-            return
-        wanted, why = own.get(option, FIXED[option])
+        wanted, why = FIXED[option]
         switch = wanted in ("ON", "OFF")
         given = effective(name, value) if switch or name.words else text
         if given.upper() not in {wanted.upper(), *SAME.get(option, ())}:
