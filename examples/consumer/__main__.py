@@ -42,6 +42,12 @@ def dsn(galera: dict[str, Any], passwords: dict[str, str]) -> str:
     return f"mysql://{user}:{passwords['app']}@{galera['service']}:{port}/{galera['database']}"
 
 
+def authority(galera: dict[str, Any]) -> str | None:
+    """The certificate of that which has signed the nodes' one."""
+    certificate: str | None = galera.get("tls", {}).get("caCertificate")
+    return certificate
+
+
 def store(discovery: dict[str, Any], access: dict[str, str]) -> dict[str, str]:
     """Where a program asks which node is the writer and which nodes live, and what it shows and knows there:
     a certificate, and a name with a password. It may read that, and nothing else (docs/how-to/moving-in.md).
@@ -67,9 +73,13 @@ def main() -> None:
     pulumi.export("members", galera.apply(lambda known: known["members"]))
     # A client that checks who answers gives its library this, as in `mariadb --ssl-ca=FILE`: what nodes show
     # is of this authority. A stack of before has none.
+<<<<<<< HEAD
     pulumi.export(
         "databaseCa", galera.apply(lambda known: known["tls"]["caCertificate"] if "tls" in known else None)
     )
+=======
+    pulumi.export("databaseCa", pulumi.Output.all(galera).apply(lambda known: authority(known[0])))
+>>>>>>> tls
     # Passwords are secret outputs of the cluster's stack, so what is made of them is secret here, too.
     pulumi.export("dsn", pulumi.Output.all(galera, passwords).apply(lambda known: dsn(known[0], known[1])))
     pulumi.export(

@@ -179,9 +179,9 @@ def test_a_new_cluster_speaks_tls_alone_and_nothing_crosses_the_network_in_plain
         every_way(site, nodes, tap, "covered")
         assert not tap.heard(SECRET)
     # Clients may come with TLS, and root must.
-    assert client(second).stdout.split() == ["Ssl_version"]
+    assert client(second, "--skip-ssl").stdout.split() == ["Ssl_version"]
     assert client(second, "--ssl").stdout.split() == ["Ssl_version", "TLSv1.3"]
-    assert "Access denied" in client(second, user="root").stderr
+    assert "Access denied" in client(second, "--skip-ssl", user="root").stderr
     assert client(second, "--ssl", user="root").stdout.split() == ["Ssl_version", "TLSv1.3"]
     # Whoever has no certificate, or one of somebody else, is no node: it is not let in, and the others serve.
     assert third.stop() == 0
@@ -242,7 +242,11 @@ def test_a_cluster_of_before_comes_over_node_by_node_while_a_client_writes(site:
     with listening(site, "covered") as tap:
         every_way(site, nodes, tap, "covered")
         assert not tap.heard(SECRET)
-    wait_for(lambda: "Access denied" in client(second, user="root").stderr, "root with TLS alone", 120)
+    wait_for(
+        lambda: "Access denied" in client(second, "--skip-ssl", user="root").stderr,
+        "root with TLS alone",
+        120,
+    )
     # For good, also while the store is away; and a node of before is one no more.
     for member in site.store_members():
         member.kill()
@@ -355,7 +359,7 @@ def test_where_it_is_required_nobody_comes_without_tls_and_nodes_go_on(site: Gal
         node.start()
     formed(nodes)
     _, second, third = nodes
-    assert "require_secure_transport" in client(second).stderr
+    assert "require_secure_transport" in client(second, "--skip-ssl").stderr
     assert client(second, "--ssl").stdout.split() == ["Ssl_version", "TLSv1.3"]
     # The node itself, and the program for backups, come in over the socket.
     assert third.stop() == 0

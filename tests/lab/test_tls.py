@@ -168,7 +168,7 @@ def test_a_stack_of_before_comes_over_by_one_up_while_a_client_writes(tmp_path: 
     assert heard(tmp_path, "open")  # what is listened with hears
     assert operations("verify", check=False).returncode != 0
     operations("refresh", "--yes")
-    with writing():
+    with writing("--skip-ssl"):
         operations("up", "--yes")
     assert ways() == ["only"] * 3
     assert not heard(tmp_path, "covered_again")
@@ -207,7 +207,7 @@ def test_where_it_is_required_no_client_comes_without() -> None:
     with writing("--ssl"):
         operations("up", "--yes")
     assert verify_holds()
-    with pytest.raises(AssertionError), writing():
+    with pytest.raises(AssertionError), writing("--skip-ssl"):
         time.sleep(20)
     on_host("galera-1", "docker rm -f writer")
     config("rm", "--path", "swarm-galera:galera.tls.required")

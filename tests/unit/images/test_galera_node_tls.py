@@ -159,7 +159,7 @@ def presence(state: str = "synced") -> Presence:
     return Presence(state, U, 1, "10.20.0.3")
 
 
-def cluster_of(authority: str = "aa", mode: str = "both", **others: object) -> MemoryStore:
+def cluster_of(**others: object) -> MemoryStore:
     """Three nodes, Synced, all with certificates of one authority."""
     records: dict[str, object] = {
         "cluster": Cluster(U, "formed", "a"),
@@ -168,7 +168,7 @@ def cluster_of(authority: str = "aa", mode: str = "both", **others: object) -> M
     for name in "abc":
         records[f"nodes__{name}"] = Position(U, 1)
         records[f"present__{name}"] = presence()
-        records[f"details__{name}"] = Details(tls=mode, authority=authority, trusts=1)
+        records[f"details__{name}"] = Details(tls="both", authority="aa", trusts=1)
     return MemoryStore(**records | others)
 
 
