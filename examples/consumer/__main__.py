@@ -73,13 +73,9 @@ def main() -> None:
     pulumi.export("members", galera.apply(lambda known: known["members"]))
     # A client that checks who answers gives its library this, as in `mariadb --ssl-ca=FILE`: what nodes show
     # is of this authority. A stack of before has none.
-<<<<<<< HEAD
     pulumi.export(
         "databaseCa", galera.apply(lambda known: known["tls"]["caCertificate"] if "tls" in known else None)
     )
-=======
-    pulumi.export("databaseCa", pulumi.Output.all(galera).apply(lambda known: authority(known[0])))
->>>>>>> tls
     # Passwords are secret outputs of the cluster's stack, so what is made of them is secret here, too.
     pulumi.export("dsn", pulumi.Output.all(galera, passwords).apply(lambda known: dsn(known[0], known[1])))
     pulumi.export(
