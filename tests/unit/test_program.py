@@ -50,7 +50,7 @@ def test_each_host_is_ordered_awaited_prepared_and_joined(dev: Recorded) -> None
         ):
             assert f"{host}-{step}" in dev.resources
     assert "swarm-started" in dev.resources
-    assert [name for name in dev.resources if name.endswith("-joined")] == [
+    assert sorted(name for name in dev.resources if name.endswith("-joined")) == [
         "swarm-galera-2-joined",
         "swarm-galera-3-joined",
     ]
