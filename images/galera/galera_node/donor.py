@@ -40,6 +40,9 @@ def connect(host: str, port: int) -> socket.socket:
 
 def donate(options: Options) -> None:
     """Sends all data, or only the word that the write-sets will do."""
+    # From now on: a slow host takes seconds to start mariadb-backup, and a donor of which nothing is heard is
+    # taken for one that Galera has forgotten (`desynced`).
+    transfer.write(options.run_dir, "donor", "starting", 0)
     host, port, token = target(options.address)
     with connect(host, port) as stream:
         mode = "incremental" if options.bypass else "full"
