@@ -51,6 +51,9 @@ def encrypted(stream: socket.socket, token: str, options: Options) -> socket.soc
 
 def donate(options: Options) -> None:
     """Sends all data, or only the word that the write-sets will do."""
+    # From now on: a slow host takes seconds to start mariadb-backup, and a donor of which nothing is heard is
+    # taken for one that Galera has forgotten (`desynced`).
+    transfer.write(options.run_dir, "donor", "starting", 0)
     host, port, token = target(options.address)
     with encrypted(connect(host, port), token, options) as stream:
         mode = "incremental" if options.bypass else "full"
