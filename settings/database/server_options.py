@@ -222,8 +222,9 @@ def _of_another(key: str, name: Name, version: str) -> str:
     """An option that this version no longer has, or does not have yet."""
     when = "yet" if any(name.option in NAMES_OF[v] for v in VERSIONS if is_older(version, v)) else "any more"
     return (
-        f"{key}: MariaDB {version} has no such option {when}: it would ignore it, or not start. Remedy: remove "
-        f"it; while nodes of two versions run, loose_{name.option.replace('-', '_')} is for those that know it"
+        f"{key}: MariaDB {version} has no such option {when}: it would ignore it, or not start. Remedy: "
+        "remove it; while nodes of two versions run, "
+        f"loose_{name.option.replace('-', '_')} is for those that know it"
     )
 
 
