@@ -219,8 +219,8 @@ def _of_another(key: str, name: Name, version: str) -> str:
     when = "yet" if any(name.option in NAMES_OF[v] for v in VERSIONS if is_older(version, v)) else "any more"
     return (
         f"{key}: MariaDB {version} has no such option {when}: it would ignore it, or not start. Remedy: "
-        f"remove it; while nodes of two versions run, loose_{name.option.replace('-', '_')} is for those "
-        "that know it"
+        "remove it; while nodes of two versions run, "
+        f"loose_{name.option.replace('-', '_')} is for those that know it"
     )
 
 
