@@ -9,7 +9,7 @@ from __future__ import annotations
 import pulumi
 
 import settings as stack_settings
-from components import application, data_layer, first_bootstrap, registration, stack_outputs
+from components import application, data_layer, database_tls, first_bootstrap, registration, stack_outputs
 from components.any_manager import AnyManager
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.data_layer import DataLayer
@@ -26,6 +26,7 @@ def deploy(settings: stack_settings.Settings) -> None:
     """Declare the stack up to the layer that the settings name, and its outputs."""
     last = first_bootstrap.last_outputs()
     sql = first_bootstrap.initial_sql_of(settings.galera, last)
+    database_tls.refuse_a_leap(settings.galera.tls, last)
     layers = Layers.of(settings, last)
     plan = Plan.of(settings, last)
     if layers.note:

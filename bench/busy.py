@@ -92,7 +92,7 @@ class Load:
         on_host(host, sysbench.command("oltp_write_only", at, "prepare"), given)
         one = failover.ways(network)[0].command(password, writer, seconds)
         self._threads = [
-            threading.Thread(target=self._do, args=work)
+            threading.Thread(target=self._do, args=work, daemon=True)
             for work in (
                 *((self._computes, each, sysbench.computing(os.cpu_count() or 1, seconds)) for each in HOSTS),
                 (self._writes, host, sysbench.timed("oltp_write_only", at, CLIENTS, seconds), given),
@@ -105,8 +105,8 @@ class Load:
             thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        for thread in self._threads:
+    def __exit__(self, failed: object, *_: object) -> None:
+        for thread in () if failed else self._threads:
             thread.join()
 
     def _do(self, work: Any, host: str, *words: Any) -> None:

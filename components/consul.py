@@ -183,8 +183,9 @@ class Consul(pulumi.ComponentResource):
         self.running = [formed, *asking.hosts]
         self.register_outputs({"url": self.url})
 
-    def settle(self, clients: Sequence[pulumi.CustomResource]) -> None:
+    def settle(self, clients: Sequence[pulumi.CustomResource]) -> Sequence[pulumi.Resource]:
         """Nothing: nobody was ever let in without a token."""
+        return []
 
 
 class _Drawn:

@@ -83,12 +83,12 @@ class DataLayer:
         made = Services(services, images, manager, below.network, swarm.nodes)
         store = discovery.wanted(settings, owner, hosts, made, calm, below.options)
         nodes = made.on(hosts.bearing, galera.SERVICE, *calm, *fetched)
-        args = galera.GaleraArgs(nodes, store, not serves, initdb, _given(settings))
+        args = galera.GaleraArgs(nodes, store, not serves, initdb, settings.galera.tls, _given(settings))
         database = galera.Galera("galera", args, below.options)
-        store.settle([database.formed])
+        database.settle(store.settle([database.formed]))
         anywhere = [images[spec.name] for spec in services if not spec.constraints]
         on_workers = hosts.fetch_on_workers(anywhere, swarm.nodes)
-        before = [database.formed] if serves else [*calm, *fetched]
+        before = [database.settled] if serves else [*calm, *fetched]
         balancer = load_balancer.wanted(settings, hosts, made, [*before, *on_workers], below.options)
         return cls(made, store, database, balancer, on_workers, below.options)
 
@@ -101,7 +101,7 @@ def keep_secrets(settings: Settings, hosts: ClusterHosts) -> None:
     """
     opts = pulumi.ResourceOptions(deleted_with=hosts.managers[0].takes_along)
     discovery.keep_secrets(settings, opts)
-    galera.keep_secrets("galera", _given(settings), opts)
+    galera.keep_secrets("galera", _given(settings), settings.galera.tls, opts)
 
 
 def _given(settings: Settings) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pulumi
 
-from components import discovery, store_change
+from components import discovery, server_version, store_change
 from components.application import Application
 from components.cluster_host import SSH_PORT, ClusterHost
 from components.cluster_hosts import ClusterHosts
@@ -98,6 +98,8 @@ def _of_data(settings: Settings, layer: DataLayer, application: Application | No
             "members": galera.members,
             "database": settings.galera.database,
             "initdb": galera.initdb,
+            server_version.OUTPUT: server_version.shown(settings),
+            "tls": galera.tls_as_output(),
             **({} if galera.published_port is None else {"publishedPort": galera.published_port}),
             **({} if settings.galera.data_path is None else {"dataPath": settings.galera.data_path}),
         },

@@ -286,7 +286,14 @@ def client_container(outputs: Outputs, network: str, host: str = "", port: int =
         network: of the engine's, that the client is on.
         host, port: to connect to, unless what runs in the container sets these variables itself.
     """
-    facts = assign(service=outputs.service, network=network, database=outputs.database, host=host, port=port)
+    facts = assign(
+        service=outputs.service,
+        network=network,
+        database=outputs.database,
+        host=host,
+        port=port,
+        ca=outputs.authority,
+    )
     return f"{facts}\n{_CLIENT_CONTAINER}"
 
 

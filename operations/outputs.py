@@ -81,6 +81,7 @@ class Outputs:
         service, vip, port, size, members, database: the Galera service; members are host names.
         published_port: of every host, leads to the nodes; 0 where none is.
         app_password: of the user that is called like the database.
+        authority: PEM, whose certificate the nodes show; empty for nodes of before, without TLS.
         balancer, application: None where there is none.
         data_path: of the rows on each host that bears some; empty where they are in the engine's folder.
         layer: the highest that there is. What comes with a higher one is empty, or 0.
@@ -104,6 +105,7 @@ class Outputs:
     app_password: str = field(repr=False)
     published_port: int = 0
     data_path: str = ""
+    authority: str = ""
     balancer: Balancer | None = None
     application: Application | None = None
     layer: Layer = "data"
@@ -183,6 +185,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         database=galera.get("database", ""),
         app_password=(values.get("passwords") or {}).get("app", ""),
         published_port=int(galera.get("publishedPort", 0)),
+        authority=(galera.get("tls") or {}).get("caCertificate", ""),
         data_path=(galera or kept).get("dataPath", ""),
         balancer=_balancer(values.get("loadBalancer")),
         application=_application(values.get("application")),

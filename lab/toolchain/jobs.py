@@ -70,6 +70,7 @@ CHECKS: dict[str, tuple[Command, ...]] = {
             *("tests/lab/test_any_manager.py", "tests/lab/test_last_one.py", "-v", *_PATIENT),
         ),
         ("pytest", "tests/lab/test_two_stacks.py", "-x", "-v", *_PATIENT),
+        ("pytest", "tests/lab/test_tls.py", "-x", "-v", *_PATIENT),
     ),
     # Not in CI for its length; what it rests on is in tests/unit, over real SSH.
     "own-hosts-test": (("pytest", "tests/lab/test_own_hosts.py", "-x", "-v", *_PATIENT),),

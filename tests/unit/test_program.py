@@ -57,7 +57,7 @@ def test_each_host_is_ordered_awaited_prepared_and_joined(dev: Recorded) -> None
 ANYWHERE = {
     *("swarm-started", "network-free", "network-left", "etcd-image-resolved", "galera-image-resolved"),
     *(f"swarm-{host}-node" for host in HOSTS),
-    *("etcd-running", "galera-formed", "etcd-users"),
+    *("etcd-running", "galera-formed", "etcd-users", "galera-tls"),
 }
 """Steps on a manager, whichever it is."""
 
@@ -98,8 +98,8 @@ def test_every_command_checks_the_pinned_host_key(dev: Recorded) -> None:
 
 def test_every_docker_resource_goes_through_any_manager(dev: Recorded) -> None:
     made = [args for args in dev.resources.values() if args.typ.startswith("docker:")]
-    # Secrets of the peers, of etcd's clients, of Galera, and its way to etcd; a config; network and services.
-    assert len(made) == (3 + 7 + 3 + 4) + 1 + (1 + 2)
+    # Secrets of the peers, etcd's clients, Galera, its TLS, its way to etcd; a config; network and services.
+    assert len(made) == (3 + 7 + 3 + 3 + 4) + 1 + (1 + 2)
     assert all(args.provider and "docker-provider" in args.provider for args in made)
     assert dev.resources["docker-provider"].inputs["host"] == "ssh://any-manager"
 
@@ -268,7 +268,8 @@ def test_where_clients_may_be_no_two_services_are_changed_at_the_same_time(home:
     made = run(BALANCER, former={"galera": {}})
     assert "etcd-running" in made.depends_on["galera-service"]
     assert "etcd-service" in made.depends_on["etcd-running"]
-    assert "galera-formed" in made.depends_on["haproxy-service"]
+    assert "galera-formed" in made.depends_on["galera-tls"]
+    assert "galera-tls" in made.depends_on["haproxy-service"]
 
 
 def test_services_that_nobody_uses_yet_are_made_side_by_side(home: Path) -> None:
@@ -397,6 +398,7 @@ def test_galera_is_a_global_service_with_local_data_and_no_published_port(dev: R
         "galera-root-password",
         "galera-monitor-password",
         "galera-app-password",
+        *("galera-ca.crt", "galera-server.crt", "galera-server.key"),
         *("store-ca.crt", "store-client.crt", "store-client.key", "store-token"),
     }
 
@@ -556,7 +558,7 @@ def test_secrets_and_configs_are_named_by_pulumi_so_that_an_old_one_is_never_in_
 ) -> None:
     """Neither the one before it nor one of a killed run, that no state knows of."""
     made = dev.of_type(token)
-    assert len(made) == {"docker:index/secret:Secret": 17}.get(token, 1)
+    assert len(made) == {"docker:index/secret:Secret": 20}.get(token, 1)
     for name, args in made.items():
         assert "name" not in args.inputs
         assert len(name) + len("-1a2b3c4") <= 64, "the engine takes no longer name"

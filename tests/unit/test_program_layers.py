@@ -134,7 +134,7 @@ def test_a_given_password_of_root_is_not_drawn_below_either(home: Path, clear: N
 
 
 SITE = {
-    "application": {"image": "registry.lab:5000/wordpress:6.1-1", "database": {}},
+    "application": {"image": "registry.lab:5000/wordpress:6.1-2", "database": {}},
     "servers": {"workers": 1},
 }
 SITES_SECRETS = {"application-salt", "application-database-password"}
@@ -209,7 +209,7 @@ def test_a_run_that_failed_on_its_way_to_the_data_leaves_the_application_to_be_n
 
 
 def test_a_given_password_of_the_application_is_not_drawn_below_either(home: Path, clear: None) -> None:
-    given = {"image": "registry.lab:5000/wordpress:6.1-1", "database": {"password": "marked-password-1"}}
+    given = {"image": "registry.lab:5000/wordpress:6.1-2", "database": {"password": "marked-password-1"}}
     made = run({**DOWN, "application": given}, secrets=["application"])
     assert "application-database-password" not in made.resources
     assert "application-salt" in made.resources
@@ -390,6 +390,7 @@ def test_a_cluster_that_comes_back_is_the_one_that_went(dev: Recorded, clear: No
         "clusterName": "galera",
         "database": "app",
         "initdb": "",
+        "mariadb": "10.11",
         "members": list(HOSTS),
         "store": "etcd",
         "volumes": ["etcd-data", "galera-data"],

@@ -14,9 +14,9 @@ from enum import Enum
 from .sql import ServerStatus, Sql, SqlError
 from .transfer import Progress
 
-FOR_NOBODY = (
-    10.0  # seconds of being desynced for no donor and by no setting, after which somebody is asked for
-)
+FOR_NOBODY = 30.0
+"""Seconds of being desynced for no donor and by no setting, after which somebody is asked for. More than a
+busy host takes from Galera's word that it is a donor to the start of the program that sends."""
 
 
 class Holder(Enum):

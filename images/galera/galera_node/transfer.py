@@ -17,7 +17,10 @@ HISTORY = "history"
 
 @dataclass(frozen=True)
 class Progress:
-    """`phase`: waiting, receiving, preparing, sending, incremental. `at`: monotonic seconds, last advance."""
+    """One that is under way.
+
+    `phase`: waiting, receiving, preparing, starting, sending, incremental. `at`: last advance, in seconds.
+    """
 
     role: str
     phase: str

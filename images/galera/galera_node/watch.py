@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
-from . import health, local_state, transfer
+from . import data_version, health, local_state, transfer
 from .decision.lost_quorum import gives_up
 from .desynced import Holder
 from .first_process import LOOK_EVERY
@@ -42,6 +42,7 @@ class Watch:
         self._server, self._first_process, self._stop = parts.server, parts.first_process, stop
         self._membership, self._component = parts.membership, parts.component
         self._formation, self._observer, self._reports = parts.formation, parts.observer, parts.reports
+        self._encryption, self._one_by_one = parts.encryption, parts.one_by_one
         self.failures = 0
 
     def serve(self, local: Local, bootstrap: bool = False, forming: bool = False) -> None:
@@ -83,6 +84,10 @@ class Watch:
         while self._server.running:
             progress = transfer.read(self._settings.run_dir)
             presence, detail, status = self._observer.observe(local, progress)
+            if synced_since is None and presence.state == "synced" and not self._up_to_date(presence, local):
+                log("ending mariadbd: its system tables could not be brought up to date")
+                self._stop.end_server()
+                return False
             shown = replace(presence, state="starting") if forming else presence
             facts = self._membership.look(shown, self._details(local))
             self._reports.tell_others(presence, self._component.epoch)
@@ -121,6 +126,26 @@ class Watch:
             self._first_process.pause(WATCH_EVERY if serves else LOOK_EVERY / 2)
         return False
 
+    def _up_to_date(self, presence: Presence, local: Local) -> bool:
+        """Brings system tables of an older version up to date, before the node serves. False if it failed."""
+        settings = self._settings
+        if (data := data_version.outdated(settings)) is None:
+            return True
+        what = f"bringing the system tables from MariaDB {data} to {settings.version}"
+        log(f"{what}; this node serves once that is done")
+        starting = replace(presence, state="starting")
+        code = self._reports.attend(
+            data_version.upgrade(settings),
+            what,
+            lambda: self._membership.look(starting, self._details(local)),
+        )
+        if code == 0 and data_version.outdated(settings) is None:
+            log(f"the system tables are those of MariaDB {settings.version}")
+            return True
+        said = data_version.words(settings).read_text(errors="replace").strip().splitlines()
+        log(f"mariadb-upgrade ended with {code}: {' / '.join(said[-5:])}")
+        return False
+
     def _act(
         self, since: float | None, presence: Presence, status: ServerStatus | None, facts: Facts | None
     ) -> float | None:
@@ -134,6 +159,8 @@ class Watch:
             if facts is not None:
                 self._membership.publish(Position(presence.uuid, status.committed), facts)
                 self._formation.settle(facts, self._component.epoch, presence.uuid)
+                self._encryption.keep(facts)
+                self._one_by_one.look(facts)
             return since
         return since if presence.state in ("primary", "synced") else None
 
@@ -154,7 +181,8 @@ class Watch:
         component = self._component
         epoch = component.epoch if component.confirmed else local.epoch
         trusted = component.confirmed or local.trusted
-        return Details(epoch, trusted, self._reports.problem, self._formation.weight, component.view)
+        shown = Details(epoch, trusted, self._reports.problem, self._formation.weight, component.view)
+        return self._encryption.shown(shown)
 
     def _steady(self, since: float | None, status: ServerStatus) -> float:
         """Notes since when the node is Synced; forgives former failures after a while."""

@@ -17,7 +17,7 @@ from tests.unit.program import ROOT, holds_secret, patched, plain
 
 pytestmark = pytest.mark.unit
 
-IMAGE = f"registry.lab:5000/swarm-galera/galera:10.11-10@sha256:{'0123456789abcdef' * 4}"
+IMAGE = f"registry.lab:5000/swarm-galera/galera:11.8-1@sha256:{'0123456789abcdef' * 4}"
 BALANCER = {"service": "haproxy", "vip": "10.20.0.30", "writerPort": 6446.0, "readerPort": 6447.0}
 
 
@@ -83,6 +83,15 @@ def test_the_service_is_on_the_network_and_gets_to_the_database(cluster: dict[st
         "DATABASE_USER": "app",
     }
     assert found.exports["database"] == "stdout-of-galera-formed:3306"
+
+
+def test_where_tls_is_required_the_client_comes_with_it_and_knows_whose_certificate_to_expect(
+    cluster: dict[str, Any],
+) -> None:
+    galera = {**cluster["galera"], "tls": {**cluster["galera"]["tls"], "required": True}}
+    task = serve({**cluster, "galera": galera}).made["client"]["taskSpec"]["containerSpec"]
+    assert task["env"]["DATABASE_CA"] == "CA"
+    assert '--user="$DATABASE_USER" $tls' in task["commands"][2]
 
 
 def test_with_a_load_balancer_the_service_writes_through_it(cluster: dict[str, Any]) -> None:

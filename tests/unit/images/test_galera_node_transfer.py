@@ -125,6 +125,21 @@ def test_a_full_copy_replaces_all_data_and_tells_whose_it_is(
     assert local_state.copies(site.data).begun == 1
 
 
+def test_a_donor_is_one_before_its_first_byte(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[transfer.Progress | None] = []
+
+    def connect(_host: str, _port: int) -> socket.socket:
+        seen.append(transfer.read(site.options["donor"].run_dir))
+        raise TransferError("enough")
+
+    monkeypatch.setattr(donor, "connect", connect)
+    with pytest.raises(TransferError, match="enough"):
+        site.donates("127.0.0.1:1/token")
+    (progress,) = seen
+    assert progress is not None
+    assert (progress.role, progress.phase, progress.done) == ("donor", "starting", 0)
+
+
 def test_a_joiner_that_lacks_only_write_sets_keeps_its_data(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:

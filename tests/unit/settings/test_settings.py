@@ -161,7 +161,7 @@ def test_there_is_a_load_balancer_only_where_its_section_is() -> None:
         }
 
 
-SITE = {"image": "registry.lab:5000/swarm-galera/wordpress:6.1-1"}
+SITE = {"image": "registry.lab:5000/swarm-galera/wordpress:6.1-2"}
 
 
 def test_there_is_an_application_only_where_its_section_is() -> None:
@@ -266,6 +266,9 @@ PATHS = [
 """Places that the database's data can't have, and why."""
 
 BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("galera.tls.generation", {"galera": {"tls": {"generation": 0}}}, "greater than or equal to 1"),
+    ("galera.tls.names.0", {"galera": {"tls": {"names": ["10.0.0.1"]}}}, "is no domain name"),
+    ("galera.tls.required", {"galera": {"tls": {"required": "perhaps"}}}, "valid boolean"),
     ("servers.managers", {"servers": {"managers": 0}}, "at least one"),
     ("servers.managers", {"servers": {"managers": -1}}, "at least one"),
     ("servers.managers", {"servers": {"managers": 6}}, "use 5 or 7"),
