@@ -18,7 +18,7 @@ class Tls(Section):
     """TLS of the database. Nodes speak it among one another in any case, and clients may.
 
     Attributes:
-        required: clients that come without TLS are refused (error 3159), whoever they are; root is from
+        required: clients that come without TLS are refused (error 1045), whoever they are; root is from
             anywhere but a node itself, also without this. In the run that brings TLS to a stack of before it
             is refused.
         names: further names in the certificate, by which clients outside of the overlay network know the

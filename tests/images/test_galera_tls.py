@@ -85,7 +85,8 @@ def secured(nodes: list[Container]) -> None:
             if not node.running:
                 node.start()
         answer = secure(nodes[0])
-        assert answer.returncode in (0, 75), answer.stderr + answer.stdout
+        # Killed: it was asked in the container whose turn it was.
+        assert answer.returncode in (0, 75, -9), answer.stderr + answer.stdout
         return answer.returncode == 0
 
     wait_for(done, "all nodes with TLS alone", 400)
@@ -359,7 +360,7 @@ def test_where_it_is_required_nobody_comes_without_tls_and_nodes_go_on(site: Gal
         node.start()
     formed(nodes)
     _, second, third = nodes
-    assert "require_secure_transport" in client(second, "--skip-ssl").stderr
+    assert "Access denied" in client(second, "--skip-ssl").stderr
     assert client(second, "--ssl").stdout.split() == ["Ssl_version", "TLSv1.3"]
     # The node itself, and the program for backups, come in over the socket.
     assert third.stop() == 0
