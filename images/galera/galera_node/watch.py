@@ -18,6 +18,7 @@ from .first_process import LOOK_EVERY
 from .formation import FormationError
 from .local_state import Kind, Local
 from .orderly_stop import OrderlyStop
+from .orphan import Orphan
 from .parts import Parts
 from .sql import ServerStatus
 from .standstill import Standstill
@@ -81,6 +82,7 @@ class Watch:
         in_primary = in_group = time.monotonic()
         advance = health.Advance(in_primary)
         standstill = Standstill(self._settings.node, self._settings.members, in_primary)
+        orphan = Orphan(self._settings.node, in_primary)
         while self._server.running:
             progress = transfer.read(self._settings.run_dir)
             presence, detail, status = self._observer.observe(local, progress)
@@ -104,7 +106,8 @@ class Watch:
             synced_since = self._act(synced_since, presence, status, facts)
             idle = self._reports.report(presence, detail, status, progress, advance, facts)
             silent = idle if not self._observer.answered and progress is None else 0.0
-            if why := _hangs(silent, standstill, status):
+            alone = orphan.lasts(progress, facts, time.monotonic())
+            if why := _hangs(silent, standstill, alone, status):
                 log(f"{why}: killing mariadbd, to start it over")
                 self._server.kill()
                 return False
@@ -207,11 +210,14 @@ class Watch:
         local_state.forget_view(self._settings.data_dir)
 
 
-def _hangs(silent: float, standstill: Standstill, status: ServerStatus | None) -> str:
+def _hangs(silent: float, standstill: Standstill, alone: bool, status: ServerStatus | None) -> str:
     """Why nothing will come of this mariadbd any more; empty while something may.
 
-    `silent`: seconds in which one that has never answered has done nothing.
+    `silent`: seconds in which one that has never answered has done nothing. `alone`: it waits for a copy in a
+    group that has gone.
     """
+    if alone:
+        return "mariadbd waits for a donor, and is in no component with one"
     if silent > health.STALL:
         # It may wait for addresses that have gone, without a limit; nothing is lost by starting over.
         return f"mariadbd has neither answered nor done anything for {silent:.0f} s"
