@@ -48,7 +48,7 @@ class AnyManager:
 
         def write(told: list[list[object]], private_key: str | None) -> list[str]:
             found = [
-                SshManager(name, str(address), str(key), str(user), int(str(port)))
+                SshManager(name, str(address), str(key), str(user), int(float(str(port))))
                 for name, (address, key, user, port) in zip(names, told, strict=True)
             ]
             return write_ssh_files(ssh_folder(project, stack), found, private_key)
