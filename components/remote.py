@@ -6,9 +6,9 @@ Leaves to others: the scripts (components/host_scripts), which manager a step on
 
 A step on one host is a `remote.Command` with that host's connection. A step that may run on any manager is a
 `local.Command` whose interpreter is `ssh`: no host is among its inputs, so that it neither changes nor runs
-again when another one answers. In older versions it was the first manager's `remote.Command`; how such a state
-comes over is in moved_steps.py. Should it not have, the alias keeps Pulumi from running the `delete` of before:
-it then says that it cannot go on.
+again when another one answers. In older versions it was the first manager's `remote.Command`; how such a
+state comes over is in moved_steps.py. Should it not have, the alias keeps Pulumi from running the `delete`
+of before: it then says that it cannot go on.
 
 The command itself is one short line that names the step, because the plugin quotes it in every error. The
 script comes over standard input, and with it the values that are only known during `up`: neither appears on

@@ -147,7 +147,7 @@ class Recorder(pulumi_mocks.Mocks):
 
     def call(self, args: pulumi_mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         if args.token == "pulumi:pulumi:readStackResourceOutputs":
-            return {"name": args.args["stackName"], "outputs": dict.fromkeys(FORMER_URNS, {})}, []
+            return {"name": args.args["stackName"], "outputs": {urn: {} for urn in FORMER_URNS}}, []
         if args.token == "pulumi:pulumi:readStackOutputs":
             return {"name": args.args["name"], "outputs": dict(self.former)}, []
         raise AssertionError(f"the program calls {args.token} while it is planned")

@@ -74,7 +74,10 @@ def test_what_is_asked_of_the_swarm_names_no_host_and_takes_the_place_of_what_di
     assert "203.0.113." not in json.dumps([step.inputs for step in steps.values()])
 
 
-def test_just_these_are_moved_in_a_state_that_an_older_version_made(dev: Recorded) -> None:
+def test_just_these_are_moved_in_a_state_that_an_older_version_made(
+    dev: Recorded, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
     names = {
         new.rpartition("::")[2]
         for new in moved_steps.former(f"x${moved_steps.FORMERLY}::{name}" for name in dev.resources).values()
