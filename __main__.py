@@ -45,10 +45,11 @@ def deploy(settings: stack_settings.Settings) -> None:
         owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, layers.hosts_ask_the_swarm
     )
     hosts = ClusterHosts("hosts", of_hosts)
-    manager = AnyManager.of(hosts.managers, ssh)
+    any_manager = AnyManager.of(hosts.managers, ssh)
+    manager = any_manager if AnyManager.reached(last) else hosts.managers[0].connection
     swarm = data = site = down = None
     if settings.deploys("swarm"):
-        swarm = SwarmLayer.declare(settings, hosts, manager, services)
+        swarm = SwarmLayer.declare(settings, hosts, any_manager, manager, services)
     if swarm and settings.deploys("data"):
         deployed = services if settings.deploys("application") else data_specs
         data = DataLayer.declare(settings, owner, hosts, manager, swarm, deployed, sql.digest, layers.serves)
@@ -60,7 +61,7 @@ def deploy(settings: stack_settings.Settings) -> None:
         data_layer.keep_secrets(settings, hosts)
         down = TakenDown("taken-down", TakenDownArgs.of(settings, hosts, manager, layers, leave=not swarm))
     for name, value in stack_outputs.contract(
-        settings, plan.estimate, hosts, ssh, swarm, data, site, layers, down
+        settings, plan.estimate, hosts, ssh, manager, swarm, data, site, layers, down
     ).items():
         pulumi.export(name, value)
 

@@ -9,14 +9,17 @@ replaced.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
+from components import moved_steps
 from components.cluster_host import ClusterHost
+from components.first_bootstrap import last_resources
 from components.ssh_access import SshAccess
-from components.ssh_files import SshManager, interpreter, ssh_folder, write_ssh_files
+from components.ssh_files import ALIAS, SshManager, interpreter, ssh_folder, write_ssh_files
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,24 @@ class AnyManager:
             interpreter(project, stack),
             any(server.user != "root" for server in managers),
         )
+
+    @staticmethod
+    def reached(outputs: Mapping[str, Any]) -> bool:
+        """Whether steps on a manager may be declared as any manager's: False, and said, in a stack that an
+        older version made and whose state was not moved yet.
+
+        Args:
+            outputs: of the last complete run.
+        """
+        if not outputs or (outputs.get("ssh") or {}).get("manager") == ALIAS:
+            return True
+        if not moved_steps.former(last_resources()):
+            return True
+        pulumi.log.warn(
+            "What is asked of the swarm is still asked of the first manager: an older version made this "
+            "stack. `python -m operations up`, once, has any manager do; nothing is replaced for it."
+        )
+        return False
 
     def written(self) -> pulumi.Output[list[pulumi.Resource]]:
         """For use as `depends_on`: resolves when the files are there, and names no resource."""

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import discovery, galera, load_balancer
-from components.any_manager import AnyManager
+from components import discovery, galera, load_balancer, remote
 from components.cluster_hosts import ClusterHosts
 from components.first_bootstrap import InitialSql
 from components.key_value_store import KeyValueStore
@@ -57,7 +56,7 @@ class DataLayer:
         settings: Settings,
         owner: pulumi.Input[str],
         hosts: ClusterHosts,
-        manager: AnyManager,
+        manager: remote.Where,
         below: SwarmLayer,
         services: Sequence[ServiceSpec],
         initdb: str,

@@ -6,8 +6,9 @@ Leaves to others: the scripts (components/host_scripts), which manager a step on
 
 A step on one host is a `remote.Command` with that host's connection. A step that may run on any manager is a
 `local.Command` whose interpreter is `ssh`: no host is among its inputs, so that it neither changes nor runs
-again when another one answers. In older versions it was the first manager's `remote.Command`, whose place in
-the state it takes (`aliases`): replaced, its `delete` would run.
+again when another one answers. In older versions it was the first manager's `remote.Command`; how such a
+state comes over is in moved_steps.py. Should it not have, the alias keeps Pulumi from running the `delete`
+of before: it then says that it cannot go on.
 
 The command itself is one short line that names the step, because the plugin quotes it in every error. The
 script comes over standard input, and with it the values that are only known during `up`: neither appears on
@@ -22,6 +23,7 @@ from typing import Any
 import pulumi
 from pulumi_command import local, remote
 
+from components import moved_steps
 from components.any_manager import AnyManager
 from components.host_scripts.shell import alone, script, sudo, sudo_unless_root
 from settings.errors import UserError
@@ -30,7 +32,6 @@ Step = remote.Command | local.Command
 """What has run: `stdout`, `stderr` and `id`."""
 Where = remote.ConnectionArgs | AnyManager
 """A host, or any manager."""
-FORMERLY = "command:remote:Command"
 
 
 def run(
@@ -72,7 +73,9 @@ def run(
     if isinstance(where, remote.ConnectionArgs):
         logging = remote.Logging.STDERR if secret_output else None
         return remote.Command(name, connection=where, logging=logging, **inputs, opts=opts)
-    through = pulumi.ResourceOptions(aliases=[pulumi.Alias(type_=FORMERLY)], depends_on=where.written())
+    through = pulumi.ResourceOptions(
+        aliases=[pulumi.Alias(type_=moved_steps.FORMERLY)], depends_on=where.written()
+    )
     return local.Command(
         name,
         interpreter=list(where.interpreter),

@@ -111,7 +111,10 @@ def known_as(address: str, port: int = SSH_PORT) -> str:
 
 
 def config(folder: Path, managers: Sequence[SshManager], *, with_key: bool) -> str:
-    """OpenSSH's configuration. Keys are asked for in the order in which they were pinned at first contact.
+    """OpenSSH's configuration.
+
+    Of host keys the kinds that are pinned are asked for, in the order of the first contact: a host that has
+    several would show another one.
 
     `ssh` must know who logs in before it connects. So where that differs, the configuration itself asks
     whether the chosen manager is one of this or of that user, and the connection goes to no other user's.
@@ -127,12 +130,13 @@ def config(folder: Path, managers: Sequence[SshManager], *, with_key: bool) -> s
     for each in managers:
         lines += [f"Host {each.name}", f"  HostName {each.address}", f"  Port {each.port}"]
         lines += [f"  User {each.user}", f"  HostKeyAlias {each.name}"]
+        lines.append(f"  HostKeyAlgorithms {','.join(algorithms([each]))}")
     lines += [
         "Host *",
         f"  UserKnownHostsFile {_quoted(folder / 'known_hosts')}",
         "  GlobalKnownHostsFile /dev/null",
         "  StrictHostKeyChecking yes",
-        f"  HostKeyAlgorithms {','.join(HOST_KEY_TYPES)}",
+        f"  HostKeyAlgorithms {','.join(algorithms(managers))}",
         "  BatchMode yes",
         "  ConnectTimeout 30",
         "  ServerAliveInterval 15",
@@ -140,6 +144,14 @@ def config(folder: Path, managers: Sequence[SshManager], *, with_key: bool) -> s
     if with_key:
         lines += [f"  IdentityFile {_quoted(folder / 'id')}", "  IdentitiesOnly yes"]
     return "\n".join(lines) + "\n"
+
+
+def algorithms(managers: Sequence[SshManager]) -> list[str]:
+    """What `ssh` calls the kinds of their pinned keys, in the order in which they are asked for."""
+    kinds = {each.host_key.split()[0] for each in managers}
+    if "ssh-rsa" in kinds:
+        kinds |= {kind for kind in HOST_KEY_TYPES if kind.startswith("rsa-")}
+    return [kind for kind in HOST_KEY_TYPES if kind in kinds] or list(HOST_KEY_TYPES)
 
 
 def _quoted(path: Path) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pulumi
 
-from components import discovery, server_version, store_change
+from components import discovery, remote, server_version, store_change
+from components.any_manager import AnyManager
 from components.application import Application
 from components.cluster_host import SSH_PORT, ClusterHost
 from components.cluster_hosts import ClusterHosts
@@ -18,6 +19,7 @@ from components.data_layer import DataLayer
 from components.layers import Layers
 from components.softlayer.cost import Estimate
 from components.ssh_access import SshAccess
+from components.ssh_files import ALIAS
 from components.swarm_layer import SwarmLayer
 from components.taken_down import TakenDown
 from settings import Settings
@@ -35,6 +37,7 @@ def contract(
     estimate: Estimate,
     hosts: ClusterHosts,
     ssh: SshAccess,
+    manager: remote.Where,
     swarm: SwarmLayer | None,
     data: DataLayer | None,
     application: Application | None,
@@ -57,6 +60,8 @@ def contract(
                 "addresses": {server.hostname: server.address for server in hosts.servers},
                 "hostKeys": {server.hostname: server.host_key for server in hosts.servers},
                 **_other_ways(hosts),
+                # By this the next run knows without another look that the state is of this kind.
+                **({"manager": ALIAS} if isinstance(manager, AnyManager) else {}),
             }
         ),
         **({} if swarm is None else _of_swarm(settings, swarm)),

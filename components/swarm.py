@@ -28,7 +28,6 @@ from dataclasses import dataclass
 import pulumi
 
 from components import remote
-from components.any_manager import AnyManager
 from components.cluster_host import ClusterHost
 from components.docker_engine import DockerEngine
 from components.host_scripts import swarm as commands
@@ -65,7 +64,7 @@ class SwarmArgs:
     """
 
     members: Sequence[Member]
-    manager: AnyManager
+    manager: remote.Where
     memberships: Sequence[Membership] = ()
     pool: str | None = None
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import pulumi
 
 from components import application, data_layer, galera, remote, store_change, swarm_files
-from components.any_manager import AnyManager
 from components.cluster_host import ClusterHost
 from components.cluster_hosts import ClusterHosts
 from components.discovery import VOLUMES
@@ -44,7 +43,7 @@ class TakenDownArgs:
     """
 
     hosts: ClusterHosts
-    manager: AnyManager
+    manager: remote.Where
     layers: Layers
     leave: bool
     volumes: Sequence[str] = ()
@@ -53,7 +52,7 @@ class TakenDownArgs:
 
     @classmethod
     def of(
-        cls, settings: Settings, hosts: ClusterHosts, manager: AnyManager, layers: Layers, *, leave: bool
+        cls, settings: Settings, hosts: ClusterHosts, manager: remote.Where, layers: Layers, *, leave: bool
     ) -> TakenDownArgs:
         """As the settings have it."""
         former = store_change.superseded(settings, layers.record)

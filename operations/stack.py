@@ -20,8 +20,9 @@ from typing import Any
 import typer
 from filelock import FileLock, Timeout
 
+from components import moved_steps
 from components.softlayer.progress import INTERRUPTION
-from components.ssh_files import ssh_folder
+from components.ssh_files import interpreter, ssh_folder
 from components.state_folder import state_folder
 from operations import (
     audit,
@@ -62,6 +63,7 @@ def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
         without = left_out.of_up(seen, session.informed(seen).pulumi, gone)
         session.confirm(yes, "Do it?", "preview", *left_out.refreshed(gone), *without)
         session.taken_out(list(gone.values()))
+        session.moved()
         if seen is not None:
             seen = care.heal(seen)
         broken_off = session.unfinished.exists()
@@ -201,6 +203,14 @@ class StackSession:
         if seen is not None:
             care.tell(seen)
         return seen
+
+    def moved(self) -> None:
+        """Bring a state that an older version left over to steps on any manager; nothing runs for it."""
+        way = interpreter(self.project, self.name)
+        state, names = moved_steps.moved(self.pulumi.export() or {}, way)
+        if names:
+            self.pulumi.import_state(state)
+            say(f"From now on any manager may do what the first one did: {', '.join(names)}.")
 
     def taken_out(self, gone: Sequence[str]) -> None:
         """Have the state know that these (URNs) are gone."""

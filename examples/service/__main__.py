@@ -105,6 +105,18 @@ def variables(where: tuple[str, int], galera: Mapping[str, Any]) -> dict[str, st
     }
 
 
+def way(host: str, ssh: Mapping[str, Any]) -> tuple[str, str, int]:
+    """User, address and port of a host; only hosts that were there before the cluster may differ in these."""
+    user = (ssh.get("users") or {}).get(host, ssh["user"])
+    return user, ssh["addresses"][host], int((ssh.get("ports") or {}).get(host, 22))
+
+
+def engine(host: str, ssh: Mapping[str, Any]) -> str:
+    """The URL of a host's engine."""
+    user, address, port = way(host, ssh)
+    return f"ssh://{user}@{address}" + ("" if port == 22 else f":{port}")
+
+
 def ssh_options(folder: Path, host: str, ssh: Mapping[str, Any]) -> list[str]:
     """Write key and pinned host key where only their owner reads them, and return the options that use them.
 
@@ -112,7 +124,9 @@ def ssh_options(folder: Path, host: str, ssh: Mapping[str, Any]) -> list[str]:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     known_hosts, key = folder / "known_hosts", folder / "id"
-    write_private(known_hosts, f"{ssh['addresses'][host]} {ssh['hostKeys'][host]}\n")
+    _, address, port = way(host, ssh)
+    known_as = address if port == 22 else f"[{address}]:{port}"
+    write_private(known_hosts, f"{known_as} {ssh['hostKeys'][host]}\n")
     options = [
         *("-o", f"UserKnownHostsFile={known_hosts}"),
         *("-o", "GlobalKnownHostsFile=/dev/null"),
@@ -140,9 +154,7 @@ def access(ssh: pulumi.Output[dict[str, Any]], managers: pulumi.Output[list[str]
     # An address and paths: nothing secret is left in them.
     return docker.Provider(
         "swarm",
-        host=pulumi.Output.unsecret(
-            known.apply(lambda both: f"ssh://{both[0]['user']}@{both[0]['addresses'][both[1][0]]}")
-        ),
+        host=pulumi.Output.unsecret(known.apply(lambda both: engine(both[1][0], both[0]))),
         ssh_opts=pulumi.Output.unsecret(known.apply(lambda both: ssh_options(folder, both[1][0], both[0]))),
     )
 

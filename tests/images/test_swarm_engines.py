@@ -141,6 +141,29 @@ def test_a_replaced_first_manager_starts_no_second_swarm_and_comes_back_through_
     assert json.loads(done(try_to_start(*hosts)))["node"] == node
 
 
+def test_hosts_that_stay_leave_by_themselves_where_nobody_could_take_them_out(engines: Engines) -> None:
+    """The end of a stack of one's own hosts, the first of which is dead; and of one that is whole."""
+    first, second, third = (engines.add(f"db{n}", 10 + n) for n in (1, 2, 3))
+    second_node, third_node = bring_in(first, start(first, second, third), second, third)
+    first.kill()
+    wait_for(lambda: "db1=Unreachable" in managers(second), "the loss to be seen", 60)
+    # Two of three are left: without one of them, the other decides nothing.
+    ran = second.run(remove_node("db3", stays=True), f"{third_node}\n")
+    assert done(ran) == ""
+    assert "db3 stays in the swarm until it leaves by itself: without its vote" in ran.stderr
+    first.start()
+    wait_for(lambda: "db1=Unreachable" not in managers(second), "the first one's return", 60)
+    done(second.run(remove_node("db3", stays=True), f"{third_node}\n"))
+    assert [line.partition("=")[0] for line in managers(second)] == ["db1", "db2"]
+    # Whoever is asked is still a manager afterwards.
+    ran = second.run(remove_node("db2", stays=True), f"{second_node}\n")
+    assert done(ran) == ""
+    assert "db2 stays in the swarm until it leaves by itself: it is the manager that is asked" in ran.stderr
+    for host in (first, second):
+        done(host.docker("swarm", "leave", "--force"))
+        assert done(host.docker("info", "--format", "{{.Swarm.LocalNodeState}}")) == "inactive"
+
+
 def test_a_swarm_shrinks_to_the_hosts_that_are_wanted(engines: Engines) -> None:
     hosts = [engines.add(f"galera-{n}", 10 + n) for n in (1, 2, 3)]
     first, second, third = hosts

@@ -93,6 +93,25 @@ def test_a_host_that_is_down_is_passed_over_and_the_one_that_answers_is_asked_fi
     assert hosts[0].seen("told") == ""
 
 
+def test_each_of_one_s_own_hosts_is_reached_as_its_user_at_its_port(hosts: list[HostWithNode]) -> None:
+    """The first is down; no stack of ordered hosts has a word of users and ports."""
+    hosts[1].ssh.key, hosts[1].ssh.user = hosts[0].ssh.key, "deploy"
+    hosts[0].ssh.stop()
+    ssh = {
+        "user": "root",
+        "privateKey": hosts[0].ssh.private_key,
+        "addresses": {"db1": "127.0.0.1", "db2": "127.0.0.1"},
+        "hostKeys": {"db1": hosts[0].ssh.host_key, "db2": hosts[1].ssh.host_key},
+        "users": {"db2": "deploy"},
+        # Numbers of another stack's outputs arrive as 1.0.
+        "ports": {"db1": float(hosts[0].ssh.port), "db2": float(hosts[1].ssh.port)},
+    }
+    galera = {"members": ["db1", "db2"], "service": "galera", "database": "app"}
+    hosts[1].answer("there\n")
+    assert Root(reach.reach(ssh, galera)).ask("SELECT 1;") == [("there",)]
+    assert set(outputs(hosts)["hosts"][0]) == {"name", "address", "host_key"}
+
+
 @pytest.mark.parametrize("number", [1047, 2002])
 def test_a_node_that_does_not_serve_is_passed_over(hosts: list[HostWithNode], number: int) -> None:
     hosts[0].answer("", f"ERROR {number} (08S01) at line 1: not now\n", 1)

@@ -16,7 +16,7 @@ import pytest
 import tenacity
 from pydantic.alias_generators import to_snake
 
-from components import service_spec, services, swarm_files
+from components import moved_steps, service_spec, services, swarm_files
 from components.overlay_network import gateway
 from components.service_spec import HealthCheck, UpdatePolicy, duration
 from components.softlayer import cost
@@ -24,7 +24,7 @@ from components.softlayer.errors import CostTooHigh
 from components.softlayer.guest_seen import Guest
 from lab.plugins.docker import durations
 from settings import Servers
-from tests.unit import program
+from tests.unit import declared, program
 from tests.unit.program import ROOT, Recorded, run
 
 pytestmark = pytest.mark.unit
@@ -72,6 +72,44 @@ def test_what_is_asked_of_the_swarm_names_no_host_and_takes_the_place_of_what_di
         (alias,) = dev.aliases[name]
         assert 'type: "command:remote:Command"' in alias, name
     assert "203.0.113." not in json.dumps([step.inputs for step in steps.values()])
+
+
+def test_just_these_are_moved_in_a_state_that_an_older_version_made(
+    dev: Recorded, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
+    names = {
+        new.rpartition("::")[2]
+        for new in moved_steps.former(f"x${moved_steps.FORMERLY}::{name}" for name in dev.resources).values()
+    }
+    assert names & {name for name, made in dev.resources.items() if made.typ in program.COMMANDS} == ANYWHERE
+    for settings in declared.STACKS.values():
+        made = run(settings).resources
+        commands = {name: each.typ for name, each in made.items() if each.typ in program.COMMANDS}
+        for name, kind in commands.items():
+            urn = f"x${moved_steps.FORMERLY}::{name}"
+            assert bool(moved_steps.former([urn])) == (kind == moved_steps.NOW), name
+
+
+def test_a_stack_of_before_stays_as_it_is_with_plain_pulumi_until_its_state_was_moved(
+    dev: Recorded, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    of_before = {**dev.outputs, "ssh": {**dev.outputs["ssh"]}}
+    assert of_before["ssh"].pop("manager") == "any-manager"
+    urn = f"urn:pulumi:test::swarm-galera::swarm-galera:swarm:Swarm${moved_steps.FORMERLY}::swarm-started"
+    monkeypatch.setattr(program, "FORMER_URNS", [urn])
+    made = run(former=of_before)
+    assert made.of_type(moved_steps.NOW) == {}
+    for name in ANYWHERE:
+        assert made.resources[name].inputs["connection"]["host"] == "203.0.113.11", name
+    assert made.resources["docker-provider"].inputs["host"] == "ssh://any-manager"
+    assert "manager" not in made.outputs["ssh"]
+    assert "`python -m operations up`, once" in warned[0]
+    # Moved, by which the URNs are others: also while the outputs are still those of before.
+    monkeypatch.setattr(program, "FORMER_URNS", list(moved_steps.former([urn]).values()))
+    assert set(run(former=of_before).of_type(moved_steps.NOW)) == ANYWHERE
 
 
 def test_another_address_of_a_manager_changes_no_step_that_any_manager_may_do(

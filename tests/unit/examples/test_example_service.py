@@ -125,6 +125,16 @@ def test_the_swarm_is_reached_with_the_stacks_own_key_and_the_pinned_host_key(
     assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
 
 
+def test_a_host_of_one_s_own_is_reached_as_its_user_at_its_port(
+    cluster: dict[str, Any], tmp_path: Path
+) -> None:
+    first = cluster["managers"][0]
+    ssh = {**cluster["ssh"], "users": {first: "deploy"}, "ports": {first: 2222.0}}
+    assert serve({**cluster, "ssh": ssh}).made["swarm"]["host"] == "ssh://deploy@203.0.113.11:2222"
+    known = tmp_path / "swarm-galera-service" / "test" / "known_hosts"
+    assert known.read_text() == "[203.0.113.11]:2222 ssh-ed25519 AAAA\n"
+
+
 def test_a_key_that_the_agent_holds_is_written_nowhere(cluster: dict[str, Any], tmp_path: Path) -> None:
     provider = serve({**cluster, "ssh": {**cluster["ssh"], "privateKey": None}}).made["swarm"]
     assert "-i" not in provider["sshOpts"]

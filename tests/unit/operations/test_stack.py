@@ -413,6 +413,24 @@ def test_a_server_that_was_cancelled_is_taken_out_of_the_state_and_made_by_the_s
     assert calls(project)[-1] == "preview --refresh"
 
 
+def test_the_state_of_an_older_version_is_moved_before_the_run_and_once(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    urn = "urn:pulumi:dev::swarm-galera::swarm-galera:swarm:Swarm$command:remote:Command::swarm-started"
+    old = {"urn": urn, "type": "command:remote:Command", "inputs": {"connection": "x"}, "outputs": {}}
+    (project / "state.json").write_text(json.dumps({"deployment": {"resources": [old]}}))
+    stack.preview("dev")
+    stack.up("dev", yes=True)
+    made = [line.split()[0:2] for line in calls(project)]
+    assert made.index(["stack", "import"]) < made.index(["up", "--yes"])
+    (new,) = json.loads((project / "state.json").read_text())["deployment"]["resources"]
+    assert new["type"] == "command:local:Command"
+    assert new["inputs"]["interpreter"][-1].endswith('/swarm-galera-dev/config any-manager "$0"')
+    assert "any manager may do what the first one did: swarm-started" in capsys.readouterr().err
+    stack.up("dev", yes=True)
+    assert [line.split()[0:2] for line in calls(project)].count(["stack", "import"]) == 1
+
+
 def test_a_run_that_left_something_out_does_the_rest_and_says_so_by_its_exit_code(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
