@@ -252,6 +252,13 @@ def test_a_character_set_means_the_same_collation_in_both_versions(probe: Contai
     assert (works, said.split("\t")) == (True, ["utf8mb4_general_ci"] * 2)
 
 
+def test_a_node_can_change_its_vote_while_it_runs(probe: Container) -> None:
+    """11.8 has a plugin that makes variables of the library's options, and would refuse it."""
+    change = "SET GLOBAL wsrep_provider_options='pc.weight=3'"
+    question = f"{change}; SELECT @@wsrep_provider_options LIKE '%pc.weight = 3;%'"
+    assert tried(probe, "", question) == (True, "1")
+
+
 def test_collations_of_mysql_8_are_there_where_the_settings_take_them(
     probe: Container, version: str, tmp_path: Path
 ) -> None:
