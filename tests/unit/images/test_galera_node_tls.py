@@ -19,7 +19,7 @@ from images.galera.galera_node.config import NodeConfig, render
 from images.galera.galera_node.encryption import Encryption
 from images.galera.galera_node.first_process import StartAnew
 from images.galera.galera_node.framing import TransferError
-from images.galera.galera_node.local_state import Kind, agreed, clear, read
+from images.galera.galera_node.local_state import Kind, agree, agreed, clear, read
 from images.galera.galera_node.membership import Membership
 from images.galera.galera_node.settings import SECRETS, Settings, SettingsError
 from images.galera.galera_node.sst_options import SPEAKS_TLS, Options
@@ -262,6 +262,11 @@ def test_a_node_without_tls_takes_no_part(tmp_path: Path) -> None:
     encryption.keep(parse(memory.read()))
     row.look(parse(memory.read()))
     assert not agreed(tmp_path / "data")
+    # Nor does what it remembers of a time with TLS come back into the store.
+    agree(tmp_path / "data", "aa")
+    memory.commit({}, {}, ("tls",))
+    row.look(parse(memory.read()))
+    assert "tls" not in memory.read()
 
 
 # ---- the word that all have come over
