@@ -29,7 +29,11 @@ class Encryption:
         self.used: tls.Way | None = None
 
     def agreed(self, facts: Facts | None) -> str:
-        """On which authority all nodes have agreed, so that each speaks TLS alone; empty for none so far."""
+        """On which authority all nodes have agreed, so that each speaks TLS alone; empty for none so far, and
+        for a node without files, which has no word in it.
+        """
+        if self.files is None:
+            return ""
         return (facts.tls if facts is not None else None) or local_state.agreed(self._data_dir)
 
     def prepare(self, facts: Facts | None) -> tls.Way | None:

@@ -14,13 +14,23 @@ from typing import Any
 
 import pytest
 
-from images.galera.galera_node import accounts, donor, framing, joiner, one_by_one, securing, stores, tls
+from images.galera.galera_node import (
+    accounts,
+    commands,
+    donor,
+    framing,
+    joiner,
+    one_by_one,
+    securing,
+    stores,
+    tls,
+)
 from images.galera.galera_node.cli import main
 from images.galera.galera_node.config import NodeConfig, render
 from images.galera.galera_node.encryption import Encryption
 from images.galera.galera_node.first_process import StartAnew
 from images.galera.galera_node.framing import TransferError
-from images.galera.galera_node.local_state import Kind, agreed, clear, read
+from images.galera.galera_node.local_state import Kind, agree, agreed, clear, read
 from images.galera.galera_node.membership import Membership
 from images.galera.galera_node.settings import SECRETS, Settings, SettingsError
 from images.galera.galera_node.sst_options import SPEAKS_TLS, Options
@@ -263,6 +273,11 @@ def test_a_node_without_tls_takes_no_part(tmp_path: Path) -> None:
     encryption.keep(parse(memory.read()))
     row.look(parse(memory.read()))
     assert not agreed(tmp_path / "data")
+    # Nor does what it remembers of a time with TLS come back into the store.
+    agree(tmp_path / "data", "aa")
+    memory.commit({}, {}, ("tls",))
+    row.look(parse(memory.read()))
+    assert "tls" not in memory.read()
 
 
 # ---- the word that all have come over
@@ -320,6 +335,28 @@ def test_the_word_is_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stores, "store_here", lambda _environ: memory)
     assert main(["secure"]) == 75
     assert memory.read()["tls"].value == "aa"
+
+
+def test_status_tells_each_nodes_way_and_how_long_its_own_files_are_good(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    memory = cluster_of(
+        tls="aa",
+        details__a=Details(tls="only", authority="aa", trusts=2),
+        details__c=Details(),
+    )
+    in_turn(settings, memory)[0].prepare(parse(memory.read()))
+    assert commands.status(memory, settings.run_dir, settings.data_dir, 3, machine=False) == 0
+    a, b, c = (line for line in capsys.readouterr().out.splitlines() if line[:3] in ("a: ", "b: ", "c: "))
+    assert "TLS alone, trusts a former authority, too" in a
+    assert "TLS, lets in nodes without" in b
+    assert "speaks no TLS" in c
+    told = commands.report(parse(memory.read()), commands.own_state(settings.run_dir, settings.data_dir))
+    assert (told["tls"], told["members"]["a"]["trusts"]) == ("aa", 2)
+    own = told["self"]["tls"]
+    assert own["mode"] == "only"
+    for what in ("authority", "certificate"):
+        assert dt.datetime.fromisoformat(own[what]) > dt.datetime.now(dt.UTC) + dt.timedelta(days=3600)
 
 
 # ---- accounts
