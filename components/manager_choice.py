@@ -271,11 +271,17 @@ def main(words: Sequence[str]) -> int:
         print(text, file=sys.stderr, flush=True)
 
     try:
+        if what and _age(folder / "nobody") < SEEN:
+            say("error: no manager of the swarm answered a moment ago")
+            return 1
         if what == "is":
             return 0 if user_of(folder, say) == user else 1
         reached = connection(folder, say, user)
     except NobodyAnswers as error:
         say(f"error: {error}")
+        if what == "is":
+            # The connection that asks so would wait for each user, and then once more.
+            (folder / "nobody").touch()
         return 1
     except (OSError, ValueError, KeyError, TypeError) as error:
         say(f"error: no way to a manager of the swarm: {error}. Remedy: run `python -m operations ssh-files`")
