@@ -46,7 +46,8 @@ class Ssh:
 
 class Server:
     def __init__(self, hostname):
-        self.hostname, self.address, self.user = hostname, "127.0.0.1", config.get("user-" + hostname) or "root"
+        self.hostname, self.address = hostname, "127.0.0.1"
+        self.user = config.get("user-" + hostname) or "root"
         self.port = config.require_int("port-" + hostname)
         self.host_key = config.require("hostKey-" + hostname)
         self.connection = command.remote.ConnectionArgs(
