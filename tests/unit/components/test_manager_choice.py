@@ -74,7 +74,7 @@ def chosen(*ranks: int, last: str = "") -> tuple[str, float, list[str], list[str
     asked: list[str] = []
     said: list[str] = []
 
-    def ask(names: Iterable[str]) -> Mapping[str, int]:
+    def ask(names: Iterable[str], _limit: float) -> Mapping[str, int]:
         asked.extend(names := list(names))
         return {name: known[name] for name in names}
 
@@ -261,8 +261,8 @@ def test_without_anybody_the_reason_and_the_remedy_are_said(
         server.stop()
     # The copy that `ssh` runs is a file of its own.
     text = (hosts.folder / "choice.py").read_text()
-    assert "GIVEN_UP = 45.0" in text
-    (hosts.folder / "choice.py").write_text(text.replace("GIVEN_UP = 45.0", "GIVEN_UP = 0.0"))
+    assert "GIVEN_UP = 90.0" in text
+    (hosts.folder / "choice.py").write_text(text.replace("GIVEN_UP = 90.0", "GIVEN_UP = 0.0"))
     done = hosts.ssh("echo $NAME")
     assert done.returncode == 255
     assert "error: no manager of the swarm answers (galera-1, galera-2, galera-3). Remedy:" in done.stderr
