@@ -38,16 +38,20 @@ FRESH = 60.0
 REMEMBERED = 600.0
 """Seconds for which the last choice is asked before the others, so that nobody dead is waited for each time.
 Later the first in the list is, which is the last one to leave the swarm."""
-REACHED = 8
-"""Seconds to reach a host."""
+CONNECTED = 8
+"""Seconds for a host to take a connection."""
+REACHED = 20
+"""Seconds for its SSH to begin to talk; one that unpacks images is slow."""
 SEEN = 5.0
 """Seconds for which a host that was reached counts as one that can be."""
-ANSWERED = 30.0
+ALONE = 6.0
+"""Seconds for the first to be asked to say what it is, before all are asked."""
+ANSWERED = 45.0
 """Seconds for all to say what they are."""
 PATIENCE = 120.0
 """Seconds until the best of those who answer is taken, though none is in a swarm that decides: an engine may
 be starting, a leader may be being elected."""
-GIVEN_UP = 45.0
+GIVEN_UP = 90.0
 """Seconds until nobody is waited for any longer, when nobody answers at all."""
 Say = Callable[[str], object]
 
@@ -93,7 +97,7 @@ def settled(ranks: Mapping[str, int]) -> bool:
 def choose(
     managers: Sequence[Manager],
     last: str,
-    ask: Callable[[Iterable[str]], Mapping[str, int]],
+    ask: Callable[[Iterable[str], float], Mapping[str, int]],
     say: Say = lambda _text: None,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], object] = time.sleep,
@@ -103,7 +107,8 @@ def choose(
 
     Args:
         last: whom the last connection went to; empty for none.
-        ask: what some of them are (may leave out whoever did not answer before a better one).
+        ask: what some of them are, within so many seconds; may leave out whoever does not answer in time, or
+            not before one that leads.
 
     Raises NobodyAnswers.
     """
@@ -112,9 +117,9 @@ def choose(
     begun = told = clock()
     while True:
         # The last one is mostly still the right one: then nobody else is disturbed.
-        ranks = dict(ask(order[:1]))
+        ranks = ask(order[:1], ALONE)
         if ranks.get(order[0]) != LEADS:
-            ranks |= ask(order[1:])
+            ranks = ask(order, ANSWERED)
         ranks = {name: ranks.get(name, SILENT) for name in order}
         best = min(order, key=lambda name: ranks[name])
         if ranks[best] == OUTSIDE:
@@ -137,8 +142,10 @@ def choose(
         pause(2.0)
 
 
-def asked(config: Path, names: Iterable[str]) -> dict[str, int]:
-    """Ask these hosts, by their names in the SSH configuration; ends with the first one that leads."""
+def asked(config: Path, names: Iterable[str], limit: float) -> dict[str, int]:
+    """Ask these hosts, by their names in the SSH configuration; ends with the first one that leads, or after
+    `limit` seconds.
+    """
     probes = {
         name: subprocess.Popen(
             ["ssh", "-F", str(config), "-o", f"ConnectTimeout={REACHED}", name, PROBE],
@@ -149,7 +156,7 @@ def asked(config: Path, names: Iterable[str]) -> dict[str, int]:
         for name in names
     }
     found: dict[str, int] = {}
-    deadline = time.monotonic() + ANSWERED
+    deadline = time.monotonic() + limit
     try:
         while len(found) < len(probes) and LEADS not in found.values() and time.monotonic() < deadline:
             for name, probe in probes.items():
@@ -234,7 +241,7 @@ def chosen(folder: Path, managers: Mapping[str, Manager], say: Say) -> str:
             name = choose(
                 list(managers.values()),
                 name if name in managers and age < REMEMBERED else "",
-                lambda names: asked(folder / "config", names),
+                lambda names, limit: asked(folder / "config", names, limit),
                 say,
             )
             new = folder / f".chosen.{os.getpid()}"
@@ -244,7 +251,7 @@ def chosen(folder: Path, managers: Mapping[str, Manager], say: Say) -> str:
 
 
 def _reached(manager: Manager, folder: Path) -> socket.socket:
-    reached = socket.create_connection((manager.address, manager.port), timeout=REACHED)
+    reached = socket.create_connection((manager.address, manager.port), timeout=CONNECTED)
     reached.settimeout(None)
     (folder / "reached").touch()
     return reached
@@ -271,11 +278,17 @@ def main(words: Sequence[str]) -> int:
         print(text, file=sys.stderr, flush=True)
 
     try:
+        if what and _age(folder / "nobody") < SEEN:
+            say("error: no manager of the swarm answered a moment ago")
+            return 1
         if what == "is":
             return 0 if user_of(folder, say) == user else 1
         reached = connection(folder, say, user)
     except NobodyAnswers as error:
         say(f"error: {error}")
+        if what == "is":
+            # The connection that asks so would wait for each user, and then once more.
+            (folder / "nobody").touch()
         return 1
     except (OSError, ValueError, KeyError, TypeError) as error:
         say(f"error: no way to a manager of the swarm: {error}. Remedy: run `python -m operations ssh-files`")

@@ -46,7 +46,8 @@ class Ssh:
 
 class Server:
     def __init__(self, hostname):
-        self.hostname, self.address, self.user = hostname, "127.0.0.1", "root"
+        self.hostname, self.address = hostname, "127.0.0.1"
+        self.user = config.get("user-" + hostname) or "root"
         self.port = config.require_int("port-" + hostname)
         self.host_key = config.require("hostKey-" + hostname)
         self.connection = command.remote.ConnectionArgs(
@@ -288,3 +289,28 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:  # it has ended
         return b""
+
+
+def test_a_manager_that_another_user_logs_in_to_is_any_manager_too(
+    managers: Managers, swarm: TestEngine
+) -> None:
+    """As among hosts of one's own."""
+    stack, before = managers.stack, tasks(swarm)
+    managers.one.user, managers.two.user = "root", "deploy"
+    stack.run("config", "set-all", "--plaintext", "any=true", "--plaintext", "user-two=deploy")
+    managers.move()
+    # Who is root is found out on the host now, which every step's line has to say.
+    managers.up()
+    assert managers.ran() == ["one hello", "one hello"]
+    managers.up("--expect-no-changes")
+    managers.one.stop()
+    (reached,) = Path(stack.environment["SWARM_GALERA_SSH"]).glob("*/reached")
+    reached.unlink()
+    stack.run("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    managers.up("--expect-no-changes")
+    stack.run("config", "set", "word", "again")
+    managers.up()
+    assert managers.ran()[2:] == ["two again"]
+    assert not (stack.folder / "deleted").exists()
+    assert tasks(swarm) != before
+    managers.one.start()

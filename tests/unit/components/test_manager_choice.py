@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -73,7 +74,7 @@ def chosen(*ranks: int, last: str = "") -> tuple[str, float, list[str], list[str
     asked: list[str] = []
     said: list[str] = []
 
-    def ask(names: Iterable[str]) -> Mapping[str, int]:
+    def ask(names: Iterable[str], _limit: float) -> Mapping[str, int]:
         asked.extend(names := list(names))
         return {name: known[name] for name in names}
 
@@ -260,8 +261,8 @@ def test_without_anybody_the_reason_and_the_remedy_are_said(
         server.stop()
     # The copy that `ssh` runs is a file of its own.
     text = (hosts.folder / "choice.py").read_text()
-    assert "GIVEN_UP = 45.0" in text
-    (hosts.folder / "choice.py").write_text(text.replace("GIVEN_UP = 45.0", "GIVEN_UP = 0.0"))
+    assert "GIVEN_UP = 90.0" in text
+    (hosts.folder / "choice.py").write_text(text.replace("GIVEN_UP = 90.0", "GIVEN_UP = 0.0"))
     done = hosts.ssh("echo $NAME")
     assert done.returncode == 255
     assert "error: no manager of the swarm answers (galera-1, galera-2, galera-3). Remedy:" in done.stderr
@@ -340,6 +341,22 @@ def test_a_connection_goes_to_nobody_whose_user_is_another_one(hosts: Hosts) -> 
     assert "root does not log in to the next one, galera-" in done.stderr
     assert "Remedy: repeat" in done.stderr
     assert hosts.where() in ("galera-2", "galera-3")
+
+
+def test_without_anybody_the_wait_is_not_repeated_for_each_user(hosts: Hosts) -> None:
+    as_users(hosts, "root", "deploy", "admin")
+    for server in hosts.servers.values():
+        server.stop()
+    choice = hosts.folder / "choice.py"
+    choice.write_text(re.sub(r"^GIVEN_UP = .*", "GIVEN_UP = 0.0", choice.read_text(), flags=re.MULTILINE))
+    done = hosts.ssh("echo $NAME")
+    assert done.returncode == 255
+    assert done.stderr.count("error: no manager of the swarm answers (galera-1, galera-2, galera-3)") == 1
+    assert done.stderr.count("no manager of the swarm answered a moment ago") == 2
+    for server in hosts.servers.values():
+        server.start()
+    os.utime(hosts.folder / "nobody", (time.time() - manager_choice.SEEN - 1,) * 2)
+    assert hosts.where() == "galera-1"
 
 
 def test_a_choice_that_is_fresh_is_not_looked_at_by_a_connection_of_its_own_each_time(hosts: Hosts) -> None:

@@ -282,10 +282,11 @@ def calls(project: Path) -> list[str]:
 def test_up_makes_the_stack_once_and_then_only_updates_it(project: Path) -> None:
     stack.up("dev", yes=True)
     stack.up("dev", yes=True)
-    # Before each run the outputs are asked for the hosts, to look at them; after it the state for what was
-    # ordered (tests/provider/test_destroy.py), and the outputs for hosts with images that nothing runs now.
+    # Before each run the outputs are asked for the hosts, to look at them, and the state for steps that an
+    # older version left (components/moved_steps.py); after it the state for what was ordered
+    # (tests/provider/test_destroy.py), and the outputs for hosts with images that nothing runs now.
     asked = "stack output --json --show-secrets"
-    update = [asked, "up --yes --skip-preview --parallel 64", "stack export", asked]
+    update = [asked, "stack export", "up --yes --skip-preview --parallel 64", "stack export", asked]
     assert calls(project) == [
         "stack export",
         "stack init --secrets-provider passphrase",
