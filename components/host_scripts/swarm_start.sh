@@ -18,11 +18,11 @@ IFS='|' read -r state control known < <(
 case $state in
   inactive)
     # Only managers listen on this port. A host that is off, or not there yet, is none: it could not vote.
-    managers=$(for other in "${others[@]}"; do
+    listen=$(for other in "${others[@]}"; do
       { timeout 5 bash -c ': <>"/dev/tcp/$0/$1"' "$other" "$port" 2>/dev/null && echo "$other" || :; } &
     done; wait)
-    [[ ! $managers ]] || fail "$hostname is in no swarm, but a manager of one answers on \
-${managers//$'\n'/, }: a second swarm would cut its services off. Remedy: have that host answer over SSH, with \
+    [[ ! $listen ]] || fail "$hostname is in no swarm, but a manager of one answers on \
+${listen//$'\n'/, }: a second swarm would cut its services off. Remedy: have that host answer over SSH, with \
 an engine that takes part in its swarm ('verify' says what is amiss), then repeat"
     [[ $hostname == "$first" ]] || fail "$first, on which a new swarm would begin, does not answer, and \
 $hostname is in none. Remedy: bring $first back (or have its server replaced: servers.replace), then repeat"
