@@ -242,6 +242,8 @@ def run(
         if value is not None
     }
     recorder = Recorder(former or {})
+    # The stack's own resource stays from test to test, and with it another test's project.
+    pulumi.runtime.settings.ROOT.set(None)
     pulumi.runtime.set_mocks(
         recorder, project="swarm-galera", stack="test", preview=False, monitor=Monitor(recorder)
     )

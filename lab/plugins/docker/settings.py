@@ -7,6 +7,7 @@ configuration file (`-F`) is for that program alone to read: then it is what con
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -91,7 +92,7 @@ def parse(settings: Mapping[str, Any], environment: Mapping[str, str] = os.envir
 
 def _has_file(options: list[str]) -> bool:
     """Whether `ssh` is to read a configuration file."""
-    files = [after for word, after in zip(options, [*options[1:], ""], strict=True) if word == "-F"]
+    files = [after for word, after in itertools.pairwise([*options, ""]) if word == "-F"]
     files += [word[2:].lstrip() for word in options if word.startswith("-F") and word != "-F"]
     return any(file != "none" for file in files)
 
