@@ -79,7 +79,7 @@ def test_a_cluster_goes_to_the_next_mariadb_node_by_node_and_only_by_a_persons_w
     takes(last, older)
     last.start()
     formed(nodes)
-    assert copies(last) == 1, "only the copy that it began with"
+    assert copies(last) == 0, "it came back by the write-sets that it lacked"
 
     # With it, one after the other, while both kinds of nodes take writes.
     for count, node in enumerate(reversed(nodes), 1):
@@ -95,7 +95,7 @@ def test_a_cluster_goes_to_the_next_mariadb_node_by_node_and_only_by_a_persons_w
         assert len(set(rows(nodes))) == 1
     assert [version(node) for node in nodes] == [NEW] * SIZE
     assert [data_version.of_data(node.volume) for node in nodes] == [NEW] * SIZE
-    assert [copies(node) for node in nodes] == [0, 1, 1], "each came back by the write-sets that it lacked"
+    assert [copies(node) for node in nodes] == [0] * SIZE, "each came back by the write-sets that it lacked"
     assert uuids(nodes) == {uuid}
     definitions = [
         sql(node, "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS "
@@ -189,7 +189,7 @@ def test_a_store_goes_to_the_next_etcd_member_by_member(site: GaleraSite) -> Non
     assert [found[:3] for found in versions(members[0])] == ["3.5"] * SIZE
     assert "before" in said(members[2], "get", "swarm-galera/galera/here")
     # Users are what they were: nobody gets in without being one.
-    assert members[0].run("/usr/local/bin/etcd-member", "clients").stdout.strip() == "users"
+    assert members[0].run("/usr/local/bin/etcd-member", "clients").stdout.startswith("users")
     # One that has lost its disk takes its seat anew.
     members[1].kill()
     members[1].lose_volume()
