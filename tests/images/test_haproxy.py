@@ -108,10 +108,13 @@ class Session:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        first = connection.recv(200)
-        if not first.startswith(b"galera-"):
+        try:
+            first = connection.recv(200)
+            if not first.startswith(b"galera-"):
+                raise EOFError(first)
+        except (OSError, EOFError):
             connection.close()
-            raise EOFError(first)
+            raise
         self.node = first.decode().strip()
 
     def __enter__(self) -> Session:
