@@ -134,6 +134,13 @@ DEFAULTS = {
     "evs.user_send_window": "2",
 }
 """Of the options that must fit together, as Galera 26.4.23 has them."""
+OF_THE_IMAGE = {
+    "evs.inactive_check_period": "PT0.2S",
+    "evs.join_retrans_period": "PT0.3S",
+    "evs.keepalive_period": "PT0.5S",
+    "evs.suspect_timeout": "PT2.5S",
+}
+"""What the nodes' image has in their place (images/galera, `config.GROUP`)."""
 
 
 def problems(options: Mapping[str, str]) -> Iterable[str]:
@@ -145,7 +152,7 @@ def problems(options: Mapping[str, str]) -> Iterable[str]:
         if wrong is not None:
             yield f"{key}: {wrong}"
     if sound:
-        yield from _bad_together({**DEFAULTS, **options}, options)
+        yield from _bad_together({**DEFAULTS, **OF_THE_IMAGE, **options}, options)
 
 
 def _bad(key: str, value: str) -> str | None:

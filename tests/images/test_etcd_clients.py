@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from images.etcd.etcd_member.clients import MARK
 from tests.images.image_containers import Container, wait_for
 from tests.images.store_access import ETCDCTL, Access
 from tests.images.test_etcd_processes import Store, address, etcdctl, formed, until
@@ -56,12 +57,16 @@ def lets_in(member: Container) -> str:
 
 
 def has_users(*members: Container) -> None:
+    """Waits until these let in users alone, and have done what they do for that: what is left of it when a
+    file of theirs changes would be done with the former one.
+    """
     for member in members:
         wait_for(
             lambda member=member: lets_in(member).startswith("users until 20"),  # type: ignore[misc]
             f"{member.name} lets in users alone",
             60,
         )
+        wait_for(lambda member=member: (member.volume / MARK).exists(), f"the mark of {member.name}", 60)  # type: ignore[misc]
 
 
 def plain(by: Container, number: int, *words: str) -> bool:
@@ -116,6 +121,7 @@ def test_members_take_new_certificates_and_passwords_one_by_one(store: Store) ->
     store.access.passwords["galera"] = "another-77e0"
     store.roll([2], MEMBERS)
     has_users(members[1])
+    wait_for(lambda: "set right: password of galera" in members[1].log, "the new password", 60)
     after = store.access.files("galera")
     # Each side has been changed or not: all four trust one another.
     old = {**before, "store-token": "another-77e0"}

@@ -107,14 +107,15 @@ def test_the_list_of_time_zones_is_the_images_own(probe: Container) -> None:
 
 
 PROVIDER: list[tuple[dict[str, str], bool]] = [
-    ({"evs.suspect_timeout": "PT3S"}, True),
-    ({"evs.suspect_timeout": "PT2.5S"}, False),
-    ({"evs.suspect_timeout": "PT2.5S", "evs.keepalive_period": "PT0.5S"}, True),
-    ({"evs.keepalive_period": "PT1.8S"}, False),
-    ({"evs.inactive_check_period": "PT2.5S"}, True),
-    ({"evs.inactive_check_period": "PT2.6S"}, False),
-    ({"evs.install_timeout": "PT0.9S"}, False),
-    ({"evs.install_timeout": "PT1S"}, True),
+    ({"evs.suspect_timeout": "PT1.5S"}, True),
+    ({"evs.suspect_timeout": "PT1.4S"}, False),
+    ({"evs.suspect_timeout": "PT1.4S", "evs.keepalive_period": "PT0.4S"}, True),
+    ({"evs.keepalive_period": "PT0.8S"}, True),
+    ({"evs.keepalive_period": "PT0.9S"}, False),
+    ({"evs.inactive_check_period": "PT1.25S"}, True),
+    ({"evs.inactive_check_period": "PT1.3S"}, False),
+    ({"evs.install_timeout": "PT0.4S"}, False),
+    ({"evs.install_timeout": "PT0.5S"}, True),
     ({"evs.install_timeout": "PT15S"}, True),
     ({"evs.install_timeout": "PT16S"}, False),
     ({"evs.join_retrans_period": "PT0.05S"}, False),
@@ -133,7 +134,8 @@ PROVIDER: list[tuple[dict[str, str], bool]] = [
 def test_what_the_library_refuses_is_refused_before(
     probe: Container, options: dict[str, str], starts: bool
 ) -> None:
-    works, answer = tried(probe, ";".join(f"{key}={value}" for key, value in options.items()))
+    given = {**provider_options.OF_THE_IMAGE, **options}
+    works, answer = tried(probe, ";".join(f"{key}={value}" for key, value in given.items()))
     assert works == starts, answer
     assert (not list(provider_options.problems(options))) == starts
 

@@ -241,12 +241,12 @@ def test_no_option_of_wsrep_is_accepted_but_those_that_are_listed() -> None:
         ({"evs.inactive_check_period": "PT0S"}, "at least PT0.1S"),
         ({"gcs.sync_donor": "maybe"}, "yes or no"),
         # Together, with what is not set.
-        ({"evs.suspect_timeout": "PT2.5S"}, "set evs.keepalive_period to PT0.833S or less"),
-        ({"evs.keepalive_period": "PT2S"}, "third of evs.suspect_timeout (PT5S, the default)"),
-        ({"evs.inactive_check_period": "PT2.6S"}, "half of evs.suspect_timeout"),
-        ({"evs.inactive_timeout": "PT5S"}, "set evs.inactive_timeout to PT15S"),
+        ({"evs.suspect_timeout": "PT1.2S"}, "set evs.keepalive_period to PT0.4S or less"),
+        ({"evs.keepalive_period": "PT1S"}, "third of evs.suspect_timeout (PT2.5S, the default)"),
+        ({"evs.inactive_check_period": "PT1.3S"}, "half of evs.suspect_timeout"),
+        ({"evs.inactive_timeout": "PT2.5S"}, "set evs.inactive_timeout to PT7.5S"),
         ({"evs.suspect_timeout": "PT30S"}, "set evs.inactive_timeout to PT90S"),
-        ({"evs.install_timeout": "PT0.9S"}, "from evs.keepalive_period (PT1S, the default)"),
+        ({"evs.install_timeout": "PT0.4S"}, "from evs.keepalive_period (PT0.5S, the default)"),
         ({"evs.install_timeout": "PT16S"}, "to evs.inactive_timeout (PT15S, the default)"),
         ({"evs.user_send_window": "5"}, "raise evs.send_window"),
         # What is the node's, what lets two halves go on, what is of no use here.
@@ -275,7 +275,7 @@ def test_a_provider_option_out_of_bounds_is_refused_with_a_remedy(options: dict[
     "options",
     [
         {"gcache.size": "2G", "gcs.fc_limit": "128", "gcs.fc_factor": "0.8", "gcs.fc_single_primary": "yes"},
-        # The first candidate for a fast failover.
+        # Faster than the image's.
         {
             "evs.suspect_timeout": "PT2.5S",
             "evs.keepalive_period": "PT0.5S",
