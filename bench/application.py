@@ -45,7 +45,7 @@ PUBLISHED = "    publishedPorts: [80]\n"
 
 @dataclass(frozen=True)
 class Came:
-    """Seconds. up: from an empty account to a stack that holds. again: the next one, which changes nothing."""
+    """Seconds. up: from an empty account to a stack that holds. again: the next, which changes nothing."""
 
     up: float
     again: float
