@@ -60,7 +60,7 @@ class PinnedImage(Resource, module="swarm-galera", name="PinnedImage"):
     """One image.
 
     Attributes:
-        reference: with the digest: `registry.example.com/galera:10.11-10@sha256:…`.
+        reference: with the digest: `registry.example.com/galera:10.11-11@sha256:…`.
     """
 
     reference: pulumi.Output[str]

@@ -68,4 +68,4 @@ class Node:
             parts.reports.unhealthy("waiting: another container uses this volume")
             parts.first_process.pause(LOOK_EVERY)
         parts.topics.end("volume")
-        parts.reports.listen(parts.address)
+        parts.reports.listen(parts.address, parts.departures.hear)

@@ -17,7 +17,7 @@ from tests.unit.program import ROOT, holds_secret, patched, plain
 
 pytestmark = pytest.mark.unit
 
-IMAGE = f"registry.lab:5000/swarm-galera/galera:10.11-10@sha256:{'0123456789abcdef' * 4}"
+IMAGE = f"registry.lab:5000/swarm-galera/galera:10.11-11@sha256:{'0123456789abcdef' * 4}"
 BALANCER = {"service": "haproxy", "vip": "10.20.0.30", "writerPort": 6446.0, "readerPort": 6447.0}
 
 
