@@ -149,8 +149,8 @@ class Way:
 
     @property
     def container(self) -> str:
-        """Its name."""
-        return f"failover-{self.network}"
+        """Its name, without that of the database's service, by which the nodes' containers are found."""
+        return f"failover-{self.port}"
 
     def command(self, password: str, node: str) -> str:
         """What starts the client on a host; it begins on `node`, and writes until its container stops."""

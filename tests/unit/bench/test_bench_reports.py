@@ -225,6 +225,7 @@ def test_a_failover_is_told_by_its_median_and_its_longest_beside_the_goal() -> N
 def test_a_client_comes_by_the_port_of_its_host_or_over_the_overlay_network() -> None:
     endpoint, vip = failover.ways("overlay")
     assert "--network host " in endpoint.command("secret", "galera-2")
+    assert not any("galera" in way.container for way in failover.ways("galera"))
     assert endpoint.command("secret", "galera-2").endswith(" 127.0.0.1 6446")
     assert "--network overlay " in vip.command("it's", "galera-2")
     assert "-e NODE=galera-2" in vip.command("it's", "galera-2")
