@@ -23,7 +23,7 @@ LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `
 
 .DEFAULT_GOAL := help
 .PHONY: help preflight toolchain venv up verify balance down test fmt lint type unit provider coverage image-test \
-        plugin-test lab-test consul-test outage-test recovery-test application-test lock docs bench chaos audit preview refresh destroy clean-cache
+        plugin-test lab-test consul-test outage-test recovery-test own-hosts-test application-test lock docs bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,8 +52,8 @@ destroy: ## cancel all that the stack ordered; the lab stays
 down: ## take the lab and all in it away; the caches stay
 	$(DRIVER) down --lab $(LAB)
 
-test: ## lint, types, unit, provider, images, plugins, and the whole job on real hosts in a lab of its own (OUTAGES=1: with outage-test)
-	$(DRIVER) test $(if $(OUTAGES),--outages)
+test: ## lint, types, unit, provider, images, plugins, and the whole job on real hosts in a lab of its own
+	$(DRIVER) test
 
 preflight: ## whether this machine can run it all; changes nothing
 	$(DRIVER) preflight
@@ -73,7 +73,10 @@ outage-test: ## changes under clients, dead host, power cut, full disk, forgotte
 consul-test: ## Consul's members, and the stories that rest on the store with Consul, as real processes; not in CI
 	$(DRIVER) $@
 
-recovery-test: ## layers down and up, the last host of three goes on alone, two stacks at once, on real hosts; not in CI
+recovery-test: ## layers down and up, first manager lost, the last host of three goes on alone, two stacks at once, on real hosts; not in CI
+	$(DRIVER) $@
+
+own-hosts-test: ## the program on hosts that were ordered by hand, one with an engine, one with sudo, one with a disk; not in CI
 	$(DRIVER) $@
 
 application-test: ## a site on the cluster, seen by a browser, before and after a host dies; not in CI

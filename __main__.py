@@ -9,7 +9,8 @@ from __future__ import annotations
 import pulumi
 
 import settings as stack_settings
-from components import application, data_layer, first_bootstrap, galera, registration, stack_outputs
+from components import application, data_layer, database_tls, first_bootstrap, registration, stack_outputs
+from components.any_manager import AnyManager
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.data_layer import DataLayer
 from components.firewall import Firewall, FirewallArgs
@@ -25,8 +26,9 @@ def deploy(settings: stack_settings.Settings) -> None:
     """Declare the stack up to the layer that the settings name, and its outputs."""
     last = first_bootstrap.last_outputs()
     sql = first_bootstrap.initial_sql_of(settings.galera, last)
+    database_tls.refuse_a_leap(settings.galera.tls, last)
     layers = Layers.of(settings, last)
-    plan = Plan.of(settings)
+    plan = Plan.of(settings, last)
     if layers.note:
         pulumi.log.warn(layers.note)
     owner = plan.identity.owner
@@ -34,30 +36,32 @@ def deploy(settings: stack_settings.Settings) -> None:
     # only being taken down.
     data_specs = data_layer.specs(settings, sql)
     services = [*data_specs, *application.specs(settings)]
-    ssh = SshAccess("ssh", SshAccessArgs.of(owner, settings.ssh))
+    ssh = SshAccess("ssh", SshAccessArgs.of(owner, settings))
     firewall = None
-    if settings.servers.firewall:
+    if settings.servers.firewall and settings.servers.orders:
         firewall = Firewall("firewall", FirewallArgs.of(owner, settings, services))
     moving = [spec.name for spec in services if spec.replicas is not None]
-    asks = layers.hosts_ask_the_swarm
-    hosts = ClusterHosts(
-        "hosts", ClusterHostsArgs(owner, settings, ssh, firewall, plan.in_turn, galera.LABEL, moving, asks)
+    of_hosts = ClusterHostsArgs(
+        owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, layers.hosts_ask_the_swarm
     )
+    hosts = ClusterHosts("hosts", of_hosts)
+    any_manager = AnyManager.of(hosts.managers, ssh)
+    manager = any_manager if AnyManager.reached(last) else hosts.managers[0].connection
     swarm = data = site = down = None
     if settings.deploys("swarm"):
-        swarm = SwarmLayer.declare(settings, hosts, ssh, services)
+        swarm = SwarmLayer.declare(settings, hosts, any_manager, manager, services)
     if swarm and settings.deploys("data"):
         deployed = services if settings.deploys("application") else data_specs
-        data = DataLayer.declare(settings, owner, hosts, swarm, deployed, sql.digest, layers.serves)
+        data = DataLayer.declare(settings, owner, hosts, manager, swarm, deployed, sql.digest, layers.serves)
     if data and settings.deploys("application"):
         site = application.wanted(settings, hosts, data)
     else:
         application.keep_secrets(settings, hosts)
     if not data:
         data_layer.keep_secrets(settings, hosts)
-        down = TakenDown("taken-down", TakenDownArgs.of(settings, hosts, layers, leave=not swarm))
+        down = TakenDown("taken-down", TakenDownArgs.of(settings, hosts, manager, layers, leave=not swarm))
     for name, value in stack_outputs.contract(
-        settings, plan.estimate, hosts, ssh, swarm, data, site, layers, down
+        settings, plan.estimate, hosts, ssh, manager, swarm, data, site, layers, down
     ).items():
         pulumi.export(name, value)
 

@@ -102,6 +102,11 @@ def due(certificate: str, now: dt.datetime) -> bool:
     return _read(certificate).not_valid_after_utc - now < RENEWED_BEFORE
 
 
+def expired(certificate: str, now: dt.datetime) -> bool:
+    """Whether it is good for nothing any more."""
+    return _read(certificate).not_valid_after_utc <= now
+
+
 def _signed(
     subject: x509.Name,
     purposes: Sequence[x509.ObjectIdentifier],

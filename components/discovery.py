@@ -45,7 +45,7 @@ def wanted(
         service = services.on(hosts.managers, etcd.SERVICE, *after)
         return etcd.Etcd("etcd", etcd.EtcdArgs(service, owner), opts)
     service = services.on(hosts.servers, consul.SERVICE, *after)
-    args = consul.ConsulArgs(service, owner, settings.servers.datacenter, settings.hosts)
+    args = consul.ConsulArgs(service, owner, settings.servers.place, settings.hosts)
     return consul.Consul("consul", args, opts)
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import pulumi
 
 from components import remote
-from components.host_scripts import engine, images
-from components.virtual_server import VirtualServer
+from components.cluster_host import ClusterHost
+from components.host_scripts import engine, images, own
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,15 @@ class DockerEngineArgs:
         after: what must be there first: packages and disk.
         config: daemon.json's text.
         replicated: names of services whose tasks may move to another host.
+        may_be_kept: one that was there before the program is used as it is, and the storage driver may be
+            another than btrfs.
     """
 
-    server: VirtualServer
+    server: ClusterHost
     after: Sequence[pulumi.Resource]
     config: str
     replicated: Sequence[str] = ()
+    may_be_kept: bool = False
 
 
 class DockerEngine(pulumi.ComponentResource):
@@ -51,7 +54,7 @@ class DockerEngine(pulumi.ComponentResource):
         self.started = remote.run(
             f"{name}-configured",
             args.server.connection,
-            engine.configure(hostname, args.config),
+            (own if args.may_be_kept else engine).configure(hostname, args.config),
             pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
         )
         self.version = self.started.stdout

@@ -29,6 +29,7 @@ class FirewallArgs:
         published_ports: TCP ports open to everybody on the public addresses.
         encrypted_overlay: let the overlay's ESP packets pass between the hosts.
         services: whose ports the hosts open to one another.
+        others: private addresses of hosts of one's own, which are in no group.
     """
 
     owner: pulumi.Input[str]
@@ -37,6 +38,7 @@ class FirewallArgs:
     published_ports: Sequence[int] = ()
     encrypted_overlay: bool = True
     services: Sequence[ServiceSpec] = ()
+    others: Sequence[str] = ()
 
     @classmethod
     def of(
@@ -51,6 +53,7 @@ class FirewallArgs:
             settings.servers.published_ports,
             settings.network.encrypted,
             services,
+            [host.address for host in settings.servers.own],
         )
 
 
@@ -75,7 +78,7 @@ class Firewall(pulumi.ComponentResource):
         ports = None if args.encrypted_overlay else swarm_ports.opened(args.services)
         private = SecurityGroup(
             f"{name}-private",
-            SecurityGroupArgs(args.owner, private_rules(args.private_ssh_from, ports)),
+            SecurityGroupArgs(args.owner, private_rules(args.private_ssh_from, ports, args.others)),
             child,
         )
         self.public_group_id = public.id

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components import remote
+from components.any_manager import AnyManager
 from components.cluster_hosts import ClusterHosts
 from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
 from components.service_spec import ServiceSpec
-from components.ssh_access import SshAccess
 from components.swarm import Swarm, SwarmArgs
 from settings import Settings
 
@@ -34,26 +35,34 @@ class SwarmLayer:
 
     @classmethod
     def declare(
-        cls, settings: Settings, hosts: ClusterHosts, ssh: SshAccess, services: Sequence[ServiceSpec]
+        cls,
+        settings: Settings,
+        hosts: ClusterHosts,
+        any_manager: AnyManager,
+        manager: remote.Where,
+        services: Sequence[ServiceSpec],
     ) -> SwarmLayer:
         """All of it.
 
         Args:
+            any_manager: for the docker resources.
+            manager: for steps: the same, but in a stack that an older version made.
             services: the stack's, those of layers above too, whether or not they are deployed: what keeps
                 lists of hosts, and what is on the network.
         """
         first = hosts.managers[0]
         memberships = [spec.membership for spec in services if spec.membership]
-        swarm = Swarm("swarm", SwarmArgs(hosts.members, memberships, settings.engine.swarm_pool))
-        access = DockerHostAccess("docker", DockerHostAccessArgs(first, ssh.private_key, [swarm.started]))
+        swarm = Swarm("swarm", SwarmArgs(hosts.members, manager, memberships, settings.engine.swarm_pool))
+        of_access = DockerHostAccessArgs(any_manager, first.takes_along, [swarm.started])
+        access = DockerHostAccess("docker", of_access)
         # When the stack is destroyed, the swarm goes with its hosts: none of this need be taken apart piece
         # by piece. (A first manager that is replaced stays this component, and the swarm stays with the
         # others.)
-        on_swarm = pulumi.ResourceOptions(providers=[access.provider], deleted_with=first)
+        on_swarm = pulumi.ResourceOptions(providers=[access.provider], deleted_with=first.takes_along)
         attached = [spec.name for spec in services if spec.network == "overlay"]
         network = OverlayNetwork(
             "network",
-            OverlayNetworkArgs(settings.network, first.connection, attached, [swarm.started]),
+            OverlayNetworkArgs(settings.network, manager, attached, [swarm.started]),
             on_swarm,
         )
         return cls(swarm, network, on_swarm)

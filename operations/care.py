@@ -1,7 +1,7 @@
 """What `up`, `preview` and `refresh` know of the hosts before Pulumi begins: who answers, who is ill or well.
 
-Owned here: looking, saying who does not answer, leaving out what needs such a host, the restart of engines
-that are in error. Left to others: what is asked of a host (cluster_facts.py), the restart itself
+Owned here: looking, saying who does not answer, the restart of engines that are in error. Left to others:
+what is left out then (left_out.py), what is asked of a host (cluster_facts.py), the restart itself
 (components/host_scripts/engine.py), when this is done (stack.py).
 """
 
@@ -12,10 +12,9 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from components.host_scripts.engine import settle
 from components.layers import LOOK_AGAIN
@@ -27,15 +26,13 @@ from operations.messages import say
 from operations.outputs import Outputs
 from operations.pulumi_cli import Pulumi
 from operations.stack_settings import StackSettings
-from settings import Servers
 from settings.errors import UserError
+from settings.servers import names_of
 
 PATIENCE = 90.0
 """Seconds for a host that answers to say how it is; one that takes longer is not well."""
 HEALING = 1200.0
 """Seconds for a host to be back after the restart of its engine; its own script gives up before."""
-KEYS = ("connection", "host")
-"""Inputs by which a resource reaches a host over SSH: of a command, and of the docker provider."""
 
 
 @dataclass(frozen=True)
@@ -112,15 +109,9 @@ def _by_state(pulumi: Pulumi) -> Outputs | None:
     if exported is None:
         return None
     settings = StackSettings.of(pulumi)
-    managers = _wanted(settings.section("swarm-galera:servers")).manager_names
+    managers = names_of(settings.section("swarm-galera:servers"))[0]
     key_file = settings.section("swarm-galera:ssh").get("privateKeyFile")
     return outputs.from_state(exported, managers, key_file)
-
-
-def _wanted(servers: Mapping[str, Any]) -> Servers:
-    """The settings' hosts, as far as their names depend on it."""
-    named = {key: servers[key] for key in ("prefix", "managers", "workers") if key in servers}
-    return Servers.model_construct(**named)
 
 
 async def _look(found: Outputs) -> Seen:
@@ -143,56 +134,6 @@ def tell(seen: Seen) -> None:
     """Say whose engine needs a restart."""
     for name in seen.ill:
         say(f"{name}: {seen.unwell[name]}. `up` restarts its engine once the other hosts are well.")
-
-
-def lost(seen: Seen, coming: Collection[str]) -> list[str]:
-    """Hosts that do not answer, without those that are `coming`: their steps wait for nobody dead."""
-    return [name for name in seen.away if name not in coming]
-
-
-def left_out(seen: Seen, exported: Mapping[str, Any], away: Sequence[str]) -> list[str]:
-    """Pulumi's options that leave out what needs a host which does not answer; says what that is.
-
-    Args:
-        exported: the stack's state.
-        away: those hosts (`lost`).
-    """
-    if not away:
-        return []
-    first = seen.outputs.managers[0].name
-    what = f"what runs on {' and '.join(away)}, and what comes after that, the services too"
-    if first in away:
-        what += f"; all that is reached through {first}, the first manager: the swarm, its network, services"
-    say(
-        f"Left out: {what}. Remedy: bring it back (`slcli vs power-on`, or a reload: servers.reloadToken), "
-        "or give it up (servers.replace), then run `up` again."
-    )
-    found: list[str] = []
-    for resource in (exported.get("deployment") or {}).get("resources") or ():
-        behind = resource.get("propertyDependencies") or {}
-        through = {urn.rpartition("::")[2] for key in KEYS for urn in behind.get(key) or ()}
-        if any(f"{name}-ready" in through for name in away) and resource["urn"] not in found:
-            found.append(resource["urn"])
-    return [*(word for urn in found for word in ("--exclude", urn)), "--exclude-dependents"]
-
-
-def coming(servers: Mapping[str, Any], exported: Mapping[str, Any]) -> set[str]:
-    """Hosts that this run replaces, reloads, takes away or, because the state has none, makes."""
-    tokens = servers.get("reloadToken") or {}
-    found = set(servers.get("replace") or ())
-    wanted = set(_wanted(servers).hostnames)
-    known = set()
-    for resource in (exported.get("deployment") or {}).get("resources") or ():
-        if not str(resource.get("type")).endswith(":VirtualGuest"):
-            continue
-        given = resource.get("inputs") or {}
-        name = str(given.get("hostname"))
-        known.add(name)
-        if tokens.get(name, given.get("reload_token", "")) != given.get("reload_token", ""):
-            found.add(name)
-        if name not in wanted:
-            found.add(name)
-    return found | (wanted - known)
 
 
 def environment(seen: Seen | None) -> dict[str, str]:
@@ -221,6 +162,8 @@ def refusal(seen: Seen, host: str) -> str:
     if ill and _serves(seen, host) and not all(_serves(seen, name) for name in ill):
         return f"{', '.join(ill)} must be repaired first, while the database of {host} still serves"
     space = seen.facts[host].space
+    if not space.size:
+        space = seen.facts[host].beside
     if space.size and space.free < disk_space.ROOM_TO_START * space.size:
         return (
             f"its disk is full ({space.free / 1e9:.1f} of {space.size / 1e9:.1f} GB free): make room first, "
@@ -285,7 +228,9 @@ def watched(seen: Seen | None) -> Iterator[None]:
         yield
         return
     over = threading.Event()
-    hosts = {host.name: host.address for host in seen.outputs.hosts if host.name not in seen.away}
+    hosts = {
+        host.name: (host.address, host.port) for host in seen.outputs.hosts if host.name not in seen.away
+    }
     thread = threading.Thread(target=_watch, args=(hosts, over), daemon=True)
     thread.start()
     try:
@@ -295,12 +240,12 @@ def watched(seen: Seen | None) -> Iterator[None]:
         thread.join()
 
 
-def _watch(hosts: Mapping[str, str], over: threading.Event) -> None:
+def _watch(hosts: Mapping[str, tuple[str, int]], over: threading.Event) -> None:
     silent: dict[str, float] = {}
     told: set[str] = set()
     while not over.wait(EVERY):
-        for name, address in hosts.items():
-            if _answers(address):
+        for name, (address, port) in hosts.items():
+            if answers(address, port):
                 if name in told:
                     say(f"{name} answers again.")
                 silent.pop(name, None)
@@ -316,9 +261,10 @@ def _watch(hosts: Mapping[str, str], over: threading.Event) -> None:
                 )
 
 
-def _answers(address: str) -> bool:
+def answers(address: str, port: int) -> bool:
+    """Whether anything listens there."""
     try:
-        socket.create_connection((address, 22), timeout=5).close()
+        socket.create_connection((address, port), timeout=5).close()
     except OSError:
         return False
     return True

@@ -71,7 +71,8 @@ class HostFacts:
             the same service, if that has one on each host.
         images: content of what each service runs here, by the service's name.
         volumes: names of the engine's volumes; asked for only where no database has them.
-        space: of /var/lib/docker. system: of the system's disk.
+        space: of /var/lib/docker. system: of the system's disk. beside: of
+            what the engine's data shares with others, where it has no disk of its own.
         galera: `STATUS`, `VARIABLES` and `NOT_REPLICATED`.
         node_status: what `galera-node status --json` says.
         etcd_healthy: a read that needs a majority came through. etcd_members: how many there are.
@@ -93,6 +94,7 @@ class HostFacts:
     volumes: frozenset[str] = frozenset()
     space: Space = Space()
     system: Space = Space()
+    beside: Space = Space()
     managers: tuple[Manager, ...] = ()
     network_options: frozenset[str] = frozenset()
     ipsec_peers: frozenset[str] = frozenset()
@@ -183,6 +185,7 @@ def parse(text: str, error: str = "") -> HostFacts:
         images=dict(line.split(" ", 1) for line in found["image"] if " " in line),
         volumes=frozenset(found["stored"]),
         space=_space(MOUNT_POINT, found),
+        beside=_beside(found),
         system=_space("/", found),
         managers=tuple(
             Manager(*fields) for line in found["manager"] if len(fields := line.split("=")) == 3 and fields[2]
@@ -225,6 +228,14 @@ def _space(target: str, found: Mapping[str, Sequence[str]]) -> Space:
         int(metadata[2]) if metadata else 0,
         bool(found["reserve"]),
     )
+
+
+def _beside(found: Mapping[str, Sequence[str]]) -> Space:
+    """The file system that the engine's data shares with others: df was asked for it after that of /."""
+    rows = [row for line in found["space"] if (row := line.split()) and row[1].isdigit()]
+    if not rows or any(row[0] == MOUNT_POINT for row in rows):
+        return Space()
+    return Space(int(rows[-1][1]), int(rows[-1][2]))
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -275,7 +286,14 @@ def client_container(outputs: Outputs, network: str, host: str = "", port: int =
         network: of the engine's, that the client is on.
         host, port: to connect to, unless what runs in the container sets these variables itself.
     """
-    facts = assign(service=outputs.service, network=network, database=outputs.database, host=host, port=port)
+    facts = assign(
+        service=outputs.service,
+        network=network,
+        database=outputs.database,
+        host=host,
+        port=port,
+        ca=outputs.authority,
+    )
     return f"{facts}\n{_CLIENT_CONTAINER}"
 
 

@@ -6,10 +6,11 @@ Owned here: reading them through Pulumi and giving them types. Left to others: w
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from components.cluster_host import SSH_PORT
 from components.layers import layer_of
 from components.ssh_access import read_private_key
 from operations import passphrase
@@ -31,13 +32,22 @@ NEEDED: Mapping[Layer, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Host:
-    """One host: name, role (manager or worker), private address, and how SSH reaches it."""
+    """One host: name, role (manager or worker), private address, and how SSH reaches it.
+
+    Attributes:
+        own: it is one's own, and not ordered.
+        disk: the engine's data is on a disk that the program has prepared.
+    """
 
     name: str
     role: str
     private_ip: str
     address: str
     host_key: str
+    user: str = "root"
+    port: int = SSH_PORT
+    own: bool = False
+    disk: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,7 @@ class Outputs:
         service, vip, port, size, members, database: the Galera service; members are host names.
         published_port: of every host, leads to the nodes; 0 where none is.
         app_password: of the user that is called like the database.
+        authority: PEM, whose certificate the nodes show; empty for nodes of before, without TLS.
         balancer, application: None where there is none.
         data_path: of the rows on each host that bears some; empty where they are in the engine's folder.
         layer: the highest that there is. What comes with a higher one is empty, or 0.
@@ -94,6 +105,7 @@ class Outputs:
     app_password: str = field(repr=False)
     published_port: int = 0
     data_path: str = ""
+    authority: str = ""
     balancer: Balancer | None = None
     application: Application | None = None
     layer: Layer = "data"
@@ -153,6 +165,10 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
                 private_ip=host["privateIp"],
                 address=ssh["addresses"][host["name"]],
                 host_key=ssh["hostKeys"][host["name"]],
+                user=(ssh.get("users") or {}).get(host["name"], ssh["user"]),
+                port=int((ssh.get("ports") or {}).get(host["name"], SSH_PORT)),
+                own=bool(host.get("hostKey")),
+                disk=bool(host.get("disk", True)),
             )
             for host in values["hosts"]
         ),
@@ -169,6 +185,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         database=galera.get("database", ""),
         app_password=(values.get("passwords") or {}).get("app", ""),
         published_port=int(galera.get("publishedPort", 0)),
+        authority=(galera.get("tls") or {}).get("caCertificate", ""),
         data_path=(galera or kept).get("dataPath", ""),
         balancer=_balancer(values.get("loadBalancer")),
         application=_application(values.get("application")),
@@ -192,6 +209,27 @@ def _application(told: Mapping[str, Any] | None) -> Application | None:
     return Application(told["service"], int(told["replicas"]), int(told["port"]))
 
 
+def _plain(told: Any) -> str | None:
+    """A secret of a state that was exported with its secrets in plain."""
+    plain: str | None = json.loads(told["plaintext"]) if isinstance(told, Mapping) else told
+    return plain
+
+
+def _key_of(by_type: Mapping[str, Sequence[Mapping[str, Any]]], key_file: str | None) -> str | None:
+    """The private key: generated, given for hosts of one's own, or in a file; None where the agent has it."""
+    key: str | None = None
+    for each in (*by_type.get("SshKeyPair", ()), *by_type.get("TakenIn", ())):
+        key = _plain(each.get("private_key")) or key
+    return read_private_key(key_file) if key is None and key_file else key
+
+
+def _address(ready: Mapping[str, Any]) -> str:
+    """Where SSH reaches the host of such a resource."""
+    if "ssh_host" in ready:
+        return str(ready["ssh_host"])
+    return str(ready["private_ip" if ready.get("ssh_address") == "private" else "public_ip"])
+
+
 def from_state(
     exported: Mapping[str, Any], managers: Collection[str], key_file: str | None
 ) -> Outputs | None:
@@ -210,23 +248,23 @@ def from_state(
     for each in resources:
         if not each.get("delete"):
             by_type.setdefault(str(each["type"]).rpartition(":")[2], []).append(each.get("outputs") or {})
-    ready = [each for each in by_type.get("GuestReady", ()) if each.get("host_key")]
+    ready = [
+        each for kind in ("GuestReady", "TakenIn") for each in by_type.get(kind, ()) if each.get("host_key")
+    ]
     services, networks = by_type.get("Service", ()), by_type.get("Network", ())
     if not (ready and len(services) > 1 and networks):
         return None
-    key: str | None = None
-    for pair in by_type.get("SshKeyPair", ()):
-        told = pair.get("private_key")
-        key = json.loads(told["plaintext"]) if isinstance(told, Mapping) else told
-    if key is None and key_file:
-        key = read_private_key(key_file)
+    key = _key_of(by_type, key_file)
     hosts = [
         Host(
             name=str(each["hostname"]),
             role="manager" if each["hostname"] in managers else "worker",
             private_ip=str(each["private_ip"]),
-            address=str(each["private_ip" if each.get("ssh_address") == "private" else "public_ip"]),
+            address=_address(each),
             host_key=str(each["host_key"]),
+            user=str(each.get("user") or "root"),
+            port=int(float(each.get("port") or SSH_PORT)),
+            own="ssh_host" in each,
         )
         for each in ready
     ]

@@ -129,6 +129,14 @@ class Pulumi:
         values: dict[str, Any] = json.loads(done.stdout or "{}")
         return values
 
+    def planned(self, *words: str) -> list[dict[str, Any]] | None:
+        """The steps that an `up` would take; None if that cannot be said. `words`: further options."""
+        done = self._ask("preview", "--json", *words)
+        if done.returncode != 0:
+            return None
+        steps: list[dict[str, Any]] = json.loads(done.stdout).get("steps") or []
+        return steps
+
     def _ask(self, *words: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run a short command and return what it says; `given` is its standard input."""
         return subprocess.run(

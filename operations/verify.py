@@ -32,6 +32,7 @@ from operations import (
     layer_checks,
     outputs,
     published_checks,
+    tls_checks,
 )
 from operations.check import Check
 from operations.cluster_facts import HostFacts
@@ -128,6 +129,7 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
             return
         store = consul_checks.of_consul if found.store == "consul" else cluster_checks.of_store
         report.checks += [*store(found, facts), *galera_checks.of_galera(found, facts)]
+        report.checks += tls_checks.of_tls(found, facts)
         report.checks += await _row_round_trip(found, facts, hosts, report)
         if found.published_port:
             with report.stage("published port"):
@@ -203,7 +205,7 @@ async def _served(found: Outputs, application: Application, hosts: RemoteHosts) 
 
 
 async def _asked(found: Outputs, hosts: RemoteHosts, text: str, stdin: str = "") -> Answer:
-    """What the first manager says that answers at all."""
+    """What the first of the managers says that answers at all."""
     manager = first_reachable(found.managers, hosts)
     if manager is None:
         return Answer(error="no manager answers")

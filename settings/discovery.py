@@ -71,6 +71,14 @@ class Discovery(Section):
                 "manager and no DNS",
                 "remove it, or set kind: consul",
             )
+        other = "consul" if self.kind == "etcd" else "etcd"
+        name = self.image.rpartition("/")[2].partition("@")[0].partition(":")[0]
+        # Nothing else would say so before its containers end, with a word about their environment.
+        if other in name and self.kind not in name:
+            raise values.Refused(
+                f"kind is {self.kind}, and image by its name is one of {other} ({self.image})",
+                f"name an image of {self.kind} (images/{self.kind}), or set kind: {other}",
+            )
         twice = sorted({address for address in self.recursors if self.recursors.count(address) > 1})
         if twice:
             raise values.Refused(f"recursors names {', '.join(twice)} twice", "name each once")

@@ -58,6 +58,8 @@ def daemon_json(
     bridge: str | None = None,
     address_pools: Sequence[str] = (),
     options: Mapping[str, object] | None = None,
+    *,
+    on_btrfs: bool = True,
 ) -> str:
     """The engine's configuration as JSON; equal settings give equal text.
 
@@ -67,10 +69,11 @@ def daemon_json(
         bridge: the network of the engine's default bridge.
         address_pools: where the engine takes other networks of the host from, each a /24.
         options: further ones; none that is set here is among them (settings/engine_options.py).
+        on_btrfs: its data is on a disk that this program has prepared; else it chooses how it stores.
     """
     config: dict[str, object] = {
         **(options or {}),
-        "storage-driver": "btrfs",
+        **({"storage-driver": "btrfs"} if on_btrfs else {}),
         "log-driver": "json-file",
         "log-opts": {"max-size": "10m", "max-file": "10"},
         "labels": [f"{key}={value}" for key, value in sorted(labels.items())],
@@ -115,7 +118,7 @@ def configure(hostname: str, config: str, places: Places | None = None) -> str:
         wants=at.wants,
         state=at.state,
     )
-    return f"{variables}\n{_START}\n{host.refuse_engine_overlap(networks(config), hostname)}\n{_CONFIGURE}"
+    return f"{variables}\n{START}\n{host.refuse_engine_overlap(networks(config), hostname)}\n{_CONFIGURE}"
 
 
 def settle(
@@ -154,12 +157,13 @@ def settle(
         down_within=DOWN_WITHIN,
     )
     if not replicated:
-        return f"{variables}\n{_START}\n{body('engine_settle', those='')}"
+        return f"{variables}\n{START}\n{body('engine_settle', those='')}"
     # In front, so that nothing of the text differs where there is no such service.
     stays = f"{assign(replicated=list(replicated))}\n{body('engine_stays')}"
-    return f"{stays}\n{variables}\n{_START}\n{body('engine_settle', those=' | stays')}"
+    return f"{stays}\n{variables}\n{START}\n{body('engine_settle', those=' | stays')}"
 
 
-_START = body("engine_start")
+START = body("engine_start")
+"""Shell text of the function that every start of an engine goes through."""
 
 _CONFIGURE = body("engine_configure")

@@ -38,7 +38,7 @@ forgotten() {
   while docker service inspect "$service" >/dev/null 2>&1; do
     container=$(docker ps -q -f "label=com.docker.swarm.service.name=$service" -f status=running | head -n 1)
     if [[ ! $container ]]; then
-      said="no container of it runs on the first manager"
+      said="no container of it runs on ${HOSTNAME%%.*}"
     elif said=$(docker exec "$container" "${words[@]:1}" "$1" 2>&1); then
       say "$service: $said"
       return 0

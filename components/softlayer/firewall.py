@@ -52,20 +52,30 @@ def egress() -> list[Rule]:
     return [Rule("egress", ethertype="IPv4"), Rule("egress", ethertype="IPv6")]
 
 
-def private_rules(ssh_from: Iterable[str] = (), ports: Iterable[tuple[str, int]] | None = None) -> list[Rule]:
+def private_rules(
+    ssh_from: Iterable[str] = (),
+    ports: Iterable[tuple[str, int]] | None = None,
+    others: Iterable[str] = (),
+) -> list[Rule]:
     """Rules of the private side.
 
     Args:
         ssh_from: CIDRs that may reach SSH on the private addresses.
         ports: protocol and number of what hosts of the group open to one another; None for any protocol,
             which lets the ESP of an encrypted overlay through: the API has no protocol of that name.
+        others: addresses of hosts that can be in no group, because they are not ordered: they get the same.
     """
-    if ports is None:
-        own = [Rule("ingress", source=SELF)]
-    else:
-        own = [Rule("ingress", protocol, first, last, SELF) for protocol, first, last in _ranges(ports)]
-        own.append(Rule("ingress", "icmp", source=SELF))
+    known = None if ports is None else list(ports)
+    own = [rule for source in (SELF, *(f"{each}/32" for each in others)) for rule in _between(known, source)]
     return own + _ssh(ssh_from) + egress()
+
+
+def _between(ports: list[tuple[str, int]] | None, source: str) -> list[Rule]:
+    """What hosts of the cluster open to `source`."""
+    if ports is None:
+        return [Rule("ingress", source=source)]
+    own = [Rule("ingress", protocol, first, last, source) for protocol, first, last in _ranges(ports)]
+    return [*own, Rule("ingress", "icmp", source=source)]
 
 
 def _ranges(ports: Iterable[tuple[str, int]]) -> list[tuple[str, int, int]]:

@@ -179,9 +179,9 @@ class Container:
         os.kill(self.init_pid(), signal.SIGTERM)
         return self.process.wait(timeout=60)
 
-    def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command inside, as `docker exec` does."""
-        target = str(self.init_pid())
+    def run(self, *argv: str, pid: int | None = None) -> subprocess.CompletedProcess[str]:
+        """Runs a command inside, as `docker exec` does. `pid`: of its first process, not to wait for it."""
+        target = str(self.init_pid() if pid is None else pid)
         return subprocess.run(
             [
                 *("nsenter", "--target", target, "--mount", "--pid", "--net"),

@@ -17,11 +17,18 @@ from lab.toolchain import locks
 from lab.toolchain.stages import Step, Terminal
 
 KEEP = 24 * 3600  # seconds that the root of an older content is kept: other tests may be running in it
+PRESENT, *FORMER = images.SUITES
+ASKED = [PRESENT]
+"""Debian's release that is tested unless a test names one; `--debian` puts another one here."""
 
 
-def image_root(name: str) -> Path:
-    """The root file system of `images/name`, built and unpacked when its files have changed."""
-    (image,) = [found for found in images.discover() if found.name == name]
+def image_root(name: str, suite: str | None = None) -> Path:
+    """The root file system of `images/name`, built and unpacked when its files have changed.
+
+    `suite`: Debian's release that it is built on; by default the one that is asked for.
+    """
+    of = suite or ASKED[0]
+    (image,) = [found for found in images.discover(suite=of) if found.name == name]
     cache = paths.cache("image-roots")
     root = cache / f"{name}-{images.key(image)}"
     with locks.waited_for(cache / "lock", f"root of image {name}", lambda _holder: None):

@@ -1,7 +1,6 @@
-"""Whose plugins the whole job runs with; one lab and one stack for it and all outages.
+"""Whose plugins the whole job runs with; one stack for all outages, each of which leaves it whole.
 
-Bringing a stack up takes longer than most outages, each of which leaves it whole. The last one destroys it:
-test_end.py.
+Bringing a stack up takes longer than most outages.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.toolchain import plugins
-from tests.lab.whole_cluster import add_balancer, empty_lab, make, one_cluster, sql, wait_for
+from tests.lab.whole_cluster import one_cluster, running_stack, sql, wait_for
 
 
 def pytest_report_header() -> str:
@@ -20,17 +19,10 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[None]:
-    """A lab that is empty when the first test sees it, and gone after the last one."""
-    with empty_lab():
+def stack() -> Iterator[None]:
+    """A stack that is up; destroyed after the last test, with its lab."""
+    with running_stack():
         yield
-
-
-@pytest.fixture(scope="session")
-def stack(lab: None) -> None:
-    """A stack that is up, with a load balancer: made now, unless the whole job has made it without one."""
-    add_balancer()
-    make("up")
 
 
 @pytest.fixture(scope="module")

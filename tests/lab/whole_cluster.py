@@ -172,10 +172,15 @@ def on_store(settings: str) -> str:
 
 
 @contextmanager
-def empty_lab() -> Iterator[None]:
-    """An empty lab of the tests' own and the settings of `dev`; gone afterwards unless KEEP_LAB is set."""
+def empty_lab(sections: str = "") -> Iterator[None]:
+    """An empty lab of the tests' own; gone afterwards unless KEEP_LAB is set.
+
+    Args:
+        sections: of the stack's settings, besides those of the stack `dev`.
+    """
     run(sys.executable, "-m", "lab", "down", "--name", LAB)
-    SETTINGS.write_text(on_store((CHECKOUT / "Pulumi.dev.yaml").read_text()))
+    settings = (CHECKOUT / "Pulumi.dev.yaml").read_text().replace("config:\n", f"config:\n{sections}", 1)
+    SETTINGS.write_text(on_store(settings))
     run(sys.executable, "-m", "lab", "up", "--name", LAB)
     yield
     if not os.environ.get("KEEP_LAB"):
@@ -183,11 +188,13 @@ def empty_lab() -> Iterator[None]:
         SETTINGS.unlink(missing_ok=True)
 
 
-def add_balancer() -> None:
-    """Gives the stack under test a load balancer, by its settings; a second time changes nothing."""
-    settings = SETTINGS.read_text()
-    if BALANCER not in settings:
-        SETTINGS.write_text(settings.replace("config:\n", f"config:\n{BALANCER}", 1))
+@contextmanager
+def running_stack() -> Iterator[None]:
+    """A stack that is up, with a load balancer; destroyed afterwards, with its lab."""
+    with empty_lab(BALANCER):
+        make("up")
+        yield
+        operations("destroy", "--yes")
 
 
 def checksums() -> set[str]:

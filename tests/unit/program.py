@@ -21,8 +21,11 @@ from pulumi.runtime import mocks as pulumi_mocks
 from pulumi.runtime import rpc
 from pulumi.runtime.config import set_all_config
 
+from components.own_hosts import look
+from components.own_hosts.facts import Facts
 from components.softlayer import cost, subnets
 from components.softlayer.guest_seen import Guest
+from settings import Settings
 from settings.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,6 +55,8 @@ class Recorded:
     parents: dict[str, str] = field(default_factory=dict)
     """The URN's end of each resource's parent: with the name and the type, all that makes its own URN."""
     aliases: dict[str, list[str]] = field(default_factory=dict)
+    deleted_with: dict[str, str] = field(default_factory=dict)
+    """The resource with which each one goes without being asked; empty for none."""
     outputs: dict[str, Any] = field(default_factory=dict)
     secret_outputs: set[str] = field(default_factory=set)
     secret_inputs: dict[str, set[str]] = field(default_factory=dict)
@@ -83,6 +88,21 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
+COMMANDS = ("command:remote:Command", "command:local:Command")
+"""Steps on one host, and on any manager."""
+FITTING = Facts(
+    host_key="ssh-ed25519 AAAA",
+    systems=("debian",),
+    system_name="Debian GNU/Linux 12 (bookworm)",
+    machine="x86_64",
+    systemd=True,
+    filesystem="ext4",
+    btrfs=True,
+    disk="disk",
+)
+"""A host of one's own that nothing is wrong with, and without an engine."""
+FORMER_URNS: list[str] = []
+"""What the stack's state has."""
 OTHERWISE: dict[str, dict[str, Any]] = {}
 """By a resource's name, what is to be another value than the made-up one; also its id."""
 
@@ -95,6 +115,19 @@ def said_by(args: pulumi_mocks.MockResourceArgs) -> str:
         (image,) = args.inputs["triggers"]
         return image if "@" in image else f"{image}@{DIGEST}"
     return f"stdout-of-{args.name}"
+
+
+def met(args: pulumi_mocks.MockResourceArgs) -> dict[str, Any]:
+    """What is known of a host once it answers. Resources arrive in any order, so the name has the address."""
+    if args.typ.endswith(":TakenIn"):
+        return {"private_ip": args.inputs["address"], "host_key": args.inputs["seen"] or "ssh-ed25519 AAAA"}
+    *in_pool, number, _ = args.name.split("-")[1:]
+    last = 10 + int(number) + (100 if in_pool else 0)
+    return {
+        "public_ip": f"203.0.113.{last}",
+        "private_ip": f"10.144.12.{last}",
+        "host_key": "ssh-ed25519 AAAA",
+    }
 
 
 class Recorder(pulumi_mocks.Mocks):
@@ -111,14 +144,8 @@ class Recorder(pulumi_mocks.Mocks):
         self.recorded.resources[args.name] = args
         outputs = dict(args.inputs)
         if args.name.endswith("-ready"):
-            # Resources arrive in any order, so the address comes from the name.
-            number = 10 + int(args.name.split("-")[1])
-            outputs |= {
-                "public_ip": f"203.0.113.{number}",
-                "private_ip": f"10.144.12.{number}",
-                "host_key": "ssh-ed25519 AAAA",
-            }
-        elif args.typ == "command:remote:Command":
+            outputs |= met(args)
+        elif args.typ in COMMANDS:
             outputs |= {"stdout": said_by(args), "stderr": ""}
         elif args.typ in ("docker:index/secret:Secret", "docker:index/serviceConfig:ServiceConfig"):
             outputs.setdefault("name", f"{args.name}-1a2b3c4")
@@ -142,6 +169,8 @@ class Recorder(pulumi_mocks.Mocks):
         return outputs.pop("id", f"id-of-{args.name}"), outputs
 
     def call(self, args: pulumi_mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        if args.token == "pulumi:pulumi:readStackResourceOutputs":
+            return {"name": args.args["stackName"], "outputs": {urn: {} for urn in FORMER_URNS}}, []
         if args.token == "pulumi:pulumi:readStackOutputs":
             return {"name": args.args["name"], "outputs": dict(self.former)}, []
         raise AssertionError(f"the program calls {args.token} while it is planned")
@@ -158,6 +187,7 @@ class Monitor(pulumi_mocks.MockMonitor):
         """Note the options, then answer as the mocks do."""
         if request.protect:
             self._recorded.protected.add(request.name)
+        self._recorded.deleted_with[request.name] = request.deletedWith.rsplit("::", 1)[-1]
         self._recorded.ignored[request.name] = list(request.ignoreChanges)
         self._recorded.parents[request.name] = request.parent.rsplit("::", 1)[-1]
         self._recorded.aliases[request.name] = [str(alias).strip() for alias in request.aliases]
@@ -188,16 +218,22 @@ def run(
     secrets: Sequence[str] = (),
     asks_the_api: bool = False,
     former: Mapping[str, Any] | None = None,
+    seen: Mapping[str, Facts] | None = None,
 ) -> Recorded:
     """Run `__main__.py` with `SETTINGS`, sections merged with `overrides`, and wait for all of it.
 
+    Of a stack of hosts of one's own only, nothing of what `SETTINGS` says of orders is there.
+
     Args:
+        seen: hosts of one's own that are not as `FITTING`, by name.
         guests: the stack's servers in the account, by host name.
         secrets: the keys of settings that are encrypted in the stack's file.
         asks_the_api: as it does in earnest; else prices and subnets are made up.
         former: outputs of the stack's last complete run.
     """
     config = {key: dict(value) if isinstance(value, dict) else value for key, value in SETTINGS.items()}
+    if (overrides or {}).get("servers", {}).get("kind") == "existing":
+        config = {key: value for key, value in config.items() if key not in ("endpoint", "ssh", "servers")}
     for key, value in (overrides or {}).items():
         config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value
     flat = {
@@ -206,6 +242,8 @@ def run(
         if value is not None
     }
     recorder = Recorder(former or {})
+    # The stack's own resource stays from test to test, and with it another test's project.
+    pulumi.runtime.settings.ROOT.set(None)
     pulumi.runtime.set_mocks(
         recorder, project="swarm-galera", stack="test", preview=False, monitor=Monitor(recorder)
     )
@@ -216,6 +254,14 @@ def run(
         recorder.recorded.estimated.append((servers, limit))
         return estimate_of(servers)
 
+    def looked(settings: Settings, _key: str | None, last: Mapping[str, Any]) -> look.Looked:
+        hosts = {host.name: host for host in settings.servers.own}
+        facts = {
+            name: replace(FITTING, hostname=name, engine_name=name, addresses=(host.address,), boot=name)
+            for name, host in hosts.items()
+        }
+        return look.Looked(hosts, facts | dict(seen or {}), frozenset(look.pinned_keys(last)))
+
     def compared(_api: Any, plan: cost.Estimate, owner: str | None) -> cost.Estimate:
         recorder.recorded.estimated.append((owner,))
         return replace(plan, guests=guests or {})
@@ -225,6 +271,7 @@ def run(
         with contextlib.ExitStack() as made_up:
             made_up.enter_context(patched(pulumi, "export", export))
             made_up.enter_context(patched(resource_hooks, "register_resource_hook", hook_registered))
+            made_up.enter_context(patched(look, "look", looked))
             if not asks_the_api:
                 made_up.enter_context(patched(cost, "estimate", estimate))
                 made_up.enter_context(patched(cost, "compared", compared))

@@ -15,10 +15,11 @@ from hmac import compare_digest
 from pathlib import Path
 from typing import Any
 
-from . import transfer
+from . import data_version, tls, transfer
 from .backup_programs import BACKUP, MBSTREAM, pipe, start, tail
 from .framing import TransferError, receive_frame, receive_record, send_record
 from .local_state import (
+    AGREED,
     COPIES,
     NO_UUID,
     TRANSFER_MARK,
@@ -30,14 +31,16 @@ from .local_state import (
     write_note,
 )
 from .server import work
-from .sst_options import Options, say
+from .settings import own_version
+from .sst_options import SPEAKS_TLS, Options, say
 from .words import log
 
 PORT = 4444
 # What mariadbd holds open, or Galera needs, while the data around it is replaced.
-KEEP = frozenset({"galera.cache", "grastate.dat", "gvwstate.dat", COPIES, TRANSFER_MARK})
+KEEP = frozenset({"galera.cache", "grastate.dat", "gvwstate.dat", AGREED, COPIES, TRANSFER_MARK})
 # mariadb-backup's own notes, of no use in a data directory.
 NOTES = ("xtrabackup_", "mariadb_backup_", "backup-my.cnf", "donor_galera_info", "mariadb-backup")
+HANDSHAKE = b"\x16"  # the first byte of TLS
 STAGE = ".transfer"
 IDLE = 60.0  # seconds without a byte before the other side counts as lost
 
@@ -45,7 +48,8 @@ IDLE = 60.0  # seconds without a byte before the other side counts as lost
 def join(options: Options) -> None:
     """Receives all data, or the word that the write-sets will do; says the position to mariadbd."""
     host, _, port = options.address.partition(":")
-    token = os.urandom(16).hex()
+    folder = options.run_dir / tls.FOLDER
+    token = os.urandom(16).hex() + (SPEAKS_TLS if tls.mode(folder) else "")
     with socket.create_server((host, int(port or PORT)), reuse_port=False) as listener:
         say(f"ready {host}:{listener.getsockname()[1]}/{token}")
         transfer.write(options.run_dir, "joiner", "waiting", 0)
@@ -102,6 +106,7 @@ def accept_donor(
         stream, (peer, _) = listener.accept()
         stream.settimeout(IDLE)
         try:
+            stream = encrypted(stream, options.run_dir / tls.FOLDER)
             header = receive_record(stream)
             if compare_digest(str(header.get("token", "")), token):
                 return stream, header
@@ -109,6 +114,17 @@ def accept_donor(
         except (TransferError, OSError) as error:
             log(f"joiner: {peer} connected but is no donor: {error}")
         stream.close()
+
+
+def encrypted(stream: socket.socket, folder: Path) -> socket.socket:
+    """The donor's connection with TLS, if it begins with that. Raises TransferError, OSError."""
+    mode = tls.mode(folder)
+    # Without it, a donor begins with the length of a short record.
+    if mode and stream.recv(1, socket.MSG_PEEK) == HANDSHAKE:
+        return tls.context(folder, server=True).wrap_socket(stream, server_side=True)
+    if mode == tls.ONLY:
+        raise TransferError("it speaks no TLS, as all nodes must")
+    return stream
 
 
 def receive_backup(options: Options, stream: socket.socket, epoch: str | None = None) -> str:
@@ -121,6 +137,10 @@ def receive_backup(options: Options, stream: socket.socket, epoch: str | None = 
     clear(data, KEEP)
     stage.mkdir(mode=0o700)
     received = extract(options, stream, stage)
+    # mariadbd starts this program with the environment of the node's own.
+    version, allowed = data_version.of_data(stage), os.environ.get("UPGRADE_TO", "")
+    if why := data_version.refusal(version, own_version(), allowed):
+        raise TransferError(f"what the donor has sent is not for this server: {why}")
     transfer.write(options.run_dir, "joiner", "preparing", received)
     took = time.monotonic() - began
     with open(words, "wb") as output:

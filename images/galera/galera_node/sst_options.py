@@ -9,6 +9,12 @@ from pathlib import Path
 
 from .framing import TransferError
 
+SPEAKS_TLS = "-tls"
+"""Ends the token of a joiner that does; a donor of the version before takes it for a part of the token.
+
+mariadbd hands on letters, digits and `-_.:/[]` only.
+"""
+
 
 @dataclass(frozen=True)
 class Options:

@@ -1,11 +1,13 @@
 """The provider's settings: which engine to speak to, and how to get there.
 
 Owns reading `host` and `sshOpts` as the `ssh` program would. An option that would change who is trusted or
-where the connection goes, and that is not known here, is refused; options that only tune are let through.
+where the connection goes, and that is not known here, is refused; options that only tune are let through. A
+configuration file (`-F`) is for that program alone to read: then it is what connects.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -49,10 +51,13 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class EngineAddress:
-    """Where the engine is: a URL that docker's client knows, or a socket behind an SSH endpoint."""
+    """Where the engine is: a URL that docker's client knows, or a socket behind an SSH endpoint, or behind
+    what the `ssh` program connects to with these `arguments`.
+    """
 
     url: str
     endpoint: Endpoint | None = None
+    arguments: tuple[str, ...] = ()
     socket: str = "/var/run/docker.sock"
 
     def __str__(self) -> str:
@@ -79,10 +84,27 @@ def parse(settings: Mapping[str, Any], environment: Mapping[str, str] = os.envir
         return EngineAddress(host)
     if url.scheme != "ssh":
         raise SettingsError(f"docker host '{host}' must begin with ssh://, unix:// or tcp://")
-    return EngineAddress(host, _endpoint(host, _options(settings.get("sshOpts"))))
+    options = _options(settings.get("sshOpts"))
+    if _has_file(options):
+        return EngineAddress(host, arguments=(*options, *_target(host)))
+    return EngineAddress(host, _endpoint(host, options))
 
 
-def _endpoint(host: str, options: list[str]) -> Endpoint:
+def _has_file(options: list[str]) -> bool:
+    """Whether `ssh` is to read a configuration file."""
+    files = [after for word, after in itertools.pairwise([*options, ""]) if word == "-F"]
+    files += [word[2:].lstrip() for word in options if word.startswith("-F") and word != "-F"]
+    return any(file != "none" for file in files)
+
+
+def _target(host: str) -> list[str]:
+    """The host as the official plugin's library names it for `ssh`."""
+    user, name, port = _parts(host)
+    return [*(("-l", user) if user else ()), *(("-p", str(port)) if port else ()), "--", name]
+
+
+def _parts(host: str) -> tuple[str | None, str, int | None]:
+    """User, host and port of `ssh://…`."""
     url = urlsplit(host)
     try:
         port = url.port
@@ -92,7 +114,12 @@ def _endpoint(host: str, options: list[str]) -> Endpoint:
         raise SettingsError(f"docker host '{host}' names no host; write it as ssh://root@ADDRESS")
     if url.password or url.path.strip("/") or url.query:
         raise SettingsError(f"docker host '{host}' may only have a user, a host and a port")
-    endpoint = Endpoint(host=url.hostname, user=url.username or "root", dial_error_limit=5)
+    return url.username, url.hostname, port
+
+
+def _endpoint(host: str, options: list[str]) -> Endpoint:
+    user, name, port = _parts(host)
+    endpoint = Endpoint(host=name, user=user or "root", dial_error_limit=5)
     endpoint = _with_options(endpoint, options)
     return replace(endpoint, port=port) if port else endpoint
 
@@ -149,11 +176,8 @@ def _pairs(arguments: list[str]) -> Iterator[tuple[str, str]]:
         flag, attached = argument[:2], argument[2:].lstrip()
         if argument in _HARMLESS_FLAGS:
             continue
-        if flag == "-F":
-            if (attached or next(remaining, "")) != "none":
-                raise SettingsError(
-                    "'-F' in the docker provider's 'sshOpts' may only be 'none': no file is read"
-                )
+        if flag == "-F":  # none: else `ssh` itself is asked
+            _ = attached or next(remaining, "")
             continue
         if flag not in short and flag != "-o":
             raise SettingsError(

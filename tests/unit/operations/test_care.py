@@ -98,102 +98,6 @@ def test_a_worker_has_neither_store_nor_database() -> None:
     assert seen(galera_4=both(without_database, lambda host: replace(host, etcd_healthy=False))).unwell == {}
 
 
-# -- hosts that do not answer
-
-
-def resource(name: str, kind: str = "command:remote:Command", **behind: list[str]) -> dict[str, Any]:
-    urn = "urn:pulumi:dev::swarm-galera::"
-    return {
-        "urn": f"{urn}{kind}::{name}",
-        "type": kind,
-        "propertyDependencies": {
-            key: [f"{urn}x:GuestReady::{each}" for each in on] for key, on in behind.items()
-        },
-    }
-
-
-def guest(name: str, token: str = "") -> dict[str, Any]:
-    kind = "pulumi-python:dynamic/softlayer:VirtualGuest"
-    return {**resource(f"{name}-guest", kind), "inputs": {"hostname": name, "reload_token": token}}
-
-
-EXPORTED = {
-    "deployment": {
-        "resources": [
-            guest("galera-1"),
-            guest("galera-2", "old"),
-            guest("galera-3"),
-            resource("galera-1-engine-configured", connection=["galera-1-ready", "ssh-pair"]),
-            resource("galera-3-engine-configured", connection=["galera-3-ready", "ssh-pair"]),
-            resource(
-                "swarm-galera-3-joined", connection=["ssh-pair", "galera-3-ready"], stdin=["galera-1-ready"]
-            ),
-            resource("swarm-started", connection=["galera-1-ready"], stdin=["galera-3-ready"]),
-            resource("docker-provider", "pulumi:providers:docker", host=["galera-1-ready"]),
-        ]
-    }
-}
-
-
-def excluded(options: list[str]) -> list[str]:
-    assert options[-1:] == ["--exclude-dependents"]
-    assert set(options[:-1:2]) == {"--exclude"}
-    return [urn.rpartition("::")[2] for urn in options[1:-1:2]]
-
-
-def test_what_needs_a_host_that_is_away_is_left_out_and_said(capsys: pytest.CaptureFixture[str]) -> None:
-    gone = seen(away=("galera-3",))
-    options = care.left_out(gone, EXPORTED, care.lost(gone, ()))
-    said = capsys.readouterr().err
-    assert excluded(options) == ["galera-3-engine-configured", "swarm-galera-3-joined"]
-    assert "Left out: what runs on galera-3" in said
-    assert "Remedy:" in said
-
-
-def test_without_the_first_manager_all_that_is_reached_through_it_is_left_out(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    gone = seen(away=("galera-1",))
-    options = care.left_out(gone, EXPORTED, care.lost(gone, ()))
-    assert excluded(options) == ["galera-1-engine-configured", "swarm-started", "docker-provider"]
-    assert "all that is reached through galera-1, the first manager: the swarm" in capsys.readouterr().err
-
-
-def test_nothing_is_left_out_while_all_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    assert care.left_out(seen(), EXPORTED, care.lost(seen(), ())) == []
-    care.tell(seen())
-    assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize(
-    ("servers", "names"),
-    [
-        ({}, set()),
-        ({"replace": ["galera-3"]}, {"galera-3"}),
-        ({"reloadToken": {"galera-2": "new"}}, {"galera-2"}),
-        ({"reloadToken": {"galera-2": "old"}}, set()),
-        ({"prefix": "db"}, {*NAMES[:3], "db-1", "db-2", "db-3"}),
-        ({"managers": 1}, {"galera-2", "galera-3"}),
-        ({"managers": 1, "workers": 1}, {"galera-3"}),
-    ],
-)
-def test_a_host_that_this_run_replaces_reloads_or_takes_away_is_not_waited_for(
-    servers: dict[str, Any], names: set[str]
-) -> None:
-    assert care.coming(servers, EXPORTED) == names
-
-
-def test_a_host_whose_server_the_state_has_lost_is_made_anew_and_not_waited_for() -> None:
-    """As after a cancellation by hand and a refresh: the outputs still name the former server."""
-    refreshed = {"deployment": {"resources": [guest("galera-1"), guest("galera-2")]}}
-    assert care.coming({}, refreshed) == {"galera-3"}
-
-
-def test_a_dead_host_that_is_replaced_gets_all_its_steps() -> None:
-    gone = seen(away=("galera-3",))
-    assert care.left_out(gone, EXPORTED, care.lost(gone, {"galera-3"})) == []
-
-
 # -- healing
 
 
@@ -335,7 +239,7 @@ def test_a_host_that_stops_answering_is_named_once_and_named_again_when_it_is_ba
     monkeypatch.setattr(care, "EVERY", 0.01)
     monkeypatch.setattr(care, "SILENT", 0.03)
     answers = {"203.0.113.1": True, "203.0.113.2": True, "203.0.113.3": True, "203.0.113.4": True}
-    monkeypatch.setattr(care, "_answers", lambda address: answers[address])
+    monkeypatch.setattr(care, "answers", lambda address, port: answers[address])
     said: list[str] = []
     heard = threading.Semaphore(0)
 
@@ -367,9 +271,9 @@ def test_whether_a_host_answers_is_asked_of_its_ssh_port(monkeypatch: pytest.Mon
         return Connection()
 
     monkeypatch.setattr(socket, "create_connection", connect)
-    assert care._answers("alive")
-    assert not care._answers("dead")
-    assert asked == [("alive", 22), "closed", ("dead", 22)]
+    assert care.answers("alive", 22)
+    assert not care.answers("dead", 2222)
+    assert asked == [("alive", 22), "closed", ("dead", 2222)]
 
 
 # -- former images

@@ -159,7 +159,7 @@ def test_services_that_are_not_there_are_not_asked_and_those_without_a_container
     service(host, "etcd", "echo gone", running=False)
     ran = host.run(remove_node("galera-5", [ETCD]), "node5\n")
     assert ran.code == 1
-    assert "no container of it runs on the first manager" in ran.err
+    assert "no container of it runs on galera-1" in ran.err
 
 
 NODES = {
@@ -200,3 +200,51 @@ def test_every_host_that_leaves_is_forgotten_by_name(tmp_path: Path) -> None:
         "exec c-etcd etcd-member forget galera-5",
         "exec c-etcd etcd-member forget galera-6",
     ]
+
+
+# -- hosts that stay when the stack goes, and leave by themselves then
+
+
+ASKED = {"node1": "galera-1|ready|manager|leader|true"}
+
+
+def managers_of(folder: Path, *others: str) -> FakeHost:
+    """The manager that is asked, one that is to leave, and others."""
+    return manager(
+        folder, nodes={**ASKED, "node5": LEAVING, **dict(zip(("node6", "node7"), others, strict=False))}
+    )
+
+
+def test_a_host_that_stays_is_taken_out_while_the_others_can_decide(tmp_path: Path) -> None:
+    host = managers_of(tmp_path / "host", "galera-6|ready|manager|reachable|true")
+    ran = host.run(remove_node("galera-5", stays=True), "node5\n")
+    assert ran.code == 0, ran.err
+    assert steps(ran)[-2:] == ["node demote node5", "node rm --force node5"]
+
+
+def test_a_host_that_stays_keeps_its_vote_where_the_others_would_have_no_majority(tmp_path: Path) -> None:
+    """As with the first manager down: of three, two decide, and of two, one does not."""
+    host = managers_of(tmp_path / "host", "galera-6|down|manager|unreachable|true")
+    ran = host.run(remove_node("galera-5", [ETCD], stays=True), "node5\n")
+    assert ran.code == 0, ran.err
+    assert steps(ran) == []
+    assert "galera-5 stays in the swarm until it leaves by itself: without its vote" in ran.err
+
+
+def test_a_worker_that_stays_has_no_vote_to_keep(tmp_path: Path) -> None:
+    nodes = {
+        **ASKED,
+        "node5": "galera-5|ready|worker||true",
+        "node6": "galera-6|down|manager|unreachable|true",
+    }
+    ran = manager(tmp_path / "host", nodes=nodes).run(remove_node("galera-5", stays=True), "node5\n")
+    assert ran.code == 0, ran.err
+    assert steps(ran)[-1] == "node rm --force node5"
+
+
+def test_nobody_takes_himself_out(tmp_path: Path) -> None:
+    host = managers_of(tmp_path / "host", "galera-6|ready|manager|reachable|true")
+    ran = host.run(f"HOSTNAME=galera-5.example.com\n{remove_node('galera-5', stays=True)}", "node5\n")
+    assert ran.code == 0, ran.err
+    assert steps(ran) == []
+    assert "it is the manager that is asked" in ran.err

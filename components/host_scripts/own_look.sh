@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# shellcheck source=prologue.sh
+. prologue.sh
+notes=fact mount=fact disk=fact volumes=(fact fact) os_release=fact kernel_hostname=fact systemd=fact host_keys=fact
+overlap=fact
+# ---- hosts get what follows ----
+# Looks, and changes nothing: what it can't find out is missing from the answer.
+set +e
+tell() { local name=$1 line; while IFS= read -r line; do printf '%s\t%s\n' "$name" "$line"; done; }
+( ID='' ID_LIKE='' PRETTY_NAME='' && . "$os_release" \
+  && printf 'system\t%s\nsystem_name\t%s\n' "$ID $ID_LIKE" "$PRETTY_NAME" ) 2>/dev/null
+printf 'boot\t%s\n' "$(</proc/sys/kernel/random/boot_id)"
+printf 'hostname\t%s\n' "$(<"$kernel_hostname")"
+printf 'machine\t%s\n' "$(uname -m)"
+[[ ! -d $systemd ]] || printf 'systemd\tyes\n'
+ip -4 -o address show 2>/dev/null | while read -r _ _ _ address _; do printf 'address\t%s\n' "${address%%/*}"; done
+cat "$host_keys"/ssh_host_*_key.pub 2>/dev/null | tell host_key
+[[ ! -r $notes/stack ]] || tell mark <"$notes/stack"
+[[ ! -r $notes/engine ]] || tell engine_note <"$notes/engine"
+( eval "$overlap" ) 2>&1 >/dev/null | tell overlap
+below=$mount
+while [[ $below && ! -e $below ]]; do below=${below%/*}; done
+findmnt -n -o FSTYPE --target "${below:-/}" | tell filesystem
+findmnt -n -o SOURCE --mountpoint "$mount" | tell mounted
+if [[ $disk ]]; then
+  if [[ -b $disk ]]; then
+    lsblk -n -o TYPE,FSTYPE,MOUNTPOINT "$disk" 2>/dev/null | head -n 1 | tell disk
+    lsblk -n -o NAME "$disk" 2>/dev/null | tail -n +2 | tell disk_has
+    pvs --noheadings -o vg_name "$disk" 2>/dev/null | tell disk_group
+  else
+    printf 'disk\tnone\n'
+  fi
+  if [[ $'\n'$(</proc/filesystems)$'\n' == *[[:space:]]btrfs$'\n'* ]] || modprobe -n -q btrfs; then
+    printf 'btrfs\tyes\n'
+  fi
+fi
+if type -P docker dockerd >/dev/null; then printf 'engine\tyes\n'; fi
+if type -P dockerd >/dev/null && systemctl cat docker.service >/dev/null 2>&1; then
+  printf 'unit\tyes\n'
+  format='{{.ServerVersion}}|{{.Driver}}|{{.LiveRestoreEnabled}}|{{.Swarm.LocalNodeState}}|{{.Name}}|{{.SecurityOptions}}'
+  docker info --format "$format" 2>/dev/null | tell info
+  docker info --format '{{range .Swarm.RemoteManagers}}{{.Addr}} {{end}}' 2>/dev/null | tell managers
+  there=$(docker volume ls --quiet 2>/dev/null)
+  for each in "${volumes[@]}"; do
+    [[ $'\n'$there$'\n' != *$'\n'$each$'\n'* ]] || printf 'volume\t%s\n' "$each"
+  done
+fi
+:

@@ -1,0 +1,155 @@
+"""The database's authority and certificate: what nodes and clients accept from one generation to the next."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components import certificates, database_tls, galera
+from components.database_certificate import ONE, DatabaseCertificateProvider
+from components.peer_authority import PeerAuthorityProvider
+from settings import SettingsError
+from settings.tls import Tls
+from tests.support.node_certificates import NodeCertificates
+from tests.unit.program import run
+
+pytestmark = pytest.mark.unit
+
+CA, CERTIFICATE, KEY = database_tls.FILES
+
+
+def accepts(client: str, node: dict[str, str], folder: Path, name: str = "haproxy") -> bool:
+    """Whether a client that knows this authority accepts a node under this name."""
+    for file, text in {**node, "known.crt": client}.items():
+        (folder / file).write_text(text)
+    ours = ssl.create_default_context(cafile=str(folder / "known.crt"))
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    theirs.load_cert_chain(folder / CERTIFICATE, folder / KEY)
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = ours.wrap_bio(back, there, server_hostname=name), theirs.wrap_bio(there, back, server_side=True)
+    try:
+        for _ in range(3):
+            for end in ends:
+                try:
+                    end.do_handshake()
+                except ssl.SSLWantReadError:
+                    continue
+    except ssl.SSLError:
+        return False
+    return True
+
+
+def own(made: NodeCertificates) -> str:
+    """An authority alone, as the output has it."""
+    return str(made.authority["certificate"])
+
+
+def test_clients_of_either_generation_accept_nodes_that_have_gone_over(tmp_path: Path) -> None:
+    made = NodeCertificates()
+    after = NodeCertificates(made)
+    assert own(made) != own(after)
+    for name in database_tls.NAMES:
+        assert accepts(own(made), made.files, tmp_path, name)
+        assert accepts(own(made), after.files, tmp_path, name)
+        assert accepts(own(after), after.files, tmp_path, name)
+    assert not accepts(own(after), made.files, tmp_path)
+    assert not accepts(own(NodeCertificates()), made.files, tmp_path)
+    assert not accepts(own(made), made.files, tmp_path, "db.example.com")
+    # The third generation has nothing to do with the first.
+    third = NodeCertificates(after)
+    assert len(ONE.findall(third.files[CA])) == 2
+    assert not accepts(own(made), third.files, tmp_path)
+
+
+def signed_again(before: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    return DatabaseCertificateProvider().update("x", before, {**before, **changed}).outs or {}
+
+
+def test_other_names_do_not_make_nodes_forget_the_authority_that_some_still_show() -> None:
+    made = NodeCertificates()
+    after = NodeCertificates(made)
+    state = after.state
+    again = signed_again(state, addresses=[*state["addresses"], "db.example.com"])
+    assert ONE.findall(again["ca_certificate"]) == ONE.findall(after.files[CA])
+    assert ONE.findall(again["certificate"])[1:] == ONE.findall(after.files[CERTIFICATE])[1:]
+    assert again["private_key"] != state["private_key"]
+    # What has expired is of no use to anybody.
+    old = NodeCertificates(ago=dt.timedelta(days=3700))
+    dead = signed_again({**state, "ca_certificate": own(after) + own(old)})
+    assert ONE.findall(dead["ca_certificate"]) == [own(after)]
+    assert certificates.expired(own(old), dt.datetime.now(dt.UTC))
+
+
+def test_an_authority_follows_by_one_more_and_in_no_other_way() -> None:
+    provider = PeerAuthorityProvider()
+    state = provider.create({"name": "galera", "generation": 2.0}).outs or {}
+
+    def news(generation: float) -> dict[str, Any]:
+        return {"name": "galera", "generation": generation}
+
+    for generation in (1.0, 4.0):
+        (failure,) = provider.check(state, news(generation)).failures
+        assert f"{generation:.0f} can't follow 2" in failure.reason
+        assert "set it to 3 for a new authority, or to 2 for none" in failure.reason
+    for generation in (2.0, 3.0):
+        assert not provider.check(state, news(generation)).failures
+    assert not provider.check({}, news(7.0)).failures
+    assert not provider.diff("x", state, news(2.0)).changes
+    assert provider.diff("x", state, news(3.0)).changes
+    after = provider.update("x", state, news(3.0)).outs or {}
+    assert not certificates.same_key(state["certificate"], after["certificate"])
+    # The authorities of the stores have no generation, and stay as they are.
+    plain = provider.create({"name": "etcd"}).outs or {}
+    assert "generation" not in plain
+    assert not provider.check(plain, {"name": "etcd"}).failures
+    assert not provider.diff("x", plain, {"name": "etcd"}).changes
+
+
+@pytest.mark.parametrize(
+    ("outputs", "allowed"),
+    [
+        ({}, 9),
+        ({"galera": {}}, 1),
+        ({"galera": {"tls": {"generation": 1}}}, 2),
+        ({"galera": {"tls": {"generation": 4.0}}}, 5),
+    ],
+)
+def test_a_generation_waits_for_the_one_before_to_be_gone_over_to(
+    outputs: dict[str, Any], allowed: int
+) -> None:
+    database_tls.refuse_a_leap(Tls.model_validate({"generation": allowed}), outputs)
+    if outputs:
+        with pytest.raises(SettingsError, match=rf"{allowed + 1} is too far.*Remedy: set it to {allowed}"):
+            database_tls.refuse_a_leap(Tls.model_validate({"generation": allowed + 1}), outputs)
+
+
+def test_nothing_is_required_of_clients_before_they_can_come_with_it() -> None:
+    required = Tls.model_validate({"required": True})
+    with pytest.raises(SettingsError, match=r"required: the nodes speak no TLS yet.*Remedy: leave it out"):
+        database_tls.refuse_a_leap(required, {"galera": {"vip": "10.20.0.2"}})
+    for outputs in ({}, {"galera": {"tls": {"generation": 1}}}):
+        database_tls.refuse_a_leap(required, outputs)
+
+
+def test_what_is_required_of_clients_is_an_option_of_the_server() -> None:
+    for required in (False, True):
+        cnf, *_ = galera.config_files({}, {}, True, required)
+        assert ("require_secure_transport = ON\n" in str(cnf.content)) is required
+
+
+def test_the_program_hands_on_names_and_generation(home: Path) -> None:
+    tls = {"names": ["db.example.com"], "generation": 3, "required": True}
+    made = run({"galera": {"tls": tls}})
+    names = [*database_tls.NAMES, "db.example.com"]
+    assert made.resources["galera-certificate"].inputs["addresses"] == names
+    assert made.resources["galera-authority"].inputs["generation"] == 3
+    assert made.outputs["galera"]["tls"] == {
+        "caCertificate": "CA",
+        "required": True,
+        "generation": 3,
+        "names": names,
+    }
