@@ -52,8 +52,8 @@ destroy: ## cancel all that the stack ordered; the lab stays
 down: ## take the lab and all in it away; the caches stay
 	$(DRIVER) down --lab $(LAB)
 
-test: ## lint, types, unit, provider, images, plugins, and the whole job on real hosts in a lab of its own
-	$(DRIVER) test
+test: ## lint, types, unit, provider, images, plugins, and the whole job on real hosts in a lab of its own (OUTAGES=1: with outage-test)
+	$(DRIVER) test $(if $(OUTAGES),--outages)
 
 preflight: ## whether this machine can run it all; changes nothing
 	$(DRIVER) preflight

@@ -58,8 +58,7 @@ class Told:
 def seen(host: str = HOSTS[0]) -> Seen:
     """The cluster as a host's node sees it. Raises BenchFailed."""
     change = int(sql(host, "SHOW STATUS LIKE 'wsrep_cluster_conf_id'").split("\t")[1])
-    status = json.loads(on_host(host, f"{failover.IN_CONTAINER} galera-node status --json"))
-    return Seen(change, str(status["writer"]))
+    return Seen(change, str(failover.status(host)["writer"]))
 
 
 def processors() -> tuple[int, int]:
@@ -85,7 +84,7 @@ class Load:
         balancer, galera = shown["loadBalancer"], shown["galera"]
         host = next(name for name in HOSTS if name != writer)
         at = Target(network, balancer["vip"], int(balancer["writerPort"]), galera["database"])
-        sql(writer, "CREATE TABLE failover (id BIGINT AUTO_INCREMENT PRIMARY KEY, way VARCHAR(20))")
+        sql(writer, failover.TABLE)
         for each in HOSTS:
             on_host(each, sysbench.unpack(), sysbench.archive().read_bytes())
         given = f"{password}\n".encode()
@@ -133,11 +132,11 @@ def watched(load: Load, seconds: int) -> list[Seen]:
     with load:
         while (passed := time.monotonic() - begin) < seconds:
             time.sleep(min(EVERY, seconds - passed))
+            if load.told.failures:
+                raise BenchFailed("; ".join(load.told.failures))
             found.append(seen())
-            now = changes(found)
-            console.print(
-                f"{(time.monotonic() - begin) / 60:.0f} min: {now[0]} changes, writer {found[-1].writer}"
-            )
+            gone = f"{(time.monotonic() - begin) / 60:.0f} of {seconds / 60:.0f} minutes"
+            console.print(f"{gone}: {changes(found)[0]} changes of members, writer {found[-1].writer}")
     found.append(seen())
     return found
 

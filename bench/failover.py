@@ -28,6 +28,7 @@ from bench import report
 from bench.own_lab import (
     BALANCER,
     GALERA_SECTION,
+    IMAGE,
     LAB,
     OWN_SETTINGS,
     BenchFailed,
@@ -41,7 +42,7 @@ from bench.own_lab import (
     python,
     run,
 )
-from settings.database.provider_options import DEFAULTS
+from settings.database.provider_options import DEFAULTS, OF_THE_IMAGE
 
 HOSTS = ("galera-1", "galera-2", "galera-3")
 CLIENT = Path(__file__).with_name("failover_client.py")
@@ -50,23 +51,20 @@ PYMYSQL = "/usr/local/lib/galera-node"
 CALM = 3.0  # seconds of writes before something happens
 LONG = 25.0
 """Seconds that the clients write."""
-LOOKS = 4  # two seconds apart, in which the cluster must be whole
-DIES = "its host dies"
 LONGER = 45.0
 """Likewise when a host dies: through the virtual IP a dead host may be met twice."""
+LOOKS = 4  # two seconds apart, in which the cluster must be whole
+DIES = "its host dies"
 GOALS = {DIES: 4.0, "its mariadbd is killed": 3.0, "it is stopped in order": 1.0}
 """Seconds without writes through the writer endpoint, as a median, by what happens to the writer."""
 ENDPOINT, VIP = "writer endpoint", "virtual IP"
 HEADINGS = ("the writer", "timeouts", "through", "median (s)", "longest (s)", "runs", "goal (s)")
 OURS, GALERAS = "ours", "Galera's"
-SHORTER = (
-    "evs.inactive_check_period",
-    "evs.join_retrans_period",
-    "evs.keepalive_period",
-    "evs.suspect_timeout",
-)
+SHORTER = tuple(OF_THE_IMAGE)
 PROVIDER = "    provider:\n" + "".join(f"      {name}: {DEFAULTS[name]}\n" for name in SHORTER)
 """Galera's defaults of what the nodes' image has shorter."""
+TABLE = "CREATE TABLE failover (id BIGINT AUTO_INCREMENT PRIMARY KEY, way VARCHAR(20))"
+"""Where the clients write."""
 IN_CONTAINER = 'docker exec -i "$(docker ps -q --filter name=galera)" '
 
 Pauses = dict[tuple[str, str, str], list[float]]
@@ -86,6 +84,11 @@ def on_host(host: str, command: str, given: bytes = b"") -> str:
 def sql(host: str, statement: str) -> str:
     """What the host's own node answers. Raises BenchFailed."""
     return on_host(host, f"{IN_CONTAINER} mariadb -NB app -e {shlex.quote(statement)}").strip()
+
+
+def status(host: str) -> Any:
+    """What the host's node says of the cluster. Raises BenchFailed, ValueError."""
+    return json.loads(on_host(host, f"{IN_CONTAINER} galera-node status --json"))
 
 
 def guests() -> dict[str, str]:
@@ -119,12 +122,11 @@ def wait_whole(limit: float = 900) -> str:
     end, held = time.monotonic() + limit, 0
     while time.monotonic() < end:
         try:
-            told = json.loads(on_host(HOSTS[0], f"{IN_CONTAINER} galera-node status --json"))
+            told = status(HOSTS[0])
             states = {name: each["state"] for name, each in told["members"].items()}
             held = held + 1 if all(states.get(host) == "synced" for host in HOSTS) else 0
-            if held == LOOKS and told["writer"] in HOSTS:
+            if held >= LOOKS and told["writer"] in HOSTS:
                 return str(told["writer"])
-            held = min(held, LOOKS - 1)
         except (BenchFailed, ValueError, KeyError):
             held = 0
         time.sleep(2)
@@ -149,11 +151,10 @@ class Way:
         """What starts the client on a host, for so many seconds; it begins on `node`."""
         text = base64.b64encode(CLIENT.read_bytes()).decode()
         start = f"import base64, sys; sys.path.append({PYMYSQL!r}); exec(base64.b64decode({text!r}))"
-        image = "$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' galera)"
         known = {"USER": "app", "DATABASE": "app", "PASSWORD": password, "WAY": self.name, "NODE": node}
         env = " ".join(f"-e {name}={shlex.quote(value)}" for name, value in known.items())
         return (
-            f"docker run --rm --network {self.network} {env} --entrypoint python3 {image} "
+            f"docker run --rm --network {self.network} {env} --entrypoint python3 {IMAGE} "
             f"-c {shlex.quote(start)} {seconds} {self.host} {self.port}"
         )
 
@@ -240,8 +241,7 @@ def measured(runs: int) -> Pauses:
         run("pulumi up", operations("up", "--yes"))
         shown = outputs()
         known = shown["passwords"]["app"], shown["network"]["name"]
-        made = "CREATE TABLE failover (id BIGINT AUTO_INCREMENT PRIMARY KEY, way VARCHAR(20))"
-        sql(wait_whole(), made)
+        sql(wait_whole(), TABLE)
         for case in GOALS:
             measure(case, OURS, runs, *known, pauses)
         wait_whole()

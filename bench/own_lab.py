@@ -32,6 +32,8 @@ BALANCER = f"""  swarm-galera:loadBalancer:
     image: registry.lab:5000/swarm-galera/haproxy:{_HAPROXY}
 """
 """A section for `own_lab`."""
+IMAGE = "$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' galera)"
+"""Of the database's nodes, for a shell on a manager."""
 INTERRUPTED = 130
 """What a shell says of a command that Ctrl-C ended."""
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.own_lab import BenchFailed
+from bench.own_lab import IMAGE, BenchFailed
 from lab.toolchain import places
 
 FOLDER = "/root/sysbench"
@@ -102,10 +102,9 @@ def computing(threads: int, seconds: int) -> str:
 
 
 def _in_container(network: str, inside: str, words: Sequence[str]) -> str:
-    image = "$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' galera)"
     return (
         f"docker run --rm -i --user 0 --network {shlex.quote(network)} -v {FOLDER}:/sysbench:ro "
-        f'--entrypoint bash "{image}" -c {shlex.quote(inside)} bash {shlex.join(words)}'
+        f'--entrypoint bash "{IMAGE}" -c {shlex.quote(inside)} bash {shlex.join(words)}'
     )
 
 

@@ -39,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--stack", default=os.environ.get("STACK") or "dev", help="the stack (default: $STACK or dev)"
     )
+    parser.add_argument(
+        "--outages", action="store_true", help="with `test`: through outages, too, as CI does"
+    )
     own, rest = _split(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(own)
     options.rest = rest
@@ -113,14 +116,14 @@ def _do_up(options: argparse.Namespace) -> None:
     )
 
 
-def _do_test(_options: argparse.Namespace) -> None:
+def _do_test(options: argparse.Namespace) -> None:
     _preflight()
     with locks.held(places.state() / "locks" / "test.lock", "make test", refusal=TESTING):
         try:
-            _run("test", jobs.test())
+            _run("test", jobs.test(outages=options.outages))
         finally:
             print("\npytest's closing lines:")
-            for name in jobs.IN_TEST:
+            for name in (stage.name for stage in jobs.test(outages=options.outages)):
                 log = places.logs("test") / f"{name}.log"
                 output = log.read_text(encoding="utf-8") if log.exists() else ""
                 for line in jobs.closing_lines(output):

@@ -34,6 +34,11 @@ MEASURED = {name: places.CHECKOUT / f".coverage-{name}" for name in ("unit", "pr
 It holds one run only: pytest-cov removes what an earlier one has left. A name like `.coverage.unit` would not
 do: a run of pytest by hand would remove it.
 """
+# The life of the tests' one cluster, in this order: it comes up, goes through outages, is destroyed.
+_WHOLE_JOB = ("tests/lab/test_hosts.py", "tests/lab/test_security_groups.py", "tests/lab/test_whole_job.py")
+_OUTAGES = ("tests/lab/test_outages.py", "tests/lab/test_full_disk.py", "tests/lab/test_recoveries.py")
+_END = ("tests/lab/test_end.py", "-x", "-v", *_PATIENT)
+_NETWORK: Command = ("pytest", "tests/lab/test_packets.py", "tests/lab/test_cuts.py", *_SIDE_BY_SIDE)
 # Each check's commands, run by the virtual environment's Python as `python -m …`.
 CHECKS: dict[str, tuple[Command, ...]] = {
     "lint": (
@@ -50,24 +55,16 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     # Not in CI, which is near its limit: two minutes to compile the program, then eight minutes of stories.
     "consul-test": (("pytest", "tests/images", "-n", "2", "-v", "--store", "consul"),),
     "plugin-test": (("pytest", "tests/plugins", *_SIDE_BY_SIDE, *_BY_FILE),),
-    "lab-test": (
-        ("pytest", "tests/lab/test_packets.py", "tests/lab/test_cuts.py", *_SIDE_BY_SIDE),
-        (
-            *("pytest", "tests/lab/test_hosts.py", "tests/lab/test_security_groups.py"),
-            *("tests/lab/test_whole_job.py", "-x", "-v", *_PATIENT),
-        ),
-    ),
-    "outage-test": (
-        (
-            *("pytest", "tests/lab/test_outages.py", "tests/lab/test_full_disk.py"),
-            *("tests/lab/test_recoveries.py", "-x", "-v", *_PATIENT),
-        ),
-    ),
+    "lab-test": (_NETWORK, ("pytest", *_WHOLE_JOB, *_END)),
+    "outage-test": (("pytest", *_OUTAGES, *_END),),
+    # Both on one cluster, which saves its coming up a second time: in CI.
+    "lab-and-outage-test": (_NETWORK, ("pytest", *_WHOLE_JOB, *_OUTAGES, *_END)),
     # Not in CI for its length alone, most of an hour; what it rests on is in tests/images and tests/plugins.
     "recovery-test": (
         (
             *("pytest", "tests/lab/test_layers.py", "tests/lab/test_data_path.py"),
-            *("tests/lab/test_any_manager.py", "tests/lab/test_last_one.py", "-v", *_PATIENT),
+            *("tests/lab/test_any_manager.py", "tests/lab/test_last_one.py"),
+            *(word for word in _END if word != "-x"),
         ),
         ("pytest", "tests/lab/test_two_stacks.py", "-x", "-v", *_PATIENT),
         ("pytest", "tests/lab/test_tls.py", "-x", "-v", *_PATIENT),
@@ -88,15 +85,21 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "consul-test": ("packages", "venv"),
     "plugin-test": ("toolchain", "packages", "venv"),
     "lab-test": ("toolchain", "packages", "venv"),
+    "lab-and-outage-test": ("toolchain", "packages", "venv"),
     "outage-test": ("toolchain", "packages", "venv"),
     "recovery-test": ("toolchain", "packages", "venv"),
     "own-hosts-test": ("toolchain", "packages", "venv"),
     "application-test": ("toolchain", "packages", "venv"),
 }
-APART = frozenset({"consul-test", "outage-test", "recovery-test", "own-hosts-test", "application-test"})
-"""The checks that `make test` leaves out; CI runs `outage-test`, too."""
+APART = frozenset(
+    {
+        *("consul-test", "outage-test", "lab-and-outage-test", "recovery-test"),
+        *("own-hosts-test", "application-test"),
+    }
+)
+"""The checks that `make test` leaves out."""
 IN_TEST = tuple(name for name in CHECKS if name not in APART)
-"""The checks of `make test`."""
+"""The checks of `make test`; with outages its last one is `lab-and-outage-test`."""
 WITH_PLUGINS = (APART - {"consul-test"}) | {"plugin-test", "lab-test"}
 """The checks that run with Pulumi's plugins: the note says which."""
 CLOSING_LINE = re.compile(r"^=+ .*\b\d+ \w+.* in [\d.]+s.* =+$")
@@ -147,13 +150,14 @@ def up(lab: str, stack: str) -> list[Stage]:
     ]
 
 
-def test() -> list[Stage]:
-    """Every check of `IN_TEST`.
+def test(*, outages: bool) -> list[Stage]:
+    """Every check of `IN_TEST`, the last one with or without outages.
 
     Building pulumi takes longest and waits for nothing; what needs no pulumi runs beside it, the images'
     tests as soon as the lab's cache holds the images. What needs pulumi comes after it, one after the other:
     engines that get too little of two cores give up. The hosts come last and alone: they take all of it.
     """
+    hosts = "lab-and-outage-test" if outages else "lab-test"
     return [
         *toolchain(),
         *environment(),
@@ -164,8 +168,8 @@ def test() -> list[Stage]:
         check("coverage", NEEDS["coverage"]),
         check("plugin-test", (*NEEDS["plugin-test"], "provider")),
         check(
-            "lab-test",
-            (*NEEDS["lab-test"], "lab cache", *(name for name in IN_TEST if name != "lab-test")),
+            hosts,
+            (*NEEDS[hosts], "lab cache", *(name for name in IN_TEST if name != "lab-test")),
             show=True,
         ),
     ]

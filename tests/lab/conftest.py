@@ -1,6 +1,7 @@
-"""Whose plugins the whole job runs with; one stack for all outages, each of which leaves it whole.
+"""Whose plugins the whole job runs with; one lab and one stack for it and all outages.
 
-Bringing a stack up takes longer than most outages.
+Bringing a stack up takes longer than most outages, each of which leaves it whole. The last one destroys it:
+test_end.py.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.toolchain import plugins
-from tests.lab.whole_cluster import one_cluster, running_stack, sql, wait_for
+from tests.lab.whole_cluster import add_balancer, empty_lab, make, one_cluster, sql, wait_for
 
 
 def pytest_report_header() -> str:
@@ -19,10 +20,17 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[None]:
-    """A stack that is up; destroyed after the last test, with its lab."""
-    with running_stack():
+def lab() -> Iterator[None]:
+    """A lab that is empty when the first test sees it, and gone after the last one."""
+    with empty_lab():
         yield
+
+
+@pytest.fixture(scope="session")
+def stack(lab: None) -> None:
+    """A stack that is up, with a load balancer: made now, unless the whole job has made it without one."""
+    add_balancer()
+    make("up")
 
 
 @pytest.fixture(scope="module")

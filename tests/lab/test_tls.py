@@ -26,11 +26,11 @@ import pytest
 from lab import network, paths
 from tests.images.wiretap import TAP
 from tests.lab.whole_cluster import (
-    BALANCER,
     CHECKOUT,
     GALERA_NODE,
     HOSTS,
     LAB,
+    add_balancer,
     config,
     empty_lab,
     in_lab,
@@ -68,7 +68,8 @@ docker run -d --name writer --network galera -e MYSQL_PWD={password} --entrypoin
 @pytest.fixture(scope="module", autouse=True)
 def stack() -> Iterator[None]:
     """A stack of the tests' own: up, with TLS."""
-    with empty_lab(BALANCER):
+    with empty_lab():
+        add_balancer()
         settings = CHECKOUT / f"Pulumi.{LAB}.yaml"
         text = settings.read_text()
         before = "  swarm-galera:network:\n    subnet: 10.20.0.0/24\n"

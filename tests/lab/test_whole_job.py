@@ -1,9 +1,9 @@
 """The whole job on real hosts, once, through the doors that users take.
 
 Owned here: that an empty account becomes a cluster that holds, that nothing changes twice, that a lost node
-and a rebooted host come back, and that nothing stays behind. Left to others: each part's cases (tests/unit,
-tests/provider, tests/images, tests/plugins), the hosts alone (test_hosts.py), what takes the database through
-a rolling change and a power cut (test_outages.py).
+and a rebooted host come back. Left to others: that nothing stays behind (test_end.py), each part's cases
+(tests/unit, tests/provider, tests/images, tests/plugins), the hosts alone (test_hosts.py), what takes the
+database through a rolling change and a power cut (test_outages.py).
 
 The tests tell one story and run in the order they are written: each begins where the last one ended.
 """
@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -22,7 +21,6 @@ from tests.lab.whole_cluster import (
     HOSTS,
     LAB,
     cluster_uuid,
-    empty_lab,
     guests,
     in_lab,
     make,
@@ -37,13 +35,7 @@ from tests.lab.whole_cluster import (
     wait_for,
 )
 
-pytestmark = pytest.mark.lab
-
-
-@pytest.fixture(scope="module", autouse=True)
-def lab() -> Iterator[None]:
-    with empty_lab():
-        yield
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab")]
 
 
 def test_a_preview_of_an_empty_account_shows_the_plan_and_its_cost_and_orders_nothing() -> None:
@@ -184,19 +176,3 @@ def test_a_rebooted_host_comes_back_with_its_data() -> None:
 
 def test_up_after_the_reboot_still_changes_nothing() -> None:
     in_lab("pulumi", "preview", "--expect-no-changes", "--stack", LAB)
-
-
-def test_the_labs_api_had_no_error_of_its_own() -> None:
-    log = (lab_paths(LAB).logs / "api.log").read_text(errors="replace")
-    assert "listening" in log
-    assert "internal error" not in log
-
-
-def test_destroy_leaves_nothing() -> None:
-    operations("destroy", "--yes")
-    assert guests() == []
-    assert json.loads(in_lab("slcli", "--format", "json", "sshkey", "list").stdout) == []
-    groups = json.loads(in_lab("slcli", "--format", "json", "securitygroup", "list").stdout)
-    assert [group for group in groups if LAB in str(group)] == []
-    make("down")
-    assert run("ip", "netns", "list").stdout.find(f"swarm-galera-{LAB}\n") == -1

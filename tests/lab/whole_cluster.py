@@ -172,15 +172,10 @@ def on_store(settings: str) -> str:
 
 
 @contextmanager
-def empty_lab(sections: str = "") -> Iterator[None]:
-    """An empty lab of the tests' own; gone afterwards unless KEEP_LAB is set.
-
-    Args:
-        sections: of the stack's settings, besides those of the stack `dev`.
-    """
+def empty_lab() -> Iterator[None]:
+    """An empty lab of the tests' own and the settings of `dev`; gone afterwards unless KEEP_LAB is set."""
     run(sys.executable, "-m", "lab", "down", "--name", LAB)
-    settings = (CHECKOUT / "Pulumi.dev.yaml").read_text().replace("config:\n", f"config:\n{sections}", 1)
-    SETTINGS.write_text(on_store(settings))
+    SETTINGS.write_text(on_store((CHECKOUT / "Pulumi.dev.yaml").read_text()))
     run(sys.executable, "-m", "lab", "up", "--name", LAB)
     yield
     if not os.environ.get("KEEP_LAB"):
@@ -188,13 +183,11 @@ def empty_lab(sections: str = "") -> Iterator[None]:
         SETTINGS.unlink(missing_ok=True)
 
 
-@contextmanager
-def running_stack() -> Iterator[None]:
-    """A stack that is up, with a load balancer; destroyed afterwards, with its lab."""
-    with empty_lab(BALANCER):
-        make("up")
-        yield
-        operations("destroy", "--yes")
+def add_balancer() -> None:
+    """Gives the stack under test a load balancer, by its settings; a second time changes nothing."""
+    settings = SETTINGS.read_text()
+    if BALANCER not in settings:
+        SETTINGS.write_text(settings.replace("config:\n", f"config:\n{BALANCER}", 1))
 
 
 def checksums() -> set[str]:

@@ -146,14 +146,14 @@ class Endpoints:
         }
         addresses.pop(self._node, None)
         writer = writer_of(self._entries)
-        heard = now if writer == self._node else self._hearing.of(writer, addresses.get(writer, ""), now)
+        heard = self._hearing.of(writer, addresses.get(writer, ""), now)
         seen = Seen(
             node=self._node,
             able=able,
             leaving=leaving,
             writer=writer,
             members=members,
-            silent=now - heard,
+            silent=0.0 if writer == self._node else now - heard,
             unable=now - self._able_at,
         )
         gone = vacancy(seen)

@@ -37,4 +37,4 @@ class Hearing:
 
     def _ask(self, writer: str, address: str, now: float) -> None:
         if neighbours.able(address) and writer == self._writer:
-            self._at = now
+            self._at = max(self._at, now)  # the answer may come late, to a question of before

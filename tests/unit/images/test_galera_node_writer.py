@@ -228,6 +228,20 @@ def test_looks_are_closer_together_while_the_writer_is_missed(world: World) -> N
     assert (world.store.writer, world.nodes["b"]._alarmed, world.nodes["c"]._alarmed) == ("b", False, False)
 
 
+def test_a_writer_that_is_one_again_is_not_silent_since_it_was_one_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.look()
+    world.look()  # a is the writer, and was heard
+    for node in "ba":
+        world.store.put("writer", json.dumps({"node": node}))
+        if node == "a":
+            monkeypatch.setattr(neighbours, "able", lambda address: address in world.able - {"a"})
+        for _ in range(20 if node == "b" else 1):
+            world.look()
+    assert world.store.writer == "a"
+
+
 def test_while_the_store_is_away_the_writer_stays(world: World) -> None:
     world.look()
     world.look()

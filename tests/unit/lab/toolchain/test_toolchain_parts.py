@@ -303,14 +303,15 @@ def test_a_lab_waits_for_packages_and_pulumi_for_everything(home: Path) -> None:
     assert list(needs)[-1] == "pulumi up"
 
 
-def test_the_tests_on_hosts_come_after_all_the_others(home: Path) -> None:
-    stages = jobs.test()
-    assert stages[-1].name == "lab-test"
+@pytest.mark.parametrize(("outages", "last"), [(False, "lab-test"), (True, "lab-and-outage-test")])
+def test_the_tests_on_hosts_come_after_all_the_others(home: Path, outages: bool, last: str) -> None:
+    stages = jobs.test(outages=outages)
+    assert stages[-1].name == last
     assert {stage.name for stage in stages[:-1]} - {"pulumi CLI", "language host"} == set(stages[-1].needs)
 
 
 def test_building_pulumi_waits_for_nothing_and_holds_up_only_what_runs_it(home: Path) -> None:
-    stages = {stage.name: stage.needs for stage in jobs.test()}
+    stages = {stage.name: stage.needs for stage in jobs.test(outages=False)}
     assert next(iter(stages)) == "pulumi CLI"
     assert stages["pulumi CLI"] == ()
 
@@ -320,6 +321,16 @@ def test_building_pulumi_waits_for_nothing_and_holds_up_only_what_runs_it(home: 
     waiting = {name for name in stages if "pulumi CLI" in needed(name)}
     assert waiting == {"pulumi CLI", "toolchain", "provider", "coverage", "plugin-test", "lab-test"}
     assert "lab cache" in stages["image-test"]
+
+
+def test_one_cluster_goes_through_the_whole_job_then_outages_then_its_end() -> None:
+    """Nothing of either check is left out, and what ends the cluster is the last of each."""
+    both, job, outages = (
+        [word for words in jobs.CHECKS[name] for word in words if word.startswith("tests/")]
+        for name in ("lab-and-outage-test", "lab-test", "outage-test")
+    )
+    assert job[-1] == outages[-1] == "tests/lab/test_end.py"
+    assert both == [*job[:-1], *outages]
 
 
 @pytest.mark.parametrize("name", jobs.CHECKS)
@@ -378,15 +389,19 @@ def _marked(name: str) -> Callable[[str], object]:
 
 
 def test_every_test_is_run_by_one_check() -> None:
-    """Those of the images by two, each with what rests on the other store (tests/images/conftest.py)."""
-    tests = [words for commands in jobs.CHECKS.values() for words in commands if words[0] == "pytest"]
+    """Those of the images by two, each with what rests on the other store (tests/images/conftest.py).
+
+    Left out: the check that consists of two others, and the end that comes after each story on hosts.
+    """
+    checks = (commands for name, commands in jobs.CHECKS.items() if name != "lab-and-outage-test")
+    tests = [words for commands in checks for words in commands if words[0] == "pytest"]
     parts = [words[words.index("--store") + 1] for words in tests if "tests/images" in words]
     assert sorted(parts) == ["consul", "etcd"]
     run = [word for words in tests for word in words if "consul" not in words]
     for file in (places.CHECKOUT / "tests").rglob("test_*.py"):
         within = file.relative_to(places.CHECKOUT)
         ways = {str(way) for way in (within, *within.parents)}
-        assert sum(word in ways for word in run) == 1, file
+        assert sum(word in ways for word in run) == (3 if file.name == "test_end.py" else 1), file
 
 
 def test_pytests_closing_line_is_found_among_other_output() -> None:
