@@ -89,13 +89,14 @@ class Load:
             on_host(each, sysbench.unpack(), sysbench.archive().read_bytes())
         given = f"{password}\n".encode()
         on_host(host, sysbench.command("oltp_write_only", at, "prepare"), given)
-        one = failover.ways(network)[0].command(password, writer, seconds)
+        way = failover.ways(network)[0]
+        self._host, self._way = host, way
         self._threads = [
             threading.Thread(target=self._do, args=work, daemon=True)
             for work in (
                 *((self._computes, each, sysbench.computing(os.cpu_count() or 1, seconds)) for each in HOSTS),
                 (self._writes, host, sysbench.timed("oltp_write_only", at, CLIENTS, seconds), given),
-                (self._pauses, host, one),
+                (self._pauses, host, way.command(password, writer)),
             )
         ]
 
@@ -105,7 +106,10 @@ class Load:
         return self
 
     def __exit__(self, failed: object, *_: object) -> None:
-        for thread in () if failed else self._threads:
+        if failed:
+            return
+        failover.stop_clients(self._host, [self._way])
+        for thread in self._threads:
             thread.join()
 
     def _do(self, work: Any, host: str, *words: Any) -> None:

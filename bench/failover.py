@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -49,9 +49,9 @@ CLIENT = Path(__file__).with_name("failover_client.py")
 PYMYSQL = "/usr/local/lib/galera-node"
 """Where the image of the nodes has the client's library."""
 CALM = 3.0  # seconds of writes before something happens
-LONG = 25.0
-"""Seconds that the clients write."""
-LONGER = 45.0
+LONG = 12.0
+"""Seconds that the clients write after it has happened."""
+LONGER = 35.0
 """Likewise when a host dies: through the virtual IP a dead host may be met twice."""
 LOOKS = 4  # two seconds apart, in which the cluster must be whole
 DIES = "its host dies"
@@ -147,15 +147,20 @@ class Way:
     host: str
     port: int
 
-    def command(self, password: str, node: str, seconds: float) -> str:
-        """What starts the client on a host, for so many seconds; it begins on `node`."""
+    @property
+    def container(self) -> str:
+        """Its name."""
+        return f"failover-{self.network}"
+
+    def command(self, password: str, node: str) -> str:
+        """What starts the client on a host; it begins on `node`, and writes until its container stops."""
         text = base64.b64encode(CLIENT.read_bytes()).decode()
         start = f"import base64, sys; sys.path.append({PYMYSQL!r}); exec(base64.b64decode({text!r}))"
         known = {"USER": "app", "DATABASE": "app", "PASSWORD": password, "WAY": self.name, "NODE": node}
         env = " ".join(f"-e {name}={shlex.quote(value)}" for name, value in known.items())
         return (
-            f"docker run --rm --network {self.network} {env} --entrypoint python3 {IMAGE} "
-            f"-c {shlex.quote(start)} {seconds} {self.host} {self.port}"
+            f"docker run --rm --name {self.container} --network {self.network} {env} --entrypoint python3 "
+            f"{IMAGE} -c {shlex.quote(start)} {self.host} {self.port}"
         )
 
 
@@ -171,29 +176,40 @@ def rows(host: str) -> dict[str, int]:
 
 
 def write_meanwhile(
-    host: str, clients: Mapping[str, str], happens: Callable[[], object], before: Mapping[str, int]
+    host: str,
+    clients: Mapping[Way, str],
+    happens: Callable[[], object],
+    before: Mapping[str, int],
+    seconds: float,
 ) -> dict[str, dict[str, Any]]:
-    """What each client on `host` tells of the time in which `happens`, after some calm."""
+    """What each client on `host` tells: of some calm, of what `happens` then, and of so many seconds more."""
     told: dict[str, dict[str, Any]] = {}
 
     def write(name: str, command: str) -> None:
         told[name] = json.loads(on_host(host, command))
 
-    writers = [threading.Thread(target=write, args=each) for each in clients.items()]
+    writers = [threading.Thread(target=write, args=(way.name, said)) for way, said in clients.items()]
     for writer in writers:
         writer.start()
     end = time.monotonic() + 60
-    while any(rows(host).get(name, 0) < before.get(name, 0) + 50 for name in clients):
+    while any(rows(host).get(way.name, 0) < before.get(way.name, 0) + 50 for way in clients):
         if time.monotonic() > end or not all(writer.is_alive() for writer in writers):
             raise BenchFailed(f"the clients on {host} do not write")
         time.sleep(0.5)
     time.sleep(CALM)
     happens()
+    time.sleep(seconds)
+    stop_clients(host, clients)
     for writer in writers:
         writer.join()
-    if told.keys() != clients.keys():
+    if told.keys() != {way.name for way in clients}:
         raise BenchFailed(f"a client on {host} told nothing")
     return told
+
+
+def stop_clients(host: str, clients: Iterable[Way]) -> None:
+    """An answer that one of them awaits takes ten seconds at the most."""
+    on_host(host, f"docker stop --time 30 {' '.join(way.container for way in clients)}")
 
 
 def measure(case: str, timeouts: str, runs: int, password: str, network: str, pauses: Pauses) -> None:
@@ -203,8 +219,8 @@ def measure(case: str, timeouts: str, runs: int, password: str, network: str, pa
         host = next(name for name in HOSTS if name != writer)
         before = rows(host)
         seconds = LONGER if case == DIES else LONG
-        clients = {way.name: way.command(password, writer, seconds) for way in ways(network)}
-        told = write_meanwhile(host, clients, lambda writer=writer: HAPPENS[case](writer), before)  # type: ignore[misc]
+        clients = {way: way.command(password, writer) for way in ways(network)}
+        told = write_meanwhile(host, clients, lambda writer=writer: HAPPENS[case](writer), before, seconds)  # type: ignore[misc]
         there = rows(host)
         for name, said in told.items():
             # Through the virtual IP the last connection may just try the dead host: that pause counts, too.

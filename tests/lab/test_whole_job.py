@@ -20,6 +20,7 @@ from lab.paths import lab as lab_paths
 from tests.lab.whole_cluster import (
     HOSTS,
     LAB,
+    STORE,
     cluster_uuid,
     guests,
     in_lab,
@@ -53,17 +54,23 @@ def test_make_up_brings_an_empty_account_to_a_cluster_that_holds() -> None:
     found = outputs()
     assert found["galera"]["size"] == 3
     assert re.fullmatch(r"10\.20\.0\.\d+", found["galera"]["vip"])
-    assert re.fullmatch(r"10\.20\.0\.\d+", found["discovery"]["vip"])
+    assert found["discovery"]["kind"] == STORE
+    if STORE == "etcd":
+        assert re.fullmatch(r"10\.20\.0\.\d+", found["discovery"]["vip"])
+    else:
+        assert on_host("galera-2", f"getent ahostsv4 {found['discovery']['service']}").startswith(
+            "10.144.12."
+        )
     assert found["managers"] == list(HOSTS)
 
 
 def test_a_second_up_changes_nothing_and_restarts_nothing() -> None:
-    before, told = [tasks(service) for service in ("etcd", "galera")], outputs()
+    before, told = [tasks(service) for service in (STORE, "galera")], outputs()
     shown = operations("up", "--yes").stdout
     summary = shown.rsplit("Resources:", 1)[-1]
     assert "unchanged" in summary
     assert not re.search(r"created|updated|replaced|deleted", summary), summary
-    assert [tasks(service) for service in ("etcd", "galera")] == before
+    assert [tasks(service) for service in (STORE, "galera")] == before
     assert outputs() == told
 
 
@@ -74,10 +81,11 @@ def test_a_refresh_finds_no_drift_and_what_it_takes_into_the_state_changes_nothi
 
 
 def test_services_run_the_content_that_the_state_names() -> None:
-    asked = "docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' etcd galera"
+    image = "{{.Spec.TaskTemplate.ContainerSpec.Image}}"
+    asked = f"docker service inspect --format '{image}' {STORE} galera"
     for named in on_host("galera-1", asked).split():
         assert re.fullmatch(
-            r"registry\.lab:5000/swarm-galera/(etcd|galera):[\w.-]+@sha256:[0-9a-f]{64}", named
+            rf"registry\.lab:5000/swarm-galera/({STORE}|galera):[\w.-]+@sha256:[0-9a-f]{{64}}", named
         )
         for host in HOSTS:
             on_host(host, f"docker image inspect --format . {named}")
@@ -86,18 +94,20 @@ def test_services_run_the_content_that_the_state_names() -> None:
 def test_no_secret_is_in_plain_in_the_state_or_in_what_a_service_shows() -> None:
     shown = in_lab("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", LAB).stdout
     known = json.loads(shown)
-    # The first four are in the state encrypted; the API's key must not even get there.
+    access = known["discoveryAccess"]
+    # All but the last are in the state encrypted; the API's key must not even get there.
     secrets = [
         *known["passwords"].values(),
+        access["password"] if STORE == "etcd" else access["token"],
         *known["joinTokens"].values(),
         known["ssh"]["privateKey"].splitlines()[1],
         in_lab("printenv", "SL_API_KEY").stdout.strip(),
     ]
     seen = in_lab("pulumi", "stack", "export", "--stack", LAB).stdout
-    seen += on_host("galera-1", "docker service inspect etcd galera; ps axww; journalctl -b --no-pager")
+    seen += on_host("galera-1", f"docker service inspect {STORE} galera; ps axww; journalctl -b --no-pager")
     seen += on_host("galera-1", "docker service logs galera 2>&1")
     seen += "".join(log.read_text(errors="replace") for log in lab_paths(LAB).logs.rglob("*.log"))
-    assert len(secrets) == 6
+    assert len(secrets) == 7
     assert all(len(secret) >= 16 for secret in secrets)
     # The keys of the store's peers, and of the authority that signs them, are no outputs.
     assert "PRIVATE KEY" not in seen

@@ -88,6 +88,10 @@ class Endpoints:
 
     # ---- looking
 
+    def wake(self) -> None:
+        """Something has happened that the next look should not be waited for."""
+        self._wake.set()
+
     def start(self) -> None:
         """Look from now on."""
         threading.Thread(target=self._run, name="endpoints", daemon=True).start()

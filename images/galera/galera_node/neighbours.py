@@ -2,8 +2,9 @@
 
 Owns the port: `GET /status` (JSON: who this is, its cluster, the epoch of its data, its state) and `GET
 /ready` (200 while clients are served, else 503). For load balancers it has `/writer` and `/reader`, whose
-codes are those of `endpoints`. The store tells more, and counts; this is for when it is away or has lost
-its record. Nothing secret is told, and nothing can be changed through it.
+codes are those of `endpoints`. Whoever asks for `/departed` is asked back (`departure`). The store tells
+more, and counts; this is for when it is away or has lost its record. Nothing secret is told, and nothing can
+be changed through it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 PORT = 4569
 TIMEOUT = 1.5  # seconds for one question
@@ -24,23 +25,36 @@ SOON = 0.5  # seconds for the question whether a node is able; who is asked ofte
 
 @dataclass(frozen=True)
 class Told:
-    """What a node says of itself. `state` as in `store.Presence`."""
+    """What a node says of itself. `state` as in `store.Presence`.
+
+    `departed`: the life of a mariadbd that has just died here (`ServerStatus.life`), else empty.
+    """
 
     node: str = ""
     uuid: str = ""
     epoch: str = ""
     state: str = "starting"
     ready: bool = False
+    departed: str = ""
 
 
 class Teller:
     """Answers on the port; what it answers is what `told` was last set to."""
 
     def __init__(
-        self, address: str, port: int = PORT, endpoint: Callable[[str], int] = lambda _path: 503
+        self,
+        address: str,
+        port: int = PORT,
+        endpoint: Callable[[str], int] = lambda _path: 503,
+        departed: Callable[[str], None] = lambda _address: None,
     ) -> None:
-        """Listen. `endpoint`: the code for one of `ENDPOINTS`. Raises OSError when the port is taken."""
-        self.told, self._endpoint = Told(), endpoint
+        """Listen. Raises OSError when the port is taken.
+
+        Args:
+            endpoint: the code for one of `ENDPOINTS`.
+            departed: called with the address of whoever asks for `/departed`; returns at once.
+        """
+        self.told, self._endpoint, self._departed = Told(), endpoint, departed
         self._socket = socket.create_server((address, port))
         threading.Thread(target=self._serve, name="teller", daemon=True).start()
 
@@ -70,6 +84,9 @@ class Teller:
         if words[0] in (b"GET", b"HEAD") and path.decode(errors="replace") in ENDPOINTS:
             number = self._endpoint(path.decode())
             code, text = f"{number} {http.client.responses[number]}", ""
+        elif words[0] in (b"GET", b"HEAD") and path == b"/departed":
+            self._departed(str(stream.getpeername()[0]))
+            code, text = "200 OK", ""
         elif words[0] not in (b"GET", b"HEAD") or path not in (b"/status", b"/ready"):
             code, text = "404 Not Found", ""
         elif path == b"/ready" and not told.ready:
@@ -90,8 +107,10 @@ def ask(address: str, port: int = PORT, timeout: float = TIMEOUT) -> Told | None
         values = json.loads(response.read(65536))
         if response.status != 200:
             return None
-        told = Told(**{name: values[name] for name in Told.__dataclass_fields__})
-        return told if all(isinstance(each, str) for each in (told.uuid, told.epoch, told.state)) else None
+        told = Told(**{name: values[name] for name in Told.__dataclass_fields__ if name != "departed"})
+        told = replace(told, departed=values.get("departed", ""))  # one of the version before does not say
+        words = (told.uuid, told.epoch, told.state, told.departed)
+        return told if all(isinstance(each, str) for each in words) else None
     except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError):
         return None
     finally:
@@ -100,14 +119,24 @@ def ask(address: str, port: int = PORT, timeout: float = TIMEOUT) -> Told | None
 
 def able(address: str, port: int = PORT, timeout: float = SOON) -> bool:
     """Whether the node at `address` says that it can take writes."""
+    return _says_yes(address, "/able", port, timeout)
+
+
+def _says_yes(address: str, path: str, port: int, timeout: float = SOON) -> bool:
     connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:
-        connection.request("HEAD", "/able")
+        connection.request("HEAD", path)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
     finally:
         connection.close()
+
+
+def have_ask(addresses: Iterable[str], port: int = PORT) -> None:
+    """Has the nodes at these addresses ask here what has departed. Does not wait for them."""
+    for address in set(addresses):
+        threading.Thread(target=_says_yes, args=(address, "/departed", port), daemon=True).start()
 
 
 def ask_all(addresses: Iterable[str], port: int = PORT) -> dict[str, Told]:

@@ -22,18 +22,20 @@ class Observer:
         answered: this mariadbd has answered a question.
         committed: the position that it has last named.
         holder: who keeps it desynced.
+        life: as it has last named it (`ServerStatus.life`); empty until it answers.
     """
 
     def __init__(self, sql: Sql, address: str) -> None:
         self._sql, self._address = sql, address
         self.answered = False
         self.committed = -1
+        self.life = ""
         self.holder = Holder.NONE
         self._desynced = Desynced(sql)
 
     def begin(self) -> None:
         """Another mariadbd starts."""
-        self.answered, self.holder = False, Holder.NONE
+        self.answered, self.holder, self.life = False, Holder.NONE, ""
 
     def presence(self, state: str, uuid: str, seqno: int) -> Presence:
         return Presence(state, uuid, seqno, self._address)
@@ -45,7 +47,7 @@ class Observer:
         except SqlError as error:
             detail = str(progress) if progress is not None else f"mariadbd does not answer yet: {error}"
             return self.presence("starting", local.uuid, local.seqno), detail, None
-        self.answered, self.committed = True, status.committed
+        self.answered, self.committed, self.life = True, status.committed, status.life
         state = "synced" if status.synced else "primary" if status.primary else "running"
         if state == "primary" and status.state not in ("Joined", "Synced", "Donor/Desynced"):
             state = "starting"  # a joiner: in the component, but without the data yet

@@ -10,6 +10,7 @@ import time
 from . import network
 from .component import Component
 from .config import NodeConfig, OptionFile, tune
+from .departure import Departures
 from .encryption import Encryption
 from .endpoints import Endpoints
 from .first_process import FirstProcess
@@ -57,4 +58,5 @@ class Parts:
             self.topics,
             began,
         )
+        self.departures = Departures(settings, names, endpoints.wake)
         self.formation = Formation(settings, self.membership, self.sql, self.reports.attend, self.topics)

@@ -10,6 +10,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from . import health, neighbours
 from .component import Component
@@ -58,10 +59,10 @@ class Reports:
         self.problem = ""
         self.teller: Teller | None = None
 
-    def listen(self, address: str) -> None:
-        """From now on other nodes are answered, and load balancers."""
+    def listen(self, address: str, departed: Callable[[str], None]) -> None:
+        """From now on other nodes are answered, and load balancers. Args: departed: as for `Teller`."""
         try:
-            self.teller = Teller(address, endpoint=self._endpoints.answer)
+            self.teller = Teller(address, endpoint=self._endpoints.answer, departed=departed)
             self._endpoints.start()
         except OSError as error:
             log(f"other nodes cannot ask this one when the store is away: port {neighbours.PORT}: {error}")
@@ -134,6 +135,12 @@ class Reports:
         return self._first_process.attend(child, LOOK_EVERY, tell)
 
     # ---- the other nodes, and a person
+
+    def departed(self, life: str) -> None:
+        """What other nodes are told from now on of the mariadbd that has died, until `tell_others`."""
+        self._endpoints.serving = False
+        if self.teller is not None:
+            self.teller.told = replace(self.teller.told, state="stopped", ready=False, departed=life)
 
     def tell_others(self, presence: Presence, epoch: str) -> None:
         """What other nodes are told when they ask, and `galera-node status`."""

@@ -24,6 +24,7 @@ STATUS = (
     "wsrep_cluster_status",
     "wsrep_connected",
     "wsrep_flow_control_active",
+    "wsrep_gcomm_uuid",
     "wsrep_last_committed",
     "wsrep_local_send_queue",
     "wsrep_local_state_comment",
@@ -48,6 +49,7 @@ class ServerStatus:
     size: int
     queued: int = 0  # write-sets that wait to be sent
     paused: bool = False  # flow control holds writes up
+    life: str = ""  # this mariadbd's UUID in its group; the next one has another
     desynced: bool = False  # it has left flow control, and not because somebody set wsrep_desync
 
     @property
@@ -112,6 +114,7 @@ class Sql:
             size=int(found.get("wsrep_cluster_size", 0)),
             queued=int(found.get("wsrep_local_send_queue", 0)),
             paused=found.get("wsrep_flow_control_active", "").lower() in ("true", "on"),
+            life=found.get("wsrep_gcomm_uuid", ""),
             desynced=state == DESYNCED and not asked,
         )
 
@@ -137,6 +140,14 @@ class Sql:
     def set_weight(self, weight: int) -> None:
         """This node's vote in the Primary component. Raises SqlError."""
         self.run(f"SET GLOBAL wsrep_provider_options='pc.weight={weight}'")
+
+    def leave_out(self, life: str) -> None:
+        """Has the group go on without a member. Raises SqlError.
+
+        Args:
+            life: its UUID; empty: nobody is kept out any more.
+        """
+        self.run(f"SET GLOBAL wsrep_provider_options='evs.evict={life}'")
 
 
 def load_file(settings: Settings, script: IO[bytes], words: Path) -> subprocess.Popen[bytes]:

@@ -83,4 +83,4 @@ class Node:
         if why := data_version.refusal(data, settings.version, settings.upgrade_to):
             # A task that fails stops the rolling change here; one that waits would do so after an hour.
             raise Unfit(why)
-        parts.reports.listen(parts.address)
+        parts.reports.listen(parts.address, parts.departures.hear)

@@ -44,6 +44,7 @@ class Watch:
         self._membership, self._component = parts.membership, parts.component
         self._formation, self._observer, self._reports = parts.formation, parts.observer, parts.reports
         self._encryption, self._one_by_one = parts.encryption, parts.one_by_one
+        self._departures, self._address = parts.departures, parts.address
         self.failures = 0
 
     def serve(self, local: Local, bootstrap: bool = False, forming: bool = False) -> None:
@@ -59,6 +60,7 @@ class Watch:
             failed = str(error)
             log(failed)
             self._server.kill()
+        self._tell_of_the_end()
         transfer.end(self._settings.run_dir)
         self._sql.close()
         self._topics.end("decision")
@@ -71,6 +73,12 @@ class Watch:
         log(f"mariadbd has ended with {code}; starting over ({self.failures} of {FAILURES})")
         self._reports.unhealthy(failed or f"mariadbd has ended with {code}")
         self._first_process.rest(min(2.0 * self.failures, 10.0))
+
+    def _tell_of_the_end(self) -> None:
+        """Has the group go on without a mariadbd that did not end in order, as which it would have left."""
+        if self._observer.life and self._server.exit_code:
+            self._reports.departed(self._observer.life)
+            self._departures.tell(self._address)
 
     def watch(self, local: Local, bootstrap: bool, forming: bool) -> bool:
         """Publishes and reports what mariadbd is, until it ends. True if it was ended to make way.

@@ -23,6 +23,7 @@ CLIENTS = (
     "sql",
     "formation",
     "component",
+    "departure",
     "endpoints",
     "observer",
     "reports",

@@ -5,5 +5,5 @@ from __future__ import annotations
 import types
 
 NO_BALANCER = types.SimpleNamespace(
-    serving=False, answer=lambda _path: 503, start=lambda: None, drain=lambda: None
+    serving=False, answer=lambda _path: 503, start=lambda: None, drain=lambda: None, wake=lambda: None
 )

@@ -425,6 +425,27 @@ def test_a_node_with_data_joins_from_its_position_and_shows_where_it_is(joins: S
     assert ready == [True]
 
 
+def test_a_mariadbd_that_dies_is_told_of_at_once_by_the_life_that_it_had(joins: Site) -> None:
+    joins.set("FAILURES", 1)
+    joins.database.status["wsrep_gcomm_uuid"] = "a-life"
+    node, told = joins.node(size=3), list[Any]()
+    node.parts.departures.tell = lambda address: told.append((address, node.parts.reports.teller.told))
+    joins.database.on_look = {4: node.parts.server.kill}
+    assert joins.lives(node) == 1
+    [(address, said)] = told
+    assert address == node.parts.address
+    assert (said.node, said.departed, said.state, said.ready) == ("a", "a-life", "stopped", False)
+
+
+def test_of_one_that_ends_in_order_nobody_is_told(joins: Site) -> None:
+    joins.database.status["wsrep_gcomm_uuid"] = "a-life"
+    node, told = joins.node(size=3), list[str]()
+    node.parts.departures.tell = told.append
+    joins.database.on_look = {4: stop}
+    assert joins.lives(node) == 0
+    assert told == []
+
+
 def test_a_node_that_has_left_its_group_starts_over(joins: Site, capsys: pytest.CaptureFixture[str]) -> None:
     joins.set("FAILURES", 1)
     joins.set("ALONE", 0.0)

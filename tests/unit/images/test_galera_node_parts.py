@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -864,13 +865,34 @@ def test_nodes_tell_one_another_what_they_are_and_a_proxy_whether_to_send_client
         assert answer("/ready") == (200, "ready\n")
         assert answer("/other")[0] == 404
         assert neighbours.ask_all(["127.0.0.1", "127.0.0.2"], teller.port) == {"127.0.0.1": teller.told}
+        teller.told = replace(teller.told, departed="life")
+        assert neighbours.ask("127.0.0.1", teller.port) == teller.told
     finally:
         teller.close()
     assert neighbours.ask("127.0.0.1", port) is None
 
 
+def test_a_node_of_the_version_before_says_of_no_departure() -> None:
+    with odd_server('{"node": "a", "uuid": "", "epoch": "", "state": "x", "ready": true}') as port:
+        assert neighbours.ask("127.0.0.1", port) == neighbours.Told("a", state="x", ready=True)
+
+
+def test_whoever_has_something_to_tell_is_asked_back_at_its_own_address() -> None:
+    heard: Queue[str] = Queue()
+    teller = neighbours.Teller("127.0.0.1", 0, departed=heard.put)
+    try:
+        neighbours.have_ask(["127.0.0.1"], teller.port)
+        assert heard.get(timeout=10) == "127.0.0.1"
+    finally:
+        teller.close()
+
+
 @pytest.mark.parametrize(
-    "body", ["", "[]", "{}", "no json", '{"node": "a", "uuid": 1, "epoch": "", "state": "x"}']
+    "body",
+    [
+        *("", "[]", "{}", "no json", '{"node": "a", "uuid": 1, "epoch": "", "state": "x"}'),
+        '{"node": "a", "uuid": "", "epoch": "", "state": "x", "ready": true, "departed": 1}',
+    ],
 )
 def test_who_does_not_speak_this_programs_language_tells_nothing(body: str) -> None:
     with odd_server(body) as port:

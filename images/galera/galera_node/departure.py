@@ -1,0 +1,79 @@
+"""A mariadbd that dies while this program lives is left out of its group at once.
+
+Galera itself notices by silence (`evs.suspect_timeout`), and until then no node's writes come through; but
+who has started mariadbd knows in the same moment. It tells the other nodes to look here (`GET /departed`,
+which says nothing else). Each asks back at an address that the name server has for the nodes, and takes the
+life that is named there (mariadbd's UUID in the group, another one with each start) out of the group, if that
+is how it knows the node of this name. With real processes the others go on after 0.05 s instead of 2.8.
+
+A host that dies tells nobody; that stays Galera's.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from . import neighbours
+from .network import Names
+from .settings import Settings
+from .sql import Sql, SqlError
+from .words import log
+
+SOON = 2.0  # seconds for one answer of mariadbd
+GONE = 5.0  # seconds in which the group is to have left it out
+LOOK = 0.05  # seconds between looks for that
+LIFE = "SELECT node_uuid FROM mysql.wsrep_cluster_members WHERE node_name = %s"
+
+
+class Departures:
+    """Hears of others' ends, one at a time from each address, and tells of the own one.
+
+    Args:
+        after: called when one has been left out.
+    """
+
+    def __init__(self, settings: Settings, names: Names, after: Callable[[], None]) -> None:
+        self._settings, self._names, self._after = settings, names, after
+        self._lock = threading.Lock()
+        self._under_way: set[str] = set()
+
+    def tell(self, address: str) -> None:
+        """Has all other nodes ask here. Args: address: this node's."""
+        others = set(self._names.addresses(self._settings.peers)) - {address}
+        neighbours.have_ask(others)
+
+    def hear(self, address: str) -> None:
+        """Somebody at `address` says that it has something to tell. Returns at once."""
+        with self._lock:
+            if address in self._under_way:
+                return
+            self._under_way.add(address)
+        threading.Thread(target=self._heard, args=(address,), name="departure", daemon=True).start()
+
+    def _heard(self, address: str) -> None:
+        sql = Sql(self._settings.socket, timeout=SOON, patience=SOON)
+        try:
+            if address in self._names.addresses(self._settings.peers):
+                self._leave_out(neighbours.ask(address), sql)
+        except SqlError as error:
+            log(f"a node that has died stays in the group until that notices by itself: {error}")
+        finally:
+            sql.close()
+            with self._lock:
+                self._under_way.discard(address)
+
+    def _leave_out(self, told: neighbours.Told | None, sql: Sql) -> None:
+        """Raises SqlError."""
+        if told is None or not told.departed or sql.run(LIFE, (told.node,)) != [(told.departed,)]:
+            return
+        log(f"{told.node} says that its mariadbd has died: the group goes on without it")
+        try:
+            sql.leave_out(told.departed)
+            end = time.monotonic() + GONE
+            while sql.run(LIFE, (told.node,)) == [(told.departed,)] and time.monotonic() < end:
+                time.sleep(LOOK)
+        finally:
+            sql.leave_out("")
+        self._after()

@@ -1,0 +1,143 @@
+"""Whom a node takes out of the group because somebody says that its mariadbd has died, and whom not.
+
+With real servers: tests/images/test_galera_departure.py.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from images.galera.galera_node import neighbours
+from images.galera.galera_node.neighbours import Told
+from images.galera.galera_node.network import Names
+from images.galera.galera_node.settings import Settings
+
+pytestmark = pytest.mark.unit
+
+LIFE, NEXT = "aaaaaaaa-0000-0000-0000-00000000000a", "aaaaaaaa-0000-0000-0000-00000000000b"
+NODE, STRANGER = "127.0.0.98", "127.0.0.200"
+OUT, IN = f"evs.evict={LIFE}", "evs.evict="
+
+
+class Group:
+    """The own server: its members' lives by name, and what was set. `stays`: the group does not let it go."""
+
+    def __init__(self, stays: bool = False) -> None:
+        self.lives, self.set, self.stays = {"b": LIFE}, list[str](), stays
+        self.closed = threading.Event()
+
+    def run(self, statement: str, parameters: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+        assert statement.startswith("SELECT node_uuid")
+        return [(self.lives[name],) for name in parameters if name in self.lives]
+
+    def leave_out(self, life: str) -> None:
+        self.set.append(f"evs.evict={life}")
+        if not self.stays:
+            self.lives = {name: each for name, each in self.lives.items() if each != life}
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+@pytest.fixture
+def group(monkeypatch: pytest.MonkeyPatch, modules: Any) -> Group:
+    made = Group()
+    monkeypatch.setattr(modules.departure, "Sql", lambda *_, **__: made)
+    monkeypatch.setattr(modules.departure, "GONE", 0.1)
+    return made
+
+
+def heard(
+    modules: Any,
+    settings: Settings,
+    group: Group,
+    told: Told | None,
+    monkeypatch: pytest.MonkeyPatch,
+    at: str,
+) -> list[str]:
+    """Whether a look followed, once somebody at that address has told this."""
+    asked: list[str] = []
+
+    def ask(address: str) -> Told | None:
+        asked.append(address)
+        return told
+
+    monkeypatch.setattr(neighbours, "ask", ask)
+    names = Names(patience=5, look=lambda _: [NODE])
+    looks: list[str] = []
+    departures = modules.departure.Departures(settings, names, lambda: looks.append("look"))
+    departures.hear(at)
+    assert group.closed.wait(10)
+    for thread in threading.enumerate():
+        if thread.name == "departure":
+            thread.join(10)
+    assert asked == ([NODE] if at == NODE else [])
+    return looks
+
+
+DEAD = Told("b", state="stopped", departed=LIFE)
+
+
+def test_a_member_that_has_died_is_left_out_and_kept_out_no_longer(
+    modules: Any, settings: Settings, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert heard(modules, settings, group, DEAD, monkeypatch, NODE) == ["look"]
+    assert group.set == [OUT, IN]
+
+
+def test_a_group_that_does_not_let_go_is_not_waited_for_for_ever(
+    modules: Any, settings: Settings, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group.stays = True
+    assert heard(modules, settings, group, DEAD, monkeypatch, NODE) == ["look"]
+    assert group.set == [OUT, IN]
+
+
+@pytest.mark.parametrize(
+    ("told", "at"),
+    [
+        (DEAD, STRANGER),
+        (None, NODE),
+        (Told("b", state="synced"), NODE),
+        (Told("b", departed=NEXT), NODE),
+        (Told("c", departed=LIFE), NODE),
+        (Told("", departed=LIFE), NODE),
+    ],
+    ids=["a stranger", "no answer", "it lives", "another life", "another's life", "no name"],
+)
+def test_nobody_is_left_out_for_less(
+    modules: Any,
+    settings: Settings,
+    group: Group,
+    monkeypatch: pytest.MonkeyPatch,
+    told: Told | None,
+    at: str,
+) -> None:
+    assert heard(modules, settings, group, told, monkeypatch, at) == []
+    assert group.set == []
+
+
+def test_a_server_that_does_not_answer_leaves_it_to_the_group(
+    modules: Any,
+    settings: Settings,
+    group: Group,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(*_: object) -> None:
+        raise modules.sql.SqlError("Lost connection")
+
+    monkeypatch.setattr(group, "run", refuse)
+    assert heard(modules, settings, group, DEAD, monkeypatch, NODE) == []
+    assert "until that notices by itself: Lost connection" in capsys.readouterr().err
+
+
+def test_all_others_are_told(modules: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[set[str]] = []
+    monkeypatch.setattr(neighbours, "have_ask", told.append)
+    names = Names(patience=5, look=lambda _: ["127.0.0.97", NODE])
+    modules.departure.Departures(settings, names, lambda: None).tell("127.0.0.97")
+    assert told == [{NODE}]
