@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from components.host_scripts import engine, host
-from components.host_scripts.disk import MOUNT_POINT
+from components.host_scripts.disk import BLANK, MOUNT_POINT
 from components.host_scripts.shell import assign, body
 
 NOTES = "/var/lib/swarm-galera"
@@ -69,6 +69,7 @@ def look(
         systemd=at.systemd,
         host_keys=at.host_keys,
         overlap=host.refuse_overlap(subnet, hostname),
+        blank=BLANK,
     )
     return f"{facts}\n{_LOOK}"
 

@@ -2,7 +2,7 @@
 # shellcheck source=prologue.sh
 . prologue.sh
 notes=fact mount=fact disk=fact volumes=(fact fact) os_release=fact kernel_hostname=fact systemd=fact host_keys=fact
-overlap=fact
+overlap=fact blank=1
 # ---- hosts get what follows ----
 # Looks, and changes nothing: what it can't find out is missing from the answer.
 set +e
@@ -26,6 +26,12 @@ if [[ $disk ]]; then
   if [[ -b $disk ]]; then
     lsblk -n -o TYPE,FSTYPE,MOUNTPOINT "$disk" 2>/dev/null | head -n 1 | tell disk
     lsblk -n -o NAME "$disk" 2>/dev/null | tail -n +2 | tell disk_has
+    signs=$(wipefs --noheadings --output TYPE "$disk" 2>/dev/null)
+    if [[ $signs ]]; then tell disk_has <<<"$signs"
+    # As databases on raw disks and encrypted volumes are.
+    elif (( $(head -c "$blank" "$disk" 2>/dev/null | tr -d '\0' | head -c 1 | wc -c) )); then
+      printf 'disk_has\tdata without a signature\n'
+    fi
     pvs --noheadings -o vg_name "$disk" 2>/dev/null | tell disk_group
   else
     printf 'disk\tnone\n'
@@ -34,7 +40,8 @@ if [[ $disk ]]; then
     printf 'btrfs\tyes\n'
   fi
 fi
-if type -P docker dockerd >/dev/null; then printf 'engine\tyes\n'; fi
+# Also of podman's, and of a client alone: `type` says yes only if it finds all that it is asked for.
+if type -P docker >/dev/null || type -P dockerd >/dev/null; then printf 'engine\tyes\n'; fi
 if type -P dockerd >/dev/null && systemctl cat docker.service >/dev/null 2>&1; then
   printf 'unit\tyes\n'
   format='{{.ServerVersion}}|{{.Driver}}|{{.LiveRestoreEnabled}}|{{.Swarm.LocalNodeState}}|{{.Name}}|{{.SecurityOptions}}'

@@ -132,6 +132,35 @@ def test_the_look_tells_of_a_swarm_of_an_overlap_and_of_what_is_on_a_disk(tmp_pa
     assert (seen.disk, seen.disk_parts, seen.disk_group) == ("disk ext4 /srv", ("vdb1",), "other_vg")
 
 
+@pytest.mark.parametrize(
+    ("signs", "content", "told"),
+    [("gpt\nPMBR", "x", ("gpt", "PMBR")), ("", "x", ("data without a signature",)), ("", "", ())],
+)
+def test_the_look_tells_what_else_is_on_a_disk(
+    tmp_path: Path, signs: str, content: str, told: tuple[str, ...]
+) -> None:
+    there = Host(tmp_path / "host")
+    there.program("lsblk", 'case "$*" in *TYPE*) echo disk ;; *) echo vdb ;; esac')
+    there.program("wipefs", f"printf '%s' '{signs}'")
+    disk = there.file("disk", "\0" * 5000 + content)
+    text = own.look("db1", "10.20.0.0/24", str(disk), [], there.places)
+    seen = parse(there.run(text.replace("[[ -b $disk ]]", "true")).out, "k")
+    assert (seen.disk, seen.disk_parts) == ("disk", told)
+    assert disk.read_text() == "\0" * 5000 + content
+    assert {call.split()[1] for call in there.run(text).called("wipefs")} <= {"--noheadings"}
+
+
+@pytest.mark.parametrize("alone", ["docker", "dockerd"])
+def test_a_client_without_an_engine_and_podman_s_are_told_as_a_docker_that_is_there(
+    tmp_path: Path, alone: str
+) -> None:
+    there = Host(tmp_path / "host", with_engine=False)
+    there.program(alone, "exit 1")
+    there.program("systemctl", "exit 1")
+    seen = parse(there.look().out, "k")
+    assert (seen.engine, seen.unit, seen.version) == (True, False, "")
+
+
 def test_a_device_that_is_not_there_and_a_host_without_an_engine_are_told(tmp_path: Path) -> None:
     seen = parse(Host(tmp_path / "host", with_engine=False).look("/dev/no-such").out, "k")
     assert seen.disk == "none"

@@ -83,6 +83,8 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"disk": "/dev/sdb"}, {"disk": "disk", "btrfs": False}, "has no btrfs"),
     ({"disk": "/dev/sdb"}, {"disk": "disk ext4 /srv"}, "not blank (ext4, /srv)"),
     ({"disk": "/dev/sdb"}, {"disk": "disk", "disk_parts": ("sdb1",)}, "not blank (sdb1)"),
+    ({"disk": "/dev/sdb"}, {"disk": "disk ext4", "disk_parts": ("ext4",)}, "not blank (ext4)"),
+    ({"disk": "/dev/sdb"}, {"disk": "disk", "disk_parts": ("data without a signature",)}, "without a sign"),
     ({"disk": "/dev/sdb"}, {"disk": "disk LVM2_member", "disk_group": "data"}, "LVM2_member, data"),
 ]
 
@@ -101,6 +103,31 @@ def test_two_addresses_of_one_machine_are_told_from_two_machines() -> None:
     pair = [fit.Wanted(own(n), facts(n, boot="the same"), member=False, ours=False) for n in (1, 2)]
     (problem,) = fit.problems(pair)
     assert "db2: it is the same machine as db1" in problem
+
+
+def test_an_address_that_is_in_the_list_twice_is_one_of_the_problems() -> None:
+    """Beside those of the hosts themselves, and without what was seen of the wrong one."""
+    hosts = [
+        own(1),
+        own(2, address="10.0.0.1"),
+        own(3, address="10.0.0.1", sshHost="203.0.113.3"),
+        own(4, port=2222, sshHost="203.0.113.3"),
+    ]
+    seen = [
+        facts(1, machine="arm"),
+        facts(1, machine="arm"),
+        facts(3, addresses=("10.0.0.1",), systemd=False),
+        facts(4),
+    ]
+    pairs = zip(hosts, seen, strict=True)
+    found = fit.problems(fit.Wanted(host, its, member=False, ours=False) for host, its in pairs)
+    assert [problem.split(",")[0] for problem in found] == [
+        "db1: it is a arm",
+        "db2: SSH at 10.0.0.1 port 22 is that of db1 already",
+        "db3: 10.0.0.1 is that of db1 already",
+        "db3: it runs Debian GNU/Linux 12 (bookworm) without systemd",
+    ]
+    assert all("Remedy: " in problem for problem in found)
 
 
 def test_a_host_that_is_ours_may_be_in_a_swarm_and_have_data() -> None:
