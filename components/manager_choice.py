@@ -84,14 +84,15 @@ def rank(said: str) -> int:
     return MANAGES if words == ["active", "true"] else NO_MANAGER
 
 
-def settled(ranks: Mapping[str, int]) -> bool:
+def settled(ranks: Mapping[str, int], first: str) -> bool:
     """Whether to go on with the best of them at once.
 
-    One in no swarm is right only where there is none: not while another may be in one and cannot say so.
+    One in no swarm is right only where there is none: not while another may be in one and cannot say so. A
+    swarm begins on the first one only, whose engine may be slow to say that it is in none.
     """
     best = min(ranks.values())
     others = {MANAGES, NO_MANAGER, SILENT} & set(ranks.values())
-    return best == LEADS or (best == OUTSIDE and not others)
+    return best == LEADS or (ranks[first] == best == OUTSIDE and not others)
 
 
 def choose(
@@ -124,7 +125,7 @@ def choose(
         best = min(order, key=lambda name: ranks[name])
         if ranks[best] == OUTSIDE:
             best = next(name for name in listed if ranks[name] == OUTSIDE)
-        if settled(ranks):
+        if settled(ranks, listed[0]):
             return best
         waited = clock() - begun
         if ranks[best] == SILENT and waited >= GIVEN_UP:
