@@ -47,9 +47,12 @@ if type -P dockerd >/dev/null && systemctl cat docker.service >/dev/null 2>&1; t
   format='{{.ServerVersion}}|{{.Driver}}|{{.LiveRestoreEnabled}}|{{.Swarm.LocalNodeState}}|{{.Name}}|{{.SecurityOptions}}'
   docker info --format "$format" 2>/dev/null | tell info
   docker info --format '{{range .Swarm.RemoteManagers}}{{.Addr}} {{end}}' 2>/dev/null | tell managers
-  there=$(docker volume ls --quiet 2>/dev/null)
-  for each in "${volumes[@]}"; do
-    [[ $'\n'$there$'\n' != *$'\n'$each$'\n'* ]] || printf 'volume\t%s\n' "$each"
-  done
 fi
+there=$(docker volume ls --quiet 2>/dev/null)
+for each in "${volumes[@]}"; do
+  # Of an engine that was removed, or does not run, too: the next one finds them.
+  [[ $'\n'$there$'\n' != *$'\n'$each$'\n'* && ! -d $mount/volumes/$each ]] || printf 'volume\t%s\n' "$each"
+done
+entries=("$mount"/*)
+[[ ! -e ${entries[0]} ]] || printf 'holds\t%s\n' "${entries[0]##*/}"
 :

@@ -115,9 +115,12 @@ def _new(wanted: Wanted) -> Iterable[str]:
         )
     if seen.volumes:
         volumes = " ".join(seen.volumes)
+        removed = f"docker volume rm {volumes}"
+        if not seen.version:
+            removed = f"rm -r {' '.join(f'{MOUNT_POINT}/volumes/{name}' for name in seen.volumes)}"
         yield (
-            f"its engine has the volumes {volumes}, which would be taken for this cluster's data, and are a "
-            f"former one's. Remedy: save what is needed, then `docker volume rm {volumes}` there"
+            f"it has the engine's volumes {volumes}, which would be taken for this cluster's data, and are a "
+            f"former one's. Remedy: save what is needed, then `{removed}` there"
         )
     if seen.engine:
         yield from _engine(wanted)
@@ -183,6 +186,11 @@ def _disk(named: str, seen: Facts) -> Iterable[str]:
         return
     if seen.disk_group == VOLUME_GROUP or VOLUME_GROUP in seen.mounted:
         return
+    if seen.holds and not seen.engine:
+        yield (
+            f"its {MOUNT_POINT} holds data of an engine that was removed ({seen.holds} …), and {named} is to "
+            "be mounted there. Remedy: move it away, or leave disk out"
+        )
     # lsblk and wipefs both name a file system.
     held = dict.fromkeys([*seen.disk.split()[1:], *seen.disk_parts, *filter(None, [seen.disk_group])])
     if held:

@@ -150,6 +150,15 @@ def test_the_look_tells_what_else_is_on_a_disk(
     assert {call.split()[1] for call in there.run(text).called("wipefs")} <= {"--noheadings"}
 
 
+def test_the_look_tells_of_data_that_an_engine_has_left_behind(tmp_path: Path) -> None:
+    there = Host(tmp_path / "host", with_engine=False)
+    there.program("docker", "exit 1")
+    assert parse(there.look().out, "k").holds == ""
+    there.file("var/lib/docker/volumes/etcd-data/_data/x", "")
+    seen = parse(there.look().out, "k")
+    assert (seen.holds, seen.volumes) == ("volumes", ("etcd-data",))
+
+
 @pytest.mark.parametrize("alone", ["docker", "dockerd"])
 def test_a_client_without_an_engine_and_podman_s_are_told_as_a_docker_that_is_there(
     tmp_path: Path, alone: str

@@ -49,7 +49,11 @@ def refused(host: OwnHost, seen: Facts, *, member: bool = False, ours: bool = Fa
         ({}, ENGINE | {"version": "29.1.0", "driver": "overlayfs"}),
         ({"disk": "/dev/sdb"}, {"disk": "disk", "btrfs": True}),
         # A run that was broken off, or a former stack: LVM's group is this program's.
-        ({"disk": "/dev/sdb"}, {"disk": "disk LVM2_member", "disk_parts": ("v",), "disk_group": "docker_vg"}),
+        (
+            {"disk": "/dev/sdb"},
+            {"disk": "disk LVM2_member", "disk_parts": ("v",), "disk_group": "docker_vg", "holds": "volumes"},
+        ),
+        ({}, {"holds": "overlay2"}),
         ({}, {"systems": ("rocky", "rhel"), "system_name": "Rocky Linux 9"}),
     ],
 )
@@ -67,7 +71,9 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"systems": ("arch",), "system_name": "Arch Linux"}, "it runs Arch Linux, and this program knows"),
     ({}, {"systemd": False}, "without systemd"),
     ({}, {"machine": "aarch64"}, "it is a aarch64"),
-    ({}, {"volumes": ("galera-data",)}, "`docker volume rm galera-data`"),
+    ({}, {"volumes": ("galera-data",)}, "`rm -r /var/lib/docker/volumes/galera-data`"),
+    ({}, ENGINE | {"volumes": ("galera-data", "x")}, "`docker volume rm galera-data x`"),
+    ({"disk": "/dev/sdb"}, {"holds": "overlay2"}, "holds data of an engine that was removed (overlay2 …)"),
     ({}, ENGINE | {"unit": False}, "not the unit docker.service"),
     ({}, ENGINE | {"version": ""}, "does not answer"),
     ({}, ENGINE | {"version": "19.03.15"}, "20.10 is the oldest"),
