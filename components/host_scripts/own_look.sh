@@ -1,6 +1,8 @@
 # shellcheck shell=bash
-# shellcheck source=prologue.sh
-. prologue.sh
+# SC2031: these are facts, and are modified nowhere.
+# shellcheck disable=SC2031
+# shellcheck source=own_note.sh
+. own_note.sh
 notes=fact mount=fact disk=fact volumes=(fact fact) os_release=fact kernel_hostname=fact systemd=fact host_keys=fact
 overlap=fact blank=1
 # ---- hosts get what follows ----
@@ -16,7 +18,7 @@ printf 'machine\t%s\n' "$(uname -m)"
 ip -4 -o address show 2>/dev/null | while read -r _ _ _ address _; do printf 'address\t%s\n' "${address%%/*}"; done
 cat "$host_keys"/ssh_host_*_key.pub 2>/dev/null | tell host_key
 [[ ! -r $notes/stack ]] || tell mark <"$notes/stack"
-[[ ! -r $notes/engine ]] || tell engine_note <"$notes/engine"
+printf 'engine_note\t%s\n' "$(whose_engine)"
 ( eval "$overlap" ) 2>&1 >/dev/null | tell overlap
 below=$mount
 while [[ $below && ! -e $below ]]; do below=${below%/*}; done

@@ -81,10 +81,11 @@ class Host(FakeHost):
         self.file("active", "")
 
     def look(self, disk: str | None = None) -> Ran:
-        return self.run(own.look("db1", "10.20.0.0/24", disk, ["galera-data", "etcd-data"], self.places))
+        volumes = ["galera-data", "etcd-data"]
+        return self.run(own.look("db1", "10.20.0.0/24", disk, volumes, self.places, self.engine))
 
     def taken_in(self, user: str = "root") -> Ran:
-        return self.run(own.taken_in(OWNER, user, self.places))
+        return self.run(own.taken_in(OWNER, user, self.places, self.engine))
 
     def configure(self, config: str = CONFIG) -> Ran:
         return self.run(own.configure("db1", config, self.places, self.engine))
@@ -182,9 +183,48 @@ def test_what_was_there_before_is_noted_once(tmp_path: Path) -> None:
     assert there.taken_in().code == 0
     assert there.note("stack") == f"{OWNER}\n"
     assert there.note("engine") == "brought\n"
-    (there.folder / "notes/engine").unlink()
+    # While the stack has it, whatever becomes of its configuration.
+    there.file("notes/daemon.json", "{}")
     assert there.taken_in().code == 0
-    assert there.note("engine") == "kept\n"
+    assert there.note("engine") == "brought\n"
+    assert not parse(there.look().out, "k").kept
+
+
+@pytest.mark.parametrize(
+    ("noted", "left", "now", "whose"),
+    [
+        (None, None, None, "kept"),
+        ("kept", None, None, "kept"),
+        ("brought", "{}", "{}", "brought"),
+        ("brought", None, None, "brought"),
+        # Since the former stack somebody has made it an engine of his own.
+        ("brought", "{}", '{"data-root": "/srv"}', "kept"),
+        ("brought", "{}", None, "kept"),
+    ],
+)
+def test_whose_an_engine_is_that_a_former_stack_has_left_is_told_by_its_configuration(
+    tmp_path: Path, noted: str | None, left: str | None, now: str | None, whose: str
+) -> None:
+    there = Host(tmp_path / "host")
+    for name, text in (("notes/engine", noted), ("notes/daemon.json", left), ("docker/daemon.json", now)):
+        if text is not None:
+            there.file(name, f"{text}\n")
+    assert parse(there.look().out, "k").kept == (whose == "kept")
+    assert there.taken_in().code == 0
+    assert there.note("engine") == f"{whose}\n"
+    assert parse(there.look().out, "k").kept == (whose == "kept")
+
+
+@pytest.mark.parametrize("noted", ["kept", "brought"])
+def test_an_engine_that_was_removed_since_is_brought_anew(tmp_path: Path, noted: str) -> None:
+    there = Host(tmp_path / "host", with_engine=False)
+    there.file("notes/engine", f"{noted}\n")
+    for gone in ("docker", "dockerd"):
+        there.program(gone)
+        (there.bin / gone).unlink()
+    text = own.taken_in(OWNER, "root", there.places, there.engine)
+    assert there.run(f"type() {{ [[ $2 != docker* ]]; }}\n{text}").code == 0
+    assert there.note("engine") == "brought\n"
 
 
 def test_a_user_who_is_not_root_gets_into_the_group_docker_unless_there_already(tmp_path: Path) -> None:
@@ -229,6 +269,7 @@ def test_an_engine_of_ours_without_a_disk_is_configured_and_chooses_how_it_store
     assert ran.code == 0, ran.err
     assert "storage-driver" not in CONFIG
     assert Path(there.engine.daemon_json).read_text() == f"{CONFIG}\n"
+    assert there.note("daemon.json") == f"{CONFIG}\n"
     assert "systemctl start docker.service" in ran.calls
     # Containers run now: a changed configuration waits for the host's turn.
     there.file("running", "c1\n")
