@@ -42,7 +42,7 @@ class SwarmLayer:
         any_manager: AnyManager,
         manager: remote.Where,
         services: Sequence[ServiceSpec],
-        before: InState,
+        before: InState | None = None,
     ) -> SwarmLayer:
         """All of it.
 
@@ -56,7 +56,7 @@ class SwarmLayer:
         first = hosts.managers[0]
         memberships = [spec.membership for spec in services if spec.membership]
         pool = settings.engine.swarm_pool
-        swarm = Swarm("swarm", SwarmArgs(hosts.members, manager, memberships, pool, before))
+        swarm = Swarm("swarm", SwarmArgs(hosts.members, manager, memberships, pool, before or InState()))
         of_access = DockerHostAccessArgs(any_manager, first.takes_along, [swarm.started])
         access = DockerHostAccess("docker", of_access)
         # When the stack is destroyed, the swarm goes with its hosts: none of this need be taken apart piece
