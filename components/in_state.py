@@ -38,7 +38,8 @@ class InState:
         """
         if not last or not pulumi.runtime.is_dry_run():
             return cls()
-        return cls({urn.rpartition("::")[2]: told["outputs"] for urn, told in last_resources().items()})
+        state = last_resources().items()
+        return cls({urn.rpartition("::")[2]: told.get("outputs") or {} for urn, told in state})
 
     def of(self, resource: str, key: str) -> Any:
         """An output; None if there is none."""

@@ -100,8 +100,9 @@ class Swarm(pulumi.ComponentResource):
             values=_lines(_lines(*map(_named, managers), joined_by=" "), _lines(*workers, joined_by=" ")),
             secret_output=True,
         )
-        told = unless_told(self.started.stdout, args.before.of(f"{name}-started", "stdout"))
-        facts: pulumi.Output[dict[str, str]] = pulumi.Output.secret(told).apply(json.loads)
+        before = args.before.of(f"{name}-started", "stdout")
+        told: pulumi.Output[str] = pulumi.Output.secret(unless_told(self.started.stdout, before))
+        facts: pulumi.Output[dict[str, str]] = told.apply(json.loads)
         self.manager_token = pulumi.Output.secret(facts.apply(lambda f: f["manager"]))
         self.worker_token = pulumi.Output.secret(facts.apply(lambda f: f["worker"]))
         self._cluster = pulumi.Output.unsecret(facts.apply(lambda f: f["cluster"]))
