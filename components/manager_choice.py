@@ -53,6 +53,8 @@ PATIENCE = 120.0
 be starting, a leader may be being elected."""
 GIVEN_UP = 90.0
 """Seconds until nobody is waited for any longer, when nobody answers at all."""
+CHOSEN = "chosen"
+"""The file with the last choice."""
 Say = Callable[[str], object]
 
 
@@ -184,7 +186,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def noted(folder: Path) -> tuple[str, float]:
     """Who was chosen last, and how many seconds ago; empty if nobody was."""
-    note = folder / "chosen"
+    note = folder / CHOSEN
     try:
         return note.read_text(encoding="utf-8").strip(), _age(note)
     except OSError:
@@ -247,7 +249,7 @@ def chosen(folder: Path, managers: Mapping[str, Manager], say: Say) -> str:
             )
             new = folder / f".chosen.{os.getpid()}"
             new.write_text(name, encoding="utf-8")
-            new.replace(folder / "chosen")
+            new.replace(folder / CHOSEN)
     return name
 
 

@@ -95,6 +95,13 @@ def write_ssh_files(folder: Path, managers: Sequence[SshManager], private_key: s
     return options(folder)
 
 
+def forget_choice(folder: Path) -> None:
+    """Have the first manager that answers be chosen next, and not who was chosen last: a run that takes the
+    swarm down asks whoever stays to the end.
+    """
+    (folder / manager_choice.CHOSEN).unlink(missing_ok=True)
+
+
 def ssh_options(folder: Path) -> list[str] | None:
     """The same of files that were written before; None where there are none."""
     return options(folder) if (folder / "config").exists() else None

@@ -280,9 +280,11 @@ def test_a_worker_that_stays_has_no_vote_to_keep(tmp_path: Path) -> None:
     assert steps(ran)[-1] == "node rm --force node5"
 
 
-def test_nobody_takes_himself_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stays", [True, False])
+def test_nobody_takes_himself_out(tmp_path: Path, stays: bool) -> None:
     host = managers_of(tmp_path / "host", "galera-6|ready|manager|reachable|true")
-    ran = host.run(f"HOSTNAME=galera-5.example.com\n{remove_node('galera-5', stays=True)}", "node5\n")
+    text = remove_node("galera-5", [ETCD], stays=stays)
+    ran = host.run(f"HOSTNAME=galera-5.example.com\n{text}", "node5\n")
     assert ran.code == 0, ran.err
     assert steps(ran) == []
     assert "it is the manager that is asked" in ran.err
