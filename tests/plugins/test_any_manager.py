@@ -236,10 +236,12 @@ def test_an_existing_stack_comes_over_and_then_needs_no_manager_in_particular(
     assert managers.ids() == ids
     assert not (stack.folder / "deleted").exists()
 
-    # Its host is replaced: another address, another key, and still nothing changes.
+    # Its host is replaced: another address, another key. Its own step runs there, and nothing else changes.
     managers.one = second(swarm, managers.one, "new")
     managers.pin()
-    managers.up("--expect-no-changes")
+    printed = managers.up()
+    assert "one-own updated" in printed
+    assert "~ 1 updated" in printed
     managers.two.stop()
     stack.run("refresh", "--yes", "--skip-preview", "--expect-no-changes")
     stack.run("config", "set", "word", "last")
