@@ -14,6 +14,7 @@ from components.any_manager import AnyManager
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.data_layer import DataLayer
 from components.firewall import Firewall, FirewallArgs
+from components.in_state import InState
 from components.layers import Layers
 from components.plan import Plan
 from components.ssh_access import SshAccess, SshAccessArgs
@@ -41,15 +42,16 @@ def deploy(settings: stack_settings.Settings) -> None:
     if settings.servers.firewall and settings.servers.orders:
         firewall = Firewall("firewall", FirewallArgs.of(owner, settings, services))
     moving = [spec.name for spec in services if spec.replicas is not None]
+    before = InState.read(last)
     of_hosts = ClusterHostsArgs(
-        owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, layers.hosts_ask_the_swarm
+        owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, layers.hosts_ask_the_swarm, before
     )
     hosts = ClusterHosts("hosts", of_hosts)
-    any_manager = AnyManager.of(hosts.managers, ssh)
+    any_manager = AnyManager.of(hosts.managers, ssh, last)
     manager = any_manager if AnyManager.reached(last) else hosts.managers[0].connection
     swarm = data = site = down = None
     if settings.deploys("swarm"):
-        swarm = SwarmLayer.declare(settings, hosts, any_manager, manager, services)
+        swarm = SwarmLayer.declare(settings, hosts, any_manager, manager, services, before)
     if swarm and settings.deploys("data"):
         deployed = services if settings.deploys("application") else data_specs
         data = DataLayer.declare(settings, owner, hosts, manager, swarm, deployed, sql.digest, layers.serves)

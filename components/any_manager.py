@@ -18,8 +18,9 @@ import pulumi
 from components import moved_steps
 from components.cluster_host import ClusterHost
 from components.first_bootstrap import last_resources
+from components.in_state import unless_told
 from components.ssh_access import SshAccess
-from components.ssh_files import ALIAS, SshManager, interpreter, ssh_folder, write_ssh_files
+from components.ssh_files import ALIAS, SshManager, interpreter, ssh_folder, ssh_options, write_ssh_files
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,17 @@ class AnyManager:
     sudo: bool = False
 
     @classmethod
-    def of(cls, managers: Sequence[ClusterHost], ssh: SshAccess) -> AnyManager:
-        """Of these hosts, asked in this order; the files are written as soon as all are known."""
+    def of(
+        cls, managers: Sequence[ClusterHost], ssh: SshAccess, last: Mapping[str, Any] | None = None
+    ) -> AnyManager:
+        """Of these hosts, asked in this order; the files are written as soon as all are known.
+
+        In the preview of a run that makes one of them, those of the last run lead to the others. If their
+        place were not known then, all docker resources would count as changed.
+
+        Args:
+            last: outputs of the stack's last complete run.
+        """
         project, stack = pulumi.get_project(), pulumi.get_stack()
         known = [pulumi.Output.all(server.address, server.host_key) for server in managers]
 
@@ -52,9 +62,10 @@ class AnyManager:
         options = pulumi.Output.all(pulumi.Output.all(*known), ssh.private_key).apply(
             lambda both: write(both[0], both[1])
         )
+        former = ssh_options(ssh_folder(project, stack)) if _by_any_manager(last or {}) else None
         # Paths, not the key: nothing secret is left in them.
         return cls(
-            pulumi.Output.unsecret(options),
+            unless_told(pulumi.Output.unsecret(options), former, known),
             interpreter(project, stack),
             any(server.user != "root" for server in managers),
         )
@@ -67,7 +78,7 @@ class AnyManager:
         Args:
             outputs: of the last complete run.
         """
-        if not outputs or (outputs.get("ssh") or {}).get("manager") == ALIAS:
+        if not outputs or _by_any_manager(outputs):
             return True
         if not moved_steps.former(last_resources()):
             return True
@@ -85,3 +96,8 @@ class AnyManager:
             return []
 
         return pulumi.Output.from_input(wait())
+
+
+def _by_any_manager(outputs: Mapping[str, Any]) -> bool:
+    """Whether the run that these outputs are of went that way."""
+    return bool((outputs.get("ssh") or {}).get("manager") == ALIAS)

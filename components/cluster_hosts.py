@@ -8,7 +8,7 @@ Leaves to others: the steps themselves; swarm and services.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 
@@ -19,6 +19,7 @@ from components.docker_engine import DockerEngine, DockerEngineArgs
 from components.firewall import Firewall
 from components.host_scripts.engine import daemon_json
 from components.host_system import HostSystem, HostSystemArgs
+from components.in_state import InState
 from components.own_hosts.look import Looked
 from components.own_server import OwnServer, OwnServerArgs
 from components.softlayer.virtual_guest import VirtualGuestArgs
@@ -43,6 +44,7 @@ class ClusterHostsArgs:
         in_turn: host names, in the order of managers and workers: those whose servers this run interrupts.
         replicated: names of services whose tasks may move to another host.
         ask_swarm: have a manager's engine ask the swarm, before it restarts, whether the others are well.
+        before: the state, in a preview.
     """
 
     owner: pulumi.Input[str]
@@ -53,6 +55,7 @@ class ClusterHostsArgs:
     in_turn: Sequence[str]
     replicated: Sequence[str] = ()
     ask_swarm: bool = True
+    before: InState = field(default_factory=InState)
 
 
 class ClusterHosts(pulumi.ComponentResource):
@@ -99,7 +102,7 @@ class ClusterHosts(pulumi.ComponentResource):
         if host.own is None:
             return self._ordered(host, args, gate, turns)
         seen = "" if args.own is None else args.own.host_key(host.name)
-        of_host = OwnServerArgs(args.owner, host.own, args.ssh, seen)
+        of_host = OwnServerArgs(args.owner, host.own, args.ssh, seen, args.before)
         return OwnServer(host.name, of_host, pulumi.ResourceOptions(parent=self))
 
     def _ordered(
@@ -134,6 +137,7 @@ class ClusterHosts(pulumi.ComponentResource):
                 turn=turns.before(hostname),
                 ssh_address=args.settings.ssh.address,
                 protect=servers.protect and not named,
+                before=InState() if named or hostname in args.in_turn else args.before,
             ),
             pulumi.ResourceOptions(parent=self),
         )

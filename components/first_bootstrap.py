@@ -32,9 +32,9 @@ def last_outputs() -> Mapping[str, Any]:
     return _read(READ, "name")
 
 
-def last_resources() -> list[str]:
-    """The URNs of all that the stack's state has."""
-    return list(_read(READ_RESOURCES, "stackName"))
+def last_resources() -> Mapping[str, Any]:
+    """All that the stack's state has, by URN: type and outputs."""
+    return _read(READ_RESOURCES, "stackName")
 
 
 def former(outputs: Mapping[str, Any]) -> Mapping[str, Any] | None:

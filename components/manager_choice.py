@@ -53,6 +53,8 @@ PATIENCE = 120.0
 be starting, a leader may be being elected."""
 GIVEN_UP = 90.0
 """Seconds until nobody is waited for any longer, when nobody answers at all."""
+CHOSEN = "chosen"
+"""The file with the last choice."""
 Say = Callable[[str], object]
 
 
@@ -84,14 +86,15 @@ def rank(said: str) -> int:
     return MANAGES if words == ["active", "true"] else NO_MANAGER
 
 
-def settled(ranks: Mapping[str, int]) -> bool:
+def settled(ranks: Mapping[str, int], first: str) -> bool:
     """Whether to go on with the best of them at once.
 
-    One in no swarm is right only where there is none: not while another may be in one and cannot say so.
+    One in no swarm is right only where there is none: not while another may be in one and cannot say so. A
+    swarm begins on the first one only, whose engine may be slow to say that it is in none.
     """
     best = min(ranks.values())
     others = {MANAGES, NO_MANAGER, SILENT} & set(ranks.values())
-    return best == LEADS or (best == OUTSIDE and not others)
+    return best == LEADS or (ranks[first] == best == OUTSIDE and not others)
 
 
 def choose(
@@ -124,7 +127,7 @@ def choose(
         best = min(order, key=lambda name: ranks[name])
         if ranks[best] == OUTSIDE:
             best = next(name for name in listed if ranks[name] == OUTSIDE)
-        if settled(ranks):
+        if settled(ranks, listed[0]):
             return best
         waited = clock() - begun
         if ranks[best] == SILENT and waited >= GIVEN_UP:
@@ -183,7 +186,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def noted(folder: Path) -> tuple[str, float]:
     """Who was chosen last, and how many seconds ago; empty if nobody was."""
-    note = folder / "chosen"
+    note = folder / CHOSEN
     try:
         return note.read_text(encoding="utf-8").strip(), _age(note)
     except OSError:
@@ -246,7 +249,7 @@ def chosen(folder: Path, managers: Mapping[str, Manager], say: Say) -> str:
             )
             new = folder / f".chosen.{os.getpid()}"
             new.write_text(name, encoding="utf-8")
-            new.replace(folder / "chosen")
+            new.replace(folder / CHOSEN)
     return name
 
 

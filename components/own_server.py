@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import pulumi
@@ -16,6 +16,7 @@ from pulumi_command import remote
 
 from components.cluster_host import ClusterHost
 from components.host_scripts import own
+from components.in_state import InState, unless_told
 from components.own_hosts.taken_in import TakenIn, TakenInArgs
 from components.ssh_access import SshAccess
 from settings.own_hosts import OwnHost
@@ -30,12 +31,14 @@ class OwnServerArgs:
         host: as the settings have it.
         ssh: the key that it lets in.
         seen: the host key that was seen before anything was declared; empty if it did not answer.
+        before: the state, in a preview; the pinned key stays while the settings give the same one.
     """
 
     owner: pulumi.Input[str]
     host: OwnHost
     ssh: SshAccess
     seen: str
+    before: InState = field(default_factory=InState)
 
 
 class OwnServer(ClusterHost):
@@ -63,10 +66,13 @@ class OwnServer(ClusterHost):
         )
         self.ready = taken_in
         self.takes_along = None
-        self.private_ip, self.address = taken_in.private_ip, taken_in.ssh_host
+        before = {key: args.before.of(f"{name}-ready", key) for key in ("given", "host_key")}
+        pinned = before["host_key"] if (before["given"] or None) == host.host_key else None
+        self.private_ip = unless_told(taken_in.private_ip, host.address)
+        self.address = taken_in.ssh_host
         self.public_ip = pulumi.Output.from_input(cast("str | None", None))
-        self.host_key = taken_in.host_key
-        self.guest_id = taken_in.host_key.apply(fingerprint)
+        self.host_key = unless_told(taken_in.host_key, pinned)
+        self.guest_id = self.host_key.apply(fingerprint)
         self.reboots = pulumi.Output.from_input(0)
         self.connection = remote.ConnectionArgs(
             host=self.address,

@@ -14,7 +14,7 @@ from typing import Any
 
 import pulumi
 
-from components import cost_report
+from components import cost_report, votes
 from components.own_hosts import fit, look
 from components.softlayer import changes, cost, subnets
 from components.softlayer.client import Api, find_credentials
@@ -62,7 +62,8 @@ class Plan:
         Raises:
             SoftLayerFailed: the API cannot be asked, or the plan costs more than `maxMonthlyCost`.
             SettingInvalid: the plan costs the majority.
-            UserError: hosts of one's own can't be used; other hosts are not well.
+            UserError: hosts of one's own can't be used; other hosts are not well, or their votes would be too
+                few.
         """
         own = looked_at(settings, last)
         api, planned = None, cost.Estimate({}, cost.NOTHING, "USD")
@@ -80,6 +81,7 @@ class Plan:
             pulumi.log.info(cost_report.table(planned, sorted(settings.servers.adopt)))
         in_turn = hosts_in_turn(settings, planned.guests, own.members if own else ())
         refuse_while_others_are_not_well([*in_turn, *settings.servers.replace])
+        votes.refuse_loss_of_majority(settings, last, own.away if own else None)
         return cls(identity, planned, in_turn, own)
 
 

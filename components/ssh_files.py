@@ -92,6 +92,23 @@ def write_ssh_files(folder: Path, managers: Sequence[SshManager], private_key: s
     _write_private(folder / "managers.json", json.dumps(listed, indent=1) + "\n")
     _write_private(folder / "choice.py", Path(manager_choice.__file__).read_text(encoding="utf-8"))
     _write_private(folder / "config", config(folder, managers, with_key=private_key is not None))
+    return options(folder)
+
+
+def forget_choice(folder: Path) -> None:
+    """Have the first manager that answers be chosen next, and not who was chosen last: a run that takes the
+    swarm down asks whoever stays to the end.
+    """
+    (folder / manager_choice.CHOSEN).unlink(missing_ok=True)
+
+
+def ssh_options(folder: Path) -> list[str] | None:
+    """The same of files that were written before; None where there are none."""
+    return options(folder) if (folder / "config").exists() else None
+
+
+def options(folder: Path) -> list[str]:
+    """What makes `ssh` use only these files."""
     return ["-F", str(folder / "config")]
 
 

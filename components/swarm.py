@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 
@@ -33,6 +33,7 @@ from components.docker_engine import DockerEngine
 from components.host_scripts import swarm as commands
 from components.host_scripts.swarm import Role
 from components.host_scripts.swarm_leaving import Membership, keep_only, remove_node
+from components.in_state import InState, unless_told
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,14 @@ class SwarmArgs:
         manager: any of them.
         memberships: services that must be told of a host that leaves.
         pool: where a new swarm takes its ingress network from, the engine's own choice without.
+        before: the state, in a preview: tokens stay what they are.
     """
 
     members: Sequence[Member]
     manager: remote.Where
     memberships: Sequence[Membership] = ()
     pool: str | None = None
+    before: InState = field(default_factory=InState)
 
 
 class Swarm(pulumi.ComponentResource):
@@ -97,7 +100,9 @@ class Swarm(pulumi.ComponentResource):
             values=_lines(_lines(*map(_named, managers), joined_by=" "), _lines(*workers, joined_by=" ")),
             secret_output=True,
         )
-        facts: pulumi.Output[dict[str, str]] = self.started.stdout.apply(json.loads)
+        before = args.before.of(f"{name}-started", "stdout")
+        told: pulumi.Output[str] = pulumi.Output.secret(unless_told(self.started.stdout, before))
+        facts: pulumi.Output[dict[str, str]] = told.apply(json.loads)
         self.manager_token = pulumi.Output.secret(facts.apply(lambda f: f["manager"]))
         self.worker_token = pulumi.Output.secret(facts.apply(lambda f: f["worker"]))
         self._cluster = pulumi.Output.unsecret(facts.apply(lambda f: f["cluster"]))

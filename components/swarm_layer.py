@@ -14,6 +14,7 @@ from components import remote
 from components.any_manager import AnyManager
 from components.cluster_hosts import ClusterHosts
 from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
+from components.in_state import InState
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
 from components.service_spec import ServiceSpec
 from components.swarm import Swarm, SwarmArgs
@@ -41,6 +42,7 @@ class SwarmLayer:
         any_manager: AnyManager,
         manager: remote.Where,
         services: Sequence[ServiceSpec],
+        before: InState | None = None,
     ) -> SwarmLayer:
         """All of it.
 
@@ -49,10 +51,12 @@ class SwarmLayer:
             manager: for steps: the same, but in a stack that an older version made.
             services: the stack's, those of layers above too, whether or not they are deployed: what keeps
                 lists of hosts, and what is on the network.
+            before: the state, in a preview.
         """
         first = hosts.managers[0]
         memberships = [spec.membership for spec in services if spec.membership]
-        swarm = Swarm("swarm", SwarmArgs(hosts.members, manager, memberships, settings.engine.swarm_pool))
+        pool = settings.engine.swarm_pool
+        swarm = Swarm("swarm", SwarmArgs(hosts.members, manager, memberships, pool, before or InState()))
         of_access = DockerHostAccessArgs(any_manager, first.takes_along, [swarm.started])
         access = DockerHostAccess("docker", of_access)
         # When the stack is destroyed, the swarm goes with its hosts: none of this need be taken apart piece

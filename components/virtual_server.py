@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import pulumi
 from pulumi_command import remote
 
 from components.cluster_host import SSH_PORT, ClusterHost
+from components.in_state import InState, unless_told
 from components.softlayer.guest_ready import GuestReady, GuestReadyArgs
 from components.softlayer.virtual_guest import VirtualGuest, VirtualGuestArgs
 from components.ssh_access import SshAccess
@@ -77,6 +78,7 @@ class VirtualServerArgs:
         ssh_address: `public` or `private`: where the program connects to.
         protect: have Pulumi refuse to delete or replace the host.
         user: who the program connects as.
+        before: the state; its count of reboots holds where this run does not interrupt or replace the host.
     """
 
     guest: VirtualGuestArgs
@@ -86,6 +88,7 @@ class VirtualServerArgs:
     ssh_address: str = "public"
     protect: bool = False
     user: str = "root"
+    before: InState = field(default_factory=InState)
 
 
 class VirtualServer(ClusterHost):
@@ -105,7 +108,8 @@ class VirtualServer(ClusterHost):
         )
         if args.turn is None:
             args.gate.add(guest)
-        self.reboots = guest.reboots.apply(lambda count: int(count or 0))
+        reboots = unless_told(guest.reboots, args.before.of(f"{name}-guest", "reboots"))
+        self.reboots = reboots.apply(lambda count: int(count or 0))
         self.ready = GuestReady(
             f"{name}-ready",
             GuestReadyArgs(

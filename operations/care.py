@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from components import votes
 from components.host_scripts.engine import settle
 from components.layers import LOOK_AGAIN
 from components.turns import NOT_WELL
@@ -66,18 +67,26 @@ class Seen:
         ]
 
 
+def _silent(seen: Seen, name: str) -> str:
+    """Why a host has no part in the swarm now; empty if it has, or there is none."""
+    facts = seen.facts.get(name, HostFacts())
+    if name in seen.away:
+        return "does not answer"
+    if facts.error:
+        return facts.error
+    if facts.engine == "failed":
+        return "its engine has failed and was given up by systemd"
+    if seen.outputs.has("swarm") and facts.swarm != "active":
+        return f"its engine is not active in the swarm ({facts.swarm or 'no answer'})"
+    return ""
+
+
 def _unwell(seen: Seen) -> Iterator[tuple[str, str]]:
-    in_swarm, with_data = seen.outputs.has("swarm"), seen.outputs.has("data")
+    with_data = seen.outputs.has("data")
     for host in seen.outputs.hosts:
         facts = seen.facts.get(host.name, HostFacts())
-        if host.name in seen.away:
-            yield host.name, "does not answer"
-        elif facts.error:
-            yield host.name, facts.error
-        elif facts.engine == "failed":
-            yield host.name, "its engine has failed and was given up by systemd"
-        elif in_swarm and facts.swarm != "active":
-            yield host.name, f"its engine is not active in the swarm ({facts.swarm or 'no answer'})"
+        if why := _silent(seen, host.name):
+            yield host.name, why
         elif facts.ghosts:
             yield host.name, f"its engine lists as running what has ended: {', '.join(facts.ghosts)}"
         elif with_data and host.role == "manager" and not facts.store_healthy:
@@ -136,9 +145,38 @@ def tell(seen: Seen) -> None:
         say(f"{name}: {seen.unwell[name]}. `up` restarts its engine once the other hosts are well.")
 
 
+def voters(seen: Seen) -> dict[str, list[tuple[str, str]]]:
+    """Who has a vote in the swarm and in the store, by host name, and why some cannot give it; empty if all
+    can.
+
+    The swarm knows best who its managers are: former selves of replaced hosts may still count.
+    """
+    found, told = seen.outputs, dict[str, list[tuple[str, str]]]()
+    if found.has("swarm"):
+        told[votes.SWARM] = [
+            (name, _silent(seen, name) or ("" if heard else "the other managers do not hear it"))
+            for name, heard in _swarm_s_managers(seen)
+        ]
+    if found.has("data"):
+        ill = f"{found.store} is not healthy there"
+        told[found.store] = [
+            (name, _silent(seen, name) or ("" if seen.facts[name].store_healthy else ill))
+            for name in found.store_servers or [host.name for host in found.managers]
+        ]
+    return told if any(why for body in told.values() for _, why in body) else {}
+
+
+def _swarm_s_managers(seen: Seen) -> list[tuple[str, bool]]:
+    """Their names, and whether the others hear them: as one of them sees it, else by the outputs."""
+    for host in seen.outputs.managers:
+        if (facts := seen.facts.get(host.name)) and facts.managers:
+            return [(each.name, each.status != "Unreachable") for each in facts.managers]
+    return [(host.name, True) for host in seen.outputs.managers]
+
+
 def environment(seen: Seen | None) -> dict[str, str]:
-    """What the program is told of the hosts: of those that are not well, it then interrupts no other one; and
-    that some are in a swarm, where there is to be none.
+    """What the program is told of the hosts: of those that are not well, it then interrupts no other one, and
+    takes no vote away that the rest needs; and that some are in a swarm, where there is to be none.
     """
     if seen is None:
         return {}
@@ -146,6 +184,8 @@ def environment(seen: Seen | None) -> dict[str, str]:
         facts.swarm not in ("", "inactive") for facts in seen.facts.values()
     )
     unwell = {NOT_WELL: json.dumps(seen.unwell)} if seen.unwell else {}
+    if silent := voters(seen):
+        unwell[votes.VOTERS] = json.dumps(silent)
     return {**unwell, **({LOOK_AGAIN: "1"} if stay else {})}
 
 

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from components import moved_steps
 from components.softlayer.progress import INTERRUPTION
-from components.ssh_files import interpreter, ssh_folder
+from components.ssh_files import forget_choice, interpreter, ssh_folder
 from components.state_folder import state_folder
 from operations import (
     audit,
@@ -254,8 +254,7 @@ def opened(stack: str, *, create: bool = False, absent_is_fine: bool = False) ->
     project = project_name()
     settings = stack_file(stack)
     secret = _passphrase(stack, settings)
-    mark = leftovers.mark(backend, project, stack)
-    with _run_lock(stack, mark) as lock:
+    with _run_lock(stack, mark := leftovers.mark(backend, project, stack)) as lock:
         unfinished, interruption = lock.with_suffix(".unfinished"), lock.with_suffix(".interruption")
         interruption.touch()  # should a killed run's pulumi still be waiting for a server
         leftovers.end_marked(mark)
@@ -281,6 +280,7 @@ def opened(stack: str, *, create: bool = False, absent_is_fine: bool = False) ->
             if leftovers.without_pending(exported)[1]:
                 unfinished.touch()
             _forget_pending(pulumi, exported)
+        forget_choice(ssh_folder(project, stack))
         yield StackSession(project, stack, pulumi, unfinished)
 
 

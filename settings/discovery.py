@@ -141,3 +141,7 @@ class Discovery(Section):
     def server_count(self, managers: int) -> int:
         """On how many of the first managers Consul has a server. Args: managers: how many there are."""
         return self.servers or min(managers, MOST_SERVERS)
+
+    def members(self, managers: Sequence[str]) -> list[str]:
+        """Those of the managers (by name) that decide in the store: all with etcd, the first with Consul."""
+        return list(managers if self.kind == "etcd" else managers[: self.server_count(len(managers))])

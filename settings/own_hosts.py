@@ -1,8 +1,8 @@
 """A host of one's own: how it is reached, and what it is to be.
 
-Owns: one entry of `servers.hosts`, and what of several entries must differ.
-Leaves to others: which hosts a stack has (servers.py), what must hold on the host itself
-(components/own_hosts).
+Owns: one entry of `servers.hosts`, and that names differ.
+Leaves to others: which hosts a stack has (servers.py), what must hold on the host itself, and that two are
+not one (components/own_hosts).
 """
 
 from __future__ import annotations
@@ -114,25 +114,24 @@ class OwnHost(Section):
         """Where SSH goes."""
         return self.ssh_host or self.address
 
+    @property
+    def way(self) -> str:
+        """The same with the port, in words."""
+        return f"SSH at {self.reached_at} port {self.port}"
+
 
 def twice(hosts: Sequence[tuple[str, OwnHost]]) -> Iterable[str]:
-    """Names, addresses and ways of SSH that two hosts have, as `PATH: problem`.
+    """Names that two hosts have, as `PATH: problem`. Addresses that two have are told with all else that is
+    wrong of hosts (components/own_hosts/fit.py), in one list.
 
     Args:
         hosts: with the path of each in its section.
     """
-    seen: dict[tuple[str, str], OwnHost] = {}
+    seen: set[str] = set()
     for path, host in hosts:
-        ways = (
-            ("name", host.name, f"the name {host.name}"),
-            ("address", host.address, host.address),
-            ("sshHost", f"{host.reached_at}:{host.port}", f"SSH at {host.reached_at} port {host.port}"),
-        )
-        for key, value, told in ways:
-            if (other := seen.setdefault((key, value), host)) is host:
-                continue
+        if host.name in seen:
             yield (
-                f"{path}.{key}: {told} is that of {other.name} already, and each must be a host of its own. "
-                "Remedy: correct it"
+                f"{path}.name: the name {host.name} is that of another host already, and each must be one of "
+                "its own. Remedy: correct it"
             )
-            break
+        seen.add(host.name)

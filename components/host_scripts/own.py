@@ -6,7 +6,7 @@ modules here), judging what was seen (components/own_hosts), when it is done (co
 
 What the program brings to a host and what was there before is known from notes on the host itself, in
 `NOTES`: `stack` says whose it is, `engine` whether the engine was there (`kept`) or was installed
-(`brought`), `in-docker` which users were put into the group docker.
+(`brought`), `daemon.json` with which configuration, `in-docker` which users were put into the group docker.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from components.host_scripts import engine, host
-from components.host_scripts.disk import MOUNT_POINT
+from components.host_scripts.disk import BLANK, MOUNT_POINT
 from components.host_scripts.shell import assign, body
 
 NOTES = "/var/lib/swarm-galera"
@@ -49,7 +49,12 @@ class Places:
 
 
 def look(
-    hostname: str, subnet: str, disk: str | None, volumes: Sequence[str], places: Places | None = None
+    hostname: str,
+    subnet: str,
+    disk: str | None,
+    volumes: Sequence[str],
+    places: Places | None = None,
+    of_engine: engine.Places | None = None,
 ) -> str:
     """Shell text that prints what a host is, as lines `name<TAB>value`, and changes nothing.
 
@@ -69,21 +74,26 @@ def look(
         systemd=at.systemd,
         host_keys=at.host_keys,
         overlap=host.refuse_overlap(subnet, hostname),
+        blank=BLANK,
+        daemon_json=(of_engine or engine.Places()).daemon_json,
     )
-    return f"{facts}\n{_LOOK}"
+    return f"{facts}\n{_NOTE}\n{_LOOK}"
 
 
-_LOOK = body("own_look")
+_NOTE, _LOOK = body("own_note"), body("own_look")
 
 
-def taken_in(owner: str, user: str, places: Places | None = None) -> str:
+def taken_in(
+    owner: str, user: str, places: Places | None = None, of_engine: engine.Places | None = None
+) -> str:
     """Shell text that notes whose the host is and what was there before; the first thing that is done on it.
 
     A user who is not root gets into the group docker: the docker plugin logs in as that user, and has no way
     to use sudo. With sudo and no password, that user is root already.
     """
-    at = places or Places()
-    return f"{assign(notes=at.notes, owner=owner, user=user)}\n{_TAKEN_IN}"
+    at, there = places or Places(), of_engine or engine.Places()
+    facts = assign(notes=at.notes, owner=owner, user=user, daemon_json=there.daemon_json)
+    return f"{facts}\n{_NOTE}\n{_TAKEN_IN}"
 
 
 _TAKEN_IN = body("own_taken_in")

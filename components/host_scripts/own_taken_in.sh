@@ -1,12 +1,13 @@
 # shellcheck shell=bash
-# shellcheck source=prologue.sh
-. prologue.sh
+# shellcheck source=own_note.sh
+. own_note.sh
 notes=fact owner=fact user=fact
 # ---- hosts get what follows ----
 # What was there before is noted before anything is brought: `own_gone.sh` takes back only the rest.
 [[ -d $notes ]] || mkdir -p "$notes"
-if [[ ! -e $notes/engine ]]; then
-  if type -P dockerd >/dev/null; then echo kept >"$notes/engine"; else echo brought >"$notes/engine"; fi
+whose=$(whose_engine)
+if [[ ! -e $notes/engine || $(<"$notes/engine") != "${whose:-brought}" ]]; then
+  printf '%s\n' "${whose:-brought}" >"$notes/engine"
   sync "$notes/engine"
 fi
 write_file "$notes/stack" "$owner"

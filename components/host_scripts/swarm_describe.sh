@@ -42,7 +42,11 @@ while :; do
     if [[ $twin ]]; then
       message="another node of this name answers, too: $twin"
     else
-      if [[ $wanted == worker && $vote ]]; then give_up_votes "$hostname"; demoted=1; fi
+      if [[ $wanted == worker && $vote ]]; then
+        keep_majority "$node" "$hostname"
+        give_up_votes "$hostname"
+        demoted=1
+      fi
       # Another change of the node in between makes the engine refuse ours: then we look again.
       if message=$(docker node update "${options[@]}" "$node" 2>&1); then
         described=1 message=''

@@ -56,13 +56,14 @@ def remove_node(hostname: str, memberships: Sequence[Membership] = (), *, stays:
 
     Args:
         stays: its host stays when the stack goes, and leaves by itself then (host_scripts/own.py). It is left
-            to that where it can't be taken out: by itself, or because the majority would go with it.
+            to that where the majority would go with it. So is, in any case, whoever is asked: once it has
+            given up its vote, it could do no more.
     """
     facts = f"{functions(memberships)}\n{assign(hostname=hostname)}"
     if stays:
         text = 'leaves_last "$node" "$hostname" || leave "$node" "$hostname"'
         return f"{facts}\n{_LAST}\nread -r node\n{text}"
-    return f'{facts}\nread -r node\nleave "$node" "$hostname"'
+    return f'{facts}\n{_LAST}\nread -r node\nis_asked "$hostname" || leave "$node" "$hostname"'
 
 
 _LAST = body("swarm_leaving_last")

@@ -2,23 +2,15 @@
 # shellcheck source=swarm_leaving.sh
 . swarm_leaving.sh
 # ---- hosts get what follows ----
+# is_asked HOST: whether it is the manager that runs this.
+is_asked() {
+  [[ ${HOSTNAME%%.*} == "$1" ]] || return 1
+  say "$1 stays in the swarm until it leaves by itself: it is the manager that is asked"
+}
 # leaves_last NODE HOST: whether the host must leave the swarm by itself, which all do that stay when the stack
 # goes: nobody takes out who is asked, and without its vote whoever is left could decide nothing.
 leaves_last() {
-  local id vote votes=0 others=0 answer=0 why=''
-  if [[ ${HOSTNAME%%.*} == "$2" ]]; then
-    why='it is the manager that is asked'
-  else
-    while IFS='|' read -r id vote; do
-      if [[ $id == "$1" ]]; then
-        votes=1
-      else
-        others=$((others + 1))
-        [[ $vote == Unreachable ]] || answer=$((answer + 1))
-      fi
-    done < <(docker node ls --filter role=manager --format '{{.ID}}|{{.ManagerStatus}}')
-    (( votes == 0 || answer * 2 > others )) || why='without its vote the others have no majority'
-  fi
-  [[ $why ]] || return 1
-  say "$2 stays in the swarm until it leaves by itself: $why"
+  ! is_asked "$2" || return 0
+  costs_majority "$1" || return 1
+  say "$2 stays in the swarm until it leaves by itself: without its vote the others have no majority"
 }

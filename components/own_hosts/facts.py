@@ -26,7 +26,8 @@ class Facts:
         live_restore, rootless: what keeps it out of a swarm.
         managers: addresses of its swarm's.
         volumes: those that would be taken for the cluster's own.
-        filesystem: below the engine's data. mounted: what is mounted there, if anything is.
+        filesystem: below the engine's data. mounted: what is mounted there, if anything is. holds: name of
+            the first thing that is there.
         disk: type and what is on the disk that the settings name; `none` if there is no such device.
         disk_parts, disk_group: names of what is in it; LVM's group that it belongs to.
         overlap: what is wrong with the overlay's subnet there.
@@ -56,6 +57,7 @@ class Facts:
     volumes: tuple[str, ...] = ()
     filesystem: str = ""
     mounted: str = ""
+    holds: str = ""
     btrfs: bool = False
     disk: str = ""
     disk_parts: tuple[str, ...] = ()
@@ -98,6 +100,7 @@ def parse(text: str, host_key: str) -> Facts:
         volumes=tuple(found["volume"]),
         filesystem=first("filesystem"),
         mounted=first("mounted"),
+        holds=first("holds"),
         btrfs=bool(first("btrfs")),
         disk=" ".join(first("disk").split()),
         disk_parts=tuple(each for each in found["disk_has"] if each),

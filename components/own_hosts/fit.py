@@ -37,14 +37,24 @@ class Wanted:
     ours: bool
 
 
+_EACH_ONE = ", and each must be a host of its own. Remedy: correct it in servers.hosts"
+
+
 def problems(wanted: Iterable[Wanted]) -> list[str]:
     """Everything that is in the way, host by host, in words with a remedy."""
     found = []
-    hosts = list(wanted)
     boots: dict[str, str] = {}
-    for each in hosts:
-        name, seen = each.host.name, each.seen
-        if each.seen.refused:
+    whose: dict[str, str] = {}
+    for each in wanted:
+        host, name, seen = each.host, each.host.name, each.seen
+        by_address, by_way = (whose.setdefault(value, name) for value in (host.address, host.way))
+        if by_way != name:
+            # Who was looked at is the other one.
+            found.append(f"{name}: {host.way} is that of {by_way} already{_EACH_ONE}")
+            continue
+        if by_address != name:
+            found.append(f"{name}: {host.address} is that of {by_address} already{_EACH_ONE}")
+        if seen.refused:
             # A host of a running cluster may be down: what needs it is left out, or waits.
             if not (each.member and seen.unreachable):
                 found.append(f"{name}: {seen.refused}")
@@ -105,9 +115,12 @@ def _new(wanted: Wanted) -> Iterable[str]:
         )
     if seen.volumes:
         volumes = " ".join(seen.volumes)
+        removed = f"docker volume rm {volumes}"
+        if not seen.version:
+            removed = f"rm -r {' '.join(f'{MOUNT_POINT}/volumes/{name}' for name in seen.volumes)}"
         yield (
-            f"its engine has the volumes {volumes}, which would be taken for this cluster's data, and are a "
-            f"former one's. Remedy: save what is needed, then `docker volume rm {volumes}` there"
+            f"it has the engine's volumes {volumes}, which would be taken for this cluster's data, and are a "
+            f"former one's. Remedy: save what is needed, then `{removed}` there"
         )
     if seen.engine:
         yield from _engine(wanted)
@@ -173,9 +186,15 @@ def _disk(named: str, seen: Facts) -> Iterable[str]:
         return
     if seen.disk_group == VOLUME_GROUP or VOLUME_GROUP in seen.mounted:
         return
-    held = seen.disk.split()[1:]
-    if held or seen.disk_parts or seen.disk_group:
-        what = ", ".join([*held, *seen.disk_parts, *([seen.disk_group] if seen.disk_group else [])])
+    if seen.holds and not seen.engine:
+        yield (
+            f"its {MOUNT_POINT} holds data of an engine that was removed ({seen.holds} …), and {named} is to "
+            "be mounted there. Remedy: move it away, or leave disk out"
+        )
+    # lsblk and wipefs both name a file system.
+    held = dict.fromkeys([*seen.disk.split()[1:], *seen.disk_parts, *filter(None, [seen.disk_group])])
+    if held:
+        what = ", ".join(held)
         yield (
             f"{named} is not blank ({what}), and nothing is overwritten. Remedy: name a blank disk, or save "
             f"what is needed and run `wipefs --all {named}` there"

@@ -16,7 +16,7 @@ from components import consul, etcd, galera
 from components.host_scripts import own
 from components.own_hosts import fit
 from components.own_hosts.facts import Facts, parse
-from components.own_hosts.way import Refused, Session, Unreachable, Way, session
+from components.own_hosts.way import Refused, Session, TooSlow, Unreachable, Way, session
 from settings import Settings
 from settings.errors import UserError
 from settings.own_hosts import OwnHost
@@ -43,6 +43,11 @@ class Looked:
     def marked(self) -> bool:
         """Whether any belongs to a stack: then the identity must be known, to tell whose it is."""
         return any(facts.mark for facts in self.seen.values())
+
+    @property
+    def away(self) -> dict[str, str]:
+        """Those that do not answer, by name."""
+        return {name: "does not answer" for name, facts in self.seen.items() if facts.unreachable}
 
     def refuse_bad(self, owner: str | None) -> None:
         """Raise UserError with all problems. `owner`: this stack's identity, None before it has one."""
@@ -99,7 +104,8 @@ async def seen_of(host: OwnHost, way: Way, subnet: str) -> Facts:
                     f"be bash (`chsh -s /bin/bash {way.user}`); see what a login prints"
                 )
             return parse(str(said.stdout), there.host_key)
-    except Unreachable as refused:
+    except (Unreachable, TooSlow) as refused:
+        # A host of a running cluster whose engine or disk hangs is as good as one that is off.
         return Facts(refused=str(refused), unreachable=True)
     except Refused as refused:
         return Facts(refused=str(refused))

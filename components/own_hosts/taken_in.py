@@ -6,7 +6,8 @@ Owns: the resource and its provider. Leaves to others: the look before it (look.
 
 It is the first resource of a host, so Pulumi deletes it last: what is then still of the program on the host
 is taken away, and the host itself stays. One that does not answer any more is given up, and said so: it may
-be gone for good, and nothing of the cluster depends on it.
+be gone for good, and nothing of the cluster depends on it. So is one in whose place another one answers, by
+its host key: a machine that was installed anew, or that has got the address.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
 
 from components.host_scripts import own
-from components.own_hosts.way import Refused, Unreachable, Way, session
+from components.own_hosts.way import AnotherKey, Refused, Unreachable, Way, session
 from components.softlayer.progress import say
 from settings.errors import UserError
 
@@ -84,14 +85,18 @@ class TakenInProvider(ResourceProvider):
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Take away what was brought; the host stays. Raises UserError."""
         name, way = str(props["hostname"]), _way(props, str(props["host_key"]))
+        why = "does not answer"
         for attempt in range(1, PATIENCE + 1):
             try:
                 _through(_run(name, way, str(props["gone"]), TAKEN_WITHIN))
                 return
             except Unreachable:
                 say(f"{name} does not answer ({attempt} of {PATIENCE})")
+            except AnotherKey:
+                why = f"is not what answers at {way.host} (another SSH host key; that one is left alone)"
+                break
         say(
-            f"{name} does not answer, so what the program brought to it stays there. Should it come back: "
+            f"{name} {why}, so what the program brought to it stays there. Should it come back: "
             f"`docker swarm leave --force` on it, and rm {own.NOTES}/stack before another stack takes it in."
         )
 
@@ -116,7 +121,7 @@ class TakenInProvider(ResourceProvider):
         text = own.taken_in(str(props["owner"]), str(props["user"]))
         try:
             _through(_run(name, _way(props, host_key), text, None))
-        except Unreachable as gone:
+        except (Unreachable, AnotherKey) as gone:
             raise UserError(f"{name}: {gone}") from None
         return {**props, "host_key": host_key, "private_ip": props["address"]}
 
@@ -140,7 +145,7 @@ async def _run(name: str, way: Way, text: str, limit: float | None) -> None:
 def _through(work: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.run(work)
-    except Unreachable:
+    except (Unreachable, AnotherKey):
         raise
     except Refused as refused:
         raise UserError(str(refused)) from None

@@ -31,7 +31,15 @@ class Refused(Exception):
 
 
 class Unreachable(Refused):
-    """Nothing answers."""
+    """Nothing answers, or not to the end."""
+
+
+class TooSlow(Refused):
+    """It lets us in, and what is asked of it does not end."""
+
+
+class AnotherKey(Refused):
+    """Whoever answers there is not the host that is known."""
 
 
 @dataclass(frozen=True)
@@ -67,24 +75,24 @@ class Session:
     host_key: str
 
     async def run(self, text: str, limit: float | None = ANSWER_WITHIN) -> asyncssh.SSHCompletedProcess:
-        """Run a script (shell text without the prologue) as root. Raises Refused if it takes too long."""
+        """Run a script (shell text without the prologue) as root. Raises TooSlow, Unreachable."""
         command = script(text)
         return await self.plain(command if self.way.user == "root" else sudo(command), limit)
 
     async def plain(self, command: str, limit: float | None = ANSWER_WITHIN) -> asyncssh.SSHCompletedProcess:
-        """Run a command line as who has logged in. Raises Refused if it takes too long."""
+        """Run a command line as who has logged in. Raises TooSlow, Unreachable."""
         try:
             return await self.connection.run(command, check=False, timeout=limit)
         except asyncssh.TimeoutError:
             what = f"{self.way} did not answer within {limit:.0f} s"
-            raise Refused(f"{what}. Remedy: look what the host does, then repeat") from None
+            raise TooSlow(f"{what}. Remedy: look what the host does, then repeat") from None
         except (OSError, asyncssh.Error) as error:
-            raise Refused(f"the connection to {self.way} broke: {error}. Remedy: repeat") from None
+            raise Unreachable(f"the connection to {self.way} broke: {error}. Remedy: repeat") from None
 
 
 @asynccontextmanager
 async def session(way: Way) -> AsyncIterator[Session]:
-    """Log in. Raises Refused with a remedy; Unreachable where nothing answers."""
+    """Log in. Raises Refused with a remedy; Unreachable where nothing answers, AnotherKey for a stranger."""
     shown = await _shown(way)
     known = way.believed or shown
     connection = await _login(way, known)
@@ -144,7 +152,7 @@ async def _login(way: Way, known: str) -> asyncssh.SSHClientConnection:
             keepalive_interval=15,
         )
     except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed):
-        raise Refused(
+        raise AnotherKey(
             f"{way.host} shows another SSH host key than the one that is known ({known[:40]}…). Remedy: "
             "find out whether it was installed anew or is another machine; if it is the right one, set "
             f"hostKey in servers.hosts to its new key (`ssh-keyscan -t ed25519 {way.host}`, compared with "

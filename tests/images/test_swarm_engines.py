@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from components.host_scripts import swarm, taken_down
+from components.host_scripts import swarm, swarm_leaving, taken_down
 from components.host_scripts.swarm_leaving import keep_only, remove_node
 from tests.images.image_containers import run, wait_for
 from tests.images.swarm_engines import Engine, Engines
@@ -141,7 +141,9 @@ def test_a_replaced_first_manager_starts_no_second_swarm_and_comes_back_through_
     assert json.loads(done(try_to_start(*hosts)))["node"] == node
 
 
-def test_hosts_that_stay_leave_by_themselves_where_nobody_could_take_them_out(engines: Engines) -> None:
+def test_hosts_that_stay_leave_by_themselves_where_nobody_could_take_them_out(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The end of a stack of one's own hosts, the first of which is dead; and of one that is whole."""
     first, second, third = (engines.add(f"db{n}", 10 + n) for n in (1, 2, 3))
     second_node, third_node = bring_in(first, start(first, second, third), second, third)
@@ -151,6 +153,14 @@ def test_hosts_that_stay_leave_by_themselves_where_nobody_could_take_them_out(en
     ran = second.run(remove_node("db3", stays=True), f"{third_node}\n")
     assert done(ran) == ""
     assert "db3 stays in the swarm until it leaves by itself: without its vote" in ran.stderr
+    # And of hosts that are ordered none is taken out, with a reason, while it is whole.
+    with monkeypatch.context() as hasty:
+        hasty.setattr(swarm_leaving, "PATIENCE", 3)
+        for text in (remove_node("db3"), keep_only(["db1", "db2"], [])):
+            assert "db3 keeps its place in the swarm: managers are down" in refused(
+                second.run(text, f"{third_node}\n")
+            )
+    assert "db3=Reachable" in managers(second) or "db3=Leader" in managers(second)
     first.start()
     wait_for(lambda: "db1=Unreachable" not in managers(second), "the first one's return", 60)
     done(second.run(remove_node("db3", stays=True), f"{third_node}\n"))

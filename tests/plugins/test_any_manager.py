@@ -33,6 +33,7 @@ import pulumi_docker as docker
 from components import remote, swarm_files
 from components.any_manager import AnyManager
 from components.first_bootstrap import last_outputs
+from components.in_state import InState, unless_told
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
 from settings import Network
 
@@ -84,6 +85,16 @@ step = remote.run(
     triggers=["same"],
     secret_output=True,
 )
+# What it tells stays what it is, whatever it is told.
+started = remote.run(
+    "swarm-started",
+    manager,
+    "read -r more; echo $more >>" + folder + "/started; echo token",
+    pulumi.ResourceOptions(),
+    values=config.get("more") or "one",
+    secret_output=True,
+)
+token = unless_told(started.stdout, InState.read(last_outputs()).of("swarm-started", "stdout"))
 # A step of the host's own, as every host has them: by an address that a resource knows.
 ready = command.local.Command("one-ready", create="printf 127.0.0.1")
 own = remote.run(
@@ -94,7 +105,7 @@ own = remote.run(
     ),
     "read -r word; echo own $word >>" + folder + "/own",
     pulumi.ResourceOptions(),
-    values=config.get("own") or "hello",
+    values=pulumi.Output.concat(config.get("own") or "hello", "\\n", token),
 )
 service = docker.Service(
     "store-service",
@@ -195,7 +206,7 @@ def test_an_existing_stack_comes_over_and_then_needs_no_manager_in_particular(
     # Plain `pulumi up` goes on as before, and says so.
     assert "is still asked of the first manager" in managers.up("--expect-no-changes")
     assert not (stack.folder / "deleted").exists()
-    assert sorted(managers.move()) == ["network-free", "network-left", "swarm-one-node"]
+    assert sorted(managers.move()) == ["network-free", "network-left", "swarm-one-node", "swarm-started"]
     assert managers.move() == []
     managers.up()
     # In place: nothing is another one, nothing was taken back, no task was replaced. And nothing ran.
@@ -225,10 +236,12 @@ def test_an_existing_stack_comes_over_and_then_needs_no_manager_in_particular(
     assert managers.ids() == ids
     assert not (stack.folder / "deleted").exists()
 
-    # Its host is replaced: another address, another key, and still nothing changes.
+    # Its host is replaced: another address, another key. Its own step runs there, and nothing else changes.
     managers.one = second(swarm, managers.one, "new")
     managers.pin()
-    managers.up("--expect-no-changes")
+    printed = managers.up()
+    assert "one-own updated" in printed
+    assert "~ 1 updated" in printed
     managers.two.stop()
     stack.run("refresh", "--yes", "--skip-preview", "--expect-no-changes")
     stack.run("config", "set", "word", "last")
@@ -257,6 +270,10 @@ def test_only_what_would_have_to_be_done_on_a_dead_host_is_left_out(
 
     stack.run("config", "set", "word", "again")
     assert options() == []
+    # What it rests on runs again, and a preview can't tell what that will say.
+    stack.run("config", "set", "more", "two")
+    assert options() == []
+    assert "Nothing has to be done on one" in said[-1]
     stack.run("config", "set", "own", "again")
     without = options()
     assert [word.rpartition("::")[2] for word in without] == ["--exclude", "one-own", "--exclude-dependents"]
@@ -264,6 +281,7 @@ def test_only_what_would_have_to_be_done_on_a_dead_host_is_left_out(
     managers.up(*without)
     assert managers.ran()[-1] == "two again"
     assert (stack.folder / "own").read_text() == "own hello\n"
+    assert (stack.folder / "started").read_text() == "one\ntwo\n"
     # Back again, and the rest is done.
     managers.one.start()
     managers.up()

@@ -58,7 +58,8 @@ case "$1 $2" in
         [[ $role != manager ]] || echo "$id|${vote^}"
         continue
       fi
-      if [[ $* == *ManagerStatus* ]]; then echo "$id|$name|${state^}|${vote^}"; else echo "$id|$name"; fi
+      if [[ $* == *ManagerStatus* ]]; then echo "$id|$name|${state^}|${vote^}"
+      else echo "$id|$name|${state^}"; fi
     done ;;
   "node inspect")
     shift 2; if [[ $1 == --format ]]; then shift 2; fi

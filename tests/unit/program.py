@@ -103,6 +103,8 @@ FITTING = Facts(
 """A host of one's own that nothing is wrong with, and without an engine."""
 FORMER_URNS: list[str] = []
 """What the stack's state has."""
+FORMER_OUTPUTS: dict[str, dict[str, Any]] = {}
+"""Outputs in the stack's state, by the resource's name."""
 OTHERWISE: dict[str, dict[str, Any]] = {}
 """By a resource's name, what is to be another value than the made-up one; also its id."""
 
@@ -170,7 +172,9 @@ class Recorder(pulumi_mocks.Mocks):
 
     def call(self, args: pulumi_mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         if args.token == "pulumi:pulumi:readStackResourceOutputs":
-            return {"name": args.args["stackName"], "outputs": {urn: {} for urn in FORMER_URNS}}, []
+            of_names = {f"urn::x::{name}": {"outputs": told} for name, told in FORMER_OUTPUTS.items()}
+            outputs: dict[str, Any] = {**{urn: {"outputs": {}} for urn in FORMER_URNS}, **of_names}
+            return {"name": args.args["stackName"], "outputs": outputs}, []
         if args.token == "pulumi:pulumi:readStackOutputs":
             return {"name": args.args["name"], "outputs": dict(self.former)}, []
         raise AssertionError(f"the program calls {args.token} while it is planned")
@@ -219,6 +223,7 @@ def run(
     asks_the_api: bool = False,
     former: Mapping[str, Any] | None = None,
     seen: Mapping[str, Facts] | None = None,
+    preview: bool = False,
 ) -> Recorded:
     """Run `__main__.py` with `SETTINGS`, sections merged with `overrides`, and wait for all of it.
 
@@ -230,6 +235,7 @@ def run(
         secrets: the keys of settings that are encrypted in the stack's file.
         asks_the_api: as it does in earnest; else prices and subnets are made up.
         former: outputs of the stack's last complete run.
+        preview: as in a preview, where a value of None is one that is not known.
     """
     config = {key: dict(value) if isinstance(value, dict) else value for key, value in SETTINGS.items()}
     if (overrides or {}).get("servers", {}).get("kind") == "existing":
@@ -245,7 +251,7 @@ def run(
     # The stack's own resource stays from test to test, and with it another test's project.
     pulumi.runtime.settings.ROOT.set(None)
     pulumi.runtime.set_mocks(
-        recorder, project="swarm-galera", stack="test", preview=False, monitor=Monitor(recorder)
+        recorder, project="swarm-galera", stack="test", preview=preview, monitor=Monitor(recorder)
     )
     set_all_config(flat, [f"swarm-galera:{key}" for key in secrets])
     exports: dict[str, pulumi.Output[Any]] = {}

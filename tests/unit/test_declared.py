@@ -61,8 +61,7 @@ def test_every_script_of_the_program_is_in_the_recording() -> None:
     consul = {"host_agent", "host_agent_first", "host_agent_gone"}  # as their store has none
     application = {"account", "engine_stays"}  # none of these stacks has one
     down = {"taken_down_look", "taken_down_leave", "taken_down_volumes"}
-    # likewise, of own hosts; of what they leave the swarm with, there are digests
-    own = {"own_look", "own_taken_in", "own_engine", "own_disk", "own_gone", "swarm_leaving_last"}
+    own = {"own_look", "own_note", "own_taken_in", "own_engine", "own_disk", "own_gone"}  # likewise
     path = {"data_path", "data_path_functions", "data_path_gone"}  # galera.dataPath, as with engine.swarmPool
     assert missing == {
         *("swarm_same_pool", "convergence_no_virtual_ip"),

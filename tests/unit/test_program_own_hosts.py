@@ -130,8 +130,8 @@ def test_own_hosts_are_let_go_after_the_last_step_on_any_manager() -> None:
 
 
 def test_what_is_taken_out_leaves_what_can_only_go_by_itself() -> None:
-    assert "leaves_last" in scripts(run(OWN), "swarm-db2-node")
-    assert "leaves_last" not in scripts(run(), "swarm-galera-2-node")
+    assert 'leaves_last "$node"' in scripts(run(OWN), "swarm-db2-node")
+    assert 'leaves_last "$node"' not in scripts(run(), "swarm-galera-2-node")
 
 
 def test_with_the_first_of_one_s_own_hosts_down_the_rest_is_declared_as_before(home: Path) -> None:

@@ -12,10 +12,11 @@ from typing import Any, cast
 
 import pytest
 
+from components import votes
 from components.turns import NOT_WELL, refuse_while_others_are_not_well
 from operations import care, outputs, remote_hosts
 from operations.care import Seen
-from operations.cluster_facts import HostFacts
+from operations.cluster_facts import HostFacts, Manager
 from operations.errors import OperationsError
 from operations.former_images import removal
 from operations.remote_hosts import Answer
@@ -92,6 +93,39 @@ def test_what_is_amiss_with_a_host_is_known(change: Callable[[HostFacts], HostFa
     assert list(unwell) == ["galera-2"]
     assert told in unwell["galera-2"]
     assert json.loads(care.environment(seen(galera_2=change))[NOT_WELL]) == unwell
+
+
+def test_who_cannot_vote_is_told_and_only_where_there_is_somebody() -> None:
+    assert votes.VOTERS not in care.environment(seen(galera_2=without_database))
+    dead = care.voters(seen(away=("galera-3",)))
+    assert set(dead) == {"the swarm", "etcd"}
+    for body in dead.values():
+        assert body == [("galera-1", ""), ("galera-2", ""), ("galera-3", "does not answer")]
+    assert json.loads(care.environment(seen(galera_2=error))[votes.VOTERS])["the swarm"][1] == [
+        "galera-2",
+        "its engine is not active in the swarm (error)",
+    ]
+    ill = care.voters(seen(galera_2=lambda host: replace(host, etcd_healthy=False)))
+    assert [why for _, why in ill["the swarm"]] == ["", "", ""]
+    assert ill["etcd"][1] == ("galera-2", "etcd is not healthy there")
+
+
+def test_the_swarm_itself_tells_who_its_managers_are() -> None:
+    """A former self counts, and one that the others do not hear, though it answers us."""
+    former = (
+        Manager("n1", "galera-1", "Leader"),
+        Manager("n2", "galera-2", "Unreachable"),
+        Manager("n3", "galera-3", "Reachable"),
+        Manager("n0", "galera-3", "Unreachable"),
+    )
+    now = seen(galera_1=lambda host: replace(host, managers=former))
+    unheard = "the other managers do not hear it"
+    assert care.voters(now)["the swarm"] == [
+        ("galera-1", ""),
+        ("galera-2", unheard),
+        ("galera-3", ""),
+        ("galera-3", unheard),
+    ]
 
 
 def test_a_worker_has_neither_store_nor_database() -> None:

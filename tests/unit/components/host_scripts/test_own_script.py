@@ -81,10 +81,11 @@ class Host(FakeHost):
         self.file("active", "")
 
     def look(self, disk: str | None = None) -> Ran:
-        return self.run(own.look("db1", "10.20.0.0/24", disk, ["galera-data", "etcd-data"], self.places))
+        volumes = ["galera-data", "etcd-data"]
+        return self.run(own.look("db1", "10.20.0.0/24", disk, volumes, self.places, self.engine))
 
     def taken_in(self, user: str = "root") -> Ran:
-        return self.run(own.taken_in(OWNER, user, self.places))
+        return self.run(own.taken_in(OWNER, user, self.places, self.engine))
 
     def configure(self, config: str = CONFIG) -> Ran:
         return self.run(own.configure("db1", config, self.places, self.engine))
@@ -132,6 +133,44 @@ def test_the_look_tells_of_a_swarm_of_an_overlap_and_of_what_is_on_a_disk(tmp_pa
     assert (seen.disk, seen.disk_parts, seen.disk_group) == ("disk ext4 /srv", ("vdb1",), "other_vg")
 
 
+@pytest.mark.parametrize(
+    ("signs", "content", "told"),
+    [("gpt\nPMBR", "x", ("gpt", "PMBR")), ("", "x", ("data without a signature",)), ("", "", ())],
+)
+def test_the_look_tells_what_else_is_on_a_disk(
+    tmp_path: Path, signs: str, content: str, told: tuple[str, ...]
+) -> None:
+    there = Host(tmp_path / "host")
+    there.program("lsblk", 'case "$*" in *TYPE*) echo disk ;; *) echo vdb ;; esac')
+    there.program("wipefs", f"printf '%s' '{signs}'")
+    disk = there.file("disk", "\0" * 5000 + content)
+    text = own.look("db1", "10.20.0.0/24", str(disk), [], there.places)
+    seen = parse(there.run(text.replace("[[ -b $disk ]]", "true")).out, "k")
+    assert (seen.disk, seen.disk_parts) == ("disk", told)
+    assert disk.read_text() == "\0" * 5000 + content
+    assert {call.split()[1] for call in there.run(text).called("wipefs")} <= {"--noheadings"}
+
+
+def test_the_look_tells_of_data_that_an_engine_has_left_behind(tmp_path: Path) -> None:
+    there = Host(tmp_path / "host", with_engine=False)
+    there.program("docker", "exit 1")
+    assert parse(there.look().out, "k").holds == ""
+    there.file("var/lib/docker/volumes/etcd-data/_data/x", "")
+    seen = parse(there.look().out, "k")
+    assert (seen.holds, seen.volumes) == ("volumes", ("etcd-data",))
+
+
+@pytest.mark.parametrize("alone", ["docker", "dockerd"])
+def test_a_client_without_an_engine_and_podman_s_are_told_as_a_docker_that_is_there(
+    tmp_path: Path, alone: str
+) -> None:
+    there = Host(tmp_path / "host", with_engine=False)
+    there.program(alone, "exit 1")
+    there.program("systemctl", "exit 1")
+    seen = parse(there.look().out, "k")
+    assert (seen.engine, seen.unit, seen.version) == (True, False, "")
+
+
 def test_a_device_that_is_not_there_and_a_host_without_an_engine_are_told(tmp_path: Path) -> None:
     seen = parse(Host(tmp_path / "host", with_engine=False).look("/dev/no-such").out, "k")
     assert seen.disk == "none"
@@ -144,9 +183,48 @@ def test_what_was_there_before_is_noted_once(tmp_path: Path) -> None:
     assert there.taken_in().code == 0
     assert there.note("stack") == f"{OWNER}\n"
     assert there.note("engine") == "brought\n"
-    (there.folder / "notes/engine").unlink()
+    # While the stack has it, whatever becomes of its configuration.
+    there.file("notes/daemon.json", "{}")
     assert there.taken_in().code == 0
-    assert there.note("engine") == "kept\n"
+    assert there.note("engine") == "brought\n"
+    assert not parse(there.look().out, "k").kept
+
+
+@pytest.mark.parametrize(
+    ("noted", "left", "now", "whose"),
+    [
+        (None, None, None, "kept"),
+        ("kept", None, None, "kept"),
+        ("brought", "{}", "{}", "brought"),
+        ("brought", None, None, "brought"),
+        # Since the former stack somebody has made it an engine of his own.
+        ("brought", "{}", '{"data-root": "/srv"}', "kept"),
+        ("brought", "{}", None, "kept"),
+    ],
+)
+def test_whose_an_engine_is_that_a_former_stack_has_left_is_told_by_its_configuration(
+    tmp_path: Path, noted: str | None, left: str | None, now: str | None, whose: str
+) -> None:
+    there = Host(tmp_path / "host")
+    for name, text in (("notes/engine", noted), ("notes/daemon.json", left), ("docker/daemon.json", now)):
+        if text is not None:
+            there.file(name, f"{text}\n")
+    assert parse(there.look().out, "k").kept == (whose == "kept")
+    assert there.taken_in().code == 0
+    assert there.note("engine") == f"{whose}\n"
+    assert parse(there.look().out, "k").kept == (whose == "kept")
+
+
+@pytest.mark.parametrize("noted", ["kept", "brought"])
+def test_an_engine_that_was_removed_since_is_brought_anew(tmp_path: Path, noted: str) -> None:
+    there = Host(tmp_path / "host", with_engine=False)
+    there.file("notes/engine", f"{noted}\n")
+    for gone in ("docker", "dockerd"):
+        there.program(gone)
+        (there.bin / gone).unlink()
+    text = own.taken_in(OWNER, "root", there.places, there.engine)
+    assert there.run(f"type() {{ [[ $2 != docker* ]]; }}\n{text}").code == 0
+    assert there.note("engine") == "brought\n"
 
 
 def test_a_user_who_is_not_root_gets_into_the_group_docker_unless_there_already(tmp_path: Path) -> None:
@@ -191,6 +269,7 @@ def test_an_engine_of_ours_without_a_disk_is_configured_and_chooses_how_it_store
     assert ran.code == 0, ran.err
     assert "storage-driver" not in CONFIG
     assert Path(there.engine.daemon_json).read_text() == f"{CONFIG}\n"
+    assert there.note("daemon.json") == f"{CONFIG}\n"
     assert "systemctl start docker.service" in ran.calls
     # Containers run now: a changed configuration waits for the host's turn.
     there.file("running", "c1\n")

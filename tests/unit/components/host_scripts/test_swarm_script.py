@@ -325,6 +325,24 @@ def test_a_former_self_that_goes_down_late_is_waited_for(tmp_path: Path) -> None
     ]
 
 
+def test_a_manager_without_whose_vote_the_others_decide_nothing_becomes_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swarm_leaving, "PATIENCE", 0)
+    nodes = {
+        "node1": "galera-1|ready|manager|leader|true",
+        "node2": "galera-2|ready|manager|reachable|true",
+        "node3": "galera-3|down|manager|unreachable|true",
+    }
+    host = manager(tmp_path / "host", nodes=nodes)
+    service(host, "etcd", "echo gone")
+    memberships = [swarm_leaving.Membership("etcd", "etcd-member forget", votes=True)]
+    ran = host.run(swarm.describe_node("galera-2", "worker", {}, memberships), "node2\n")
+    assert ran.code == 1
+    assert "galera-2 keeps its place in the swarm: managers are down" in ran.err
+    assert changes(ran) == []
+
+
 def test_a_manager_that_becomes_a_worker_gives_up_its_votes_first_and_is_forgotten_last(
     tmp_path: Path,
 ) -> None:

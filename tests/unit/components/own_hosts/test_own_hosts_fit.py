@@ -49,7 +49,11 @@ def refused(host: OwnHost, seen: Facts, *, member: bool = False, ours: bool = Fa
         ({}, ENGINE | {"version": "29.1.0", "driver": "overlayfs"}),
         ({"disk": "/dev/sdb"}, {"disk": "disk", "btrfs": True}),
         # A run that was broken off, or a former stack: LVM's group is this program's.
-        ({"disk": "/dev/sdb"}, {"disk": "disk LVM2_member", "disk_parts": ("v",), "disk_group": "docker_vg"}),
+        (
+            {"disk": "/dev/sdb"},
+            {"disk": "disk LVM2_member", "disk_parts": ("v",), "disk_group": "docker_vg", "holds": "volumes"},
+        ),
+        ({}, {"holds": "overlay2"}),
         ({}, {"systems": ("rocky", "rhel"), "system_name": "Rocky Linux 9"}),
     ],
 )
@@ -67,7 +71,9 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"systems": ("arch",), "system_name": "Arch Linux"}, "it runs Arch Linux, and this program knows"),
     ({}, {"systemd": False}, "without systemd"),
     ({}, {"machine": "aarch64"}, "it is a aarch64"),
-    ({}, {"volumes": ("galera-data",)}, "`docker volume rm galera-data`"),
+    ({}, {"volumes": ("galera-data",)}, "`rm -r /var/lib/docker/volumes/galera-data`"),
+    ({}, ENGINE | {"volumes": ("galera-data", "x")}, "`docker volume rm galera-data x`"),
+    ({"disk": "/dev/sdb"}, {"holds": "overlay2"}, "holds data of an engine that was removed (overlay2 …)"),
     ({}, ENGINE | {"unit": False}, "not the unit docker.service"),
     ({}, ENGINE | {"version": ""}, "does not answer"),
     ({}, ENGINE | {"version": "19.03.15"}, "20.10 is the oldest"),
@@ -83,6 +89,8 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"disk": "/dev/sdb"}, {"disk": "disk", "btrfs": False}, "has no btrfs"),
     ({"disk": "/dev/sdb"}, {"disk": "disk ext4 /srv"}, "not blank (ext4, /srv)"),
     ({"disk": "/dev/sdb"}, {"disk": "disk", "disk_parts": ("sdb1",)}, "not blank (sdb1)"),
+    ({"disk": "/dev/sdb"}, {"disk": "disk ext4", "disk_parts": ("ext4",)}, "not blank (ext4)"),
+    ({"disk": "/dev/sdb"}, {"disk": "disk", "disk_parts": ("data without a signature",)}, "without a sign"),
     ({"disk": "/dev/sdb"}, {"disk": "disk LVM2_member", "disk_group": "data"}, "LVM2_member, data"),
 ]
 
@@ -101,6 +109,31 @@ def test_two_addresses_of_one_machine_are_told_from_two_machines() -> None:
     pair = [fit.Wanted(own(n), facts(n, boot="the same"), member=False, ours=False) for n in (1, 2)]
     (problem,) = fit.problems(pair)
     assert "db2: it is the same machine as db1" in problem
+
+
+def test_an_address_that_is_in_the_list_twice_is_one_of_the_problems() -> None:
+    """Beside those of the hosts themselves, and without what was seen of the wrong one."""
+    hosts = [
+        own(1),
+        own(2, address="10.0.0.1"),
+        own(3, address="10.0.0.1", sshHost="203.0.113.3"),
+        own(4, port=2222, sshHost="203.0.113.3"),
+    ]
+    seen = [
+        facts(1, machine="arm"),
+        facts(1, machine="arm"),
+        facts(3, addresses=("10.0.0.1",), systemd=False),
+        facts(4),
+    ]
+    pairs = zip(hosts, seen, strict=True)
+    found = fit.problems(fit.Wanted(host, its, member=False, ours=False) for host, its in pairs)
+    assert [problem.split(",")[0] for problem in found] == [
+        "db1: it is a arm",
+        "db2: SSH at 10.0.0.1 port 22 is that of db1 already",
+        "db3: 10.0.0.1 is that of db1 already",
+        "db3: it runs Debian GNU/Linux 12 (bookworm) without systemd",
+    ]
+    assert all("Remedy: " in problem for problem in found)
 
 
 def test_a_host_that_is_ours_may_be_in_a_swarm_and_have_data() -> None:

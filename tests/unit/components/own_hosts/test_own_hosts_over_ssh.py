@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from components.host_scripts import own
-from components.own_hosts import look, way
+from components.own_hosts import fit, look, way
 from components.own_hosts.facts import Facts
 from components.own_hosts.taken_in import TakenInProvider
 from components.own_hosts.way import Refused, Unreachable, Way
@@ -138,6 +138,20 @@ def test_a_look_finds_what_the_host_is_and_a_user_without_sudo_is_a_problem(
     assert seen_of(server).unreachable
 
 
+def test_a_host_that_lets_us_in_and_hangs_is_one_that_does_not_answer(
+    server: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine or a disk that hangs. A cluster with such a host goes on, and so does `up`."""
+    monkeypatch.setattr(own, "look", lambda *_: "sleep 30")
+    monkeypatch.setattr(way.Session.run, "__defaults__", (0.5,))
+    seen = seen_of(server)
+    assert seen.unreachable
+    assert "did not answer within" in seen.refused
+    host = OwnHost.model_validate({"name": "db1", "address": "10.0.0.1"})
+    assert fit.problems([fit.Wanted(host, seen, member=True, ours=False)]) == []
+    assert len(fit.problems([fit.Wanted(host, seen, member=False, ours=False)])) == 1
+
+
 def test_a_login_with_another_shell_is_told_and_not_taken_for_a_host_without_anything(
     server: SshServer, tmp_path: Path
 ) -> None:
@@ -227,6 +241,22 @@ def test_a_script_that_fails_and_a_host_that_was_not_seen_are_errors_with_its_na
     made, outs = created(provider, server)
     with pytest.raises(UserError, match=r"^db1: it holds on$"):
         provider.delete(made, {**outs, "gone": "fail 'it holds on'"})
+
+
+def test_a_host_in_whose_place_another_one_answers_is_given_up_and_that_one_left_alone(
+    server: SshServer, scripts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Installed anew, and taken out of the settings: nobody could set its new hostKey there."""
+    provider = TakenInProvider()
+    made, outs = created(provider, server)
+    known = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0Nx0mJ5n6kXw6m0oW3GkqYvG1Q8Vb5cK2hYwq3aZbC"
+    provider.delete(made, {**outs, "host_key": known})
+    assert len(scripts.read_text().splitlines()) == 1
+    told = capsys.readouterr().out
+    assert "db1 is not what answers at 127.0.0.1 (another SSH host key; that one is left alone)" in told
+    assert "stays there" in told
+    with pytest.raises(UserError, match="shows another SSH host key"):
+        provider.update(made, {**outs, "host_key": known}, props(server, user="ops"))
 
 
 def test_a_host_that_does_not_answer_any_more_is_given_up_with_a_word(
