@@ -258,7 +258,7 @@ def test_a_project_in_whatever_language_has_the_same_by_the_component_plugin(sho
     schema = json.loads(wiki.run("package", "get-schema", "./plugin"))
     assert schema["resources"].keys() == {"swarm-galera:index:Account", "swarm-galera:index:Database"}
     # There is nothing yet of which anything could be known.
-    assert "5 to create" in wiki.run("preview")
+    assert "8 to create" in wiki.run("preview")
     wiki.run("up", "--yes", "--skip-preview")
     wiki.run("preview", "--expect-no-changes")
     wiki.run("refresh", "--yes", "--skip-preview", "--expect-no-changes")
@@ -281,6 +281,7 @@ def test_a_project_in_whatever_language_has_the_same_by_the_component_plugin(sho
     wiki.run("up", "--yes", "--skip-preview")
     second = wiki.outputs()["password"]
     assert [says(each, "SELECT 'in'") for each in (first["password"], second)] == ["in", "in"]
+    _nothing_is_in_plain(shop, [first["password"], second])
     wiki.run("destroy", "--yes", "--skip-preview")
     assert "wiki" not in sql(node, "SHOW DATABASES").split()
     assert "wiki_web" not in sql(node, "SELECT User FROM mysql.global_priv").split()
