@@ -255,7 +255,8 @@ def test_a_project_has_database_users_rights_and_passwords_in_a_cluster(shop: Sh
 
 def test_a_project_in_whatever_language_has_the_same_by_the_component_plugin(shop: Shop) -> None:
     wiki, node = shop.through_the_plugin(), shop.nodes[1]
-    schema = json.loads(wiki.run("package", "get-schema", "./plugin"))
+    said = wiki.run("package", "get-schema", "./plugin")
+    schema = json.loads(said[said.index("{") : said.rindex("}") + 1])
     assert schema["resources"].keys() == {"swarm-galera:index:Account", "swarm-galera:index:Database"}
     # There is nothing yet of which anything could be known.
     assert "8 to create" in wiki.run("preview")
