@@ -47,7 +47,7 @@ CHECKS: dict[str, tuple[Command, ...]] = {
         ("lab.toolchain.shell_lint",),
         ("tools.docs", "--check"),
     ),
-    "type": (("mypy", "--strict", "."),),
+    "type": (("mypy", "--strict", "."), ("tools.package.types",)),
     "unit": (("pytest", "tests/unit", *_SIDE_BY_SIDE, *_MEASURED, _FLOOR),),
     "provider": (("pytest", "tests/provider", "tests/lab_api", "-n", "4", *_BY_FILE, *_MEASURED),),
     "coverage": (("lab.toolchain.coverage_floor", *map(str, MEASURED.values())),),

@@ -1,4 +1,5 @@
-"""The example of a project with a database of its own: real `pulumi`, real SSH, a cluster of real nodes.
+"""Projects with a database of their own, the example and one that has only the component plugin: real
+`pulumi`, real SSH, a cluster of real nodes.
 
 Only the engine is a few lines of shell: it knows one container, a node's processes.
 """
@@ -16,12 +17,14 @@ import pytest
 import yaml
 
 from components.host_scripts.account import stored
-from lab.toolchain import build, places
+from lab.toolchain import build, places, plugins
 from tests.images.galera_site import GaleraSite, formed, sql, start
 from tests.images.image_containers import Container
 from tests.images.image_roots import image_root
 from tests.plugins.stacks import Stack
+from tests.support import language_host
 from tests.support.ssh_server import SshServer
+from tools.package import mapping
 
 pytestmark = [pytest.mark.plugins, pytest.mark.first]
 
@@ -41,6 +44,25 @@ with open("outputs.json") as file:
 pulumi.export("ssh", pulumi.Output.secret(outputs.pop("ssh")))
 for name, value in outputs.items():
     pulumi.export(name, value)
+"""
+
+# What `pulumi package add` writes of each component is in `Part`.
+WIKI = """
+import pulumi
+
+class Part(pulumi.ComponentResource):
+    def __init__(self, kind, name, given, told):
+        props = {**dict.fromkeys(told), **given}
+        super().__init__(f"swarm-galera:index:{kind}", name, props, None, remote=True)
+
+config = pulumi.Config()
+cluster = pulumi.StackReference("organization/swarm-galera/dev").outputs
+wiki = Part("Database", "wiki", {"cluster": cluster, "name": "wiki", "allowDrop": True}, ["name"])
+rights = [{"database": wiki.name, "privileges": ["OWN", "LOCK TABLES"]}]
+given = {"cluster": cluster, "user": "wiki_web", "rights": rights, "generation": config.get_int("generation")}
+web = Part("Account", "web", given, ["user", "password"])
+pulumi.export("user", web.user)
+pulumi.export("password", web.password)
 """
 
 
@@ -69,9 +91,9 @@ class Shop:
         (folder / "cluster" / "__main__.py").write_text(CLUSTER)
         (folder / "cluster" / "outputs.json").write_text(json.dumps(self._outputs()))
         (folder / "cluster" / "Pulumi.yaml").write_text("name: swarm-galera\n")
-        self._stack(folder / "cluster").run("up", "--yes", "--skip-preview")
+        self._stack(folder / "cluster", self.environment).run("up", "--yes", "--skip-preview")
         shutil.copytree(places.CHECKOUT / "examples" / "accounts", folder / "accounts")
-        self.stack = self._stack(folder / "accounts")
+        self.folder, self.stack = folder, self._stack(folder / "accounts", self.environment)
 
     def _host(self, folder: Path, node: Container) -> SshServer:
         """SSH to a host whose engine has this node."""
@@ -98,11 +120,34 @@ class Shop:
             },
         }
 
-    def _stack(self, folder: Path) -> Stack:
+    def through_the_plugin(self) -> Stack:
+        """Another project, which knows the component plugin and no module of the cluster's."""
+        folder, programs = self.folder / "wiki", self.folder / "bin"
+        for each in (folder, programs):
+            each.mkdir()
+        toolchain = build.bin_folder()
+        assert toolchain is not None
+        if toolchain == build.built():
+            host = programs / "pulumi-language-python"
+            host.write_text(language_host.launcher(toolchain / host.name))
+            host.chmod(0o755)
+        shutil.copytree(places.CHECKOUT / "plugin", folder / "plugin")
+        (folder / "__main__.py").write_text(WIKI)
+        (folder / "Pulumi.yaml").write_text("name: wiki\npackages: {swarm-galera: ./plugin}\n")
+        plugins.ensure(self.folder / "home")
+        environment = {
+            **self.environment,
+            "PATH": f"{programs}:{self.environment['PATH']}",
+            # What `pip install` of the checkout would have put beside the other packages.
+            "PYTHONPATH": str(mapping.write(self.folder / "packages").parent),
+        }
+        return self._stack(folder, environment)
+
+    def _stack(self, folder: Path, environment: dict[str, str]) -> Stack:
         """The stack of a program, whose Python is the tests'."""
         settings = yaml.safe_load((folder / "Pulumi.yaml").read_text())
         (folder / "Pulumi.yaml").write_text(yaml.safe_dump({**settings, "runtime": "python"}))
-        stack = Stack(folder, self.sshd[0], self.environment)
+        stack = Stack(folder, self.sshd[0], environment)
         stack.run("stack", "init", "dev")
         return stack
 
@@ -134,11 +179,11 @@ class Shop:
         return found
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """Not up yet."""
     with GaleraSite({name: image_root(name) for name in ("etcd", "galera")}) as site:
-        made = Shop(site, tmp_path)
+        made = Shop(site, tmp_path_factory.mktemp("shop"))
         yield made
         for sshd in made.sshd:
             sshd.stop()
@@ -206,6 +251,41 @@ def test_a_project_has_database_users_rights_and_passwords_in_a_cluster(shop: Sh
     for node in shop.nodes:
         assert "shop" not in sql(node, "SHOW DATABASES").split()
         assert "shop_web" not in sql(node, "SELECT User FROM mysql.global_priv").split()
+
+
+def test_a_project_in_whatever_language_has_the_same_by_the_component_plugin(shop: Shop) -> None:
+    wiki, node = shop.through_the_plugin(), shop.nodes[1]
+    said = wiki.run("package", "get-schema", "./plugin")
+    schema = json.loads(said[said.index("{") : said.rindex("}") + 1])
+    assert schema["resources"].keys() == {"swarm-galera:index:Account", "swarm-galera:index:Database"}
+    # There is nothing yet of which anything could be known.
+    assert "8 to create" in wiki.run("preview")
+    wiki.run("up", "--yes", "--skip-preview")
+    wiki.run("preview", "--expect-no-changes")
+    wiki.run("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    first = wiki.outputs()
+    assert first["user"] == "wiki_web"
+    assert json.loads(wiki.run("stack", "output", "--json"))["password"] == "[secret]"
+
+    def says(password: str, statement: str) -> str:
+        words = ("-N", "-uwiki_web", f"-p{password}", "-h", node.address, "-e", statement)
+        done = node.run("/usr/bin/mariadb", *words)
+        return done.stderr.strip() or done.stdout.strip()
+
+    assert (
+        says(first["password"], "CREATE TABLE wiki.page (id INT PRIMARY KEY); LOCK TABLE wiki.page READ")
+        == ""
+    )
+    assert "command denied" in says(first["password"], "SELECT * FROM app.word")
+    # Numbers of other languages are all of one kind.
+    wiki.run("config", "set", "generation", "2")
+    wiki.run("up", "--yes", "--skip-preview")
+    second = wiki.outputs()["password"]
+    assert [says(each, "SELECT 'in'") for each in (first["password"], second)] == ["in", "in"]
+    _nothing_is_in_plain(shop, [first["password"], second])
+    wiki.run("destroy", "--yes", "--skip-preview")
+    assert "wiki" not in sql(node, "SHOW DATABASES").split()
+    assert "wiki_web" not in sql(node, "SELECT User FROM mysql.global_priv").split()
 
 
 def _refused(shop: Shop, key: str, value: str) -> str:
