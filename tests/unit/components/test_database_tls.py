@@ -22,12 +22,22 @@ pytestmark = pytest.mark.unit
 CA, CERTIFICATE, KEY = database_tls.FILES
 
 
-def accepts(client: str, node: dict[str, str], folder: Path, name: str = "haproxy") -> bool:
-    """Whether a client that knows this authority accepts a node under this name."""
+SELF_SIGNED_IN_CHAIN = 19
+"""OpenSSL's word for a chain that is whole, but whose end is nobody whom the client knows."""
+
+
+def objection(client: str, node: dict[str, str], folder: Path, name: str = "haproxy") -> int | None:
+    """What a client that knows this authority (empty: none) has against a node under this name, by OpenSSL's
+    number; None where it accepts the node.
+    """
     for file, text in {**node, "known.crt": client}.items():
         (folder / file).write_text(text)
-    ours = ssl.create_default_context(cafile=str(folder / "known.crt"))
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if client:
+        ours.load_verify_locations(folder / "known.crt")
+    # As mariadbd: from whom it trusts, it adds what a certificate that stands alone lacks.
     theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    theirs.load_verify_locations(folder / CA)
     theirs.load_cert_chain(folder / CERTIFICATE, folder / KEY)
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = ours.wrap_bio(back, there, server_hostname=name), theirs.wrap_bio(there, back, server_side=True)
@@ -38,9 +48,19 @@ def accepts(client: str, node: dict[str, str], folder: Path, name: str = "haprox
                     end.do_handshake()
                 except ssl.SSLWantReadError:
                     continue
-    except ssl.SSLError:
-        return False
-    return True
+    except ssl.SSLCertVerificationError as error:
+        return error.verify_code
+    return None
+
+
+def accepts(client: str, node: dict[str, str], folder: Path, name: str = "haproxy") -> bool:
+    """Whether a client that knows this authority accepts a node under this name."""
+    return objection(client, node, folder, name) is None
+
+
+def shown(state: dict[str, Any]) -> dict[str, str]:
+    """The files of nodes with this certificate."""
+    return {CA: state["ca_certificate"], CERTIFICATE: state["certificate"], KEY: state["private_key"]}
 
 
 def own(made: NodeCertificates) -> str:
@@ -63,6 +83,42 @@ def test_clients_of_either_generation_accept_nodes_that_have_gone_over(tmp_path:
     third = NodeCertificates(after)
     assert len(ONE.findall(third.files[CA])) == 2
     assert not accepts(own(made), third.files, tmp_path)
+
+
+def test_clients_that_know_nobody_find_a_whole_chain_in_every_generation(tmp_path: Path) -> None:
+    """MariaDB's from 11.4 on go on from that alone, over a node's own socket, too; else they refuse."""
+    made = NodeCertificates()
+    after = NodeCertificates(made)
+    names = {"addresses": [*after.state["addresses"], "db.example.com"]}
+    for generation in (made.state, after.state, signed_again(after.state, **names)):
+        files = shown(generation)
+        assert objection("", files, tmp_path) == SELF_SIGNED_IN_CHAIN
+        # Once nodes have gone over, they trust the present authority alone, and show the same.
+        assert objection("", {**files, CA: ONE.findall(files[CA])[0]}, tmp_path) == SELF_SIGNED_IN_CHAIN
+
+
+def test_a_former_authority_that_has_expired_is_shown_no_longer(tmp_path: Path) -> None:
+    provider = DatabaseCertificateProvider()
+    made = NodeCertificates()
+    state = NodeCertificates(made).state
+    assert not provider.diff("x", state, state).changes
+    ago = dt.timedelta(days=3700)
+    expired = own(NodeCertificates(ago=ago))
+    word = ONE.findall(state["certificate"])[:2]
+    dead = {
+        **state,
+        "certificate": "".join(word) + expired,
+        "ca_certificate": ONE.findall(state["ca_certificate"])[0] + expired,
+    }
+    assert provider.diff("x", dead, dead).changes
+    # As it was before the former authority was shown at all.
+    assert provider.diff("x", {**state, "certificate": "".join(word)}, state).changes
+    for before in (dead, NodeCertificates(NodeCertificates(ago=ago)).state):
+        again = signed_again(before)
+        assert len(ONE.findall(again["certificate"])) == len(ONE.findall(again["ca_certificate"])) == 1
+        assert objection("", shown(again), tmp_path) == SELF_SIGNED_IN_CHAIN
+        assert accepts(again["ca_certificate"], shown(again), tmp_path)
+        assert not provider.diff("x", again, again).changes
 
 
 def signed_again(before: dict[str, Any], **changed: Any) -> dict[str, Any]:
