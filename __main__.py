@@ -34,7 +34,7 @@ def deploy(settings: stack_settings.Settings) -> None:
     owner = plan.identity.owner
     # Also of layers that are not deployed: what hosts open to one another must not close while one of them is
     # only being taken down.
-    data_specs = data_layer.specs(settings, sql)
+    data_specs = data_layer.specs(settings, sql, at_once=database_tls.have_expired(last))
     services = [*data_specs, *application.specs(settings)]
     ssh = SshAccess("ssh", SshAccessArgs.of(owner, settings))
     firewall = None

@@ -7,7 +7,9 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
+from cryptography import x509
 
 from components import certificates, database_tls, galera
 from components.database_certificate import ONE, DatabaseCertificateProvider
@@ -209,3 +211,50 @@ def test_the_program_hands_on_names_and_generation(home: Path) -> None:
         "generation": 3,
         "names": names,
     }
+
+
+def test_nodes_whose_certificates_have_expired_get_new_ones_at_the_same_time(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They let nobody in: one that changed alone would be parted from the rest, and nothing would move."""
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
+
+    def at_once(outputs: dict[str, Any]) -> int:
+        made = run(former=outputs)
+        return int(made.resources["galera-service"].inputs["updateConfig"]["parallelism"])
+
+    def known(authority: str) -> dict[str, Any]:
+        return {"galera": {"tls": {"generation": 1, "caCertificate": authority}}}
+
+    for outputs in ({}, {"galera": {}}, known(own(NodeCertificates(ago=dt.timedelta(days=3640))))):
+        assert at_once(outputs) == 1
+    assert not said
+    assert at_once(known(own(NodeCertificates(ago=dt.timedelta(days=3651))))) == 3
+    assert "have expired" in said[0]
+    assert "clients wait for about a minute" in said[0]
+
+
+def test_nodes_take_a_renewal_one_after_the_other(tmp_path: Path) -> None:
+    made = NodeCertificates(ago=dt.timedelta(days=3400))
+    files = made.renewed()
+    assert files[CA] != own(made)
+    assert accepts(own(made), files, tmp_path)
+    assert accepts(files[CA], made.files, tmp_path)
+    # Too late for that: who has the former ones has nobody, and nobody has it.
+    made = NodeCertificates(ago=dt.timedelta(days=3651))
+    assert not accepts(own(made), made.renewed(), tmp_path)
+    assert accepts(made.renewed()[CA], made.renewed(), tmp_path)
+
+
+def test_what_the_authority_has_signed_outlives_it() -> None:
+    """By the authority alone is seen whether nodes still let one another in."""
+    made = NodeCertificates()
+    state = made.state
+    again = signed_again(state, addresses=[*state["addresses"], "db.example.com"])
+    for each in (state, NodeCertificates(made).state, again):
+        ends = [
+            x509.load_pem_x509_certificate(each[what].encode()).not_valid_after_utc
+            for what in ("authority", "certificate")
+        ]
+        assert ends == sorted(ends)
