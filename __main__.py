@@ -27,6 +27,8 @@ def deploy(settings: stack_settings.Settings) -> None:
     last = first_bootstrap.last_outputs()
     sql = first_bootstrap.initial_sql_of(settings.galera, last)
     database_tls.refuse_a_leap(settings.galera.tls, last)
+    if settings.deploys("data"):
+        database_tls.refuse_an_image_without(settings.galera.image)
     layers = Layers.of(settings, last)
     plan = Plan.of(settings, last)
     if layers.note:

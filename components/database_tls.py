@@ -9,6 +9,7 @@ all nodes have come over (host_scripts/database_tls.py).
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ FILES = ("galera-ca.crt", "galera-server.crt", "galera-server.key")
 """Secrets of the nodes."""
 NAMES = ("galera", "tasks.galera", "haproxy", "localhost")
 """By which clients on the overlay network, or in a node's container, reach the database."""
+FIRST = 11
+"""Of our images with MariaDB 10.11, `swarm-galera/galera:10.11-N`, the first whose nodes speak TLS."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,21 @@ class DatabaseTls:
 def drawn(name: str, wanted: Tls, child: pulumi.ResourceOptions) -> PeerAuthority:
     """The authority, which must stay while clients trust it."""
     return PeerAuthority(f"{name}-authority", child, generation=wanted.generation)
+
+
+def refuse_an_image_without(image: str) -> None:
+    """Raises SettingsError for one of ours whose nodes speak no TLS, before they start anew for nothing.
+
+    Of another name or tag, the last step says so (host_scripts/database_tls.sh). `image`: as in the settings.
+    """
+    found = re.search(r"(?:^|/)swarm-galera/galera:10\.11-(\d+)(?:@|$)", image)
+    if found is not None and int(found[1]) < FIRST:
+        raise SettingsError(
+            [
+                f"swarm-galera:galera.image: the nodes of {image} speak no TLS, which they must. Remedy: "
+                f"name 10.11-{FIRST} or a later one (docs/how-to/tls.md)"
+            ]
+        )
 
 
 def refuse_a_leap(wanted: Tls, outputs: Mapping[str, Any]) -> None:

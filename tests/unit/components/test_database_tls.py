@@ -13,11 +13,12 @@ from cryptography import x509
 
 from components import certificates, database_tls, galera
 from components.database_certificate import ONE, DatabaseCertificateProvider
+from components.host_scripts import database_tls as tls_script
 from components.peer_authority import PeerAuthorityProvider
 from settings import SettingsError
 from settings.tls import Tls
 from tests.support.node_certificates import NodeCertificates
-from tests.unit.program import run
+from tests.unit.program import ROOT, run
 
 pytestmark = pytest.mark.unit
 
@@ -258,3 +259,32 @@ def test_what_the_authority_has_signed_outlives_it() -> None:
             for what in ("authority", "certificate")
         ]
         assert ends == sorted(ends)
+
+
+@pytest.mark.parametrize(
+    ("image", "speaks"),
+    [
+        ("registry.lab:5000/swarm-galera/galera:10.11-10", False),
+        ("swarm-galera/galera:10.11-3@sha256:" + "0" * 64, False),
+        ("registry.lab:5000/swarm-galera/galera:10.11-11", True),
+        ("registry.lab:5000/swarm-galera/galera:11.8-1", True),
+        ("registry.lab:5000/galera:10.11-3", True),  # somebody else's: not known
+        ("registry.lab:5000/swarm-galera/galera:10.11-3-ours", True),
+    ],
+)
+def test_an_image_of_before_is_refused_before_a_node_starts_anew_for_it(
+    image: str, speaks: bool, home: Path
+) -> None:
+    settings = {"galera": {"image": image}}
+    if speaks:
+        database_tls.refuse_an_image_without(image)
+        return
+    with pytest.raises(pulumi.RunError, match=r"galera.image: .* speak no TLS.*Remedy: name 10.11-11"):
+        run(settings)
+    run({**settings, "deployUpTo": "swarm"})
+
+
+def test_the_first_image_with_tls_is_the_present_one_or_one_before_it() -> None:
+    tag = (ROOT / "images" / "galera" / "TAG-bookworm").read_text().strip()
+    assert int(tag.removeprefix("10.11-")) >= database_tls.FIRST
+    assert f"10.11-{database_tls.FIRST}" in tls_script.only("galera")
