@@ -28,6 +28,8 @@ def deploy(settings: stack_settings.Settings) -> None:
     last = first_bootstrap.last_outputs()
     sql = first_bootstrap.initial_sql_of(settings.galera, last)
     database_tls.refuse_a_leap(settings.galera.tls, last)
+    if settings.deploys("data"):
+        database_tls.refuse_an_image_without(settings.galera.image)
     layers = Layers.of(settings, last)
     plan = Plan.of(settings, last)
     if layers.note:
@@ -35,7 +37,7 @@ def deploy(settings: stack_settings.Settings) -> None:
     owner = plan.identity.owner
     # Also of layers that are not deployed: what hosts open to one another must not close while one of them is
     # only being taken down.
-    data_specs = data_layer.specs(settings, sql)
+    data_specs = data_layer.specs(settings, sql, at_once=database_tls.have_expired(last))
     services = [*data_specs, *application.specs(settings)]
     ssh = SshAccess("ssh", SshAccessArgs.of(owner, settings))
     firewall = None

@@ -27,9 +27,10 @@ EVERYWHERE = (discovery.VOLUMES["consul"],)
 """What of it is on workers, too."""
 
 
-def specs(settings: Settings, sql: InitialSql) -> list[ServiceSpec]:
-    """Its services, as far as they are known before the run."""
-    return [discovery.spec(settings), galera.spec(settings, sql), *load_balancer.specs(settings)]
+def specs(settings: Settings, sql: InitialSql, *, at_once: bool = False) -> list[ServiceSpec]:
+    """Its services, as far as they are known before the run. `at_once`: see `galera.spec`."""
+    database = galera.spec(settings, sql, at_once=at_once)
+    return [discovery.spec(settings), database, *load_balancer.specs(settings)]
 
 
 @dataclass(frozen=True)

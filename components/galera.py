@@ -46,11 +46,12 @@ waits for it and clients are not sent to it, so the time is that of a large tran
 transfer that stands still is broken off by the node itself."""
 
 
-def spec(settings: Settings, initial: InitialSql | None = None) -> ServiceSpec:
+def spec(settings: Settings, initial: InitialSql | None = None, *, at_once: bool = False) -> ServiceSpec:
     """The service, as far as it is known before the run.
 
     Args:
         initial: for the very first bootstrap.
+        at_once: a change replaces all nodes at the same time; else one after the other, while clients go on.
     """
     galera, members = settings.galera, settings.servers.data_names
     configs = config_files(galera.config, galera.provider, galera.strict_replication, galera.tls.required)
@@ -80,7 +81,7 @@ def spec(settings: Settings, initial: InitialSql | None = None) -> ServiceSpec:
         # As many hosts as there are lead to the same nodes, workers included; not through the load balancer.
         ports=[Port(port, mode="ingress", between_hosts=True) for port in galera.ports],
         health=HealthCheck(["galera-node", "health"], START_PERIOD),
-        update=UpdatePolicy(proven=30),
+        update=UpdatePolicy(proven=30, parallelism=len(members) if at_once else 1),
         stop_grace=galera.stop_grace,
         # After a full outage, a host that is still on the list would be waited for.
         membership=Membership(SERVICE, "galera-node forget", votes=False),

@@ -332,5 +332,5 @@ def _on_node(outputs: Outputs, query: str) -> str:
     return f"""
 {assign(service=outputs.service, query=query)}
 {FIND_CONTAINER}
-docker exec -u 0 -i "$container" mariadb -NB <<<"$query"
+docker exec -u 0 -i "$container" mariadb --skip-ssl -NB <<<"$query"
 """

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import os
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from components.certificates import VALID_FOR
 from components.database_certificate import ONE
 from tests.images.galera_site import (
     INITDB,
@@ -301,6 +304,8 @@ def test_another_authority_follows_while_a_client_writes_and_the_former_is_trust
             first, "--ssl-ca=/run/secrets/known.crt", "--ssl-verify-server-cert", "--host=tasks.galera"
         )
         assert checked.stdout.split() == ["Ssl_version", "TLSv1.3"], checked.stderr
+    # So is one that knows nobody: it checks by the password, or not at all.
+    assert client(second).stdout.split() == ["Ssl_version", "TLSv1.3"]
     # But as a node, who has a certificate of the former is nobody.
     assert third.stop() == 0
     give(third, made.files)
@@ -311,6 +316,50 @@ def test_another_authority_follows_while_a_client_writes_and_the_former_is_trust
     give(third, after.files)
     third.start()
     formed(nodes)
+
+
+def over_the_socket(node: Container, statement: str) -> str:
+    """As an operator does it who must not ask for what a certificate is worth."""
+    done = node.run("/usr/bin/mariadb", "--skip-ssl", "-N", "-e", statement)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_nodes_whose_authority_expires_serve_and_come_back_together_with_new_certificates(
+    site: GaleraSite,
+) -> None:
+    site.start_store()
+    life = dt.timedelta(seconds=90)
+    expires = dt.datetime.now(dt.UTC) + life
+    made = NodeCertificates(ago=VALID_FOR - life)
+    nodes = with_tls(site, made.files, 1, 2, 3)
+    formed(nodes)
+    first, _, third = nodes
+    wait_for(lambda: dt.datetime.now(dt.UTC) > expires + dt.timedelta(seconds=2), "the authority's end", 120)
+    for number, node in enumerate(nodes):
+        over_the_socket(node, f"INSERT INTO app.word (text) VALUES ('expired {number}')")
+    # One that is changed alone can't come back: it is nobody to the others, and they to it.
+    renewed = made.renewed()
+    give(third, renewed)
+    renew(third)
+    with pytest.raises(TimeoutError):
+        wait_for(lambda: synced(third), "a node among others whose certificates have expired", 25)
+    over_the_socket(first, "INSERT INTO app.word (text) VALUES ('of two')")
+    # So the engine replaces all at the same time.
+    for node in nodes:
+        give(node, renewed)
+        os.kill(node.init_pid(), signal.SIGTERM)
+    for node in nodes:
+        assert node.process is not None
+        node.process.wait(timeout=60)
+    for node in nodes:
+        node.start()
+    formed(nodes)
+    words = rows(nodes)
+    assert len(set(words)) == 1
+    assert {"expired 0", "expired 1", "expired 2", "of two"} <= set(words[0].split(","))
+    secured(nodes)
+    assert cluster(first).count("TLS alone") == 3
 
 
 def test_certificates_that_can_not_work_are_refused_in_one_line_and_the_others_serve(

@@ -48,12 +48,17 @@ class NodeCertificates:
             else provider.update("x", before.state, inputs).outs or {}
         )
 
+    def renewed(self) -> dict[str, str]:
+        """Files after an `up` that has found the authority in its last year, or later."""
+        asked = {"name": "galera", "generation": self.generation}
+        made = PeerAuthorityProvider().update("x", self.authority, asked).outs or {}
+        news = {**self.state, "authority": made["certificate"], "authority_key": made["private_key"]}
+        return _files(DatabaseCertificateProvider().update("x", self.state, news).outs or {})
+
     @property
     def files(self) -> dict[str, str]:
         """Of a node."""
-        signed = self.state
-        contents = signed["ca_certificate"], signed["certificate"], signed["private_key"]
-        return dict(zip(database_tls.FILES, contents, strict=True))
+        return _files(self.state)
 
     def another(self, *, name: str = "galera", ago: dt.timedelta = dt.timedelta()) -> dict[str, str]:
         """Files with a certificate of the same authority for another name, or signed so long ago."""
@@ -64,3 +69,8 @@ class NodeCertificates:
             database_tls.FILES[1]: made.certificate,
             database_tls.FILES[2]: made.private_key,
         }
+
+
+def _files(signed: dict[str, Any]) -> dict[str, str]:
+    contents = signed["ca_certificate"], signed["certificate"], signed["private_key"]
+    return dict(zip(database_tls.FILES, contents, strict=True))

@@ -45,8 +45,12 @@ class Encryption:
         return self.used
 
     def first(self, facts: Facts) -> str:
-        """On what a new cluster agrees: all its nodes are there. Empty if one of them is without TLS."""
-        if self.files is None or not all(facts.about(name).tls for name in facts.present):
+        """On what a new cluster agrees: all its nodes are there. Empty if one is without TLS, or has another
+        authority's certificate: nobody would let it in.
+        """
+        if self.files is None or {facts.about(name).authority for name in facts.present} != {
+            self.files.authority
+        }:
             return ""
         return self.files.authority
 

@@ -257,9 +257,14 @@ def test_a_new_cluster_agrees_at_once_if_all_its_nodes_can(settings: Settings) -
     memory = cluster_of()
     encryption, _ = in_turn(settings, memory)
     assert encryption.files is not None
-    assert encryption.first(parse(memory.read())) == encryption.files.authority
-    memory.put("details/c", Details())
-    assert encryption.first(parse(memory.read())) == ""
+    own = encryption.files.authority
+    for name in "abc":
+        memory.put(f"details/{name}", Details(tls="both", authority=own, trusts=1))
+    assert encryption.first(parse(memory.read())) == own
+    # One without, and one that the others would not let in: the first run was killed, and another follows.
+    for other in (Details(), Details(tls="both", authority="former", trusts=1)):
+        memory.put("details/c", other)
+        assert encryption.first(parse(memory.read())) == ""
 
 
 def test_a_node_without_tls_takes_no_part(tmp_path: Path) -> None:
