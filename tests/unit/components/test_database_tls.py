@@ -264,7 +264,7 @@ def test_what_the_authority_has_signed_outlives_it() -> None:
 @pytest.mark.parametrize(
     ("image", "speaks"),
     [
-        ("registry.lab:5000/swarm-galera/galera:10.11-10", False),
+        ("registry.lab:5000/swarm-galera/galera:10.11-12", False),
         ("swarm-galera/galera:10.11-3@sha256:" + "0" * 64, False),
         ("registry.lab:5000/swarm-galera/galera:10.11-11", True),
         ("registry.lab:5000/swarm-galera/galera:11.8-1", True),

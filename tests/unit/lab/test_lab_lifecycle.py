@@ -386,7 +386,7 @@ def test_only_images_that_a_stack_names_are_built(tmp_path: Path) -> None:
     for name in ("etcd", "galera", "wordpress"):
         _image(tmp_path / "images", name, "1")
     (tmp_path / "Pulumi.dev.yaml").write_text("image: registry.lab:5000/swarm-galera/etcd:3.4-7\n")
-    (tmp_path / "Pulumi.tor01.yaml").write_text("image: registry.example.com/swarm-galera/galera:10.11-10\n")
+    (tmp_path / "Pulumi.tor01.yaml").write_text("image: registry.example.com/swarm-galera/galera:10.11-12\n")
     assert [image.name for image in images.named(tmp_path)] == ["etcd"]
     (tmp_path / "Pulumi.site.yaml").write_text('image: "registry.lab:5000/swarm-galera/wordpress:6.1-1"\n')
     assert [image.name for image in images.named(tmp_path)] == ["etcd", "wordpress"]
