@@ -9,7 +9,15 @@ from __future__ import annotations
 import pulumi
 
 import settings as stack_settings
-from components import application, data_layer, database_tls, first_bootstrap, registration, stack_outputs
+from components import (
+    application,
+    autolock,
+    data_layer,
+    database_tls,
+    first_bootstrap,
+    registration,
+    stack_outputs,
+)
 from components.any_manager import AnyManager
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.data_layer import DataLayer
@@ -27,6 +35,7 @@ def deploy(settings: stack_settings.Settings) -> None:
     last = first_bootstrap.last_outputs()
     sql = first_bootstrap.initial_sql_of(settings.galera, last)
     database_tls.refuse_a_leap(settings.galera.tls, last)
+    autolock.refuse_going_back(settings.swarm, last)
     layers = Layers.of(settings, last)
     plan = Plan.of(settings, last)
     if layers.note:

@@ -25,10 +25,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-LEADS, MANAGES, OUTSIDE, NO_ENGINE, NO_MANAGER, SILENT = range(6)
+LEADS, MANAGES, OUTSIDE, NO_ENGINE, NO_MANAGER, LOCKED, SILENT = range(7)
 """What a host is, the best first: a manager of a swarm that has a leader; of one that has none now; in no
-swarm; its engine does not answer; in a swarm, and no manager of it; it lets nobody in."""
-WORDS = ("", "its swarm has no leader", "in no swarm", "no engine", "no manager of its swarm", "no SSH")
+swarm; its engine does not answer; in a swarm, and no manager of it; a manager that waits for the unlock key;
+it lets nobody in."""
+WORDS = (
+    "",
+    "its swarm has no leader",
+    "in no swarm",
+    "no engine",
+    "no manager of its swarm",
+    "locked (python -m operations unlock)",
+    "no SSH",
+)
 PROBE = (
     "if timeout 10 docker node ls -q >/dev/null 2>&1; then echo leads; else timeout 10 docker info --format "
     "'{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}' 2>/dev/null; fi"
@@ -53,11 +62,13 @@ PATIENCE = 120.0
 be starting, a leader may be being elected."""
 GIVEN_UP = 90.0
 """Seconds until nobody is waited for any longer, when nobody answers at all."""
+UNLOCKED = 30.0
+"""Seconds for somebody to unlock managers, when all that answer are locked: it does not end by itself."""
 Say = Callable[[str], object]
 
 
 class NobodyAnswers(Exception):
-    """No manager lets us in; the text is for the user."""
+    """No manager lets us in, or can be asked; the text is for the user."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +90,8 @@ def rank(said: str) -> int:
         return LEADS
     if len(words) != 2:
         return NO_ENGINE
-    if words[0] == "inactive":
-        return OUTSIDE
+    if words[0] in ("inactive", "locked"):
+        return OUTSIDE if words[0] == "inactive" else LOCKED
     return MANAGES if words == ["active", "true"] else NO_MANAGER
 
 
@@ -90,7 +101,7 @@ def settled(ranks: Mapping[str, int]) -> bool:
     One in no swarm is right only where there is none: not while another may be in one and cannot say so.
     """
     best = min(ranks.values())
-    others = {MANAGES, NO_MANAGER, SILENT} & set(ranks.values())
+    others = {MANAGES, NO_MANAGER, LOCKED, SILENT} & set(ranks.values())
     return best == LEADS or (best == OUTSIDE and not others)
 
 
@@ -127,6 +138,7 @@ def choose(
         if settled(ranks):
             return best
         waited = clock() - begun
+        refuse_locked(ranks, best, waited)
         if ranks[best] == SILENT and waited >= GIVEN_UP:
             raise NobodyAnswers(
                 f"no manager of the swarm answers ({', '.join(order)}). Remedy: bring one of them back "
@@ -140,6 +152,20 @@ def choose(
             told = clock()
             say("waiting for a manager: " + ", ".join(f"{name} {WORDS[ranks[name]]}" for name in order))
         pause(2.0)
+
+
+def refuse_locked(ranks: Mapping[str, int], best: str, waited: float) -> None:
+    """Raises NobodyAnswers where managers are locked, and none has a leader.
+
+    Nor is one in no swarm taken then: the swarm is there, though nobody listens on its port.
+    """
+    locked = [name for name, rank in ranks.items() if rank == LOCKED]
+    if locked and waited >= (UNLOCKED if ranks[best] == LOCKED else PATIENCE):
+        raise NobodyAnswers(
+            f"the swarm can't be asked: {', '.join(locked)} {'is' if len(locked) == 1 else 'are'} locked "
+            "(swarm.autolock), and there is no leader without. Remedy: `python -m operations unlock`, then "
+            "repeat"
+        )
 
 
 def asked(config: Path, names: Iterable[str], limit: float) -> dict[str, int]:

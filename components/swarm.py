@@ -61,12 +61,14 @@ class SwarmArgs:
         manager: any of them.
         memberships: services that must be told of a host that leaves.
         pool: where a new swarm takes its ingress network from, the engine's own choice without.
+        autolock: the swarm has it, or will have.
     """
 
     members: Sequence[Member]
     manager: remote.Where
     memberships: Sequence[Membership] = ()
     pool: str | None = None
+    autolock: bool = False
 
 
 class Swarm(pulumi.ComponentResource):
@@ -137,7 +139,9 @@ class Swarm(pulumi.ComponentResource):
     ) -> pulumi.Resource:
         hostname, memberships = member.server.hostname, self._args.memberships
         leaves = member.server is not self._first
-        text = commands.describe_node(hostname, member.role, member.labels, memberships)
+        text = commands.describe_node(
+            hostname, member.role, member.labels, memberships, autolock=self._args.autolock
+        )
         if not leaves:
             keep = [each.server.hostname for each in self._args.members]
             text = f"{text}\n{keep_only(keep, memberships)}"
