@@ -70,9 +70,7 @@ class Time:
         self.now += seconds
 
 
-def chosen(
-    *ranks: int, last: str = "", clock: Time | None = None
-) -> tuple[str, float, list[str], list[str]]:
+def chosen(*ranks: int, last: str = "", clock: Time | None = None) -> tuple[str, float, list[str], list[str]]:
     """Who is chosen of hosts that stay as they are, after how long, who was asked first, what was said."""
     known, clock = dict(zip(NAMES, ranks, strict=False)), clock or Time()
     asked: list[str] = []
