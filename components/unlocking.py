@@ -23,6 +23,8 @@ from components.host_scripts.shell import assign, sudo_unless_root
 
 TRIES = 60
 """Looks at an engine that is starting, two seconds apart."""
+UNREACHED = 3
+"""Tries of SSH, which takes up to 20 seconds to give up: the steps before this one have just used it."""
 _TEXT = r"""
 case "${XDG_STATE_HOME:-}" in /*) base=$XDG_STATE_HOME ;; *) base=$HOME/.local/state ;; esac
 config="${SWARM_GALERA_SSH:-$base/swarm-galera/ssh}/$folder/config"
@@ -32,13 +34,21 @@ if [ ! -r "$config" ]; then
   say "there are no SSH files here, so nobody looks whether $hostname is locked"
   exit 0
 fi
-tries=0
+tries=0 unreached=0
 while :; do
-  found=$(on "$hostname" "$ask" </dev/null) || found=none
+  code=0
+  found=$(on "$hostname" "$ask" </dev/null) || code=$?
   case $found in
     locked) break ;;
     active | inactive | error) exit 0 ;;
   esac
+  if [ "$code" -eq 255 ]; then
+    unreached=$((unreached + 1))
+    if [ "$unreached" -ge "$most_unreached" ]; then
+      say "$hostname does not answer, so nobody looks whether it is locked"
+      exit 0
+    fi
+  fi
   tries=$((tries + 1))
   # Whether it comes at all is the next step's business.
   [ "$tries" -lt "$most" ] || exit 0
@@ -70,6 +80,7 @@ def script(hostname: str, others: Sequence[str], folder: str) -> str:
         others=" ".join(others),
         folder=folder,
         most=TRIES,
+        most_unreached=UNREACHED,
         ask=sudo_unless_root(STATE),
         tell=sudo_unless_root(TELL_KEY),
         take=sudo_unless_root(TAKE_KEY),

@@ -3,7 +3,7 @@
 Owned here: the order of the three parts (swarm, store, database), when it is refused, the lines of progress.
 Left to others: what each part does alone (`docker swarm init --force-new-cluster`, `etcd-member
 force-new-cluster` or `consul-member force-new-cluster`, `galera-node recover-from`), new hosts
-(`refresh`, then `up`).
+(`refresh`, then `up`), a manager's key without its lock (locked_key.py).
 
 Every part looks first whether it is needed, so the command may be repeated.
 """
@@ -11,15 +11,17 @@ Every part looks first whether it is needed, so the command may be repeated.
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
 import typer
 
+from components.host_scripts import autolock
 from components.host_scripts.shell import assign, body
-from operations import outputs
+from operations import locked_key, outputs
 from operations.errors import OperationsError
 from operations.options import StackOption
 from operations.outputs import Host, Outputs
@@ -31,6 +33,8 @@ TELL = 10.0
 """Seconds between lines of progress."""
 OUTCOME = "outcome="
 """What the last line of a part begins with: `done`, `nothing` (it was not needed), or `wait` and why."""
+LOCKED_KEY = "key "
+"""What the outcome begins with of the look at a manager's key; the file comes behind, in base64."""
 
 
 def register(app: typer.Typer) -> None:
@@ -70,11 +74,15 @@ class Runs(Protocol):
 
 @dataclass(frozen=True)
 class Part:
-    """One of the three. `text` prints OUTCOME as its last line; `patience`: seconds it may take in all."""
+    """One of the three. `text` prints OUTCOME as its last line; `patience`: seconds it may take in all.
+
+    `values`: its standard input, secret.
+    """
 
     name: str
     text: str
     patience: float
+    values: str = field(default="", repr=False)
 
 
 STATE = r"""
@@ -92,8 +100,8 @@ def answering(found: Outputs, answers: dict[str, Answer]) -> list[str]:
     ]
 
 
-def refusal(found: Outputs, survivor: Host, votes: Sequence[str]) -> str:
-    """Why nothing is forced; empty if something may be."""
+def refusal(found: Outputs, survivor: Host, votes: Sequence[str], locked: Sequence[str] = ()) -> str:
+    """Why nothing is forced; empty if something may be. Args: locked: who of them is."""
     if survivor.name not in votes:
         return (
             f"{survivor.name} is not reached, or is not a manager of a swarm any more: there is nothing to "
@@ -101,6 +109,12 @@ def refusal(found: Outputs, survivor: Host, votes: Sequence[str]) -> str:
         )
     if 2 * len(votes) > len(found.managers):
         others = ", ".join(name for name in votes if name != survivor.name) or "no other one"
+        if locked:
+            return (
+                f"{len(votes)} of {len(found.managers)} managers answer ({survivor.name} and {others}), and "
+                f"of these {', '.join(locked)} only need unlocking: `python -m operations unlock`. Nothing "
+                "was changed."
+            )
         return (
             f"{len(votes)} of {len(found.managers)} managers answer ({survivor.name} and {others}): that is "
             "a majority, which restores itself. `verify` says what else is wrong; nothing was changed."
@@ -118,13 +132,22 @@ def parts(found: Outputs, survivor: Host, lost: Sequence[str]) -> list[Part]:
         service=found.service,
     )
     store = _CONSUL if found.store == "consul" else _STORE
-    texts = (("swarm", _SWARM, 120.0), ("store", store, 300.0), ("database", _DATABASE, 900.0))
-    return [Part(name, f"{variables}\n{_FUNCTIONS}\n{text}", patience) for name, text, patience in texts]
+    keys = "".join(f"{key}\n" for key in found.unlock_keys)
+    swarm = f"{autolock.functions(survivor.name)}\n{_SWARM}"
+    texts = (("swarm", swarm, 300.0, keys), ("store", store, 300.0, ""), ("database", _DATABASE, 900.0, ""))
+    return [
+        Part(name, f"{variables}\n{_FUNCTIONS}\n{text}", patience, values)
+        for name, text, patience, values in texts
+    ]
 
 
 _FUNCTIONS = body("survive_functions", SCRIPTS)
 
 _SWARM = body("survive_swarm", SCRIPTS)
+
+_KEY = body("survive_key", SCRIPTS)
+
+_PLAIN_KEY = body("survive_plain_key", SCRIPTS)
 
 _STORE = body("survive_store", SCRIPTS)
 
@@ -139,9 +162,10 @@ async def _survive(found: Outputs, survivor: Host, yes: bool) -> None:
         answers = await hosts.run_all({host.name: STATE for host in found.managers})
         votes = answering(found, answers)
         lost = [host.name for host in found.managers if host.name not in votes]
+        locked = [name for name in votes if answers[name].text.startswith("locked")]
         for name in lost:
             typer.echo(f"  {name}: {answers[name].error or answers[name].text.strip()}")
-        if reason := refusal(found, survivor, votes):
+        if reason := refusal(found, survivor, votes, locked):
             raise OperationsError(reason)
         typer.echo(
             f"{survivor.name} will go on alone with what it has. {', '.join(lost)} must not come back with "
@@ -149,6 +173,7 @@ async def _survive(found: Outputs, survivor: Host, yes: bool) -> None:
         )
         if not yes and not typer.confirm("Are they lost for good?"):
             raise typer.Exit(1)
+        await open_key(hosts, survivor.name, found.unlock_keys)
         for part in parts(found, survivor, lost):
             await carry_out(hosts, survivor.name, part)
         shown = await hosts.run(survivor.name, f"service={found.service}\n{_FUNCTIONS}\n{_STATUS}")
@@ -162,11 +187,28 @@ async def _survive(found: Outputs, survivor: Host, yes: bool) -> None:
 _STATUS = 'docker exec "$(container "$service")" galera-node status'
 
 
+async def open_key(hosts: Runs, name: str, unlock_keys: Sequence[str]) -> None:
+    """Of a swarm with autolock: have the manager's key without its lock, until it leads (locked_key.py).
+
+    Nothing for a manager that has a leader, or whose key is not locked. Raises OperationsError.
+    """
+    looked = await hosts.run(name, f"{_FUNCTIONS}\n{_KEY}")
+    outcome = looked.text.rpartition(OUTCOME)[2].strip()
+    if looked.error or not outcome.startswith(LOCKED_KEY):
+        return  # what is wrong there, the parts say
+    typer.echo("  swarm: its key is locked; taking it out of the lock, for the engine itself can't …")
+    pem = base64.b64decode(outcome.removeprefix(LOCKED_KEY)).decode()
+    plain = locked_key.in_plain(pem, unlock_keys)
+    written = await hosts.run(name, f"{_FUNCTIONS}\n{_PLAIN_KEY}", plain)
+    if written.error:
+        raise OperationsError(f"{name} did not take its key: {written.error}. Repeat the command.")
+
+
 async def carry_out(hosts: Runs, name: str, part: Part, every: float = EVERY) -> None:
     """Repeat a part until it is done, with lines of progress. Raises OperationsError after its patience."""
     began, told, said = time.monotonic(), -TELL, ""
     while True:
-        answer = await hosts.run(name, part.text)
+        answer = await hosts.run(name, part.text, part.values)
         now = time.monotonic() - began
         lines = [line for line in answer.text.splitlines() if line.startswith(OUTCOME)]
         outcome = lines[-1].removeprefix(OUTCOME) if lines else f"wait {answer.error or 'no answer'}"

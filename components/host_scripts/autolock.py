@@ -57,7 +57,7 @@ def unlock(hostname: str) -> str:
 
     Prints what it is in the swarm then. Does nothing to one that is not locked.
     """
-    return f"{_unlocking(hostname)}\n{_HOST}"
+    return f"{functions(hostname)}\n{_HOST}"
 
 
 _UNLOCK = body("unlock_functions")
@@ -74,12 +74,13 @@ def start_unlocked(hostname: str, *, required: bool) -> str:
     Args:
         required: fail where no key fits. Else that is only said, because the next step has one.
     """
-    return f"{_unlocking(hostname)}\n{assign(required='yes' if required else '')}\n{_START}"
+    return f"{functions(hostname)}\n{assign(required='yes' if required else '')}\n{_START}"
 
 
 _START = body("unlock_start")
 
 
-def _unlocking(hostname: str) -> str:
+def functions(hostname: str) -> str:
+    """Shell functions that the scripts here and others share: `known_state`, `read_keys`, `unlock`."""
     facts = assign(hostname=hostname, unlocks_within=UNLOCKS_WITHIN, unlock_remedy=REMEDY)
     return f"{facts}\n{_UNLOCK}"

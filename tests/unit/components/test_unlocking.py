@@ -132,14 +132,23 @@ def test_without_a_manager_that_tells_the_key_it_fails_with_the_remedy(hosts: Ho
     assert hosts.state("galera-1") == "locked"
 
 
-def test_a_host_that_does_not_come_at_all_is_the_next_steps_business(
+def test_an_engine_that_does_not_come_at_all_is_the_next_steps_business(
     hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unlocking, "TRIES", 6)
-    (hosts.folder / "galera-1").rename(hosts.folder / "away")
+    hosts.put("galera-1", state="")
     ran = hosts.run()
     assert ran.returncode == 0
     assert "waiting for the engine of galera-1" in ran.stderr
+    assert hosts.calls.count("\n") == 6
+
+
+def test_a_host_that_is_down_is_not_waited_for(hosts: Hosts) -> None:
+    (hosts.folder / "galera-1").rename(hosts.folder / "away")
+    ran = hosts.run()
+    assert ran.returncode == 0
+    assert "galera-1 does not answer" in ran.stderr
+    assert hosts.calls.count("\n") == 3
 
 
 def test_on_a_machine_without_the_ssh_files_nobody_looks(hosts: Hosts) -> None:
