@@ -8,8 +8,11 @@ hostname=fact required=fact unlock_remedy=fact
 # ---- hosts get what follows ----
 eval "plainly_$(declare -f start_engine)"
 start_engine() {
-  local swarm held
-  held=$(timeout 20 docker swarm unlock-key -q 2>/dev/null) || held=''
+  local swarm held=''
+  # One that is down would be started by the question, through its socket.
+  if systemctl -q is-active docker.service; then
+    held=$(timeout 20 docker swarm unlock-key -q 2>/dev/null) || held=''
+  fi
   plainly_start_engine "$1"
   known_state
   [[ $swarm == locked ]] || return 0

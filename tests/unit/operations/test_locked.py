@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +25,7 @@ from operations import (
     locked,
     outputs,
     remote_hosts,
+    stack,
     unlock_keys,
 )
 from operations.care import Seen
@@ -35,9 +36,11 @@ from operations.outputs import Outputs
 from operations.pulumi_cli import Pulumi
 from operations.remote_hosts import Answer
 from tests.unit.fake_host import FakeHost
+from tests.unit.operations.test_stack import OUTPUTS, calls, project
 from tests.unit.operations.test_verify import VALUES, facts
 
 pytestmark = pytest.mark.unit
+__all__ = ["project"]  # a fixture
 
 NOW, BEFORE = "SWMKEY-1-marked-now", "SWMKEY-1-marked-before"
 WITH = {**VALUES, "unlockKey": {"generation": 2, "key": NOW, "former": [{"generation": 1, "key": BEFORE}]}}
@@ -337,6 +340,32 @@ def test_up_asks_before_it_unlocks_and_leaves_hosts_alone_that_need_nothing(
     with pytest.raises(typer.Exit):
         locked.opened(cast(Pulumi, State()), seen("galera-2"), yes=False)
     assert said[-1] == "Nothing was changed."
+
+
+@pytest.mark.parametrize("command", [stack.preview, lambda name: stack.refresh(name, yes=True)])
+def test_preview_and_refresh_ask_pulumi_nothing_while_the_swarm_can_not_be_asked(
+    project: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[[str], None]
+) -> None:
+    monkeypatch.setattr(care, "looked", lambda _: seen(*MANAGERS))
+    (project / "state.json").write_text("{}")
+    with pytest.raises(OperationsError, match="galera-1, galera-2, galera-3 are locked"):
+        command("dev")
+    assert not [call for call in calls(project) if call.startswith(("preview", "refresh"))]
+
+
+def test_up_unlocks_before_it_does_anything_else(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+
+    def opened(_pulumi: Pulumi, now: Seen | None, yes: bool) -> Seen | None:
+        order.append(f"{locked.names(now) if now else now}, {yes}, {'up' in ' '.join(calls(project))}")
+        return seen()
+
+    monkeypatch.setattr(care, "looked", lambda _: seen("galera-2"))
+    monkeypatch.setattr(locked, "opened", opened)
+    (project / "outputs.json").write_text(json.dumps({**OUTPUTS, "layer": "hosts"}))
+    stack.up("dev", yes=True)
+    assert order == ["['galera-2'], True, False"]
+    assert [call for call in calls(project) if call.startswith("up ")]
 
 
 def test_a_locked_manager_is_not_well_so_no_other_host_is_interrupted() -> None:
