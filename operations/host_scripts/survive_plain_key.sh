@@ -7,6 +7,7 @@ umask 077
 cat >"$file.new"
 mv -f "$file.new" "$file"
 # Also an engine that is not locked: one that was given the key while there is no leader takes no other word about its
-# swarm until it ends.
-systemctl restart docker.service
+# swarm until it ends, and does not end by itself.
+timeout 30 systemctl stop docker.service || systemctl kill --kill-who=main --signal=KILL docker.service
+systemctl start docker.service
 outcome 'done'

@@ -25,18 +25,20 @@ from tests.images.swarm_engines import Engine, Engines
 from tests.images.test_swarm_engines import bring_in, done, join, managers, refused, start
 from tests.unit.operations.test_survive import FOUND
 
-# What scripts do with systemd, where the engine is started again by its own loop.
-SYSTEMCTL = r"""
-systemctl() {
-  [[ $1 != -q ]] || return 0
-  local pid pids=()
-  for pid in $(ip netns pids @namespace@); do
-    [[ $(<"/proc/$pid/comm") != dockerd ]] || pids+=("$pid")
-  done
-  kill "${pids[@]}"
-  for pid in "${pids[@]}"; do while [[ -e /proc/$pid ]]; do sleep 0.1; done; done
-  until docker version >/dev/null 2>&1; do sleep 0.2; done
+# What scripts do with systemd. An engine that was killed is started again by its own loop.
+SYSTEMCTL = r"""#!/bin/bash
+engine() {
+  local pid
+  for pid in $(ip netns pids @namespace@); do [[ $(<"/proc/$pid/comm") != dockerd ]] || echo "$pid"; done
 }
+case $1 in
+  stop | restart | kill)
+    for pid in $(engine); do
+      kill -KILL "$pid"
+      while [[ -e /proc/$pid ]]; do sleep 0.1; done
+    done ;;&
+  start | restart) until docker version >/dev/null 2>&1; do sleep 0.2; done ;;
+esac
 """
 
 
@@ -62,6 +64,7 @@ def three(engines: Engines) -> list[Engine]:
     first, *others = hosts
     bring_in(first, start(*hosts), *others)
     turn_on(first)
+    wait_for(lambda: all("ENCRYPTED" in on_disk(host) for host in hosts), "locked keys everywhere", 30)
     return hosts
 
 
@@ -95,7 +98,12 @@ def whole(seen_by: Engine) -> bool:
 
 
 def with_systemd(host: Engine, text: str) -> str:
-    return f"{SYSTEMCTL.replace('@namespace@', host.namespace)}\n{text}"
+    """The script, on a host where `systemctl` reaches the engine."""
+    program = host.folder / "bin/systemctl"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(SYSTEMCTL.replace("@namespace@", host.namespace))
+    program.chmod(0o755)
+    return f"PATH={program.parent}:$PATH\n{text}"
 
 
 def test_a_manager_is_locked_after_its_start_until_it_is_given_the_key(engines: Engines) -> None:

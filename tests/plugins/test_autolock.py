@@ -94,7 +94,7 @@ def in_force(swarm: TestEngine) -> tuple[bool, str]:
 def restart(swarm: TestEngine) -> None:
     """The engine, by its own process; its loop starts it again."""
     (pid,) = [each for each in below(swarm.process) if Path(f"/proc/{each}/comm").read_text() == "dockerd\n"]
-    os.kill(pid, signal.SIGTERM)
+    os.kill(pid, signal.SIGKILL)  # after an orderly end its loop does not start it again
     wait_for(lambda: not Path(f"/proc/{pid}").exists(), "the engine's end", 60)
     wait_for(lambda: state(swarm) == "locked", "the engine, locked", 120)
 
