@@ -54,7 +54,7 @@ def deploy(settings: stack_settings.Settings) -> None:
         owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, layers.hosts_ask_the_swarm
     )
     hosts = ClusterHosts("hosts", of_hosts)
-    any_manager = AnyManager.of(hosts.managers, ssh)
+    any_manager = AnyManager.of(hosts.managers, ssh, locks=settings.swarm.autolock)
     manager = any_manager if AnyManager.reached(last) else hosts.managers[0].connection
     swarm = data = site = down = None
     if settings.deploys("swarm"):

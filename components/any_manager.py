@@ -37,8 +37,12 @@ class AnyManager:
     sudo: bool = False
 
     @classmethod
-    def of(cls, managers: Sequence[ClusterHost], ssh: SshAccess) -> AnyManager:
-        """Of these hosts, asked in this order; the files are written as soon as all are known."""
+    def of(cls, managers: Sequence[ClusterHost], ssh: SshAccess, *, locks: bool = False) -> AnyManager:
+        """Of these hosts, asked in this order; the files are written as soon as all are known.
+
+        Args:
+            locks: the swarm has autolock.
+        """
         project, stack = pulumi.get_project(), pulumi.get_stack()
         known = [pulumi.Output.all(server.address, server.host_key) for server in managers]
 
@@ -47,7 +51,7 @@ class AnyManager:
                 SshManager(server.hostname, address, host_key, server.user, server.port)
                 for server, (address, host_key) in zip(managers, told, strict=True)
             ]
-            return write_ssh_files(ssh_folder(project, stack), found, private_key)
+            return write_ssh_files(ssh_folder(project, stack), found, private_key, locks=locks)
 
         options = pulumi.Output.all(pulumi.Output.all(*known), ssh.private_key).apply(
             lambda both: write(both[0], both[1])

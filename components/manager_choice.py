@@ -44,6 +44,10 @@ PROBE = (
 )
 FRESH = 60.0
 """Seconds for which a choice is taken again unasked, if the host can still be reached."""
+LOCKS = "locks"
+"""A file that is there where the swarm has autolock: each connection asks then. An engine that has restarted
+is locked until somebody unlocks it, and its host can be reached all the while.
+"""
 REMEMBERED = 600.0
 """Seconds for which the last choice is asked before the others, so that nobody dead is waited for each time.
 Later the first in the list is, which is the last one to leave the swarm."""
@@ -222,6 +226,11 @@ def listed(folder: Path) -> dict[str, Manager]:
     return {each["name"]: Manager(**each) for each in found}
 
 
+def unasked(folder: Path) -> float:
+    """Seconds for which a choice is taken unasked."""
+    return 0.0 if (folder / LOCKS).exists() else FRESH
+
+
 def connection(folder: Path, say: Say, user: str = "") -> socket.socket:
     """An open connection to the manager of the hour. Raises NobodyAnswers, OSError.
 
@@ -230,7 +239,7 @@ def connection(folder: Path, say: Say, user: str = "") -> socket.socket:
     """
     managers = listed(folder)
     name, age = noted(folder)
-    if name in managers and age < FRESH and user in ("", managers[name].user):
+    if name in managers and age < unasked(folder) and user in ("", managers[name].user):
         with contextlib.suppress(OSError):
             return _reached(managers[name], folder)
     name = chosen(folder, managers, say)
@@ -250,7 +259,7 @@ def user_of(folder: Path, say: Say) -> str:
     """
     managers = listed(folder)
     name, age = noted(folder)
-    if name in managers and age < FRESH:
+    if name in managers and age < unasked(folder):
         if _age(folder / "reached") < SEEN:
             return managers[name].user
         with contextlib.suppress(OSError), _reached(managers[name], folder):

@@ -22,7 +22,7 @@ from operations.outputs import Host
 from operations.remote_hosts import Answer
 from tests.images.image_containers import wait_for
 from tests.images.swarm_engines import Engine, Engines
-from tests.images.test_swarm_engines import bring_in, done, join, managers, refused, start
+from tests.images.test_swarm_engines import bring_in, decide_twice, done, join, managers, refused, start
 from tests.unit.operations.test_survive import FOUND
 
 # What scripts do with systemd. An engine that was killed is started again by its own loop.
@@ -126,6 +126,7 @@ def test_a_manager_is_locked_after_its_start_until_it_is_given_the_key(engines: 
     done(first.docker("node", "demote", "galera-3"))
     done(first.docker("node", "promote", "galera-3"))
     wait_for(lambda: whole(first), "all votes", 60)
+    decide_twice(first)
     restart(third)
     assert state(third) == "locked"
     assert unlock(third, its) == "active"

@@ -44,8 +44,8 @@ class Server:
     host_key = config.require("hostKey")
 
 
-manager = AnyManager.of([Server()], Ssh)
 wanted = Swarm.model_validate(config.require_object("swarm"))
+manager = AnyManager.of([Server()], Ssh, locks=True)
 if wanted.autolock:
     made = Autolock("swarm-autolock", AutolockArgs(wanted, manager, []))
     pulumi.export(autolock.OUTPUT, made.as_output(wanted))
@@ -122,9 +122,9 @@ def test_the_key_is_the_swarms_secret_in_the_state_and_a_second_run_changes_noth
     assert on
     assert told(stack) == {"generation": 1, "key": key, "former": []}
     up(stack, "--expect-no-changes")
-    assert "SWMKEY" not in stack.run("stack", "export") + stack.run("stack", "output", "--json")
+    assert "SWMKEY-1-" not in stack.run("stack", "export") + stack.run("stack", "output", "--json")
     backend = Path(stack.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
-    held = [file for file in backend.rglob("*") if file.is_file() and b"SWMKEY" in file.read_bytes()]
+    held = [file for file in backend.rglob("*") if file.is_file() and b"SWMKEY-1-" in file.read_bytes()]
     assert held == []
 
 

@@ -182,7 +182,7 @@ class Hosts:
     def say(self, name: str, words: str) -> None:
         (self.base / name / "state").write_text(words)
 
-    def write(self, **pinned: str) -> list[str]:
+    def write(self, *, locks: bool = False, **pinned: str) -> list[str]:
         """The files; `pinned` are host keys other than the servers' own (`galera_2=…`)."""
         managers = [
             SshManager(
@@ -194,7 +194,7 @@ class Hosts:
             )
             for name, server in self.servers.items()
         ]
-        return write_ssh_files(self.folder, managers, self.servers["galera-1"].private_key)
+        return write_ssh_files(self.folder, managers, self.servers["galera-1"].private_key, locks=locks)
 
     def ssh(self, command: str, target: str = "any-manager") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -267,6 +267,13 @@ def test_a_host_that_answers_and_is_in_no_swarm_is_passed_over(hosts: Hosts) -> 
     hosts.say("galera-1", "inactive false")
     hosts.say("galera-2", "error false")
     assert hosts.where() == "galera-3"
+
+
+def test_with_autolock_a_manager_that_was_chosen_just_now_is_asked_all_the_same(hosts: Hosts) -> None:
+    hosts.write(locks=True)
+    assert hosts.where() == "galera-1"
+    hosts.say("galera-1", "locked false")
+    assert hosts.where() in ("galera-2", "galera-3")
 
 
 def test_a_host_with_another_key_than_the_pinned_one_is_never_connected_to(hosts: Hosts) -> None:
