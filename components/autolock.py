@@ -79,11 +79,11 @@ class Autolock(pulumi.ComponentResource):
             triggers=[generation, turned_on.id],
             secret_output=True,
         )
-        facts = pulumi.Output.secret(told.stdout).apply(json.loads)
+        facts: pulumi.Output[dict[str, str]] = told.stdout.apply(json.loads)
         self.keys = UnlockKeys(
             f"{name}-keys",
-            facts.apply(lambda said: str(said["key"])),
-            facts.apply(lambda said: str(said["replaced"])),
+            pulumi.Output.secret(facts.apply(lambda said: said["key"])),
+            pulumi.Output.secret(facts.apply(lambda said: said["replaced"])),
             generation,
             args.wanted.oldest_unlock_key,
             pulumi.ResourceOptions(parent=self, deleted_with=goes_with),
