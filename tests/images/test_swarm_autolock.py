@@ -251,7 +251,7 @@ def test_the_last_manager_of_a_swarm_with_autolock_goes_on_alone_and_is_locked_a
 ) -> None:
     monkeypatch.setattr(autolock, "UNLOCKS_WITHIN", 5)
     first, second, third = three(engines)
-    done(first.docker("config", "create", "kept", "/dev/null"))
+    done(first.docker("config", "create", "kept", str(first.folder / "daemon.json")))
     its = key(first)
     second.kill()
     third.kill()
