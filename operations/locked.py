@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import typer
 
@@ -25,10 +25,10 @@ from operations.care import Seen
 from operations.errors import OperationsError
 from operations.messages import say
 from operations.options import StackOption
-from operations.outputs import Host
 from operations.pulumi_cli import Pulumi, no_such
 from operations.remote_hosts import RemoteHosts
 from operations.stack_settings import StackSettings
+from operations.swarm_leftovers import Managers
 from settings.servers import names_of
 
 EVERY = 2.0
@@ -64,14 +64,6 @@ def unlock(stack: StackOption = "dev") -> None:
         return
     found.require_leader()
     say(f"{_names(found.locked)} unlocked, and the swarm has a leader. What ran there comes back by itself.")
-
-
-@dataclass(frozen=True)
-class Managers:
-    """Hosts with a vote, and how to log in to them."""
-
-    hosts: tuple[Host, ...]
-    private_key: str | None = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from operations.errors import OperationsError
 from operations.outputs import Outputs
 from operations.pulumi_cli import Pulumi
 from operations.remote_hosts import Answer
+from operations.swarm_leftovers import Managers
 from tests.unit.fake_host import FakeHost
 from tests.unit.operations.test_stack import OUTPUTS, calls, project
 from tests.unit.operations.test_verify import VALUES, facts
@@ -153,7 +154,7 @@ def reached(monkeypatch: pytest.MonkeyPatch, remote: Remote) -> None:
 
 def unlocked(monkeypatch: pytest.MonkeyPatch, remote: Remote, *keys: str) -> locked.Unlocked:
     reached(monkeypatch, remote)
-    return asyncio.run(locked._unlocked(locked.Managers(FOUND.managers, None), keys))
+    return asyncio.run(locked._unlocked(Managers(FOUND.managers, None), keys))
 
 
 def test_after_a_power_cut_of_all_hosts_all_managers_are_unlocked_side_by_side(
