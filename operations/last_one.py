@@ -3,7 +3,7 @@
 Owned here: the order of the three parts (swarm, store, database), when it is refused, the lines of progress.
 Left to others: what each part does alone (`docker swarm init --force-new-cluster`, `etcd-member
 force-new-cluster` or `consul-member force-new-cluster`, `galera-node recover-from`), new hosts
-(`refresh`, then `up`), a manager's key without its lock (locked_key.py).
+(`refresh`, then `up`).
 
 Every part looks first whether it is needed, so the command may be repeated.
 """
@@ -11,17 +11,15 @@ Every part looks first whether it is needed, so the command may be repeated.
 from __future__ import annotations
 
 import asyncio
-import base64
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Protocol
 
 import typer
 
-from components.host_scripts import autolock
 from components.host_scripts.shell import assign, body
-from operations import locked_key, outputs
+from operations import outputs
 from operations.errors import OperationsError
 from operations.options import StackOption
 from operations.outputs import Host, Outputs
@@ -33,8 +31,12 @@ TELL = 10.0
 """Seconds between lines of progress."""
 OUTCOME = "outcome="
 """What the last line of a part begins with: `done`, `nothing` (it was not needed), or `wait` and why."""
-LOCKED_KEY = "key "
-"""What the outcome begins with of the look at a manager's key; the file comes behind, in base64."""
+LOCKED_KEY = "locked"
+"""The outcome of the look at a manager's key, where it needs the unlock key."""
+LOCKED = (
+    "{name} has a locked key (swarm.autolock), and Docker can't go on alone from one: it would forget the "
+    'swarm. Nothing was changed. Remedy: docs/how-to/autolock.md, "The majority is lost for good"'
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -74,15 +76,11 @@ class Runs(Protocol):
 
 @dataclass(frozen=True)
 class Part:
-    """One of the three. `text` prints OUTCOME as its last line; `patience`: seconds it may take in all.
-
-    `values`: its standard input, secret.
-    """
+    """One of the three. `text` prints OUTCOME as its last line; `patience`: seconds it may take in all."""
 
     name: str
     text: str
     patience: float
-    values: str = field(default="", repr=False)
 
 
 STATE = r"""
@@ -132,13 +130,8 @@ def parts(found: Outputs, survivor: Host, lost: Sequence[str]) -> list[Part]:
         service=found.service,
     )
     store = _CONSUL if found.store == "consul" else _STORE
-    keys = "".join(f"{key}\n" for key in found.unlock_keys)
-    swarm = f"{autolock.functions(survivor.name)}\n{_SWARM}"
-    texts = (("swarm", swarm, 300.0, keys), ("store", store, 300.0, ""), ("database", _DATABASE, 900.0, ""))
-    return [
-        Part(name, f"{variables}\n{_FUNCTIONS}\n{text}", patience, values)
-        for name, text, patience, values in texts
-    ]
+    texts = (("swarm", _SWARM, 120.0), ("store", store, 300.0), ("database", _DATABASE, 900.0))
+    return [Part(name, f"{variables}\n{_FUNCTIONS}\n{text}", patience) for name, text, patience in texts]
 
 
 _FUNCTIONS = body("survive_functions", SCRIPTS)
@@ -146,8 +139,6 @@ _FUNCTIONS = body("survive_functions", SCRIPTS)
 _SWARM = body("survive_swarm", SCRIPTS)
 
 _KEY = body("survive_key", SCRIPTS)
-
-_PLAIN_KEY = body("survive_plain_key", SCRIPTS)
 
 _STORE = body("survive_store", SCRIPTS)
 
@@ -167,13 +158,13 @@ async def _survive(found: Outputs, survivor: Host, yes: bool) -> None:
             typer.echo(f"  {name}: {answers[name].error or answers[name].text.strip()}")
         if reason := refusal(found, survivor, votes, locked):
             raise OperationsError(reason)
+        await refuse_locked_key(hosts, survivor.name)
         typer.echo(
             f"{survivor.name} will go on alone with what it has. {', '.join(lost)} must not come back with "
             "their disks: cancel or reload them. What they alone have committed is lost."
         )
         if not yes and not typer.confirm("Are they lost for good?"):
             raise typer.Exit(1)
-        await open_key(hosts, survivor.name, found.unlock_keys)
         for part in parts(found, survivor, lost):
             await carry_out(hosts, survivor.name, part)
         shown = await hosts.run(survivor.name, f"service={found.service}\n{_FUNCTIONS}\n{_STATUS}")
@@ -187,28 +178,18 @@ async def _survive(found: Outputs, survivor: Host, yes: bool) -> None:
 _STATUS = 'docker exec "$(container "$service")" galera-node status'
 
 
-async def open_key(hosts: Runs, name: str, unlock_keys: Sequence[str]) -> None:
-    """Of a swarm with autolock: have the manager's key without its lock, until it leads (locked_key.py).
-
-    Nothing for a manager that has a leader, or whose key is not locked. Raises OperationsError.
-    """
+async def refuse_locked_key(hosts: Runs, name: str) -> None:
+    """Raise OperationsError where the manager's key is locked by autolock: the swarm can't be forced then."""
     looked = await hosts.run(name, f"{_FUNCTIONS}\n{_KEY}")
-    outcome = looked.text.rpartition(OUTCOME)[2].strip()
-    if looked.error or not outcome.startswith(LOCKED_KEY):
-        return  # what is wrong there, the parts say
-    typer.echo("  swarm: its key is locked; taking it out of the lock, for the engine itself can't …")
-    pem = base64.b64decode(outcome.removeprefix(LOCKED_KEY)).decode()
-    plain = locked_key.in_plain(pem, unlock_keys)
-    written = await hosts.run(name, f"{_FUNCTIONS}\n{_PLAIN_KEY}", plain)
-    if written.error:
-        raise OperationsError(f"{name} did not take its key: {written.error}. Repeat the command.")
+    if looked.text.rpartition(OUTCOME)[2].strip() == LOCKED_KEY:
+        raise OperationsError(LOCKED.format(name=name))
 
 
 async def carry_out(hosts: Runs, name: str, part: Part, every: float = EVERY) -> None:
     """Repeat a part until it is done, with lines of progress. Raises OperationsError after its patience."""
     began, told, said = time.monotonic(), -TELL, ""
     while True:
-        answer = await hosts.run(name, part.text, part.values)
+        answer = await hosts.run(name, part.text)
         now = time.monotonic() - began
         lines = [line for line in answer.text.splitlines() if line.startswith(OUTCOME)]
         outcome = lines[-1].removeprefix(OUTCOME) if lines else f"wait {answer.error or 'no answer'}"

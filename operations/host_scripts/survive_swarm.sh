@@ -1,20 +1,13 @@
 # shellcheck shell=bash
 # shellcheck source=survive_functions.sh
 . survive_functions.sh
-# shellcheck source=../../components/host_scripts/unlock_functions.sh
-. unlock_functions.sh
-address=fact lost=(fact fact) swarm=fact
+address=fact lost=(fact fact)
 # ---- hosts get what follows ----
 forced='' failed=''
-read_keys
-# unlocked: after each start of the engine, where the swarm has autolock.
-unlocked() {
-  (( ${#keys[@]} )) || return 0
-  known_state
-  [[ $swarm != locked ]] || unlock || outcome "wait no unlock key in the stack's state fits"
-}
-unlocked
 if ! timeout 15 docker node ls >/dev/null 2>&1; then
+  # With autolock the engine would answer by forgetting that it was in a swarm.
+  key=$(docker info --format '{{.DockerRootDir}}')/swarm/certificates/swarm-node.key
+  ! grep -q ENCRYPTED "$key" 2>/dev/null || outcome "wait its key is locked (swarm.autolock), so it can't be forced"
   timeout 60 docker swarm init --force-new-cluster --advertise-addr "$address" \
     --listen-addr "$address:2377" >/dev/null
   forced=1
@@ -29,7 +22,6 @@ done < <(docker node ls --format '{{.ID}} {{.Hostname}}')
 # Engine 20.10 may go on without giving tasks their networks and containers their names, until it starts anew.
 if [[ $forced ]]; then
   systemctl restart docker
-  unlocked
   for ((tries = 0; tries < 60; tries++)); do
     timeout 15 docker node ls >/dev/null 2>&1 && break
     sleep 1

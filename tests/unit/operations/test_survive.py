@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from operations import last_one, locked_key, outputs
+from operations import last_one, outputs
 from operations.cli import build
 from operations.errors import OperationsError
 from operations.last_one import Part, answering, carry_out, of, parts, refusal
@@ -130,79 +129,44 @@ def test_the_swarm_is_forced_only_without_a_majority_and_the_lost_nodes_go(host:
     assert ran.out.splitlines()[-1] == "outcome=done"
 
 
-KEYS = ("SWMKEY-1-now", "SWMKEY-1-before")
-# Locked after each start; without a leader until it is forced.
+# A manager whose swarm has autolock, without a leader.
 LOCKS = r"""
-cd "$host"
 case "$*" in
-  *LocalNodeState*) cat state ;;
   *DockerRootDir*) echo "$host/docker" ;;
-  "node ls"*) [[ $(<state) == active && -e leader ]] ;;
-  "swarm init"*) [[ $(<docker/swarm/certificates/swarm-node.key) == plain ]] && touch leader ;;
-  "swarm unlock")
-    read -r key
-    [[ $key == SWMKEY-1-now ]] || { echo invalid >&2; exit 1; }
-    echo active >state ;;
+  "node ls"*) exit 1 ;;
 esac
 """
-
-
-def locking(host: FakeHost, state: str) -> FakeHost:
-    """A manager of a swarm with autolock, the last one of it."""
-    host.program("docker", LOCKS)
-    host.program(
-        "systemctl",
-        'if [[ $(<"$host/docker/swarm/certificates/swarm-node.key") == plain && ! -e $host/leader ]]; then '
-        'echo active; else echo locked; fi >"$host/state"',
-    )
-    host.file("state", f"{state}\n")
-    host.file("docker/swarm/certificates/swarm-node.key", "Proc-Type: 4,ENCRYPTED\n")
-    return host
 
 
 class OneHost:
     """Runs what `survive` runs, on a host of fake programs."""
 
-    def __init__(self, host: FakeHost) -> None:
-        self.host, self.said = host, list[str]()
+    def __init__(self, host: FakeHost, key: str) -> None:
+        host.program("docker", LOCKS)
+        host.program("systemctl")
+        host.program("sleep")
+        host.file("docker/swarm/certificates/swarm-node.key", key)
+        self.host = host
 
     async def run(self, _name: str, text: str, stdin: str = "") -> Answer:
         ran = self.host.run(text, stdin)
-        self.said += [*ran.calls, ran.err]
         return Answer(ran.out, ran.err if ran.code else "")
 
 
-@pytest.mark.parametrize("state", ["active", "locked", "pending"])
-def test_with_autolock_the_key_comes_out_of_its_lock_before_the_swarm_is_forced(
-    host: FakeHost, monkeypatch: pytest.MonkeyPatch, state: str
-) -> None:
-    locking(host, state)
-    given: list[tuple[str, Sequence[str]]] = []
-
-    def in_plain(pem: str, keys: Sequence[str]) -> str:
-        given.append((pem, keys))
-        return "plain\n"
-
-    monkeypatch.setattr(locked_key, "in_plain", in_plain)
-    runs, found = OneHost(host), replace(FOUND, unlock_keys=KEYS)
-    asyncio.run(last_one.open_key(runs, "galera-1", KEYS))
-    assert given == [("Proc-Type: 4,ENCRYPTED\n", KEYS)]
-    key = host.folder / "docker/swarm/certificates/swarm-node.key"
-    assert (key.read_text(), key.stat().st_mode & 0o777) == ("plain\n", 0o600)
-    asyncio.run(carry_out(runs, "galera-1", parts(found, HOSTS[0], LOST)[0]))
-    # It leads, and was locked and unlocked once more by its last restart.
-    assert (host.folder / "state").read_text() == "active\n"
-    assert (host.folder / "leader").exists()
-    assert "SWMKEY" not in "\n".join(runs.said) + parts(found, HOSTS[0], LOST)[0].text
-    # Once there is a leader, nothing of this is done again.
-    asyncio.run(last_one.open_key(runs, "galera-1", KEYS))
-    assert len(given) == 1
+def test_a_manager_with_a_locked_key_is_never_forced_and_why_is_said(host: FakeHost) -> None:
+    runs = OneHost(host, "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n")
+    with pytest.raises(OperationsError, match=r"galera-1 has a locked key .* it would forget the swarm"):
+        asyncio.run(last_one.refuse_locked_key(runs, "galera-1"))
+    # Nor by a part that begins before the loss of the majority is noticed.
+    ran = host.run(parts(FOUND, HOSTS[0], LOST)[0].text)
+    assert ran.out.strip() == "outcome=wait its key is locked (swarm.autolock), so it can't be forced"
+    assert not [call for call in ran.calls if "swarm init" in call or "systemctl" in call]
 
 
-def test_without_autolock_no_key_is_touched(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    locking(host, "active").file("docker/swarm/certificates/swarm-node.key", "kek-version: 0\n")
-    monkeypatch.setattr(locked_key, "in_plain", lambda *_: pytest.fail("a key that is not locked"))
-    asyncio.run(last_one.open_key(OneHost(host), "galera-1", ()))
+def test_without_autolock_it_is_forced_as_ever(host: FakeHost) -> None:
+    runs = OneHost(host, "-----BEGIN EC PRIVATE KEY-----\nkek-version: 0\n")
+    asyncio.run(last_one.refuse_locked_key(runs, "galera-1"))
+    assert [call for call in host.run(parts(FOUND, HOSTS[0], LOST)[0].text).calls if "swarm init" in call]
 
 
 def test_managers_that_only_need_unlocking_are_not_given_up() -> None:
