@@ -3,7 +3,6 @@
 . engine_start.sh
 # shellcheck source=unlock_functions.sh
 . unlock_functions.sh
-plainly_start_engine() { :; }
 hostname=fact required=fact unlock_remedy=fact
 # ---- hosts get what follows ----
 eval "plainly_$(declare -f start_engine)"
