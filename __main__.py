@@ -9,7 +9,15 @@ from __future__ import annotations
 import pulumi
 
 import settings as stack_settings
-from components import application, data_layer, database_tls, first_bootstrap, registration, stack_outputs
+from components import (
+    application,
+    data_layer,
+    database_tls,
+    engine_tls,
+    first_bootstrap,
+    registration,
+    stack_outputs,
+)
 from components.any_manager import AnyManager
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.data_layer import DataLayer
@@ -41,15 +49,17 @@ def deploy(settings: stack_settings.Settings) -> None:
     if settings.servers.firewall and settings.servers.orders:
         firewall = Firewall("firewall", FirewallArgs.of(owner, settings, services))
     moving = [spec.name for spec in services if spec.replicas is not None]
+    listened = engine_tls.ended(settings, last, first_bootstrap.last_resources())
+    asks = layers.hosts_ask_the_swarm
     of_hosts = ClusterHostsArgs(
-        owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, layers.hosts_ask_the_swarm
+        owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, asks, listened
     )
     hosts = ClusterHosts("hosts", of_hosts)
     any_manager = AnyManager.of(hosts.managers, ssh)
     manager = any_manager if AnyManager.reached(last) else hosts.managers[0].connection
     swarm = data = site = down = None
     if settings.deploys("swarm"):
-        swarm = SwarmLayer.declare(settings, hosts, any_manager, manager, services)
+        swarm = SwarmLayer.declare(settings, hosts, any_manager, manager, services, last)
     if swarm and settings.deploys("data"):
         deployed = services if settings.deploys("application") else data_specs
         data = DataLayer.declare(settings, owner, hosts, manager, swarm, deployed, sql.digest, layers.serves)
@@ -61,7 +71,7 @@ def deploy(settings: stack_settings.Settings) -> None:
         data_layer.keep_secrets(settings, hosts)
         down = TakenDown("taken-down", TakenDownArgs.of(settings, hosts, manager, layers, leave=not swarm))
     for name, value in stack_outputs.contract(
-        settings, plan.estimate, hosts, ssh, manager, swarm, data, site, layers, down
+        settings, plan.estimate, hosts, ssh, manager, swarm, data, site, layers, down, listened
     ).items():
         pulumi.export(name, value)
 

@@ -13,7 +13,8 @@ import pulumi
 
 from components import remote
 from components.cluster_host import ClusterHost
-from components.host_scripts import engine, images, own
+from components.engine_tls import Listener
+from components.host_scripts import engine, engine_tls, images, own
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class DockerEngineArgs:
         replicated: names of services whose tasks may move to another host.
         may_be_kept: one that was there before the program is used as it is, and the storage driver may be
             another than btrfs.
+        listener: where its API listens with TLS; None for nowhere.
+        listened: it may do so yet, and is to end it.
     """
 
     server: ClusterHost
@@ -34,6 +37,8 @@ class DockerEngineArgs:
     config: str
     replicated: Sequence[str] = ()
     may_be_kept: bool = False
+    listener: Listener | None = None
+    listened: bool = False
 
 
 class DockerEngine(pulumi.ComponentResource):
@@ -50,12 +55,13 @@ class DockerEngine(pulumi.ComponentResource):
         super().__init__("swarm-galera:docker_engine:DockerEngine", name, None, opts)
         hostname = args.server.hostname
         self._name, self._server, self._config = name, args.server, args.config
-        self._replicated = args.replicated
+        self._replicated, self._listener = args.replicated, args.listener
         self.started = remote.run(
             f"{name}-configured",
             args.server.connection,
-            (own if args.may_be_kept else engine).configure(hostname, args.config),
+            (own if args.may_be_kept else engine).configure(hostname, args.config, before=_listening(args)),
             pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
+            values="" if args.listener is None else args.listener.values(),
         )
         self.version = self.started.stdout
         self.register_outputs({"version": self.version})
@@ -88,5 +94,18 @@ class DockerEngine(pulumi.ComponentResource):
             engine.settle(self._server.hostname, manager=manager, replicated=self._replicated),
             pulumi.ResourceOptions(parent=self, depends_on=[self.started, *after]),
             values=self._server.reboots.apply(str),
-            triggers=[self._config, self._server.reboots],
+            triggers=[
+                self._config,
+                self._server.reboots,
+                *([] if self._listener is None else [self._listener.fingerprint()]),
+            ],
         )
+
+
+def _listening(args: DockerEngineArgs) -> str:
+    """What is done for the engine's API with TLS before the engine is; empty where there never was one."""
+    hostname, state = args.server.hostname, engine.Places().state
+    if args.listener is not None:
+        refusal = [own.refuse_kept(hostname)] if args.may_be_kept else []
+        return "\n".join([*refusal, engine_tls.listen(hostname, state)])
+    return engine_tls.gone(hostname, state) if args.listened else ""

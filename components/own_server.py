@@ -30,12 +30,14 @@ class OwnServerArgs:
         host: as the settings have it.
         ssh: the key that it lets in.
         seen: the host key that was seen before anything was declared; empty if it did not answer.
+        listens: its engine's API listens with TLS, or may do so.
     """
 
     owner: pulumi.Input[str]
     host: OwnHost
     ssh: SshAccess
     seen: str
+    listens: bool = False
 
 
 class OwnServer(ClusterHost):
@@ -57,7 +59,7 @@ class OwnServer(ClusterHost):
                 args.ssh.private_key,
                 host.host_key,
                 args.seen,
-                own.gone(host.name),
+                own.gone(host.name, listens=args.listens),
             ),
             pulumi.ResourceOptions(parent=self),
         )

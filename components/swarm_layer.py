@@ -5,15 +5,16 @@ Owns: composing these. Leaves to others: each of them, and what runs on the swar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
 from components import remote
 from components.any_manager import AnyManager
 from components.cluster_hosts import ClusterHosts
-from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
+from components.docker_host_access import ByTls, DockerHostAccess, DockerHostAccessArgs
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
 from components.service_spec import ServiceSpec
 from components.swarm import Swarm, SwarmArgs
@@ -27,11 +28,13 @@ class SwarmLayer:
     Attributes:
         swarm, network: of all hosts.
         options: for what is made on it: the docker provider, and that it goes with the hosts.
+        asked: the engine that the docker provider asks; None where `ssh` chooses one for each connection.
     """
 
     swarm: Swarm
     network: OverlayNetwork
     options: pulumi.ResourceOptions
+    asked: pulumi.Output[str] | None
 
     @classmethod
     def declare(
@@ -41,6 +44,7 @@ class SwarmLayer:
         any_manager: AnyManager,
         manager: remote.Where,
         services: Sequence[ServiceSpec],
+        last: Mapping[str, Any],
     ) -> SwarmLayer:
         """All of it.
 
@@ -49,11 +53,15 @@ class SwarmLayer:
             manager: for steps: the same, but in a stack that an older version made.
             services: the stack's, those of layers above too, whether or not they are deployed: what keeps
                 lists of hosts, and what is on the network.
+            last: outputs of the last complete run.
         """
         first = hosts.managers[0]
         memberships = [spec.membership for spec in services if spec.membership]
         swarm = Swarm("swarm", SwarmArgs(hosts.members, manager, memberships, settings.engine.swarm_pool))
-        of_access = DockerHostAccessArgs(any_manager, first.takes_along, [swarm.started])
+        tls = None
+        if hosts.engine_tls is not None:
+            tls = ByTls(hosts.engine_tls, hosts.managers, hosts.current_managers, last)
+        of_access = DockerHostAccessArgs(any_manager, first.takes_along, [swarm.started], tls)
         access = DockerHostAccess("docker", of_access)
         # When the stack is destroyed, the swarm goes with its hosts: none of this need be taken apart piece
         # by piece. (A first manager that is replaced stays this component, and the swarm stays with the
@@ -65,4 +73,4 @@ class SwarmLayer:
             OverlayNetworkArgs(settings.network, manager, attached, [swarm.started]),
             on_swarm,
         )
-        return cls(swarm, network, on_swarm)
+        return cls(swarm, network, on_swarm, access.host)

@@ -106,8 +106,12 @@ def bind_to_disk(places: Places | None = None) -> str:
     return f"write_file {at.dropin} {words([DROPIN.rstrip()])}"
 
 
-def configure(hostname: str, config: str, places: Places | None = None) -> str:
-    """Shell text that writes `config` and leaves the engine running; prints the engine's version."""
+def configure(hostname: str, config: str, places: Places | None = None, before: str = "") -> str:
+    """Shell text that writes `config` and leaves the engine running; prints the engine's version.
+
+    Args:
+        before: shell text for before that, of engine_tls.py; empty for none.
+    """
     at = places or Places()
     variables = assign(
         hostname=hostname,
@@ -118,7 +122,8 @@ def configure(hostname: str, config: str, places: Places | None = None) -> str:
         wants=at.wants,
         state=at.state,
     )
-    return f"{variables}\n{START}\n{host.refuse_engine_overlap(networks(config), hostname)}\n{_CONFIGURE}"
+    overlap = host.refuse_engine_overlap(networks(config), hostname)
+    return "\n".join((variables, START, *([before] if before else []), overlap, _CONFIGURE))
 
 
 def settle(

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from components.host_scripts import engine, host
+from components.host_scripts import engine, engine_tls, host
 from components.host_scripts.disk import MOUNT_POINT
 from components.host_scripts.shell import assign, body
 
@@ -90,13 +90,18 @@ _TAKEN_IN = body("own_taken_in")
 
 
 def configure(
-    hostname: str, config: str, places: Places | None = None, of_engine: engine.Places | None = None
+    hostname: str,
+    config: str,
+    places: Places | None = None,
+    of_engine: engine.Places | None = None,
+    before: str = "",
 ) -> str:
     """Shell text that leaves the engine running and prints its version; for hosts whose data has no disk of
     its own, and for engines that were there before, which keep their configuration.
 
     Args:
         config: daemon.json's text, for an engine that the program has installed.
+        before: as in `engine.configure`.
     """
     at, there = places or Places(), of_engine or engine.Places()
     facts = assign(
@@ -109,10 +114,18 @@ def configure(
         drivers=list(DRIVERS),
     )
     overlap = host.refuse_engine_overlap(engine.networks(config), hostname)
-    return f"{facts}\n{engine.START}\n{overlap}\n{_ENGINE}"
+    return "\n".join((facts, engine.START, *([before] if before else []), overlap, _ENGINE))
 
 
 _ENGINE = body("own_engine")
+
+
+def refuse_kept(hostname: str, places: Places | None = None) -> str:
+    """Shell text that fails where the engine was there before the program."""
+    return f"{assign(hostname=hostname, notes=(places or Places()).notes)}\n{_KEPT}"
+
+
+_KEPT = body("own_kept")
 
 
 def this_disk(named: str) -> str:
@@ -123,9 +136,12 @@ def this_disk(named: str) -> str:
 _DISK = body("own_disk")
 
 
-def gone(hostname: str, places: Places | None = None) -> str:
+def gone(hostname: str, places: Places | None = None, *, listens: bool = False) -> str:
     """Shell text that takes away what the program brought: the swarm is left, name servers, words at login,
     sshd's limits and the user's group are as before. Packages, engine, disk, images and data stay.
+
+    Args:
+        listens: the engine's API may listen with TLS, and is not to.
     """
     at = places or Places()
     facts = assign(
@@ -139,7 +155,9 @@ def gone(hostname: str, places: Places | None = None) -> str:
     )
     of_system = at.of_system
     taken_back = (host.resolver_gone(of_system), host.agent_gone(of_system), host.motd_gone(of_system))
-    return "\n".join((*taken_back, facts, _GONE))
+    # Last, as it may restart the engine: its containers are gone by then.
+    listener = (engine.START, engine_tls.gone(hostname, at.state)) if listens else ()
+    return "\n".join((*taken_back, facts, _GONE, *listener))
 
 
 _GONE = body("own_gone")

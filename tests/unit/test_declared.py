@@ -64,9 +64,10 @@ def test_every_script_of_the_program_is_in_the_recording() -> None:
     # likewise, of own hosts; of what they leave the swarm with, there are digests
     own = {"own_look", "own_taken_in", "own_engine", "own_disk", "own_gone", "swarm_leaving_last"}
     path = {"data_path", "data_path_functions", "data_path_gone"}  # galera.dataPath, as with engine.swarmPool
+    tls = {"engine_tls", "engine_renewed", "engine_tls_gone", "own_kept"}  # engine.access
     assert missing == {
         *("swarm_same_pool", "convergence_no_virtual_ip"),
-        *(*system, *consul, *application, *down, *path, *own),
+        *(*system, *consul, *application, *down, *path, *own, *tls),
     }
 
 
