@@ -107,7 +107,7 @@ def by_tls(tls: ByTls, after: Sequence[pulumi.Resource]) -> dict[str, pulumi.Out
     known = pulumi.Output.all(pulumi.Output.all(*shown), pulumi.Output.all(**addresses), *there, *ids)
     before = engine_choice.address_of((tls.last.get(ACCESS) or {}).get("host"))
     chosen = known.apply(lambda all_of_it: _chosen(all_of_it[0], all_of_it[1], before))
-    way = _known_or(chosen, _of_before(tls.last))
+    way = _known_or(pulumi.Output.secret(chosen), _of_before(tls.last))
     # Which one it is, is no secret.
     return {
         "host": pulumi.Output.unsecret(way.apply(lambda each: each[0])),

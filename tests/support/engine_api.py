@@ -84,15 +84,24 @@ class EngineCertificates:
 
 @contextlib.contextmanager
 def answering(
-    files: dict[str, str], folder: Path, swarm: dict[str, Any], *, leader: bool = True
+    files: dict[str, str],
+    folder: Path,
+    swarm: dict[str, Any],
+    *,
+    leader: bool = True,
+    open_to_all: bool = False,
 ) -> Iterator[int]:
-    """A server with these files; its port. Args: leader: whether it can list nodes."""
+    """A server with these files; its port.
+
+    Args:
+        leader: whether it can list nodes. open_to_all: it asks for no certificate.
+    """
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             nodes = leader and bool(swarm.get("ControlAvailable"))
             status = 503 if self.path == "/nodes" and not nodes else 200
-            text = json.dumps({"Swarm": swarm}).encode()
+            text = json.dumps({"Swarm": swarm, "ApiVersion": "1.41"}).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
@@ -106,7 +115,7 @@ def answering(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     context.load_verify_locations(folder / "ca.pem")
-    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_mode = ssl.CERT_NONE if open_to_all else ssl.CERT_REQUIRED
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.handle_error = lambda *_: None  # type: ignore[method-assign] - whoever is not let in is no error here
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)

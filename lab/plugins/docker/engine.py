@@ -225,8 +225,19 @@ def _private_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}-{os.getpid()}-"))
 
 
+class _Client(docker.APIClient):
+    """Trusts whom it is told to trust, whatever authorities the environment names for others."""
+
+    @property
+    def trust_env(self) -> bool:
+        return False
+
+    @trust_env.setter
+    def trust_env(self, _value: bool) -> None: ...
+
+
 def _connect(url: str, tls: docker.tls.TLSConfig | None) -> docker.APIClient:
-    return docker.APIClient(
+    return _Client(
         base_url=url, version="auto", timeout=_ANSWER, max_pool_size=_SIDE_BY_SIDE, tls=tls or False
     )
 
