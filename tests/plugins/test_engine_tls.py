@@ -268,7 +268,7 @@ def test_an_engine_does_not_start_without_its_certificate(
 
 @dataclass
 class Site:
-    """A stack on an engine that listens, with certificates of the generation `after` the stack's first ones."""
+    """A stack on an engine that listens; `after`: the generation after the stack's first one."""
 
     stack: Stack
     engine: TestEngine
