@@ -35,6 +35,7 @@ def deploy(settings: stack_settings.Settings) -> None:
     last = first_bootstrap.last_outputs()
     sql = first_bootstrap.initial_sql_of(settings.galera, last)
     database_tls.refuse_a_leap(settings.galera.tls, last)
+    engine_tls.refuse_to_leave(settings, last)
     layers = Layers.of(settings, last)
     plan = Plan.of(settings, last)
     if layers.note:

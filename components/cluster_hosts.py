@@ -67,6 +67,7 @@ class ClusterHosts(pulumi.ComponentResource):
         bearing: those that bear a node of the database.
         data_paths: by the host's name, where the database's data has a path of its own.
         engine_tls: certificates of the engines' API; None where that is reached over SSH alone.
+        opened: depend on these to find open in the firewall what is to be; none without one.
         current_managers: depend on these to find managers' engines with their present configuration, and back
             in service after what interrupted them.
     """
@@ -77,6 +78,7 @@ class ClusterHosts(pulumi.ComponentResource):
         super().__init__("swarm-galera:cluster_hosts:ClusterHosts", name, None, opts)
         planned = args.settings.servers.planned
         turns = Turns(args.in_turn)
+        self.opened: list[pulumi.Resource] = [] if args.firewall is None else [*args.firewall.groups]
         with OrderGate() as gate:
             self.servers: list[ClusterHost] = [self._met(host, args, gate, turns) for host in planned]
         pairs = list(zip(self.servers, planned, strict=True))

@@ -38,7 +38,7 @@ class ByTls:
     Attributes:
         engines: which listen, and who is let in.
         managers: in the order in which they are asked.
-        listening: depend on these to find all of them listening.
+        listening: depend on these to find all of them listening, and the way there open.
         last: outputs of the last complete run.
     """
 

@@ -23,7 +23,7 @@ from components.cluster_host import ClusterHost
 from components.engine_certificate import EngineCertificate
 from components.host_scripts import engine_tls as script
 from components.peer_authority import PeerAuthority
-from settings import Settings
+from settings import Settings, SettingsError
 from settings.own_hosts import is_address
 from settings.planned import PlannedHost
 from settings.ports import ENGINE_PORT
@@ -140,6 +140,25 @@ def wanted(
     if settings.engine.access != "tls":
         return None
     return EngineTls("engines", hosts, settings.galera.tls.generation, opts)
+
+
+def refuse_to_leave(settings: Settings, last: Mapping[str, Any]) -> None:
+    """Raises SettingsError where the listeners would go before what is removed through them.
+
+    Pulumi deletes last, and by the provider in the state. While there is a swarm, that is declared anew.
+
+    Args:
+        last: outputs of the last complete run.
+    """
+    asked = (last.get(ACCESS) or {}).get("host")
+    if asked and settings.engine.access != "tls" and not settings.deploys("swarm"):
+        raise SettingsError(
+            [
+                "swarm-galera:engine.access: the engines' listeners would go before services and network, "
+                "which are removed through them (deployUpTo). Remedy: leave engine.access: tls in this run, and "
+                "set it to ssh in the next"
+            ]
+        )
 
 
 def ended(settings: Settings, last: Mapping[str, Any], urns: Collection[str]) -> bool:

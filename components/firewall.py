@@ -65,6 +65,7 @@ class Firewall(pulumi.ComponentResource):
 
     Attributes:
         public_group_id, private_group_id: for the servers' orders.
+        groups: depend on these to find open what is to be.
     """
 
     public_group_id: pulumi.Output[str]
@@ -88,6 +89,7 @@ class Firewall(pulumi.ComponentResource):
             ),
             child,
         )
+        self.groups = [public, private]
         self.public_group_id = public.id
         self.private_group_id = private.id
         self.register_outputs(

@@ -60,7 +60,8 @@ class SwarmLayer:
         swarm = Swarm("swarm", SwarmArgs(hosts.members, manager, memberships, settings.engine.swarm_pool))
         tls = None
         if hosts.engine_tls is not None:
-            tls = ByTls(hosts.engine_tls, hosts.managers, hosts.current_managers, last)
+            listening = [*hosts.current_managers, *hosts.opened]
+            tls = ByTls(hosts.engine_tls, hosts.managers, listening, last)
         of_access = DockerHostAccessArgs(any_manager, first.takes_along, [swarm.started], tls)
         access = DockerHostAccess("docker", of_access)
         # When the stack is destroyed, the swarm goes with its hosts: none of this need be taken apart piece

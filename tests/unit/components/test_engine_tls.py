@@ -107,7 +107,9 @@ def test_docker_resources_go_to_a_manager_that_answers_once_all_engines_listen(c
     assert "host" not in made.secret_inputs[PROVIDER]
     addresses = {name: f"203.0.113.{number}" for number, name in enumerate(HOSTS, 11)}
     assert choice.asked == [(addresses, "")]
-    assert {f"{name}-engine-current" for name in HOSTS} <= made.depends_on[PROVIDER]
+    # And the firewall is open.
+    before = {*(f"{name}-engine-current" for name in HOSTS), "firewall-public", "firewall-private"}
+    assert before <= made.depends_on[PROVIDER]
     # What is made with it is the same, whichever way it goes.
     of_docker = [name for name, each in made.resources.items() if each.typ.startswith("docker:")]
     plain = run()
@@ -190,6 +192,16 @@ def test_back_to_ssh_every_host_ends_the_listener_until_nobody_is_left_to(
     )
     broken_off = run()
     assert broken_off.outputs["engine"] == {"access": "ssh"}
+
+
+def test_listeners_do_not_go_before_what_is_removed_through_them(choice: Choice) -> None:
+    down = {"deployUpTo": "hosts", "takeDown": ["swarm", "data", "application"]}
+    with pytest.raises(
+        pulumi.RunError, match=r"listeners would go before .*Remedy: leave engine.access: tls"
+    ):
+        run(down, former=of_before())
+    run({**down, **TLS}, former=of_before())
+    run(down)
 
 
 def own(seen: dict[str, Any] | None = None, **engine: Any) -> Recorded:
