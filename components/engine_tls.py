@@ -155,8 +155,8 @@ def refuse_to_leave(settings: Settings, last: Mapping[str, Any]) -> None:
         raise SettingsError(
             [
                 "swarm-galera:engine.access: the engines' listeners would go before services and network, "
-                "which are removed through them (deployUpTo). Remedy: leave engine.access: tls in this run, and "
-                "set it to ssh in the next"
+                "which are removed through them (deployUpTo). Remedy: leave engine.access: tls in this run, "
+                "and set it to ssh in the next"
             ]
         )
 
