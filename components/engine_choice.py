@@ -29,6 +29,8 @@ PATIENCE = 60.0
 """Seconds until the best of those who answer is taken: a leader may be being elected, an engine starting."""
 REFUSED = 10.0
 """Seconds until engines that refuse TLS, while no other answers, are an error."""
+ENDED = "it ended the connection, most likely for the client's certificate"
+"""Of TLS 1.3 a client is told so after it has begun to speak, and what it is told may be lost with that."""
 REMEDY = (
     "`verify` says what is amiss; `up` renews certificates in their last year. Where none is good any more, "
     "or this machine does not reach the port: set engine.access: ssh, run `up`, then set it to tls again"
@@ -83,7 +85,12 @@ def asked(address: str, shown: Shown, port: int = ENGINE_PORT) -> Said:
         context = shown.context()
         connection = http.client.HTTPSConnection(address, port, timeout=ANSWERED, context=context)
         try:
-            if _get(connection, "/nodes")[0] == 200:
+            connection.connect()
+            try:
+                nodes, _ = _get(connection, "/nodes")
+            except ConnectionError:
+                return Said(SILENT, ENDED, refused=True)
+            if nodes == 200:
                 return Said(LEADS)
             swarm = json.loads(_get(connection, "/info")[1])["Swarm"]
         finally:

@@ -60,7 +60,10 @@ def heard(engine: EngineAccess, address: str) -> Heard:
         with _connected(address, engine.port, context) as connection:
             shown = connection.sock.getpeercert(binary_form=True)
             ends = x509.load_der_x509_certificate(shown).not_valid_after_utc
-            status = _asked(connection, "/_ping")
+            try:
+                status = _asked(connection, "/_ping")
+            except ConnectionError:
+                return Heard(error=engine_choice.ENDED, ends=ends)
         stranger = _stranger(engine.shown, address, engine.port)
     except ssl.SSLError as error:
         return Heard(error=engine_choice.told(error))
@@ -103,7 +106,6 @@ def _stranger(shown: Shown, address: str, port: int) -> str:
         with _connected(address, port, ssl.create_default_context(cadata=shown.authority)) as connection:
             _asked(connection, "/_ping")
     except (ssl.SSLError, OSError, http.client.HTTPException) as error:
-        # Of TLS 1.3 it is told when it reads; some close the connection first.
         return engine_choice.told(error) if isinstance(error, ssl.SSLError) else "the end of the connection"
     return ""
 

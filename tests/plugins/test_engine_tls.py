@@ -12,6 +12,7 @@ import ctypes
 import json
 import os
 import re
+import select
 import socket
 import subprocess
 import sys
@@ -47,6 +48,7 @@ server = socket.socket(socket.AF_UNIX)
 server.bind(path)
 server.listen(64)
 os.dup2(server.fileno(), 3)
+os.set_inheritable(3, True)  # it may have been that one already
 os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
 os.execvp(command[0], command)
 """
@@ -179,15 +181,18 @@ class Doors:
             except OSError:
                 return
             there = socket.create_connection((address, PORT))
-            for one, other in ((here, there), (there, here)):
-                threading.Thread(target=_pass_on, args=(one, other), daemon=True).start()
+            threading.Thread(target=_pass_on, args=(here, there), daemon=True).start()
 
 
 def _pass_on(one: socket.socket, other: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := one.recv(65536):
-            other.sendall(data)
-        other.shutdown(socket.SHUT_WR)
+    """Until either end closes."""
+    with one, other, contextlib.suppress(OSError):
+        to = {one: other, other: one}
+        while True:
+            for ready in select.select([one, other], [], [])[0]:
+                if not (data := ready.recv(65536)):
+                    return
+                to[ready].sendall(data)
 
 
 @contextlib.contextmanager

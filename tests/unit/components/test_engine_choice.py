@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import http.client
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -158,6 +159,17 @@ def test_whoever_does_not_answer_or_not_as_an_engine_is_no_manager(made: EngineC
         said = asked("127.0.0.1", made.shown, free.getsockname()[1])
     assert (said.rank, said.refused) == (SILENT, False)
     assert said.why == "Connection refused"
+
+
+def test_an_engine_that_ends_the_connection_once_tls_stands_has_refused(
+    made: EngineCertificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends(*_: object) -> tuple[int, bytes]:
+        raise http.client.RemoteDisconnected
+
+    monkeypatch.setattr(engine_choice, "_get", ends)
+    with answering(made.files, tmp_path, LEADING) as port:
+        assert asked("127.0.0.1", made.shown, port) == Said(SILENT, engine_choice.ENDED, refused=True)
 
 
 def test_a_key_is_shown_to_nobody(made: EngineCertificates) -> None:
