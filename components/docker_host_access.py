@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pulumi_docker as docker
@@ -106,7 +106,10 @@ def by_tls(tls: ByTls, after: Sequence[pulumi.Resource]) -> dict[str, pulumi.Out
     ids = [each.id for each in (*after, *tls.listening) if isinstance(each, pulumi.CustomResource)]
     known = pulumi.Output.all(pulumi.Output.all(*shown), pulumi.Output.all(**addresses), *there, *ids)
     before = engine_choice.address_of((tls.last.get(ACCESS) or {}).get("host"))
-    chosen = known.apply(lambda all_of_it: _chosen(all_of_it[0], all_of_it[1], before))
+    chosen: pulumi.Output[list[str]] = known.apply(
+        # Awaited by `apply`, of which its types don't know what comes out.
+        lambda told: cast("list[str]", _chosen(told[0], told[1], before))
+    )
     way = _known_or(pulumi.Output.secret(chosen), _of_before(tls.last))
     # Which one it is, is no secret.
     return {

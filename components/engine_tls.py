@@ -89,7 +89,7 @@ class EngineTls(pulumi.ComponentResource):
 
     def _listener(self, server: ClusterHost, host: PlannedHost, child: pulumi.ResourceOptions) -> Listener:
         address = listens_at(server, host)
-        names = [address, *names_of(host)]
+        names: list[pulumi.Input[str]] = [address, *names_of(host)]
         certificate = EngineCertificate(
             f"{server.hostname}-engine-certificate", names, self._authority, child
         )

@@ -59,7 +59,7 @@ def heard(engine: EngineAccess, address: str) -> Heard:
         context = engine.shown.context()
         with _connected(address, engine.port, context) as connection:
             shown = connection.sock.getpeercert(binary_form=True)
-            ends = x509.load_der_x509_certificate(shown).not_valid_after_utc
+            ends = x509.load_der_x509_certificate(shown or b"").not_valid_after_utc
             try:
                 status = _asked(connection, "/_ping")
             except ConnectionError:

@@ -304,7 +304,7 @@ class Site:
         """What the stack has for a client, from the next run on."""
         shown = made.shown
         text = "#".join((shown.authority, shown.certificate, shown.key))
-        self.stack.run("config", "set", "--secret", "made", text)
+        self.stack.run("config", "set", "--secret", "--", "made", text)
 
 
 @pytest.fixture(scope="module")

@@ -82,6 +82,13 @@ class EngineCertificates:
         return certificates.server_certificate("x", [name], by, now)
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """To which whoever is not let in is no error."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass
+
+
 @contextlib.contextmanager
 def answering(
     files: dict[str, str],
@@ -116,8 +123,7 @@ def answering(
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     context.load_verify_locations(folder / "ca.pem")
     context.verify_mode = ssl.CERT_NONE if open_to_all else ssl.CERT_REQUIRED
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign] - whoever is not let in is no error here
+    server = Server(("127.0.0.1", 0), Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

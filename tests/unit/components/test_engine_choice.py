@@ -165,7 +165,7 @@ def test_an_engine_that_ends_the_connection_once_tls_stands_has_refused(
     made: EngineCertificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ends(*_: object) -> tuple[int, bytes]:
-        raise http.client.RemoteDisconnected
+        raise http.client.RemoteDisconnected("x")
 
     monkeypatch.setattr(engine_choice, "_get", ends)
     with answering(made.files, tmp_path, LEADING) as port:

@@ -10,7 +10,7 @@ import pytest
 
 from lab.plugins.docker.engine import Engine
 from lab.plugins.docker.settings import EngineAddress, Material, SettingsError, parse
-from lab.plugins.provider import ResourceError
+from lab.plugins.provider import Log, ResourceError
 from tests.support.engine_api import LEADS, EngineCertificates, answering
 
 pytestmark = pytest.mark.unit
@@ -44,8 +44,6 @@ def test_the_client_shows_its_certificate_and_looks_at_the_engines(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt")
     made, stranger = EngineCertificates(), EngineCertificates()
 
-    async def nothing(*_: object, **__: object) -> None: ...
-
     async def info(shown: EngineCertificates, port: int) -> Any:
         about = shown.shown
         address = given(
@@ -56,7 +54,7 @@ def test_the_client_shows_its_certificate_and_looks_at_the_engines(
         )
         engine = Engine(address)
         try:
-            return await engine.read(nothing, lambda client: client.info())
+            return await engine.read(Log(None, ""), lambda client: client.info())
         finally:
             await engine.close()
 
