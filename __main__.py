@@ -14,6 +14,7 @@ from components import (
     autolock,
     data_layer,
     database_tls,
+    engine_tls,
     first_bootstrap,
     registration,
     stack_outputs,
@@ -39,6 +40,7 @@ def deploy(settings: stack_settings.Settings) -> None:
     if settings.deploys("data"):
         database_tls.refuse_an_image_without(settings.galera.image)
     autolock.refuse_going_back(settings.swarm, last)
+    engine_tls.refuse_to_leave(settings, last)
     layers = Layers.of(settings, last)
     plan = Plan.of(settings, last)
     if layers.note:
@@ -54,15 +56,17 @@ def deploy(settings: stack_settings.Settings) -> None:
         firewall = Firewall("firewall", FirewallArgs.of(owner, settings, services))
     moving = [spec.name for spec in services if spec.replicas is not None]
     before = InState.read(last)
+    listened = engine_tls.ended(settings, last, first_bootstrap.last_resources)
+    asks = layers.hosts_ask_the_swarm
     of_hosts = ClusterHostsArgs(
-        owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, layers.hosts_ask_the_swarm, before
+        owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, asks, before, listened
     )
     hosts = ClusterHosts("hosts", of_hosts)
     any_manager = AnyManager.of(hosts.managers, ssh, last, locks=settings.swarm.autolock)
     manager = any_manager if AnyManager.reached(last) else hosts.managers[0].connection
     swarm = data = site = down = None
     if settings.deploys("swarm"):
-        swarm = SwarmLayer.declare(settings, hosts, any_manager, manager, services, before)
+        swarm = SwarmLayer.declare(settings, hosts, any_manager, manager, services, before, last)
     if swarm and settings.deploys("data"):
         deployed = services if settings.deploys("application") else data_specs
         data = DataLayer.declare(settings, owner, hosts, manager, swarm, deployed, sql.digest, layers.serves)
@@ -74,7 +78,7 @@ def deploy(settings: stack_settings.Settings) -> None:
         data_layer.keep_secrets(settings, hosts)
         down = TakenDown("taken-down", TakenDownArgs.of(settings, hosts, manager, layers, leave=not swarm))
     for name, value in stack_outputs.contract(
-        settings, plan.estimate, hosts, ssh, manager, swarm, data, site, layers, down
+        settings, plan.estimate, hosts, ssh, manager, swarm, data, site, layers, down, listened
     ).items():
         pulumi.export(name, value)
 

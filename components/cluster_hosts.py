@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 
+from components import engine_tls
 from components.cluster_host import ClusterHost
 from components.data_path import DataPath, DataPathArgs
 from components.docker_disk import DockerDisk, DockerDiskArgs
@@ -43,6 +44,7 @@ class ClusterHostsArgs:
         firewall: bound when hosts are ordered; None for none.
         in_turn: host names, in the order of managers and workers: those whose servers this run interrupts.
         replicated: names of services whose tasks may move to another host.
+        listened: the engines' API may listen with TLS, and is to end that (`engine_tls.ended`).
         ask_swarm: have a manager's engine ask the swarm, before it restarts, whether the others are well.
         before: the state, in a preview.
     """
@@ -56,6 +58,7 @@ class ClusterHostsArgs:
     replicated: Sequence[str] = ()
     ask_swarm: bool = True
     before: InState = field(default_factory=InState)
+    listened: bool = False
 
 
 class ClusterHosts(pulumi.ComponentResource):
@@ -66,6 +69,8 @@ class ClusterHosts(pulumi.ComponentResource):
         managers, servers: the managers; all hosts.
         bearing: those that bear a node of the database.
         data_paths: by the host's name, where the database's data has a path of its own.
+        engine_tls: certificates of the engines' API; None where that is reached over SSH alone.
+        opened: depend on these to find open in the firewall what is to be; none without one.
         current_managers: depend on these to find managers' engines with their present configuration, and back
             in service after what interrupted them.
     """
@@ -76,12 +81,14 @@ class ClusterHosts(pulumi.ComponentResource):
         super().__init__("swarm-galera:cluster_hosts:ClusterHosts", name, None, opts)
         planned = args.settings.servers.planned
         turns = Turns(args.in_turn)
+        self.opened: list[pulumi.Resource] = [] if args.firewall is None else [*args.firewall.groups]
         with OrderGate() as gate:
             self.servers: list[ClusterHost] = [self._met(host, args, gate, turns) for host in planned]
         pairs = list(zip(self.servers, planned, strict=True))
         self.managers = [server for server, host in pairs if host.role == "manager"]
         self.bearing = [server for server, host in pairs if host.bears_data]
         self.data_paths: dict[str, DataPath] = {}
+        self.engine_tls = engine_tls.wanted(args.settings, pairs, pulumi.ResourceOptions(parent=self))
         self.members = [
             Member(
                 server=server,
@@ -102,7 +109,8 @@ class ClusterHosts(pulumi.ComponentResource):
         if host.own is None:
             return self._ordered(host, args, gate, turns)
         seen = "" if args.own is None else args.own.host_key(host.name)
-        of_host = OwnServerArgs(args.owner, host.own, args.ssh, seen, args.before)
+        listens = args.listened or args.settings.engine.access == "tls"
+        of_host = OwnServerArgs(args.owner, host.own, args.ssh, seen, args.before, listens)
         return OwnServer(host.name, of_host, pulumi.ResourceOptions(parent=self))
 
     def _ordered(
@@ -159,6 +167,8 @@ class ClusterHosts(pulumi.ComponentResource):
             args.replicated,
             may_be_kept=host.own is not None,
             unlocked_by=unlocked_by(settings, host),
+            listener=None if self.engine_tls is None else self.engine_tls.listeners[name],
+            listened=args.listened,
         )
         engine = DockerEngine(f"{name}-engine", of_engine, child)
         path = settings.galera.data_path

@@ -13,7 +13,8 @@ import pulumi
 
 from components import remote, unlocking
 from components.cluster_host import ClusterHost
-from components.host_scripts import engine, images, own
+from components.engine_tls import Listener
+from components.host_scripts import engine, engine_tls, images, own
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class DockerEngineArgs:
             another than btrfs.
         unlocked_by: names of the other managers, where the swarm has autolock and this host is a manager;
             None for any other.
+        listener: where its API listens with TLS; None for nowhere.
+        listened: it may do so yet, and is to end it.
     """
 
     server: ClusterHost
@@ -37,6 +40,8 @@ class DockerEngineArgs:
     replicated: Sequence[str] = ()
     may_be_kept: bool = False
     unlocked_by: Sequence[str] | None = None
+    listener: Listener | None = None
+    listened: bool = False
 
 
 class DockerEngine(pulumi.ComponentResource):
@@ -54,13 +59,15 @@ class DockerEngine(pulumi.ComponentResource):
         hostname = args.server.hostname
         self._name, self._server, self._config = name, args.server, args.config
         self._replicated, self._unlocked_by = args.replicated, args.unlocked_by
+        self._listener = args.listener
         self.started = remote.run(
             f"{name}-configured",
             args.server.connection,
             (own if args.may_be_kept else engine).configure(
-                hostname, args.config, locks=args.unlocked_by is not None
+                hostname, args.config, locks=args.unlocked_by is not None, before=_listening(args)
             ),
             pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
+            values="" if args.listener is None else args.listener.values(),
         )
         self.version = self.started.stdout
         self.register_outputs({"version": self.version})
@@ -100,5 +107,18 @@ class DockerEngine(pulumi.ComponentResource):
             engine.settle(self._server.hostname, manager=manager, replicated=self._replicated, locks=locks),
             pulumi.ResourceOptions(parent=self, depends_on=before),
             values=self._server.reboots.apply(str),
-            triggers=[self._config, self._server.reboots],
+            triggers=[
+                self._config,
+                self._server.reboots,
+                *([] if self._listener is None else [self._listener.fingerprint()]),
+            ],
         )
+
+
+def _listening(args: DockerEngineArgs) -> str:
+    """What is done for the engine's API with TLS before the engine is; empty where there never was one."""
+    hostname, state = args.server.hostname, engine.Places().state
+    if args.listener is not None:
+        refusal = [own.refuse_kept(hostname)] if args.may_be_kept else []
+        return "\n".join([*refusal, engine_tls.listen(hostname, state)])
+    return engine_tls.gone(hostname, state) if args.listened else ""

@@ -32,6 +32,7 @@ class OwnServerArgs:
         ssh: the key that it lets in.
         seen: the host key that was seen before anything was declared; empty if it did not answer.
         before: the state, in a preview; the pinned key stays while the settings give the same one.
+        listens: its engine's API listens with TLS, or may do so.
     """
 
     owner: pulumi.Input[str]
@@ -39,6 +40,7 @@ class OwnServerArgs:
     ssh: SshAccess
     seen: str
     before: InState = field(default_factory=InState)
+    listens: bool = False
 
 
 class OwnServer(ClusterHost):
@@ -60,7 +62,7 @@ class OwnServer(ClusterHost):
                 args.ssh.private_key,
                 host.host_key,
                 args.seen,
-                own.gone(host.name),
+                own.gone(host.name, listens=args.listens),
             ),
             pulumi.ResourceOptions(parent=self),
         )

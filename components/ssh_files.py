@@ -86,19 +86,19 @@ def write_ssh_files(
     if private_key is None:
         key.unlink(missing_ok=True)
     else:
-        _write_private(key, private_key if private_key.endswith("\n") else f"{private_key}\n")
+        write_private(key, private_key if private_key.endswith("\n") else f"{private_key}\n")
     listed = [
         {"name": each.name, "address": each.address, "port": each.port, "user": each.user}
         for each in managers
     ]
-    _write_private(folder / "known_hosts", known_hosts(managers))
-    _write_private(folder / "managers.json", json.dumps(listed, indent=1) + "\n")
-    _write_private(folder / "choice.py", Path(manager_choice.__file__).read_text(encoding="utf-8"))
+    write_private(folder / "known_hosts", known_hosts(managers))
+    write_private(folder / "managers.json", json.dumps(listed, indent=1) + "\n")
+    write_private(folder / "choice.py", Path(manager_choice.__file__).read_text(encoding="utf-8"))
     if locks:
-        _write_private(folder / manager_choice.LOCKS, "")
+        write_private(folder / manager_choice.LOCKS, "")
     else:
         (folder / manager_choice.LOCKS).unlink(missing_ok=True)
-    _write_private(folder / "config", config(folder, managers, with_key=private_key is not None))
+    write_private(folder / "config", config(folder, managers, with_key=private_key is not None))
     return options(folder)
 
 
@@ -182,7 +182,7 @@ def _quoted(path: Path) -> str:
     return '"' + str(path).replace("%", "%%") + '"'
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Replace the file in one step, readable by its owner only from its first moment on."""
     if path.is_file() and path.stat().st_mode & 0o777 == 0o600 and path.read_text(encoding="utf-8") == text:
         return

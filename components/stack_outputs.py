@@ -10,7 +10,7 @@ from typing import Any
 
 import pulumi
 
-from components import autolock, discovery, remote, server_version, store_change
+from components import autolock, discovery, engine_tls, remote, server_version, store_change
 from components.any_manager import AnyManager
 from components.application import Application
 from components.cluster_host import SSH_PORT, ClusterHost
@@ -43,8 +43,13 @@ def contract(
     application: Application | None,
     layers: Layers,
     down: TakenDown | None,
+    listened: bool,
 ) -> dict[str, Any]:
-    """All outputs by name; those of a layer only where it is deployed."""
+    """All outputs by name; those of a layer only where it is deployed.
+
+    Args:
+        listened: as in `ClusterHostsArgs`.
+    """
     return {
         "contractVersion": CONTRACT_VERSION,
         "hosts": [
@@ -64,6 +69,7 @@ def contract(
                 **({"manager": ALIAS} if isinstance(manager, AnyManager) else {}),
             }
         ),
+        **engine_tls.shown(hosts.engine_tls, listened, None if swarm is None else swarm.asked),
         **({} if swarm is None else _of_swarm(settings, swarm)),
         **({} if data is None else _of_data(settings, data, application)),
         **({} if down is None else _of_taken_down(settings, layers, down)),

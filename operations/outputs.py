@@ -10,7 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from components import engine_choice, engine_tls
 from components.cluster_host import SSH_PORT
+from components.engine_choice import Shown
 from components.layers import layer_of
 from components.ssh_access import read_private_key
 from operations import passphrase
@@ -70,6 +72,22 @@ class Application:
 
 
 @dataclass(frozen=True)
+class EngineAccess:
+    """How the engines' API is reached with TLS.
+
+    Attributes:
+        addresses: by host name, on `port`.
+        shown: what a client shows, and whom it trusts.
+        asked: the address that the docker provider asks; empty where it asks none.
+    """
+
+    addresses: Mapping[str, str]
+    port: int
+    shown: Shown
+    asked: str = ""
+
+
+@dataclass(frozen=True)
 class Outputs:
     """What the operations need of a stack's outputs.
 
@@ -84,6 +102,8 @@ class Outputs:
         authority: PEM, whose certificate the nodes show; empty for nodes of before, without TLS.
         unlock_keys: of the swarm's managers, the one in use first; none where the swarm has no autolock.
         balancer, application: None where there is none.
+        engine: None where engines are reached over SSH alone; in a stack where that was otherwise once, they
+            `listened`.
         data_path: of the rows on each host that bears some; empty where they are in the engine's folder.
         layer: the highest that there is. What comes with a higher one is empty, or 0.
         left: what is not taken down yet of those above.
@@ -110,6 +130,8 @@ class Outputs:
     unlock_keys: tuple[str, ...] = field(default=(), repr=False)
     balancer: Balancer | None = None
     application: Application | None = None
+    engine: EngineAccess | None = None
+    listened: bool = False
     layer: Layer = "data"
     left: str = ""
     volumes: tuple[str, ...] = ()
@@ -192,6 +214,8 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         data_path=(galera or kept).get("dataPath", ""),
         balancer=_balancer(values.get("loadBalancer")),
         application=_application(values.get("application")),
+        engine=_engine(values),
+        listened=(values.get(engine_tls.OUTPUT) or {}).get("access") == "ssh",
         layer=layer,
         left=str((values.get("takenDown") or {}).get("left", "")),
         volumes=tuple(kept.get("volumes", ())),
@@ -214,6 +238,15 @@ def _application(told: Mapping[str, Any] | None) -> Application | None:
     if not told:
         return None
     return Application(told["service"], int(told["replicas"]), int(told["port"]))
+
+
+def _engine(values: Mapping[str, Any]) -> EngineAccess | None:
+    engine, access = values.get(engine_tls.OUTPUT) or {}, values.get(engine_tls.ACCESS) or {}
+    if engine.get("access") != "tls" or not access:
+        return None
+    shown = Shown(access["caCertificate"], access["certificate"], access["privateKey"])
+    asked = engine_choice.address_of(access.get("host"))
+    return EngineAccess(engine["addresses"], int(engine["port"]), shown, asked)
 
 
 def _plain(told: Any) -> str | None:

@@ -27,7 +27,7 @@ from components.state_folder import state_folder
 from operations import (
     audit,
     care,
-    comparison,
+    engine_way,
     former_images,
     left_out,
     leftovers,
@@ -114,8 +114,9 @@ def destroy(stack: StackOption = "dev", yes: YesOption = False) -> None:
     """
     _require_terminal_or_yes(yes)
     with opened(stack, absent_is_fine=True) as session:
+        engine_way.ready(session.pulumi)
         ordered = strays.before_destroy(session.pulumi)
-        session.confirm(yes, _question(session), "destroy", "--preview-only")
+        session.confirm(yes, strays.question(session.pulumi), "destroy", "--preview-only")
         if ordered is not None:
             # Before the state goes: without its identity nobody could tell whose they are.
             strays.cancel(*ordered)
@@ -129,12 +130,6 @@ def destroy(stack: StackOption = "dev", yes: YesOption = False) -> None:
                 say("This is left of the stack:")
                 audit.show(left, stack, stderr=True)
                 raise typer.Exit(1)
-
-
-def _question(session: StackSession) -> str:
-    if comparison.known(session.pulumi.export() or {}).no_account:
-        return "Take all of this away from your hosts? They stay, and so does the data in their volumes."
-    return "Destroy all of this, with its data?"
 
 
 def _swarm_mended(session: StackSession) -> None:
@@ -200,7 +195,10 @@ class StackSession:
 
     def looked(self) -> care.Seen | None:
         """The hosts as they are; says who does not answer, and whose engine needs a restart."""
-        return care.looked(self.pulumi)
+        seen = care.looked(self.pulumi)
+        if seen is not None and seen.unwell:
+            engine_way.ready(self.pulumi)
+        return seen
 
     def moved(self) -> None:
         """Bring a state that an older version left over to steps on any manager; nothing runs for it."""

@@ -27,6 +27,13 @@ def strays_of(account: Account) -> list[Finding]:
     return [finding for finding in account.compare() if finding.stray]
 
 
+def question(pulumi: Pulumi) -> str:
+    """What is asked before a stack is destroyed."""
+    if known(pulumi.export() or {}).no_account:
+        return "Take all of this away from your hosts? They stay, and so does the data in their volumes."
+    return "Destroy all of this, with its data?"
+
+
 def before_destroy(pulumi: Pulumi) -> tuple[Account, list[Finding]] | None:
     """The account and the stack's strays, shown if there are any; None if it has never ordered anything, as
     a stack of hosts of one's own has not.

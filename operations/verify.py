@@ -29,6 +29,7 @@ from operations import (
     consul_checks,
     data_path_checks,
     deep_verify,
+    engine_checks,
     galera_checks,
     layer_checks,
     outputs,
@@ -119,6 +120,9 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
             hosts = await connections.enter_async_context(connected(found))
         facts = await _looked(found, hosts, report)
         report.checks += cluster_checks.of_hosts(found, facts)
+        if found.engine is not None or found.listened:
+            with report.stage("engines' API"):
+                report.checks += engine_checks.of_engines(found, await engine_checks.ask(found))
         if on_hosts := data_path_checks.hosts_of(found):
             with report.stage("data path"):
                 answers = await hosts.run_all(dict.fromkeys(on_hosts, data_path_checks.ask(found)))

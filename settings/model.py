@@ -24,7 +24,7 @@ from settings.discovery import Discovery
 from settings.galera import Galera
 from settings.layers import Above, Layer, contradictions, reaches
 from settings.load_balancer import LoadBalancer
-from settings.ports import taken_by
+from settings.ports import ENGINE_PORT, taken_by
 from settings.section import Section
 from settings.servers import Servers
 from settings.swarm import Swarm
@@ -158,6 +158,9 @@ class Engine(Section):
             of 172.16.0.0/12, of which docker_gwbridge takes 172.18.0.0/16.
         swarm_pool: where the swarm takes its ingress network from, a /24; by default 10.0.0.0/8. Counts when
             the swarm is started.
+        access: how the engines' API is reached. With `tls`, each engine also listens on port 2376 of the
+            address that SSH uses, for whoever has the stack's client certificate, and docker resources go
+            that way; all else goes on to use SSH. A change restarts the engines, one host at a time.
         options: further options of daemon.json, by their names there (engine_options.py).
     """
 
@@ -169,7 +172,13 @@ class Engine(Section):
     bridge: values.EngineNetwork | None = None
     address_pools: list[values.EngineNetwork] = []
     swarm_pool: values.EngineNetwork | None = None
+    access: Literal["ssh", "tls"] = "ssh"
     options: Annotated[dict[str, Any], AfterValidator(values.daemon_options)] = {}
+
+    @property
+    def ports(self) -> dict[int, str]:
+        """What it takes on every host, and which setting says so."""
+        return {ENGINE_PORT: "the engine's API (engine.access)"} if self.access == "tls" else {}
 
     @property
     def taken(self) -> dict[str, str]:
@@ -280,6 +289,11 @@ class Settings(Section):
                 "the statistics' password would cross the internet in plain. Remedy: take it out of "
                 "publishedPorts, and look at the page through SSH (`ssh -L`)"
             )
+        if set(self.engine.ports) & set(servers.published_ports):
+            problems.append(
+                f"servers.publishedPorts: {ENGINE_PORT} is the engines' API (engine.access), by which one is "
+                "root on a host. Remedy: take it out; it is open to the networks of ssh.allowedCidrs"
+            )
         problems.extend(self._clashes())
         problems.extend(contradictions(self.deploy_up_to, self.take_down, self.keep_data))
         if problems:
@@ -288,7 +302,14 @@ class Settings(Section):
 
     def _clashes(self) -> Iterator[str]:
         """Who takes a port that another one has; and what does not fit to the store."""
-        ports = taken_by(self.load_balancer.ports if self.load_balancer else {}, self.engine.options)
+        balancer = self.load_balancer.ports if self.load_balancer else {}
+        ports = taken_by(balancer, self.engine.options)
+        for port in self.engine.ports.keys() & ports.keys():
+            yield (
+                f"engine.access: tls needs port {port} of every host, which is taken by {ports[port]}. "
+                "Remedy: give that another port, or leave engine.access out"
+            )
+        ports |= self.engine.ports
         discovery = self.discovery
         yield from discovery.clashes(
             len(self.servers.manager_names),

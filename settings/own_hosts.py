@@ -56,6 +56,15 @@ def reachable(value: str) -> str:
     return value
 
 
+def is_address(text: str) -> bool:
+    """Whether it is an IP address, and no name."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def ssh_user(value: str) -> str:
     """A name that Linux takes, so that it is safe wherever it is written."""
     if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", value):

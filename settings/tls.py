@@ -24,7 +24,8 @@ class Tls(Section):
         names: further names in the certificate, by which clients outside of the overlay network know the
             database, like db.example.com. It bears galera, tasks.galera, haproxy and localhost anyway.
         generation: one more makes a new authority and new certificates; the nodes go over to them one by one,
-            then trust the former authority no longer. One step a run, and never back.
+            then trust the former authority no longer. One step a run, and never back. With `engine.access:
+            tls` also of the engines' API, which restart for it, one host at a time.
     """
 
     title: ClassVar[str] = "galera.tls"

@@ -106,11 +106,14 @@ def bind_to_disk(places: Places | None = None) -> str:
     return f"write_file {at.dropin} {words([DROPIN.rstrip()])}"
 
 
-def configure(hostname: str, config: str, places: Places | None = None, *, locks: bool = False) -> str:
+def configure(
+    hostname: str, config: str, places: Places | None = None, *, locks: bool = False, before: str = ""
+) -> str:
     """Shell text that writes `config` and leaves the engine running; prints the engine's version.
 
     Args:
         locks: the host is a manager of a swarm with autolock.
+        before: shell text for before that, of engine_tls.py; empty for none.
     """
     at = places or Places()
     variables = assign(
@@ -123,7 +126,8 @@ def configure(hostname: str, config: str, places: Places | None = None, *, locks
         state=at.state,
     )
     overlap = host.refuse_engine_overlap(networks(config), hostname)
-    return f"{variables}\n{start(hostname, locks=locks)}\n{overlap}\n{_CONFIGURE}"
+    listening = [before] if before else []
+    return "\n".join((variables, start(hostname, locks=locks), *listening, overlap, _CONFIGURE))
 
 
 def settle(

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from components.host_scripts import engine, host
+from components.host_scripts import engine, engine_tls, host
 from components.host_scripts.disk import BLANK, MOUNT_POINT
 from components.host_scripts.shell import assign, body
 
@@ -106,6 +106,7 @@ def configure(
     of_engine: engine.Places | None = None,
     *,
     locks: bool = False,
+    before: str = "",
 ) -> str:
     """Shell text that leaves the engine running and prints its version; for hosts whose data has no disk of
     its own, and for engines that were there before, which keep their configuration.
@@ -113,6 +114,7 @@ def configure(
     Args:
         config: daemon.json's text, for an engine that the program has installed.
         locks: the host is a manager of a swarm with autolock.
+        before: as in `engine.configure`.
     """
     at, there = places or Places(), of_engine or engine.Places()
     facts = assign(
@@ -125,10 +127,19 @@ def configure(
         drivers=list(DRIVERS),
     )
     overlap = host.refuse_engine_overlap(engine.networks(config), hostname)
-    return f"{facts}\n{engine.start(hostname, locks=locks)}\n{overlap}\n{_ENGINE}"
+    listening = [before] if before else []
+    return "\n".join((facts, engine.start(hostname, locks=locks), *listening, overlap, _ENGINE))
 
 
 _ENGINE = body("own_engine")
+
+
+def refuse_kept(hostname: str, places: Places | None = None) -> str:
+    """Shell text that fails where the engine was there before the program."""
+    return f"{assign(hostname=hostname, notes=(places or Places()).notes)}\n{_KEPT}"
+
+
+_KEPT = body("own_kept")
 
 
 def this_disk(named: str) -> str:
@@ -139,9 +150,12 @@ def this_disk(named: str) -> str:
 _DISK = body("own_disk")
 
 
-def gone(hostname: str, places: Places | None = None) -> str:
+def gone(hostname: str, places: Places | None = None, *, listens: bool = False) -> str:
     """Shell text that takes away what the program brought: the swarm is left, name servers, words at login,
     sshd's limits and the user's group are as before. Packages, engine, disk, images and data stay.
+
+    Args:
+        listens: the engine's API may listen with TLS, and is not to.
     """
     at = places or Places()
     facts = assign(
@@ -155,7 +169,9 @@ def gone(hostname: str, places: Places | None = None) -> str:
     )
     of_system = at.of_system
     taken_back = (host.resolver_gone(of_system), host.agent_gone(of_system), host.motd_gone(of_system))
-    return "\n".join((*taken_back, facts, _GONE))
+    # Last, as it may restart the engine: its containers are gone by then.
+    listener = (engine.START, engine_tls.gone(hostname, at.state)) if listens else ()
+    return "\n".join((*taken_back, facts, _GONE, *listener))
 
 
 _GONE = body("own_gone")

@@ -16,7 +16,7 @@ from components.host_scripts.disk import MOUNT_POINT, VOLUME_GROUP
 from components.host_scripts.own import DRIVERS, NOTES, OLDEST_ENGINE
 from components.host_scripts.packages import FAMILIES
 from components.own_hosts.facts import Facts
-from settings.own_hosts import OwnHost
+from settings.own_hosts import OwnHost, is_address
 
 MACHINES = ("x86_64",)
 """What the images are built for."""
@@ -29,12 +29,14 @@ class Wanted:
     Attributes:
         member: whether the last complete run had it.
         ours: whether its mark is this stack's.
+        listens: whether its engine's API is to listen with TLS.
     """
 
     host: OwnHost
     seen: Facts
     member: bool
     ours: bool
+    listens: bool = False
 
 
 _EACH_ONE = ", and each must be a host of its own. Remedy: correct it in servers.hosts"
@@ -88,6 +90,26 @@ def _always(wanted: Wanted) -> Iterable[str]:
         yield (
             "its engine has live-restore, which swarm mode refuses. Remedy: take it out of daemon.json there "
             "and restart the engine"
+        )
+    if wanted.listens:
+        yield from _listens(wanted)
+
+
+def _listens(wanted: Wanted) -> Iterable[str]:
+    """What keeps its engine from listening."""
+    host, seen = wanted.host, wanted.seen
+    if seen.kept:
+        yield (
+            "its engine was there before, and is never reconfigured, so it can't come to listen with TLS "
+            "(engine.access). Remedy: leave engine.access out; or remove that engine with its data, and the "
+            "program installs one"
+        )
+    at = host.reached_at
+    if is_address(at) and at not in seen.addresses:
+        yield (
+            f"{at} (sshHost) is none of its own addresses ({', '.join(seen.addresses) or 'none'}), so its "
+            "engine can't listen there with TLS (engine.access). Remedy: leave sshHost out, if this machine "
+            "reaches address; or leave engine.access out"
         )
 
 

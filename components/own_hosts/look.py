@@ -33,11 +33,13 @@ class Looked:
     Attributes:
         hosts, seen: by name.
         members: names of those that the last complete run had.
+        listen: whether their engines' API is to listen with TLS.
     """
 
     hosts: Mapping[str, OwnHost]
     seen: Mapping[str, Facts]
     members: frozenset[str]
+    listen: bool = False
 
     @property
     def marked(self) -> bool:
@@ -52,7 +54,7 @@ class Looked:
     def refuse_bad(self, owner: str | None) -> None:
         """Raise UserError with all problems. `owner`: this stack's identity, None before it has one."""
         found = fit.problems(
-            fit.Wanted(host, self.seen[name], name in self.members, self._ours(name, owner))
+            fit.Wanted(host, self.seen[name], name in self.members, self._ours(name, owner), self.listen)
             for name, host in self.hosts.items()
         )
         if found:
@@ -88,7 +90,8 @@ def look(settings: Settings, key: str | None, last: Mapping[str, Any]) -> Looked
         return await asyncio.gather(*(seen_of(host, way, subnet) for host, way in pairs))
 
     seen = in_a_loop_of_its_own(all_of_them)
-    return Looked(hosts, dict(zip(hosts, seen, strict=True)), frozenset(pinned))
+    told = dict(zip(hosts, seen, strict=True))
+    return Looked(hosts, told, frozenset(pinned), settings.engine.access == "tls")
 
 
 async def seen_of(host: OwnHost, way: Way, subnet: str) -> Facts:

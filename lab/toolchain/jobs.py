@@ -63,6 +63,7 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     "recovery-test": (
         (
             *("pytest", "tests/lab/test_layers.py", "tests/lab/test_data_path.py"),
+            "tests/lab/test_engine_access.py",
             *("tests/lab/test_any_manager.py", "tests/lab/test_last_one.py"),
             *(word for word in _END if word != "-x"),
         ),

@@ -287,7 +287,8 @@ def run(
             name: replace(FITTING, hostname=name, engine_name=name, addresses=(host.address,), boot=name)
             for name, host in hosts.items()
         }
-        return look.Looked(hosts, facts | dict(seen or {}), frozenset(look.pinned_keys(last)))
+        listen = settings.engine.access == "tls"
+        return look.Looked(hosts, facts | dict(seen or {}), frozenset(look.pinned_keys(last)), listen)
 
     def compared(_api: Any, plan: cost.Estimate, owner: str | None) -> cost.Estimate:
         recorder.recorded.estimated.append((owner,))

@@ -66,9 +66,10 @@ def test_every_script_of_the_program_is_in_the_recording() -> None:
     # none has autolock (swarm.autolock)
     locks = {"autolock_on", "autolock_off", "autolock_key", "swarm_locked_key"}
     locks |= {"unlock_functions", "unlock_host", "unlock_start"}
+    tls = {"engine_tls", "engine_renewed", "engine_tls_gone", "own_kept"}  # engine.access
     assert missing == {
         *("swarm_same_pool", "convergence_no_virtual_ip"),
-        *(*system, *consul, *application, *down, *path, *own, *locks),
+        *(*system, *consul, *application, *down, *path, *own, *locks, *tls),
     }
 
 

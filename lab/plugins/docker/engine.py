@@ -22,10 +22,11 @@ from typing import Any, TypeAlias, TypeVar
 import asyncssh
 import docker
 import docker.errors
+import docker.tls
 import requests.exceptions
 
 from lab.plugins import ssh
-from lab.plugins.docker.settings import EngineAddress
+from lab.plugins.docker.settings import EngineAddress, Material
 from lab.plugins.provider import Log, ResourceError
 
 T = TypeVar("T")
@@ -102,7 +103,8 @@ class Engine:
                 elif self.address.arguments:
                     url = await self._forward_by_program()
                 loop = asyncio.get_running_loop()
-                self._client = await loop.run_in_executor(self._threads, _connect, url)
+                tls = None if self.address.material is None else self._material(self.address.material)
+                self._client = await loop.run_in_executor(self._threads, _connect, url, tls)
             except ssh.SshError as error:
                 raise ResourceError(f"no way to the Docker engine: {error}") from error
             except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
@@ -149,6 +151,21 @@ class Engine:
             why = (await program.stderr.read()).decode(errors="replace").strip()
             raise ssh.SshError(f"{self.address}: {why or f'ssh ended after it said {said!r}'}")
         return f"unix://{socket}"
+
+    def _material(self, material: Material) -> docker.tls.TLSConfig:
+        """Docker's client takes files, and reads them at each connection."""
+        self._folder = _private_folder()
+        paths = []
+        for name, text in (("ca", material.authority), ("cert", material.certificate), ("key", material.key)):
+            path = self._folder / f"{name}.pem"
+            path.write_text(text)
+            paths.append(str(path))
+        authority, *shown = paths
+        return docker.tls.TLSConfig(
+            client_cert=(shown[0], shown[1]),
+            ca_cert=authority if material.authority else None,
+            verify=bool(material.authority),
+        )
 
     def _is_closed(self) -> bool:
         if self._program is not None:
@@ -208,8 +225,21 @@ def _private_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}-{os.getpid()}-"))
 
 
-def _connect(url: str) -> docker.APIClient:
-    return docker.APIClient(base_url=url, version="auto", timeout=_ANSWER, max_pool_size=_SIDE_BY_SIDE)
+class _Client(docker.APIClient):
+    """Trusts whom it is told to trust, whatever authorities the environment names for others."""
+
+    @property
+    def trust_env(self) -> bool:
+        return False
+
+    @trust_env.setter
+    def trust_env(self, _value: bool) -> None: ...
+
+
+def _connect(url: str, tls: docker.tls.TLSConfig | None) -> docker.APIClient:
+    return _Client(
+        base_url=url, version="auto", timeout=_ANSWER, max_pool_size=_SIDE_BY_SIDE, tls=tls or False
+    )
 
 
 def _with_key(endpoint: ssh.Endpoint) -> ssh.Endpoint:

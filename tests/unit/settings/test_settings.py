@@ -35,6 +35,12 @@ def problems(**sections: Any) -> list[str]:
     return caught.value.problems
 
 
+def test_the_engines_port_is_free_where_engines_are_reached_over_ssh() -> None:
+    taken = {"loadBalancer": {**BALANCER, "statsPort": 2376}, "servers": {"publishedPorts": [2377]}}
+    assert parse(config(**taken)).engine.ports == {}
+    assert list(parse(config(engine={"access": "tls"})).engine.ports) == [2376]
+
+
 def test_the_smallest_settings_give_three_managers_and_safe_defaults() -> None:
     settings = parse(config())
     assert settings.servers.manager_names == ["galera-1", "galera-2", "galera-3"]
@@ -429,6 +435,31 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         "galera.provider.gcache.size",
         {"galera": {"provider": {"gcache.size": "20G"}}},
         "half of the data disk of 25 GB",
+    ),
+    ("engine.access", {"engine": {"access": "http"}}, "'ssh' or 'tls'"),
+    (
+        "servers.publishedPorts",
+        {"engine": {"access": "tls"}, "servers": {"publishedPorts": [80, 2376]}},
+        "root on a host",
+    ),
+    (
+        "engine.access",
+        {"engine": {"access": "tls"}, "loadBalancer": {**BALANCER, "statsPort": 2376}},
+        "taken by the load balancer (loadBalancer.statsPort)",
+    ),
+    (
+        "engine.access",
+        {"engine": {"access": "tls", "options": {"metrics-addr": "10.0.0.1:2376"}}},
+        "taken by the engine (engine.options.metrics-addr)",
+    ),
+    (
+        "application.port",
+        {"engine": {"access": "tls"}, "application": {"image": "x/web:1", "port": 2376}},
+        "taken on every host by the engine's API (engine.access)",
+    ),
+    *(
+        (f"engine.options.{name}", {"engine": {"options": {name: "x"}}}, "engine.access says how")
+        for name in ("tls", "tlsverify", "tlscacert", "tlscert", "tlskey")
     ),
     ("engine.bridge", {"engine": {"bridge": "8.8.0.0/16"}}, "not private"),
     ("engine.bridge", {"engine": {"bridge": "172.28.0.0/28"}}, "up to /24"),
