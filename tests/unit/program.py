@@ -271,6 +271,8 @@ def run(
     recorder = Recorder(former or {})
     # The stack's own resource stays from test to test, and with it another test's project.
     pulumi.runtime.settings.ROOT.set(None)
+    # Mocks answer on other threads, which see of a context variable its default: what came first after None.
+    pulumi.runtime.settings.SETTINGS.dry_run = None
     pulumi.runtime.set_mocks(
         recorder, project="swarm-galera", stack="test", preview=preview, monitor=Monitor(recorder)
     )
