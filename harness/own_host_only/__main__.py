@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import pulumi
 
+from components.first_bootstrap import last_outputs
+from components.in_state import InState
 from components.own_server import OwnServer, OwnServerArgs
 from components.softlayer.stack_identity import StackIdentity
 from components.ssh_access import SshAccess, SshAccessArgs
@@ -18,7 +20,8 @@ config = pulumi.Config("swarm-galera")
 identity = StackIdentity(account=False)
 ssh = SshAccess("ssh", SshAccessArgs(identity.owner, private_key=config.require("key"), in_account=False))
 host = OwnHost.model_validate(config.require_object("host"))
-server = OwnServer(host.name, OwnServerArgs(identity.owner, host, ssh, config.get("seen") or ""))
+before = InState.read(last_outputs())
+server = OwnServer(host.name, OwnServerArgs(identity.owner, host, ssh, config.get("seen") or "", before))
 pulumi.export("hostKey", server.host_key)
 pulumi.export("privateIp", server.private_ip)
 pulumi.export("id", server.guest_id)

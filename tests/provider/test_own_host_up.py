@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 
 from harness import servers
@@ -62,9 +63,13 @@ def stack(server: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     empty: dict[str, Any] = dict.fromkeys(("endpoint", "count", "disks", "orderSettle"))
     shown = " ".join(server.host_keys[0].export_public_key().decode().split()[:2])
     found.settings({**empty, "host": host, "seen": shown})
-    done = found.run("config", "set", "--secret", "swarm-galera:key", given=server.private_key)
-    assert done.code == 0, done.said
+    with_key(found, server.private_key)
     return found
+
+
+def with_key(stack: Servers, text: str) -> None:
+    done = stack.run("config", "set", "--secret", "swarm-galera:key", given=text)
+    assert done.code == 0, done.said
 
 
 def test_a_host_is_taken_in_kept_as_it_is_and_let_go(
@@ -97,6 +102,13 @@ def test_a_host_is_taken_in_kept_as_it_is_and_let_go(
     stack.must("preview", "--expect-no-changes")
     stack.must("refresh", "--yes", "--skip-preview")
     stack.must("preview", "--expect-no-changes")
+
+    # Something is noted of it for later: the preview still knows where it is, and by which key.
+    with_key(stack, asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode())
+    said = stack.must("preview")
+    assert "db1-ready update" in said
+    assert "[unknown]" not in said
+    with_key(stack, server.private_key)
 
     drop_in.write_text("MaxSessions 100\n")
     said = stack.destroy()
