@@ -26,7 +26,7 @@ FILES = ("galera-ca.crt", "galera-server.crt", "galera-server.key")
 """Secrets of the nodes."""
 NAMES = ("galera", "tasks.galera", "haproxy", "localhost")
 """By which clients on the overlay network, or in a node's container, reach the database."""
-FIRST = 11
+FIRST = 12
 """Of our images with MariaDB 10.11, `swarm-galera/galera:10.11-N`, the first whose nodes speak TLS."""
 
 

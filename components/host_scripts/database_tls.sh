@@ -15,7 +15,7 @@ while :; do
   code=0
   answer=$(secured) || code=$?
   (( code )) || break
-  (( code != 2 )) || fail "the image of $service knows no TLS. Remedy: set galera.image to 10.11-11 or a later one"
+  (( code != 2 )) || fail "the image of $service knows no TLS. Remedy: set galera.image to 10.11-12 or a later one"
   # What is away for a moment, be it the store or a container, is asked again.
   if (( code == 75 )); then refused=0; else refused=$((refused + 1)); fi
   (( refused < 30 )) || fail "$service still lets in who comes without TLS, or with a former certificate; \

@@ -264,9 +264,9 @@ def test_what_the_authority_has_signed_outlives_it() -> None:
 @pytest.mark.parametrize(
     ("image", "speaks"),
     [
-        ("registry.lab:5000/swarm-galera/galera:10.11-12", False),
+        ("registry.lab:5000/swarm-galera/galera:10.11-11", False),
         ("swarm-galera/galera:10.11-3@sha256:" + "0" * 64, False),
-        ("registry.lab:5000/swarm-galera/galera:10.11-11", True),
+        ("registry.lab:5000/swarm-galera/galera:10.11-12", True),
         ("registry.lab:5000/swarm-galera/galera:11.8-1", True),
         ("registry.lab:5000/galera:10.11-3", True),  # somebody else's: not known
         ("registry.lab:5000/swarm-galera/galera:10.11-3-ours", True),
@@ -279,7 +279,7 @@ def test_an_image_of_before_is_refused_before_a_node_starts_anew_for_it(
     if speaks:
         database_tls.refuse_an_image_without(image)
         return
-    with pytest.raises(pulumi.RunError, match=r"galera.image: .* speak no TLS.*Remedy: name 10.11-11"):
+    with pytest.raises(pulumi.RunError, match=r"galera.image: .* speak no TLS.*Remedy: name 10.11-12"):
         run(settings)
     run({**settings, "deployUpTo": "swarm"})
 
