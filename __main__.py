@@ -9,7 +9,15 @@ from __future__ import annotations
 import pulumi
 
 import settings as stack_settings
-from components import application, data_layer, database_tls, first_bootstrap, registration, stack_outputs
+from components import (
+    application,
+    autolock,
+    data_layer,
+    database_tls,
+    first_bootstrap,
+    registration,
+    stack_outputs,
+)
 from components.any_manager import AnyManager
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.data_layer import DataLayer
@@ -30,6 +38,7 @@ def deploy(settings: stack_settings.Settings) -> None:
     database_tls.refuse_a_leap(settings.galera.tls, last)
     if settings.deploys("data"):
         database_tls.refuse_an_image_without(settings.galera.image)
+    autolock.refuse_going_back(settings.swarm, last)
     layers = Layers.of(settings, last)
     plan = Plan.of(settings, last)
     if layers.note:
@@ -49,7 +58,7 @@ def deploy(settings: stack_settings.Settings) -> None:
         owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, layers.hosts_ask_the_swarm, before
     )
     hosts = ClusterHosts("hosts", of_hosts)
-    any_manager = AnyManager.of(hosts.managers, ssh, last)
+    any_manager = AnyManager.of(hosts.managers, ssh, last, locks=settings.swarm.autolock)
     manager = any_manager if AnyManager.reached(last) else hosts.managers[0].connection
     swarm = data = site = down = None
     if settings.deploys("swarm"):

@@ -39,7 +39,12 @@ class AnyManager:
 
     @classmethod
     def of(
-        cls, managers: Sequence[ClusterHost], ssh: SshAccess, last: Mapping[str, Any] | None = None
+        cls,
+        managers: Sequence[ClusterHost],
+        ssh: SshAccess,
+        last: Mapping[str, Any] | None = None,
+        *,
+        locks: bool = False,
     ) -> AnyManager:
         """Of these hosts, asked in this order; the files are written as soon as all are known.
 
@@ -48,6 +53,7 @@ class AnyManager:
 
         Args:
             last: outputs of the stack's last complete run.
+            locks: the swarm has autolock.
         """
         project, stack = pulumi.get_project(), pulumi.get_stack()
         known = [pulumi.Output.all(server.address, server.host_key) for server in managers]
@@ -57,7 +63,7 @@ class AnyManager:
                 SshManager(server.hostname, address, host_key, server.user, server.port)
                 for server, (address, host_key) in zip(managers, told, strict=True)
             ]
-            return write_ssh_files(ssh_folder(project, stack), found, private_key)
+            return write_ssh_files(ssh_folder(project, stack), found, private_key, locks=locks)
 
         options = pulumi.Output.all(pulumi.Output.all(*known), ssh.private_key).apply(
             lambda both: write(both[0], both[1])

@@ -158,6 +158,7 @@ class ClusterHosts(pulumi.ComponentResource):
             engine_config(settings, host),
             args.replicated,
             may_be_kept=host.own is not None,
+            unlocked_by=unlocked_by(settings, host),
         )
         engine = DockerEngine(f"{name}-engine", of_engine, child)
         path = settings.galera.data_path
@@ -197,6 +198,13 @@ class ClusterHosts(pulumi.ComponentResource):
             after = [*member.before_services, *current[-1:]]
             current.append(member.engine.current(manager=asks, after=after))
         return current
+
+
+def unlocked_by(settings: Settings, host: PlannedHost) -> list[str] | None:
+    """The managers that may tell this host the unlock key; None for one that is never locked."""
+    if not settings.swarm.autolock or host.role != "manager" or not settings.deploys("swarm"):
+        return None
+    return [name for name in settings.servers.manager_names if name != host.name]
 
 
 def engine_config(settings: Settings, host: PlannedHost) -> str:

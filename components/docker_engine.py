@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import remote
+from components import remote, unlocking
 from components.cluster_host import ClusterHost
 from components.host_scripts import engine, images, own
 
@@ -27,6 +27,8 @@ class DockerEngineArgs:
         replicated: names of services whose tasks may move to another host.
         may_be_kept: one that was there before the program is used as it is, and the storage driver may be
             another than btrfs.
+        unlocked_by: names of the other managers, where the swarm has autolock and this host is a manager;
+            None for any other.
     """
 
     server: ClusterHost
@@ -34,6 +36,7 @@ class DockerEngineArgs:
     config: str
     replicated: Sequence[str] = ()
     may_be_kept: bool = False
+    unlocked_by: Sequence[str] | None = None
 
 
 class DockerEngine(pulumi.ComponentResource):
@@ -50,11 +53,13 @@ class DockerEngine(pulumi.ComponentResource):
         super().__init__("swarm-galera:docker_engine:DockerEngine", name, None, opts)
         hostname = args.server.hostname
         self._name, self._server, self._config = name, args.server, args.config
-        self._replicated = args.replicated
+        self._replicated, self._unlocked_by = args.replicated, args.unlocked_by
         self.started = remote.run(
             f"{name}-configured",
             args.server.connection,
-            (own if args.may_be_kept else engine).configure(hostname, args.config),
+            (own if args.may_be_kept else engine).configure(
+                hostname, args.config, locks=args.unlocked_by is not None
+            ),
             pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
         )
         self.version = self.started.stdout
@@ -82,11 +87,18 @@ class DockerEngine(pulumi.ComponentResource):
 
         Call it once; hand what it returns to the next host's `after`, so that one is interrupted at a time.
         """
+        locks = self._unlocked_by is not None
+        before = [self.started, *after]
+        if self._unlocked_by is not None:
+            first = pulumi.ResourceOptions(parent=self, depends_on=before)
+            before.append(
+                unlocking.unlocked(f"{self._name}-unlocked", self._server, self._unlocked_by, first)
+            )
         return remote.run(
             f"{self._name}-current",
             self._server.connection,
-            engine.settle(self._server.hostname, manager=manager, replicated=self._replicated),
-            pulumi.ResourceOptions(parent=self, depends_on=[self.started, *after]),
+            engine.settle(self._server.hostname, manager=manager, replicated=self._replicated, locks=locks),
+            pulumi.ResourceOptions(parent=self, depends_on=before),
             values=self._server.reboots.apply(str),
             triggers=[self._config, self._server.reboots],
         )

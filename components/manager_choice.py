@@ -25,16 +25,29 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-LEADS, MANAGES, OUTSIDE, NO_ENGINE, NO_MANAGER, SILENT = range(6)
+LEADS, MANAGES, OUTSIDE, NO_ENGINE, NO_MANAGER, LOCKED, SILENT = range(7)
 """What a host is, the best first: a manager of a swarm that has a leader; of one that has none now; in no
-swarm; its engine does not answer; in a swarm, and no manager of it; it lets nobody in."""
-WORDS = ("", "its swarm has no leader", "in no swarm", "no engine", "no manager of its swarm", "no SSH")
+swarm; its engine does not answer; in a swarm, and no manager of it; a manager that waits for the unlock key;
+it lets nobody in."""
+WORDS = (
+    "",
+    "its swarm has no leader",
+    "in no swarm",
+    "no engine",
+    "no manager of its swarm",
+    "locked (python -m operations unlock)",
+    "no SSH",
+)
 PROBE = (
     "if timeout 10 docker node ls -q >/dev/null 2>&1; then echo leads; else timeout 10 docker info --format "
     "'{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}' 2>/dev/null; fi"
 )
 FRESH = 60.0
 """Seconds for which a choice is taken again unasked, if the host can still be reached."""
+LOCKS = "locks"
+"""A file that is there where the swarm has autolock: each connection asks then. An engine that has restarted
+is locked until somebody unlocks it, and its host can be reached all the while.
+"""
 REMEMBERED = 600.0
 """Seconds for which the last choice is asked before the others, so that nobody dead is waited for each time.
 Later the first in the list is, which is the last one to leave the swarm."""
@@ -55,11 +68,13 @@ GIVEN_UP = 90.0
 """Seconds until nobody is waited for any longer, when nobody answers at all."""
 CHOSEN = "chosen"
 """The file with the last choice."""
+UNLOCKED = 30.0
+"""Seconds for somebody to unlock managers, when all that answer are locked: it does not end by itself."""
 Say = Callable[[str], object]
 
 
 class NobodyAnswers(Exception):
-    """No manager lets us in; the text is for the user."""
+    """No manager lets us in, or can be asked; the text is for the user."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +96,8 @@ def rank(said: str) -> int:
         return LEADS
     if len(words) != 2:
         return NO_ENGINE
-    if words[0] == "inactive":
-        return OUTSIDE
+    if words[0] in ("inactive", "locked"):
+        return OUTSIDE if words[0] == "inactive" else LOCKED
     return MANAGES if words == ["active", "true"] else NO_MANAGER
 
 
@@ -93,7 +108,7 @@ def settled(ranks: Mapping[str, int], first: str) -> bool:
     swarm begins on the first one only, whose engine may be slow to say that it is in none.
     """
     best = min(ranks.values())
-    others = {MANAGES, NO_MANAGER, SILENT} & set(ranks.values())
+    others = {MANAGES, NO_MANAGER, LOCKED, SILENT} & set(ranks.values())
     return best == LEADS or (ranks[first] == best == OUTSIDE and not others)
 
 
@@ -130,6 +145,7 @@ def choose(
         if settled(ranks, listed[0]):
             return best
         waited = clock() - begun
+        refuse_locked(ranks, best, waited)
         if ranks[best] == SILENT and waited >= GIVEN_UP:
             raise NobodyAnswers(
                 f"no manager of the swarm answers ({', '.join(order)}). Remedy: bring one of them back "
@@ -143,6 +159,20 @@ def choose(
             told = clock()
             say("waiting for a manager: " + ", ".join(f"{name} {WORDS[ranks[name]]}" for name in order))
         pause(2.0)
+
+
+def refuse_locked(ranks: Mapping[str, int], best: str, waited: float) -> None:
+    """Raises NobodyAnswers where managers are locked, and none has a leader.
+
+    Nor is one in no swarm taken then: the swarm is there, though nobody listens on its port.
+    """
+    locked = [name for name, rank in ranks.items() if rank == LOCKED]
+    if locked and waited >= (UNLOCKED if ranks[best] == LOCKED else PATIENCE):
+        raise NobodyAnswers(
+            f"the swarm can't be asked: {', '.join(locked)} {'is' if len(locked) == 1 else 'are'} locked "
+            "(swarm.autolock), and there is no leader without. Remedy: `python -m operations unlock`, then "
+            "repeat"
+        )
 
 
 def asked(config: Path, names: Iterable[str], limit: float) -> dict[str, int]:
@@ -199,6 +229,11 @@ def listed(folder: Path) -> dict[str, Manager]:
     return {each["name"]: Manager(**each) for each in found}
 
 
+def unasked(folder: Path) -> float:
+    """Seconds for which a choice is taken unasked."""
+    return 0.0 if (folder / LOCKS).exists() else FRESH
+
+
 def connection(folder: Path, say: Say, user: str = "") -> socket.socket:
     """An open connection to the manager of the hour. Raises NobodyAnswers, OSError.
 
@@ -207,7 +242,7 @@ def connection(folder: Path, say: Say, user: str = "") -> socket.socket:
     """
     managers = listed(folder)
     name, age = noted(folder)
-    if name in managers and age < FRESH and user in ("", managers[name].user):
+    if name in managers and age < unasked(folder) and user in ("", managers[name].user):
         with contextlib.suppress(OSError):
             return _reached(managers[name], folder)
     name = chosen(folder, managers, say)
@@ -227,7 +262,7 @@ def user_of(folder: Path, say: Say) -> str:
     """
     managers = listed(folder)
     name, age = noted(folder)
-    if name in managers and age < FRESH:
+    if name in managers and age < unasked(folder):
         if _age(folder / "reached") < SEEN:
             return managers[name].user
         with contextlib.suppress(OSError), _reached(managers[name], folder):

@@ -40,6 +40,7 @@ def run(
     create: str,
     opts: pulumi.ResourceOptions,
     *,
+    update: str | None = None,
     delete: str | None = None,
     values: pulumi.Input[str] = "",
     triggers: Sequence[pulumi.Input[Any]] | None = None,
@@ -53,6 +54,7 @@ def run(
     Args:
         where: the host, or any manager.
         create, delete: shell text without the prologue.
+        update: what is run in place of `create` where something but `triggers` has changed.
         values: lines that both read from their standard input: what is only known during `up`, and secrets.
         secret_output: keep standard output out of the logs and encrypted in the state.
     """
@@ -60,10 +62,10 @@ def run(
         opts = pulumi.ResourceOptions.merge(
             opts, pulumi.ResourceOptions(additional_secret_outputs=["stdout"])
         )
-    text = steps(name, create, delete)
+    text = steps(name, create, delete, update)
     inputs: dict[str, Any] = {
         "create": as_root(call(name, "create"), where),
-        "update": as_root(call(name, "create"), where),
+        "update": as_root(call(name, "create" if update is None else "update"), where),
         "delete": None if delete is None else as_root(call(name, "delete"), where),
         "stdin": pulumi.Output.from_input(values).apply(lambda lines: with_values(text, lines)),
         "triggers": None if triggers is None else list(triggers),
@@ -100,11 +102,12 @@ def as_root(command: str, where: Where) -> str:
     return command if where.user in (None, "root") else sudo(command)
 
 
-def steps(name: str, create: str, delete: str | None) -> str:
-    """The script with `create` and `delete` as functions."""
+def steps(name: str, create: str, delete: str | None, update: str | None = None) -> str:
+    """The script with `create`, `delete` and `update` as functions."""
     functions = [f"create() {{\n{create.strip()}\n}}"]
-    if delete is not None:
-        functions.append(f"delete() {{\n{delete.strip()}\n}}")
+    for called, text in (("delete", delete), ("update", update)):
+        if text is not None:
+            functions.append(f"{called}() {{\n{text.strip()}\n}}")
     return script(*functions, alone(name))
 
 

@@ -69,7 +69,9 @@ def interpreter(project: str, stack: str) -> list[str]:
     return ["/bin/sh", "-c", text]
 
 
-def write_ssh_files(folder: Path, managers: Sequence[SshManager], private_key: str | None) -> list[str]:
+def write_ssh_files(
+    folder: Path, managers: Sequence[SshManager], private_key: str | None, *, locks: bool = False
+) -> list[str]:
     """Write what differs, and return the options that make `ssh` use only these files.
 
     Returns the same for the same stack on the same machine, so that the provider does not change.
@@ -77,6 +79,7 @@ def write_ssh_files(folder: Path, managers: Sequence[SshManager], private_key: s
     Args:
         managers: in the order in which they are asked.
         private_key: OpenSSH text; None where the SSH agent holds the key.
+        locks: the swarm has autolock.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = folder / "id"
@@ -91,6 +94,10 @@ def write_ssh_files(folder: Path, managers: Sequence[SshManager], private_key: s
     _write_private(folder / "known_hosts", known_hosts(managers))
     _write_private(folder / "managers.json", json.dumps(listed, indent=1) + "\n")
     _write_private(folder / "choice.py", Path(manager_choice.__file__).read_text(encoding="utf-8"))
+    if locks:
+        _write_private(folder / manager_choice.LOCKS, "")
+    else:
+        (folder / manager_choice.LOCKS).unlink(missing_ok=True)
     _write_private(folder / "config", config(folder, managers, with_key=private_key is not None))
     return options(folder)
 

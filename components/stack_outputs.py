@@ -10,7 +10,7 @@ from typing import Any
 
 import pulumi
 
-from components import discovery, remote, server_version, store_change
+from components import autolock, discovery, remote, server_version, store_change
 from components.any_manager import AnyManager
 from components.application import Application
 from components.cluster_host import SSH_PORT, ClusterHost
@@ -80,6 +80,7 @@ def _of_swarm(settings: Settings, layer: SwarmLayer) -> dict[str, Any]:
             "subnet": network.subnet,
             "encrypted": settings.network.encrypted,
         },
+        **({} if layer.autolock is None else {autolock.OUTPUT: layer.autolock.as_output(settings.swarm)}),
     }
 
 

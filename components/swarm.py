@@ -63,6 +63,7 @@ class SwarmArgs:
         memberships: services that must be told of a host that leaves.
         pool: where a new swarm takes its ingress network from, the engine's own choice without.
         before: the state, in a preview: tokens stay what they are.
+        autolock: the swarm has it, or will have.
     """
 
     members: Sequence[Member]
@@ -70,6 +71,7 @@ class SwarmArgs:
     memberships: Sequence[Membership] = ()
     pool: str | None = None
     before: InState = field(default_factory=InState)
+    autolock: bool = False
 
 
 class Swarm(pulumi.ComponentResource):
@@ -142,7 +144,9 @@ class Swarm(pulumi.ComponentResource):
     ) -> pulumi.Resource:
         hostname, memberships = member.server.hostname, self._args.memberships
         leaves = member.server is not self._first
-        text = commands.describe_node(hostname, member.role, member.labels, memberships)
+        text = commands.describe_node(
+            hostname, member.role, member.labels, memberships, autolock=self._args.autolock
+        )
         if not leaves:
             keep = [each.server.hostname for each in self._args.members]
             text = f"{text}\n{keep_only(keep, memberships)}"

@@ -12,6 +12,7 @@ import pulumi
 
 from components import remote
 from components.any_manager import AnyManager
+from components.autolock import Autolock, AutolockArgs
 from components.cluster_hosts import ClusterHosts
 from components.docker_host_access import DockerHostAccess, DockerHostAccessArgs
 from components.in_state import InState
@@ -27,12 +28,14 @@ class SwarmLayer:
 
     Attributes:
         swarm, network: of all hosts.
+        autolock: None where the swarm has none.
         options: for what is made on it: the docker provider, and that it goes with the hosts.
     """
 
     swarm: Swarm
     network: OverlayNetwork
     options: pulumi.ResourceOptions
+    autolock: Autolock | None = None
 
     @classmethod
     def declare(
@@ -55,8 +58,15 @@ class SwarmLayer:
         """
         first = hosts.managers[0]
         memberships = [spec.membership for spec in services if spec.membership]
-        pool = settings.engine.swarm_pool
-        swarm = Swarm("swarm", SwarmArgs(hosts.members, manager, memberships, pool, before or InState()))
+        of_swarm = SwarmArgs(
+            hosts.members,
+            manager,
+            memberships,
+            settings.engine.swarm_pool,
+            before or InState(),
+            settings.swarm.autolock,
+        )
+        swarm = Swarm("swarm", of_swarm)
         of_access = DockerHostAccessArgs(any_manager, first.takes_along, [swarm.started])
         access = DockerHostAccess("docker", of_access)
         # When the stack is destroyed, the swarm goes with its hosts: none of this need be taken apart piece
@@ -69,4 +79,12 @@ class SwarmLayer:
             OverlayNetworkArgs(settings.network, manager, attached, [swarm.started]),
             on_swarm,
         )
-        return cls(swarm, network, on_swarm)
+        autolock = None
+        if settings.swarm.autolock:
+            # Last of all: while managers are promoted, a swarm that has lost its leader must be able to go on
+            # alone, which one with autolock can't.
+            last = AutolockArgs(settings.swarm, manager, [*swarm.nodes, *hosts.current_managers])
+            autolock = Autolock(
+                "swarm-autolock", last, pulumi.ResourceOptions(deleted_with=first.takes_along)
+            )
+        return cls(swarm, network, on_swarm, autolock)

@@ -113,6 +113,14 @@ def look(pulumi: Pulumi) -> Seen | None:
         return None
 
 
+def looked(pulumi: Pulumi) -> Seen | None:
+    """The same; also says whose engine needs a restart."""
+    seen = look(pulumi)
+    if seen is not None:
+        tell(seen)
+    return seen
+
+
 def _by_state(pulumi: Pulumi) -> Outputs | None:
     exported = pulumi.export(show_secrets=True)
     if exported is None:
@@ -242,9 +250,12 @@ async def _restart(found: Outputs, host: str) -> Seen:
     note = "mkdir -p /run/swarm-galera; : >/run/swarm-galera/engine.restart"
     # After a few vain starts (a disk without room) systemd refuses a further one, also by hand.
     again = "systemctl reset-failed docker.service 2>/dev/null || :"
-    script = f"{note}\n{again}\n{settle(host, manager=manager, ask=False)}"
+    # An engine that is ill does not tell the key with which it is locked after its restart.
+    locks = manager and bool(found.unlock_keys)
+    script = f"{note}\n{again}\n{settle(host, manager=manager, ask=False, locks=locks)}"
+    values = "".join(f"{line}\n" for line in ("1", *(found.unlock_keys if locks else ())))
     async with remote_hosts.connected(found) as hosts:
-        answer = await hosts.run(host, script, "1\n", HEALING)
+        answer = await hosts.run(host, script, values, HEALING)
     if answer.error:
         raise OperationsError(f"{host} is not back after the restart of its engine: {answer.error}")
     return await _look(found)

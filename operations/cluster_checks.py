@@ -21,6 +21,11 @@ RESTART = (
     "the other nodes Synced: systemctl reset-failed docker; systemctl restart docker"
 )
 
+LOCKED = (
+    "`python -m operations unlock` (in the lab `make unlock`) unlocks all managers that are locked; so does "
+    "`up`"
+)
+
 STILL_IN_A_SWARM = (
     "`up` once more: hosts leave the swarm when Pulumi has removed what was on it. If it stays: docker swarm "
     "leave --force on that host, once no container of a service runs there"
@@ -101,6 +106,8 @@ def short(image: str) -> str:
 def _engine_remedy(host: str, seen: HostFacts, in_error: bool, in_swarm: bool) -> str:
     if not in_swarm and seen.swarm not in ("", "inactive"):
         return STILL_IN_A_SWARM
+    if seen.swarm == "locked":
+        return LOCKED
     return RESTART.format(host=host) if in_error else ""
 
 

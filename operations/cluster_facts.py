@@ -67,6 +67,8 @@ class HostFacts:
         managers: of every node with a vote, as this host sees them.
         network_options: names of the overlay's options. ipsec_peers: addresses there are IPsec states to.
         swarm_error: the engine's word on that, often none.
+        autolock: `true` or `false`, as a manager says; asked only where the stack has autolock.
+        unlock_digest: SHA-256 of the swarm's unlock key, likewise.
         ghosts: containers that the engine lists as running though they have ended, or besides another one of
             the same service, if that has one on each host.
         images: content of what each service runs here, by the service's name.
@@ -88,6 +90,8 @@ class HostFacts:
     driver: str = ""
     swarm: str = ""
     swarm_error: str = ""
+    autolock: str = ""
+    unlock_digest: str = ""
     node: str = ""
     ghosts: tuple[str, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)
@@ -136,7 +140,7 @@ def look(outputs: Outputs, manager: bool, member: bool, *, content: bool = False
         _HOST,
     ]
     if manager and outputs.has("swarm"):
-        parts.append(_MANAGER)
+        parts += [_MANAGER, *([_AUTOLOCK] if outputs.unlock_keys else [])]
     if outputs.has("data") and outputs.store == "consul":
         parts += [consul_facts.LOOK, *([consul_facts.RIGHTS] if content and manager else [])]
     elif manager and outputs.has("data"):
@@ -154,6 +158,8 @@ _HOST = body("facts_host", SCRIPTS)
 _MANAGER = r"""
 docker node ls --format '{{.ID}}={{.Hostname}}={{.ManagerStatus}}' | tell manager
 """.strip()
+
+_AUTOLOCK = body("facts_autolock", SCRIPTS)
 
 _VOLUMES = "docker volume ls --quiet | tell stored"
 
@@ -180,6 +186,8 @@ def parse(text: str, error: str = "") -> HostFacts:
         driver=_first(found["driver"]),
         swarm=_first(found["swarm"]),
         swarm_error=_first(found["trouble"]),
+        autolock=_first(found["autolock"]),
+        unlock_digest=_first(found["unlock_digest"]),
         node=_first(found["node"]),
         ghosts=tuple(found["ghost"]),
         images=dict(line.split(" ", 1) for line in found["image"] if " " in line),

@@ -82,6 +82,7 @@ class Outputs:
         published_port: of every host, leads to the nodes; 0 where none is.
         app_password: of the user that is called like the database.
         authority: PEM, whose certificate the nodes show; empty for nodes of before, without TLS.
+        unlock_keys: of the swarm's managers, the one in use first; none where the swarm has no autolock.
         balancer, application: None where there is none.
         data_path: of the rows on each host that bears some; empty where they are in the engine's folder.
         layer: the highest that there is. What comes with a higher one is empty, or 0.
@@ -106,6 +107,7 @@ class Outputs:
     published_port: int = 0
     data_path: str = ""
     authority: str = ""
+    unlock_keys: tuple[str, ...] = field(default=(), repr=False)
     balancer: Balancer | None = None
     application: Application | None = None
     layer: Layer = "data"
@@ -186,6 +188,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         app_password=(values.get("passwords") or {}).get("app", ""),
         published_port=int(galera.get("publishedPort", 0)),
         authority=(galera.get("tls") or {}).get("caCertificate", ""),
+        unlock_keys=_unlock_keys(values.get("unlockKey")),
         data_path=(galera or kept).get("dataPath", ""),
         balancer=_balancer(values.get("loadBalancer")),
         application=_application(values.get("application")),
@@ -201,6 +204,10 @@ def _balancer(told: Mapping[str, Any] | None) -> Balancer | None:
     if not told:
         return None
     return Balancer(told["service"], told["vip"], int(told["writerPort"]), int(told["readerPort"]))
+
+
+def _unlock_keys(told: Mapping[str, Any] | None) -> tuple[str, ...]:
+    return (told["key"], *(former["key"] for former in told["former"])) if told else ()
 
 
 def _application(told: Mapping[str, Any] | None) -> Application | None:
@@ -243,18 +250,48 @@ def from_state(
         managers: host names.
         key_file: the private key's file, where the stack did not make the key itself.
     """
-    resources = (exported.get("deployment") or {}).get("resources") or ()
+    by_type = _by_type(exported)
+    services, networks = by_type.get("Service", ()), by_type.get("Network", ())
+    if not (len(services) > 1 and networks):
+        return None
+    hosts, key = hosts_of_state(exported, managers, key_file)
+    names = tuple(host.name for host in hosts if host.role == "manager")
+    if not names:
+        return None
+    return Outputs(
+        hosts=hosts,
+        user="root",
+        private_key=key,
+        network=str(networks[0].get("name")),
+        encrypted=True,
+        store=next((str(each["name"]) for each in services if each.get("name") not in OTHERS), "etcd"),
+        service="galera",
+        vip="",
+        port=0,
+        size=len(names),
+        members=names,
+        database="",
+        app_password="",
+    )
+
+
+def _by_type(exported: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """Outputs of all resources of a state, by the end of their type."""
     by_type: dict[str, list[Mapping[str, Any]]] = {}
-    for each in resources:
+    for each in (exported.get("deployment") or {}).get("resources") or ():
         if not each.get("delete"):
             by_type.setdefault(str(each["type"]).rpartition(":")[2], []).append(each.get("outputs") or {})
+    return by_type
+
+
+def hosts_of_state(
+    exported: Mapping[str, Any], managers: Collection[str], key_file: str | None
+) -> tuple[tuple[Host, ...], str | None]:
+    """The hosts that a state knows how to reach, managers first, and the private key; as `from_state`."""
+    by_type = _by_type(exported)
     ready = [
         each for kind in ("GuestReady", "TakenIn") for each in by_type.get(kind, ()) if each.get("host_key")
     ]
-    services, networks = by_type.get("Service", ()), by_type.get("Network", ())
-    if not (ready and len(services) > 1 and networks):
-        return None
-    key = _key_of(by_type, key_file)
     hosts = [
         Host(
             name=str(each["hostname"]),
@@ -269,21 +306,4 @@ def from_state(
         for each in ready
     ]
     hosts.sort(key=lambda host: (host.role, host.name))
-    names = tuple(host.name for host in hosts if host.role == "manager")
-    if not names:
-        return None
-    return Outputs(
-        hosts=tuple(hosts),
-        user="root",
-        private_key=key,
-        network=str(networks[0].get("name")),
-        encrypted=True,
-        store=next((str(each["name"]) for each in services if each.get("name") not in OTHERS), "etcd"),
-        service="galera",
-        vip="",
-        port=0,
-        size=len(names),
-        members=names,
-        database="",
-        app_password="",
-    )
+    return tuple(hosts), _key_of(by_type, key_file) if hosts else None

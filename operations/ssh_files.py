@@ -26,5 +26,5 @@ def ssh_files(stack: StackOption = "dev") -> None:
         SshManager(host.name, host.address, host.host_key, host.user, host.port) for host in found.managers
     ]
     folder = ssh_folder(project_name(), stack)
-    write_ssh_files(folder, managers, found.private_key)
+    write_ssh_files(folder, managers, found.private_key, locks=bool(found.unlock_keys))
     print(f"Written: {folder}")

@@ -31,6 +31,7 @@ from operations import (
     former_images,
     left_out,
     leftovers,
+    locked,
     outputs,
     passphrase,
     strays,
@@ -58,7 +59,7 @@ def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
     """Bring everything to what the stack's settings say; makes the stack if there is none."""
     _require_terminal_or_yes(yes)
     with opened(stack, create=True) as session:
-        seen = session.looked()
+        seen = locked.opened(session.pulumi, session.looked(), yes)
         gone = left_out.cancelled(session.pulumi, seen)
         without = left_out.of_up(seen, session.informed(seen).pulumi, gone)
         session.confirm(yes, "Do it?", "preview", *left_out.refreshed(gone), *without)
@@ -91,7 +92,7 @@ def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
 def preview(stack: StackOption = "dev") -> None:
     """Show what `up` would do and what it would cost; changes and orders nothing."""
     with opened(stack, create=True) as session:
-        seen = session.looked()
+        seen = locked.told(session.looked(), stack)
         gone = left_out.cancelled(session.pulumi, seen)
         without = left_out.of_up(seen, session.informed(seen).pulumi, gone)
         session.informed(seen).run("preview", *left_out.refreshed(gone), *without)
@@ -101,7 +102,7 @@ def refresh(stack: StackOption = "dev", yes: YesOption = False) -> None:
     """Compare the state with what is really there, and take that into the state."""
     _require_terminal_or_yes(yes)
     with opened(stack) as session:
-        without = left_out.of_refresh(session.looked(), session.pulumi)
+        without = left_out.of_refresh(locked.told(session.looked(), stack), session.pulumi)
         session.confirm(yes, "Take this into the state?", "refresh", "--preview-only", *without)
         session.run("refresh", "--yes", "--skip-preview", "--parallel", PARALLEL, *without)
 
@@ -199,10 +200,7 @@ class StackSession:
 
     def looked(self) -> care.Seen | None:
         """The hosts as they are; says who does not answer, and whose engine needs a restart."""
-        seen = care.look(self.pulumi)
-        if seen is not None:
-            care.tell(seen)
-        return seen
+        return care.looked(self.pulumi)
 
     def moved(self) -> None:
         """Bring a state that an older version left over to steps on any manager; nothing runs for it."""

@@ -47,7 +47,7 @@ _REMOVE = body("leftovers_remove", SCRIPTS)
 
 @dataclass(frozen=True)
 class Managers:
-    """The managers that the docker resources are made through, and how to log in to them."""
+    """Hosts with a vote in the swarm, and how to log in to them."""
 
     hosts: tuple[Host, ...]
     private_key: str | None = field(repr=False)

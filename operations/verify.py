@@ -22,6 +22,7 @@ from rich.table import Table
 
 from operations import (
     application_checks,
+    autolock_checks,
     balancer_checks,
     cluster_checks,
     cluster_facts,
@@ -123,6 +124,7 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
                 answers = await hosts.run_all(dict.fromkeys(on_hosts, data_path_checks.ask(found)))
             report.checks += data_path_checks.of_data_path(found, answers)
         if found.has("swarm"):
+            report.checks += autolock_checks.of_autolock(found, facts)
             report.checks += cluster_checks.of_network(found, facts)
         report.checks += layer_checks.of_layer(found, facts)
         if not found.has("data"):

@@ -28,6 +28,7 @@ from settings.load_balancer import LoadBalancer
 from settings.model import Engine, Hosts, Network, Settings, Ssh
 from settings.section import Section, in_words, section_of
 from settings.servers import Servers
+from settings.swarm import Swarm
 
 __all__ = [
     "PROJECT",
@@ -42,6 +43,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Ssh",
+    "Swarm",
     "load",
     "parse",
 ]

@@ -27,6 +27,7 @@ from settings.load_balancer import LoadBalancer
 from settings.ports import taken_by
 from settings.section import Section
 from settings.servers import Servers
+from settings.swarm import Swarm
 
 ORDERS_ONLY = {"public_key", "label", "allowed_cidrs", "address", "upload_label", "upload_notes"}
 """What of `ssh` only counts for hosts that are ordered."""
@@ -235,6 +236,7 @@ class Settings(Section):
     servers: Servers
     hosts: Hosts = Hosts.model_validate({})
     engine: Engine = Engine.model_validate({})
+    swarm: Swarm = Swarm.model_validate({})
     network: Network = Network.model_validate({})
     discovery: Discovery
     galera: Galera

@@ -100,13 +100,19 @@ _TAKEN_IN = body("own_taken_in")
 
 
 def configure(
-    hostname: str, config: str, places: Places | None = None, of_engine: engine.Places | None = None
+    hostname: str,
+    config: str,
+    places: Places | None = None,
+    of_engine: engine.Places | None = None,
+    *,
+    locks: bool = False,
 ) -> str:
     """Shell text that leaves the engine running and prints its version; for hosts whose data has no disk of
     its own, and for engines that were there before, which keep their configuration.
 
     Args:
         config: daemon.json's text, for an engine that the program has installed.
+        locks: the host is a manager of a swarm with autolock.
     """
     at, there = places or Places(), of_engine or engine.Places()
     facts = assign(
@@ -119,7 +125,7 @@ def configure(
         drivers=list(DRIVERS),
     )
     overlap = host.refuse_engine_overlap(engine.networks(config), hostname)
-    return f"{facts}\n{engine.START}\n{overlap}\n{_ENGINE}"
+    return f"{facts}\n{engine.start(hostname, locks=locks)}\n{overlap}\n{_ENGINE}"
 
 
 _ENGINE = body("own_engine")

@@ -63,14 +63,20 @@ _JOIN = body("swarm_join")
 
 
 def describe_node(
-    hostname: str, role: Role, labels: Mapping[str, str], memberships: Sequence[Membership] = ()
+    hostname: str,
+    role: Role,
+    labels: Mapping[str, str],
+    memberships: Sequence[Membership] = (),
+    *,
+    autolock: bool = False,
 ) -> str:
     """Shell text for any manager: wait for the node, give it its role and labels.
 
     Ends for a manager only when it takes part in the decisions: the program promotes one after the other,
     because a swarm that grows from one manager to two has no majority until the second one answers. Should
     that one break off in just this moment, the first is left with a member it does not know and no leader
-    for ever; then, and only then, it is told to go on alone, which keeps all that the swarm holds.
+    for ever; then, and only then, it is told to go on alone, which keeps all that the swarm holds. Not where
+    `autolock` counts: the engine answers that by forgetting that it was in a swarm (moby/moby#36852).
 
     A replaced host comes back under its name as another node. Its former self still has its vote, so that
     goes first: nodes of this name that are down are demoted and removed, never one that answers.
@@ -85,7 +91,10 @@ def describe_node(
         option for key, value in sorted(every.items()) for option in ("--label-add", f"{key}={value}")
     ]
     variables = assign(hostname=hostname, wanted=role, options=options, port=PORT, lonely_for=LONELY_FOR)
-    return f"{functions(memberships)}\n{variables}\n{_DESCRIBE}"
+    text = f"{_LOCKED_KEY}\n{_DESCRIBE_LOCKED}" if autolock else _DESCRIBE
+    return f"{functions(memberships)}\n{variables}\n{text}"
 
 
-_DESCRIBE = body("swarm_describe")
+_DESCRIBE = body("swarm_describe", locks="")
+_DESCRIBE_LOCKED = body("swarm_describe", locks=" || $(key_is_locked) == yes")
+_LOCKED_KEY = body("swarm_locked_key")

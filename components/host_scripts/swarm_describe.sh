@@ -10,7 +10,7 @@ mend() {
   local trouble address known
   IFS='|' read -r trouble address known < <(docker info --format \
     '{{.Swarm.Error}}|{{.Swarm.NodeAddr}}|{{range .Swarm.RemoteManagers}}{{.Addr}} {{end}}')
-  if [[ $trouble != *"does not have a leader"* || $known != "$address:$port " ]]; then lonely=''; return 0; fi
+  if [[ $trouble != *"does not have a leader"* || $known != "$address:$port "@locks@ ]]; then lonely=''; return 0; fi
   lonely=${lonely:-$SECONDS}
   (( SECONDS - lonely >= lonely_for )) || return 0
   say "a manager broke off while it joined, and left the swarm without a majority: going on without it"

@@ -47,7 +47,7 @@ def in_both_fields(request: bytes) -> bytes:
     return bytes(asked.SerializeToString())
 
 
-class Between(grpc.GenericRpcHandler):  # type: ignore[misc]
+class Between(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
     """Hands every call on, whether it is answered once or more often: that is the same on the wire."""
 
     def __init__(self, channel: grpc.Channel) -> None:

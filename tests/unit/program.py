@@ -111,10 +111,22 @@ OTHERWISE: dict[str, dict[str, Any]] = {}
 """By a resource's name, what is to be another value than the made-up one; also its id."""
 
 
+_OF_CERTIFICATE = {"ca_certificate": "CA", "certificate": "CERTIFICATE", "private_key": "PEER KEY"}
+KEYS: dict[str, dict[str, Any]] = {
+    "authority": {"certificate": "CA", "private_key": "AUTHORITY KEY"},
+    "certificate": _OF_CERTIFICATE,
+    "certificates": _OF_CERTIFICATE,
+    "keys": {"former": [{"generation": 1, "key": "SWMKEY-1-former"}]},
+}
+"""What resources with keys put out, by the end of their names."""
+
+
 def said_by(args: pulumi_mocks.MockResourceArgs) -> str:
     """What the script of a step would print on its host, without running it."""
     if args.name == "swarm-started":
         return json.dumps({"cluster": "c", "node": "n1", "manager": "SWMTKN-m", "worker": "SWMTKN-w"})
+    if args.name == "swarm-autolock-key":
+        return json.dumps({"key": "SWMKEY-1-now", "replaced": ""})
     if args.name.endswith("-image-resolved"):
         (image,) = args.inputs["triggers"]
         return image if "@" in image else f"{image}@{DIGEST}"
@@ -168,10 +180,8 @@ class Recorder(pulumi_mocks.Mocks):
             outputs["owner"] = "swarm-galera/test/0123456789ab"
         elif args.name.endswith("-pair"):
             outputs |= {"private_key": "PRIVATE KEY", "public_key": "ssh-ed25519 AAAA"}
-        elif args.name.endswith("-authority"):
-            outputs |= {"certificate": "CA", "private_key": "AUTHORITY KEY"}
-        elif args.name.endswith(("-certificates", "-certificate")):
-            outputs |= {"ca_certificate": "CA", "certificate": "CERTIFICATE", "private_key": "PEER KEY"}
+        elif args.name.endswith(tuple(KEYS)):
+            outputs |= KEYS[args.name.rpartition("-")[2]]
         elif args.name.endswith("-image"):
             outputs["reference"] = args.inputs["found"]
         elif args.name.endswith("-rollout"):

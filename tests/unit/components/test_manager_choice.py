@@ -18,12 +18,14 @@ from components.host_scripts.shell import sudo_unless_root
 from components.manager_choice import (
     GIVEN_UP,
     LEADS,
+    LOCKED,
     MANAGES,
     NO_ENGINE,
     NO_MANAGER,
     OUTSIDE,
     PATIENCE,
     SILENT,
+    UNLOCKED,
     Manager,
     NobodyAnswers,
     choose,
@@ -45,7 +47,7 @@ NAMES = ("galera-1", "galera-2", "galera-3")
         ("active false\n", NO_MANAGER),
         ("pending false\n", NO_MANAGER),
         ("error false\n", NO_MANAGER),
-        ("locked true\n", NO_MANAGER),
+        ("locked false\n", LOCKED),
         ("inactive false\n", OUTSIDE),
         ("", NO_ENGINE),
         ("bash: docker: command not found\n", NO_ENGINE),
@@ -68,9 +70,9 @@ class Time:
         self.now += seconds
 
 
-def chosen(*ranks: int, last: str = "") -> tuple[str, float, list[str], list[str]]:
+def chosen(*ranks: int, last: str = "", clock: Time | None = None) -> tuple[str, float, list[str], list[str]]:
     """Who is chosen of hosts that stay as they are, after how long, who was asked first, what was said."""
-    known, clock = dict(zip(NAMES, ranks, strict=False)), Time()
+    known, clock = dict(zip(NAMES, ranks, strict=False)), clock or Time()
     asked: list[str] = []
     said: list[str] = []
 
@@ -94,6 +96,8 @@ def chosen(*ranks: int, last: str = "") -> tuple[str, float, list[str], list[str
         # Whoever was chosen before is asked before.
         ((LEADS, LEADS, LEADS), "galera-3", "galera-3"),
         ((LEADS, LEADS, SILENT), "galera-3", "galera-1"),
+        # Its engine has restarted, and the swarm has autolock.
+        ((LOCKED, LEADS, LOCKED), "galera-1", "galera-2"),
         # No swarm yet, while the others' engines are being installed.
         ((OUTSIDE, NO_ENGINE, OUTSIDE), "", "galera-1"),
         ((OUTSIDE, OUTSIDE, OUTSIDE), "galera-2", "galera-1"),
@@ -138,6 +142,30 @@ def test_when_nobody_answers_that_is_the_error() -> None:
         chosen(SILENT, SILENT, SILENT)
 
 
+@pytest.mark.parametrize(
+    ("ranks", "locked", "after"),
+    [
+        # A power cut of all hosts.
+        ((LOCKED, LOCKED, LOCKED), "galera-1, galera-2, galera-3 are", UNLOCKED),
+        ((SILENT, LOCKED, LOCKED), "galera-2, galera-3 are", UNLOCKED),
+        # Whoever is unlocked first has no leader yet.
+        ((MANAGES, LOCKED, LOCKED), "galera-2, galera-3 are", PATIENCE),
+        # A new host would begin a second swarm, for locked managers do not listen on the swarm's port.
+        ((OUTSIDE, LOCKED, SILENT), "galera-2 is", PATIENCE),
+        ((OUTSIDE, NO_ENGINE, LOCKED), "galera-3 is", PATIENCE),
+    ],
+)
+def test_a_locked_manager_is_never_taken_nor_a_host_outside_beside_it_and_the_error_names_the_remedy(
+    ranks: tuple[int, ...], locked: str, after: float
+) -> None:
+    clock = Time()
+    with pytest.raises(NobodyAnswers) as caught:
+        chosen(*ranks, clock=clock)
+    assert clock.now == pytest.approx(after, abs=2)
+    assert f"the swarm can't be asked: {locked} locked" in str(caught.value)
+    assert "Remedy: `python -m operations unlock`" in str(caught.value)
+
+
 # -- with `ssh`
 
 
@@ -155,7 +183,7 @@ class Hosts:
     def say(self, name: str, words: str) -> None:
         (self.base / name / "state").write_text(words)
 
-    def write(self, **pinned: str) -> list[str]:
+    def write(self, *, locks: bool = False, **pinned: str) -> list[str]:
         """The files; `pinned` are host keys other than the servers' own (`galera_2=…`)."""
         managers = [
             SshManager(
@@ -167,7 +195,7 @@ class Hosts:
             )
             for name, server in self.servers.items()
         ]
-        return write_ssh_files(self.folder, managers, self.servers["galera-1"].private_key)
+        return write_ssh_files(self.folder, managers, self.servers["galera-1"].private_key, locks=locks)
 
     def ssh(self, command: str, target: str = "any-manager") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -240,6 +268,13 @@ def test_a_host_that_answers_and_is_in_no_swarm_is_passed_over(hosts: Hosts) -> 
     hosts.say("galera-1", "inactive false")
     hosts.say("galera-2", "error false")
     assert hosts.where() == "galera-3"
+
+
+def test_with_autolock_a_manager_that_was_chosen_just_now_is_asked_all_the_same(hosts: Hosts) -> None:
+    hosts.write(locks=True)
+    assert hosts.where() == "galera-1"
+    hosts.say("galera-1", "locked false")
+    assert hosts.where() in ("galera-2", "galera-3")
 
 
 def test_a_host_with_another_key_than_the_pinned_one_is_never_connected_to(hosts: Hosts) -> None:

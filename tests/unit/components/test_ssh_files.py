@@ -67,6 +67,13 @@ def test_a_new_manager_replaces_the_pinned_key_and_changes_no_option(tmp_path: P
     assert resolved(tmp_path, "galera-1")["hostname"] == "203.0.113.12"
 
 
+def test_a_swarm_with_autolock_is_noted_until_it_has_none(tmp_path: Path) -> None:
+    write_ssh_files(tmp_path, [ONE], "KEY\n", locks=True)
+    assert files(tmp_path)["locks"][0] == 0o600
+    write_ssh_files(tmp_path, [ONE], "KEY\n")
+    assert "locks" not in files(tmp_path)
+
+
 def test_without_a_key_the_agent_is_asked_and_hosts_are_still_pinned(tmp_path: Path) -> None:
     write_ssh_files(tmp_path, [ONE], "KEY\n")
     write_ssh_files(tmp_path, [ONE], None)

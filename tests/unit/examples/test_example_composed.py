@@ -174,7 +174,7 @@ def decoded(provider: str) -> str:
 @pytest.mark.parametrize(
     ("config", "told"),
     [
-        ({"hosts": [HOSTS[0], {**HOSTS[1], "address": "10.0.0.1"}]}, r"10\.0\.0\.1.*Remedy"),
+        ({"hosts": [HOSTS[0], {**HOSTS[1], "address": "10.0.0.1"}, HOSTS[2]]}, r"10\.0\.0\.1.*Remedy"),
         ({"hosts": [{"name": "db1"}]}, r"address: this is missing"),
         ({"privateKeyFile": "/nowhere/id"}, r"there is no private key file /nowhere/id"),
     ],

@@ -267,6 +267,14 @@ PATHS = [
 
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("galera.tls.generation", {"galera": {"tls": {"generation": 0}}}, "greater than or equal to 1"),
+    ("swarm.autolock", {"swarm": {"autolock": "perhaps"}}, "valid boolean"),
+    ("swarm.unlockKeyGeneration", {"swarm": {"unlockKeyGeneration": 0}}, "greater than or equal to 1"),
+    (
+        "swarm",
+        {"swarm": {"oldestUnlockKey": 2}},
+        "oldestUnlockKey is 2, and the key in use is of generation 1",
+    ),
+    ("swarm.autolok", {"swarm": {"autolok": True}}, "known: autolock, unlockKeyGeneration, oldestUnlockKey"),
     ("galera.tls.names.0", {"galera": {"tls": {"names": ["10.0.0.1"]}}}, "is no domain name"),
     ("galera.tls.required", {"galera": {"tls": {"required": "perhaps"}}}, "valid boolean"),
     ("servers.managers", {"servers": {"managers": 0}}, "at least one"),

@@ -373,13 +373,19 @@ def impatient(host: FakeHost, text: str, stdin: str) -> Ran:
     return host.run(text.replace("SECONDS + 300", "SECONDS + 5"), stdin)
 
 
-def leaderless(folder: Path, known: str, monkeypatch: pytest.MonkeyPatch) -> Ran:
-    """A first manager without a leader that knows the managers `known`, and promotes with little patience."""
+def leaderless(folder: Path, known: str, monkeypatch: pytest.MonkeyPatch, key: str | None = None) -> Ran:
+    """A first manager without a leader that knows the managers `known`, and promotes with little patience.
+
+    Args:
+        key: of a stack with autolock, what the manager's key on its disk says.
+    """
     monkeypatch.setattr(swarm, "LONELY_FOR", 1)
     host = manager(folder, nodes={"node2": "galera-2|ready|worker||"})
     host.file("silent", "")
     host.file("trouble", f"{LOST}|10.0.0.1|{known}\n")
-    return impatient(host, swarm.describe_node("galera-2", "manager", {}), "node2\n")
+    host.file("docker/swarm/certificates/swarm-node.key", key or "")
+    text = swarm.describe_node("galera-2", "manager", {}, autolock=key is not None)
+    return impatient(host, text, "node2\n")
 
 
 def test_a_first_manager_left_with_a_member_it_never_knew_goes_on_alone_and_promotes_again(
@@ -416,6 +422,17 @@ def test_a_manager_that_knows_others_never_goes_on_alone(
     assert ran.code == 1
     assert "galera-2 is no manager of the swarm" in ran.err
     assert not [call for call in ran.calls if "--force-new-cluster" in call]
+
+
+def test_a_manager_whose_key_is_locked_never_goes_on_alone_and_one_of_a_swarm_that_will_have_autolock_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = leaderless(tmp_path / "locked", "10.0.0.1:2377 ", monkeypatch, "Proc-Type: 4,ENCRYPTED\n")
+    assert ran.code == 1
+    assert not [call for call in ran.calls if "--force-new-cluster" in call]
+    ran = leaderless(tmp_path / "later", "10.0.0.1:2377 ", monkeypatch, "kek-version: 0\n")
+    assert ran.code == 0, ran.err
+    assert [call for call in ran.calls if "--force-new-cluster" in call]
 
 
 def test_labels_are_given_again_when_the_node_changed_in_between(tmp_path: Path) -> None:
