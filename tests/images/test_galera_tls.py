@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from components.database_certificate import ONE
+from harness.image_containers import Container, wait_for
 from tests.images.galera_site import (
     INITDB,
     PASSWORDS,
@@ -34,7 +35,6 @@ from tests.images.galera_site import (
     synced,
     until,
 )
-from tests.images.image_containers import Container, wait_for
 from tests.images.wiretap import Wiretap, listening
 from tests.support.node_certificates import NodeCertificates
 
