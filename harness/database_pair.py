@@ -8,6 +8,7 @@ the joiner's start until it is Synced. Leaves to others: the machinery (`image_c
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -29,8 +30,10 @@ SERVER = ("/usr/sbin/mariadbd", f"--defaults-file={RUN}/my.cnf")
 USER = 999
 PROVIDER = {"gcache.size": "128M"}
 SIZES = "innodb_buffer_pool_size = 256M\ninnodb_buffer_pool_size_max = 256M\n"
-BEGINS, RECEIVED = "Running: 'wsrep_sst_", "SST received"
-"""mariadbd's words: it starts the method, the method has ended well; below, the node is Synced and open."""
+BEGINS = "Running: 'wsrep_sst_"
+"""mariadbd starts the joiner's program."""
+ENDS = "joiner: received |completed on joiner"
+"""The last words of the program, as the image's method and as Debian's has them."""
 READY = "Synchronized with group, ready for connections"
 
 
@@ -128,8 +131,8 @@ class Pair:
         self.joiner.start()
         while READY not in seen:
             said, now = self.joiner.log[before:], time.monotonic()
-            for words in (BEGINS, RECEIVED, READY):
-                if words in said:
+            for words in (BEGINS, ENDS, READY):
+                if re.search(words, said):
                     seen.setdefault(words, now)
             if not self.joiner.running or now - began > seconds:
                 raise CopyFailed(
@@ -137,7 +140,7 @@ class Pair:
                     f"{self.donor.log[-3000:]}"
                 )
             time.sleep(0.02)
-        return Watched(seen[RECEIVED] - seen[BEGINS], seen[READY] - began)
+        return Watched(seen[ENDS] - seen[BEGINS], seen[READY] - began)
 
 
 def ask(container: Container, statement: str) -> str:
