@@ -108,14 +108,21 @@ class Pair:
             for path in (folder, *folder.iterdir()):
                 os.chown(path, USER, USER)
         node = NodeConfig(
-            container.name, "pair", container.address, join=join, tuning=Tuning(PROVIDER), way=way
+            node=container.name,
+            cluster="pair",
+            address=container.address,
+            weight=int(container is self.donor),  # which goes on alone, whatever happens to the joiner
+            join=join,
+            tuning=Tuning(PROVIDER),
+            way=way,
         )
         (container.here / RUN.name / "my.cnf").write_text(f"{config.render(node)}{more}")
 
     def start_donor(self, files: Files | None = None, more: str = "") -> None:
-        """The donor, alone in the cluster, until it is Synced; one that runs is stopped before."""
-        if self.donor.running:
-            self.donor.stop()
+        """The donor, alone in the cluster, until it is Synced; those that run are stopped before."""
+        for container in (self.joiner, self.donor):  # the last one to leave may begin anew
+            if container.running:
+                container.stop()
         self.configure(self.donor, files, more)
         before = self.donor.log.count(READY)
         self.donor.start()
@@ -123,7 +130,8 @@ class Pair:
 
     def copy(self, files: Files | None = None, more: str = "", seconds: float = 3600) -> Watched:
         """A joiner without data, until it is Synced. Raises CopyFailed."""
-        self.joiner.kill()
+        if self.joiner.running:
+            self.joiner.stop()
         self.joiner.lose_volume()
         self.configure(self.joiner, files, more)
         seen, before = dict[str, float](), len(self.joiner.log)

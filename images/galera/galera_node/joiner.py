@@ -62,11 +62,21 @@ def join(options: Options) -> None:
             transfer.write(options.run_dir, "joiner", "incremental", 0)
             log(f"joiner: only the write-sets after {header['gtid']} are missing")
             send_record(stream, {"received": True})
-            say(str(header["gtid"]))
+            say(coordinates(str(header["gtid"]), header))
             return
         check_history(transfer.history(options.run_dir), str(header["gtid"]))
         copy_begins(options.data_dir, time.time())
-        say(receive_backup(options, stream, None if epoch is None else str(epoch)))
+        position = receive_backup(options, stream, None if epoch is None else str(epoch))
+        say(coordinates(position, header))
+
+
+def coordinates(position: str, header: dict[str, Any]) -> str:
+    """The position as mariadbd wants to hear it, with the donor's domain for GTIDs (wsrep_gtid_domain_id).
+
+    What mariadb-backup has recovered may name another one. A donor of the version before names none.
+    """
+    domain = header.get("domain")
+    return f"{position.partition(' ')[0]} {domain}" if domain else position
 
 
 def check_epoch(own: str, donors: object) -> None:

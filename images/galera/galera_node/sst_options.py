@@ -20,8 +20,8 @@ mariadbd hands on letters, digits and `-_.:/[]` only.
 class Options:
     """What mariadbd gives on the command line.
 
-    `binlog`: the binary logs without their numbers, empty where mariadbd writes none; `binlog_index`: the
-    file that lists them, empty for mariadbd's own name of it.
+    `domain`: a donor's wsrep_gtid_domain_id. `binlog`: the binary logs without their numbers, empty where
+    mariadbd writes none; `binlog_index`: the file that lists them, empty for mariadbd's own name of it.
     """
 
     role: str
@@ -33,6 +33,7 @@ class Options:
     parent: int
     binlog: str = ""
     binlog_index: str = ""
+    domain: str = ""
 
     @property
     def run_dir(self) -> Path:
@@ -68,6 +69,7 @@ def parse(argv: Sequence[str]) -> Options:
         parent=int(parent) if parent.isdigit() else os.getppid(),
         binlog=values.get("binlog", ""),
         binlog_index=values.get("binlog-index", ""),
+        domain=values.get("gtid-domain-id", ""),
     )
 
 

@@ -52,6 +52,7 @@ def test_the_server_s_words_on_binary_logs_are_understood() -> None:
     logs = ["--binlog", "/logs/b", "--binlog-index", "/logs/list.index"]
     found = parse([*words, *logs, "--mysqld-args", "--binlog=other"])
     assert (found.binlog, found.binlog_index) == ("/logs/b", "/logs/list.index")
+    assert parse([*words, "--gtid-domain-id", "7"]).domain == "7"
 
 
 def beside(site: Site, root: Path) -> None:
