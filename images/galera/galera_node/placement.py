@@ -22,7 +22,8 @@ from .framing import TransferError
 from .sst_options import Options
 
 UNDO = re.compile(r"undo\d{3}")
-NUMBER = re.compile(r"\.\d+")
+NUMBER = re.compile(r"\.\d+(\.idx)?")
+"""Ends the names of a binary log, and of the index of its GTIDs."""
 BINLOG_INFO = ("xtrabackup_binlog_info", "mariadb_backup_binlog_info")
 """Where mariadb-backup names the binary logs that it has sent, as 10.11 and as later versions call it."""
 # mariadb-backup's own notes, of no use in a data directory.

@@ -10,9 +10,9 @@ import pytest
 
 from bench import report, sst
 from bench.own_lab import BenchFailed
-from bench.sst import METHODS, OWN, STOCK, Case, Copy
+from bench.sst import METHODS, STOCK, Case, Copy
 from harness import database_pair
-from harness.database_pair import CopyFailed, Pair, Watched
+from harness.database_pair import OWN, CopyFailed, Pair, Watched
 
 pytestmark = pytest.mark.unit
 

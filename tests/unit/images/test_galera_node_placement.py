@@ -59,7 +59,14 @@ def beside(site: Site, root: Path) -> None:
     """The joiner's server has its undo tablespaces and its binary logs out of the data directory."""
     for folder in ("undo", "logs"):
         (root / folder).mkdir()
-    for name in ("undo/undo001", "undo/undo007", "undo/notes", "logs/b.000001", "logs/b.state"):
+    for name in (
+        "undo/undo001",
+        "undo/undo007",
+        "undo/notes",
+        "logs/b.000001",
+        "logs/b.000001.idx",
+        "logs/b.state",
+    ):
         (root / name).write_text("before")
     for name in ("logs/b.index", "logs/b.000001.kept", "logs/bb.000001", "logs/other.000001"):
         (root / name).write_text("before")
