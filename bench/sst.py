@@ -35,7 +35,7 @@ from lab.toolchain.errors import ToolchainError
 STOCK = "mariabackup"
 METHODS = (OWN, STOCK)
 LIMIT = 1.5
-"""Up to this many times the own method's seconds, the stock one would be taken (docs/adr/0024-own-state-transfer.md)."""
+"""Of the own one's seconds, up to which the stock method would do: docs/adr/0024-own-state-transfer.md."""
 SIZES = (0, 1024, 4096)  # MiB of rows
 TABLE = 1_000_000  # rows of a table at most
 ROW = 236  # bytes of such a row on disk, its index with it: measured
