@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.image_roots import ASKED, FORMER, PRESENT, image_root
 from tests.images.galera_on_consul import GaleraOnConsul
 from tests.images.galera_site import GaleraSite
-from tests.images.image_roots import ASKED, FORMER, PRESENT, image_root
 
 STORES = ("etcd", "consul")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from components import certificates
 from components.certificates import Signed
-from tests.images.image_containers import Container, Site, wait_for
+from harness.image_containers import Container, Site, wait_for
 
 DATACENTER = "lab01"
 NOW = dt.datetime.now(dt.UTC)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.host_scripts.shell import script
-from tests.images.image_containers import Network, run, wait_for
+from harness.image_containers import Network, run, wait_for
 from tests.support import docker_engine
 
 # The engines' names are the hosts': each has a UTS namespace.

@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 
 from components.certificates import Signed
+from harness.image_containers import Container, Site, wait_for
+from harness.image_roots import image_root
 from tests.images.consul_site import (
     AGENT,
     CONSUMER,
@@ -37,8 +39,6 @@ from tests.images.consul_site import (
     resolved,
     serves,
 )
-from tests.images.image_containers import Container, Site, wait_for
-from tests.images.image_roots import image_root
 
 pytestmark = pytest.mark.images
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.image_containers import Container, wait_for
 from images.etcd.etcd_member.clients import MARK
-from tests.images.image_containers import Container, wait_for
 from tests.images.store_access import ETCDCTL, Access
 from tests.images.test_etcd_processes import Store, address, etcdctl, formed, until
 

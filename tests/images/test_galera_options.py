@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.image_containers import Container
+from harness.image_roots import FORMER, PRESENT, image_root
 from images.galera.galera_node import data_version
 from lab import images
 from settings.database import initial_sql, provider_options, server_options, versions
 from tests.images.galera_site import GaleraSite
-from tests.images.image_containers import Container
-from tests.images.image_roots import FORMER, PRESENT, image_root
 
 pytestmark = pytest.mark.images
 

@@ -19,6 +19,7 @@ import pytest
 
 from components.certificates import VALID_FOR
 from components.database_certificate import ONE
+from harness.image_containers import Container, wait_for
 from tests.images.galera_site import (
     INITDB,
     PASSWORDS,
@@ -37,7 +38,6 @@ from tests.images.galera_site import (
     synced,
     until,
 )
-from tests.images.image_containers import Container, wait_for
 from tests.images.wiretap import Wiretap, listening
 from tests.support.node_certificates import NodeCertificates
 

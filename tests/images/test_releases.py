@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.image_containers import Container, wait_for
+from harness.image_roots import FORMER, PRESENT, image_root
 from images.galera.galera_node import data_version
 from tests.images.galera_site import (
     SIZE,
@@ -27,8 +29,6 @@ from tests.images.galera_site import (
     until,
     uuids,
 )
-from tests.images.image_containers import Container, wait_for
-from tests.images.image_roots import FORMER, PRESENT, image_root
 from tests.images.store_access import ETCDCTL
 
 pytestmark = pytest.mark.images

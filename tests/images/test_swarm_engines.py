@@ -15,7 +15,7 @@ import pytest
 
 from components.host_scripts import swarm, swarm_leaving, taken_down
 from components.host_scripts.swarm_leaving import keep_only, remove_node
-from tests.images.image_containers import run, wait_for
+from harness.image_containers import run, wait_for
 from tests.images.swarm_engines import Engine, Engines
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from components.database_certificate import ONE
+from harness.image_containers import Container, wait_for
+from harness.image_roots import image_root
 from tests.images.galera_site import PASSWORDS, GaleraSite, healthy, synced
-from tests.images.image_containers import Container, wait_for
-from tests.images.image_roots import image_root
 from tests.images.test_galera_tls import give
 from tests.support.node_certificates import NodeCertificates
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.images.image_containers import Site, wait_for
+from harness.image_containers import Site, wait_for
 
 TAP = """
 import socket, sys

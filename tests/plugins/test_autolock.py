@@ -17,8 +17,8 @@ import pytest
 
 from components.host_scripts import autolock
 from components.host_scripts.shell import script
+from harness.image_containers import wait_for
 from operations import unlock_keys
-from tests.images.image_containers import wait_for
 from tests.plugins.stacks import KINDS, Stack, made
 from tests.support.docker_engine import TestEngine
 

@@ -17,10 +17,10 @@ import pytest
 import yaml
 
 from components.host_scripts.account import stored
+from harness.image_containers import Container
+from harness.image_roots import image_root
 from lab.toolchain import build, places, plugins
 from tests.images.galera_site import GaleraSite, formed, sql, start
-from tests.images.image_containers import Container
-from tests.images.image_roots import image_root
 from tests.plugins.stacks import Stack
 from tests.support import language_host
 from tests.support.ssh_server import SshServer

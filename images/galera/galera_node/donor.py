@@ -58,7 +58,8 @@ def donate(options: Options) -> None:
     with encrypted(connect(host, port), token, options) as stream:
         mode = "incremental" if options.bypass else "full"
         note = read_note(options.data_dir) or Note()
-        send_record(stream, {"token": token, "mode": mode, "gtid": options.gtid, "epoch": note.epoch})
+        header = {"token": token, "mode": mode, "gtid": options.gtid, "epoch": note.epoch}
+        send_record(stream, {**header, "domain": options.domain})
         say("continue")
         if options.bypass:
             log(f"donor: {host} needs only the write-sets after {options.gtid}")

@@ -1,6 +1,7 @@
 """The joiner's side of a state transfer: replaces the data directory by the donor's.
 
-The directory carries a mark from the first change until all is in place and on disk.
+The directory carries a mark from the first change until all is in place and on disk. Leaves to others: what
+lies beside the data, and what of the copy goes where (`placement`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from . import data_version, tls, transfer
 from .backup_programs import BACKUP, MBSTREAM, pipe, start, tail
+from .config import server_options
 from .framing import TransferError, receive_frame, receive_record, send_record
 from .local_state import (
     AGREED,
@@ -30,6 +32,7 @@ from .local_state import (
     remove_mark,
     write_note,
 )
+from .placement import placement
 from .server import work
 from .settings import own_version
 from .sst_options import SPEAKS_TLS, Options, say
@@ -38,8 +41,6 @@ from .words import log
 PORT = 4444
 # What mariadbd holds open, or Galera needs, while the data around it is replaced.
 KEEP = frozenset({"galera.cache", "grastate.dat", "gvwstate.dat", AGREED, COPIES, TRANSFER_MARK})
-# mariadb-backup's own notes, of no use in a data directory.
-NOTES = ("xtrabackup_", "mariadb_backup_", "backup-my.cnf", "donor_galera_info", "mariadb-backup")
 HANDSHAKE = b"\x16"  # the first byte of TLS
 STAGE = ".transfer"
 IDLE = 60.0  # seconds without a byte before the other side counts as lost
@@ -61,11 +62,21 @@ def join(options: Options) -> None:
             transfer.write(options.run_dir, "joiner", "incremental", 0)
             log(f"joiner: only the write-sets after {header['gtid']} are missing")
             send_record(stream, {"received": True})
-            say(str(header["gtid"]))
+            say(coordinates(str(header["gtid"]), header))
             return
         check_history(transfer.history(options.run_dir), str(header["gtid"]))
         copy_begins(options.data_dir, time.time())
-        say(receive_backup(options, stream, None if epoch is None else str(epoch)))
+        position = receive_backup(options, stream, None if epoch is None else str(epoch))
+        say(coordinates(position, header))
+
+
+def coordinates(position: str, header: dict[str, Any]) -> str:
+    """The position as mariadbd wants to hear it, with the donor's domain for GTIDs (wsrep_gtid_domain_id).
+
+    What mariadb-backup has recovered may name another one. A donor of the version before names none.
+    """
+    domain = header.get("domain")
+    return f"{position.partition(' ')[0]} {domain}" if domain else position
 
 
 def check_epoch(own: str, donors: object) -> None:
@@ -134,7 +145,10 @@ def receive_backup(options: Options, stream: socket.socket, epoch: str | None = 
     """
     began = time.monotonic()
     data, stage, words = options.data_dir, options.data_dir / STAGE, options.run_dir / "prepare.log"
+    place = placement(options, server_options())
+    place.make_folders()  # what can't be made is said before anything is touched
     clear(data, KEEP)
+    place.clear()
     stage.mkdir(mode=0o700)
     received = extract(options, stream, stage)
     # mariadbd starts this program with the environment of the node's own.
@@ -161,14 +175,12 @@ def receive_backup(options: Options, stream: socket.socket, epoch: str | None = 
     if code != 0:
         raise TransferError(f"mariadb-backup --prepare ended with {code}{tail(words)}")
     position = read_position(stage)
-    for entry in stage.iterdir():
-        if entry.name.startswith(NOTES):
-            continue
-        entry.rename(data / entry.name)
+    place.take(stage)
     shutil.rmtree(stage)
     if epoch is not None:
         write_note(data, Note(epoch))
-    flush(data)
+    for folder in place.folders:
+        flush(folder)
     remove_mark(data)
     log(
         f"joiner: received {received / 1e6:.1f} MB in {took:.1f} s, prepared in "

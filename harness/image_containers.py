@@ -2,8 +2,8 @@
 
 Owns starting, killing and removing processes inside an image's root: network namespace with an address on a
 bridge of its own, private mounts (volume, secrets, memory), a process-id namespace whose first process is
-the image's entrypoint. Leaves building the root to `image_roots`, what is expected of the processes to the
-tests.
+the image's entrypoint. Leaves building the root to `image_roots`, what is expected of the processes to tests
+and benches.
 """
 
 from __future__ import annotations
