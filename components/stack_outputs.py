@@ -43,7 +43,7 @@ def contract(
     application: Application | None,
     layers: Layers,
     down: TakenDown | None,
-    listened: bool,
+    listened: bool = False,
 ) -> dict[str, Any]:
     """All outputs by name; those of a layer only where it is deployed.
 
