@@ -41,6 +41,7 @@ from bench.own_lab import (
     own_lab,
     python,
     run,
+    tell,
 )
 from settings.database.provider_options import DEFAULTS, OF_THE_IMAGE
 
@@ -278,9 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         found = table(measured(options.runs))
-        console.print(report.shown(HEADINGS, found))
-        if not options.no_document:
-            report.write("failover", f"{facts}.\n\n{report.markdown(HEADINGS, found)}")
+        tell("failover", (HEADINGS, found), facts, document=not options.no_document)
 
     return ended("bench.failover", work)
 

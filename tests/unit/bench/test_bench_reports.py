@@ -240,3 +240,18 @@ def test_galeras_own_timeouts_are_those_that_ours_are_shorter_than() -> None:
 
 def test_what_happens_to_a_writer_has_a_goal_each() -> None:
     assert failover.HAPPENS.keys() == failover.GOALS.keys()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "written"),
+    [("", "here.\n\n| what |\n| --- |\n| this |"), ("met", "here.\n\n| what |\n| --- |\n| this |\n\nmet")],
+)
+def test_what_was_measured_is_written_unless_that_is_not_wanted(
+    monkeypatch: pytest.MonkeyPatch, verdict: str, written: str
+) -> None:
+    kept: list[tuple[str, str]] = []
+    monkeypatch.setattr(report, "write", lambda *words: kept.append(words))
+    own_lab.tell("busy", (["what"], [["this"]]), "here", verdict, document=False)
+    assert kept == []
+    own_lab.tell("busy", (["what"], [["this"]]), "here", verdict)
+    assert kept == [("busy", written)]
