@@ -37,9 +37,7 @@ do: a run of pytest by hand would remove it.
 # The life of the tests' one cluster, in this order: it comes up, goes through outages, is destroyed.
 _WHOLE_JOB = ("tests/lab/test_hosts.py", "tests/lab/test_security_groups.py", "tests/lab/test_whole_job.py")
 _OUTAGES = ("tests/lab/test_outages.py", "tests/lab/test_full_disk.py", "tests/lab/test_recoveries.py")
-_END = "tests/lab/test_end.py"
-# Each step of a story begins where the one before ended.
-_ONE_STORY = ("-x", "-v", *_PATIENT)
+_END = ("tests/lab/test_end.py", "-x", "-v", *_PATIENT)
 _NETWORK: Command = ("pytest", "tests/lab/test_packets.py", "tests/lab/test_cuts.py", *_SIDE_BY_SIDE)
 # Each check's commands, run by the virtual environment's Python as `python -m …`.
 CHECKS: dict[str, tuple[Command, ...]] = {
@@ -49,7 +47,7 @@ CHECKS: dict[str, tuple[Command, ...]] = {
         ("lab.toolchain.shell_lint",),
         ("tools.docs", "--check"),
     ),
-    "type": (("mypy", "--strict", "."),),
+    "type": (("mypy", "--strict", "."), ("tools.package.types",)),
     "unit": (("pytest", "tests/unit", *_SIDE_BY_SIDE, *_MEASURED, _FLOOR),),
     "provider": (("pytest", "tests/provider", "tests/lab_api", "-n", "4", *_BY_FILE, *_MEASURED),),
     "coverage": (("lab.toolchain.coverage_floor", *map(str, MEASURED.values())),),
@@ -57,20 +55,25 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     # Not in CI, which is near its limit: two minutes to compile the program, then eight minutes of stories.
     "consul-test": (("pytest", "tests/images", "-n", "2", "-v", "--store", "consul"),),
     "plugin-test": (("pytest", "tests/plugins", *_SIDE_BY_SIDE, *_BY_FILE),),
-    "lab-test": (_NETWORK, ("pytest", *_WHOLE_JOB, _END, *_ONE_STORY)),
-    "outage-test": (("pytest", *_OUTAGES, _END, *_ONE_STORY),),
+    "lab-test": (_NETWORK, ("pytest", *_WHOLE_JOB, *_END)),
+    "outage-test": (("pytest", *_OUTAGES, *_END),),
     # Both on one cluster, which saves its coming up a second time: in CI.
-    "lab-and-outage-test": (_NETWORK, ("pytest", *_WHOLE_JOB, *_OUTAGES, _END, *_ONE_STORY)),
+    "lab-and-outage-test": (_NETWORK, ("pytest", *_WHOLE_JOB, *_OUTAGES, *_END)),
     # Not in CI for its length alone, most of an hour; what it rests on is in tests/images and tests/plugins.
     "recovery-test": (
         (
             *("pytest", "tests/lab/test_layers.py", "tests/lab/test_data_path.py"),
-            *("tests/lab/test_last_one.py", _END, "-v", *_PATIENT),
+            "tests/lab/test_engine_access.py",
+            *("tests/lab/test_any_manager.py", "tests/lab/test_last_one.py"),
+            *(word for word in _END if word != "-x"),
         ),
-        ("pytest", "tests/lab/test_two_stacks.py", *_ONE_STORY),
+        ("pytest", "tests/lab/test_two_stacks.py", "-x", "-v", *_PATIENT),
+        ("pytest", "tests/lab/test_tls.py", "-x", "-v", *_PATIENT),
     ),
+    # Not in CI for its length; what it rests on is in tests/unit, over real SSH.
+    "own-hosts-test": (("pytest", "tests/lab/test_own_hosts.py", "-x", "-v", *_PATIENT),),
     # Not in CI either: it installs a browser, 300 MB with what that needs.
-    "application-test": (("pytest", "tests/lab/test_application.py", *_ONE_STORY),),
+    "application-test": (("pytest", "tests/lab/test_application.py", "-x", "-v", *_PATIENT),),
 }
 # The stages without whose results a check would fail.
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -86,9 +89,15 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "lab-and-outage-test": ("toolchain", "packages", "venv"),
     "outage-test": ("toolchain", "packages", "venv"),
     "recovery-test": ("toolchain", "packages", "venv"),
+    "own-hosts-test": ("toolchain", "packages", "venv"),
     "application-test": ("toolchain", "packages", "venv"),
 }
-APART = frozenset({"consul-test", "outage-test", "lab-and-outage-test", "recovery-test", "application-test"})
+APART = frozenset(
+    {
+        *("consul-test", "outage-test", "lab-and-outage-test", "recovery-test"),
+        *("own-hosts-test", "application-test"),
+    }
+)
 """The checks that `make test` leaves out."""
 IN_TEST = tuple(name for name in CHECKS if name not in APART)
 """The checks of `make test`; with outages its last one is `lab-and-outage-test`."""

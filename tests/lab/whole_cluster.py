@@ -120,9 +120,9 @@ def wait_for(what: str, holds: Callable[[], bool], limit: float = 600) -> None:
         time.sleep(2)
 
 
-def sql(host: str, query: str) -> str:
+def sql(host: str, query: str, **options: Any) -> str:
     """What the database on a host answers, asked there as root."""
-    return on_host(host, GALERA.format(query)).strip()
+    return on_host(host, GALERA.format(query), **options).strip()
 
 
 def node(host: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ import pytest
 from components.host_scripts import taken_down
 from components.host_scripts.shell import script
 from components.host_scripts.swarm_leaving import MARK
-from tests.images.image_containers import wait_for
+from harness.image_containers import wait_for
 from tests.plugins.stacks import KINDS, Stack, made
 from tests.plugins.test_cluster_stack import CLUSTER
 from tests.support.docker_engine import TestEngine
