@@ -19,13 +19,14 @@ from bench.own_lab import (
     OWN_SETTINGS,
     STACK,
     BenchFailed,
-    console,
     ended,
     in_lab,
     operations,
     own_lab,
     run,
+    tell,
 )
+from bench.proxy import turned
 from lab.toolchain import places
 
 GOAL, NO_CHANGE_GOAL = 1.5, 10.0
@@ -73,7 +74,7 @@ def came(settings: str) -> Came:
 
 def turns(runs: int) -> list[str]:
     """Which stack comes up when: each round begins with the other one."""
-    return [name for number in range(runs) for name in (WITHOUT, WITH)[:: -1 if number % 2 else 1]]
+    return [name for number in range(runs) for name in turned((WITHOUT, WITH), number)]
 
 
 def table(measured: Mapping[str, Sequence[Came]]) -> list[list[str]]:
@@ -119,11 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         found = measured(options.runs)
-        rows, told = table(found), verdict(found)
-        console.print(report.shown(HEADINGS, rows))
-        console.print(told)
-        if not options.no_document:
-            report.write("application", f"{facts}.\n\n{report.markdown(HEADINGS, rows)}\n\n{told}")
+        rows, goals = table(found), verdict(found)
+        tell("application", (HEADINGS, rows), facts, goals, document=not options.no_document)
 
     return ended("bench.application", work)
 

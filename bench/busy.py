@@ -22,7 +22,7 @@ from typing import Any
 
 from bench import failover, report, sysbench
 from bench.failover import HOSTS, on_host, sql, wait_whole
-from bench.own_lab import BALANCER, BenchFailed, console, ended, operations, outputs, own_lab, run
+from bench.own_lab import BALANCER, BenchFailed, console, ended, operations, outputs, own_lab, run, tell
 from bench.sysbench import Target
 
 CLIENTS = 8
@@ -175,9 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         row = measured(options.minutes)
-        console.print(report.shown(HEADINGS, [row]))
-        if not options.no_document:
-            report.write("busy", f"{facts}.\n\n{report.markdown(HEADINGS, [row])}")
+        tell("busy", (HEADINGS, [row]), facts, document=not options.no_document)
 
     return ended("bench.busy", work)
 

@@ -41,6 +41,7 @@ from bench.own_lab import (
     own_lab,
     python,
     run,
+    tell,
 )
 from settings.database.provider_options import DEFAULTS, OF_THE_IMAGE
 
@@ -149,8 +150,8 @@ class Way:
 
     @property
     def container(self) -> str:
-        """Its name."""
-        return f"failover-{self.network}"
+        """Its name, without that of the database's service, by which the nodes' containers are found."""
+        return f"failover-{self.port}"
 
     def command(self, password: str, node: str) -> str:
         """What starts the client on a host; it begins on `node`, and writes until its container stops."""
@@ -278,9 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         found = table(measured(options.runs))
-        console.print(report.shown(HEADINGS, found))
-        if not options.no_document:
-            report.write("failover", f"{facts}.\n\n{report.markdown(HEADINGS, found)}")
+        tell("failover", (HEADINGS, found), facts, document=not options.no_document)
 
     return ended("bench.failover", work)
 

@@ -37,6 +37,8 @@ IMAGE = "$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.I
 INTERRUPTED = 130
 """What a shell says of a command that Ctrl-C ended."""
 
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+"""Headings and rows."""
 console = Console(highlight=False)
 
 
@@ -91,6 +93,21 @@ def outputs() -> Any:
     """The stack's, secrets too. Raises BenchFailed."""
     words = ("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", STACK)
     return ask("outputs", in_lab(*words))
+
+
+def tell(section: str, table: Table, how: str, verdict: str = "", *, document: bool = True) -> None:
+    """Prints what was measured, and writes it into its section. Raises ReportError, OSError.
+
+    Args:
+        table: headings and rows. how: on what, and how, it was measured. verdict: on the goals.
+        document: False leaves docs/reference/benchmarks.md alone.
+    """
+    console.print(report.shown(*table))
+    if verdict:
+        console.print(verdict)
+    if document:
+        told = [f"{how}.", report.markdown(*table), *([verdict] if verdict else [])]
+        report.write(section, "\n\n".join(told))
 
 
 def ended(bench: str, work: Callable[[], None]) -> int:

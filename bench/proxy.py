@@ -18,7 +18,7 @@ from typing import Any
 
 from bench import failover, report, sysbench
 from bench.failover import on_host
-from bench.own_lab import BALANCER, BenchFailed, console, ended, operations, outputs, own_lab, run
+from bench.own_lab import BALANCER, BenchFailed, console, ended, operations, outputs, own_lab, run, tell
 from bench.sysbench import Target, Throughput
 
 LOADS = ("oltp_read_write", "oltp_write_only")
@@ -173,12 +173,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 for load in LOADS
                 for clients in CLIENTS
             }
-        rows, told = table(measured), verdict(measured)
-        console.print(report.shown(HEADINGS, rows))
-        console.print(told)
-        if not options.no_document:
-            how = f"{facts}; medians of {options.runs} rounds of {options.seconds} s"
-            report.write("proxy", f"{how}.\n\n{report.markdown(HEADINGS, rows)}\n\n{told}")
+        rows, goals = table(measured), verdict(measured)
+        how = f"{facts}; medians of {options.runs} rounds of {options.seconds} s"
+        tell("proxy", (HEADINGS, rows), how, goals, document=not options.no_document)
 
     return ended("bench.proxy", work)
 

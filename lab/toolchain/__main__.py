@@ -118,12 +118,13 @@ def _do_up(options: argparse.Namespace) -> None:
 
 def _do_test(options: argparse.Namespace) -> None:
     _preflight()
+    stages = jobs.test(outages=options.outages)
     with locks.held(places.state() / "locks" / "test.lock", "make test", refusal=TESTING):
         try:
-            _run("test", jobs.test(outages=options.outages))
+            _run("test", stages)
         finally:
             print("\npytest's closing lines:")
-            for name in (stage.name for stage in jobs.test(outages=options.outages)):
+            for name in (stage.name for stage in stages):
                 log = places.logs("test") / f"{name}.log"
                 output = log.read_text(encoding="utf-8") if log.exists() else ""
                 for line in jobs.closing_lines(output):

@@ -37,7 +37,9 @@ do: a run of pytest by hand would remove it.
 # The life of the tests' one cluster, in this order: it comes up, goes through outages, is destroyed.
 _WHOLE_JOB = ("tests/lab/test_hosts.py", "tests/lab/test_security_groups.py", "tests/lab/test_whole_job.py")
 _OUTAGES = ("tests/lab/test_outages.py", "tests/lab/test_full_disk.py", "tests/lab/test_recoveries.py")
-_END = ("tests/lab/test_end.py", "-x", "-v", *_PATIENT)
+_END = "tests/lab/test_end.py"
+# Each step of a story begins where the one before ended.
+_ONE_STORY = ("-x", "-v", *_PATIENT)
 _NETWORK: Command = ("pytest", "tests/lab/test_packets.py", "tests/lab/test_cuts.py", *_SIDE_BY_SIDE)
 # Each check's commands, run by the virtual environment's Python as `python -m …`.
 CHECKS: dict[str, tuple[Command, ...]] = {
@@ -55,25 +57,24 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     # Not in CI, which is near its limit: two minutes to compile the program, then eight minutes of stories.
     "consul-test": (("pytest", "tests/images", "-n", "2", "-v", "--store", "consul"),),
     "plugin-test": (("pytest", "tests/plugins", *_SIDE_BY_SIDE, *_BY_FILE),),
-    "lab-test": (_NETWORK, ("pytest", *_WHOLE_JOB, *_END)),
-    "outage-test": (("pytest", *_OUTAGES, *_END),),
+    "lab-test": (_NETWORK, ("pytest", *_WHOLE_JOB, _END, *_ONE_STORY)),
+    "outage-test": (("pytest", *_OUTAGES, _END, *_ONE_STORY),),
     # Both on one cluster, which saves its coming up a second time: in CI.
-    "lab-and-outage-test": (_NETWORK, ("pytest", *_WHOLE_JOB, *_OUTAGES, *_END)),
+    "lab-and-outage-test": (_NETWORK, ("pytest", *_WHOLE_JOB, *_OUTAGES, _END, *_ONE_STORY)),
     # Not in CI for its length alone, most of an hour; what it rests on is in tests/images and tests/plugins.
     "recovery-test": (
         (
             *("pytest", "tests/lab/test_layers.py", "tests/lab/test_data_path.py"),
-            "tests/lab/test_engine_access.py",
-            *("tests/lab/test_any_manager.py", "tests/lab/test_last_one.py"),
-            *(word for word in _END if word != "-x"),
+            *("tests/lab/test_engine_access.py", "tests/lab/test_any_manager.py"),
+            *("tests/lab/test_last_one.py", _END, "-v", *_PATIENT),
         ),
-        ("pytest", "tests/lab/test_two_stacks.py", "-x", "-v", *_PATIENT),
-        ("pytest", "tests/lab/test_tls.py", "-x", "-v", *_PATIENT),
+        ("pytest", "tests/lab/test_two_stacks.py", *_ONE_STORY),
+        ("pytest", "tests/lab/test_tls.py", *_ONE_STORY),
     ),
     # Not in CI for its length; what it rests on is in tests/unit, over real SSH.
-    "own-hosts-test": (("pytest", "tests/lab/test_own_hosts.py", "-x", "-v", *_PATIENT),),
+    "own-hosts-test": (("pytest", "tests/lab/test_own_hosts.py", *_ONE_STORY),),
     # Not in CI either: it installs a browser, 300 MB with what that needs.
-    "application-test": (("pytest", "tests/lab/test_application.py", "-x", "-v", *_PATIENT),),
+    "application-test": (("pytest", "tests/lab/test_application.py", *_ONE_STORY),),
 }
 # The stages without whose results a check would fail.
 NEEDS: dict[str, tuple[str, ...]] = {

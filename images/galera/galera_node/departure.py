@@ -16,12 +16,12 @@ import time
 from collections.abc import Callable
 
 from . import neighbours
+from .endpoints import SOON
 from .network import Names
 from .settings import Settings
 from .sql import Sql, SqlError
 from .words import log
 
-SOON = 2.0  # seconds for one answer of mariadbd
 GONE = 5.0  # seconds in which the group is to have left it out
 LOOK = 0.05  # seconds between looks for that
 LIFE = "SELECT node_uuid FROM mysql.wsrep_cluster_members WHERE node_name = %s"

@@ -225,6 +225,7 @@ def test_a_failover_is_told_by_its_median_and_its_longest_beside_the_goal() -> N
 def test_a_client_comes_by_the_port_of_its_host_or_over_the_overlay_network() -> None:
     endpoint, vip = failover.ways("overlay")
     assert "--network host " in endpoint.command("secret", "galera-2")
+    assert not any("galera" in way.container for way in failover.ways("galera"))
     assert endpoint.command("secret", "galera-2").endswith(" 127.0.0.1 6446")
     assert "--network overlay " in vip.command("it's", "galera-2")
     assert "-e NODE=galera-2" in vip.command("it's", "galera-2")
@@ -239,3 +240,18 @@ def test_galeras_own_timeouts_are_those_that_ours_are_shorter_than() -> None:
 
 def test_what_happens_to_a_writer_has_a_goal_each() -> None:
     assert failover.HAPPENS.keys() == failover.GOALS.keys()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "written"),
+    [("", "here.\n\n| what |\n| --- |\n| this |"), ("met", "here.\n\n| what |\n| --- |\n| this |\n\nmet")],
+)
+def test_what_was_measured_is_written_unless_that_is_not_wanted(
+    monkeypatch: pytest.MonkeyPatch, verdict: str, written: str
+) -> None:
+    kept: list[tuple[str, str]] = []
+    monkeypatch.setattr(report, "write", lambda *words: kept.append(words))
+    own_lab.tell("busy", (["what"], [["this"]]), "here", verdict, document=False)
+    assert kept == []
+    own_lab.tell("busy", (["what"], [["this"]]), "here", verdict)
+    assert kept == [("busy", written)]
