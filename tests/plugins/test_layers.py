@@ -28,6 +28,7 @@ PROGRAM = f"""
 import pulumi
 
 from components import galera
+from settings.tls import Tls
 
 config = pulumi.Config()
 opts = pulumi.ResourceOptions()
@@ -50,7 +51,7 @@ else:
     own = swarm_files.LABEL + "=" + swarm_files.stack()
     text = taken_down.look(own, swarm_stays=False)
     looked = remote.run("taken-down-looked", connection, text, opts, triggers=[config.require_int("round")])
-    galera.keep_secrets("galera", None, opts)
+    galera.keep_secrets("galera", None, Tls.model_validate({{}}), opts)
     pulumi.export("looked", looked.stdout)
 """
 
