@@ -22,8 +22,8 @@ endif
 LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `make lock` needs it
 
 .DEFAULT_GOAL := help
-.PHONY: help preflight toolchain venv up verify balance down test fmt lint type unit provider coverage image-test \
-        plugin-test lab-test lab-and-outage-test consul-test outage-test recovery-test application-test lock docs bench chaos audit preview refresh destroy clean-cache
+.PHONY: help preflight toolchain venv up verify balance unlock down test fmt lint type unit provider coverage image-test \
+        plugin-test lab-test lab-and-outage-test consul-test outage-test recovery-test own-hosts-test application-test lock docs bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ verify: ## check the cluster; exit code 0 only if all holds (DEEP=1: compare all
 
 balance: ## which node each of some connections gets (CONNECTIONS=N; READER=1: through the load balancer only)
 	$(call operations,balance $(if $(CONNECTIONS),--connections $(CONNECTIONS)) $(if $(READER),--reader))
+
+unlock: ## unlock all managers that are locked since their engine or host has restarted (swarm.autolock)
+	$(call operations,unlock)
 
 preview: ## what `make up` would change, and what it would cost
 	$(call operations,preview)
@@ -76,7 +79,10 @@ lab-and-outage-test: ## lab-test and outage-test with one cluster: what CI runs
 consul-test: ## Consul's members, and the stories that rest on the store with Consul, as real processes; not in CI
 	$(DRIVER) $@
 
-recovery-test: ## layers down and up, the last host of three goes on alone, two stacks at once, on real hosts; not in CI
+recovery-test: ## layers down and up, first manager lost, the last host of three goes on alone, two stacks at once, on real hosts; not in CI
+	$(DRIVER) $@
+
+own-hosts-test: ## the program on hosts that were ordered by hand, one with an engine, one with sudo, one with a disk; not in CI
 	$(DRIVER) $@
 
 application-test: ## a site on the cluster, seen by a browser, before and after a host dies; not in CI

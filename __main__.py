@@ -9,10 +9,21 @@ from __future__ import annotations
 import pulumi
 
 import settings as stack_settings
-from components import application, data_layer, first_bootstrap, galera, registration, stack_outputs
+from components import (
+    application,
+    autolock,
+    data_layer,
+    database_tls,
+    engine_tls,
+    first_bootstrap,
+    registration,
+    stack_outputs,
+)
+from components.any_manager import AnyManager
 from components.cluster_hosts import ClusterHosts, ClusterHostsArgs
 from components.data_layer import DataLayer
 from components.firewall import Firewall, FirewallArgs
+from components.in_state import InState
 from components.layers import Layers
 from components.plan import Plan
 from components.ssh_access import SshAccess, SshAccessArgs
@@ -25,39 +36,49 @@ def deploy(settings: stack_settings.Settings) -> None:
     """Declare the stack up to the layer that the settings name, and its outputs."""
     last = first_bootstrap.last_outputs()
     sql = first_bootstrap.initial_sql_of(settings.galera, last)
+    database_tls.refuse_a_leap(settings.galera.tls, last)
+    if settings.deploys("data"):
+        database_tls.refuse_an_image_without(settings.galera.image)
+    autolock.refuse_going_back(settings.swarm, last)
+    engine_tls.refuse_to_leave(settings, last)
     layers = Layers.of(settings, last)
-    plan = Plan.of(settings)
+    plan = Plan.of(settings, last)
     if layers.note:
         pulumi.log.warn(layers.note)
     owner = plan.identity.owner
     # Also of layers that are not deployed: what hosts open to one another must not close while one of them is
     # only being taken down.
-    data_specs = data_layer.specs(settings, sql)
+    data_specs = data_layer.specs(settings, sql, at_once=database_tls.have_expired(last))
     services = [*data_specs, *application.specs(settings)]
-    ssh = SshAccess("ssh", SshAccessArgs.of(owner, settings.ssh))
+    ssh = SshAccess("ssh", SshAccessArgs.of(owner, settings))
     firewall = None
-    if settings.servers.firewall:
+    if settings.servers.firewall and settings.servers.orders:
         firewall = Firewall("firewall", FirewallArgs.of(owner, settings, services))
     moving = [spec.name for spec in services if spec.replicas is not None]
+    before = InState.read(last)
+    listened = engine_tls.ended(settings, last, first_bootstrap.last_resources)
     asks = layers.hosts_ask_the_swarm
-    hosts = ClusterHosts(
-        "hosts", ClusterHostsArgs(owner, settings, ssh, firewall, plan.in_turn, galera.LABEL, moving, asks)
+    of_hosts = ClusterHostsArgs(
+        owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, asks, before, listened
     )
+    hosts = ClusterHosts("hosts", of_hosts)
+    any_manager = AnyManager.of(hosts.managers, ssh, last, locks=settings.swarm.autolock)
+    manager = any_manager if AnyManager.reached(last) else hosts.managers[0].connection
     swarm = data = site = down = None
     if settings.deploys("swarm"):
-        swarm = SwarmLayer.declare(settings, hosts, ssh, services)
+        swarm = SwarmLayer.declare(settings, hosts, any_manager, manager, services, before, last)
     if swarm and settings.deploys("data"):
         deployed = services if settings.deploys("application") else data_specs
-        data = DataLayer.declare(settings, owner, hosts, swarm, deployed, sql.digest, layers.serves)
+        data = DataLayer.declare(settings, owner, hosts, manager, swarm, deployed, sql.digest, layers.serves)
     if data and settings.deploys("application"):
         site = application.wanted(settings, hosts, data)
     else:
         application.keep_secrets(settings, hosts)
     if not data:
         data_layer.keep_secrets(settings, hosts)
-        down = TakenDown("taken-down", TakenDownArgs.of(settings, hosts, layers, leave=not swarm))
+        down = TakenDown("taken-down", TakenDownArgs.of(settings, hosts, manager, layers, leave=not swarm))
     for name, value in stack_outputs.contract(
-        settings, plan.estimate, hosts, ssh, swarm, data, site, layers, down
+        settings, plan.estimate, hosts, ssh, manager, swarm, data, site, layers, down, listened
     ).items():
         pulumi.export(name, value)
 

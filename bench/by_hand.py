@@ -35,6 +35,7 @@ from components.cluster_hosts import engine_config
 from components.host_scripts import convergence, disk, engine, host, packages, swarm
 from components.softlayer.client import connect, find_credentials
 from settings import Settings
+from settings.planned import DATA_LABEL, PlannedHost
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Job:
         )
 
     def _engine(self, name: str) -> None:
-        self.servers.script(name, engine.configure(name, engine_config(self.settings)))
+        self.servers.script(name, engine.configure(name, engine_config(self.settings, self._planned(name))))
 
     # --- the swarm ---------------------------------------------------------------------------------------
 
@@ -162,6 +163,9 @@ class Job:
         labels = {"datacenter": self.settings.servers.datacenter}
         text = swarm.describe_node(name, self._role(name), labels)
         self.servers.script(self._first, text, given=f"{self._nodes[name]}\n")
+
+    def _planned(self, name: str) -> PlannedHost:
+        return next(host for host in self.settings.servers.planned if host.name == name)
 
     def _role(self, name: str) -> swarm.Role:
         return "manager" if name in self.settings.servers.manager_names else "worker"
@@ -203,7 +207,7 @@ class Job:
         )
 
     def _galera_node(self, name: str) -> None:
-        command = f"docker node update --label-add {galera.LABEL}=true {self._nodes[name]} >/dev/null"
+        command = f"docker node update --label-add {DATA_LABEL}=true {self._nodes[name]} >/dev/null"
         self.servers.script(self._first, command)
 
     def _galera_runs(self) -> None:

@@ -30,6 +30,8 @@ from settings.application import Database
 SERVICE = "application"
 TYPE = "swarm-galera:application:Application"
 PASSWORD = "application-database-password"  # noqa: S105 - the name of the secret
+CA = "application-database-ca.crt"
+"""A secret only by its way into the containers: whose certificate the database shows."""
 SALT = "application-salt"
 """A secret for whatever an application signs or encrypts with, the same for all its containers."""
 SALT_LENGTH = 64
@@ -51,7 +53,7 @@ def specs(settings: Settings) -> list[ServiceSpec]:
             image=wanted.image,
             replicas=wanted.replicas,
             env={**wanted.env, **database_env(settings)},
-            secrets=[SALT, *([PASSWORD] if wanted.database else []), *wanted.secrets],
+            secrets=[SALT, *([PASSWORD, CA] if wanted.database else []), *wanted.secrets],
             volumes={VOLUME: wanted.uploads} if wanted.uploads else {},
             ports=[Port(wanted.port, wanted.target_port, mode="ingress")],
             health=HealthCheck(wanted.health, START_PERIOD) if wanted.health else None,
@@ -83,6 +85,7 @@ def database_env(settings: Settings) -> dict[str, str]:
         "DATABASE_PORT": str(port),
         "DATABASE_NAME": wanted.database.name,
         "DATABASE_USER": wanted.database.account,
+        "DATABASE_CA": f"/run/secrets/{CA}",
     }
 
 
@@ -91,7 +94,7 @@ def wanted(settings: Settings, hosts: ClusterHosts, data: DataLayer) -> Applicat
     if settings.application is None:
         return None
     balancer = [data.balancer.running] if data.balancer else []
-    before = [data.database.formed, *balancer, *data.fetched]
+    before = [data.database.settled, *balancer, *data.fetched]
     service = data.services.on(hosts.servers, SERVICE, *before)
     args = ApplicationArgs(service, settings.application, data.database, endpoint(settings))
     return Application(SERVICE, args, data.options)
@@ -104,7 +107,7 @@ def keep_secrets(settings: Settings, hosts: ClusterHosts) -> None:
     """
     if settings.application is None:
         return
-    opts = pulumi.ResourceOptions(deleted_with=hosts.managers[0])
+    opts = pulumi.ResourceOptions(deleted_with=hosts.managers[0].takes_along)
     child = pulumi.ResourceOptions(parent=pulumi.ComponentResource(TYPE, SERVICE, None, opts))
     drawn_salt(SERVICE, child)
     password_of(SERVICE, settings.application, child)
@@ -167,7 +170,7 @@ class Application(pulumi.ComponentResource):
         contents: dict[str, pulumi.Input[str]] = {SALT: drawn_salt(name, child), **given}
         self.password, made = password_of(name, args.settings, child), []
         if args.settings.database and self.password is not None:
-            contents[PASSWORD] = self.password
+            contents |= {PASSWORD: self.password, CA: args.database.authority}
             made = [self._account(name, args.settings.database, self.password, child)]
         running = declare(name, args.service, self, contents, {}, after=made)
         self.vip = running.stdout
@@ -183,9 +186,9 @@ class Application(pulumi.ComponentResource):
         database = self._args.database
         return remote.run(
             f"{name}-database",
-            self._args.service.manager.connection,
+            self._args.service.manager,
             account.made(database.service, wanted.name, wanted.account),
-            pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[database.formed])),
+            pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[database.settled])),
             values=password.apply(account.stored),
             triggers=[database.formed.id],
         )

@@ -1,4 +1,4 @@
-"""X.509 for the store's peers and clients: an authority, what it signs, and the step from one to the next.
+"""X.509 of the stack's own: an authority, what it signs, and the step from one to the next.
 
 Owns: the texts. Imports no Pulumi. Leaves to others: keeping them (peer_authority.py,
 peer_certificates.py, client_certificate.py).
@@ -61,6 +61,18 @@ def peer_certificate(
     return _signed(_called(name, user), purposes, names, authority, now)
 
 
+def server_certificate(name: str, addresses: Sequence[str], authority: Signed, now: dt.datetime) -> Signed:
+    """A certificate with a new key for a server at `addresses` (IP addresses or host names).
+
+    It lets nobody in anywhere: whoever takes it from the server is no client.
+
+    Args:
+        name: for people who look at it.
+    """
+    names = x509.SubjectAlternativeName([_alternative(address) for address in addresses])
+    return _signed(_called(name, user=False), [ExtendedKeyUsageOID.SERVER_AUTH], names, authority, now)
+
+
 def client_certificate(name: str, authority: Signed, now: dt.datetime, *, user: bool = False) -> Signed:
     """A certificate with a new key for a client that is called `name`, wherever it connects from.
 
@@ -100,6 +112,16 @@ def same_key(one: str, other: str) -> bool:
 def due(certificate: str, now: dt.datetime) -> bool:
     """Whether it is time for a new one."""
     return _read(certificate).not_valid_after_utc - now < RENEWED_BEFORE
+
+
+def expired(certificate: str, now: dt.datetime) -> bool:
+    """Whether it is good for nothing any more."""
+    return ends(certificate) <= now
+
+
+def ends(certificate: str) -> dt.datetime:
+    """When it is no longer good."""
+    return _read(certificate).not_valid_after_utc
 
 
 def _signed(

@@ -8,22 +8,28 @@ Leaves to others: the steps themselves; swarm and services.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 
+from components import engine_tls
+from components.cluster_host import ClusterHost
 from components.data_path import DataPath, DataPathArgs
 from components.docker_disk import DockerDisk, DockerDiskArgs
 from components.docker_engine import DockerEngine, DockerEngineArgs
 from components.firewall import Firewall
 from components.host_scripts.engine import daemon_json
 from components.host_system import HostSystem, HostSystemArgs
+from components.in_state import InState
+from components.own_hosts.look import Looked
+from components.own_server import OwnServer, OwnServerArgs
 from components.softlayer.virtual_guest import VirtualGuestArgs
 from components.ssh_access import SshAccess
 from components.swarm import Member
 from components.turns import Turns
 from components.virtual_server import OrderGate, VirtualServer, VirtualServerArgs
 from settings import Settings
+from settings.planned import PlannedHost
 
 
 @dataclass(frozen=True)
@@ -34,21 +40,25 @@ class ClusterHostsArgs:
         owner: `StackIdentity.owner`.
         settings: the stack's; of it, servers, hosts, engine, the network's subnet and the address for SSH.
         ssh: the key to install and to connect with.
+        own: hosts of one's own, as they were seen; None where there are none.
         firewall: bound when hosts are ordered; None for none.
         in_turn: host names, in the order of managers and workers: those whose servers this run interrupts.
-        label: node label that is `true` on managers and `false` on workers.
         replicated: names of services whose tasks may move to another host.
+        listened: the engines' API may listen with TLS, and is to end that (`engine_tls.ended`).
         ask_swarm: have a manager's engine ask the swarm, before it restarts, whether the others are well.
+        before: the state, in a preview.
     """
 
     owner: pulumi.Input[str]
     settings: Settings
     ssh: SshAccess
+    own: Looked | None
     firewall: Firewall | None
     in_turn: Sequence[str]
-    label: str
     replicated: Sequence[str] = ()
     ask_swarm: bool = True
+    before: InState = field(default_factory=InState)
+    listened: bool = False
 
 
 class ClusterHosts(pulumi.ComponentResource):
@@ -57,7 +67,10 @@ class ClusterHosts(pulumi.ComponentResource):
     Attributes:
         members: for the swarm, managers first.
         managers, servers: the managers; all hosts.
-        data_paths: by the manager's name, where the database's data has a path of its own.
+        bearing: those that bear a node of the database.
+        data_paths: by the host's name, where the database's data has a path of its own.
+        engine_tls: certificates of the engines' API; None where that is reached over SSH alone.
+        opened: depend on these to find open in the firewall what is to be; none without one.
         current_managers: depend on these to find managers' engines with their present configuration, and back
             in service after what interrupted them.
     """
@@ -66,45 +79,57 @@ class ClusterHosts(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ClusterHostsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("swarm-galera:cluster_hosts:ClusterHosts", name, None, opts)
-        servers = args.settings.servers
+        planned = args.settings.servers.planned
         turns = Turns(args.in_turn)
+        self.opened: list[pulumi.Resource] = [] if args.firewall is None else [*args.firewall.groups]
         with OrderGate() as gate:
-            self.servers = [self._ordered(hostname, args, gate, turns) for hostname in servers.hostnames]
-        self.managers = self.servers[: servers.managers]
+            self.servers: list[ClusterHost] = [self._met(host, args, gate, turns) for host in planned]
+        pairs = list(zip(self.servers, planned, strict=True))
+        self.managers = [server for server, host in pairs if host.role == "manager"]
+        self.bearing = [server for server, host in pairs if host.bears_data]
         self.data_paths: dict[str, DataPath] = {}
-        config = engine_config(args.settings)
+        self.engine_tls = engine_tls.wanted(args.settings, pairs, pulumi.ResourceOptions(parent=self))
         self.members = [
             Member(
                 server=server,
-                engine=self._prepared(server, args, config),
-                role="manager" if server in self.managers else "worker",
-                labels={
-                    "datacenter": servers.datacenter,
-                    args.label: "true" if server in self.managers else "false",
-                },
+                engine=self._prepared(server, host, args),
+                role=host.role,
+                labels=host.node_labels,
                 before_services=self._data_path_of(server),
             )
-            for server in self.servers
+            for server, host in pairs
         ]
         current = self._current_in_turn(args.ask_swarm)
-        turns.close(dict(zip(servers.hostnames, current, strict=True)))
-        self.current_managers = current[: servers.managers]
+        turns.close(dict(zip(args.settings.servers.hostnames, current, strict=True)))
+        self.current_managers = current[: len(self.managers)]
         self.register_outputs({})
 
-    def _ordered(self, hostname: str, args: ClusterHostsArgs, gate: OrderGate, turns: Turns) -> VirtualServer:
+    def _met(self, host: PlannedHost, args: ClusterHostsArgs, gate: OrderGate, turns: Turns) -> ClusterHost:
+        """One host, ordered or one's own."""
+        if host.own is None:
+            return self._ordered(host, args, gate, turns)
+        seen = "" if args.own is None else args.own.host_key(host.name)
+        listens = args.listened or args.settings.engine.access == "tls"
+        of_host = OwnServerArgs(args.owner, host.own, args.ssh, seen, args.before, listens)
+        return OwnServer(host.name, of_host, pulumi.ResourceOptions(parent=self))
+
+    def _ordered(
+        self, host: PlannedHost, args: ClusterHostsArgs, gate: OrderGate, turns: Turns
+    ) -> VirtualServer:
         """One server.
 
         While `servers.replace` names any host, the others stay what they are; while it is empty, a change
         that replaces is refused. A host that it names is not protected.
         """
         servers, firewall = args.settings.servers, args.firewall
+        hostname, ordered = host.name, host.ordered or servers.each
         named = hostname in servers.replace
         guest = VirtualGuestArgs(
             args.owner,
             hostname,
-            servers.each,
+            ordered,
             public_security_groups=(
-                [] if firewall is None or servers.private_only else [firewall.public_group_id]
+                [] if firewall is None or ordered.private_only else [firewall.public_group_id]
             ),
             private_security_groups=[] if firewall is None else [firewall.private_group_id],
             reload_token=servers.reload_token.get(hostname, ""),
@@ -120,27 +145,39 @@ class ClusterHosts(pulumi.ComponentResource):
                 turn=turns.before(hostname),
                 ssh_address=args.settings.ssh.address,
                 protect=servers.protect and not named,
+                before=InState() if named or hostname in args.in_turn else args.before,
             ),
             pulumi.ResourceOptions(parent=self),
         )
 
-    def _prepared(self, server: VirtualServer, args: ClusterHostsArgs, config: str) -> DockerEngine:
+    def _prepared(self, server: ClusterHost, host: PlannedHost, args: ClusterHostsArgs) -> DockerEngine:
         child = pulumi.ResourceOptions(parent=self)
         name, settings = server.hostname, args.settings
-        system = HostSystem(
-            f"{name}-system", HostSystemArgs(server, settings.network.subnet, settings.hosts), child
+        disk = None
+        if host.own is None or host.own.disk is not None:
+            sizes = () if host.ordered is None else host.ordered.disks
+            of_disk = DockerDiskArgs(server, sizes, None if host.own is None else host.own.disk)
+            disk = DockerDisk(f"{name}-disk", of_disk, child)
+        of_system = HostSystemArgs(server, settings.network.subnet, settings.hosts, own_disk=disk is not None)
+        system = HostSystem(f"{name}-system", of_system, child)
+        of_engine = DockerEngineArgs(
+            server,
+            [system] if disk is None else [system, disk],
+            engine_config(settings, host),
+            args.replicated,
+            may_be_kept=host.own is not None,
+            unlocked_by=unlocked_by(settings, host),
+            listener=None if self.engine_tls is None else self.engine_tls.listeners[name],
+            listened=args.listened,
         )
-        disk = DockerDisk(f"{name}-disk", DockerDiskArgs(server, settings.servers.disks), child)
-        engine = DockerEngine(
-            f"{name}-engine", DockerEngineArgs(server, [system, disk], config, args.replicated), child
-        )
+        engine = DockerEngine(f"{name}-engine", of_engine, child)
         path = settings.galera.data_path
-        if path is not None and server in self.managers and settings.deploys("data"):
+        if path is not None and disk and server in self.bearing and settings.deploys("data"):
             of_path = DataPathArgs(server, disk.uuid, engine.started, path)
             self.data_paths[name] = DataPath(f"{name}-data-path", of_path, child)
         return engine
 
-    def _data_path_of(self, server: VirtualServer) -> list[pulumi.Resource]:
+    def _data_path_of(self, server: ClusterHost) -> list[pulumi.Resource]:
         """What must be there before a container with the database may come to this host, if anything."""
         path = self.data_paths.get(server.hostname)
         return [] if path is None else [path.mounted]
@@ -173,15 +210,27 @@ class ClusterHosts(pulumi.ComponentResource):
         return current
 
 
-def engine_config(settings: Settings) -> str:
-    """Every engine's daemon.json."""
-    servers, engine = settings.servers, settings.engine
+def unlocked_by(settings: Settings, host: PlannedHost) -> list[str] | None:
+    """The managers that may tell this host the unlock key; None for one that is never locked."""
+    if not settings.swarm.autolock or host.role != "manager" or not settings.deploys("swarm"):
+        return None
+    return [name for name in settings.servers.manager_names if name != host.name]
+
+
+def engine_config(settings: Settings, host: PlannedHost) -> str:
+    """The daemon.json of a host's engine. Where its data has no disk of its own, the engine chooses how it
+    stores.
+    """
+    engine, size = settings.engine, {}
+    if host.ordered is not None:
+        size = {"size": f"{host.ordered.cores}x{host.ordered.memory}"}
     return daemon_json(
-        {"datacenter": servers.datacenter, "size": f"{servers.cores}x{servers.memory}", **engine.labels},
+        {"datacenter": host.datacenter, **size, **engine.labels},
         engine.dns,
         engine.registry_mirrors,
         engine.insecure_registries,
         engine.bridge,
         engine.address_pools,
         engine.options,
+        on_btrfs=host.own is None or host.own.disk is not None,
     )

@@ -61,8 +61,8 @@ def spec(settings: Settings) -> ServiceSpec:
         network="host",
         env={
             "NODE_NAME": "{{.Node.Hostname}}",
-            "CONSUL_SERVERS": str(discovery.server_count(settings.servers.managers)),
-            "DATACENTER": settings.servers.datacenter.lower(),
+            "CONSUL_SERVERS": str(discovery.server_count(len(settings.servers.manager_names))),
+            "DATACENTER": settings.servers.place.lower(),
             "RECURSORS": ",".join(discovery.asked(settings.hosts.resolvers)),
         },
         secrets=[*FILES, *TOKENS],
@@ -183,8 +183,9 @@ class Consul(pulumi.ComponentResource):
         self.running = [formed, *asking.hosts]
         self.register_outputs({"url": self.url})
 
-    def settle(self, clients: Sequence[pulumi.CustomResource]) -> None:
+    def settle(self, clients: Sequence[pulumi.CustomResource]) -> Sequence[pulumi.Resource]:
         """Nothing: nobody was ever let in without a token."""
+        return []
 
 
 class _Drawn:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import discovery, galera, load_balancer
+from components import discovery, galera, load_balancer, remote
 from components.cluster_hosts import ClusterHosts
 from components.first_bootstrap import InitialSql
 from components.key_value_store import KeyValueStore
@@ -27,9 +27,10 @@ EVERYWHERE = (discovery.VOLUMES["consul"],)
 """What of it is on workers, too."""
 
 
-def specs(settings: Settings, sql: InitialSql) -> list[ServiceSpec]:
-    """Its services, as far as they are known before the run."""
-    return [discovery.spec(settings), galera.spec(settings, sql), *load_balancer.specs(settings)]
+def specs(settings: Settings, sql: InitialSql, *, at_once: bool = False) -> list[ServiceSpec]:
+    """Its services, as far as they are known before the run. `at_once`: see `galera.spec`."""
+    database = galera.spec(settings, sql, at_once=at_once)
+    return [discovery.spec(settings), database, *load_balancer.specs(settings)]
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class DataLayer:
         settings: Settings,
         owner: pulumi.Input[str],
         hosts: ClusterHosts,
+        manager: remote.Where,
         below: SwarmLayer,
         services: Sequence[ServiceSpec],
         initdb: str,
@@ -65,27 +67,28 @@ class DataLayer:
 
         Args:
             owner: `StackIdentity.owner`; tells the store's members from another stack's.
+            manager: any of them.
             services: those that are deployed, of this layer and of those above.
             initdb: which initial SQL was or will be run.
             serves: as in `Layers`.
         """
-        first, swarm = hosts.managers[0], below.swarm
+        swarm = below.swarm
         # Engines whose configuration changed have restarted, one by one, before any service is touched. And
         # the swarm is whole before images are unpacked: its votes are the first to suffer on hosts short of
         # CPU.
         calm = [*swarm.nodes, *hosts.current_managers]
         wanted = {spec.name: spec.image for spec in services}
-        images = PinnedImages("images", PinnedImagesArgs(wanted, first, swarm.nodes)).references
+        images = PinnedImages("images", PinnedImagesArgs(wanted, manager, swarm.nodes)).references
         fetched = hosts.fetch_on_managers(list(images.values()), swarm.nodes)
-        made = Services(services, images, first, below.network, swarm.nodes)
+        made = Services(services, images, manager, below.network, swarm.nodes)
         store = discovery.wanted(settings, owner, hosts, made, calm, below.options)
-        nodes = made.on(hosts.managers, galera.SERVICE, *calm, *fetched)
-        args = galera.GaleraArgs(nodes, store, not serves, initdb, _given(settings))
+        nodes = made.on(hosts.bearing, galera.SERVICE, *calm, *fetched)
+        args = galera.GaleraArgs(nodes, store, not serves, initdb, settings.galera.tls, _given(settings))
         database = galera.Galera("galera", args, below.options)
-        store.settle([database.formed])
+        database.settle(store.settle([database.formed]))
         anywhere = [images[spec.name] for spec in services if not spec.constraints]
         on_workers = hosts.fetch_on_workers(anywhere, swarm.nodes)
-        before = [database.formed] if serves else [*calm, *fetched]
+        before = [database.settled] if serves else [*calm, *fetched]
         balancer = load_balancer.wanted(settings, hosts, made, [*before, *on_workers], below.options)
         return cls(made, store, database, balancer, on_workers, below.options)
 
@@ -96,9 +99,9 @@ def keep_secrets(settings: Settings, hosts: ClusterHosts) -> None:
     So it does while no data is kept, or none was there yet: a password that is drawn anew at the wrong time
     locks everybody out of the rows, and one that is drawn early harms nobody.
     """
-    opts = pulumi.ResourceOptions(deleted_with=hosts.managers[0])
+    opts = pulumi.ResourceOptions(deleted_with=hosts.managers[0].takes_along)
     discovery.keep_secrets(settings, opts)
-    galera.keep_secrets("galera", _given(settings), opts)
+    galera.keep_secrets("galera", _given(settings), settings.galera.tls, opts)
 
 
 def _given(settings: Settings) -> str | None:

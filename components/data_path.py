@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import pulumi
 
 from components import remote
+from components.cluster_host import ClusterHost
 from components.galera import VOLUME
 from components.host_scripts import data_path
-from components.virtual_server import VirtualServer
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class DataPathArgs:
         path: absolute.
     """
 
-    server: VirtualServer
+    server: ClusterHost
     disk: pulumi.Input[str]
     engine: pulumi.Resource
     path: str

@@ -45,7 +45,7 @@ def wanted(
         service = services.on(hosts.managers, etcd.SERVICE, *after)
         return etcd.Etcd("etcd", etcd.EtcdArgs(service, owner), opts)
     service = services.on(hosts.servers, consul.SERVICE, *after)
-    args = consul.ConsulArgs(service, owner, settings.servers.datacenter, settings.hosts)
+    args = consul.ConsulArgs(service, owner, settings.servers.place, settings.hosts)
     return consul.Consul("consul", args, opts)
 
 
@@ -62,6 +62,5 @@ def shown(settings: Settings, store: KeyValueStore) -> dict[str, Any]:
     told = {"kind": store.kind, "address": store.address, "port": store.port}
     if settings.discovery.kind == "etcd":
         return {**told, "vip": store.vip}
-    managers = settings.servers.manager_names
-    servers = managers[: settings.discovery.server_count(len(managers))]
+    servers = settings.discovery.members(settings.servers.manager_names)
     return {**told, "serverName": consul.SERVER_NAME, "service": consul.DATABASE, "servers": servers}

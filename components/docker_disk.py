@@ -11,16 +11,23 @@ from dataclasses import dataclass
 import pulumi
 
 from components import remote
-from components.host_scripts import disk, packages
-from components.virtual_server import VirtualServer
+from components.cluster_host import ClusterHost
+from components.host_scripts import disk, own, packages
 
 
 @dataclass(frozen=True)
 class DockerDiskArgs:
-    """server: the host. sizes: its disks' in GB; when one grows, the file system takes the new room."""
+    """One host's disk.
 
-    server: VirtualServer
+    Attributes:
+        server: the host.
+        sizes: its disks' in GB; when one grows, the file system takes the new room.
+        named: the device, of a host of one's own; None for the first that is free.
+    """
+
+    server: ClusterHost
     sizes: Sequence[int]
+    named: str | None = None
 
 
 class DockerDisk(pulumi.ComponentResource):
@@ -42,7 +49,7 @@ class DockerDisk(pulumi.ComponentResource):
                 (
                     disk.require_btrfs(hostname),
                     packages.install(["storage"], hostname),
-                    disk.prepare(hostname),
+                    disk.prepare(hostname, find="" if args.named is None else own.this_disk(args.named)),
                 )
             ),
             pulumi.ResourceOptions(parent=self, depends_on=[args.server.ready]),

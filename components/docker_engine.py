@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import remote
-from components.host_scripts import engine, images
-from components.virtual_server import VirtualServer
+from components import remote, unlocking
+from components.cluster_host import ClusterHost
+from components.engine_tls import Listener
+from components.host_scripts import engine, engine_tls, images, own
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,22 @@ class DockerEngineArgs:
         after: what must be there first: packages and disk.
         config: daemon.json's text.
         replicated: names of services whose tasks may move to another host.
+        may_be_kept: one that was there before the program is used as it is, and the storage driver may be
+            another than btrfs.
+        unlocked_by: names of the other managers, where the swarm has autolock and this host is a manager;
+            None for any other.
+        listener: where its API listens with TLS; None for nowhere.
+        listened: it may do so yet, and is to end it.
     """
 
-    server: VirtualServer
+    server: ClusterHost
     after: Sequence[pulumi.Resource]
     config: str
     replicated: Sequence[str] = ()
+    may_be_kept: bool = False
+    unlocked_by: Sequence[str] | None = None
+    listener: Listener | None = None
+    listened: bool = False
 
 
 class DockerEngine(pulumi.ComponentResource):
@@ -47,12 +58,16 @@ class DockerEngine(pulumi.ComponentResource):
         super().__init__("swarm-galera:docker_engine:DockerEngine", name, None, opts)
         hostname = args.server.hostname
         self._name, self._server, self._config = name, args.server, args.config
-        self._replicated = args.replicated
+        self._replicated, self._unlocked_by = args.replicated, args.unlocked_by
+        self._listener = args.listener
         self.started = remote.run(
             f"{name}-configured",
             args.server.connection,
-            engine.configure(hostname, args.config),
+            (own if args.may_be_kept else engine).configure(
+                hostname, args.config, locks=args.unlocked_by is not None, before=_listening(args)
+            ),
             pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
+            values="" if args.listener is None else args.listener.values(),
         )
         self.version = self.started.stdout
         self.register_outputs({"version": self.version})
@@ -79,11 +94,31 @@ class DockerEngine(pulumi.ComponentResource):
 
         Call it once; hand what it returns to the next host's `after`, so that one is interrupted at a time.
         """
+        locks = self._unlocked_by is not None
+        before = [self.started, *after]
+        if self._unlocked_by is not None:
+            first = pulumi.ResourceOptions(parent=self, depends_on=before)
+            before.append(
+                unlocking.unlocked(f"{self._name}-unlocked", self._server, self._unlocked_by, first)
+            )
         return remote.run(
             f"{self._name}-current",
             self._server.connection,
-            engine.settle(self._server.hostname, manager=manager, replicated=self._replicated),
-            pulumi.ResourceOptions(parent=self, depends_on=[self.started, *after]),
+            engine.settle(self._server.hostname, manager=manager, replicated=self._replicated, locks=locks),
+            pulumi.ResourceOptions(parent=self, depends_on=before),
             values=self._server.reboots.apply(str),
-            triggers=[self._config, self._server.reboots],
+            triggers=[
+                self._config,
+                self._server.reboots,
+                *([] if self._listener is None else [self._listener.fingerprint()]),
+            ],
         )
+
+
+def _listening(args: DockerEngineArgs) -> str:
+    """What is done for the engine's API with TLS before the engine is; empty where there never was one."""
+    hostname, state = args.server.hostname, engine.Places().state
+    if args.listener is not None:
+        refusal = [own.refuse_kept(hostname)] if args.may_be_kept else []
+        return "\n".join([*refusal, engine_tls.listen(hostname, state)])
+    return engine_tls.gone(hostname, state) if args.listened else ""

@@ -1,40 +1,68 @@
-"""How the docker resources reach the swarm: through the first manager's engine, over SSH.
+"""How the docker resources reach the swarm: through any manager's engine, over SSH or with TLS.
 
-Owns: the Docker provider and the two files that the `ssh` program needs: the private key and the pinned host
-key. Leaves to others: everything that is made with the provider.
+Owns: the Docker provider. Leaves to others: the files that the `ssh` program reads (ssh_files.py), which
+manager it is (manager_choice.py, engine_choice.py), everything that is made with the provider.
 
-The files stay where they are after `up`, readable by their owner alone: `refresh` and `destroy` do not run
-this program, and the provider reads them then. `python -m operations ssh-files` writes them anew on another
-machine, and `python -m operations destroy` removes them.
+Over SSH the provider has one host, and it is none: `any-manager` in the SSH configuration, behind which
+whoever answers is chosen for each connection, also when `refresh` and `destroy` do not run this program.
+
+With TLS its host is the address of a manager, chosen in each run: the one of before while that will do.
+Another one, as another way, is a change of the provider in place, and none of what is made with it. Where the
+choice has to wait for what a preview does not do (certificates that are yet to be signed, engines that are
+yet to listen), the preview is given the way of before: without any, Pulumi would ask nobody about docker
+resources, and show all of them as changed.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any, cast
 
 import pulumi
 import pulumi_docker as docker
 
-from components.state_folder import state_folder
-from components.virtual_server import VirtualServer
+from components import engine_choice
+from components.any_manager import AnyManager
+from components.cluster_host import ClusterHost
+from components.engine_choice import NobodyLetsUsIn, Shown
+from components.engine_tls import ACCESS, EngineTls
+from components.ssh_files import ALIAS
+
+
+@dataclass(frozen=True)
+class ByTls:
+    """The engines' API with TLS.
+
+    Attributes:
+        engines: which listen, and who is let in.
+        managers: in the order in which they are asked.
+        listening: depend on these to find all of them listening, and the way there open.
+        last: outputs of the last complete run.
+    """
+
+    engines: EngineTls
+    managers: Sequence[ClusterHost]
+    listening: Sequence[pulumi.Resource]
+    last: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class DockerHostAccessArgs:
-    """The way to the swarm's engine.
+    """The way to the swarm's engines.
 
     Attributes:
-        manager: the first manager.
-        private_key: OpenSSH text, secret; None where the SSH agent holds the key.
+        manager: any of them.
+        goes_with: the server with which all of it goes; None where it is taken apart piece by piece.
         after: what must be there before anything is made with the provider.
+        tls: None for SSH.
     """
 
-    manager: VirtualServer
-    private_key: pulumi.Input[str | None]
+    manager: AnyManager
+    goes_with: pulumi.Resource | None
     after: Sequence[pulumi.Resource]
+    tls: ByTls | None = None
 
 
 class DockerHostAccess(pulumi.ComponentResource):
@@ -42,65 +70,88 @@ class DockerHostAccess(pulumi.ComponentResource):
 
     Attributes:
         provider: for `ResourceOptions.provider`.
+        host: that it asks; None where `ssh` chooses one for each connection.
     """
+
+    host: pulumi.Output[str] | None
 
     def __init__(
         self, name: str, args: DockerHostAccessArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("swarm-galera:docker_host_access:DockerHostAccess", name, None, opts)
-        folder = ssh_folder(pulumi.get_project(), pulumi.get_stack())
-        options = pulumi.Output.all(args.manager.address, args.manager.host_key, args.private_key).apply(
-            lambda known: write_ssh_files(folder, known[0], known[1], known[2])
-        )
+        way: Mapping[str, Any] = {"host": f"ssh://{ALIAS}"}
+        after, self.host = list(args.after), None
+        if args.tls is not None:
+            way = by_tls(args.tls, after)
+            after, self.host = [*after, *args.tls.listening], way["host"]
         self.provider = docker.Provider(
             f"{name}-provider",
-            host=args.manager.address.apply(lambda address: f"ssh://root@{address}"),
-            # Paths, not the key: nothing secret is left in them.
-            ssh_opts=pulumi.Output.unsecret(options),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after), deleted_with=args.manager),
+            ssh_opts=args.manager.options,
+            **way,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after, deleted_with=args.goes_with),
         )
         self.register_outputs({})
 
 
-def ssh_folder(project: str, stack: str) -> Path:
-    """Where a stack's SSH files are: $SWARM_GALERA_SSH/PROJECT-STACK.
+def by_tls(tls: ByTls, after: Sequence[pulumi.Resource]) -> dict[str, pulumi.Output[Any]]:
+    """The provider's arguments.
 
-    Without that variable, `ssh` in the program's state folder. It is for whoever keeps several back ends on
-    one machine, in which stacks have the same names.
+    Args:
+        after: what must be there, besides the engines that listen, before one is chosen.
     """
-    base = Path(os.environ.get("SWARM_GALERA_SSH") or state_folder() / "ssh")
-    return base / f"{project}-{stack}"
+    client = tls.engines.client
+    shown = (client.ca_certificate, client.certificate, client.private_key)
+    addresses = {each.hostname: tls.engines.listeners[each.hostname].address for each in tls.managers}
+    there = [pulumi.Output.from_input(each.urn) for each in (*after, *tls.listening)]
+    ids = [each.id for each in (*after, *tls.listening) if isinstance(each, pulumi.CustomResource)]
+    known = pulumi.Output.all(pulumi.Output.all(*shown), pulumi.Output.all(**addresses), *there, *ids)
+    before = engine_choice.address_of((tls.last.get(ACCESS) or {}).get("host"))
+    chosen: pulumi.Output[list[str]] = known.apply(
+        # Awaited by `apply`, of which its types don't know what comes out.
+        lambda told: cast("list[str]", _chosen(told[0], told[1], before))
+    )
+    way = _known_or(pulumi.Output.secret(chosen), _of_before(tls.last))
+    # Which one it is, is no secret.
+    return {
+        "host": pulumi.Output.unsecret(way.apply(lambda each: each[0])),
+        "ca_material": pulumi.Output.unsecret(way.apply(lambda each: each[1])),
+        "cert_material": pulumi.Output.unsecret(way.apply(lambda each: each[2])),
+        # A secret where there is one.
+        "key_material": way.apply(lambda each: each[3]),
+    }
 
 
-def write_ssh_files(folder: Path, address: str, host_key: str, private_key: str | None) -> list[str]:
-    """Write key and known hosts, if they differ, and return the options that make `ssh` use only them.
+async def _chosen(shown: Sequence[str], managers: Mapping[str, str], before: str) -> list[str]:
+    """Ask the managers' engines, beside all else that the program does. Raises RunError."""
+    known, loop = Shown(*shown), asyncio.get_running_loop()
 
-    Returns the same for the same stack on the same machine, so that the provider does not change.
-    """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    known_hosts = folder / "known_hosts"
-    _write_private(known_hosts, f"{address} {host_key}\n")
-    options = [
-        *("-o", f"UserKnownHostsFile={known_hosts}"),
-        *("-o", "GlobalKnownHostsFile=/dev/null"),
-        *("-o", "StrictHostKeyChecking=yes"),
-        *("-o", "BatchMode=yes"),
-        *("-o", "ConnectTimeout=30"),
-        *("-o", "ServerAliveInterval=15"),
-    ]
-    if private_key is None:
-        return options
-    key = folder / "id"
-    _write_private(key, private_key if private_key.endswith("\n") else f"{private_key}\n")
-    return ["-i", str(key), "-o", "IdentitiesOnly=yes", *options]
+    def ask(address: str) -> engine_choice.Said:
+        return engine_choice.asked(address, known)
+
+    def say(text: str) -> None:
+        loop.call_soon_threadsafe(pulumi.log.info, text)
+
+    try:
+        found = await asyncio.to_thread(engine_choice.choose, managers, before, ask, say)
+    except NobodyLetsUsIn as error:
+        raise pulumi.RunError(str(error)) from None
+    return [engine_choice.url(found), *shown]
 
 
-def _write_private(path: Path, text: str) -> None:
-    """Replace the file in one step, readable by its owner only from its first moment on."""
-    if path.is_file() and path.stat().st_mode & 0o777 == 0o600 and path.read_text() == text:
-        return
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    new.replace(path)
+def _of_before(last: Mapping[str, Any]) -> pulumi.Output[Any]:
+    """The way of the last complete run, as host, authority, certificate and key."""
+    told = last.get(ACCESS) or {}
+    if not told.get("host"):
+        return pulumi.Output.from_input([f"ssh://{ALIAS}", None, None, None])
+    return pulumi.Output.secret(
+        [told["host"], told["caCertificate"], told["certificate"], told["privateKey"]]
+    )
+
+
+def _known_or(value: pulumi.Output[Any], otherwise: pulumi.Output[Any]) -> pulumi.Output[Any]:
+    """`value`; while it is not known, which is so in previews only, `otherwise`."""
+
+    async def pick() -> pulumi.Output[Any]:
+        return value if await value.is_known() else otherwise
+
+    return pulumi.Output.from_input(pick())

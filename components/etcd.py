@@ -110,19 +110,20 @@ class Etcd(pulumi.ComponentResource):
         self.running = [formed]
         self.register_outputs({"vip": self.vip, "url": self.url})
 
-    def settle(self, clients: Sequence[pulumi.CustomResource]) -> None:
+    def settle(self, clients: Sequence[pulumi.CustomResource]) -> Sequence[pulumi.Resource]:
         """Have nobody let in but users, now that all of `clients` are.
 
         A store that an older version made has let in anybody; in any other it is done already, and this
         makes sure of it.
         """
-        remote.run(
+        step = remote.run(
             f"{self._name}-users",
-            self._manager.connection,
+            self._manager,
             etcd_users.users_only(SERVICE),
             pulumi.ResourceOptions(parent=self, depends_on=[*self.running, *clients]),
             triggers=[each.id for each in (*self.running, *clients)],
         )
+        return [step]
 
 
 def keep_secrets(name: str, opts: pulumi.ResourceOptions) -> None:

@@ -13,7 +13,7 @@ import pulumi
 
 from components import swarm_ports
 from components.service_spec import ServiceSpec
-from components.softlayer.firewall import private_rules, public_rules
+from components.softlayer.firewall import SSH_PORTS, private_rules, public_rules
 from components.softlayer.security_group import SecurityGroup, SecurityGroupArgs
 from settings import Settings
 
@@ -29,6 +29,8 @@ class FirewallArgs:
         published_ports: TCP ports open to everybody on the public addresses.
         encrypted_overlay: let the overlay's ESP packets pass between the hosts.
         services: whose ports the hosts open to one another.
+        others: private addresses of hosts of one's own, which are in no group.
+        ports: what those may reach who may reach SSH.
     """
 
     owner: pulumi.Input[str]
@@ -37,6 +39,8 @@ class FirewallArgs:
     published_ports: Sequence[int] = ()
     encrypted_overlay: bool = True
     services: Sequence[ServiceSpec] = ()
+    others: Sequence[str] = ()
+    ports: Sequence[int] = SSH_PORTS
 
     @classmethod
     def of(
@@ -51,6 +55,8 @@ class FirewallArgs:
             settings.servers.published_ports,
             settings.network.encrypted,
             services,
+            [host.address for host in settings.servers.own],
+            [*SSH_PORTS, *settings.engine.ports],
         )
 
 
@@ -59,6 +65,7 @@ class Firewall(pulumi.ComponentResource):
 
     Attributes:
         public_group_id, private_group_id: for the servers' orders.
+        groups: depend on these to find open what is to be.
     """
 
     public_group_id: pulumi.Output[str]
@@ -69,15 +76,20 @@ class Firewall(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         public = SecurityGroup(
             f"{name}-public",
-            SecurityGroupArgs(args.owner, public_rules(args.public_ssh_from, args.published_ports)),
+            SecurityGroupArgs(
+                args.owner, public_rules(args.public_ssh_from, args.published_ports, args.ports)
+            ),
             child,
         )
         ports = None if args.encrypted_overlay else swarm_ports.opened(args.services)
         private = SecurityGroup(
             f"{name}-private",
-            SecurityGroupArgs(args.owner, private_rules(args.private_ssh_from, ports)),
+            SecurityGroupArgs(
+                args.owner, private_rules(args.private_ssh_from, ports, args.others, args.ports)
+            ),
             child,
         )
+        self.groups = [public, private]
         self.public_group_id = public.id
         self.private_group_id = private.id
         self.register_outputs(

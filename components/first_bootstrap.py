@@ -23,11 +23,18 @@ from settings.database.initial_sql import bundle
 
 READ = "pulumi:pulumi:readStackOutputs"
 """The engine's own function; its answer leaves no resource in the state."""
+READ_RESOURCES = "pulumi:pulumi:readStackResourceOutputs"
+"""Another one, of all that is in the state."""
 
 
 def last_outputs() -> Mapping[str, Any]:
     """All outputs of the stack's last complete run; empty before the first."""
-    return _read(f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}")
+    return _read(READ, "name")
+
+
+def last_resources() -> Mapping[str, Any]:
+    """All that the stack's state has, by URN: type and outputs."""
+    return _read(READ_RESOURCES, "stackName")
 
 
 def former(outputs: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -36,11 +43,12 @@ def former(outputs: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return galera
 
 
-def _read(name: str, tries: int = 20) -> Mapping[str, Any]:
-    """The stack's outputs. The engine may just be writing the file they are in: then it is read again."""
+def _read(function: str, argument: str, tries: int = 20) -> Mapping[str, Any]:
+    """Outputs of the stack. The engine may just be writing the file they are in: then it is read again."""
+    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     while True:
         try:
-            return pulumi.runtime.invoke(READ, {"name": name}).value.get("outputs") or {}
+            return pulumi.runtime.invoke(function, {argument: name}).value.get("outputs") or {}
         except Exception as error:  # the SDK raises nothing more exact
             tries -= 1
             if "checkpoint" not in str(error) or not tries:

@@ -10,14 +10,16 @@ virtual IP. Nothing is published on the hosts, unless `galera.publish` says so.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
 
-from components import store_access
+from components import database_tls, remote, store_access
+from components.database_tls import DatabaseTls
 from components.first_bootstrap import InitialSql
 from components.host_scripts import convergence
+from components.host_scripts import database_tls as tls_script
 from components.host_scripts.swarm_leaving import Membership
 from components.key_value_store import KeyValueStore
 from components.password import Password
@@ -25,14 +27,14 @@ from components.service_spec import ConfigFile, HealthCheck, Port, ServiceSpec, 
 from components.services import ServiceArgs, declare
 from settings import Settings
 from settings import galera as section
+from settings.planned import DATA_LABEL
+from settings.tls import Tls
 
 SERVICE = "galera"
 PORT = section.PORT
 TYPE = "swarm-galera:galera:Galera"
 USERS = ("root", "monitor", "app")
 VOLUME = "galera-data"
-LABEL = "galera"
-"""Node label, `true` on the hosts that bear a node."""
 INITIAL_SQL_FAILED = "the initial SQL fails, and no client was served:"
 """In a node's log, before the file, the error and its line: until the file is corrected it fails again."""
 INITDB = "/etc/galera-node/initdb.tar.gz"
@@ -44,20 +46,21 @@ waits for it and clients are not sent to it, so the time is that of a large tran
 transfer that stands still is broken off by the node itself."""
 
 
-def spec(settings: Settings, initial: InitialSql | None = None) -> ServiceSpec:
+def spec(settings: Settings, initial: InitialSql | None = None, *, at_once: bool = False) -> ServiceSpec:
     """The service, as far as it is known before the run.
 
     Args:
         initial: for the very first bootstrap.
+        at_once: a change replaces all nodes at the same time; else one after the other, while clients go on.
     """
-    galera, members = settings.galera, settings.servers.manager_names
-    configs = config_files(galera.config, galera.provider, galera.strict_replication)
+    galera, members = settings.galera, settings.servers.data_names
+    configs = config_files(galera.config, galera.provider, galera.strict_replication, galera.tls.required)
     if initial is not None and initial.archive is not None:
         configs.append(ConfigFile("galera-initdb", INITDB, initial.archive, kept=initial.recorded))
     return ServiceSpec(
         name=SERVICE,
         image=galera.image,
-        constraints=[f"node.labels.{LABEL}==true"],
+        constraints=[f"node.labels.{DATA_LABEL}==true"],
         env={
             "NODE_NAME": "{{.Node.Hostname}}",
             "CLUSTER_NAME": galera.cluster_name,
@@ -67,16 +70,18 @@ def spec(settings: Settings, initial: InitialSql | None = None) -> ServiceSpec:
             "SUBNET": settings.network.subnet,
             "DATABASE": galera.database,
             "START_PERIOD": str(START_PERIOD),
+            # A person's word, without which a node refuses data of an older server.
+            **({"UPGRADE_TO": galera.upgrade_to} if galera.upgrade_to else {}),
             # Under which port a node registers itself.
             **({"DB_PORT": str(registered_port(settings))} if settings.discovery.kind == "consul" else {}),
         },
-        secrets=[*(f"galera-{user}-password" for user in USERS), *store_access.FILES],
+        secrets=[*(f"galera-{user}-password" for user in USERS), *database_tls.FILES, *store_access.FILES],
         configs=configs,
         volumes={VOLUME: "/var/lib/mysql"},
         # As many hosts as there are lead to the same nodes, workers included; not through the load balancer.
         ports=[Port(port, mode="ingress", between_hosts=True) for port in galera.ports],
         health=HealthCheck(["galera-node", "health"], START_PERIOD),
-        update=UpdatePolicy(proven=30),
+        update=UpdatePolicy(proven=30, parallelism=len(members) if at_once else 1),
         stop_grace=galera.stop_grace,
         # After a full outage, a host that is still on the list would be waited for.
         membership=Membership(SERVICE, "galera-node forget", votes=False),
@@ -102,6 +107,7 @@ class GaleraArgs:
         beside_store: the service is made beside the store's, for which its nodes wait. Without, nodes are
             made or changed once the store is whole.
         initdb: which initial SQL was or will be run; empty for none.
+        tls: as in the settings.
         root_password: None to have one drawn.
     """
 
@@ -109,6 +115,7 @@ class GaleraArgs:
     store: KeyValueStore
     beside_store: bool = False
     initdb: str = ""
+    tls: Tls = field(default_factory=lambda: Tls.model_validate({}))
     root_password: str | None = field(default=None, repr=False)
 
 
@@ -122,12 +129,16 @@ class Galera(pulumi.ComponentResource):
         members: host names.
         initdb: as given.
         root_password, app_password: secret.
+        authority: certificate of that which has signed the nodes' one, PEM: whom clients trust.
         formed: depend on this to use the database.
+        settled: on this to change what uses it: no node starts anew any more.
     """
 
     vip: pulumi.Output[str]
     root_password: pulumi.Output[str]
     app_password: pulumi.Output[str]
+    authority: pulumi.Output[str]
+    settled: remote.Step
 
     def __init__(self, name: str, args: GaleraArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """`opts` bring the provider, which the service inherits."""
@@ -140,12 +151,16 @@ class Galera(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         passwords = drawn_passwords(name, args.root_password, child)
         self.root_password, self.app_password = passwords["root"], passwords["app"]
+        tls = DatabaseTls.declare(name, args.tls, child)
+        self._name, self._manager, self._tls = name, args.service.manager, args.tls
+        self.authority = tls.authority
         self.formed = declare(
             name,
             args.service,
             self,
             {
                 **{f"galera-{user}-password": value for user, value in passwords.items()},
+                **tls.files,
                 **args.store.access.files(),
             },
             {"STORE": args.store.url},
@@ -158,11 +173,40 @@ class Galera(pulumi.ComponentResource):
         self.vip = self.formed.stdout
         self.register_outputs({"vip": self.vip, "members": self.members})
 
+    def settle(self, after: Sequence[pulumi.Resource]) -> None:
+        """Have no node let anybody in without TLS, or with a former authority's certificate, now that all are
+        of this version. In a cluster that this version has formed that is so already.
 
-def keep_secrets(name: str, root_password: str | None, opts: pulumi.ResourceOptions) -> None:
-    """Have the passwords of data that nothing serves stay in the state, where `Galera` finds them again."""
-    parent = pulumi.ComponentResource(TYPE, name, None, opts)
-    drawn_passwords(name, root_password, pulumi.ResourceOptions(parent=parent))
+        Args:
+            after: what else is changed, and first.
+        """
+        self.settled = remote.run(
+            f"{self._name}-tls",
+            self._manager,
+            tls_script.only(SERVICE),
+            pulumi.ResourceOptions(parent=self, depends_on=[self.formed, *after]),
+            triggers=[self.formed.id, self._tls.generation],
+        )
+
+    def tls_as_output(self) -> pulumi.Output[dict[str, object]]:
+        """What clients need to know, once all nodes have come to it."""
+        told = {
+            "required": self._tls.required,
+            "generation": self._tls.generation,
+            "names": [*database_tls.NAMES, *self._tls.names],
+        }
+        return pulumi.Output.all(self.authority, self.settled.id).apply(
+            lambda known: {"caCertificate": known[0], **told}
+        )
+
+
+def keep_secrets(name: str, root_password: str | None, tls: Tls, opts: pulumi.ResourceOptions) -> None:
+    """Have the passwords and the authority of data that nothing serves stay in the state, where `Galera`
+    finds them again.
+    """
+    child = pulumi.ResourceOptions(parent=pulumi.ComponentResource(TYPE, name, None, opts))
+    drawn_passwords(name, root_password, child)
+    database_tls.drawn(name, tls, child)
 
 
 def drawn_passwords(
@@ -177,12 +221,17 @@ def drawn_passwords(
 
 
 def config_files(
-    options: Mapping[str, str], provider: Mapping[str, str], strict_replication: bool
+    options: Mapping[str, str],
+    provider: Mapping[str, str],
+    strict_replication: bool,
+    tls_required: bool = False,
 ) -> list[ConfigFile]:
     """A node's files, without the initial SQL."""
     lines = "".join(f"{key} = {value}\n" for key, value in sorted(options.items()))
     if not strict_replication:
         lines += "# galera.strictReplication: false\nwsrep_mode =\n"
+    if tls_required:
+        lines += "# galera.tls.required: true\nrequire_secure_transport = ON\n"
     text = f"# Options from the stack's settings, galera.config.\n[mysqld]\n{lines}"
     files = [ConfigFile("galera-cnf", "/etc/mysql/mariadb.conf.d/90-stack.cnf", text)]
     if provider:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import pulumi
 
 from components import remote
+from components.cluster_host import ClusterHost
 from components.host_scripts import engine, host, packages
-from components.virtual_server import VirtualServer
 from settings import Hosts
 
 
@@ -25,11 +25,13 @@ class HostSystemArgs:
         server: the host.
         subnet: the overlay's, which must not be one of the host's networks.
         hosts: what is said of every host's system.
+        own_disk: the engine's data is on a disk of its own.
     """
 
-    server: VirtualServer
+    server: ClusterHost
     subnet: str
     hosts: Hosts
+    own_disk: bool = True
 
 
 class HostSystem(pulumi.ComponentResource):
@@ -50,7 +52,7 @@ class HostSystem(pulumi.ComponentResource):
                     host.refuse_overlap(args.subnet, hostname),
                     host.name_and_limits(hostname),
                     # Before the packages, because they start the engine.
-                    engine.bind_to_disk(),
+                    *([engine.bind_to_disk()] if args.own_disk else []),
                     packages.install(["engine"], hostname),
                 )
             ),
@@ -66,7 +68,7 @@ class HostSystem(pulumi.ComponentResource):
         text = host.resolver(args.server.hostname, hosts.resolvers, hosts.search_domains)
         return [self._step(f"{name}-resolver", args.server, text, host.resolver_gone())]
 
-    def _step(self, name: str, server: VirtualServer, create: str, delete: str) -> pulumi.Resource:
+    def _step(self, name: str, server: ClusterHost, create: str, delete: str) -> pulumi.Resource:
         """A step that is taken back when its setting goes, and not when its host goes."""
         opts = pulumi.ResourceOptions(parent=self, depends_on=[server.ready], deleted_with=server)
         return remote.run(name, server.connection, create, opts, delete=delete)

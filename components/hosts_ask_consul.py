@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import pulumi
 
 from components import remote
+from components.cluster_host import ClusterHost
 from components.host_scripts import host
-from components.virtual_server import VirtualServer
 from settings import Hosts
 
 
@@ -30,7 +30,7 @@ class HostsAskConsulArgs:
         running: Consul answers on all of them then.
     """
 
-    servers: Sequence[VirtualServer]
+    servers: Sequence[ClusterHost]
     hosts: Hosts
     running: pulumi.Resource
 
@@ -51,7 +51,7 @@ class HostsAskConsul(pulumi.ComponentResource):
         self.hosts = [self._step(f"{name}-{server.hostname}", server, args) for server in args.servers]
         self.register_outputs({})
 
-    def _step(self, name: str, server: VirtualServer, args: HostsAskConsulArgs) -> pulumi.Resource:
+    def _step(self, name: str, server: ClusterHost, args: HostsAskConsulArgs) -> pulumi.Resource:
         hosts = args.hosts
         opts = pulumi.ResourceOptions(parent=self, depends_on=[args.running], deleted_with=server)
         return remote.run(

@@ -45,5 +45,7 @@ class KeyValueStore(Protocol):
     def consumer_access(self) -> Mapping[str, pulumi.Input[str]]: ...
     @property
     def running(self) -> Sequence[pulumi.Resource]: ...
-    def settle(self, clients: Sequence[pulumi.CustomResource]) -> None:
-        """What is left to do once these have come over to this version of the stack, if anything."""
+    def settle(self, clients: Sequence[pulumi.CustomResource]) -> Sequence[pulumi.Resource]:
+        """What is left to do once these have come over to this version of the stack, if anything: depend on
+        that to go on.
+        """

@@ -17,11 +17,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from components import store_change
+from components import server_version, store_change
 from settings import Settings, SettingsError
 from settings.layers import LAYERS, Layer, above, reaches
 
-RECORDED = ("clusterName", "database", "initdb", "members", "dataPath")
+RECORDED = ("clusterName", "database", "initdb", "members", "dataPath", server_version.OUTPUT)
 """What is kept of the output `galera` (stack_outputs.py) while there is none; and its store and volumes."""
 REMOVED: Mapping[Layer, str] = {
     "application": "the application's service and containers",
@@ -141,14 +141,14 @@ def refusals(settings: Settings, last: Mapping[str, Any]) -> list[str]:
         )
     serves = settings.deploys("data") and last.get("galera")
     members = kept_of(last).get("members") or []
-    lost = [name for name in members if name not in settings.servers.manager_names]
+    lost = [name for name in members if name not in settings.servers.data_names]
     if lost and settings.keep_data and not serves:
         found.append(
             f"swarm-galera:servers.managers: {', '.join(lost)} bear data that is kept while nothing serves "
             "it, and the store counts on them: its majority may go with them. Remedy: set it back, go up to "
             "data, then take them out"
         )
-    return [*found, *store_change.refusals(settings, last)]
+    return [*found, *store_change.refusals(settings, last), *server_version.refusals(settings, last)]
 
 
 def told(settings: Settings, goes: list[Layer], record: Mapping[str, Any]) -> str:

@@ -43,7 +43,7 @@ def specs(settings: Settings) -> list[ServiceSpec]:
                 "NODE_NAME": "{{.Node.Hostname}}",
                 "PEERS": f"tasks.{galera.SERVICE}",
                 # A node comes back with another address, and the former one is kept for half a minute.
-                "SERVERS": str(2 * settings.servers.managers + 2),
+                "SERVERS": str(2 * len(settings.servers.data_names) + 2),
                 "WRITER_PORT": str(balancer.writer_port),
                 "READER_PORT": str(balancer.reader_port),
                 "STATS_PORT": str(balancer.stats_port),

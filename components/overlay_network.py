@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_docker as docker
-from pulumi_command.remote import ConnectionArgs
 
 from components import remote
 from components.host_scripts import overlay
@@ -35,13 +34,13 @@ class OverlayNetworkArgs:
 
     Attributes:
         network: its name, subnet, and whether the hosts encrypt what is on it (IPsec).
-        manager: how to reach a manager, which says who uses the network.
+        manager: who says who uses the network.
         services: names of the stack's own services on it.
         after: what must be there before the manager is asked.
     """
 
     network: Network
-    manager: ConnectionArgs
+    manager: remote.Where
     services: Sequence[str]
     after: Sequence[pulumi.Resource]
 

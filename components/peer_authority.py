@@ -1,4 +1,4 @@
-"""The authority behind the peers' mutual TLS: made once for a stack, and kept.
+"""The authority behind the peers' mutual TLS: made once for a stack, and kept; or anew for a new generation.
 
 Owns: its key and certificate, and renewing the certificate in its last year.
 Leaves to others: what it signs (peer_certificates.py).
@@ -14,7 +14,15 @@ import datetime as dt
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    CreateResult,
+    DiffResult,
+    Resource,
+    ResourceProvider,
+    UpdateResult,
+)
 
 from components import certificates
 from components.certificates import Signed
@@ -25,17 +33,32 @@ class PeerAuthorityProvider(ResourceProvider):
 
     serialize_as_secret_always = False
 
+    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        """Refuse to leave a generation out, or to go back: whoever is two behind would trust nobody."""
+        before, wanted = olds.get("generation"), news.get("generation")
+        if before is None or wanted in (before, before + 1):
+            return CheckResult(news, [])
+        before, wanted = int(before), int(wanted or 0)  # a property comes as a float
+        reason = (
+            f"{wanted} can't follow {before}: not all nodes trust what came in between, or what is gone. "
+            f"Remedy: set it to {before + 1} for a new authority, or to {before} for none"
+        )
+        return CheckResult(news, [CheckFailure("generation", reason)])
+
     def create(self, props: dict[str, Any]) -> CreateResult:
         """A new key and its certificate."""
         made = certificates.new_authority(props["name"], _now())
         return CreateResult("peer-authority", {**props, **_outputs(made)})
 
-    def diff(self, _id: str, olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        """Nothing but time changes it."""
-        return DiffResult(changes=certificates.due(olds["certificate"], _now()))
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        """Nothing but time changes it, and another generation."""
+        another = olds.get("generation") != news.get("generation")
+        return DiffResult(changes=another or certificates.due(olds["certificate"], _now()))
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        """New dates for the same key, so that nobody's trust changes."""
+        """A new key for another generation; else new dates for the same, so that nobody's trust changes."""
+        if olds.get("generation") != news.get("generation"):
+            return UpdateResult({**news, **_outputs(certificates.new_authority(news["name"], _now()))})
         renewed = certificates.renewed_authority(Signed(olds["certificate"], olds["private_key"]), _now())
         return UpdateResult({**news, **_outputs(renewed)})
 
@@ -54,12 +77,16 @@ class PeerAuthority(Resource, module="swarm-galera", name="PeerAuthority"):
     certificate: pulumi.Output[str]
     private_key: pulumi.Output[str]
 
-    def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, opts: pulumi.ResourceOptions | None = None, *, generation: int | None = None
+    ) -> None:
+        """`generation`: one more makes another authority; None for one that is replaced by name alone."""
+        asked = {"name": name} if generation is None else {"name": name, "generation": generation}
         secret = pulumi.ResourceOptions(additional_secret_outputs=["private_key"])
         super().__init__(
             PeerAuthorityProvider(),
             name,
-            {"name": name, "certificate": None, "private_key": None},
+            {**asked, "certificate": None, "private_key": None},
             pulumi.ResourceOptions.merge(secret, opts),
         )
 

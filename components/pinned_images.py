@@ -5,12 +5,11 @@ Owns: when a tag is resolved, and that the answer stays. Leaves to others: askin
 
 A tag is a name that a registry may give to other content tomorrow. A service that names a tag runs what each
 host's engine happened to find; one that names a digest runs the same content everywhere and after every
-restart, with or without a registry. So the first manager's engine fetches the image and says which digest it
+restart, with or without a registry. So a manager's engine fetches the image and says which digest it
 has got, and that is what services name, the state holds and previews show.
 
 It is resolved again only when the setting changes, or on demand: `pulumi up --replace '**-image-resolved'`.
-The step that asks also runs when the first manager's host is replaced; its answer then counts for nothing,
-because a stack must not change since one of its hosts did.
+A step that runs again for another reason is not listened to: a stack must not change since its program did.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider,
 
 from components import remote
 from components.host_scripts import images
-from components.virtual_server import VirtualServer
 
 DECIDES = ("image", "resolver")
 """Inputs that decide whether the answer is taken; what was found is not among them."""
@@ -60,7 +58,7 @@ class PinnedImage(Resource, module="swarm-galera", name="PinnedImage"):
     """One image.
 
     Attributes:
-        reference: with the digest: `registry.example.com/galera:10.11-11@sha256:…`.
+        reference: with the digest: `registry.example.com/galera:11.8-1@sha256:…`.
     """
 
     reference: pulumi.Output[str]
@@ -90,12 +88,12 @@ class PinnedImagesArgs:
 
     Attributes:
         images: settings by the service that runs the image, in the order in which they are needed.
-        manager: whose engine is asked.
+        manager: whose engine is asked, whichever it is.
         after: what must be there before.
     """
 
     images: Mapping[str, str]
-    manager: VirtualServer
+    manager: remote.Where
     after: Sequence[pulumi.Resource]
 
 
@@ -115,8 +113,8 @@ class PinnedImages(pulumi.ComponentResource):
         for service, image in args.images.items():
             step = remote.run(
                 f"{service}-image-resolved",
-                args.manager.connection,
-                images.resolved(args.manager.hostname, image),
+                args.manager,
+                images.resolved(image),
                 # One after the other: the first service may start while the second image is unpacked.
                 pulumi.ResourceOptions(parent=self, depends_on=before),
                 triggers=[image],

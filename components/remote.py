@@ -1,7 +1,14 @@
-"""A script on a host as a Pulumi resource, the one way in which this program uses `command.remote.Command`.
+"""A script on a host as a Pulumi resource, the one way in which this program uses the `command` plugin.
 
 Owns: how a script gets to the host, and the options that all our commands share.
-Leaves to others: the scripts (components/host_scripts).
+Leaves to others: the scripts (components/host_scripts), which manager a step on any of them runs on
+(any_manager.py).
+
+A step on one host is a `remote.Command` with that host's connection. A step that may run on any manager is a
+`local.Command` whose interpreter is `ssh`: no host is among its inputs, so that it neither changes nor runs
+again when another one answers. In older versions it was the first manager's `remote.Command`; how such a
+state comes over is in moved_steps.py. Should it not have, the alias keeps Pulumi from running the `delete`
+of before: it then says that it cannot go on.
 
 The command itself is one short line that names the step, because the plugin quotes it in every error. The
 script comes over standard input, and with it the values that are only known during `up`: neither appears on
@@ -14,30 +21,40 @@ from collections.abc import Sequence
 from typing import Any
 
 import pulumi
-from pulumi_command import remote
+from pulumi_command import local, remote
 
-from components.host_scripts.shell import alone, script
+from components import moved_steps
+from components.any_manager import AnyManager
+from components.host_scripts.shell import alone, script, sudo, sudo_unless_root
 from settings.errors import UserError
+
+Step = remote.Command | local.Command
+"""What has run: `stdout`, `stderr` and `id`."""
+Where = remote.ConnectionArgs | AnyManager
+"""A host, or any manager."""
 
 
 def run(
     name: str,
-    connection: remote.ConnectionArgs,
+    where: Where,
     create: str,
     opts: pulumi.ResourceOptions,
     *,
+    update: str | None = None,
     delete: str | None = None,
     values: pulumi.Input[str] = "",
     triggers: Sequence[pulumi.Input[Any]] | None = None,
     secret_output: bool = False,
-) -> remote.Command:
+) -> Step:
     """Run `create` now and again whenever it, `values` or `triggers` change; `delete` at the end.
 
     Scripts are idempotent, so changed text or values run in place: nothing is deleted first. Changed
     `triggers` replace the command (the SDK says so itself), and `delete`, where there is one, runs then.
 
     Args:
+        where: the host, or any manager.
         create, delete: shell text without the prologue.
+        update: what is run in place of `create` where something but `triggers` has changed.
         values: lines that both read from their standard input: what is only known during `up`, and secrets.
         secret_output: keep standard output out of the logs and encrypted in the state.
     """
@@ -45,19 +62,28 @@ def run(
         opts = pulumi.ResourceOptions.merge(
             opts, pulumi.ResourceOptions(additional_secret_outputs=["stdout"])
         )
-    text = steps(name, create, delete)
-    return remote.Command(
-        name,
-        connection=connection,
-        create=call(name, "create"),
-        update=call(name, "create"),
-        delete=None if delete is None else call(name, "delete"),
-        stdin=pulumi.Output.from_input(values).apply(lambda lines: with_values(text, lines)),
-        triggers=None if triggers is None else list(triggers),
+    text = steps(name, create, delete, update)
+    inputs: dict[str, Any] = {
+        "create": as_root(call(name, "create"), where),
+        "update": as_root(call(name, "create" if update is None else "update"), where),
+        "delete": None if delete is None else as_root(call(name, "delete"), where),
+        "stdin": pulumi.Output.from_input(values).apply(lambda lines: with_values(text, lines)),
+        "triggers": None if triggers is None else list(triggers),
         # Else the plugin would hand the previous output, a secret at times, over in the environment.
-        add_previous_output_in_env=False,
-        logging=remote.Logging.STDERR if secret_output else None,
-        opts=opts,
+        "add_previous_output_in_env": False,
+    }
+    if isinstance(where, remote.ConnectionArgs):
+        logging = remote.Logging.STDERR if secret_output else None
+        return remote.Command(name, connection=where, logging=logging, **inputs, opts=opts)
+    through = pulumi.ResourceOptions(
+        aliases=[pulumi.Alias(type_=moved_steps.FORMERLY)], depends_on=where.written()
+    )
+    return local.Command(
+        name,
+        interpreter=list(where.interpreter),
+        logging=local.Logging.STDERR if secret_output else None,
+        **inputs,
+        opts=pulumi.ResourceOptions.merge(opts, through),
     )
 
 
@@ -66,11 +92,22 @@ def call(name: str, what: str) -> str:
     return f'step={name}; eval "$(cat)"; run {what}'
 
 
-def steps(name: str, create: str, delete: str | None) -> str:
-    """The script with `create` and `delete` as functions."""
+def as_root(command: str, where: Where) -> str:
+    """The command line for whoever logs in there: root, or a user with sudo and no password.
+
+    Who that is on any manager is known once one answers.
+    """
+    if isinstance(where, AnyManager):
+        return sudo_unless_root(command) if where.sudo else command
+    return command if where.user in (None, "root") else sudo(command)
+
+
+def steps(name: str, create: str, delete: str | None, update: str | None = None) -> str:
+    """The script with `create`, `delete` and `update` as functions."""
     functions = [f"create() {{\n{create.strip()}\n}}"]
-    if delete is not None:
-        functions.append(f"delete() {{\n{delete.strip()}\n}}")
+    for called, text in (("delete", delete), ("update", update)):
+        if text is not None:
+            functions.append(f"{called}() {{\n{text.strip()}\n}}")
     return script(*functions, alone(name))
 
 

@@ -74,7 +74,7 @@ class HealthCheck:
 
 @dataclass(frozen=True)
 class UpdatePolicy:
-    """One task after the other; stops at the first that fails.
+    """One task after the other, unless it says otherwise; stops at the first that fails.
 
     What the engine makes of it (swarmkit, manager/orchestrator/update): the next task's turn comes `delay`
     after the one before is running, which with a health check means healthy. `monitor` holds nobody up: it is
@@ -88,16 +88,18 @@ class UpdatePolicy:
         proven: seconds that a changed task must run well before the next one's turn.
         order: whether the old task ends before the new one starts.
         failure_action: what follows a failure.
+        parallelism: tasks that are changed at the same time.
     """
 
     proven: int
     order: Literal["stop-first", "start-first"] = "stop-first"
     failure_action: Literal["pause", "continue", "rollback"] = "pause"
+    parallelism: int = 1
 
     def options(self) -> dict[str, Any]:
         """In the engine's words."""
         return {
-            "parallelism": 1,
+            "parallelism": self.parallelism,
             "delay": duration(self.proven),
             "order": self.order,
             "failure_action": self.failure_action,

@@ -15,14 +15,13 @@ from typing import Any
 
 import pulumi
 import pulumi_docker as docker
-from pulumi_command.remote import Command
 
 from components import remote, swarm_files
+from components.cluster_host import ClusterHost
 from components.host_scripts import convergence
 from components.overlay_network import OverlayNetwork
 from components.rollouts import Rollout, Watch
 from components.service_spec import RESTART, ServiceSpec, duration
-from components.virtual_server import VirtualServer
 
 CHOSEN_BY_THE_PLUGIN = "taskSpec.placement.platforms"
 """When it makes a service, the official plugin enters what the registry says of the image's platforms."""
@@ -46,8 +45,8 @@ class ServiceArgs:
 
     spec: ServiceSpec
     image: pulumi.Input[str]
-    servers: Sequence[VirtualServer]
-    manager: VirtualServer
+    servers: Sequence[ClusterHost]
+    manager: remote.Where
     network: OverlayNetwork
     nodes: Sequence[pulumi.Resource]
     after: Sequence[pulumi.Resource]
@@ -64,11 +63,11 @@ class Services:
 
     specs: Sequence[ServiceSpec]
     images: Mapping[str, pulumi.Input[str]]
-    manager: VirtualServer
+    manager: remote.Where
     network: OverlayNetwork
     nodes: Sequence[pulumi.Resource]
 
-    def on(self, servers: Sequence[VirtualServer], name: str, *after: pulumi.Resource) -> ServiceArgs:
+    def on(self, servers: Sequence[ClusterHost], name: str, *after: pulumi.Resource) -> ServiceArgs:
         """One of them on these hosts, made or changed after what is named."""
         spec = next(spec for spec in self.specs if spec.name == name)
         return ServiceArgs(spec, self.images[name], servers, self.manager, self.network, self.nodes, after)
@@ -85,7 +84,7 @@ def declare(
     step: str = "running",
     hopeless: str = "",
     then: str = "",
-) -> Command:
+) -> remote.Step:
     """The service, its files and the wait for it, as children of `parent`, whose provider they inherit.
 
     Args:
@@ -119,7 +118,7 @@ def declare(
     text = convergence.service_running(spec.name, tasks, network, hopeless=hopeless)
     return remote.run(
         f"{name}-{step}",
-        args.manager.connection,
+        args.manager,
         f"{text}\n{then}" if then else text,
         pulumi.ResourceOptions(parent=parent, depends_on=[service, *args.nodes]),
         triggers=[service.id, fingerprint(arguments, args.servers), rollout.changes],
@@ -210,7 +209,7 @@ def ports(spec: ServiceSpec) -> list[docker.ServiceEndpointSpecPortArgs]:
     ]
 
 
-def fingerprint(arguments: Mapping[str, Any], servers: Sequence[VirtualServer]) -> pulumi.Output[str]:
+def fingerprint(arguments: Mapping[str, Any], servers: Sequence[ClusterHost]) -> pulumi.Output[str]:
     """Changes with anything that is said of the service, and with the hosts of its tasks: when they were
     replaced or interrupted.
     """

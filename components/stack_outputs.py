@@ -10,17 +10,20 @@ from typing import Any
 
 import pulumi
 
-from components import discovery, store_change
+from components import autolock, discovery, engine_tls, remote, server_version, store_change
+from components.any_manager import AnyManager
 from components.application import Application
+from components.cluster_host import SSH_PORT, ClusterHost
 from components.cluster_hosts import ClusterHosts
 from components.data_layer import DataLayer
 from components.layers import Layers
 from components.softlayer.cost import Estimate
 from components.ssh_access import SshAccess
+from components.ssh_files import ALIAS
 from components.swarm_layer import SwarmLayer
 from components.taken_down import TakenDown
-from components.virtual_server import VirtualServer
 from settings import Settings
+from settings.planned import PlannedHost
 
 CONTRACT_VERSION = 2
 """Rises when a field is removed or comes to mean something else; not for a further one.
@@ -34,18 +37,23 @@ def contract(
     estimate: Estimate,
     hosts: ClusterHosts,
     ssh: SshAccess,
+    manager: remote.Where,
     swarm: SwarmLayer | None,
     data: DataLayer | None,
     application: Application | None,
     layers: Layers,
     down: TakenDown | None,
+    listened: bool = False,
 ) -> dict[str, Any]:
-    """All outputs by name; those of a layer only where it is deployed."""
+    """All outputs by name; those of a layer only where it is deployed.
+
+    Args:
+        listened: as in `ClusterHostsArgs`.
+    """
     return {
         "contractVersion": CONTRACT_VERSION,
         "hosts": [
-            _host(server, settings.servers.datacenter, "manager" if server in hosts.managers else "worker")
-            for server in hosts.servers
+            _host(server, host) for server, host in zip(hosts.servers, settings.servers.planned, strict=True)
         ],
         "managers": settings.servers.manager_names,
         "workers": settings.servers.worker_names,
@@ -56,8 +64,12 @@ def contract(
                 "privateKey": ssh.private_key,
                 "addresses": {server.hostname: server.address for server in hosts.servers},
                 "hostKeys": {server.hostname: server.host_key for server in hosts.servers},
+                **_other_ways(hosts),
+                # By this the next run knows without another look that the state is of this kind.
+                **({"manager": ALIAS} if isinstance(manager, AnyManager) else {}),
             }
         ),
+        **engine_tls.shown(hosts.engine_tls, listened, None if swarm is None else swarm.asked),
         **({} if swarm is None else _of_swarm(settings, swarm)),
         **({} if data is None else _of_data(settings, data, application)),
         **({} if down is None else _of_taken_down(settings, layers, down)),
@@ -74,6 +86,7 @@ def _of_swarm(settings: Settings, layer: SwarmLayer) -> dict[str, Any]:
             "subnet": network.subnet,
             "encrypted": settings.network.encrypted,
         },
+        **({} if layer.autolock is None else {autolock.OUTPUT: layer.autolock.as_output(settings.swarm)}),
     }
 
 
@@ -97,6 +110,8 @@ def _of_data(settings: Settings, layer: DataLayer, application: Application | No
             "members": galera.members,
             "database": settings.galera.database,
             "initdb": galera.initdb,
+            server_version.OUTPUT: server_version.shown(settings),
+            "tls": galera.tls_as_output(),
             **({} if galera.published_port is None else {"publishedPort": galera.published_port}),
             **({} if settings.galera.data_path is None else {"dataPath": settings.galera.data_path}),
         },
@@ -122,12 +137,22 @@ def _of_taken_down(settings: Settings, layers: Layers, down: TakenDown) -> dict[
     }
 
 
-def _host(server: VirtualServer, datacenter: str, role: str) -> dict[str, Any]:
+def _other_ways(hosts: ClusterHosts) -> dict[str, Any]:
+    """Who logs in and at which port, of hosts where that is not root and 22."""
+    users = {server.hostname: server.user for server in hosts.servers if server.user != "root"}
+    ports = {server.hostname: server.port for server in hosts.servers if server.port != SSH_PORT}
+    return {**({"users": users} if users else {}), **({"ports": ports} if ports else {})}
+
+
+def _host(server: ClusterHost, host: PlannedHost) -> dict[str, Any]:
+    """Of one's own also `hostKey`, which the next run believes, and whether its engine has a `disk`."""
+    own = {} if host.own is None else {"hostKey": server.host_key, "disk": host.own.disk is not None}
     return {
         "name": server.hostname,
         "id": server.guest_id,
         "publicIp": server.public_ip,
         "privateIp": server.private_ip,
-        "datacenter": datacenter,
-        "role": role,
+        "datacenter": host.datacenter,
+        "role": host.role,
+        **own,
     }

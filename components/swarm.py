@@ -1,34 +1,39 @@
-"""The swarm: the first manager starts it, all other hosts join over the private network.
+"""The swarm: one manager starts it, all other hosts join over the private network.
 
-Owns: who joins whom, tokens, roles and labels, and that a leaving host gives up its votes first.
-Leaves to others: engines (docker_engine.py), what runs on the swarm.
+Owns: who starts it, who joins whom, tokens, roles and labels, and that a leaving host gives up its votes
+first. Leaves to others: engines (docker_engine.py), what runs on the swarm.
 
 All join as workers, side by side; managers are then promoted one after the other, each once the one before
 votes. A manager that joins as one is counted before it answers: two at once on slow hosts, and the swarm has
 lost its majority before it had one.
 
-A node is taken out from the first manager, so a dead host can be removed too. That happens in two places. A
-host that is no longer in the settings is taken out by the first manager's own step, because Pulumi deletes
+What is asked of the swarm is asked of any manager that answers (any_manager.py). The first one in the
+settings differs from the others in one point only: a new swarm begins there, so that no two begin at a time.
+When its host is replaced, it joins like any other.
+
+A node is taken out from another host, so a dead one can be removed too. That happens in two places. A host
+that is no longer in the settings is taken out by the first manager's `-node` step, because Pulumi deletes
 last: services would be changed before, and would have tasks on a host that they no longer know. The node's
 own `delete` finds nothing to do then; it is for a host that is taken out in another way. When all hosts go,
-the swarm goes with them (`deleted_with`), and nobody waits for anything.
+the swarm goes with them (`deleted_with`), and nobody waits for anything. Hosts that stay are taken out one by
+one; the last of them, and those whose votes are needed, leave by themselves.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
-from pulumi_command.remote import Command
 
 from components import remote
+from components.cluster_host import ClusterHost
 from components.docker_engine import DockerEngine
 from components.host_scripts import swarm as commands
 from components.host_scripts.swarm import Role
 from components.host_scripts.swarm_leaving import Membership, keep_only, remove_node
-from components.virtual_server import VirtualServer
+from components.in_state import InState, unless_told
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Member:
         before_services: what must be there before the labels are, which bring containers to the host.
     """
 
-    server: VirtualServer
+    server: ClusterHost
     engine: DockerEngine
     role: Role
     labels: Mapping[str, str]
@@ -53,14 +58,20 @@ class SwarmArgs:
     """The swarm.
 
     Attributes:
-        members: the first one is a manager and starts the swarm.
+        members: managers first; the first one starts the swarm.
+        manager: any of them.
         memberships: services that must be told of a host that leaves.
         pool: where a new swarm takes its ingress network from, the engine's own choice without.
+        before: the state, in a preview: tokens stay what they are.
+        autolock: the swarm has it, or will have.
     """
 
     members: Sequence[Member]
+    manager: remote.Where
     memberships: Sequence[Membership] = ()
     pool: str | None = None
+    before: InState = field(default_factory=InState)
+    autolock: bool = False
 
 
 class Swarm(pulumi.ComponentResource):
@@ -80,19 +91,24 @@ class Swarm(pulumi.ComponentResource):
         super().__init__("swarm-galera:swarm:Swarm", name, None, opts)
         first = args.members[0]
         self._name, self._args, self._first = name, args, first.server
-        others = [member.server.private_ip for member in args.members[1:]]
+        self._stay = self._first.takes_along is None
+        managers = [member.server for member in args.members if member.role == "manager"]
+        workers = [member.server.private_ip for member in args.members if member.role == "worker"]
         self.started = remote.run(
             f"{name}-started",
-            first.server.connection,
+            args.manager,
             commands.start(first.server.hostname, args.pool),
             pulumi.ResourceOptions(parent=self, depends_on=[first.engine.started]),
-            values=_lines(first.server.private_ip, _lines(*others, joined_by=" ")),
+            values=_lines(_lines(*map(_named, managers), joined_by=" "), _lines(*workers, joined_by=" ")),
             secret_output=True,
         )
-        facts: pulumi.Output[dict[str, str]] = self.started.stdout.apply(json.loads)
+        before = args.before.of(f"{name}-started", "stdout")
+        told: pulumi.Output[str] = pulumi.Output.secret(unless_told(self.started.stdout, before))
+        facts: pulumi.Output[dict[str, str]] = told.apply(json.loads)
         self.manager_token = pulumi.Output.secret(facts.apply(lambda f: f["manager"]))
         self.worker_token = pulumi.Output.secret(facts.apply(lambda f: f["worker"]))
-        node = pulumi.Output.unsecret(facts.apply(lambda f: f["node"]))
+        self._cluster = pulumi.Output.unsecret(facts.apply(lambda f: f["cluster"]))
+        self._addresses = _lines(*(server.private_ip for server in managers), joined_by=" ")
         nodes: list[pulumi.Resource] = []
         promoted: list[pulumi.Resource] = []
         for member in args.members[1:]:
@@ -102,17 +118,21 @@ class Swarm(pulumi.ComponentResource):
                 promoted.append(nodes[-1])
         # Nobody waits for the first one's labels. It waits for the second manager: until that has a vote, one
         # step alone deals with a swarm that has lost its leader.
-        self.nodes = [self._described(first, node, self.started, promoted[:1]), *nodes]
+        joined = self._joined(first)
+        self.nodes = [self._described(first, joined.stdout, joined, promoted[:1]), *nodes]
         self.register_outputs({"manager_token": self.manager_token, "worker_token": self.worker_token})
 
-    def _joined(self, member: Member) -> Command:
+    def _joined(self, member: Member) -> remote.Step:
         hostname = member.server.hostname
         return remote.run(
             f"{self._name}-{hostname}-joined",
             member.server.connection,
             commands.join(hostname),
             pulumi.ResourceOptions(parent=self, depends_on=[member.engine.started, self.started]),
-            values=_lines(self.worker_token, member.server.private_ip, self._first.private_ip, joined_by=" "),
+            values=_lines(
+                _lines(self.worker_token, member.server.private_ip, self._cluster, joined_by=" "),
+                self._addresses,
+            ),
         )
 
     def _described(
@@ -124,24 +144,32 @@ class Swarm(pulumi.ComponentResource):
     ) -> pulumi.Resource:
         hostname, memberships = member.server.hostname, self._args.memberships
         leaves = member.server is not self._first
-        text = commands.describe_node(hostname, member.role, member.labels, memberships)
+        text = commands.describe_node(
+            hostname, member.role, member.labels, memberships, autolock=self._args.autolock
+        )
         if not leaves:
             keep = [each.server.hostname for each in self._args.members]
             text = f"{text}\n{keep_only(keep, memberships)}"
         return remote.run(
             f"{self._name}-{hostname}-node",
-            self._first.connection,
+            self._args.manager,
             text,
             pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[joined, *promoted, *member.before_services],
-                deleted_with=self._first,
+                deleted_with=self._first.takes_along,
             ),
             values=_lines(node),
-            delete=remove_node(hostname, memberships) if leaves else None,
+            delete=remove_node(hostname, memberships, stays=self._stay) if leaves else None,
         )
 
 
+def _named(server: ClusterHost) -> pulumi.Output[str]:
+    return server.private_ip.apply(lambda address: f"{server.hostname}={address}")
+
+
 def _lines(*values: pulumi.Input[str], joined_by: str = "\n") -> pulumi.Output[str]:
-    """Values for a script's standard input."""
-    return pulumi.Output.all(*values).apply(lambda known: joined_by.join(known) + "\n")
+    """Values for a script's standard input; lines within them keep their one end."""
+    return pulumi.Output.all(*values).apply(
+        lambda known: joined_by.join(value.removesuffix("\n") for value in known) + "\n"
+    )

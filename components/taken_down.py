@@ -15,15 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_command.remote import Command
 
 from components import application, data_layer, galera, remote, store_change, swarm_files
+from components.cluster_host import ClusterHost
 from components.cluster_hosts import ClusterHosts
 from components.discovery import VOLUMES
 from components.host_scripts import data_path
 from components.host_scripts import taken_down as scripts
 from components.layers import Layers
-from components.virtual_server import VirtualServer
 from settings import Settings
 from settings.discovery import Kind
 
@@ -34,6 +33,7 @@ class TakenDownArgs:
 
     Attributes:
         hosts: all of them, the first manager first.
+        manager: any of them.
         layers: how far the stack is deployed.
         leave: have the hosts leave the swarm.
         volumes: what is removed from every manager; while the data is kept, no more than the records of a
@@ -43,6 +43,7 @@ class TakenDownArgs:
     """
 
     hosts: ClusterHosts
+    manager: remote.Where
     layers: Layers
     leave: bool
     volumes: Sequence[str] = ()
@@ -50,7 +51,9 @@ class TakenDownArgs:
     data_path: str | None = None
 
     @classmethod
-    def of(cls, settings: Settings, hosts: ClusterHosts, layers: Layers, *, leave: bool) -> TakenDownArgs:
+    def of(
+        cls, settings: Settings, hosts: ClusterHosts, manager: remote.Where, layers: Layers, *, leave: bool
+    ) -> TakenDownArgs:
         """As the settings have it."""
         former = store_change.superseded(settings, layers.record)
         # While the data is kept, no more than records that a later change back must not find again.
@@ -63,7 +66,7 @@ class TakenDownArgs:
         if not settings.keep_data:
             on_managers.append(galera.VOLUME)
             everywhere += application.uploads_volumes(settings)
-        return cls(hosts, layers, leave, on_managers, everywhere, settings.galera.data_path)
+        return cls(hosts, manager, layers, leave, on_managers, everywhere, settings.galera.data_path)
 
 
 class TakenDown(pulumi.ComponentResource):
@@ -82,11 +85,12 @@ class TakenDown(pulumi.ComponentResource):
         self._name, self._round, self._data_path = name, args.layers.round, args.data_path
         self._engines = {member.server.hostname: member.engine.started for member in args.hosts.members}
         first, *others = args.hosts.servers
-        steps: list[Command] = []
-        removed: list[Command] = []
+        steps: list[remote.Step] = []
+        removed: list[remote.Step] = []
         if args.leave or args.volumes or args.everywhere:
             own = f"{swarm_files.LABEL}={swarm_files.stack()}"
-            looked = self._step("looked", first, scripts.look(own, swarm_stays=not args.leave))
+            look = scripts.look(own, swarm_stays=not args.leave)
+            looked = self._step("looked", first, look, where=args.manager)
             removed = [
                 self._volumes_removed(server, volumes, looked)
                 for server in args.hosts.servers
@@ -95,7 +99,7 @@ class TakenDown(pulumi.ComponentResource):
             steps = [looked, *removed]
             if args.leave:
                 left = [self._leaves(server, looked) for server in others]
-                # Until it leaves, the first manager knows of all that is left; so it is the last.
+                # Until the last one leaves, somebody can be asked for all that is left.
                 steps += [*left, self._leaves(first, looked, *left)]
         self.left = pulumi.Output.all(*(step.stdout for step in steps)).apply(_left)
         self.volumes_gone = pulumi.Output.all(*(step.stdout for step in removed)).apply(
@@ -105,15 +109,17 @@ class TakenDown(pulumi.ComponentResource):
         self.register_outputs({"left": self.left})
 
     @staticmethod
-    def _volumes_of(server: VirtualServer, args: TakenDownArgs) -> list[str]:
+    def _volumes_of(server: ClusterHost, args: TakenDownArgs) -> list[str]:
         """What is removed from this host."""
-        return [*(args.volumes if server in args.hosts.managers else ()), *args.everywhere]
+        return [*(args.volumes if server in args.hosts.bearing else ()), *args.everywhere]
 
-    def _leaves(self, server: VirtualServer, looked: Command, *after: pulumi.Resource) -> Command:
+    def _leaves(self, server: ClusterHost, looked: remote.Step, *after: pulumi.Resource) -> remote.Step:
         text = scripts.leave(server.hostname)
         return self._step(f"{server.hostname}-left", server, text, looked.stdout, after)
 
-    def _volumes_removed(self, server: VirtualServer, volumes: Sequence[str], looked: Command) -> Command:
+    def _volumes_removed(
+        self, server: ClusterHost, volumes: Sequence[str], looked: remote.Step
+    ) -> remote.Step:
         text = scripts.remove_volumes(server.hostname, volumes)
         if self._data_path is not None and galera.VOLUME in volumes:
             text = f"{text}\n{data_path.remove(server.hostname, self._data_path)}"
@@ -122,14 +128,16 @@ class TakenDown(pulumi.ComponentResource):
     def _step(
         self,
         step: str,
-        server: VirtualServer,
+        server: ClusterHost,
         text: str,
         values: pulumi.Input[str] = "",
         after: Sequence[pulumi.Resource] = (),
-    ) -> Command:
+        where: remote.Where | None = None,
+    ) -> remote.Step:
+        """One on `server`, or on `where`."""
         return remote.run(
             f"{self._name}-{step}",
-            server.connection,
+            server.connection if where is None else where,
             text,
             pulumi.ResourceOptions(parent=self, depends_on=[self._engines[server.hostname], *after]),
             values=values,

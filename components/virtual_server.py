@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import pulumi
 from pulumi_command import remote
 
+from components.cluster_host import SSH_PORT, ClusterHost
+from components.in_state import InState, unless_told
 from components.softlayer.guest_ready import GuestReady, GuestReadyArgs
 from components.softlayer.virtual_guest import VirtualGuest, VirtualGuestArgs
 from components.ssh_access import SshAccess
@@ -76,6 +78,7 @@ class VirtualServerArgs:
         ssh_address: `public` or `private`: where the program connects to.
         protect: have Pulumi refuse to delete or replace the host.
         user: who the program connects as.
+        before: the state; its count of reboots holds where this run does not interrupt or replace the host.
     """
 
     guest: VirtualGuestArgs
@@ -85,28 +88,19 @@ class VirtualServerArgs:
     ssh_address: str = "public"
     protect: bool = False
     user: str = "root"
+    before: InState = field(default_factory=InState)
 
 
-class VirtualServer(pulumi.ComponentResource):
-    """A host that has been ordered, provisioned and met over SSH.
-
-    Attributes:
-        hostname: its name, known at preview.
-        guest_id: the id in the account.
-        public_ip: None for a private-only host.
-        private_ip: its private address.
-        host_key: pinned at first contact, `ssh-ed25519 AAAA…`.
-        address: the one the program connects to.
-        reboots: a number that is another one after each change that interrupted the host.
-        connection: for `pulumi_command.remote`; the host key is checked.
-        ready: depend on this to run after the host can be used.
-    """
+class VirtualServer(ClusterHost):
+    """A host that has been ordered, provisioned and met over SSH; its host key is pinned at first contact."""
 
     def __init__(
         self, name: str, args: VirtualServerArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("swarm-galera:virtual_server:VirtualServer", name, None, opts)
-        self.hostname: str = args.guest.hostname
+        self.hostname = args.guest.hostname
+        self.user, self.port = args.user, SSH_PORT
+        self.takes_along = self
         guest = VirtualGuest(
             f"{name}-guest",
             replace(args.guest, ssh_key_ids=[args.ssh.key_id]),
@@ -114,7 +108,8 @@ class VirtualServer(pulumi.ComponentResource):
         )
         if args.turn is None:
             args.gate.add(guest)
-        self.reboots: pulumi.Output[int] = guest.reboots.apply(lambda count: int(count or 0))
+        reboots = unless_told(guest.reboots, args.before.of(f"{name}-guest", "reboots"))
+        self.reboots = reboots.apply(lambda count: int(count or 0))
         self.ready = GuestReady(
             f"{name}-ready",
             GuestReadyArgs(
@@ -125,11 +120,11 @@ class VirtualServer(pulumi.ComponentResource):
             ),
             pulumi.ResourceOptions(parent=self, depends_on=args.gate.opened()),
         )
-        self.guest_id: pulumi.Output[str] = guest.id
-        self.public_ip: pulumi.Output[str | None] = self.ready.public_ip
-        self.private_ip: pulumi.Output[str] = self.ready.private_ip
-        self.host_key: pulumi.Output[str] = self.ready.host_key
-        self.address: pulumi.Output[str] = (
+        self.guest_id = guest.id
+        self.public_ip = self.ready.public_ip
+        self.private_ip = self.ready.private_ip
+        self.host_key = self.ready.host_key
+        self.address = (
             self.ready.private_ip
             if args.ssh_address == "private"
             else self.ready.public_ip.apply(lambda ip: ip or "")
@@ -155,6 +150,6 @@ class VirtualServer(pulumi.ComponentResource):
         )
 
 
-def names(servers: Sequence[VirtualServer]) -> list[str]:
+def names(servers: Sequence[ClusterHost]) -> list[str]:
     """Host names, in order."""
     return [server.hostname for server in servers]

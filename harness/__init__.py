@@ -1,1 +1,1 @@
-"""What tests and benches run the program on without hosts: a lab's API in the process, stacks, namespaces."""
+"""What tests and benches run on without hosts: a lab's API in the process, stacks, the images' processes."""

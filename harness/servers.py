@@ -1,7 +1,8 @@
 """A stack of only servers, under the real Pulumi: for chaos, and for tests of the providers under it.
 
 Owns: Pulumi's folders, the stack's file, running pulumi (and killing it).
-Leaves to others: the program (servers_only), the account (account.py), what is made of the results.
+Leaves to others: the program (servers_only, own_host_only), the account (account.py), what is made of the
+results.
 
 To be used where all addresses of the lab's networks are this machine's (namespaces.py).
 """
@@ -48,7 +49,9 @@ class Servers:
         environment: of pulumi; every process of a run inherits it, by which `kill` finds them.
     """
 
-    def __init__(self, root: Path, endpoint: str, environment: dict[str, str], count: int) -> None:
+    def __init__(
+        self, root: Path, endpoint: str, environment: dict[str, str], count: int, program: Path = PROGRAM
+    ) -> None:
         tools = build.bin_folder()
         if tools is None:
             raise ServersFailed("there is no pulumi; run `make toolchain`")
@@ -64,7 +67,7 @@ class Servers:
             "main": str(self.folder),
         }
         (self.folder / "Pulumi.yaml").write_text(yaml.safe_dump(project), encoding="utf-8")
-        (self.folder / "__main__.py").symlink_to(PROGRAM / "__main__.py")
+        (self.folder / "__main__.py").symlink_to(program / "__main__.py")
         self.must("stack", "init", STACK)
         self.settings({"endpoint": endpoint, "count": count, "disks": [25, 25], "orderSettle": 5})
 

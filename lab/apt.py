@@ -1,15 +1,16 @@
 """The lab's apt repository: the engine's packages, served to the hosts over HTTP.
 
-Owned here: turning the packages that were fetched with the root file system into a flat repository. Left to
-others: which packages (`hosts/rootfs.py`), serving the folder (`up.py`). The packages are Debian's with one
-change: their data is compressed by zstd and not by xz, because three hosts that unpack xz side by side on a
-small machine spend half a minute on it.
+Owned here: turning the packages that were fetched with a root file system into a flat repository, and what
+a lab serves of them. Left to others: which packages (`hosts/rootfs.py`), serving the folder (`daemons.py`).
+The packages are Debian's with one change: their data is compressed by zstd and not by xz, because three
+hosts that unpack xz side by side on a small machine spend half a minute on it.
 """
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab.errors import LabError
@@ -41,6 +42,23 @@ def ensure(step: Step, home: Path, packages: Path, key: str) -> Path:
             shutil.rmtree(tree)
         index(fresh)
         fresh.replace(folder)
+    return folder
+
+
+def site(folder: Path, usual: Path, others: Mapping[str, Path]) -> Path:
+    """The folder that a lab serves: the usual system's packages, those of others in folders of their names.
+
+    Links only, and made anew each time: a lab that runs goes on serving.
+    """
+    fresh = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    for path in usual.iterdir():
+        (fresh / path.name).symlink_to(path)
+    for system, repository in others.items():
+        (fresh / system).symlink_to(repository)
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.replace(folder)
     return folder
 
 

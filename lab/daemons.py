@@ -92,7 +92,7 @@ def name_servers(lab: LabPaths) -> Daemon:
 
 
 def apt_repository(lab: LabPaths, repository: Path) -> Daemon:
-    """The packages in the folder `repository`, for the hosts."""
+    """The packages in the folder `repository` (`apt.site`), for the hosts."""
     address = str(network.PRIVATE.ip)
     argv = [
         *network.enter(lab.namespace),
@@ -102,14 +102,16 @@ def apt_repository(lab: LabPaths, repository: Path) -> Daemon:
     return Daemon("apt", argv, apt.PORT, _connects(lab, address, apt.PORT), (argv,), lab.root)
 
 
-def api(lab: LabPaths) -> Daemon:
-    """The SoftLayer API."""
+def api(lab: LabPaths, systems: Sequence[str]) -> Daemon:
+    """The SoftLayer API, which sells these operating systems."""
     argv = [
         *network.enter(lab.namespace),
         *(sys.executable, "-m", "lab.api", "--state", str(lab.api), "--lab", str(lab.root)),
         *("--listen", f"127.0.0.1:{API_PORT}", "--backend", "uml"),
     ]
-    return Daemon("api", argv, API_PORT, _connects(lab, "127.0.0.1", API_PORT), (argv,), places.CHECKOUT)
+    return Daemon(
+        "api", argv, API_PORT, _connects(lab, "127.0.0.1", API_PORT), (argv, *systems), places.CHECKOUT
+    )
 
 
 def _connects(lab: LabPaths, address: str, port: int) -> Callable[[], bool]:

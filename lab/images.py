@@ -3,7 +3,8 @@
 Owned here: which folder makes which image, building each once for each content, pushing what the registry
 lacks. Only those that a stack of this checkout names: some take minutes, and most stacks need two of them.
 Left to others: what is in them (`images/`), the registry (`registry.py`). A folder with a Dockerfile
-and a file TAG is an image: `images/etcd` with TAG `3.4-3` is `registry.lab:5000/swarm-galera/etcd:3.4-3`.
+and a file TAG is an image: `images/etcd` with TAG `3.5-1` is `registry.lab:5000/swarm-galera/etcd:3.5-1`,
+built on Debian 13. With a file TAG-bookworm it is that image on Debian 12 as well, under the tag in there.
 Those that ask for RUNTIME stand on `images/runtime`, which is built first and not pushed by itself: its layer
 comes with theirs. Those that ask for PROGRAM hold what `images/NAME-program` compiles, with the machine's own
 Go: no image of the Go toolchain is to be had here, and its build cache serves all.
@@ -21,7 +22,6 @@ from pathlib import Path
 
 from lab import network, registry
 from lab.errors import LabError
-from lab.hosts.rootfs import SUITE
 from lab.hosts.rootfs import proxy as apt_proxy
 from lab.paths import LabPaths
 from lab.toolchain import build, locks, places
@@ -32,7 +32,8 @@ PREFIX = "swarm-galera"
 RUNTIME = "runtime"
 PROGRAM = "-program"  # the end of the names of folders that compile what another's image holds
 RECIPE = 2  # raise it when the code below changes what is built
-BASE = f"localhost/debian:{SUITE}"
+SUITES = ("trixie", "bookworm")
+"""Debian's releases that images are built on; the first is what TAG is about, another one's is TAG-SUITE."""
 # As Pulumi is compiled (toolchain/build.py): a third less to do, and the standard library is there already.
 GO_FLAGS = ("-v", "-gcflags=all=-l -dwarf=false")
 LEVEL = "6"  # of gzip; see docs: unpacking costs the hosts the same at every level, fetching does not
@@ -40,11 +41,12 @@ LEVEL = "6"  # of gzip; see docs: unpacking costs the hosts the same at every le
 
 @dataclass(frozen=True)
 class Image:
-    """One image: the folder it is made from, its repository and tag in the registry."""
+    """One image: its folder, Debian's release below it, its repository and tag in the registry."""
 
     folder: Path
     repository: str
     tag: str
+    suite: str = SUITES[0]
 
     @property
     def name(self) -> str:
@@ -54,7 +56,7 @@ class Image:
     @property
     def runtime(self) -> Image | None:
         """The image that this one stands on, if its Dockerfile asks for one."""
-        return read(self.folder.with_name(RUNTIME)) if self._asks("RUNTIME") else None
+        return read(self.folder.with_name(RUNTIME), self.suite) if self._asks("RUNTIME") else None
 
     @property
     def program(self) -> Image | None:
@@ -75,33 +77,64 @@ class Image:
         return f"ARG {argument}=" in (self.folder / "Dockerfile").read_text(encoding="utf-8")
 
 
-def read(folder: Path) -> Image:
-    """The image of a folder. LabError without a usable TAG."""
-    path = folder / "TAG"
+def read(folder: Path, suite: str = SUITES[0]) -> Image:
+    """The image of a folder on one of Debian's releases. LabError without a usable TAG."""
+    path = _tag_file(folder, suite)
     tag = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
     if not tag or any(character.isspace() or character in "/:@" for character in tag):
         raise LabError(f"{path} must hold the image's tag and nothing else, e.g. 3.4-1.")
-    return Image(folder, f"{PREFIX}/{folder.name}", tag)
+    return Image(folder, f"{PREFIX}/{folder.name}", tag, suite)
 
 
-def discover(folder: Path = FOLDER) -> list[Image]:
-    """The images in `folder` that services run, by name. LabError for a Dockerfile without a usable TAG."""
+def _tag_file(folder: Path, suite: str) -> Path:
+    return folder / ("TAG" if suite == SUITES[0] else f"TAG-{suite}")
+
+
+def discover(folder: Path = FOLDER, suite: str = SUITES[0]) -> list[Image]:
+    """The images in `folder` that services run, by name, as they are on one of Debian's releases.
+
+    LabError for a Dockerfile without a usable TAG; one that has none for an older release is not built on it.
+    """
     folders = [dockerfile.parent for dockerfile in sorted(folder.glob("*/Dockerfile"))]
-    return [read(found) for found in folders if found.name != RUNTIME and not found.name.endswith(PROGRAM)]
+    return [
+        read(found, suite)
+        for found in folders
+        if found.name != RUNTIME
+        and not found.name.endswith(PROGRAM)
+        and (suite == SUITES[0] or _tag_file(found, suite).is_file())
+    ]
 
 
 def named(checkout: Path = places.CHECKOUT) -> list[Image]:
-    """The images that a stack's file in `checkout` (Pulumi.STACK.yaml) has from the lab's registry."""
+    """The images that a stack's file in `checkout` (Pulumi.STACK.yaml) has from the lab's registry.
+
+    By tag, since a stack may be on its way from one of Debian's releases to the next. A tag that no file TAG
+    has is for the registry to refuse; the image as it is now is there, so that one sees which it would be.
+    """
     prefix = re.escape(f"{registry.HOST}:{registry.PORT}/{PREFIX}/")
     texts = (path.read_text(encoding="utf-8") for path in checkout.glob("Pulumi.*.yaml"))
-    names = {name for text in texts for name in re.findall(rf"{prefix}([\w.-]+):", text)}
-    return [image for image in discover(checkout / FOLDER.name) if image.name in names]
+    tags: dict[str, set[str]] = {}
+    for text in texts:
+        for name, tag in re.findall(rf"{prefix}([\w.-]+):([\w.-]*)", text):
+            tags.setdefault(name, set()).add(tag)
+    found = []
+    for image in discover(checkout / FOLDER.name):
+        if wanted := tags.get(image.name):
+            older = [suite for suite in SUITES[1:] if _tag_file(image.folder, suite).is_file()]
+            each = [image, *(read(image.folder, suite) for suite in older)]
+            found += [one for one in each if one.tag in wanted] or [image]
+    return found
+
+
+def base(suite: str) -> str:
+    """The name of the image that those of a release are built on, in the builder's storage."""
+    return f"localhost/debian:{suite}"
 
 
 def key(image: Image) -> str:
     """A digest of everything the image is made from but Debian's own packages."""
     below = " ".join(key(each) for each in image.below)
-    digest = hashlib.sha256(f"{RECIPE} {SUITE} {LEVEL} {image.name} {below}".encode())
+    digest = hashlib.sha256(f"{RECIPE} {image.suite} {LEVEL} {image.name} {below}".encode())
     for path in sorted(image.folder.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             mode = path.stat().st_mode & 0o111
@@ -163,10 +196,9 @@ class Builder:
             missing = [image for image in images if not self.has(self.local(image))]
             below = {each: None for image in missing for each in image.below}
             missing = [*(image for image in below if not self.has(self.local(image))), *missing]
-            if missing:
-                self._base(step)
             for image in missing:
-                step.say(f"building {image.name}")
+                self._base(step, image.suite)
+                step.say(f"building {image.name} {image.tag}")
                 if image.compiled:
                     self._compile(step, image)
                 else:
@@ -174,7 +206,7 @@ class Builder:
             step.result(f"built {', '.join(image.name for image in missing)}" if missing else "in the cache")
 
     def _build(self, image: Image) -> list[str]:
-        arguments = {"BASE": BASE}
+        arguments = {"BASE": base(image.suite)}
         arguments |= {"RUNTIME": self.local(image.runtime)} if image.runtime else {}
         arguments |= {"PROGRAM": self.local(image.program)} if image.program else {}
         return self.buildah(
@@ -193,20 +225,20 @@ class Builder:
         step.run(self.buildah("commit", "--rm", container, self.local(image)))
         shutil.rmtree(out)
 
-    def _base(self, step: Step) -> None:
-        if self.has(BASE):
+    def _base(self, step: Step, suite: str) -> None:
+        if self.has(base(suite)):
             return
-        step.say("the images' base, by mmdebstrap")
+        step.say(f"the images' base {suite}, by mmdebstrap")
         archive = self.home / "base.tar"
         excluded = [
             f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("man", "doc", "info", "locale")
         ]
         words = ["--variant=minbase", "--format=tar", "--dpkgopt=force-unsafe-io", *excluded, *apt_proxy()]
         # The lists stay, so that the Dockerfiles' own `apt-get update` finds them fresh.
-        step.run(["mmdebstrap", *words, "--include=ca-certificates", SUITE, str(archive)])
+        step.run(["mmdebstrap", *words, "--include=ca-certificates", suite, str(archive)])
         step.run(self.buildah("from", "--name", "debian-base", "scratch"))
         step.run(self.buildah("add", "debian-base", str(archive), "/"))
-        step.run(self.buildah("commit", "--rm", "debian-base", BASE))
+        step.run(self.buildah("commit", "--rm", "debian-base", base(suite)))
         archive.unlink()
 
     def push(self, step: Step, lab: LabPaths, authority: Path, images: list[Image]) -> None:

@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,9 @@ class _Made:
 
     authority: ca.Authority
     kernel: Kernel | None = None
-    rootfs: rootfs.RootFs | None = None
-    repository: Path | None = None
+    roots: dict[str, rootfs.RootFs] = field(default_factory=dict)
+    """By operating system; and the packages for each."""
+    repositories: dict[str, Path] = field(default_factory=dict)
 
 
 def _changing(lab: LabPaths, command: str) -> contextlib.AbstractContextManager[None]:
@@ -94,8 +95,9 @@ def _stages(lab: LabPaths) -> list[Stage]:
         builder.push(step, lab, made.authority.certificate, images.named())
 
     def apt_repository(step: Step) -> None:
-        assert made.repository is not None
-        daemons.ensure(step, lab, daemons.apt_repository(lab, made.repository))
+        others = dict(made.repositories)
+        usual = others.pop(rootfs.USUAL)
+        daemons.ensure(step, lab, daemons.apt_repository(lab, apt.site(lab.root / "apt", usual, others)))
 
     return [
         Stage("network", lambda step: _network(step, lab)),
@@ -121,11 +123,14 @@ def _kernel(made: _Made) -> Stage:
 def _root_file_system(made: _Made) -> list[Stage]:
     def root(step: Step) -> None:
         assert made.kernel is not None
-        made.rootfs = rootfs.ensure(step, paths.cache("rootfs"), made.authority.certificate, made.kernel)
+        home, authority = paths.cache("rootfs"), made.authority.certificate
+        for system in rootfs.wanted():
+            made.roots[system] = rootfs.ensure(step, home, authority, made.kernel, system)
 
     def packages(step: Step) -> None:
-        assert made.rootfs is not None
-        made.repository = apt.ensure(step, paths.cache("apt"), made.rootfs.packages, made.rootfs.folder.name)
+        for system, root in made.roots.items():
+            found = apt.ensure(step, paths.cache("apt"), root.packages, root.folder.name)
+            made.repositories[system] = found
 
     return [Stage("root file system", root, ("kernel",)), Stage("packages", packages, ("root file system",))]
 
@@ -152,20 +157,19 @@ def _network(step: Step, lab: LabPaths) -> None:
 
 
 def _api(step: Step, lab: LabPaths, made: _Made) -> None:
-    assert made.rootfs is not None
     _console_key(lab)
     record = {
         "name": lab.name,
         "namespace": lab.namespace,
         "endpoint": environment.ENDPOINT,
-        "rootfs": str(made.rootfs.folder),
+        "systems": {system: str(root.folder) for system, root in made.roots.items()},
         "created": _created(lab),
     }
     fresh_record = lab.record.with_suffix(".new")
     fresh_record.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     fresh_record.replace(lab.record)
     environment.write(lab)
-    daemons.ensure(step, lab, daemons.api(lab))
+    daemons.ensure(step, lab, daemons.api(lab, tuple(made.roots)))
 
 
 def _created(lab: LabPaths) -> str:

@@ -40,7 +40,13 @@ def audit(
     identity any more: then it may be its own.
     """
     pulumi = Pulumi(stack, {})
-    account = Account.of(pulumi, known(pulumi.export() or {}))
+    state = known(pulumi.export() or {})
+    if state.no_account:
+        typer.echo(
+            "[]" if as_json else f"All hosts of stack {stack} are your own: nothing is ordered for it."
+        )
+        return
+    account = Account.of(pulumi, state)
     found = account.compare()
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in found], indent=2))

@@ -1,7 +1,7 @@
 """What `up`, `preview` and `refresh` know of the hosts before Pulumi begins: who answers, who is ill or well.
 
-Owned here: looking, saying who does not answer, leaving out what needs such a host, the restart of engines
-that are in error. Left to others: what is asked of a host (cluster_facts.py), the restart itself
+Owned here: looking, saying who does not answer, the restart of engines that are in error. Left to others:
+what is left out then (left_out.py), what is asked of a host (cluster_facts.py), the restart itself
 (components/host_scripts/engine.py), when this is done (stack.py).
 """
 
@@ -12,11 +12,11 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
+from components import votes
 from components.host_scripts.engine import settle
 from components.layers import LOOK_AGAIN
 from components.turns import NOT_WELL
@@ -27,15 +27,13 @@ from operations.messages import say
 from operations.outputs import Outputs
 from operations.pulumi_cli import Pulumi
 from operations.stack_settings import StackSettings
-from settings import Servers
 from settings.errors import UserError
+from settings.servers import names_of
 
 PATIENCE = 90.0
 """Seconds for a host that answers to say how it is; one that takes longer is not well."""
 HEALING = 1200.0
 """Seconds for a host to be back after the restart of its engine; its own script gives up before."""
-KEYS = ("connection", "host")
-"""Inputs by which a resource reaches a host over SSH: of a command, and of the docker provider."""
 
 
 @dataclass(frozen=True)
@@ -69,18 +67,26 @@ class Seen:
         ]
 
 
+def _silent(seen: Seen, name: str) -> str:
+    """Why a host has no part in the swarm now; empty if it has, or there is none."""
+    facts = seen.facts.get(name, HostFacts())
+    if name in seen.away:
+        return "does not answer"
+    if facts.error:
+        return facts.error
+    if facts.engine == "failed":
+        return "its engine has failed and was given up by systemd"
+    if seen.outputs.has("swarm") and facts.swarm != "active":
+        return f"its engine is not active in the swarm ({facts.swarm or 'no answer'})"
+    return ""
+
+
 def _unwell(seen: Seen) -> Iterator[tuple[str, str]]:
-    in_swarm, with_data = seen.outputs.has("swarm"), seen.outputs.has("data")
+    with_data = seen.outputs.has("data")
     for host in seen.outputs.hosts:
         facts = seen.facts.get(host.name, HostFacts())
-        if host.name in seen.away:
-            yield host.name, "does not answer"
-        elif facts.error:
-            yield host.name, facts.error
-        elif facts.engine == "failed":
-            yield host.name, "its engine has failed and was given up by systemd"
-        elif in_swarm and facts.swarm != "active":
-            yield host.name, f"its engine is not active in the swarm ({facts.swarm or 'no answer'})"
+        if why := _silent(seen, host.name):
+            yield host.name, why
         elif facts.ghosts:
             yield host.name, f"its engine lists as running what has ended: {', '.join(facts.ghosts)}"
         elif with_data and host.role == "manager" and not facts.store_healthy:
@@ -107,20 +113,22 @@ def look(pulumi: Pulumi) -> Seen | None:
         return None
 
 
+def looked(pulumi: Pulumi) -> Seen | None:
+    """The same; also says whose engine needs a restart."""
+    seen = look(pulumi)
+    if seen is not None:
+        tell(seen)
+    return seen
+
+
 def _by_state(pulumi: Pulumi) -> Outputs | None:
     exported = pulumi.export(show_secrets=True)
     if exported is None:
         return None
     settings = StackSettings.of(pulumi)
-    managers = _wanted(settings.section("swarm-galera:servers")).manager_names
+    managers = names_of(settings.section("swarm-galera:servers"))[0]
     key_file = settings.section("swarm-galera:ssh").get("privateKeyFile")
     return outputs.from_state(exported, managers, key_file)
-
-
-def _wanted(servers: Mapping[str, Any]) -> Servers:
-    """The settings' hosts, as far as their names depend on it."""
-    named = {key: servers[key] for key in ("prefix", "managers", "workers") if key in servers}
-    return Servers.model_construct(**named)
 
 
 async def _look(found: Outputs) -> Seen:
@@ -145,59 +153,38 @@ def tell(seen: Seen) -> None:
         say(f"{name}: {seen.unwell[name]}. `up` restarts its engine once the other hosts are well.")
 
 
-def lost(seen: Seen, coming: Collection[str]) -> list[str]:
-    """Hosts that do not answer, without those that are `coming`: their steps wait for nobody dead."""
-    return [name for name in seen.away if name not in coming]
+def voters(seen: Seen) -> dict[str, list[tuple[str, str]]]:
+    """Who has a vote in the swarm and in the store, by host name, and why some cannot give it; empty if all
+    can.
 
-
-def left_out(seen: Seen, exported: Mapping[str, Any], away: Sequence[str]) -> list[str]:
-    """Pulumi's options that leave out what needs a host which does not answer; says what that is.
-
-    Args:
-        exported: the stack's state.
-        away: those hosts (`lost`).
+    The swarm knows best who its managers are: former selves of replaced hosts may still count.
     """
-    if not away:
-        return []
-    first = seen.outputs.managers[0].name
-    what = f"what runs on {' and '.join(away)}, and what comes after that, the services too"
-    if first in away:
-        what += f"; all that is reached through {first}, the first manager: the swarm, its network, services"
-    say(
-        f"Left out: {what}. Remedy: bring it back (`slcli vs power-on`, or a reload: servers.reloadToken), "
-        "or give it up (servers.replace), then run `up` again."
-    )
-    found: list[str] = []
-    for resource in (exported.get("deployment") or {}).get("resources") or ():
-        behind = resource.get("propertyDependencies") or {}
-        through = {urn.rpartition("::")[2] for key in KEYS for urn in behind.get(key) or ()}
-        if any(f"{name}-ready" in through for name in away) and resource["urn"] not in found:
-            found.append(resource["urn"])
-    return [*(word for urn in found for word in ("--exclude", urn)), "--exclude-dependents"]
+    found, told = seen.outputs, dict[str, list[tuple[str, str]]]()
+    if found.has("swarm"):
+        told[votes.SWARM] = [
+            (name, _silent(seen, name) or ("" if heard else "the other managers do not hear it"))
+            for name, heard in _swarm_s_managers(seen)
+        ]
+    if found.has("data"):
+        ill = f"{found.store} is not healthy there"
+        told[found.store] = [
+            (name, _silent(seen, name) or ("" if seen.facts[name].store_healthy else ill))
+            for name in found.store_servers or [host.name for host in found.managers]
+        ]
+    return told if any(why for body in told.values() for _, why in body) else {}
 
 
-def coming(servers: Mapping[str, Any], exported: Mapping[str, Any]) -> set[str]:
-    """Hosts that this run replaces, reloads, takes away or, because the state has none, makes."""
-    tokens = servers.get("reloadToken") or {}
-    found = set(servers.get("replace") or ())
-    wanted = set(_wanted(servers).hostnames)
-    known = set()
-    for resource in (exported.get("deployment") or {}).get("resources") or ():
-        if not str(resource.get("type")).endswith(":VirtualGuest"):
-            continue
-        given = resource.get("inputs") or {}
-        name = str(given.get("hostname"))
-        known.add(name)
-        if tokens.get(name, given.get("reload_token", "")) != given.get("reload_token", ""):
-            found.add(name)
-        if name not in wanted:
-            found.add(name)
-    return found | (wanted - known)
+def _swarm_s_managers(seen: Seen) -> list[tuple[str, bool]]:
+    """Their names, and whether the others hear them: as one of them sees it, else by the outputs."""
+    for host in seen.outputs.managers:
+        if (facts := seen.facts.get(host.name)) and facts.managers:
+            return [(each.name, each.status != "Unreachable") for each in facts.managers]
+    return [(host.name, True) for host in seen.outputs.managers]
 
 
 def environment(seen: Seen | None) -> dict[str, str]:
-    """What the program is told of the hosts: of those that are not well, it then interrupts no other one; and
-    that some are in a swarm, where there is to be none.
+    """What the program is told of the hosts: of those that are not well, it then interrupts no other one, and
+    takes no vote away that the rest needs; and that some are in a swarm, where there is to be none.
     """
     if seen is None:
         return {}
@@ -205,6 +192,8 @@ def environment(seen: Seen | None) -> dict[str, str]:
         facts.swarm not in ("", "inactive") for facts in seen.facts.values()
     )
     unwell = {NOT_WELL: json.dumps(seen.unwell)} if seen.unwell else {}
+    if silent := voters(seen):
+        unwell[votes.VOTERS] = json.dumps(silent)
     return {**unwell, **({LOOK_AGAIN: "1"} if stay else {})}
 
 
@@ -221,6 +210,8 @@ def refusal(seen: Seen, host: str) -> str:
     if ill and _serves(seen, host) and not all(_serves(seen, name) for name in ill):
         return f"{', '.join(ill)} must be repaired first, while the database of {host} still serves"
     space = seen.facts[host].space
+    if not space.size:
+        space = seen.facts[host].beside
     if space.size and space.free < disk_space.ROOM_TO_START * space.size:
         return (
             f"its disk is full ({space.free / 1e9:.1f} of {space.size / 1e9:.1f} GB free): make room first, "
@@ -259,9 +250,12 @@ async def _restart(found: Outputs, host: str) -> Seen:
     note = "mkdir -p /run/swarm-galera; : >/run/swarm-galera/engine.restart"
     # After a few vain starts (a disk without room) systemd refuses a further one, also by hand.
     again = "systemctl reset-failed docker.service 2>/dev/null || :"
-    script = f"{note}\n{again}\n{settle(host, manager=manager, ask=False)}"
+    # An engine that is ill does not tell the key with which it is locked after its restart.
+    locks = manager and bool(found.unlock_keys)
+    script = f"{note}\n{again}\n{settle(host, manager=manager, ask=False, locks=locks)}"
+    values = "".join(f"{line}\n" for line in ("1", *(found.unlock_keys if locks else ())))
     async with remote_hosts.connected(found) as hosts:
-        answer = await hosts.run(host, script, "1\n", HEALING)
+        answer = await hosts.run(host, script, values, HEALING)
     if answer.error:
         raise OperationsError(f"{host} is not back after the restart of its engine: {answer.error}")
     return await _look(found)
@@ -285,7 +279,9 @@ def watched(seen: Seen | None) -> Iterator[None]:
         yield
         return
     over = threading.Event()
-    hosts = {host.name: host.address for host in seen.outputs.hosts if host.name not in seen.away}
+    hosts = {
+        host.name: (host.address, host.port) for host in seen.outputs.hosts if host.name not in seen.away
+    }
     thread = threading.Thread(target=_watch, args=(hosts, over), daemon=True)
     thread.start()
     try:
@@ -295,12 +291,12 @@ def watched(seen: Seen | None) -> Iterator[None]:
         thread.join()
 
 
-def _watch(hosts: Mapping[str, str], over: threading.Event) -> None:
+def _watch(hosts: Mapping[str, tuple[str, int]], over: threading.Event) -> None:
     silent: dict[str, float] = {}
     told: set[str] = set()
     while not over.wait(EVERY):
-        for name, address in hosts.items():
-            if _answers(address):
+        for name, (address, port) in hosts.items():
+            if answers(address, port):
                 if name in told:
                     say(f"{name} answers again.")
                 silent.pop(name, None)
@@ -316,9 +312,10 @@ def _watch(hosts: Mapping[str, str], over: threading.Event) -> None:
                 )
 
 
-def _answers(address: str) -> bool:
+def answers(address: str, port: int) -> bool:
+    """Whether anything listens there."""
     try:
-        socket.create_connection((address, 22), timeout=5).close()
+        socket.create_connection((address, port), timeout=5).close()
     except OSError:
         return False
     return True

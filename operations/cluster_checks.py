@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from components.host_scripts.disk import LOGICAL_VOLUME, VOLUME_GROUP
+from components.host_scripts.own import DRIVERS
 from operations import disk_space
 from operations.check import Check
 from operations.cluster_facts import HostFacts
@@ -18,6 +19,11 @@ from operations.outputs import Outputs
 RESTART = (
     "`up` restarts the engine of {host} once the other hosts are well; by hand, with room on its disk and "
     "the other nodes Synced: systemctl reset-failed docker; systemctl restart docker"
+)
+
+LOCKED = (
+    "`python -m operations unlock` (in the lab `make unlock`) unlocks all managers that are locked; so does "
+    "`up`"
 )
 
 STILL_IN_A_SWARM = (
@@ -45,18 +51,22 @@ def _each_host(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Che
         yield Check(
             host.name, "answers SSH with its pinned host key", not seen.error, seen.error or host.address
         )
-        on_lvm = seen.volume == f"{VOLUME_GROUP}/{LOGICAL_VOLUME}"
-        yield Check(
-            host.name,
-            "/var/lib/docker is btrfs on LVM",
-            on_lvm and seen.mount[1:] == ("btrfs",),
-            f"{' '.join(seen.mount[1:]) or 'not mounted'} on {seen.volume or 'no volume'}",
-        )
+        drivers: tuple[str, ...] = DRIVERS
+        if host.disk:
+            drivers = ("btrfs",)
+            on_lvm = seen.volume == f"{VOLUME_GROUP}/{LOGICAL_VOLUME}"
+            yield Check(
+                host.name,
+                "/var/lib/docker is btrfs on LVM",
+                on_lvm and seen.mount[1:] == ("btrfs",),
+                f"{' '.join(seen.mount[1:]) or 'not mounted'} on {seen.volume or 'no volume'}",
+            )
         in_error = seen.swarm == "error" or seen.engine == "failed"
+        stores = "on btrfs" if host.disk else "with a storage driver that will do"
         yield Check(
             host.name,
-            "engine on btrfs, active in the swarm" if in_swarm else "engine on btrfs, in no swarm",
-            (seen.driver, seen.swarm) == ("btrfs", "active" if in_swarm else "inactive"),
+            f"engine {stores}, active in the swarm" if in_swarm else f"engine {stores}, in no swarm",
+            seen.driver in drivers and seen.swarm == ("active" if in_swarm else "inactive"),
             f"{seen.driver or f'no engine ({seen.engine})'}, {seen.swarm or 'no swarm'}"
             + (f" ({seen.swarm_error})" if seen.swarm_error else ""),
             remedy=_engine_remedy(host.name, seen, in_error, in_swarm),
@@ -69,7 +79,10 @@ def _each_host(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Che
             remedy=RESTART.format(host=host.name) if seen.ghosts else "",
         )
         if not seen.error:
-            yield from disk_space.checks(host.name, seen.space, seen.system)
+            if host.disk:
+                yield from disk_space.checks(host.name, seen.space, seen.system)
+            else:
+                yield from disk_space.shared(host.name, seen.beside, seen.system)
 
 
 def one_image(service: str, images: Mapping[str, str], remedy: str = "") -> Check:
@@ -93,6 +106,8 @@ def short(image: str) -> str:
 def _engine_remedy(host: str, seen: HostFacts, in_error: bool, in_swarm: bool) -> str:
     if not in_swarm and seen.swarm not in ("", "inactive"):
         return STILL_IN_A_SWARM
+    if seen.swarm == "locked":
+        return LOCKED
     return RESTART.format(host=host) if in_error else ""
 
 

@@ -67,11 +67,14 @@ class HostFacts:
         managers: of every node with a vote, as this host sees them.
         network_options: names of the overlay's options. ipsec_peers: addresses there are IPsec states to.
         swarm_error: the engine's word on that, often none.
+        autolock: `true` or `false`, as a manager says; asked only where the stack has autolock.
+        unlock_digest: SHA-256 of the swarm's unlock key, likewise.
         ghosts: containers that the engine lists as running though they have ended, or besides another one of
             the same service, if that has one on each host.
         images: content of what each service runs here, by the service's name.
         volumes: names of the engine's volumes; asked for only where no database has them.
-        space: of /var/lib/docker. system: of the system's disk.
+        space: of /var/lib/docker. system: of the system's disk. beside: of
+            what the engine's data shares with others, where it has no disk of its own.
         galera: `STATUS`, `VARIABLES` and `NOT_REPLICATED`.
         node_status: what `galera-node status --json` says.
         etcd_healthy: a read that needs a majority came through. etcd_members: how many there are.
@@ -87,12 +90,15 @@ class HostFacts:
     driver: str = ""
     swarm: str = ""
     swarm_error: str = ""
+    autolock: str = ""
+    unlock_digest: str = ""
     node: str = ""
     ghosts: tuple[str, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)
     volumes: frozenset[str] = frozenset()
     space: Space = Space()
     system: Space = Space()
+    beside: Space = Space()
     managers: tuple[Manager, ...] = ()
     network_options: frozenset[str] = frozenset()
     ipsec_peers: frozenset[str] = frozenset()
@@ -134,7 +140,7 @@ def look(outputs: Outputs, manager: bool, member: bool, *, content: bool = False
         _HOST,
     ]
     if manager and outputs.has("swarm"):
-        parts.append(_MANAGER)
+        parts += [_MANAGER, *([_AUTOLOCK] if outputs.unlock_keys else [])]
     if outputs.has("data") and outputs.store == "consul":
         parts += [consul_facts.LOOK, *([consul_facts.RIGHTS] if content and manager else [])]
     elif manager and outputs.has("data"):
@@ -152,6 +158,8 @@ _HOST = body("facts_host", SCRIPTS)
 _MANAGER = r"""
 docker node ls --format '{{.ID}}={{.Hostname}}={{.ManagerStatus}}' | tell manager
 """.strip()
+
+_AUTOLOCK = body("facts_autolock", SCRIPTS)
 
 _VOLUMES = "docker volume ls --quiet | tell stored"
 
@@ -178,11 +186,14 @@ def parse(text: str, error: str = "") -> HostFacts:
         driver=_first(found["driver"]),
         swarm=_first(found["swarm"]),
         swarm_error=_first(found["trouble"]),
+        autolock=_first(found["autolock"]),
+        unlock_digest=_first(found["unlock_digest"]),
         node=_first(found["node"]),
         ghosts=tuple(found["ghost"]),
         images=dict(line.split(" ", 1) for line in found["image"] if " " in line),
         volumes=frozenset(found["stored"]),
         space=_space(MOUNT_POINT, found),
+        beside=_beside(found),
         system=_space("/", found),
         managers=tuple(
             Manager(*fields) for line in found["manager"] if len(fields := line.split("=")) == 3 and fields[2]
@@ -225,6 +236,14 @@ def _space(target: str, found: Mapping[str, Sequence[str]]) -> Space:
         int(metadata[2]) if metadata else 0,
         bool(found["reserve"]),
     )
+
+
+def _beside(found: Mapping[str, Sequence[str]]) -> Space:
+    """The file system that the engine's data shares with others: df was asked for it after that of /."""
+    rows = [row for line in found["space"] if (row := line.split()) and row[1].isdigit()]
+    if not rows or any(row[0] == MOUNT_POINT for row in rows):
+        return Space()
+    return Space(int(rows[-1][1]), int(rows[-1][2]))
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -275,7 +294,14 @@ def client_container(outputs: Outputs, network: str, host: str = "", port: int =
         network: of the engine's, that the client is on.
         host, port: to connect to, unless what runs in the container sets these variables itself.
     """
-    facts = assign(service=outputs.service, network=network, database=outputs.database, host=host, port=port)
+    facts = assign(
+        service=outputs.service,
+        network=network,
+        database=outputs.database,
+        host=host,
+        port=port,
+        ca=outputs.authority,
+    )
     return f"{facts}\n{_CLIENT_CONTAINER}"
 
 
@@ -314,5 +340,5 @@ def _on_node(outputs: Outputs, query: str) -> str:
     return f"""
 {assign(service=outputs.service, query=query)}
 {FIND_CONTAINER}
-docker exec -u 0 -i "$container" mariadb -NB <<<"$query"
+docker exec -u 0 -i "$container" mariadb --skip-ssl -NB <<<"$query"
 """

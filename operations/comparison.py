@@ -22,6 +22,7 @@ from components.softlayer.cost import NOTHING, Price, paid_for
 from components.softlayer.errors import explaining
 from components.softlayer.guest_seen import Guest
 from components.softlayer.identity import PROGRAM_TAG, owner_of, signed_by, stack_tag
+from components.softlayer.stack_identity import NO_ACCOUNT
 
 GUEST, KEY, GROUP = "guest", "SSH key", "security group"
 _TYPES = {
@@ -46,11 +47,13 @@ class Known:
         owner: the stack's identity, `PROJECT/STACK/TOKEN`; empty for a stack that has none yet, or no more.
         ids: (kind, id) of all guests, keys and groups, those that are about to be deleted too.
         protected: names of the guests that Pulumi refuses to delete.
+        no_account: the stack has never had to do with an account: all its hosts are one's own.
     """
 
     owner: str
     ids: frozenset[tuple[str, str]]
     protected: tuple[str, ...] = ()
+    no_account: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Finding:
 
 def known(exported: Mapping[str, Any]) -> Known:
     """What an exported state (`pulumi stack export`) holds."""
-    owner, ids, protected = "", set(), []
+    owner, ids, protected, no_account = "", set(), [], False
     for resource in (exported.get("deployment") or {}).get("resources") or ():
         kind = _TYPES.get(resource["type"])
         if kind is not None and resource.get("id"):
@@ -87,8 +90,9 @@ def known(exported: Mapping[str, Any]) -> Known:
             if kind == GUEST and resource.get("protect"):
                 protected.append(str(resource["urn"]).rpartition("::")[2])
         if resource["type"] == _IDENTITY:
-            owner = str((resource.get("outputs") or {}).get("owner") or owner)
-    return Known(owner, frozenset(ids), tuple(protected))
+            outputs = resource.get("outputs") or {}
+            owner, no_account = str(outputs.get("owner") or owner), bool(outputs.get(NO_ACCOUNT))
+    return Known(owner, frozenset(ids), tuple(protected), no_account)
 
 
 def compare(api: Api, state: Known, project: str, stack: str) -> list[Finding]:

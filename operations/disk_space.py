@@ -58,5 +58,15 @@ def checks(host: str, space: Space, system: Space) -> Iterator[Check]:
         )
 
 
+def shared(host: str, space: Space, system: Space) -> Iterator[Check]:
+    """Of a host whose engine has no disk of its own. Args: space: of the file system with its data."""
+    asked = [("the engine's data", space)] + ([] if space == system else [("/", system)])
+    for where, each in asked:
+        part = each.free / each.size if each.size else 0.0
+        found = f"{_gigabytes(each.free)} of {_gigabytes(each.size)} free" if each.size else "unknown"
+        remedy = "see what takes it (`docker system df`, `du -xsh /var/*`), or give the host more room"
+        yield Check(host, f"room for {where}", part >= FULL, found, warns=part < WARN, remedy=remedy)
+
+
 def _gigabytes(size: int) -> str:
     return f"{size / 1e9:.1f} GB"

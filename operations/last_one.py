@@ -31,6 +31,12 @@ TELL = 10.0
 """Seconds between lines of progress."""
 OUTCOME = "outcome="
 """What the last line of a part begins with: `done`, `nothing` (it was not needed), or `wait` and why."""
+LOCKED_KEY = "locked"
+"""The outcome of the look at a manager's key, where it needs the unlock key."""
+LOCKED = (
+    "{name} has a locked key (swarm.autolock), and Docker can't go on alone from one: it would forget the "
+    'swarm. Nothing was changed. Remedy: docs/how-to/autolock.md, "The majority is lost for good"'
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -92,8 +98,8 @@ def answering(found: Outputs, answers: dict[str, Answer]) -> list[str]:
     ]
 
 
-def refusal(found: Outputs, survivor: Host, votes: Sequence[str]) -> str:
-    """Why nothing is forced; empty if something may be."""
+def refusal(found: Outputs, survivor: Host, votes: Sequence[str], locked: Sequence[str] = ()) -> str:
+    """Why nothing is forced; empty if something may be. Args: locked: who of them is."""
     if survivor.name not in votes:
         return (
             f"{survivor.name} is not reached, or is not a manager of a swarm any more: there is nothing to "
@@ -101,6 +107,12 @@ def refusal(found: Outputs, survivor: Host, votes: Sequence[str]) -> str:
         )
     if 2 * len(votes) > len(found.managers):
         others = ", ".join(name for name in votes if name != survivor.name) or "no other one"
+        if locked:
+            return (
+                f"{len(votes)} of {len(found.managers)} managers answer ({survivor.name} and {others}), and "
+                f"of these {', '.join(locked)} only need unlocking: `python -m operations unlock`. Nothing "
+                "was changed."
+            )
         return (
             f"{len(votes)} of {len(found.managers)} managers answer ({survivor.name} and {others}): that is "
             "a majority, which restores itself. `verify` says what else is wrong; nothing was changed."
@@ -126,6 +138,8 @@ _FUNCTIONS = body("survive_functions", SCRIPTS)
 
 _SWARM = body("survive_swarm", SCRIPTS)
 
+_KEY = body("survive_key", SCRIPTS)
+
 _STORE = body("survive_store", SCRIPTS)
 
 _CONSUL = body("survive_consul", SCRIPTS)
@@ -139,10 +153,12 @@ async def _survive(found: Outputs, survivor: Host, yes: bool) -> None:
         answers = await hosts.run_all({host.name: STATE for host in found.managers})
         votes = answering(found, answers)
         lost = [host.name for host in found.managers if host.name not in votes]
+        locked = [name for name in votes if answers[name].text.startswith("locked")]
         for name in lost:
             typer.echo(f"  {name}: {answers[name].error or answers[name].text.strip()}")
-        if reason := refusal(found, survivor, votes):
+        if reason := refusal(found, survivor, votes, locked):
             raise OperationsError(reason)
+        await refuse_locked_key(hosts, survivor.name)
         typer.echo(
             f"{survivor.name} will go on alone with what it has. {', '.join(lost)} must not come back with "
             "their disks: cancel or reload them. What they alone have committed is lost."
@@ -160,6 +176,13 @@ async def _survive(found: Outputs, survivor: Host, yes: bool) -> None:
 
 
 _STATUS = 'docker exec "$(container "$service")" galera-node status'
+
+
+async def refuse_locked_key(hosts: Runs, name: str) -> None:
+    """Raise OperationsError where the manager's key is locked by autolock: the swarm can't be forced then."""
+    looked = await hosts.run(name, f"{_FUNCTIONS}\n{_KEY}")
+    if looked.text.rpartition(OUTCOME)[2].strip() == LOCKED_KEY:
+        raise OperationsError(LOCKED.format(name=name))
 
 
 async def carry_out(hosts: Runs, name: str, part: Part, every: float = EVERY) -> None:

@@ -6,10 +6,13 @@ Owned here: reading them through Pulumi and giving them types. Left to others: w
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from components import engine_choice, engine_tls
+from components.cluster_host import SSH_PORT
+from components.engine_choice import Shown
 from components.layers import layer_of
 from components.ssh_access import read_private_key
 from operations import passphrase
@@ -31,13 +34,22 @@ NEEDED: Mapping[Layer, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Host:
-    """One host: name, role (manager or worker), private address, and how SSH reaches it."""
+    """One host: name, role (manager or worker), private address, and how SSH reaches it.
+
+    Attributes:
+        own: it is one's own, and not ordered.
+        disk: the engine's data is on a disk that the program has prepared.
+    """
 
     name: str
     role: str
     private_ip: str
     address: str
     host_key: str
+    user: str = "root"
+    port: int = SSH_PORT
+    own: bool = False
+    disk: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,22 @@ class Application:
 
 
 @dataclass(frozen=True)
+class EngineAccess:
+    """How the engines' API is reached with TLS.
+
+    Attributes:
+        addresses: by host name, on `port`.
+        shown: what a client shows, and whom it trusts.
+        asked: the address that the docker provider asks; empty where it asks none.
+    """
+
+    addresses: Mapping[str, str]
+    port: int
+    shown: Shown
+    asked: str = ""
+
+
+@dataclass(frozen=True)
 class Outputs:
     """What the operations need of a stack's outputs.
 
@@ -71,7 +99,11 @@ class Outputs:
         service, vip, port, size, members, database: the Galera service; members are host names.
         published_port: of every host, leads to the nodes; 0 where none is.
         app_password: of the user that is called like the database.
+        authority: PEM, whose certificate the nodes show; empty for nodes of before, without TLS.
+        unlock_keys: of the swarm's managers, the one in use first; none where the swarm has no autolock.
         balancer, application: None where there is none.
+        engine: None where engines are reached over SSH alone; in a stack where that was otherwise once, they
+            `listened`.
         data_path: of the rows on each host that bears some; empty where they are in the engine's folder.
         layer: the highest that there is. What comes with a higher one is empty, or 0.
         left: what is not taken down yet of those above.
@@ -94,8 +126,12 @@ class Outputs:
     app_password: str = field(repr=False)
     published_port: int = 0
     data_path: str = ""
+    authority: str = ""
+    unlock_keys: tuple[str, ...] = field(default=(), repr=False)
     balancer: Balancer | None = None
     application: Application | None = None
+    engine: EngineAccess | None = None
+    listened: bool = False
     layer: Layer = "data"
     left: str = ""
     volumes: tuple[str, ...] = ()
@@ -153,6 +189,10 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
                 private_ip=host["privateIp"],
                 address=ssh["addresses"][host["name"]],
                 host_key=ssh["hostKeys"][host["name"]],
+                user=(ssh.get("users") or {}).get(host["name"], ssh["user"]),
+                port=int((ssh.get("ports") or {}).get(host["name"], SSH_PORT)),
+                own=bool(host.get("hostKey")),
+                disk=bool(host.get("disk", True)),
             )
             for host in values["hosts"]
         ),
@@ -169,9 +209,13 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         database=galera.get("database", ""),
         app_password=(values.get("passwords") or {}).get("app", ""),
         published_port=int(galera.get("publishedPort", 0)),
+        authority=(galera.get("tls") or {}).get("caCertificate", ""),
+        unlock_keys=_unlock_keys(values.get("unlockKey")),
         data_path=(galera or kept).get("dataPath", ""),
         balancer=_balancer(values.get("loadBalancer")),
         application=_application(values.get("application")),
+        engine=_engine(values),
+        listened=(values.get(engine_tls.OUTPUT) or {}).get("access") == "ssh",
         layer=layer,
         left=str((values.get("takenDown") or {}).get("left", "")),
         volumes=tuple(kept.get("volumes", ())),
@@ -186,10 +230,44 @@ def _balancer(told: Mapping[str, Any] | None) -> Balancer | None:
     return Balancer(told["service"], told["vip"], int(told["writerPort"]), int(told["readerPort"]))
 
 
+def _unlock_keys(told: Mapping[str, Any] | None) -> tuple[str, ...]:
+    return (told["key"], *(former["key"] for former in told["former"])) if told else ()
+
+
 def _application(told: Mapping[str, Any] | None) -> Application | None:
     if not told:
         return None
     return Application(told["service"], int(told["replicas"]), int(told["port"]))
+
+
+def _engine(values: Mapping[str, Any]) -> EngineAccess | None:
+    engine, access = values.get(engine_tls.OUTPUT) or {}, values.get(engine_tls.ACCESS) or {}
+    if engine.get("access") != "tls" or not access:
+        return None
+    shown = Shown(access["caCertificate"], access["certificate"], access["privateKey"])
+    asked = engine_choice.address_of(access.get("host"))
+    return EngineAccess(engine["addresses"], int(engine["port"]), shown, asked)
+
+
+def _plain(told: Any) -> str | None:
+    """A secret of a state that was exported with its secrets in plain."""
+    plain: str | None = json.loads(told["plaintext"]) if isinstance(told, Mapping) else told
+    return plain
+
+
+def _key_of(by_type: Mapping[str, Sequence[Mapping[str, Any]]], key_file: str | None) -> str | None:
+    """The private key: generated, given for hosts of one's own, or in a file; None where the agent has it."""
+    key: str | None = None
+    for each in (*by_type.get("SshKeyPair", ()), *by_type.get("TakenIn", ())):
+        key = _plain(each.get("private_key")) or key
+    return read_private_key(key_file) if key is None and key_file else key
+
+
+def _address(ready: Mapping[str, Any]) -> str:
+    """Where SSH reaches the host of such a resource."""
+    if "ssh_host" in ready:
+        return str(ready["ssh_host"])
+    return str(ready["private_ip" if ready.get("ssh_address") == "private" else "public_ip"])
 
 
 def from_state(
@@ -205,37 +283,16 @@ def from_state(
         managers: host names.
         key_file: the private key's file, where the stack did not make the key itself.
     """
-    resources = (exported.get("deployment") or {}).get("resources") or ()
-    by_type: dict[str, list[Mapping[str, Any]]] = {}
-    for each in resources:
-        if not each.get("delete"):
-            by_type.setdefault(str(each["type"]).rpartition(":")[2], []).append(each.get("outputs") or {})
-    ready = [each for each in by_type.get("GuestReady", ()) if each.get("host_key")]
+    by_type = _by_type(exported)
     services, networks = by_type.get("Service", ()), by_type.get("Network", ())
-    if not (ready and len(services) > 1 and networks):
+    if not (len(services) > 1 and networks):
         return None
-    key: str | None = None
-    for pair in by_type.get("SshKeyPair", ()):
-        told = pair.get("private_key")
-        key = json.loads(told["plaintext"]) if isinstance(told, Mapping) else told
-    if key is None and key_file:
-        key = read_private_key(key_file)
-    hosts = [
-        Host(
-            name=str(each["hostname"]),
-            role="manager" if each["hostname"] in managers else "worker",
-            private_ip=str(each["private_ip"]),
-            address=str(each["private_ip" if each.get("ssh_address") == "private" else "public_ip"]),
-            host_key=str(each["host_key"]),
-        )
-        for each in ready
-    ]
-    hosts.sort(key=lambda host: (host.role, host.name))
+    hosts, key = hosts_of_state(exported, managers, key_file)
     names = tuple(host.name for host in hosts if host.role == "manager")
     if not names:
         return None
     return Outputs(
-        hosts=tuple(hosts),
+        hosts=hosts,
         user="root",
         private_key=key,
         network=str(networks[0].get("name")),
@@ -249,3 +306,37 @@ def from_state(
         database="",
         app_password="",
     )
+
+
+def _by_type(exported: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """Outputs of all resources of a state, by the end of their type."""
+    by_type: dict[str, list[Mapping[str, Any]]] = {}
+    for each in (exported.get("deployment") or {}).get("resources") or ():
+        if not each.get("delete"):
+            by_type.setdefault(str(each["type"]).rpartition(":")[2], []).append(each.get("outputs") or {})
+    return by_type
+
+
+def hosts_of_state(
+    exported: Mapping[str, Any], managers: Collection[str], key_file: str | None
+) -> tuple[tuple[Host, ...], str | None]:
+    """The hosts that a state knows how to reach, managers first, and the private key; as `from_state`."""
+    by_type = _by_type(exported)
+    ready = [
+        each for kind in ("GuestReady", "TakenIn") for each in by_type.get(kind, ()) if each.get("host_key")
+    ]
+    hosts = [
+        Host(
+            name=str(each["hostname"]),
+            role="manager" if each["hostname"] in managers else "worker",
+            private_ip=str(each["private_ip"]),
+            address=_address(each),
+            host_key=str(each["host_key"]),
+            user=str(each.get("user") or "root"),
+            port=int(float(each.get("port") or SSH_PORT)),
+            own="ssh_host" in each,
+        )
+        for each in ready
+    ]
+    hosts.sort(key=lambda host: (host.role, host.name))
+    return tuple(hosts), _key_of(by_type, key_file) if hosts else None

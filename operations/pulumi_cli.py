@@ -1,4 +1,4 @@
-"""The `pulumi` command line, for one stack of this checkout.
+"""The `pulumi` command line, for one stack of this checkout, or of the project in which it is called.
 
 Owns: how it is started, how Ctrl-C reaches it, what its exit codes mean, its short commands as methods.
 Leaves to others: when which command is run.
@@ -25,7 +25,16 @@ from components.softlayer.progress import INTERRUPTION
 from operations.errors import OperationsError
 from operations.messages import say
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+
+def project_folder(above: Path) -> Path:
+    """Where Pulumi runs: the checkout, in which this file is; of an installed package, the present folder.
+
+    `above`: the folder that has `operations`.
+    """
+    return above if (above / "Pulumi.yaml").is_file() else Path.cwd()
+
+
+CHECKOUT = project_folder(Path(__file__).resolve().parents[1])
 API_KEY = "swarm-galera:apiKey"
 NO_STACK = 6  # pulumi's exit code for a stack that does not exist
 INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
@@ -33,8 +42,14 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def project_name() -> str:
-    """The project's name, from Pulumi.yaml."""
-    return str(read_yaml(CHECKOUT / "Pulumi.yaml").get("name", ""))
+    """The project's name, from Pulumi.yaml. Raises OperationsError if there is none."""
+    name = read_yaml(CHECKOUT / "Pulumi.yaml").get("name")
+    if not name:
+        raise OperationsError(
+            f"There is no project in {CHECKOUT}: its Pulumi.yaml is missing, or names none. Remedy: run this "
+            "in the folder of the project that has the cluster"
+        )
+    return str(name)
 
 
 def stack_file(stack: str) -> Path:
@@ -128,6 +143,14 @@ class Pulumi:
             )
         values: dict[str, Any] = json.loads(done.stdout or "{}")
         return values
+
+    def planned(self, *words: str) -> list[dict[str, Any]] | None:
+        """The steps that an `up` would take; None if that cannot be said. `words`: further options."""
+        done = self._ask("preview", "--json", *words)
+        if done.returncode != 0:
+            return None
+        steps: list[dict[str, Any]] = json.loads(done.stdout).get("steps") or []
+        return steps
 
     def _ask(self, *words: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run a short command and return what it says; `given` is its standard input."""

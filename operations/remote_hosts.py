@@ -14,7 +14,8 @@ from typing import Protocol
 
 import asyncssh
 
-from components.host_scripts.shell import script
+from components.host_scripts.shell import script, sudo
+from components.ssh_files import known_as
 from operations.errors import OperationsError
 from operations.outputs import Host
 
@@ -39,6 +40,7 @@ class RemoteHosts:
 
     def __init__(self) -> None:
         self._open: dict[str, asyncssh.SSHClientConnection] = {}
+        self._users: dict[str, str] = {}
         self.unreachable: dict[str, str] = {}
 
     @property
@@ -52,7 +54,7 @@ class RemoteHosts:
             raise OSError(self.unreachable[name])
         try:
             return await self._open[name].create_process(
-                script(text), encoding=None, stderr=asyncssh.STDOUT, send_eof=True
+                self._command(name, text), encoding=None, stderr=asyncssh.STDOUT, send_eof=True
             )
         except asyncssh.Error as error:
             raise OSError(f"no session on {name}: {error}") from error
@@ -62,7 +64,9 @@ class RemoteHosts:
         if name in self.unreachable:
             return Answer(error=self.unreachable[name])
         try:
-            done = await self._open[name].run(script(text), input=stdin, check=False, timeout=limit)
+            done = await self._open[name].run(
+                self._command(name, text), input=stdin, check=False, timeout=limit
+            )
         except asyncssh.TimeoutError:
             return Answer(error=f"no answer within {limit:.0f} s")
         except (OSError, asyncssh.Error) as error:
@@ -71,6 +75,10 @@ class RemoteHosts:
         if done.exit_status != 0:
             return Answer(out, err.removeprefix("error: ") or f"exit code {done.exit_status}")
         return Answer(out)
+
+    def _command(self, name: str, text: str) -> str:
+        """What is run on a host so that it runs as root."""
+        return script(text) if self._users.get(name, "root") == "root" else sudo(script(text))
 
     async def run_all(
         self, texts: Mapping[str, str], stdin: str = "", limit: float = SCRIPT_TIMEOUT
@@ -91,8 +99,6 @@ class Reachable(Protocol):
     @property
     def hosts(self) -> Sequence[Host]: ...
     @property
-    def user(self) -> str: ...
-    @property
     def private_key(self) -> str | None: ...
 
 
@@ -112,13 +118,16 @@ async def connected(outputs: Reachable) -> AsyncIterator[RemoteHosts]:
         ) from None
 
     async def connect(host: Host) -> None:
+        known = f"{known_as(host.address, host.port)} {host.host_key}\n"
+        hosts._users[host.name] = host.user
         try:
             hosts._open[host.name] = await asyncssh.connect(
                 host.address,
-                username=outputs.user,
+                host.port,
+                username=host.user,
                 client_keys=keys,
                 agent_path=None if keys else (),
-                known_hosts=asyncssh.import_known_hosts(f"{host.address} {host.host_key}\n"),
+                known_hosts=asyncssh.import_known_hosts(known),
                 config=None,
                 connect_timeout=CONNECT_TIMEOUT,
                 keepalive_interval=15,

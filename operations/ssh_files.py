@@ -1,6 +1,6 @@
-"""`ssh-files`: the SSH files that the Docker provider reads, written anew from the stack's outputs.
+"""`ssh-files`: the SSH files by which managers are reached, written anew from the stack's outputs.
 
-Owned here: the command. Left to others: the files' place and content (components/docker_host_access.py).
+Owned here: the command. Left to others: the files' place and content (components/ssh_files.py).
 For `refresh` and `destroy` on another machine than the one that ran `up`: they do not run the program.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from components.docker_host_access import ssh_folder, write_ssh_files
+from components.ssh_files import SshManager, ssh_folder, write_ssh_files
 from operations import outputs
 from operations.options import StackOption
 from operations.pulumi_cli import project_name
@@ -20,9 +20,11 @@ def register(app: typer.Typer) -> None:
 
 
 def ssh_files(stack: StackOption = "dev") -> None:
-    """Write the key and known-hosts files that refresh and destroy need on this machine."""
+    """Write the SSH files that refresh and destroy need on this machine."""
     found = outputs.of_stack(stack)
-    first = found.managers[0]
+    managers = [
+        SshManager(host.name, host.address, host.host_key, host.user, host.port) for host in found.managers
+    ]
     folder = ssh_folder(project_name(), stack)
-    write_ssh_files(folder, first.address, first.host_key, found.private_key)
+    write_ssh_files(folder, managers, found.private_key, locks=bool(found.unlock_keys))
     print(f"Written: {folder}")

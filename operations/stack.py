@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,15 +20,27 @@ from typing import Any
 import typer
 from filelock import FileLock, Timeout
 
-from components.docker_host_access import ssh_folder
+from components import moved_steps
 from components.softlayer.progress import INTERRUPTION
+from components.ssh_files import forget_choice, interpreter, ssh_folder
 from components.state_folder import state_folder
-from operations import audit, care, former_images, leftovers, outputs, passphrase, strays, swarm_leftovers
+from operations import (
+    audit,
+    care,
+    engine_way,
+    former_images,
+    left_out,
+    leftovers,
+    locked,
+    outputs,
+    passphrase,
+    strays,
+    swarm_leftovers,
+)
 from operations.errors import OperationsError
 from operations.messages import say
 from operations.options import StackOption, YesOption
 from operations.pulumi_cli import INTERRUPTED, Pulumi, no_such, project_name, read_yaml, stack_file
-from operations.stack_settings import StackSettings
 
 # Nearly all of a run is waiting (for orders, boots, SSH), so Pulumi's default of four for each core would
 # make hosts wait for one another on a small machine.
@@ -47,9 +59,12 @@ def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
     """Bring everything to what the stack's settings say; makes the stack if there is none."""
     _require_terminal_or_yes(yes)
     with opened(stack, create=True) as session:
-        seen = session.looked()
-        away, left_out = session.left_out(seen)
-        session.confirm(yes, "Do it?", "preview", *left_out)
+        seen = locked.opened(session.pulumi, session.looked(), yes)
+        gone = left_out.cancelled(session.pulumi, seen)
+        without = left_out.of_up(seen, session.informed(seen).pulumi, gone)
+        session.confirm(yes, "Do it?", "preview", *left_out.refreshed(gone), *without)
+        session.taken_out(list(gone.values()))
+        session.moved()
         if seen is not None:
             seen = care.heal(seen)
         broken_off = session.unfinished.exists()
@@ -58,7 +73,7 @@ def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
             if broken_off:
                 _swarm_mended(session)
             with care.watched(seen):
-                session.informed(seen).run("up", "--yes", "--skip-preview", "--parallel", PARALLEL, *left_out)
+                session.informed(seen).run("up", "--yes", "--skip-preview", "--parallel", PARALLEL, *without)
         finally:
             # What a run that failed may have ordered, and what nothing goes on with after one that did not.
             strays.after_run(session.pulumi)
@@ -69,25 +84,27 @@ def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
             session.unfinished.unlink(missing_ok=True)
         if found is not None and found.has("data"):
             former_images.remove(found)
-        if away:
-            say(f"Not all is as the settings say: what needs {', '.join(away)} was left out (see above).")
+        if without:
+            say("Not all is as the settings say: something was left out (see above).")
             raise typer.Exit(1)
 
 
 def preview(stack: StackOption = "dev") -> None:
     """Show what `up` would do and what it would cost; changes and orders nothing."""
     with opened(stack, create=True) as session:
-        seen = session.looked()
-        session.informed(seen).run("preview", *session.left_out(seen)[1])
+        seen = locked.told(session.looked(), stack)
+        gone = left_out.cancelled(session.pulumi, seen)
+        without = left_out.of_up(seen, session.informed(seen).pulumi, gone)
+        session.informed(seen).run("preview", *left_out.refreshed(gone), *without)
 
 
 def refresh(stack: StackOption = "dev", yes: YesOption = False) -> None:
     """Compare the state with what is really there, and take that into the state."""
     _require_terminal_or_yes(yes)
     with opened(stack) as session:
-        _, left_out = session.left_out(session.looked())
-        session.confirm(yes, "Take this into the state?", "refresh", "--preview-only", *left_out)
-        session.run("refresh", "--yes", "--skip-preview", "--parallel", PARALLEL, *left_out)
+        without = left_out.of_refresh(locked.told(session.looked(), stack), session.pulumi)
+        session.confirm(yes, "Take this into the state?", "refresh", "--preview-only", *without)
+        session.run("refresh", "--yes", "--skip-preview", "--parallel", PARALLEL, *without)
 
 
 def destroy(stack: StackOption = "dev", yes: YesOption = False) -> None:
@@ -97,8 +114,9 @@ def destroy(stack: StackOption = "dev", yes: YesOption = False) -> None:
     """
     _require_terminal_or_yes(yes)
     with opened(stack, absent_is_fine=True) as session:
+        engine_way.ready(session.pulumi)
         ordered = strays.before_destroy(session.pulumi)
-        session.confirm(yes, "Destroy all of this, with its data?", "destroy", "--preview-only")
+        session.confirm(yes, strays.question(session.pulumi), "destroy", "--preview-only")
         if ordered is not None:
             # Before the state goes: without its identity nobody could tell whose they are.
             strays.cancel(*ordered)
@@ -119,9 +137,7 @@ def _swarm_mended(session: StackSession) -> None:
     exported = session.pulumi.export() or {}
     folder = ssh_folder(session.project, session.name)
     gone = swarm_leftovers.before_up(exported, folder, session.project, session.name)
-    if gone:
-        targets = [word for urn in gone for word in ("--target", urn)]
-        session.run("refresh", "--yes", "--skip-preview", *targets)
+    session.taken_out(gone)
 
 
 def _told(session: StackSession) -> outputs.Outputs | None:
@@ -141,13 +157,13 @@ def _taken_down(session: StackSession, found: outputs.Outputs) -> outputs.Output
     say(f"Taken down to the layer {found.layer}. One more run has the hosts do the rest: {found.left}.")
     # What no state knows, nobody deletes, and the hosts would wait for it.
     swarm_leftovers.clear(found, session.pulumi.export() or {}, session.project, session.name)
-    _, left_out = session.left_out(session.looked())
-    session.run("up", "--yes", "--skip-preview", "--parallel", PARALLEL, *left_out)
+    without = left_out.of_up(session.looked(), session.pulumi)
+    session.run("up", "--yes", "--skip-preview", "--parallel", PARALLEL, *without)
     now = _told(session)
     if now is not None and now.left:
         raise OperationsError(
             f"Stack {session.name} is not wholly taken down: {now.left}. Run `up` again; if that stays, "
-            "remove it by hand on the first manager, then run `up`."
+            "remove it by hand on a manager, then run `up`."
         )
     return now
 
@@ -179,19 +195,24 @@ class StackSession:
 
     def looked(self) -> care.Seen | None:
         """The hosts as they are; says who does not answer, and whose engine needs a restart."""
-        seen = care.look(self.pulumi)
-        if seen is not None:
-            care.tell(seen)
+        seen = care.looked(self.pulumi)
+        if seen is not None and seen.unwell:
+            engine_way.ready(self.pulumi)
         return seen
 
-    def left_out(self, seen: care.Seen | None) -> tuple[list[str], list[str]]:
-        """Hosts that do not answer and are not made anew; Pulumi's options that leave out what needs them."""
-        if seen is None or not seen.away:
-            return [], []
-        exported = self.pulumi.export() or {}
-        servers = StackSettings.of(self.pulumi).section("swarm-galera:servers")
-        away = care.lost(seen, care.coming(servers, exported))
-        return away, care.left_out(seen, exported, away)
+    def moved(self) -> None:
+        """Bring a state that an older version left over to steps on any manager; nothing runs for it."""
+        way = interpreter(self.project, self.name)
+        state, names = moved_steps.moved(self.pulumi.export() or {}, way)
+        if names:
+            self.pulumi.import_state(state)
+            say(f"From now on any manager may do what the first one did: {', '.join(names)}.")
+
+    def taken_out(self, gone: Sequence[str]) -> None:
+        """Have the state know that these (URNs) are gone."""
+        if gone:
+            targets = [word for urn in gone for word in ("--target", urn)]
+            self.run("refresh", "--yes", "--skip-preview", *targets)
 
     def informed(self, seen: care.Seen | None) -> StackSession:
         """The same, with the program told which hosts are not well."""
@@ -229,8 +250,7 @@ def opened(stack: str, *, create: bool = False, absent_is_fine: bool = False) ->
     project = project_name()
     settings = stack_file(stack)
     secret = _passphrase(stack, settings)
-    mark = leftovers.mark(backend, project, stack)
-    with _run_lock(stack, mark) as lock:
+    with _run_lock(stack, mark := leftovers.mark(backend, project, stack)) as lock:
         unfinished, interruption = lock.with_suffix(".unfinished"), lock.with_suffix(".interruption")
         interruption.touch()  # should a killed run's pulumi still be waiting for a server
         leftovers.end_marked(mark)
@@ -256,6 +276,7 @@ def opened(stack: str, *, create: bool = False, absent_is_fine: bool = False) ->
             if leftovers.without_pending(exported)[1]:
                 unfinished.touch()
             _forget_pending(pulumi, exported)
+        forget_choice(ssh_folder(project, stack))
         yield StackSession(project, stack, pulumi, unfinished)
 
 

@@ -27,15 +27,23 @@ def strays_of(account: Account) -> list[Finding]:
     return [finding for finding in account.compare() if finding.stray]
 
 
+def question(pulumi: Pulumi) -> str:
+    """What is asked before a stack is destroyed."""
+    if known(pulumi.export() or {}).no_account:
+        return "Take all of this away from your hosts? They stay, and so does the data in their volumes."
+    return "Destroy all of this, with its data?"
+
+
 def before_destroy(pulumi: Pulumi) -> tuple[Account, list[Finding]] | None:
-    """The account and the stack's strays, shown if there are any; None if it has never ordered anything.
+    """The account and the stack's strays, shown if there are any; None if it has never ordered anything, as
+    a stack of hosts of one's own has not.
 
     Raises:
         OperationsError: the account cannot be looked at, or the strays must not be cancelled, because hosts
             are protected. Nothing has been destroyed.
     """
     state = known(pulumi.export() or {})
-    if not state.owner:
+    if not state.owner or state.no_account:
         return None
     try:
         account = Account.of(pulumi, state)
@@ -103,7 +111,8 @@ def after_run(pulumi: Pulumi) -> list[Finding]:
     """Tell of the stack's strays after a run, and return them. That they cannot be looked up is only said."""
     try:
         state = known(pulumi.export() or {})
-        strays = strays_of(Account.of(pulumi, state)) if state.owner else []
+        asks = state.owner and not state.no_account
+        strays = strays_of(Account.of(pulumi, state)) if asks else []
     except UserError as error:
         say(f"Whether anything is ordered that is in no state could not be looked up: {error}")
         return []

@@ -1,6 +1,6 @@
 """What a broken-off run left on the swarm, and what of its state is no longer there.
 
-Owns: finding both through the first manager; removing what no state knows. Leaves to others: why secrets and
+Owns: finding both through any manager; removing what no state knows. Leaves to others: why secrets and
 configs are in nobody's way (components/swarm_files.py), when to look (stack.py), taking what is gone out of
 the state (Pulumi's refresh).
 
@@ -19,8 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from components.cluster_host import SSH_PORT
 from components.host_scripts import overlay
 from components.host_scripts.shell import assign, body
 from components.swarm_files import LABEL
@@ -46,29 +46,34 @@ _REMOVE = body("leftovers_remove", SCRIPTS)
 
 
 @dataclass(frozen=True)
-class Manager:
-    """The manager that the docker resources are made through, and how to log in to it."""
+class Managers:
+    """Hosts with a vote in the swarm, and how to log in to them."""
 
     hosts: tuple[Host, ...]
     private_key: str | None = field(repr=False)
-    user: str = "root"
 
 
-def manager(exported: Mapping[str, Any], folder: Path) -> Manager | None:
-    """As the docker provider reaches it; None if none was made yet, or its SSH files are not on this machine.
+def managers(exported: Mapping[str, Any], folder: Path) -> Managers | None:
+    """As the docker provider reaches them; None if there is none yet, or its SSH files are elsewhere.
 
     Args:
-        folder: of the SSH files (components/docker_host_access.py). Outputs come later than the provider.
+        folder: of the SSH files (components/ssh_files.py). Outputs come later than the provider.
     """
-    inputs = [each.get("inputs") or {} for each in _resources(exported) if each["type"] == PROVIDER]
-    address = urlsplit(str(inputs[0].get("host"))).hostname if inputs else None
-    known_hosts, key = folder / "known_hosts", folder / "id"
-    if not address or not known_hosts.exists():
+    known_hosts, key, ways = folder / "known_hosts", folder / "id", {}
+    if not known_hosts.exists() or not any(each["type"] == PROVIDER for each in _resources(exported)):
         return None
-    pinned, _, host_key = known_hosts.read_text(encoding="utf-8").strip().partition(" ")
-    host = Host(name=pinned, role="manager", private_ip="", address=address, host_key=host_key)
-    with_agent = "-i" not in json.loads(str(inputs[0].get("sshOpts") or "[]"))
-    return Manager((host,), None if with_agent else key.read_text(encoding="utf-8"))
+    if (file := folder / "managers.json").exists():
+        ways = {each["name"]: each for each in json.loads(file.read_text(encoding="utf-8"))}
+    hosts = []
+    for line in known_hosts.read_text(encoding="utf-8").splitlines():
+        names, _, host_key = line.partition(" ")
+        # The address comes last; older versions knew nothing else, and only root and port 22.
+        *_, name, address = ["", *names.split(",")]
+        way = ways.get(name) or {"address": address}
+        user, port = way.get("user", "root"), way.get("port", SSH_PORT)
+        host = Host(name or address, "manager", "", way["address"], host_key, user=user, port=port)
+        hosts.append(host)
+    return Managers(tuple(hosts), key.read_text(encoding="utf-8") if key.exists() else None)
 
 
 def comparison(project: str, stack: str, known: Sequence[str]) -> str:
@@ -89,15 +94,12 @@ def before_up(exported: Mapping[str, Any], folder: Path, project: str, stack: st
         for each in _resources(exported)
         if each["type"] in KINDS and each.get("id") and not each.get("delete")
     }
-    way = manager(exported, folder)
+    way = managers(exported, folder)
     if way is None:
         return []
-    answer = _asked(way, comparison(project, stack, list(urns)))
+    answer = _asked(way, way.hosts, comparison(project, stack, list(urns)))
     if answer.error:
-        say(
-            f"What an interrupted run may have left on the swarm could not be looked for: "
-            f"{way.hosts[0].name}: {answer.error}."
-        )
+        say(f"What an interrupted run may have left on the swarm could not be looked for: {answer.error}.")
         return []
     lines = [line.partition(" ") for line in answer.text.splitlines()]
     if removed := [what for word, _, what in lines if word == "removed"]:
@@ -112,10 +114,18 @@ def before_up(exported: Mapping[str, Any], folder: Path, project: str, stack: st
     return [urns[each] for each in gone]
 
 
-def _asked(way: remote_hosts.Reachable, text: str) -> remote_hosts.Answer:
+def _asked(way: remote_hosts.Reachable, hosts: Sequence[Host], text: str) -> remote_hosts.Answer:
+    """The answer of the first of `hosts` that gives one; else why none did."""
+
     async def ask() -> remote_hosts.Answer:
-        async with remote_hosts.connected(way) as hosts:
-            return await hosts.run(way.hosts[0].name, text)
+        why = []
+        async with remote_hosts.connected(way) as connections:
+            for host in hosts:
+                answer = await connections.run(host.name, text)
+                if not answer.error:
+                    return answer
+                why.append(f"{host.name}: {answer.error}")
+        return remote_hosts.Answer(error="; ".join(why))
 
     try:
         return asyncio.run(ask())
@@ -138,13 +148,13 @@ def removal(project: str, stack: str, ids: Sequence[str]) -> str:
 
 
 def clear(outputs: Outputs, exported: Mapping[str, Any], project: str, stack: str) -> bool:
-    """Remove them through the first manager and say so; False (said, too) if that one could not be asked."""
-    first = outputs.managers[0]
-    answer = _asked(replace(outputs, hosts=(first,)), removal(project, stack, known(exported)))
+    """Remove them through any manager and say so; False (said, too) if none could be asked."""
+    text = removal(project, stack, known(exported))
+    answer = _asked(replace(outputs, hosts=outputs.managers), outputs.managers, text)
     if answer.error:
         say(
-            f"What an interrupted run may have left on the swarm could not be looked for: {first.name}: "
-            f"{answer.error}. It does no harm; the next `up` looks again."
+            f"What an interrupted run may have left on the swarm could not be looked for: {answer.error}. "
+            "It does no harm; the next `up` looks again."
         )
         return False
     if removed := answer.text.splitlines():

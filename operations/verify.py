@@ -22,16 +22,19 @@ from rich.table import Table
 
 from operations import (
     application_checks,
+    autolock_checks,
     balancer_checks,
     cluster_checks,
     cluster_facts,
     consul_checks,
     data_path_checks,
     deep_verify,
+    engine_checks,
     galera_checks,
     layer_checks,
     outputs,
     published_checks,
+    tls_checks,
 )
 from operations.check import Check
 from operations.cluster_facts import HostFacts
@@ -117,17 +120,22 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
             hosts = await connections.enter_async_context(connected(found))
         facts = await _looked(found, hosts, report)
         report.checks += cluster_checks.of_hosts(found, facts)
+        if found.engine is not None or found.listened:
+            with report.stage("engines' API"):
+                report.checks += engine_checks.of_engines(found, await engine_checks.ask(found))
         if on_hosts := data_path_checks.hosts_of(found):
             with report.stage("data path"):
                 answers = await hosts.run_all(dict.fromkeys(on_hosts, data_path_checks.ask(found)))
             report.checks += data_path_checks.of_data_path(found, answers)
         if found.has("swarm"):
+            report.checks += autolock_checks.of_autolock(found, facts)
             report.checks += cluster_checks.of_network(found, facts)
         report.checks += layer_checks.of_layer(found, facts)
         if not found.has("data"):
             return
         store = consul_checks.of_consul if found.store == "consul" else cluster_checks.of_store
         report.checks += [*store(found, facts), *galera_checks.of_galera(found, facts)]
+        report.checks += tls_checks.of_tls(found, facts)
         report.checks += await _row_round_trip(found, facts, hosts, report)
         if found.published_port:
             with report.stage("published port"):
@@ -203,7 +211,7 @@ async def _served(found: Outputs, application: Application, hosts: RemoteHosts) 
 
 
 async def _asked(found: Outputs, hosts: RemoteHosts, text: str, stdin: str = "") -> Answer:
-    """What the first manager says that answers at all."""
+    """What the first of the managers says that answers at all."""
     manager = first_reachable(found.managers, hosts)
     if manager is None:
         return Answer(error="no manager answers")

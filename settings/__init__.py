@@ -28,6 +28,7 @@ from settings.load_balancer import LoadBalancer
 from settings.model import Engine, Hosts, Network, Settings, Ssh
 from settings.section import Section, in_words, section_of
 from settings.servers import Servers
+from settings.swarm import Swarm
 
 __all__ = [
     "PROJECT",
@@ -42,6 +43,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Ssh",
+    "Swarm",
     "load",
     "parse",
 ]
@@ -153,6 +155,8 @@ def load() -> Settings:
                 f"{PROJECT}:rootPassword`"
             ]
         )
+    if problem := _key_in_plain(mine, pulumi_config.is_config_secret(f"{PROJECT}:ssh")):
+        raise SettingsError([problem])
     if "apiKey" in mine and not pulumi_config.is_config_secret(f"{PROJECT}:apiKey"):
         raise SettingsError(
             [
@@ -173,3 +177,15 @@ def load() -> Settings:
             ]
         )
     return settings
+
+
+def _key_in_plain(mine: Mapping[str, str], is_secret: bool) -> str:
+    """What is wrong where a private key stands in the stack's file for all to read; else empty."""
+    with contextlib.suppress(ValueError, AttributeError):
+        if json.loads(mine.get("ssh") or "{}").get("privateKey") and not is_secret:
+            return (
+                f"{PROJECT}:ssh.privateKey: the key stands in the stack's file in plain text, and must count "
+                "as disclosed. Remedy: make a new one (`ssh-keygen -t ed25519`), let the hosts know it, and "
+                f"set it with `pulumi config set --secret --path '{PROJECT}:ssh.privateKey'`"
+            )
+    return ""

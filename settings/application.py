@@ -17,7 +17,7 @@ from settings.database import names
 from settings.ports import IngressPort
 from settings.section import Section
 
-OWN_ENV = ("DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_USER")
+OWN_ENV = ("DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_USER", "DATABASE_CA")
 """What the program tells an application with a database."""
 OWN_SECRETS = "application-"
 """Begins the names of the files that the program gives."""

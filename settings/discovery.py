@@ -71,6 +71,14 @@ class Discovery(Section):
                 "manager and no DNS",
                 "remove it, or set kind: consul",
             )
+        other = "consul" if self.kind == "etcd" else "etcd"
+        name = self.image.rpartition("/")[2].partition("@")[0].partition(":")[0]
+        # Nothing else would say so before its containers end, with a word about their environment.
+        if other in name and self.kind not in name:
+            raise values.Refused(
+                f"kind is {self.kind}, and image by its name is one of {other} ({self.image})",
+                f"name an image of {self.kind} (images/{self.kind}), or set kind: {other}",
+            )
         twice = sorted({address for address in self.recursors if self.recursors.count(address) > 1})
         if twice:
             raise values.Refused(f"recursors names {', '.join(twice)} twice", "name each once")
@@ -133,3 +141,7 @@ class Discovery(Section):
     def server_count(self, managers: int) -> int:
         """On how many of the first managers Consul has a server. Args: managers: how many there are."""
         return self.servers or min(managers, MOST_SERVERS)
+
+    def members(self, managers: Sequence[str]) -> list[str]:
+        """Those of the managers (by name) that decide in the store: all with etcd, the first with Consul."""
+        return list(managers if self.kind == "etcd" else managers[: self.server_count(len(managers))])

@@ -18,6 +18,7 @@ _DISK = "the engine's data is kept in btrfs on the host's second disk"
 _UNIT = "the engine's unit sets it, and with both the engine does not start"
 _LOGS = "logs are kept bounded (10 files of 10 MB for each container), and `docker service logs` reads them"
 _NETWORKS = "the swarm's networks rest on it"
+_ACCESS = "engine.access says how the engine is reached"
 REFUSED = {
     "bip": "engine.bridge sets it",
     "bridge": "engine.bridge says where the default bridge is",
@@ -47,11 +48,11 @@ REFUSED = {
     "storage-driver": _DISK,
     "storage-opts": _DISK,
     "swarm-default-advertise-addr": "each host is in the swarm with its private address",
-    "tls": "the engine is reached over SSH only",
-    "tlscacert": "the engine is reached over SSH only",
-    "tlscert": "the engine is reached over SSH only",
-    "tlskey": "the engine is reached over SSH only",
-    "tlsverify": "the engine is reached over SSH only",
+    "tls": _ACCESS,
+    "tlscacert": _ACCESS,
+    "tlscert": _ACCESS,
+    "tlskey": _ACCESS,
+    "tlsverify": _ACCESS,
     "userns-remap": "the data of etcd and Galera belongs to the users of their images",
 }
 

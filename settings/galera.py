@@ -13,8 +13,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from settings import paths, values
-from settings.database import initial_sql, names, provider_options, server_options
+from settings.database import initial_sql, names, provider_options, server_options, versions
 from settings.section import Section
+from settings.tls import Tls
 
 PORT = 3306
 """Of the nodes, of the service, and of every host where it is published."""
@@ -29,7 +30,9 @@ class Galera(Section):
     """The database cluster.
 
     Attributes:
-        image: container image.
+        image: container image. By its tag the program knows the MariaDB in it: 11.8-1 has 11.8.
+        upgrade_to: the version of MariaDB that may take over data of an older one, like 11.8; without it,
+            `up` and the nodes refuse. There is no way back (docs/how-to/versions.md).
         cluster_name: wsrep_cluster_name.
         database: created at the first bootstrap, with a user of the same name. Neither name can be changed
             later.
@@ -46,10 +49,12 @@ class Galera(Section):
             changed while there is data.
         initdb: folder of *.sql and *.sql.gz files, run once at the very first bootstrap in the order of their
             names.
+        tls: a section: certificates, and who must come with TLS.
     """
 
     title: ClassVar[str] = "galera"
     image: values.Image
+    upgrade_to: values.Version | None = None
     cluster_name: Annotated[str, AfterValidator(names.cluster_name)] = "galera"
     database: Annotated[str, AfterValidator(names.database)] = "app"
     config: Annotated[dict[str, values.OptionValue], AfterValidator(values.options)] = {}
@@ -59,10 +64,16 @@ class Galera(Section):
     stop_grace: int = Field(60, ge=10, le=3600)
     data_path: Annotated[str, AfterValidator(paths.data_path)] | None = None
     initdb: str | None = None
+    tls: Tls = Tls.model_validate({})
 
     @model_validator(mode="after")
     def _initial_sql_runs(self) -> Galera:
-        found = () if self.initdb is None else initial_sql.problems(self.initdb, self.strict_replication)
+        version = versions.of_image(self.image)
+        found = (
+            initial_sql.problems(self.initdb, self.strict_replication, version)
+            if self.initdb is not None
+            else ()
+        )
         if problems := [f"initdb: {problem}" for problem in found]:
             raise ValueError("\n".join(problems))
         return self

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic.alias_generators import to_camel
 
 from settings import values
 from settings.application import Application
@@ -23,9 +24,13 @@ from settings.discovery import Discovery
 from settings.galera import Galera
 from settings.layers import Above, Layer, contradictions, reaches
 from settings.load_balancer import LoadBalancer
-from settings.ports import taken_by
+from settings.ports import ENGINE_PORT, taken_by
 from settings.section import Section
 from settings.servers import Servers
+from settings.swarm import Swarm
+
+ORDERS_ONLY = {"public_key", "label", "allowed_cidrs", "address", "upload_label", "upload_notes"}
+"""What of `ssh` only counts for hosts that are ordered."""
 
 
 class Ssh(Section):
@@ -35,7 +40,8 @@ class Ssh(Section):
         public_key: a key of your own to install instead of a generated one.
         label: a key SoftLayer has already, by its label.
         private_key_file: path of the private half of either, without a passphrase; may be left out where an
-            SSH agent holds it.
+            SSH agent holds it. Of hosts of one's own it is all that is needed.
+        private_key: its text instead, as a secret (`pulumi config set --secret --path`).
         allowed_cidrs: networks SSH may come from, for the firewall.
         address: which of a host's addresses SSH uses.
         upload_label, upload_notes: of the key that the stack uploads; by default the label is made of the
@@ -46,6 +52,7 @@ class Ssh(Section):
     public_key: Annotated[str, AfterValidator(values.public_key)] | None = None
     label: str | None = Field(None, min_length=1)
     private_key_file: str | None = Field(None, min_length=1)
+    private_key: SecretStr | None = None
     allowed_cidrs: list[Annotated[str, AfterValidator(values.cidr)]] = []
     address: Literal["public", "private"] = "public"
     upload_label: str | None = Field(None, min_length=1, max_length=255)
@@ -60,21 +67,66 @@ class Ssh(Section):
                 "label names a key that SoftLayer has, so none is uploaded",
                 "remove uploadLabel and uploadNotes, or give publicKey instead of label",
             )
-        agent = os.environ.get("SSH_AUTH_SOCK")
-        if (self.public_key or self.label) and not self.private_key_file and not agent:
+        if (self.public_key or self.label) and not self.has_private_key:
             raise values.Refused(
                 "the program can't log in with a public key alone",
                 "set ssh.privateKeyFile to the private half, or load it into an SSH agent (`ssh-add`), or "
                 "leave the key out to have one generated",
             )
-        if self.private_key_file and not (self.public_key or self.label):
-            raise values.Refused(
-                "privateKeyFile without publicKey or label leaves open which key SoftLayer installs",
-                "add the one that belongs to it",
-            )
+        if self.private_key_file and self.private_key:
+            raise values.Refused("privateKeyFile and privateKey both are the key", "keep one of the two")
         if self.private_key_file and not Path(self.private_key_file).expanduser().is_file():
             raise values.Refused(f"there is no private key file {self.private_key_file}", "correct the path")
         return self
+
+    @property
+    def has_private_key(self) -> bool:
+        """Whether there is a private half besides one that is generated."""
+        return bool(self.private_key_file or self.private_key or os.environ.get("SSH_AUTH_SOCK"))
+
+    def for_hosts(self, servers: Servers) -> Iterator[str]:
+        """What does not fit to where the hosts come from, each with its remedy."""
+        public = self.public_key or self.label
+        if servers.orders and (self.private_key_file or self.private_key) and not public:
+            yield (
+                f"ssh: {'privateKeyFile' if self.private_key_file else 'privateKey'} without publicKey or "
+                "label leaves open which key SoftLayer installs. Remedy: add the one that belongs to it"
+            )
+        elif servers.own and servers.orders and not public:
+            yield (
+                "ssh.publicKey: the hosts that are ordered would get a generated key, which hosts of your "
+                "own do not know. Remedy: set ssh.publicKey and ssh.privateKeyFile to a key that these let in"
+            )
+        elif servers.own and not self.has_private_key:
+            yield (
+                "ssh.privateKeyFile: hosts of your own let in nobody without a key that they know. Remedy: "
+                "give the path of the private half, or load it into an SSH agent (`ssh-add`), or set "
+                "ssh.privateKey as a secret"
+            )
+        if not servers.orders:
+            if given := sorted(to_camel(name) for name in ORDERS_ONLY & self.model_fields_set):
+                yield (
+                    f"ssh.{given[0]}: {', '.join(given)} {'is' if len(given) == 1 else 'are'} said of "
+                    "orders, and nothing is ordered. Remedy: remove it"
+                )
+            return
+        private = any(host.ordered and host.ordered.private_only for host in servers.planned)
+        if private and self.address == "public":
+            yield (
+                "ssh.address: private-only hosts have no public address. Remedy: set ssh.address: private "
+                "and run from a machine on the private network"
+            )
+        if servers.firewall and self.address == "public" and not self.allowed_cidrs:
+            yield (
+                "ssh.allowedCidrs: with the firewall on and no network allowed, nobody reaches the hosts, "
+                "this program included. Remedy: list your administrators' networks, like [198.51.100.7/32], "
+                "or set servers.firewall: false"
+            )
+        if servers.adopt and not public:
+            yield (
+                "servers.adopt: a server that exists is not touched, so a generated key never gets onto it. "
+                "Remedy: set ssh.publicKey or ssh.label to a key that it lets in"
+            )
 
 
 class Hosts(Section):
@@ -106,6 +158,9 @@ class Engine(Section):
             of 172.16.0.0/12, of which docker_gwbridge takes 172.18.0.0/16.
         swarm_pool: where the swarm takes its ingress network from, a /24; by default 10.0.0.0/8. Counts when
             the swarm is started.
+        access: how the engines' API is reached. With `tls`, each engine also listens on port 2376 of the
+            address that SSH uses, for whoever has the stack's client certificate, and docker resources go
+            that way; all else goes on to use SSH. A change restarts the engines, one host at a time.
         options: further options of daemon.json, by their names there (engine_options.py).
     """
 
@@ -117,7 +172,13 @@ class Engine(Section):
     bridge: values.EngineNetwork | None = None
     address_pools: list[values.EngineNetwork] = []
     swarm_pool: values.EngineNetwork | None = None
+    access: Literal["ssh", "tls"] = "ssh"
     options: Annotated[dict[str, Any], AfterValidator(values.daemon_options)] = {}
+
+    @property
+    def ports(self) -> dict[int, str]:
+        """What it takes on every host, and which setting says so."""
+        return {ENGINE_PORT: "the engine's API (engine.access)"} if self.access == "tls" else {}
 
     @property
     def taken(self) -> dict[str, str]:
@@ -184,6 +245,7 @@ class Settings(Section):
     servers: Servers
     hosts: Hosts = Hosts.model_validate({})
     engine: Engine = Engine.model_validate({})
+    swarm: Swarm = Swarm.model_validate({})
     network: Network = Network.model_validate({})
     discovery: Discovery
     galera: Galera
@@ -192,25 +254,9 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Settings:
-        problems = []
-        servers, ssh = self.servers, self.ssh
-        if servers.private_only and ssh.address == "public":
-            problems.append(
-                "ssh.address: private-only hosts have no public address. Remedy: set ssh.address: private "
-                "and run from a machine on the private network"
-            )
-        if servers.firewall and ssh.address == "public" and not ssh.allowed_cidrs:
-            problems.append(
-                "ssh.allowedCidrs: with the firewall on and no network allowed, nobody reaches the hosts, "
-                "this program included. Remedy: list your administrators' networks, like [198.51.100.7/32], "
-                "or set servers.firewall: false"
-            )
-        if servers.adopt and not (ssh.public_key or ssh.label):
-            problems.append(
-                "servers.adopt: a server that exists is not touched, so a generated key never gets onto it. "
-                "Remedy: set ssh.publicKey or ssh.label to a key that it lets in"
-            )
-        hosts = servers.managers + servers.workers
+        servers = self.servers
+        problems = list(self.ssh.for_hosts(servers))
+        hosts = len(servers.hostnames)
         addresses = ipaddress.IPv4Network(self.network.subnet).num_addresses
         needed = 4 * hosts + 16 + (self.application.addresses if self.application else 0)
         if addresses < needed:
@@ -226,12 +272,27 @@ class Settings(Section):
                     f"network.subnet: {subnet} overlaps {taken}, {by}. Remedy: choose a private network "
                     "of its own, like 10.20.0.0/24"
                 )
-        problems.extend(self.galera.too_large(servers.memory, servers.disks[1]))
+        bearing = [host for host in servers.planned if host.bears_data]
+        if ordered := [host.ordered for host in bearing if host.ordered]:
+            memory, disk = min(each.memory for each in ordered), min(each.disks[1] for each in ordered)
+            problems.extend(self.galera.too_large(memory, disk))
+        bare = [host.name for host in bearing if host.own and not host.own.disk]
+        if self.galera.data_path and bare:
+            problems.append(
+                f"galera.dataPath: it is a btrfs subvolume of a disk of its own, and {', '.join(bare)} "
+                f"{'has' if len(bare) == 1 else 'have'} none (servers.hosts: disk). Remedy: name one, or "
+                "leave dataPath out"
+            )
         if self.load_balancer and self.load_balancer.stats_port in servers.published_ports:
             problems.append(
                 f"loadBalancer.statsPort: {self.load_balancer.stats_port} stands in servers.publishedPorts: "
                 "the statistics' password would cross the internet in plain. Remedy: take it out of "
                 "publishedPorts, and look at the page through SSH (`ssh -L`)"
+            )
+        if set(self.engine.ports) & set(servers.published_ports):
+            problems.append(
+                f"servers.publishedPorts: {ENGINE_PORT} is the engines' API (engine.access), by which one is "
+                "root on a host. Remedy: take it out; it is open to the networks of ssh.allowedCidrs"
             )
         problems.extend(self._clashes())
         problems.extend(contradictions(self.deploy_up_to, self.take_down, self.keep_data))
@@ -241,10 +302,20 @@ class Settings(Section):
 
     def _clashes(self) -> Iterator[str]:
         """Who takes a port that another one has; and what does not fit to the store."""
-        ports = taken_by(self.load_balancer.ports if self.load_balancer else {}, self.engine.options)
+        balancer = self.load_balancer.ports if self.load_balancer else {}
+        ports = taken_by(balancer, self.engine.options)
+        for port in self.engine.ports.keys() & ports.keys():
+            yield (
+                f"engine.access: tls needs port {port} of every host, which is taken by {ports[port]}. "
+                "Remedy: give that another port, or leave engine.access out"
+            )
+        ports |= self.engine.ports
         discovery = self.discovery
         yield from discovery.clashes(
-            self.servers.managers, self.hosts.resolvers, self.engine.taken, ports | self.galera.ports
+            len(self.servers.manager_names),
+            self.hosts.resolvers,
+            self.engine.taken,
+            ports | self.galera.ports,
         )
         ports |= discovery.ports
         yield from self.galera.clashes(ports)

@@ -21,6 +21,8 @@ TAKEN_PORTS = {
     7946: "the swarm's gossip",
 }
 """What listens on the hosts themselves, by port."""
+ENGINE_PORT = 2376
+"""Docker's own for the engine's API with TLS; listened on only with `engine.access: tls`."""
 BALANCER_PORTS = range(1024, 30000)
 """From 30000 on swarm takes ports for what asks for any, from 32768 on the kernel for what goes out."""
 INGRESS_PORTS = range(1, 30000)

@@ -1,31 +1,46 @@
-"""The section `servers`: the virtual servers of the stack.
+"""The section `servers`: the hosts of the stack.
 
-Owns: their settings, and which of them fit together.
-Leaves to others: what a single value may be (server_values.py); what fits to other sections (model.py).
+Owns: their settings, which hosts they make, and which of them fit together.
+Leaves to others: what a single value may be (server_values.py, own_hosts.py, pools.py); what fits to other
+sections (model.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, ClassVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from settings import server_values, values
-from settings.rules import contradictions
-from settings.server import Server
+from settings import origins, server_values, values
+from settings.own_hosts import OwnHost
+from settings.planned import PlannedHost
+from settings.pools import Pool
+from settings.server import Change, Server, ordered
 
 
 class Servers(Server):
-    """The virtual servers: `PREFIX-1` … are managers, the numbers after them workers."""
+    """The hosts: `PREFIX-1` … are managers, the numbers after them workers. Or one's own, or both."""
 
     title: ClassVar[str] = "servers"
+    domain: Annotated[str, AfterValidator(values.domain)] = ordered(
+        "", change=Change.UPDATE, api="domain", told=True, doc="the full name is `PREFIX-N.DOMAIN`; required"
+    )
+    datacenter: str = ordered(
+        "", change=Change.REPLACE, api="datacenter.name", told=True, priced=True, doc="short name; required"
+    )
+    kind: Literal["softlayer", "existing"] = Field(
+        "softlayer", description="existing: nothing is ordered, and `hosts` names hosts of one's own"
+    )
+    hosts: list[OwnHost] = Field([], description="of one's own, with kind: existing")
+    pools: list[Pool] = Field([], description="further hosts, that differ in size, place, role or origin")
     prefix: Annotated[str, AfterValidator(server_values.hostname_label)] = Field(
         "galera", description="host names are `PREFIX-1` …"
     )
-    managers: Annotated[int, AfterValidator(server_values.managers)] = Field(
-        3, description="odd; each is a Galera node and an etcd member"
+    managers: int = Field(
+        3,
+        description="odd, with those of pools; each is a Galera node and an etcd member. 0 where pools have "
+        "all of them",
     )
     workers: int = Field(0, ge=0, le=500, description="hosts for applications")
     firewall: bool = Field(True, description="security groups bound with the order")
@@ -48,6 +63,14 @@ class Servers(Server):
         {}, description="host name to id of a guest that exists already and is taken over as it is"
     )
 
+    @field_validator("managers")
+    @classmethod
+    def _alone(cls, value: int, info: ValidationInfo) -> int:
+        """Without pools and hosts of one's own, there are no others."""
+        if value >= 0 and (info.data.get("pools", True) or info.data.get("kind") != "softlayer"):
+            return value
+        return server_values.managers(value)
+
     @field_validator("disks")
     @classmethod
     def _of_a_host(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
@@ -58,22 +81,11 @@ class Servers(Server):
         return sizes
 
     @model_validator(mode="after")
-    def _can_be_ordered(self) -> Servers:
-        found = contradictions(lambda name: getattr(self, name))
-        problems = [f"{to_camel(name)}: {reason}" for name, reason in found]
-        for key, named in (
-            ("adopt", self.adopt),
-            ("reloadToken", self.reload_token),
-            ("replace", self.replace),
-        ):
-            unknown = sorted(set(named) - set(self.hostnames))
-            if unknown:
-                problems.append(
-                    f"{key}: {', '.join(unknown)} is no host of this stack. "
-                    f"Remedy: use names from {self.hostnames[0]} to {self.hostnames[-1]}"
-                )
-        problems.extend(self._bad_turns())
-        if self.published_ports and (self.private_only or not self.firewall):
+    def _can_be_made(self) -> Servers:
+        problems = [*origins.problems(self), *self._unknown_names()]
+        if not problems:
+            problems = [*self._bad_turns()]
+        if self.published_ports and (not self.orders or self.private_only or not self.firewall):
             problems.append(
                 "publishedPorts: nothing is closed that they could open. Remedy: remove publishedPorts, or "
                 "have a firewall on public addresses"
@@ -81,6 +93,27 @@ class Servers(Server):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _unknown_names(self) -> Iterable[str]:
+        """Orders that are spoken of, and are none of this stack's."""
+        known = [host.name for host in self.planned if host.ordered]
+        own = {host.name for host in self.planned if host.own}
+        named: tuple[tuple[str, Iterable[str]], ...] = (
+            ("adopt", self.adopt),
+            ("reloadToken", self.reload_token),
+            ("replace", self.replace),
+        )
+        for key, names in named:
+            if mine := sorted(own & set(names)):
+                yield (
+                    f"{key}: {', '.join(mine)} is a host of your own, and nothing of it is ordered. "
+                    "Remedy: take it out"
+                )
+            if unknown := sorted(set(names) - own - set(known)):
+                yield (
+                    f"{key}: {', '.join(unknown)} is no host of this stack. Remedy: "
+                    + (f"use names from {known[0]} to {known[-1]}" if known else "take it out")
+                )
 
     def _bad_turns(self) -> Iterable[str]:
         """Reloads and replacements that would take more than one manager at once."""
@@ -90,7 +123,7 @@ class Servers(Server):
                 "Remedy: take it out of reloadToken"
             )
         managers = [name for name in self.manager_names if name in {*self.reload_token, *self.replace}]
-        if self.managers == 1 and set(managers) & set(self.replace):
+        if len(self.manager_names) == 1 and set(managers) & set(self.replace):
             yield (
                 f"replace: {managers[0]} is the only manager: the database would go with it. "
                 "Remedy: save the data, run `pulumi destroy`, then `up`"
@@ -105,21 +138,86 @@ class Servers(Server):
 
     @property
     def each(self) -> Server:
-        """What each of them is."""
+        """What each of those is that are in no pool."""
         return Server.model_construct(**{name: getattr(self, name) for name in Server.model_fields})
+
+    def of_pool(self, pool: Pool) -> Server:
+        """What each of a pool's is."""
+        given = {name: getattr(self, name) for name in Server.model_fields} | pool.said
+        return Server.model_construct(**given)
+
+    @property
+    def planned(self) -> list[PlannedHost]:
+        """All hosts, managers first; within a role the section's own, then those of each pool in order."""
+        found = [*self._of_section(), *(host for pool in self.pools for host in self._of_pool(pool))]
+        return sorted(found, key=lambda host: host.role)
+
+    def _of_section(self) -> Iterator[PlannedHost]:
+        if self.kind == "existing":
+            yield from self._own(self.hosts, self.datacenter, {})
+            return
+        for number in range(1, self.managers + self.workers + 1):
+            role: Literal["manager", "worker"] = "manager" if number <= self.managers else "worker"
+            yield PlannedHost(f"{self.prefix}-{number}", role, self.datacenter, ordered=self.each)
+
+    def _of_pool(self, pool: Pool) -> Iterator[PlannedHost]:
+        server = self.of_pool(pool)
+        if pool.kind == "existing":
+            yield from self._own(pool.hosts, server.datacenter, pool.labels)
+            return
+        for number in range(1, pool.count + 1):
+            name = f"{self.prefix}-{pool.name}-{number}"
+            yield PlannedHost(name, pool.role, server.datacenter, ordered=server, labels=pool.labels)
+
+    @staticmethod
+    def _own(hosts: Iterable[OwnHost], datacenter: str, labels: Mapping[str, str]) -> Iterator[PlannedHost]:
+        for host in hosts:
+            place = datacenter or origins.OWN_DATACENTER
+            yield PlannedHost(host.name, host.role, place, own=host, labels=labels)
+
+    @property
+    def place(self) -> str:
+        """What the cluster as a whole is said to be in: the section's place, else the first host's."""
+        return self.datacenter or self.planned[0].datacenter
+
+    @property
+    def orders(self) -> bool:
+        """Whether any host is ordered, so that there is an account."""
+        return any(host.ordered for host in self.planned)
+
+    @property
+    def own(self) -> list[OwnHost]:
+        """The hosts of one's own."""
+        return [host.own for host in self.planned if host.own]
 
     @property
     def manager_names(self) -> list[str]:
         """Host names of the managers, the first one first."""
-        return [f"{self.prefix}-{n}" for n in range(1, self.managers + 1)]
+        return [host.name for host in self.planned if host.role == "manager"]
 
     @property
     def worker_names(self) -> list[str]:
         """Host names of the workers."""
-        first = self.managers + 1
-        return [f"{self.prefix}-{n}" for n in range(first, first + self.workers)]
+        return [host.name for host in self.planned if host.role == "worker"]
+
+    @property
+    def data_names(self) -> list[str]:
+        """Host names of those that bear a node of the database, the managers first."""
+        return [host.name for host in self.planned if host.bears_data]
 
     @property
     def hostnames(self) -> list[str]:
         """All host names, managers first."""
-        return [*self.manager_names, *self.worker_names]
+        return [host.name for host in self.planned]
+
+
+def names_of(servers: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Names of managers and workers from a section as it stands in a stack's file, unchecked."""
+    named = {key: servers[key] for key in ("kind", "prefix", "managers", "workers") if key in servers}
+
+    def hosts(section: Mapping[str, Any]) -> list[OwnHost]:
+        return [OwnHost.model_construct(**each) for each in section.get("hosts") or ()]
+
+    pools = [Pool.model_construct(**{**each, "hosts": hosts(each)}) for each in servers.get("pools") or ()]
+    made = Servers.model_construct(**named, domain="", datacenter="", hosts=hosts(servers), pools=pools)
+    return made.manager_names, made.worker_names

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 from settings import engine_options
-from settings.database import provider_options, server_options
+from settings.database import provider_options, server_options, versions
 
 PUBLIC_ENDPOINT = "https://api.softlayer.com/xmlrpc/v3.1"
 SETTLE, LONGEST_SETTLE = 60.0, 3600.0
@@ -65,12 +65,12 @@ def image(value: str) -> str:
     )
     match = re.fullmatch(pattern, value)
     if match is None:
-        raise Refused(f"{value!r} is no image reference", "write it like registry.example.com/galera:10.11-2")
+        raise Refused(f"{value!r} is no image reference", "write it like registry.example.com/galera:11.8-1")
     tag, digest = match.groups()
     if digest is None and tag in (None, ":latest"):
         raise Refused(
             f"{value!r} may be another image tomorrow, so nodes would run different versions",
-            "add a version's tag or a digest, like :10.11-2",
+            "add a version's tag or a digest, like :11.8-1",
         )
     return value
 
@@ -210,9 +210,21 @@ def yes_no(value: object) -> object:
     return scalar(value)
 
 
-def options(value: dict[str, str]) -> dict[str, str]:
-    """Options of the database server."""
-    return _without(server_options.problems(value), value)
+def options(value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    """Options of the database server; of the version that the section's image has, where its tag says so."""
+    others: Mapping[str, Any] = getattr(info, "data", None) or {}  # there is none for a field by itself
+    image = others.get("image")
+    return _without(server_options.problems(value, versions.of_image(image) if image else None), value)
+
+
+def version(value: str) -> str:
+    """A version of MariaDB that the program knows."""
+    if value not in versions.VERSIONS:
+        raise Refused(
+            f"{value!r} is no version of MariaDB that this program knows",
+            f"give {' or '.join(versions.VERSIONS)}",
+        )
+    return value
 
 
 def provider(value: dict[str, str]) -> dict[str, str]:
@@ -234,5 +246,6 @@ def _without(problems: Iterable[str], value: Value) -> Value:
 DockerName = Annotated[str, AfterValidator(docker_name)]
 Image = Annotated[str, AfterValidator(image)]
 OptionValue = Annotated[str, BeforeValidator(scalar)]
+Version = Annotated[str, BeforeValidator(scalar), AfterValidator(version)]
 ProviderValue = Annotated[str, BeforeValidator(yes_no)]
 EngineNetwork = Annotated[str, AfterValidator(engine_network)]

@@ -1,4 +1,4 @@
-"""Waiting on the first manager until a service really runs everywhere, and saying why when it does not.
+"""Waiting on a manager until a service really runs everywhere, and saying why when it does not.
 
 Owns: what counts as running, when a rolling update is over and whether it went well, the lines of progress,
 giving up with the failing tasks' own words, the service's virtual IP.

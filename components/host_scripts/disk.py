@@ -65,10 +65,13 @@ def require_btrfs(hostname: str, places: Places | None = None) -> str:
     return f"{assign(hostname=hostname, filesystems=at.filesystems)}\n{_REQUIRE}"
 
 
-def prepare(hostname: str, places: Places | None = None) -> str:
+def prepare(hostname: str, places: Places | None = None, find: str = "") -> str:
     """Shell text that leaves the prepared disk mounted, now and after every boot, in its whole size.
 
     Standard output is the file system's UUID. Errors name the disk, what it holds and the remedy.
+
+    Args:
+        find: shell text with another `find_disk`, where the disk is not the first that is free.
     """
     at = places or Places()
     variables = assign(
@@ -86,7 +89,8 @@ def prepare(hostname: str, places: Places | None = None) -> str:
         reserved=RESERVED,
         most_reserved=MOST_RESERVED,
     )
-    return f"{variables}\n{_FUNCTIONS}\n{_MAIN}"
+    functions = f"{_FUNCTIONS}\n{find}" if find else _FUNCTIONS
+    return f"{variables}\n{functions}\n{_MAIN}"
 
 
 _REQUIRE = body("disk_require")

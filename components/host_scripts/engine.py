@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from components.host_scripts import host
+from components.host_scripts import autolock, host
 from components.host_scripts.disk import MOUNT_POINT
 from components.host_scripts.shell import assign, body, words
 
@@ -58,6 +58,8 @@ def daemon_json(
     bridge: str | None = None,
     address_pools: Sequence[str] = (),
     options: Mapping[str, object] | None = None,
+    *,
+    on_btrfs: bool = True,
 ) -> str:
     """The engine's configuration as JSON; equal settings give equal text.
 
@@ -67,10 +69,11 @@ def daemon_json(
         bridge: the network of the engine's default bridge.
         address_pools: where the engine takes other networks of the host from, each a /24.
         options: further ones; none that is set here is among them (settings/engine_options.py).
+        on_btrfs: its data is on a disk that this program has prepared; else it chooses how it stores.
     """
     config: dict[str, object] = {
         **(options or {}),
-        "storage-driver": "btrfs",
+        **({"storage-driver": "btrfs"} if on_btrfs else {}),
         "log-driver": "json-file",
         "log-opts": {"max-size": "10m", "max-file": "10"},
         "labels": [f"{key}={value}" for key, value in sorted(labels.items())],
@@ -103,8 +106,15 @@ def bind_to_disk(places: Places | None = None) -> str:
     return f"write_file {at.dropin} {words([DROPIN.rstrip()])}"
 
 
-def configure(hostname: str, config: str, places: Places | None = None) -> str:
-    """Shell text that writes `config` and leaves the engine running; prints the engine's version."""
+def configure(
+    hostname: str, config: str, places: Places | None = None, *, locks: bool = False, before: str = ""
+) -> str:
+    """Shell text that writes `config` and leaves the engine running; prints the engine's version.
+
+    Args:
+        locks: the host is a manager of a swarm with autolock.
+        before: shell text for before that, of engine_tls.py; empty for none.
+    """
     at = places or Places()
     variables = assign(
         hostname=hostname,
@@ -115,7 +125,9 @@ def configure(hostname: str, config: str, places: Places | None = None) -> str:
         wants=at.wants,
         state=at.state,
     )
-    return f"{variables}\n{_START}\n{host.refuse_engine_overlap(networks(config), hostname)}\n{_CONFIGURE}"
+    overlap = host.refuse_engine_overlap(networks(config), hostname)
+    listening = [before] if before else []
+    return "\n".join((variables, start(hostname, locks=locks), *listening, overlap, _CONFIGURE))
 
 
 def settle(
@@ -125,6 +137,7 @@ def settle(
     ask: bool = True,
     replicated: Sequence[str] = (),
     places: Places | None = None,
+    locks: bool = False,
 ) -> str:
     """Shell text that restarts the engine if `configure` left a note, and waits until the host is back.
 
@@ -136,14 +149,17 @@ def settle(
     server. Galera's is healthy when its node is Synced. Run on one host after the other.
 
     Reads from standard input how often the server has been interrupted. If it was, the swarm is asked, too,
-    which services have had tasks here: it takes dead containers away before it makes new ones.
+    which services have had tasks here: it takes dead containers away before it makes new ones. With `locks`,
+    unlock keys may follow on further lines, for an engine that can't be asked for its own before its restart.
 
     Args:
         manager: whether the host may be asked which services there are; a worker's may have moved elsewhere.
         ask: ask for the others; False for whoever has done so in another way, because this engine can't say.
         replicated: services whose containers do not count: their tasks may come back on another host.
+        locks: the host is a manager of a swarm with autolock.
     """
     at = places or Places()
+    starting = start(hostname, locks=locks, required=True)
     variables = assign(
         hostname=hostname,
         state=at.state,
@@ -154,12 +170,23 @@ def settle(
         down_within=DOWN_WITHIN,
     )
     if not replicated:
-        return f"{variables}\n{_START}\n{body('engine_settle', those='')}"
+        return f"{variables}\n{starting}\n{body('engine_settle', those='')}"
     # In front, so that nothing of the text differs where there is no such service.
     stays = f"{assign(replicated=list(replicated))}\n{body('engine_stays')}"
-    return f"{stays}\n{variables}\n{_START}\n{body('engine_settle', those=' | stays')}"
+    return f"{stays}\n{variables}\n{starting}\n{body('engine_settle', those=' | stays')}"
 
 
-_START = body("engine_start")
+START = body("engine_start")
+"""Shell text of the function that every start of an engine goes through."""
+
+
+def start(hostname: str, *, locks: bool, required: bool = False) -> str:
+    """`START`, after which a manager of a swarm with autolock (`locks`) is unlocked.
+
+    Args:
+        required: fail if it can't be.
+    """
+    return f"{START}\n{autolock.start_unlocked(hostname, required=required)}" if locks else START
+
 
 _CONFIGURE = body("engine_configure")

@@ -37,7 +37,7 @@ def name_and_limits(
     """Shell text that gives the host its short name and lets sshd serve many sessions at a time.
 
     The swarm, etcd and Galera know a host by this name, and some of SoftLayer's images set the full one.
-    Every Docker resource of the stack opens SSH sessions on the first manager, more than sshd's default of
+    Every Docker resource of the stack opens SSH sessions on a manager, more than sshd's default of
     ten unauthenticated ones.
     """
     limits = "# Written by swarm-galera: its Docker resources connect side by side.\nMaxStartups 100:30:300\n"

@@ -6,7 +6,7 @@ when (components/pinned_images.py, components/docker_engine.py), and running the
 
 from __future__ import annotations
 
-from components.host_scripts.shell import assign, body
+from components.host_scripts.shell import HERE, assign, body
 
 HUB = ("docker.io/", "index.docker.io/")
 """Ways to write a registry's name that engines leave out."""
@@ -23,13 +23,13 @@ def familiar(reference: str) -> str:
     return reference
 
 
-def resolved(hostname: str, reference: str) -> str:
+def resolved(reference: str) -> str:
     """Shell text that fetches an image and prints its reference with the digest of what was fetched.
 
     Args:
         reference: with a tag, a digest, or both. One with a digest is printed as it is.
     """
-    return f"{assign(hostname=hostname, reference=familiar(reference))}\n{_FETCH}\n{_RESOLVED}"
+    return f"{HERE}\n{assign(reference=familiar(reference))}\n{_FETCH}\n{_RESOLVED}"
 
 
 def present(hostname: str) -> str:

@@ -56,12 +56,24 @@ def assign(**values: object) -> str:
     )
 
 
+HERE = "hostname=${HOSTNAME%%.*}"
+"""Shell text for a step that runs on any manager, in place of the fact `hostname`: its own name."""
 PROLOGUE = body("prologue")
 
 
 def alone(step: str, folder: str = "/run/swarm-galera") -> str:
     """Shell text that waits until no earlier run of this step goes on: an interrupted `up` may leave one."""
     return f"\n{body('alone', folder=words([folder]), name=words([step]))}\n"
+
+
+def sudo(command: str) -> str:
+    """A command line for a user with sudo and no password; standard input is the command's."""
+    return f"sudo -n -H bash -c {shlex.quote(command)}"
+
+
+def sudo_unless_root(command: str) -> str:
+    """The same for whoever logs in, where that is known only on the host."""
+    return f'$([ "$(id -u)" = 0 ] || echo sudo -n -H) bash -c {shlex.quote(command)}'
 
 
 def script(*parts: str) -> str:

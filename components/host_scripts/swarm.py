@@ -3,7 +3,7 @@
 Owns: what is run on which host and what counts as done already.
 Leaves to others: which hosts and labels (components/swarm.py), leaving (host_scripts/swarm_leaving.py).
 
-`start` and `join` run on the host itself; `describe_node` runs on the first manager.
+`join` runs on the host itself; `start` and `describe_node` run on any manager.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from components.host_scripts.shell import assign, body, words
+from components.host_scripts.shell import HERE, assign, body, words
 from components.host_scripts.swarm_leaving import MARK, Membership, functions
 
 PORT = 2377
@@ -27,28 +27,30 @@ Role = Literal["manager", "worker"]
 
 
 def start(hostname: str, pool: str | None = None) -> str:
-    """Shell text for the first manager.
+    """Shell text for any manager: the swarm's tokens, and the swarm, if there is none.
 
-    Standard input: its private address; in the second line those of all other hosts, which may be missing.
-    Where one of them is a manager already, no second swarm is started beside that one's.
+    Standard input: the managers as NAME=PRIVATE-ADDRESS; in the second line the addresses of all other hosts,
+    which may be missing. Only `hostname` starts a swarm, and not where another of them is a manager already.
 
     Standard output is JSON: `cluster`, `node` (ids), `manager`, `worker` (join tokens: keep it secret).
 
     Args:
+        hostname: of the first manager, on which a new swarm begins.
         pool: where a new swarm takes its ingress network and overlays without a subnet from, each a /24.
     """
     options = ["--default-addr-pool", pool, "--default-addr-pool-mask-length", 24] if pool else []
     text = body("swarm_start", pool=f" {words(options)}" if options else "")
     if pool:
         text = f"{text}\n{assign(pool=pool)}\n{_SAME_POOL}"
-    return f"{assign(hostname=hostname, port=PORT, heartbeat=HEARTBEAT)}\n{text}"
+    return f"{HERE}\n{assign(first=hostname, port=PORT, heartbeat=HEARTBEAT)}\n{text}"
 
 
 _SAME_POOL = body("swarm_same_pool")
 
 
 def join(hostname: str) -> str:
-    """Shell text for a further host. Standard input: a token, its address, the first manager's address.
+    """Shell text for a host. Standard input: a token, its private address, the swarm's id; in the second line
+    the managers' addresses, its own among them if it is one: it joins by whichever of the others answers.
 
     Hosts join side by side, so they join as workers: that takes no vote. `describe_node` promotes.
 
@@ -61,14 +63,20 @@ _JOIN = body("swarm_join")
 
 
 def describe_node(
-    hostname: str, role: Role, labels: Mapping[str, str], memberships: Sequence[Membership] = ()
+    hostname: str,
+    role: Role,
+    labels: Mapping[str, str],
+    memberships: Sequence[Membership] = (),
+    *,
+    autolock: bool = False,
 ) -> str:
-    """Shell text for the first manager: wait for the node, give it its role and labels.
+    """Shell text for any manager: wait for the node, give it its role and labels.
 
     Ends for a manager only when it takes part in the decisions: the program promotes one after the other,
     because a swarm that grows from one manager to two has no majority until the second one answers. Should
     that one break off in just this moment, the first is left with a member it does not know and no leader
-    for ever; then, and only then, it is told to go on alone, which keeps all that the swarm holds.
+    for ever; then, and only then, it is told to go on alone, which keeps all that the swarm holds. Not where
+    `autolock` counts: the engine answers that by forgetting that it was in a swarm (moby/moby#36852).
 
     A replaced host comes back under its name as another node. Its former self still has its vote, so that
     goes first: nodes of this name that are down are demoted and removed, never one that answers.
@@ -83,7 +91,10 @@ def describe_node(
         option for key, value in sorted(every.items()) for option in ("--label-add", f"{key}={value}")
     ]
     variables = assign(hostname=hostname, wanted=role, options=options, port=PORT, lonely_for=LONELY_FOR)
-    return f"{functions(memberships)}\n{variables}\n{_DESCRIBE}"
+    text = f"{_LOCKED_KEY}\n{_DESCRIBE_LOCKED}" if autolock else _DESCRIBE
+    return f"{functions(memberships)}\n{variables}\n{text}"
 
 
-_DESCRIBE = body("swarm_describe")
+_DESCRIBE = body("swarm_describe", locks="")
+_DESCRIBE_LOCKED = body("swarm_describe", locks=" || $(key_is_locked) == yes")
+_LOCKED_KEY = body("swarm_locked_key")

@@ -10,7 +10,7 @@ mend() {
   local trouble address known
   IFS='|' read -r trouble address known < <(docker info --format \
     '{{.Swarm.Error}}|{{.Swarm.NodeAddr}}|{{range .Swarm.RemoteManagers}}{{.Addr}} {{end}}')
-  if [[ $trouble != *"does not have a leader"* || $known != "$address:$port " ]]; then lonely=''; return 0; fi
+  if [[ $trouble != *"does not have a leader"* || $known != "$address:$port "@locks@ ]]; then lonely=''; return 0; fi
   lonely=${lonely:-$SECONDS}
   (( SECONDS - lonely >= lonely_for )) || return 0
   say "a manager broke off while it joined, and left the swarm without a majority: going on without it"
@@ -42,7 +42,11 @@ while :; do
     if [[ $twin ]]; then
       message="another node of this name answers, too: $twin"
     else
-      if [[ $wanted == worker && $vote ]]; then give_up_votes "$hostname"; demoted=1; fi
+      if [[ $wanted == worker && $vote ]]; then
+        keep_majority "$node" "$hostname"
+        give_up_votes "$hostname"
+        demoted=1
+      fi
       # Another change of the node in between makes the engine refuse ours: then we look again.
       if message=$(docker node update "${options[@]}" "$node" 2>&1); then
         described=1 message=''

@@ -4,7 +4,7 @@ every quorum.
 Owns: the order, and what happens when a part cannot be done.
 Leaves to others: forming the swarm (host_scripts/swarm.py), which services keep lists of hosts (`__main__`).
 
-All of it runs on the first manager, so that a dead host can be removed, too.
+All of it runs on any manager, so that a dead host can be removed, too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Membership:
     """A service that keeps a list of its hosts, and must be told of one that leaves.
 
     Attributes:
-        service: its name. A container of it runs on the first manager.
+        service: its name. A container of it runs on every manager.
         forget: command in that container which takes a host off the list, the host's name added. It may be
             repeated.
         votes: whether whoever is on the list has a vote. It is then given up while its owner still runs,
@@ -51,9 +51,22 @@ def functions(memberships: Sequence[Membership]) -> str:
 _FUNCTIONS = body("swarm_leaving")
 
 
-def remove_node(hostname: str, memberships: Sequence[Membership] = ()) -> str:
-    """Shell text: take a node out. Standard input is its id. Does nothing for a node that is gone."""
-    return f'{functions(memberships)}\n{assign(hostname=hostname)}\nread -r node\nleave "$node" "$hostname"'
+def remove_node(hostname: str, memberships: Sequence[Membership] = (), *, stays: bool = False) -> str:
+    """Shell text: take a node out. Standard input is its id. Does nothing for a node that is gone.
+
+    Args:
+        stays: its host stays when the stack goes, and leaves by itself then (host_scripts/own.py). It is left
+            to that where the majority would go with it. So is, in any case, whoever is asked: once it has
+            given up its vote, it could do no more.
+    """
+    facts = f"{functions(memberships)}\n{assign(hostname=hostname)}"
+    if stays:
+        text = 'leaves_last "$node" "$hostname" || leave "$node" "$hostname"'
+        return f"{facts}\n{_LAST}\nread -r node\n{text}"
+    return f'{facts}\n{_LAST}\nread -r node\nis_asked "$hostname" || leave "$node" "$hostname"'
+
+
+_LAST = body("swarm_leaving_last")
 
 
 def keep_only(hostnames: Sequence[str], memberships: Sequence[Membership]) -> str:

@@ -30,6 +30,32 @@ Remedy: bring a majority of the managers back, then repeat"
   done
 }
 
+# costs_majority NODE: whether it has a vote without which the other managers could decide nothing.
+costs_majority() {
+  local id vote mine='' others=0 answer=0
+  while IFS='|' read -r id vote; do
+    if [[ $id == "$1" ]]; then
+      mine=$vote
+    else
+      others=$((others + 1))
+      [[ $vote == Unreachable ]] || answer=$((answer + 1))
+    fi
+  done < <(docker node ls --filter role=manager --format '{{.ID}}|{{.ManagerStatus}}')
+  [[ $mine ]] && (( others && answer * 2 <= others ))
+}
+
+# keep_majority NODE HOST: fails for one without whose vote the others could decide nothing, as long as it is whole.
+# An engine may just be restarting.
+keep_majority() {
+  local until=$((SECONDS + patience))
+  while costs_majority "$1"; do
+    (( SECONDS < until )) || fail "$2 keeps its place in the swarm: managers are down, and without its vote the \
+others could decide nothing any more. Nothing of it was stopped. Remedy: bring the managers back that are down \
+('docker node ls' on a manager), or take these out first, which costs no vote; then repeat"
+    sleep 2
+  done
+}
+
 # forgotten HOST 'SERVICE COMMAND…': whether the service's container on this host has taken HOST off its list.
 forgotten() {
   local service words container deadline=$((SECONDS + patience))
@@ -38,7 +64,7 @@ forgotten() {
   while docker service inspect "$service" >/dev/null 2>&1; do
     container=$(docker ps -q -f "label=com.docker.swarm.service.name=$service" -f status=running | head -n 1)
     if [[ ! $container ]]; then
-      said="no container of it runs on the first manager"
+      said="no container of it runs on ${HOSTNAME%%.*}"
     elif said=$(docker exec "$container" "${words[@]:1}" "$1" 2>&1); then
       say "$service: $said"
       return 0
@@ -98,6 +124,7 @@ of managers the swarm takes no change. Remedy: bring the other managers back, th
 leave() {
   local state role vote trouble
   there "$1" || { say "$2 is no longer in the swarm"; return 0; }
+  keep_majority "$1" "$2"
   give_up_votes "$2"
   stop_containers "$1" "$2"
   leave_lists "$2"

@@ -28,7 +28,7 @@ LEAVES_WITHIN = 90
 
 
 def look(own: str, *, swarm_stays: bool) -> str:
-    """Shell text for the first manager: whether Pulumi has removed what the state knows.
+    """Shell text for any manager: whether Pulumi has removed what the state knows.
 
     Prints `CLEAR`, also on a host that is in no swarm, or `PENDING` and what is there. Fails where the swarm
     is to go and bears services or nodes that are not the stack's.

@@ -32,7 +32,7 @@ def interrupted(now: Mapping[str, Guest], planned: Mapping[str, Server], named: 
 
 
 def refuse_loss_of_majority(
-    now: Mapping[str, Guest],
+    now: Collection[str],
     managers: Sequence[str],
     workers: Sequence[str],
     replaced: Collection[str],
@@ -41,7 +41,7 @@ def refuse_loss_of_majority(
     """Refuse a plan that takes more managers away than the others can answer for.
 
     Args:
-        now: the stack's servers in the account.
+        now: the stack's hosts: in the account, and one's own.
         managers, workers: host names of the plan.
         replaced: hosts that may be replaced.
         turns: hosts that will be interrupted.
@@ -54,8 +54,8 @@ def refuse_loss_of_majority(
     if gone and len(kept) <= len(managers) // 2:
         raise SettingInvalid(
             "swarm-galera:servers",
-            f"the settings name {', '.join(managers)} as managers, of which the account has "
-            f"{', '.join(kept) or 'none'}, and {', '.join(gone)} would be cancelled with their data; "
+            f"the settings name {', '.join(managers)} as managers, of which the stack has "
+            f"{', '.join(kept) or 'none'}, and {', '.join(gone)} would be given up with their data; "
             "nothing was ordered or changed",
             "put prefix and managers back. For other names deploy a second stack and move the data, or "
             "run `pulumi destroy` first",

@@ -19,6 +19,8 @@ MAX_RULES = 50
 MAX_REMOTE_RULES = 5
 """What SoftLayer takes for one group: rules in all, and rules whose source is a group, itself included."""
 
+SSH_PORTS = (22,)
+"""What operators may reach on the hosts."""
 SELF = "self"
 """In `Rule.source`: the group itself."""
 
@@ -52,20 +54,32 @@ def egress() -> list[Rule]:
     return [Rule("egress", ethertype="IPv4"), Rule("egress", ethertype="IPv6")]
 
 
-def private_rules(ssh_from: Iterable[str] = (), ports: Iterable[tuple[str, int]] | None = None) -> list[Rule]:
+def private_rules(
+    ssh_from: Iterable[str] = (),
+    ports: Iterable[tuple[str, int]] | None = None,
+    others: Iterable[str] = (),
+    reached: Sequence[int] = SSH_PORTS,
+) -> list[Rule]:
     """Rules of the private side.
 
     Args:
         ssh_from: CIDRs that may reach SSH on the private addresses.
+        reached: the TCP ports that these may reach, SSH's the first.
         ports: protocol and number of what hosts of the group open to one another; None for any protocol,
             which lets the ESP of an encrypted overlay through: the API has no protocol of that name.
+        others: addresses of hosts that can be in no group, because they are not ordered: they get the same.
     """
+    known = None if ports is None else list(ports)
+    own = [rule for source in (SELF, *(f"{each}/32" for each in others)) for rule in _between(known, source)]
+    return own + _operators(ssh_from, reached) + egress()
+
+
+def _between(ports: list[tuple[str, int]] | None, source: str) -> list[Rule]:
+    """What hosts of the cluster open to `source`."""
     if ports is None:
-        own = [Rule("ingress", source=SELF)]
-    else:
-        own = [Rule("ingress", protocol, first, last, SELF) for protocol, first, last in _ranges(ports)]
-        own.append(Rule("ingress", "icmp", source=SELF))
-    return own + _ssh(ssh_from) + egress()
+        return [Rule("ingress", source=source)]
+    own = [Rule("ingress", protocol, first, last, source) for protocol, first, last in _ranges(ports)]
+    return [*own, Rule("ingress", "icmp", source=source)]
 
 
 def _ranges(ports: Iterable[tuple[str, int]]) -> list[tuple[str, int, int]]:
@@ -83,13 +97,20 @@ def _ranges(ports: Iterable[tuple[str, int]]) -> list[tuple[str, int, int]]:
     return ranges
 
 
-def public_rules(ssh_from: Iterable[str] = (), published: Sequence[int] = ()) -> list[Rule]:
-    """Rules of the public side: SSH from the given CIDRs only, the published TCP ports from anywhere."""
-    return _ssh(ssh_from) + [Rule("ingress", "tcp", port, port) for port in published] + egress()
+def public_rules(
+    ssh_from: Iterable[str] = (), published: Sequence[int] = (), reached: Sequence[int] = SSH_PORTS
+) -> list[Rule]:
+    """Rules of the public side: what operators reach from the given CIDRs only, the published TCP ports from
+    anywhere.
+    """
+    return (
+        _operators(ssh_from, reached) + [Rule("ingress", "tcp", port, port) for port in published] + egress()
+    )
 
 
-def _ssh(cidrs: Iterable[str]) -> list[Rule]:
+def _operators(cidrs: Iterable[str], ports: Sequence[int]) -> list[Rule]:
     return [
-        Rule("ingress", "tcp", 22, 22, cidr, f"IPv{ipaddress.ip_network(cidr).version}")
+        Rule("ingress", "tcp", port, port, cidr, f"IPv{ipaddress.ip_network(cidr).version}")
+        for port in ports
         for cidr in dict.fromkeys(cidrs)
     ]

@@ -1,6 +1,6 @@
-"""What all SoftLayer dynamic providers share: credentials at run time and an exact diff.
+"""What all SoftLayer dynamic providers share: credentials at run time.
 
-Owns: `configure`, the API connection of a call, the diff over declared tables.
+Owns: `configure`, the API connection of a call.
 Leaves to others: every resource's own behaviour.
 
 A provider is pickled by reference into the state, so it keeps nothing of its own before `configure`:
@@ -12,30 +12,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pulumi.dynamic import ConfigureRequest, DiffResult, ResourceProvider
+from pulumi.dynamic import ConfigureRequest
 
-from components.dynamic import is_unknown
+from components.dynamic import ExactDiff, is_unknown
 from components.softlayer.client import Api, Backoff, ConfigReader, find_credentials
 
 PROVIDER_KEY = "__provider"
 
 
-class SoftLayerProvider(ResourceProvider):
+class SoftLayerProvider(ExactDiff):
     """Base of the dynamic providers over the SDK.
 
-    Subclasses declare what a changed property means:
-        REPLACE: the thing must be made anew.
-        UPDATE: changed in place.
-        IGNORE: of no consequence (identity, things that matter only at creation).
-    A property in none of them is an error of the program, found by a unit test.
+    A property in none of a subclass's tables is an error of the program, found by a unit test.
     """
 
     serialize_as_secret_always = False  # nothing secret is ever in a provider; see the module's docstring
-
-    REPLACE: frozenset[str] = frozenset()
-    UPDATE: frozenset[str] = frozenset()
-    IGNORE: frozenset[str] = frozenset()
-    DELETE_BEFORE_REPLACE = False
 
     def configure(self, req: ConfigureRequest) -> None:
         """Keep the stack's settings at hand; they are read only when a call needs them."""
@@ -44,24 +35,6 @@ class SoftLayerProvider(ResourceProvider):
     def api(self, backoff: Backoff | None = None) -> Api:
         """A connection for one provider call."""
         return Api(find_credentials(getattr(self, "_config", None)), backoff)
-
-    def same(self, key: str, old: Any, new: Any) -> bool:
-        """Whether two values of a property mean the same; None, "" and [] all mean "not given"."""
-        absent: tuple[Any, ...] = (None, "", [], {})
-        return bool(old == new) or (old in absent and new in absent)
-
-    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Exactly the declared properties that differ; an unknown counts as different."""
-        changed = [
-            key
-            for key in sorted(self.REPLACE | self.UPDATE)
-            if is_unknown(news.get(key)) or not self.same(key, olds.get(key), news.get(key))
-        ]
-        return DiffResult(
-            changes=bool(changed),
-            replaces=[key for key in changed if key in self.REPLACE],
-            delete_before_replace=self.DELETE_BEFORE_REPLACE,
-        )
 
 
 def known(news: Mapping[str, Any], keys: Iterable[str], valid: Callable[[Any], bool]) -> list[str]:

@@ -17,6 +17,9 @@ from components.softlayer import guests, orders
 from components.softlayer.errors import SoftLayerFailed
 from components.softlayer.provider import SoftLayerProvider
 
+NO_ACCOUNT = "no_account"
+"""Property of a stack that has never had to do with an account: all its hosts are one's own."""
+
 
 class StackIdentityProvider(SoftLayerProvider):
     """Draws the token once, and gives it up when no server carries it any more."""
@@ -27,13 +30,15 @@ class StackIdentityProvider(SoftLayerProvider):
         owner = f"{props['project']}/{props['stack']}/{token}"
         return CreateResult(token, {**props, "owner": owner})
 
-    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        """Never changes: a renamed stack keeps the identity that its guests carry."""
-        return DiffResult(changes=False)
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        """Never changes: a renamed stack keeps the identity that its guests carry. Only that something is
+        ordered for a stack that had nothing in the account is noted; that stays so.
+        """
+        return DiffResult(changes=bool(olds.get(NO_ACCOUNT)) and not news.get(NO_ACCOUNT))
 
-    def update(self, _id: str, olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
+    def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """Keep what was drawn."""
-        return UpdateResult(olds)
+        return UpdateResult({**olds, NO_ACCOUNT: bool(news.get(NO_ACCOUNT))})
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Refuse while a server carries the identity: it could never be found again.
@@ -43,6 +48,8 @@ class StackIdentityProvider(SoftLayerProvider):
         Raises:
             SoftLayerFailed: there is one; says which, and how to have it cancelled.
         """
+        if props.get(NO_ACCOUNT):
+            return
         api, owner = self.api(), str(props["owner"])
         orders.await_unsettled(api, owner)
         if left := guests.of_owner(api, owner):
@@ -72,6 +79,11 @@ class StackIdentity(Resource, module="softlayer", name="StackIdentity"):
         owner: str | None = _sync_await(self.owner.future())
         return owner
 
-    def __init__(self, name: str = "identity", opts: pulumi.ResourceOptions | None = None) -> None:
-        props = {"project": pulumi.get_project(), "stack": pulumi.get_stack(), "owner": None}
+    def __init__(
+        self, name: str = "identity", opts: pulumi.ResourceOptions | None = None, *, account: bool = True
+    ) -> None:
+        """`account`: something is ordered, or was."""
+        props: dict[str, Any] = {"project": pulumi.get_project(), "stack": pulumi.get_stack(), "owner": None}
+        if not account:
+            props[NO_ACCOUNT] = True
         super().__init__(StackIdentityProvider(), name, props, opts)

@@ -42,6 +42,12 @@ def dsn(galera: dict[str, Any], passwords: dict[str, str]) -> str:
     return f"mysql://{user}:{passwords['app']}@{galera['service']}:{port}/{galera['database']}"
 
 
+def authority(galera: dict[str, Any]) -> str | None:
+    """The certificate of that which has signed the nodes' one."""
+    certificate: str | None = galera.get("tls", {}).get("caCertificate")
+    return certificate
+
+
 def store(discovery: dict[str, Any], access: dict[str, str]) -> dict[str, str]:
     """Where a program asks which node is the writer and which nodes live, and what it shows and knows there:
     a certificate, and a name with a password. It may read that, and nothing else (docs/how-to/moving-in.md).
@@ -65,6 +71,11 @@ def main() -> None:
     # Attach the application's service to this network: nothing of the database is published elsewhere.
     pulumi.export("network", network.apply(lambda known: known["name"]))
     pulumi.export("members", galera.apply(lambda known: known["members"]))
+    # A client that checks who answers gives its library this, as in `mariadb --ssl-ca=FILE`: what nodes show
+    # is of this authority. A stack of before has none.
+    pulumi.export(
+        "databaseCa", galera.apply(lambda known: known["tls"]["caCertificate"] if "tls" in known else None)
+    )
     # Passwords are secret outputs of the cluster's stack, so what is made of them is secret here, too.
     pulumi.export("dsn", pulumi.Output.all(galera, passwords).apply(lambda known: dsn(known[0], known[1])))
     pulumi.export(

@@ -36,10 +36,16 @@ CONTRACT = 2
 NAME = "client"
 CLIENT = """
 trap exit TERM
+tls=
+if [ -n "$DATABASE_CA" ]; then
+  printf '%s\\n' "$DATABASE_CA" >/dev/shm/ca.crt
+  # By an address, which no certificate bears.
+  tls="--ssl-ca=/dev/shm/ca.crt --skip-ssl-verify-server-cert"
+fi
 while :; do
   IFS= read -r MYSQL_PWD </run/secrets/database-password
   export MYSQL_PWD
-  if said=$(mariadb --host="$DATABASE_HOST" --port="$DATABASE_PORT" --user="$DATABASE_USER" \\
+  if said=$(mariadb --host="$DATABASE_HOST" --port="$DATABASE_PORT" --user="$DATABASE_USER" $tls \\
       --database="$DATABASE_NAME" --connect-timeout=10 --skip-column-names \\
       --execute="SELECT @@wsrep_node_name" 2>&1); then
     echo "answered by $said"
@@ -87,6 +93,30 @@ def endpoint(galera: Mapping[str, Any], balancer: Mapping[str, Any] | None) -> t
     return galera["vip"], int(galera["port"])
 
 
+def variables(where: tuple[str, int], galera: Mapping[str, Any]) -> dict[str, str]:
+    """What the client is told; the authority behind the nodes' certificates only where they require TLS."""
+    tls = galera.get("tls", {})
+    return {
+        "DATABASE_HOST": where[0],
+        "DATABASE_PORT": str(where[1]),
+        "DATABASE_NAME": galera["database"],
+        "DATABASE_USER": galera["database"],
+        **({"DATABASE_CA": tls["caCertificate"].strip()} if tls.get("required") else {}),
+    }
+
+
+def way(host: str, ssh: Mapping[str, Any]) -> tuple[str, str, int]:
+    """User, address and port of a host; only hosts that were there before the cluster may differ in these."""
+    user = (ssh.get("users") or {}).get(host, ssh["user"])
+    return user, ssh["addresses"][host], int((ssh.get("ports") or {}).get(host, 22))
+
+
+def engine(host: str, ssh: Mapping[str, Any]) -> str:
+    """The URL of a host's engine."""
+    user, address, port = way(host, ssh)
+    return f"ssh://{user}@{address}" + ("" if port == 22 else f":{port}")
+
+
 def ssh_options(folder: Path, host: str, ssh: Mapping[str, Any]) -> list[str]:
     """Write key and pinned host key where only their owner reads them, and return the options that use them.
 
@@ -94,7 +124,9 @@ def ssh_options(folder: Path, host: str, ssh: Mapping[str, Any]) -> list[str]:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     known_hosts, key = folder / "known_hosts", folder / "id"
-    write_private(known_hosts, f"{ssh['addresses'][host]} {ssh['hostKeys'][host]}\n")
+    _, address, port = way(host, ssh)
+    known_as = address if port == 22 else f"[{address}]:{port}"
+    write_private(known_hosts, f"{known_as} {ssh['hostKeys'][host]}\n")
     options = [
         *("-o", f"UserKnownHostsFile={known_hosts}"),
         *("-o", "GlobalKnownHostsFile=/dev/null"),
@@ -122,29 +154,19 @@ def access(ssh: pulumi.Output[dict[str, Any]], managers: pulumi.Output[list[str]
     # An address and paths: nothing secret is left in them.
     return docker.Provider(
         "swarm",
-        host=pulumi.Output.unsecret(
-            known.apply(lambda both: f"ssh://{both[0]['user']}@{both[0]['addresses'][both[1][0]]}")
-        ),
+        host=pulumi.Output.unsecret(known.apply(lambda both: engine(both[1][0], both[0]))),
         ssh_opts=pulumi.Output.unsecret(known.apply(lambda both: ssh_options(folder, both[1][0], both[0]))),
     )
 
 
 def container(
-    image: str,
-    secret: docker.Secret,
-    where: pulumi.Output[tuple[str, int]],
-    database: pulumi.Output[str],
+    image: str, secret: docker.Secret, told: pulumi.Output[dict[str, str]]
 ) -> docker.ServiceTaskSpecContainerSpecArgs:
     """What each task runs: the client, told where the database is; healthy while it is answered."""
     return docker.ServiceTaskSpecContainerSpecArgs(
         image=image,
         commands=["sh", "-c", CLIENT],
-        env={
-            "DATABASE_HOST": where.apply(lambda at: at[0]),
-            "DATABASE_PORT": where.apply(lambda at: str(at[1])),
-            "DATABASE_NAME": database,
-            "DATABASE_USER": database,
-        },
+        env=told,
         secrets=[
             docker.ServiceTaskSpecContainerSpecSecretArgs(
                 secret_id=secret.id,
@@ -170,8 +192,7 @@ def client(
     image: str,
     replicas: int,
     network: pulumi.Output[str],
-    where: pulumi.Output[tuple[str, int]],
-    database: pulumi.Output[str],
+    told: pulumi.Output[dict[str, str]],
     password: pulumi.Output[str],
     opts: pulumi.ResourceOptions,
 ) -> docker.Service:
@@ -192,7 +213,7 @@ def client(
         name=NAME,
         mode=docker.ServiceModeArgs(replicated=docker.ServiceModeReplicatedArgs(replicas=replicas)),
         task_spec=docker.ServiceTaskSpecArgs(
-            container_spec=container(image, secret, where, database),
+            container_spec=container(image, secret, told),
             networks_advanceds=[docker.ServiceTaskSpecNetworksAdvancedArgs(id=network)],
             # The plugin reads the window back.
             restart_policy=docker.ServiceTaskSpecRestartPolicyArgs(condition="any", delay="5s", window="0s"),
@@ -230,8 +251,7 @@ def main() -> None:
         pinned(config.require("image")),
         config.require_int("replicas"),
         output("network").apply(lambda network: network["id"]),
-        where,
-        galera.apply(lambda known: known["database"]),
+        pulumi.Output.all(where, galera).apply(lambda both: variables(both[0], both[1])),
         output("passwords").apply(lambda passwords: passwords["app"]),
         pulumi.ResourceOptions(provider=access(ssh, managers)),
     )

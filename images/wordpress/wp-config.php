@@ -21,6 +21,10 @@ define('DB_HOST', getenv('DATABASE_HOST') . ':' . getenv('DATABASE_PORT'));
 define('DB_NAME', (string) getenv('DATABASE_NAME'));
 define('DB_USER', (string) getenv('DATABASE_USER'));
 define('DB_PASSWORD', $node_secret('application-database-password'));
+if (getenv('DATABASE_CA') !== false) {
+    // Whose certificate the database must show is in php.ini.
+    define('MYSQL_CLIENT_FLAGS', MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_SSL_VERIFY_SERVER_CERT);
+}
 define('DB_CHARSET', 'utf8mb4');
 define('DB_COLLATE', '');
 $table_prefix = 'wp_';

@@ -91,7 +91,13 @@ OPERATING_SYSTEMS = (
         "rocky-9",
         ("ROCKYLINUX_LATEST", "ROCKYLINUX_LATEST_64"),
     ),
+    # What is new comes last: ids follow from the order.
+    OperatingSystem(
+        "DEBIAN_13_64", "Debian", "13.0-64 Minimal for VSI", "Debian", "debian-13", ("DEBIAN_13",)
+    ),
 )
+FIRST_SYSTEMS = 6
+"""So many came first; the prices of those behind them come after all others."""
 _OS_BY_CODE = {code: system for system in OPERATING_SYSTEMS for code in (system.code, *system.latest)}
 
 

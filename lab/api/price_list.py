@@ -6,11 +6,18 @@ same in every lab. Leaves which prices an order takes to `ordering/`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from lab.api.catalog import DISK_CATEGORIES, FLAVORS, OPERATING_SYSTEMS, Flavor, OperatingSystem
+from lab.api.catalog import (
+    DISK_CATEGORIES,
+    FIRST_SYSTEMS,
+    FLAVORS,
+    OPERATING_SYSTEMS,
+    Flavor,
+    OperatingSystem,
+)
 
 CURRENCY = "USD"
 CLOUD_SERVER = 46
@@ -131,8 +138,8 @@ def _memory() -> Iterator[_Offer]:
         yield _Offer(f"RAM_{size}_GB", f"{size} GB", size, "GB", "ram", _fee(Decimal("6.60") * size))
 
 
-def _operating_systems() -> Iterator[_Offer]:
-    for system in OPERATING_SYSTEMS:
+def _operating_systems(systems: Sequence[OperatingSystem]) -> Iterator[_Offer]:
+    for system in systems:
         key = f"OS_{system.code.removesuffix('_64')}_MINIMAL_64_BIT"
         yield _Offer(key, f"{system.name} {system.version} (64 bit)", 0, "N/A", "os", "0", system=system)
 
@@ -188,7 +195,9 @@ _THE_REST = (
 
 def _prices() -> tuple[Price, ...]:
     # Ids follow from the order: what is new comes last.
-    offers = (*_cores(), *_memory(), *_operating_systems(), *_disks(), *_uplinks(), *_THE_REST)
+    first, later = OPERATING_SYSTEMS[:FIRST_SYSTEMS], OPERATING_SYSTEMS[FIRST_SYSTEMS:]
+    offers = (*_cores(), *_memory(), *_operating_systems(first), *_disks(), *_uplinks(), *_THE_REST)
+    offers += tuple(_operating_systems(later))
     return tuple(offer.price(number) for number, offer in enumerate(offers))
 
 

@@ -4,13 +4,14 @@ Owned here: what is in it (`image/`: packages, overlay, masked units), building 
 images of it in the sizes that are ordered. Left to others: one host's own data (`seed.py`), the repository
 that is made of the packages fetched beside it (`lab/apt.py`).
 
-It is Debian 12: the lab has one kernel and one distribution, and other operating systems cannot be ordered.
+It is Debian 12, and Debian 13 as well where that is wanted (`wanted`); others cannot be ordered.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -19,11 +20,15 @@ from pathlib import Path
 from lab import network
 from lab.errors import LabError
 from lab.hosts.kernel import Kernel, load
-from lab.toolchain import locks
+from lab.toolchain import locks, places
 from lab.toolchain.stages import Step
 
 HERE = Path(__file__).parent / "image"
-SUITE = "bookworm"
+SYSTEMS = {"debian-12": "bookworm", "debian-13": "trixie"}
+"""By the name of the API's catalog, Debian's name of the release."""
+USUAL = "debian-12"
+ALSO = "SWARM_GALERA_LAB_SYSTEMS"
+"""Environment: `debian-13` has the lab install that, too, although no stack's file here names it."""
 RECIPE = 2  # raise it when the code below changes what is built
 SIZE = 25  # GB of the image that every build makes; others are made from it when they are first ordered
 GB = 1024**3  # SoftLayer's disks count in these
@@ -75,30 +80,51 @@ class RootFs:
         return path
 
 
-def listed(name: str) -> list[str]:
-    """The first words of a list in `image/`."""
-    lines = (HERE / name).read_text(encoding="utf-8").splitlines()
+def wanted(checkout: Path = places.CHECKOUT) -> tuple[str, ...]:
+    """The systems that a lab of this checkout installs: the usual one, and what a stack's file names.
+
+    LabError for one that there is not.
+    """
+    also = os.environ.get(ALSO, "").split()
+    if strange := [name for name in also if name not in SYSTEMS]:
+        raise LabError(f"{ALSO} must be of {', '.join(SYSTEMS)}, not {', '.join(strange)}.")
+    texts = [path.read_text(encoding="utf-8") for path in checkout.glob("Pulumi.*.yaml")]
+    codes = {name: name.upper().replace("-", "_") for name in SYSTEMS}
+    named = [
+        name
+        for name, code in codes.items()
+        if any(re.search(rf"\bos: {code}(_64)?\b", text) for text in texts)
+    ]
+    return tuple(name for name in SYSTEMS if name in (USUAL, *also, *named))
+
+
+def listed(name: str, system: str = USUAL) -> list[str]:
+    """The first words of a list in `image/`, and of the one that another system has behind it."""
+    files = [HERE / name, HERE / name.replace(".", f"-{system}.")]
+    lines = [line for file in files if file.is_file() for line in file.read_text("utf-8").splitlines()]
     return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
 
 
-def key(authority: Path, kernel: Kernel) -> str:
+def key(authority: Path, kernel: Kernel, system: str = USUAL) -> str:
     """The build's name in the cache: a digest of all it is made from but Debian's own packages."""
-    digest = hashlib.sha256(f"{RECIPE} {SUITE} {SIZE} {JOURNAL} {INODE_RATIO} {KEPT_OUT} {kernel}".encode())
+    suite = SYSTEMS[system]
+    digest = hashlib.sha256(f"{RECIPE} {suite} {SIZE} {JOURNAL} {INODE_RATIO} {KEPT_OUT} {kernel}".encode())
     digest.update(authority.read_bytes())
+    others = tuple(f"-{name}" for name in SYSTEMS if name != system)
     for path in sorted(HERE.rglob("*")):
-        if path.is_file():
+        if path.is_file() and not path.stem.endswith(others):
             digest.update(
                 f"{path.relative_to(HERE)} {path.stat().st_mode & 0o111}\n".encode() + path.read_bytes()
             )
     return digest.hexdigest()[:16]
 
 
-def ensure(step: Step, home: Path, authority: Path, kernel: Kernel) -> RootFs:
+def ensure(step: Step, home: Path, authority: Path, kernel: Kernel, system: str = USUAL) -> RootFs:
     """The build for the present recipe in `home`, made if it is not there.
 
-    `authority` is the lab's CA certificate, `kernel` the one that hosts boot.
+    `authority` is the lab's CA certificate, `kernel` the one that hosts boot, `system` one of SYSTEMS.
     """
-    built = RootFs(home / key(authority, kernel))
+    built = RootFs(home / key(authority, kernel, system))
     if (built.folder / f"{SIZE}G.img").is_file():
         step.result("in the cache")
         return built
@@ -116,9 +142,9 @@ def ensure(step: Step, home: Path, authority: Path, kernel: Kernel) -> RootFs:
         (fresh / "packages").mkdir(parents=True)
         tree = fresh / "tree"
         step.say("Debian's packages, by mmdebstrap")
-        step.run(_mmdebstrap(tree, fresh / "packages"))
+        step.run(_mmdebstrap(tree, fresh / "packages", system))
         step.say("the lab's own files")
-        furnish(tree, authority, kernel)
+        furnish(tree, authority, kernel, system)
         step.say("the image")
         step.run(_mke2fs(tree, fresh / f"{SIZE}G.img"))
         shutil.rmtree(tree)
@@ -127,7 +153,7 @@ def ensure(step: Step, home: Path, authority: Path, kernel: Kernel) -> RootFs:
     return built
 
 
-def _mmdebstrap(tree: Path, packages: Path) -> list[str]:
+def _mmdebstrap(tree: Path, packages: Path, system: str) -> list[str]:
     options = [
         "--variant=minbase",
         "--format=directory",
@@ -138,10 +164,10 @@ def _mmdebstrap(tree: Path, packages: Path) -> list[str]:
         # The engine's packages are only fetched, while apt's lists are there: the program installs them.
         '--customize-hook=chroot "$1" apt-get clean',
         '--customize-hook=chroot "$1" apt-get --yes --no-install-recommends --download-only install '
-        + " ".join(listed("engine.txt")),
+        + " ".join(listed("engine.txt", system)),
         f'--customize-hook=cp "$1"/var/cache/apt/archives/*.deb "{packages}"/',
     ]
-    return ["mmdebstrap", *options, *proxy(), SUITE, str(tree)]
+    return ["mmdebstrap", *options, *proxy(), SYSTEMS[system], str(tree)]
 
 
 def proxy() -> list[str]:
@@ -164,7 +190,7 @@ def _mke2fs(tree: Path, image: Path) -> list[str]:
     return [*words, "-L", "root", "-d", str(tree), str(image), f"{SIZE}G"]
 
 
-def furnish(tree: Path, authority: Path, kernel: Kernel) -> None:
+def furnish(tree: Path, authority: Path, kernel: Kernel, system: str = USUAL) -> None:
     """Bring the lab's own part into a fresh Debian tree."""
     for path in sorted((HERE / "overlay").rglob("*")):
         target = tree / path.relative_to(HERE / "overlay")
@@ -174,14 +200,16 @@ def furnish(tree: Path, authority: Path, kernel: Kernel) -> None:
         else:
             target.write_bytes(path.read_bytes())
             target.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
-    off = [("etc/systemd/system", unit) for unit in listed("masked.txt")]
-    off += [("etc/systemd/system-generators", generator) for generator in listed("generators.txt")]
+    off = [("etc/systemd/system", unit) for unit in listed("masked.txt", system)]
+    off += [("etc/systemd/system-generators", name) for name in listed("generators.txt", system)]
     for folder, name in off:
         link = tree / folder / name
         link.parent.mkdir(exist_ok=True)
         link.unlink(missing_ok=True)
         link.symlink_to("/dev/null")
-    shutil.rmtree(tree / "etc/update-motd.d")  # three processes at every login, for a greeting nobody reads
+    shutil.rmtree(
+        tree / "etc/update-motd.d", ignore_errors=True
+    )  # three processes at every login, for a greeting nobody reads
     # Off means off: Debian's own shutdown key reboots, a datacenter's power button does not.
     (tree / "etc/systemd/system/ctrl-alt-del.target").symlink_to("/lib/systemd/system/poweroff.target")
     (tree / "etc/systemd/system/default.target").symlink_to("/lib/systemd/system/multi-user.target")
@@ -202,7 +230,8 @@ def furnish(tree: Path, authority: Path, kernel: Kernel) -> None:
         for path in tree.glob(pattern):
             path.unlink()
     (tree / "etc/apt/sources.list").write_text(
-        "deb [trusted=yes] http://apt.lab:8081/ ./\n", encoding="utf-8"
+        f"deb [trusted=yes] http://apt.lab:8081/{'' if system == USUAL else f'{system}/'} ./\n",
+        encoding="utf-8",
     )
     (tree / "etc/machine-id").write_text("", encoding="utf-8")
     (tree / "etc/hosts").write_text(network.hosts_file(), encoding="utf-8")

@@ -36,10 +36,13 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 class UmlBackend:
     """The hosts of one lab, by the lab's state folder. Its methods are those of `HostBackend`."""
 
-    images = frozenset({"debian-12"})  # what it can install; the API refuses orders of anything else
-
     def __init__(self, lab: Path) -> None:
         self.lab = paths.at(lab)
+
+    @property
+    def images(self) -> frozenset[str]:
+        """What it can install; the API refuses orders of anything else."""
+        return frozenset(self._systems())
 
     def create(self, spec: HostSpec) -> None:
         """Make disks and seed. Repeating it completes what was cut off and leaves a complete host as it is.
@@ -144,7 +147,9 @@ class UmlBackend:
                     disks.grow_system(host.system, spec.disks[0], is_cow=host.base_file.exists())
                     host.base_file.unlink(missing_ok=True)
                 else:  # never booted: nothing to carry over
-                    host.base_file.write_text(f"{self._rootfs().image(spec.disks[0])}\n", encoding="utf-8")
+                    host.base_file.write_text(
+                        f"{self._rootfs(spec).image(spec.disks[0])}\n", encoding="utf-8"
+                    )
             self._data_disks(host, spec)
             machine.save(host.spec_file, spec)
 
@@ -215,7 +220,7 @@ class UmlBackend:
 
     def _install(self, host: Machine, spec: HostSpec) -> None:
         """A fresh system disk with its kernel, and the seed for its first boot."""
-        system = self._rootfs()
+        system = self._rootfs(spec)
         seed.write(host.seed, spec, self._console_key())
         host.system.unlink(missing_ok=True)
         host.base_file.write_text(f"{system.image(spec.disks[0])}\n", encoding="utf-8")
@@ -230,14 +235,27 @@ class UmlBackend:
             )
         return host, machine.load(host.spec_file)
 
-    def _rootfs(self) -> rootfs.RootFs:
-        return rootfs.RootFs(self._recorded("rootfs", "root file system"))
+    def _rootfs(self, spec: HostSpec) -> rootfs.RootFs:
+        """Of the system that was ordered; the usual one for a host of before there was a choice."""
+        systems = self._systems()
+        system = spec.image if spec.image in rootfs.SYSTEMS else rootfs.USUAL
+        if system not in systems:
+            raise LabError(
+                f"Lab {self.lab.name} does not install {system}: name it in a stack's file (servers.os) "
+                f"or in {rootfs.ALSO}, then run `lab up`."
+            )
+        return rootfs.RootFs(systems[system])
 
-    def _recorded(self, key: str, what: str) -> Path:
+    def _systems(self) -> dict[str, Path]:
         try:
-            return Path(json.loads(self.lab.record.read_text(encoding="utf-8"))[key])
+            record = json.loads(self.lab.record.read_text(encoding="utf-8"))
+            # A lab of before there was a choice has one.
+            systems = record["systems"] if "systems" in record else {rootfs.USUAL: record["rootfs"]}
         except (OSError, KeyError):
-            raise LabError(f"Lab {self.lab.name} has no {what} for hosts yet: run `lab up`.") from None
+            raise LabError(
+                f"Lab {self.lab.name} has no root file system for hosts yet: run `lab up`."
+            ) from None
+        return {system: Path(folder) for system, folder in systems.items()}
 
     def _console_key(self) -> str | None:
         path = self.lab.ssh / "id_ed25519.pub"

@@ -49,7 +49,7 @@ CHECKS: dict[str, tuple[Command, ...]] = {
         ("lab.toolchain.shell_lint",),
         ("tools.docs", "--check"),
     ),
-    "type": (("mypy", "--strict", "."),),
+    "type": (("mypy", "--strict", "."), ("tools.package.types",)),
     "unit": (("pytest", "tests/unit", *_SIDE_BY_SIDE, *_MEASURED, _FLOOR),),
     "provider": (("pytest", "tests/provider", "tests/lab_api", "-n", "4", *_BY_FILE, *_MEASURED),),
     "coverage": (("lab.toolchain.coverage_floor", *map(str, MEASURED.values())),),
@@ -65,10 +65,14 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     "recovery-test": (
         (
             *("pytest", "tests/lab/test_layers.py", "tests/lab/test_data_path.py"),
+            *("tests/lab/test_engine_access.py", "tests/lab/test_any_manager.py"),
             *("tests/lab/test_last_one.py", _END, "-v", *_PATIENT),
         ),
         ("pytest", "tests/lab/test_two_stacks.py", *_ONE_STORY),
+        ("pytest", "tests/lab/test_tls.py", *_ONE_STORY),
     ),
+    # Not in CI for its length; what it rests on is in tests/unit, over real SSH.
+    "own-hosts-test": (("pytest", "tests/lab/test_own_hosts.py", *_ONE_STORY),),
     # Not in CI either: it installs a browser, 300 MB with what that needs.
     "application-test": (("pytest", "tests/lab/test_application.py", *_ONE_STORY),),
 }
@@ -86,9 +90,15 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "lab-and-outage-test": ("toolchain", "packages", "venv"),
     "outage-test": ("toolchain", "packages", "venv"),
     "recovery-test": ("toolchain", "packages", "venv"),
+    "own-hosts-test": ("toolchain", "packages", "venv"),
     "application-test": ("toolchain", "packages", "venv"),
 }
-APART = frozenset({"consul-test", "outage-test", "lab-and-outage-test", "recovery-test", "application-test"})
+APART = frozenset(
+    {
+        *("consul-test", "outage-test", "lab-and-outage-test", "recovery-test"),
+        *("own-hosts-test", "application-test"),
+    }
+)
 """The checks that `make test` leaves out."""
 IN_TEST = tuple(name for name in CHECKS if name not in APART)
 """The checks of `make test`; with outages its last one is `lab-and-outage-test`."""

@@ -4,6 +4,6 @@
 service=fact query=fact
 # ---- hosts get what follows ----
 if [[ ${container[$service]:-} ]]; then
-  docker exec -u 0 -i "${container[$service]}" mariadb -NB <<<"$query" | tell galera
+  docker exec -u 0 -i "${container[$service]}" mariadb --skip-ssl -NB <<<"$query" | tell galera
   docker exec "${container[$service]}" galera-node status --json 2>/dev/null | tell status
 fi

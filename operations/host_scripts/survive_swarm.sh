@@ -5,6 +5,9 @@ address=fact lost=(fact fact)
 # ---- hosts get what follows ----
 forced='' failed=''
 if ! timeout 15 docker node ls >/dev/null 2>&1; then
+  # With autolock the engine would answer by forgetting that it was in a swarm.
+  key=$(docker info --format '{{.DockerRootDir}}')/swarm/certificates/swarm-node.key
+  ! grep -q ENCRYPTED "$key" 2>/dev/null || outcome "wait its key is locked (swarm.autolock), so it can't be forced"
   timeout 60 docker swarm init --force-new-cluster --advertise-addr "$address" \
     --listen-addr "$address:2377" >/dev/null
   forced=1

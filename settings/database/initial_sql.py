@@ -28,6 +28,8 @@ STATEMENT = re.compile(rb"^\s*(?:create|alter)\s+(?:or\s+replace\s+)?table\b|^\)
 ENGINE = re.compile(rb"\bengine\s*=?\s*[`']?(\w+)", re.IGNORECASE)
 REPLICATED = (b"innodb", b"sequence")
 COLLATION = re.compile(rb"\bcollate\s*=?\s*[`']?(utf8mb4_\w*0900\w*)", re.IGNORECASE)
+LACKS_COLLATIONS = "10.11"
+"""From 11.4 on MariaDB has those of MySQL 8 under their own names."""
 COLUMN = re.compile(rb"^\s*`[^`]+`\s")
 
 
@@ -51,11 +53,12 @@ def bundle(folder: str) -> bytes:
     return packed.getvalue()
 
 
-def problems(folder: str, strict: bool) -> Iterable[str]:
+def problems(folder: str, strict: bool, version: str | None = None) -> Iterable[str]:
     """Why the first bootstrap could not run what lies in `folder`, a line each: file, reason, remedy.
 
     Args:
         strict: tables that are not replicated will be refused by the server.
+        version: of the server, None for an unknown one.
     """
     place = Path(folder)
     if not place.is_dir():
@@ -65,7 +68,7 @@ def problems(folder: str, strict: bool) -> Iterable[str]:
     found = files(folder)
     if not found:
         yield f"{folder!r} holds no *.sql file. Remedy: add one, or set initdb to null"
-    wrong = [problem for path in found for problem in _bad_file(path, strict)]
+    wrong = [problem for path in found for problem in _bad_file(path, strict, version)]
     yield from wrong
     if wrong:
         return
@@ -103,7 +106,7 @@ def _not_run(place: Path) -> Iterable[str]:
             yield f"{name} would not be run: only *.sql and *.sql.gz are. Remedy: move it elsewhere"
 
 
-def _bad_file(path: Path, strict: bool) -> Iterable[str]:
+def _bad_file(path: Path, strict: bool, version: str | None) -> Iterable[str]:
     """What is wrong with one file that is to be run."""
     name = path.name
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,90}", name):
@@ -130,12 +133,13 @@ def _bad_file(path: Path, strict: bool) -> Iterable[str]:
             "for binary values make the dump anew with --hex-blob"
         )
         return
-    yield from _bad_statements(name, text, strict)
+    yield from _bad_statements(name, text, strict, version)
 
 
-def _bad_statements(name: str, text: bytes, strict: bool) -> Iterable[str]:
+def _bad_statements(name: str, text: bytes, strict: bool, version: str | None) -> Iterable[str]:
     """Definitions of tables that the server will refuse; the first of each kind. Rows are not looked at."""
-    engine = collation = False
+    engine = False
+    collation = version != LACKS_COLLATIONS  # of one that nobody knows, the server itself says so
     for number, line in enumerate(text.split(b"\n"), 1):
         defines = STATEMENT.match(line)
         if strict and not engine and defines and (found := ENGINE.search(line)):
@@ -150,7 +154,7 @@ def _bad_statements(name: str, text: bytes, strict: bool) -> Iterable[str]:
         if not collation and (defines or COLUMN.match(line)) and (found := COLLATION.search(line)):
             collation = True
             yield (
-                f"{name}, line {number}: MariaDB 10.11 has no collation {found[1].decode()}, which is "
+                f"{name}, line {number}: MariaDB {version} has no collation {found[1].decode()}, which is "
                 "MySQL 8's. Remedy: write utf8mb4_general_ci (docs/how-to/moving-in.md)"
             )
 

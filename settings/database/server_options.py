@@ -3,8 +3,8 @@
 MariaDB takes an option's name in any case, with - or _, by any beginning that no other option has, and with
 words before it (`skip-`, `disable-`, `enable-`, `maximum-`, `autoset-`, `loose-`). Beginnings are refused
 here, so that what stands in the settings is what it means; the words are understood. Which options there are
-is in `server_options.txt`: the list that the image's own server prints (tests/images/test_galera_options.py
-compares).
+is in `server_options_VERSION.txt`: the list that the image's own server prints
+(tests/images/test_galera_options.py compares).
 """
 
 from __future__ import annotations
@@ -15,8 +15,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from settings.database.versions import VERSIONS, is_older
+
 HERE = Path(__file__).parent
-NAMES = frozenset((HERE / "server_options.txt").read_text(encoding="ascii").split())
+NAMES_OF = {
+    version: frozenset((HERE / f"server_options_{version}.txt").read_text(encoding="ascii").split())
+    for version in VERSIONS
+}
+NAMES = frozenset().union(*NAMES_OF.values())
+"""What any version knows: names are read by these, so that an option that is gone has its reason."""
 TIME_ZONES = frozenset((HERE / "time_zones.txt").read_text(encoding="ascii").split())
 WORDS = ("skip", "disable", "enable", "maximum", "autoset", "loose")
 ON, OFF = frozenset({"ON", "1", "TRUE"}), frozenset({"OFF", "0", "FALSE"})
@@ -27,7 +34,7 @@ _NO_BACKUP = (
     "the binary log is of no use without backups, and harms: a node's next full copy removes what it "
     "held, each node would log its own writes only, and a power cut of all hosts could lose commits"
 )
-_NO_TLS = "nodes have no certificate for clients, so it would keep everybody out or the server from starting"
+_TLS = "the nodes' certificates are the program's (section galera.tls)"
 _GALERA_SETS = "Galera sets it, another value on each node"
 
 FORBIDDEN = {
@@ -61,12 +68,12 @@ FORBIDDEN = {
     "skip-grant-tables": "whoever is on the network would be let in without a password",
     "skip-networking": "clients reach the server over the overlay network",
     "socket": "the health check and the SST look for the server's own socket",
-    "ssl-ca": _NO_TLS,
-    "ssl-capath": _NO_TLS,
-    "ssl-cert": _NO_TLS,
-    "ssl-crl": _NO_TLS,
-    "ssl-crlpath": _NO_TLS,
-    "ssl-key": _NO_TLS,
+    "ssl-ca": _TLS,
+    "ssl-capath": _TLS,
+    "ssl-cert": _TLS,
+    "ssl-crl": _TLS,
+    "ssl-crlpath": _TLS,
+    "ssl-key": _TLS,
     "tc-heuristic-recover": "a node that repairs itself must not replicate",
     "tmpdir": "the container's own /tmp is for that, and a full copy would remove a folder among the data",
     "user": "the image starts the server as mysql",
@@ -87,8 +94,8 @@ FIXED = {
     "innodb-page-size": ("16K", f"{_PACKED} with pages of 16 kB"),
     "innodb-read-only": ("OFF", "a node could not replicate"),
     "lower-case-table-names": ("0", f"{_PACKED} with names as they are written, and so were tables since"),
-    "require-secure-transport": ("OFF", _NO_TLS),
-    "ssl": ("OFF", _NO_TLS),
+    "require-secure-transport": ("OFF", "galera.tls.required is for that"),
+    "ssl": ("ON", _TLS),
     "transaction-read-only": ("OFF", "the first bootstrap could not make the accounts"),
     "unix-socket": ("ON", "the node itself comes in over the socket"),
 }
@@ -149,11 +156,6 @@ class Name:
     option: str
     words: tuple[str, ...] = ()
 
-    @property
-    def known(self) -> bool:
-        """Whether the image's server has such an option."""
-        return self.option in NAMES
-
 
 def resolve(written: str) -> Name:
     """The option that `written` names: in any case, with - or _; a whole name counts before words are taken
@@ -187,9 +189,12 @@ def effective(name: Name, value: str) -> str:
     return "ON" if text in ON | {""} else "OFF" if text in OFF else value.strip("'\"")
 
 
-def problems(options: Mapping[str, str]) -> Iterable[str]:
+def problems(options: Mapping[str, str], version: str | None = None) -> Iterable[str]:
     """What is wrong with `galera.config`, a line each, beginning with the key; names, reasons and
     remedies.
+
+    Args:
+        version: of the server; None for an unknown one, of which every option is taken that any version has.
     """
     plugins = any(resolve(key).option in ("plugin-load", "plugin-load-add") for key in options)
     for key, value in options.items():
@@ -201,13 +206,25 @@ def problems(options: Mapping[str, str]) -> Iterable[str]:
             yield f"{key}: in an option file # begins a comment. Remedy: quote it, in YAML twice: '\"…\"'"
         else:
             name = resolve(key)
-            if name.known:
+            if name.option not in NAMES:
+                yield from _unknown(key, name, plugins, version)
+            elif version is None or name.option in NAMES_OF[version]:
                 yield from _bad_value(key, name, value)
-            else:
-                yield from _unknown(key, name, plugins)
+            elif "loose" not in name.words:
+                yield _of_another(key, name, version)
 
 
-def _unknown(key: str, name: Name, plugins: bool) -> Iterable[str]:
+def _of_another(key: str, name: Name, version: str) -> str:
+    """An option that this version no longer has, or does not have yet."""
+    when = "yet" if any(name.option in NAMES_OF[v] for v in VERSIONS if is_older(version, v)) else "any more"
+    return (
+        f"{key}: MariaDB {version} has no such option {when}: it would ignore it, or not start. Remedy: "
+        "remove it; while nodes of two versions run, "
+        f"loose_{name.option.replace('-', '_')} is for those that know it"
+    )
+
+
+def _unknown(key: str, name: Name, plugins: bool, version: str | None) -> Iterable[str]:
     """A name that the server does not have: beginnings, errors of typing, options of plugins."""
     begun = sorted(option for option in NAMES if option.startswith(name.option))
     if begun:
@@ -218,10 +235,11 @@ def _unknown(key: str, name: Name, plugins: bool) -> Iterable[str]:
     elif name.option.startswith("wsrep"):
         yield f"{key}: {_NODE_SETS}"
     elif not plugins and "loose" not in name.words:
-        near = difflib.get_close_matches(name.option, NAMES, n=1, cutoff=0.75)
+        version = version or VERSIONS[0]
+        near = difflib.get_close_matches(name.option, NAMES_OF[version], n=1, cutoff=0.75)
         meant = f"did you mean {near[0].replace('-', '_')}? " if near else ""
         yield (
-            f"{key}: MariaDB 10.11 has no such option, and would not start. Remedy: {meant}correct or "
+            f"{key}: MariaDB {version} has no such option, and would not start. Remedy: {meant}correct or "
             "remove it; for one of another version or of a plug-in write "
             f"loose_{name.option.replace('-', '_')}"
         )

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.image_roots import ASKED, FORMER, PRESENT, image_root
 from tests.images.galera_on_consul import GaleraOnConsul
 from tests.images.galera_site import GaleraSite
-from tests.images.image_roots import image_root
 
 STORES = ("etcd", "consul")
 
@@ -16,6 +16,16 @@ STORES = ("etcd", "consul")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Consul is compiled for its tests, which takes minutes: `make consul-test` has them apart."""
     parser.addoption("--store", choices=STORES, help="only what rests on this store; unset, all")
+    parser.addoption(
+        "--debian",
+        choices=(PRESENT, *FORMER),
+        default=PRESENT,
+        help="the release that the images are built on",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    ASKED[0] = config.getoption("--debian")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from components import certificates
 from components.certificates import Signed
-from tests.images.image_containers import Container, Site, wait_for
+from harness.image_containers import Container, Site, wait_for
 
 DATACENTER = "lab01"
 NOW = dt.datetime.now(dt.UTC)
@@ -41,10 +41,10 @@ class Authority:
     def certificate(self) -> str:
         return self._signed.certificate
 
-    def member(self, addresses: Sequence[str]) -> Signed:
-        """One for all members, with both purposes."""
+    def member(self, addresses: Sequence[str], when: dt.datetime = NOW) -> Signed:
+        """One for all members, with both purposes, signed at `when`."""
         names = [f"server.{DATACENTER}.consul", "localhost", "127.0.0.1", *addresses]
-        return certificates.peer_certificate("consul", names, self._signed, NOW)
+        return certificates.peer_certificate("consul", names, self._signed, when)
 
     def client(self, when: dt.datetime = NOW) -> Signed:
         """What a client shows that was let in at `when`."""
@@ -55,9 +55,9 @@ def address(number: int) -> str:
     return f"10.77.0.{10 + number}"
 
 
-def member_secrets(authority: Authority, addresses: Sequence[str]) -> dict[str, str]:
-    """The secrets of all members."""
-    pair = authority.member(addresses)
+def member_secrets(authority: Authority, addresses: Sequence[str], when: dt.datetime = NOW) -> dict[str, str]:
+    """The secrets of all members, whose certificate was signed at `when`."""
+    pair = authority.member(addresses, when)
     files = {
         "consul-ca.crt": authority.certificate,
         "consul.crt": pair.certificate,

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from harness.image_containers import Container, run
 from tests.images import consul_site
 from tests.images.consul_site import Authority, add_consul, client_secrets, member_secrets
 from tests.images.galera_site import SIZE, GaleraSite
-from tests.images.image_containers import Container, run
 
 
 class GaleraOnConsul(GaleraSite):

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.images.image_containers import SUBNET, Container, Site, wait_for
+from harness.image_containers import SUBNET, Container, Site, wait_for
 from tests.images.store_access import ETCDCTL, READABLE, Access
 
 SIZE = 3

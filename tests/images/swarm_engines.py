@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.host_scripts.shell import script
-from tests.images.image_containers import Network, run, wait_for
+from harness.image_containers import Network, run, wait_for
 from tests.support import docker_engine
 
 # The engines' names are the hosts': each has a UTS namespace.
@@ -39,7 +39,12 @@ class Engine:
     def environment(self) -> dict[str, str]:
         path = f"{self.programs}/usr/bin:{self.programs}/usr/sbin:{os.environ['PATH']}"
         home = str(self.folder)
-        return {"PATH": path, "HOME": home, "DOCKER_HOST": f"unix://{self.folder}/engine.sock"}
+        return {
+            "PATH": path,
+            "HOME": home,
+            "HOSTNAME": self.name,
+            "DOCKER_HOST": f"unix://{self.folder}/engine.sock",
+        }
 
     def start(self) -> None:
         with open(self.folder / "log", "ab") as log:

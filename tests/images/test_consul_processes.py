@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 
 from components.certificates import Signed
+from harness.image_containers import Container, Site, wait_for
+from harness.image_roots import image_root
 from tests.images.consul_site import (
     AGENT,
     CONSUMER,
@@ -37,8 +39,6 @@ from tests.images.consul_site import (
     resolved,
     serves,
 )
-from tests.images.image_containers import Container, Site, wait_for
-from tests.images.image_roots import image_root
 
 pytestmark = pytest.mark.images
 
@@ -195,6 +195,19 @@ def test_strangers_are_not_let_in_and_hear_why(site: Members) -> None:
     assert nodes <= {"galera-1", "galera-3"}
     assert not serves(site.containers["consul-2"])
     assert not serves(site.containers["consul-3"])
+    wait_for(lambda: "another gossip key" in site.containers["consul-2"].log, "what that may be", 60)
+
+    # One whose own certificate is of another authority, or has expired.
+    late = member_secrets(site.authority, [address(5)], LONG_AGO)
+    for number, secrets, words in (
+        (4, {**other_authority, "consul-ca.crt": site.secrets["consul-ca.crt"]}, "has signed for it"),
+        (5, late, "consul.crt expired on"),
+    ):
+        stranger = site.add_member(number, [1, 2, 3, 4, 5], 1, secrets)
+        stranger.start()
+        wait_for(lambda s=stranger, w=words: w in s.log, words, 60)  # type: ignore[misc]
+        assert "Remedy: `pulumi up`" in stranger.log
+        assert not serves(stranger)
 
 
 def test_galera_s_records_and_sessions_are_kept_as_the_nodes_rely_on(site: Members) -> None:

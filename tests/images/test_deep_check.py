@@ -19,14 +19,14 @@ from typing import Any
 
 import pytest
 
+from harness.image_containers import Container, wait_for
+from harness.image_roots import image_root
 from operations.deep import check, one_position, rows
 from operations.deep.check import Outcome
 from operations.deep.one_position import HELD, PREFIX, OnePosition
 from operations.deep.sessions import CLIENT, LONGEST_LINE, Client, Opener, Session, SessionLost, SqlError
 from operations.errors import OperationsError
 from tests.images.galera_site import GaleraSite, formed, server_pid, sql, start
-from tests.images.image_containers import Container, wait_for
-from tests.images.image_roots import image_root
 
 ACCOUNTS = 400
 WRITERS = 6

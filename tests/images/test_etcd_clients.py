@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.image_containers import Container, wait_for
 from images.etcd.etcd_member.clients import MARK
-from tests.images.image_containers import Container, wait_for
 from tests.images.store_access import ETCDCTL, Access
 from tests.images.test_etcd_processes import Store, address, etcdctl, formed, until
 
@@ -238,6 +238,13 @@ def test_a_store_of_before_comes_over_member_by_member_and_then_its_clients(stor
         assert not plain(first, number, "get", "word")
     assert [etcdctl(member, "get", "--print-value-only", "word") for member in members] == ["changed"] * 3
     assert command(first, "secure").stdout.strip() == "clients are users already"
+    # Who turns them off by hand is told how they come back.
+    for member in members:
+        wait_for(lambda member=member: (member.volume / "users-only").exists(), "its mark", 30)  # type: ignore[misc]
+    etcdctl(first, "auth", "disable")
+    assert "somebody has turned users off" in lets_in(second)
+    assert command(second, "secure").stdout.strip() == "clients are users from now on"
+    has_users(*members)
     # For good: also of a member that starts anew.
     assert third.stop() == 0
     third.start()

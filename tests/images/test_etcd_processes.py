@@ -18,10 +18,10 @@ import pytest
 
 from components.peer_authority import PeerAuthorityProvider
 from components.peer_certificates import PeerCertificatesProvider
+from harness.image_containers import Container, Site, wait_for
+from harness.image_roots import image_root
 from images.etcd.etcd_member import settings
 from images.etcd.etcd_member.peers import EmptySeat, context, members_at
-from tests.images.image_containers import Container, Site, wait_for
-from tests.images.image_roots import image_root
 from tests.images.store_access import ETCDCTL, READABLE, Access
 
 

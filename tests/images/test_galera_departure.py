@@ -10,6 +10,7 @@ import signal
 
 import pytest
 
+from harness.image_containers import wait_for
 from tests.images.galera_site import (
     GaleraSite,
     add,
@@ -22,7 +23,6 @@ from tests.images.galera_site import (
     synced,
     until,
 )
-from tests.images.image_containers import wait_for
 
 pytestmark = pytest.mark.images
 

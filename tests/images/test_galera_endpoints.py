@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from harness.image_containers import wait_for
 from tests.images.galera_site import (
     GaleraSite,
     add,
@@ -23,7 +24,6 @@ from tests.images.galera_site import (
     start,
     synced,
 )
-from tests.images.image_containers import wait_for
 
 pytestmark = pytest.mark.images
 

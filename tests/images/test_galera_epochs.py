@@ -9,6 +9,7 @@ import os
 
 import pytest
 
+from harness.image_containers import wait_for
 from tests.images.galera_site import (
     SIZE,
     GaleraSite,
@@ -27,7 +28,6 @@ from tests.images.galera_site import (
     until,
     uuids,
 )
-from tests.images.image_containers import wait_for
 from tests.images.store_access import ETCDCTL
 
 pytestmark = pytest.mark.images

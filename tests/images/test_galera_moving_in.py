@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from harness.image_containers import Container, wait_for
 from tests.images.galera_site import (
     PASSWORDS,
     SIZE,
@@ -26,7 +27,6 @@ from tests.images.galera_site import (
     synced,
     until,
 )
-from tests.images.image_containers import Container, wait_for
 from tests.images.test_galera_processes import client
 
 pytestmark = pytest.mark.images

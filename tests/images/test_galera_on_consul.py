@@ -10,10 +10,10 @@ import signal
 
 import pytest
 
+from harness.image_containers import wait_for
 from tests.images.consul_site import GALERA, LONG_AGO, address, resolved
 from tests.images.galera_on_consul import GaleraOnConsul
 from tests.images.galera_site import add, formed, rows, start, synced, until
-from tests.images.image_containers import wait_for
 
 pytestmark = [pytest.mark.images, pytest.mark.parametrize("site", ["consul"], indirect=True)]
 

@@ -11,6 +11,7 @@ import signal
 
 import pytest
 
+from harness.image_containers import run, wait_for
 from tests.images.galera_site import (
     SIZE,
     GaleraSite,
@@ -29,7 +30,6 @@ from tests.images.galera_site import (
     until,
     uuids,
 )
-from tests.images.image_containers import run, wait_for
 
 pytestmark = pytest.mark.images
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from harness.image_containers import Container, wait_for
 from tests.images.galera_site import (
     INITDB,
     PASSWORDS,
@@ -33,7 +34,6 @@ from tests.images.galera_site import (
     until,
     uuids,
 )
-from tests.images.image_containers import Container, wait_for
 from tests.images.store_access import ETCDCTL
 
 pytestmark = pytest.mark.images

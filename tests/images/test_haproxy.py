@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.image_containers import Container, Site, wait_for
+from harness.image_roots import image_root
 from tests.images.fake_nodes import FakeNode, NameServer, socket_in
-from tests.images.image_containers import Container, Site, wait_for
-from tests.images.image_roots import image_root
 
 pytestmark = pytest.mark.images
 

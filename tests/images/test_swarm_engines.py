@@ -13,9 +13,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from components.host_scripts import swarm, taken_down
+from components.host_scripts import swarm, swarm_leaving, taken_down
 from components.host_scripts.swarm_leaving import keep_only, remove_node
-from tests.images.image_containers import run, wait_for
+from harness.image_containers import run, wait_for
 from tests.images.swarm_engines import Engine, Engines
 
 
@@ -46,13 +46,21 @@ def start(first: Engine, *others: Engine) -> dict[str, str]:
     return facts
 
 
-def try_to_start(first: Engine, *others: Engine) -> subprocess.CompletedProcess[str]:
-    values = f"{first.address}\n{' '.join(other.address for other in others)}\n"
-    return first.run(swarm.start(first.name), values)
+def try_to_start(
+    first: Engine, *others: Engine, on: Engine | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Args: on: the manager that is asked, if not the first one."""
+    managers = " ".join(f"{each.name}={each.address}" for each in (first, *others))
+    return (on or first).run(swarm.start(first.name), f"{managers}\n")
 
 
-def join(host: Engine, first: Engine, token: str) -> subprocess.CompletedProcess[str]:
-    return host.run(swarm.join(host.name), f"{token} {host.address} {first.address}\n")
+def join(
+    host: Engine, facts: dict[str, str], *managers: Engine, token: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Args: managers: all of the swarm, `host` too if it is one."""
+    addresses = " ".join(manager.address for manager in managers)
+    values = f"{token or facts['worker']} {host.address} {facts['cluster']}\n{addresses}\n"
+    return host.run(swarm.join(host.name), values)
 
 
 def describe(first: Engine, host: Engine, node: str, role: swarm.Role = "manager") -> None:
@@ -61,7 +69,7 @@ def describe(first: Engine, host: Engine, node: str, role: swarm.Role = "manager
 
 def bring_in(first: Engine, facts: dict[str, str], *hosts: Engine) -> list[str]:
     """Join and promote; the nodes' ids."""
-    nodes = [done(join(host, first, facts["worker"])) for host in hosts]
+    nodes = [done(join(host, facts, first, *hosts)) for host in hosts]
     for host, node in zip(hosts, nodes, strict=True):
         describe(first, host, node)
     return nodes
@@ -97,12 +105,15 @@ def test_a_replaced_manager_takes_over_its_former_selfs_place_and_no_vote_of_the
     done(first.docker("node", "update", "--label-add", "still=works", "galera-2"))
 
 
-def test_a_replaced_first_manager_starts_no_second_swarm_and_comes_back_as_the_page_says(
+def test_a_replaced_first_manager_starts_no_second_swarm_and_comes_back_through_any_other(
     engines: Engines,
 ) -> None:
     first, second, third = (engines.add(f"galera-{n}", 10 + n) for n in (1, 2, 3))
     facts = start(first, second, third)
+    # The first one joins like the others, which changes nothing.
+    assert done(join(first, facts, first, second, third)) == facts["node"]
     second_node, third_node = bring_in(first, facts, second, third)
+    decide_twice(first)
     first.kill()
     again = engines.add("galera-1", 21)
     told = refused(try_to_start(again, second, third))
@@ -110,28 +121,57 @@ def test_a_replaced_first_manager_starts_no_second_swarm_and_comes_back_as_the_p
         other.address in told.partition("a manager of one answers on ")[2] for other in (second, third)
     )
     assert done(again.docker("info", "--format", "{{.Swarm.LocalNodeState}}")) == "inactive"
-    # docs/how-to/operations.md, 'The first manager is gone for good'.
-    token = wait_for(
-        lambda: second.docker("swarm", "join-token", "-q", "manager").stdout.strip(),  # noqa: PLW0108 - asks anew
-        "a leader among two",
-    )
-    address, other = again.address, second.address
-    done(
-        again.docker(
-            *("swarm", "join", "--token", token, "--advertise-addr", address),
-            *("--listen-addr", f"{address}:2377", "--data-path-addr", address, f"{other}:2377"),
-        )
-    )
-    # From here on it is `up` again.
-    after = start(again, second, third)
-    assert after["cluster"] == facts["cluster"]
-    for host, node in ((second, second_node), (third, third_node)):
-        assert done(join(host, again, after["worker"])) == node
-    for host, node in ((again, after["node"]), (second, second_node), (third, third_node)):
-        describe(again, host, node)
+    wait_for(lambda: second.docker("node", "ls").returncode == 0, "a leader among two")
+    # What `up` does: whoever answers tells the tokens, and the new host joins by one that listens.
+    hosts = (again, second, third)
+    after = json.loads(done(try_to_start(*hosts, on=third)))
+    assert {key: after[key] for key in ("cluster", "worker")} == {
+        key: facts[key] for key in ("cluster", "worker")
+    }
+    node = done(join(again, after, *hosts))
+    for host, former in ((second, second_node), (third, third_node)):
+        assert done(join(host, after, *hosts)) == former
+    for host, its in ((second, second_node), (third, third_node), (again, node)):
+        describe(second, host, its)
     seen = managers(again)
     assert [line.partition("=")[0] for line in seen] == ["galera-1", "galera-2", "galera-3"]
     assert {line.partition("=")[2] for line in seen} == {"Leader", "Reachable"}
+    # Nothing of this is special to a run that replaces.
+    assert done(join(again, after, *hosts)) == node
+    assert json.loads(done(try_to_start(*hosts)))["node"] == node
+
+
+def test_hosts_that_stay_leave_by_themselves_where_nobody_could_take_them_out(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of a stack of one's own hosts, the first of which is dead; and of one that is whole."""
+    first, second, third = (engines.add(f"db{n}", 10 + n) for n in (1, 2, 3))
+    second_node, third_node = bring_in(first, start(first, second, third), second, third)
+    first.kill()
+    wait_for(lambda: "db1=Unreachable" in managers(second), "the loss to be seen", 60)
+    # Two of three are left: without one of them, the other decides nothing.
+    ran = second.run(remove_node("db3", stays=True), f"{third_node}\n")
+    assert done(ran) == ""
+    assert "db3 stays in the swarm until it leaves by itself: without its vote" in ran.stderr
+    # And of hosts that are ordered none is taken out, with a reason, while it is whole.
+    with monkeypatch.context() as hasty:
+        hasty.setattr(swarm_leaving, "PATIENCE", 3)
+        for text in (remove_node("db3"), keep_only(["db1", "db2"], [])):
+            assert "db3 keeps its place in the swarm: managers are down" in refused(
+                second.run(text, f"{third_node}\n")
+            )
+    assert "db3=Reachable" in managers(second) or "db3=Leader" in managers(second)
+    first.start()
+    wait_for(lambda: "db1=Unreachable" not in managers(second), "the first one's return", 60)
+    done(second.run(remove_node("db3", stays=True), f"{third_node}\n"))
+    assert [line.partition("=")[0] for line in managers(second)] == ["db1", "db2"]
+    # Whoever is asked is still a manager afterwards.
+    ran = second.run(remove_node("db2", stays=True), f"{second_node}\n")
+    assert done(ran) == ""
+    assert "db2 stays in the swarm until it leaves by itself: it is the manager that is asked" in ran.stderr
+    for host in (first, second):
+        done(host.docker("swarm", "leave", "--force"))
+        assert done(host.docker("info", "--format", "{{.Swarm.LocalNodeState}}")) == "inactive"
 
 
 def test_a_swarm_shrinks_to_the_hosts_that_are_wanted(engines: Engines) -> None:
@@ -195,13 +235,13 @@ def test_a_rotated_token_is_recognised_in_dockers_own_words(engines: Engines) ->
     first, second = (engines.add(f"galera-{n}", 10 + n) for n in (1, 2))
     facts = start(first, second)
     done(first.docker("swarm", "join-token", "--rotate", "-q", "worker"))
-    assert "it was rotated" in refused(join(second, first, facts["worker"]))
-    assert "it was rotated" in refused(join(second, first, "SWMTKN-1-nonsense"))
+    assert "it was rotated" in refused(join(second, facts, first))
+    assert "it was rotated" in refused(join(second, facts, first, token="SWMTKN-1-nonsense"))
     of_another_swarm = facts["worker"].replace(facts["worker"].split("-")[2], "1" * 50)
-    assert "it was rotated" in refused(join(second, first, of_another_swarm))
+    assert "it was rotated" in refused(join(second, facts, first, token=of_another_swarm))
     again = start(first, second)
     assert again["worker"] != facts["worker"]
-    done(join(second, first, again["worker"]))
+    done(join(second, again, first))
 
 
 def test_a_manager_whose_engine_cannot_take_part_keeps_its_vote(engines: Engines) -> None:
@@ -214,7 +254,7 @@ def test_a_manager_whose_engine_cannot_take_part_keeps_its_vote(engines: Engines
     second.start()
     state = "{{.Swarm.LocalNodeState}}"
     wait_for(lambda: "error" in second.docker("info", "--format", state).stdout, "an engine in trouble", 60)
-    assert "galera-2 is a manager of a swarm already" in refused(join(second, first, facts["worker"]))
+    assert "galera-2 is a manager of a swarm already" in refused(join(second, facts, first, second))
     second.kill()
     run("ip", "-n", second.namespace, "addr", "add", f"{second.address}/24", "dev", "eth0")
     second.start()

@@ -85,8 +85,9 @@ def reaches(host: str, address: str, port: int) -> bool:
 def joined(token: str, address: str, patience: int) -> subprocess.CompletedProcess[str]:
     """The program's own step on the second host, with less patience than its five minutes."""
     text = script(swarm.join("two"))
-    given = f"token={token} address={address} first={FIRST}"
-    for old, new in (("SECONDS + 300", f"SECONDS + {patience}"), ("read -r token address first", given)):
+    given = f"token={token} address={address} cluster=''\nmanagers=({FIRST})"
+    values = "read -r token address cluster\nread -ra managers"
+    for old, new in (("SECONDS + 300", f"SECONDS + {patience}"), (values, given)):
         assert text.count(old) == 1
         text = text.replace(old, new)
     done = subprocess.run(
@@ -138,9 +139,8 @@ def test_a_closed_port_is_the_programs_own_error_with_the_port_and_where_to_look
     done = joined(token, "10.144.12.11", 15)
     assert done.returncode != 0
     assert "two could not join the swarm of 10.144.12.10 in 5 minutes" in done.stderr
-    assert (
-        "check that 10.144.12.10:2377 answers it over the private network (servers.firewall)" in done.stderr
-    )
+    assert "10.144.12.10 does not answer on port 2377" in done.stderr
+    assert "check that port 2377 of one of them answers it over the private network" in done.stderr
     assert reaches("two", FIRST, 7946), "only this port was closed"
 
 

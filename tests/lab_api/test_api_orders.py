@@ -11,6 +11,7 @@ import SoftLayer
 from SoftLayer import SoftLayerAPIError
 
 from harness.lab_api import LabApi
+from lab.api import price_list
 from lab.api.errors import Fault
 from lab.api.ordering import checkout, templates
 
@@ -346,11 +347,22 @@ def test_create_options_agree_with_the_catalog(client: Any, lab_api: LabApi, tem
                 assert option["itemPrice"]["hourlyRecurringFee"] == by_key[description]["hourlyRecurringFee"]
     assert "tor01" in {option["template"]["datacenter"]["name"] for option in options["datacenters"]}
     codes = {option["template"]["operatingSystemReferenceCode"] for option in options["operatingSystems"]}
-    assert {"DEBIAN_LATEST", "DEBIAN_12_64", "CENTOS_LATEST", "UBUNTU_22_64"} <= codes
+    assert {"DEBIAN_LATEST", "DEBIAN_12_64", "DEBIAN_13_64", "CENTOS_LATEST", "UBUNTU_22_64"} <= codes
     sdk = SoftLayer.VSManager(client).get_create_options(datacenter="tor01")
     assert [place["key"] for place in sdk["locations"]] == ["tor01"]
     assert "DEBIAN_12_64" in {system["referenceCode"] for system in sdk["operating_systems"]}
     assert {size["key"] for size in sdk["sizes"]} >= {"B1_1X2X25"}
+
+
+@pytest.mark.parametrize("code", ["DEBIAN_13_64", "DEBIAN_13"])
+def test_a_second_debian_can_be_ordered_and_no_other_price_has_another_id(
+    client: Any, template: Template, code: str
+) -> None:
+    prices = client["Virtual_Guest"].generateOrderTemplate(template(operatingSystemReferenceCode=code))[
+        "prices"
+    ]
+    key = {price["item"]["keyName"]: price["id"] for price in prices}
+    assert key["OS_DEBIAN_13_MINIMAL_64_BIT"] == max(price.id for price in price_list.PRICES)
 
 
 def test_every_processor_and_memory_option_can_be_ordered(client: Any, template: Template) -> None:

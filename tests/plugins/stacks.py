@@ -36,9 +36,10 @@ provider = docker.Provider(
 
 @dataclass
 class Stack:
-    """A project in a folder of the test's own, with a file back end."""
+    """A project in a folder of the test's own, with a file back end; `sshd`: how its swarm is reached."""
 
     folder: Path
+    sshd: SshServer
     environment: dict[str, str] = field(default_factory=dict)
 
     def run(self, *arguments: str, fails: bool = False) -> str:
@@ -139,6 +140,7 @@ def made(
     search = f"{programs}:{toolchain}:{places.VENV / 'bin'}:{os.environ['PATH']}"
     stack = Stack(
         folder,
+        sshd,
         {
             "PATH": search,
             "HOME": str(tmp_path),

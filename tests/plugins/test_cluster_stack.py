@@ -102,7 +102,7 @@ def mended(stack: Stack, swarm: TestEngine) -> list[str]:
     """State and swarm brought together as `operations up` does after a run that was broken off."""
     said: list[str] = []
 
-    def asked(_way: object, text: str) -> remote_hosts.Answer:
+    def asked(_way: object, _hosts: object, text: str) -> remote_hosts.Answer:
         return remote_hosts.Answer(on_the_manager(swarm, text))
 
     (stack.folder / "id").write_text("read, and handed to what is patched away")

@@ -57,12 +57,12 @@ class Cluster(pulumi.ComponentResource):
             OverlayNetworkArgs(Network(subnet="10.20.0.0/24", encrypted=False), connection, [], []),
             on,
         )
-        wanted = PinnedImagesArgs({{"consul": "{IMAGE}"}}, Server(), [])
+        wanted = PinnedImagesArgs({{"consul": "{IMAGE}"}}, connection, [])
         images = PinnedImages("images", wanted, on).references
         # All of it, but for what only its own image has.
         health = HealthCheck(["/bin/true"], start_period=120, interval=1, timeout=5, retries=3)
         spec = dataclasses.replace(consul.spec(settings), health=health, update=UpdatePolicy(proven=1))
-        args = services.ServiceArgs(spec, images["consul"], [Server()], Server(), network, [], [])
+        args = services.ServiceArgs(spec, images["consul"], [Server()], connection, network, [], [])
         secrets = dict.fromkeys(spec.secrets, config.require_secret("password"))
         hosts = config.get("hosts") or "galera-1=10.144.12.11"
         services.declare("consul", args, self, secrets, {{"CONSUL_HOSTS": hosts, "CLUSTER_TOKEN": "t"}})

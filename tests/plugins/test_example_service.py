@@ -58,7 +58,7 @@ def example(cluster: Stack, folder: Path, image: str) -> Stack:
     program.write_text(written.replace("mariadb --host", "echo --host"))
     project = yaml.safe_load((folder / "Pulumi.yaml").read_text())
     (folder / "Pulumi.yaml").write_text(yaml.safe_dump({**project, "runtime": "python"}))
-    stack = Stack(folder, {**cluster.environment, "XDG_STATE_HOME": str(folder / "state")})
+    stack = Stack(folder, cluster.sshd, {**cluster.environment, "XDG_STATE_HOME": str(folder / "state")})
     stack.run("stack", "init", "test")
     stack.run("config", "set", "cluster", "organization/plugins/test")
     stack.run("config", "set", "image", image)

@@ -17,7 +17,7 @@ import pytest
 from components.host_scripts import taken_down
 from components.host_scripts.shell import script
 from components.host_scripts.swarm_leaving import MARK
-from tests.images.image_containers import wait_for
+from harness.image_containers import wait_for
 from tests.plugins.stacks import KINDS, Stack, made
 from tests.plugins.test_cluster_stack import CLUSTER
 from tests.support.docker_engine import TestEngine
@@ -28,6 +28,7 @@ PROGRAM = f"""
 import pulumi
 
 from components import galera
+from settings.tls import Tls
 
 config = pulumi.Config()
 opts = pulumi.ResourceOptions()
@@ -50,7 +51,7 @@ else:
     own = swarm_files.LABEL + "=" + swarm_files.stack()
     text = taken_down.look(own, swarm_stays=False)
     looked = remote.run("taken-down-looked", connection, text, opts, triggers=[config.require_int("round")])
-    galera.keep_secrets("galera", None, opts)
+    galera.keep_secrets("galera", None, Tls.model_validate({{}}), opts)
     pulumi.export("looked", looked.stdout)
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -518,3 +519,11 @@ def test_a_plugin_ends_when_its_engine_does(sshd: SshServer) -> None:
         while engine.process.poll() is None:
             assert time.monotonic() < deadline, "the plugin outlives its engine"
             time.sleep(0.1)
+
+
+def test_a_state_that_another_type_left_is_refused(engine: Engine, sshd: SshServer) -> None:
+    """As the official plugin says it, when an alias hands a remote command's state to a local one."""
+    made = engine.create(REMOTE, "x", {"connection": sshd.connection(), "create": "true"})
+    handed_on = replace(made, urn=made.urn.replace(REMOTE, LOCAL))
+    with pytest.raises(PluginError, match=r"Unrecognized field 'connection' on 'local\.CommandOutputs'"):
+        engine.update(handed_on, {"create": "true", "interpreter": ["/bin/sh", "-c"]})

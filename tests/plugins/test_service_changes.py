@@ -48,7 +48,7 @@ class Cluster(pulumi.ComponentResource):
             on,
         )
         settings = {{"etcd": config.get("etcd") or "{STORE}", "galera": config.get("galera") or "{DATABASE}"}}
-        images = PinnedImages("images", PinnedImagesArgs(settings, Server(), []), on).references
+        images = PinnedImages("images", PinnedImagesArgs(settings, connection, []), on).references
         options = ConfigFile("cnf", "/etc/my.cnf", config.get("options") or "[mysqld]")
 
         def service(name, after, configs=()):
@@ -58,7 +58,7 @@ class Cluster(pulumi.ComponentResource):
                 health=HealthCheck(["/bin/true"], start_period=120, interval=1, timeout=5, retries=3),
                 stop_grace=30, constraints=["node.role==manager"], update=UpdatePolicy(proven=1),
             )
-            args = services.ServiceArgs(spec, images[name], [Server()], Server(), network, [], after)
+            args = services.ServiceArgs(spec, images[name], [Server()], connection, network, [], after)
             secrets = {{"password": config.require_secret("password")}}
             return services.declare(name, args, self, secrets, {{}})
 

@@ -123,6 +123,36 @@ def changed(stack: Servers, lab: LabApi) -> dict[str, Any]:
     }
 
 
+def cancelled(stack: Servers, lab: LabApi) -> dict[str, Any]:
+    """A server that somebody cancelled, taken out of the state and ordered anew, as `operations up` does."""
+    gone = min(guest.id for guest in lab.guests())
+    before = {each["urn"]: each.get("id") for each in stack.exported()["deployment"]["resources"]}
+    (urn,) = (each for each, number in before.items() if number == str(gone) and "VirtualGuest" in each)
+    lab.client().call("Virtual_Guest", "deleteObject", id=gone)
+    lab.wait_until(lambda: gone not in [guest.id for guest in lab.guests()], "its end")
+    said = stack.must("refresh", "--yes", "--skip-preview", "--target", urn)
+    without = stack.guests()
+    said += stack.up()
+    after = {each["urn"]: each for each in stack.exported()["deployment"]["resources"]}
+    return {
+        "said": said,
+        "without": without,
+        "others": [guest.id for guest in lab.guests() if guest.id in without],
+        "ordered": lab.ordered,
+        "in_state": stack.guests(),
+        "waited_for": [
+            int(float(each["outputs"]["guest_id"]))
+            for each in after.values()
+            if each["type"].endswith("GuestReady")
+        ],
+        "replaced": [
+            name
+            for name, number in before.items()
+            if number and name != urn and after[name].get("id") != number
+        ],
+    }
+
+
 def destroyed(stack: Servers, lab: LabApi, home: Path) -> dict[str, Any]:
     """`destroy`, with the API key in the user's own file."""
     for name in lab.environment:
@@ -154,6 +184,7 @@ def run(root: Path) -> dict[str, Any]:
         key_in_files = holding(root / "pulumi", lab.api_key)
         private_key_in_files = holding(stack.backend, "PRIVATE KEY")
         facts["change"] = changed(stack, lab)
+        facts["cancel"] = cancelled(stack, lab)
         facts["destroy"] = destroyed(stack, lab, root / "pulumi" / "user")
         watch.end()
         return {

@@ -90,6 +90,19 @@ def test_nothing_drifts_and_nothing_is_left_to_change(facts: dict[str, Any]) -> 
     assert facts["change"]["changes"] == ""
 
 
+def test_a_server_that_was_cancelled_is_ordered_anew_and_nothing_else_is_another_one(
+    facts: dict[str, Any],
+) -> None:
+    cancel = facts["cancel"]
+    assert cancel["ordered"] == SERVERS + 1
+    assert cancel["others"] == cancel["without"]
+    assert len(cancel["without"]) == SERVERS - 1
+    (new,) = set(cancel["in_state"]) - set(cancel["without"])
+    assert sorted(cancel["waited_for"]) == cancel["in_state"]
+    assert new in cancel["waited_for"]
+    assert cancel["replaced"] == []
+
+
 def test_a_destroyed_stack_leaves_nothing_in_the_account(facts: dict[str, Any]) -> None:
     left = {name: facts["destroy"][name] for name in ("in_state", "guests", "keys", "groups")}
     assert left == {"in_state": [], "guests": [], "keys": [], "groups": []}

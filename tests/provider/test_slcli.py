@@ -646,6 +646,7 @@ def test_a_user_browses_what_packages_sell(slcli: Command) -> None:
     assert [row["KeyName"] for row in systems] == [
         "OS_DEBIAN_12_MINIMAL_64_BIT",
         "OS_DEBIAN_11_MINIMAL_64_BIT",
+        "OS_DEBIAN_13_MINIMAL_64_BIT",
     ]
     (memory,) = slcli("order", "item-list", "CLOUD_SERVER", "--category", "ram", "--prices")
     assert {"KeyName": "RAM_2_GB", "Hourly": "0.02", "Monthly": "13.2"}.items() <= memory[1].items()

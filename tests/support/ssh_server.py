@@ -22,7 +22,9 @@ T = TypeVar("T")
 
 
 class SshServer:
-    """The server. To order: `accepts_environment`, `room` (sessions on a connection), `refused_logins`."""
+    """The server. To order: `accepts_environment`, `room` (sessions on a connection), `refused_logins`, and
+    `user` (who may log in; empty for anybody).
+    """
 
     def __init__(self, shell: str = "/bin/sh", environment: Mapping[str, str] | None = None) -> None:
         """
@@ -38,6 +40,7 @@ class SshServer:
         self.accepts_environment = True
         self.room = 10
         self.refused_logins = 0
+        self.user = ""
         self.logins = 0
         self.sockets: dict[str, str] = {}  # where forwarded sockets really are
         self.most_sessions = 0
@@ -125,6 +128,8 @@ class _Login(asyncssh.SSHServer):
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         if self._server.refused_logins > 0:
             self._server.refused_logins -= 1
+            return False
+        if self._server.user not in ("", username):
             return False
         return key == self._server.key.convert_to_public()
 

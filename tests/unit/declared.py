@@ -62,6 +62,17 @@ STACKS: dict[str, dict[str, Any]] = {
         "network": {"encrypted": False},
         "loadBalancer": {"image": "registry.lab:5000/haproxy:2.6-1", "readerPort": 3307},
     },
+    "hosts of one's own": {
+        "servers": {
+            "kind": "existing",
+            "hosts": [
+                {"name": "db1", "address": "10.0.0.1"},
+                {"name": "db2", "address": "10.0.0.2", "sshHost": "203.0.113.2", "user": "ops", "port": 2222},
+                {"name": "db3", "address": "10.0.0.3", "disk": "/dev/sdb"},
+                {"name": "db4", "address": "10.0.0.4", "user": "deploy", "port": 2222, "role": "worker"},
+            ],
+        },
+    },
     "without firewall": {
         "servers": {"firewall": False, "image": "aaaa-bbbb", "os": None, "reloadToken": {"galera-3": "1"}}
     },

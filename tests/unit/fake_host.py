@@ -34,8 +34,8 @@ class Ran:
 class FakeHost:
     """Programs under `folder`/bin, files anywhere under `folder`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, name: str = "galera-1") -> None:
+        self.folder, self.name = folder, name
         self.bin = folder / "bin"
         self.bin.mkdir(parents=True)
         self._log = folder / "calls"
@@ -64,7 +64,7 @@ class FakeHost:
             capture_output=True,
             text=True,
             check=False,
-            env={"PATH": f"{self.bin}:{os.environ['PATH']}", "HOME": str(self.folder)},
+            env={"PATH": f"{self.bin}:{os.environ['PATH']}", "HOME": str(self.folder), "HOSTNAME": self.name},
             timeout=60,
         )
         return Ran(done.returncode, done.stdout, done.stderr, self._log.read_text().splitlines())

@@ -54,7 +54,12 @@ case "$1 $2" in
     for id in $(ls nodes); do
       IFS='|' read -r name state role vote mark <"nodes/$id"
       [[ ! $marked || $mark == true ]] || continue
-      if [[ $* == *ManagerStatus* ]]; then echo "$id|$name|${state^}|${vote^}"; else echo "$id|$name"; fi
+      if [[ $4 == role=manager ]]; then
+        [[ $role != manager ]] || echo "$id|${vote^}"
+        continue
+      fi
+      if [[ $* == *ManagerStatus* ]]; then echo "$id|$name|${state^}|${vote^}"
+      else echo "$id|$name|${state^}"; fi
     done ;;
   "node inspect")
     shift 2; if [[ $1 == --format ]]; then shift 2; fi
@@ -104,6 +109,6 @@ def changes(ran: Ran) -> list[str]:
     """Calls that change something."""
     looks = (
         *("docker info", "docker swarm join-token", "docker node inspect", "docker node ps"),
-        *("docker node ls", "docker service inspect", "docker ps"),
+        *("docker node ls", "docker service inspect", "docker ps", "timeout"),
     )
     return [call for call in ran.calls if not call.startswith(looks)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import json
 import runpy
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,8 +22,12 @@ from pulumi.runtime import mocks as pulumi_mocks
 from pulumi.runtime import rpc
 from pulumi.runtime.config import set_all_config
 
+from components.certificates import new_authority
+from components.own_hosts import look
+from components.own_hosts.facts import Facts
 from components.softlayer import cost, subnets
 from components.softlayer.guest_seen import Guest
+from settings import Settings
 from settings.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,6 +57,8 @@ class Recorded:
     parents: dict[str, str] = field(default_factory=dict)
     """The URN's end of each resource's parent: with the name and the type, all that makes its own URN."""
     aliases: dict[str, list[str]] = field(default_factory=dict)
+    deleted_with: dict[str, str] = field(default_factory=dict)
+    """The resource with which each one goes without being asked; empty for none."""
     outputs: dict[str, Any] = field(default_factory=dict)
     secret_outputs: set[str] = field(default_factory=set)
     secret_inputs: dict[str, set[str]] = field(default_factory=dict)
@@ -83,18 +90,69 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
+COMMANDS = ("command:remote:Command", "command:local:Command")
+"""Steps on one host, and on any manager."""
+FITTING = Facts(
+    host_key="ssh-ed25519 AAAA",
+    systems=("debian",),
+    system_name="Debian GNU/Linux 12 (bookworm)",
+    machine="x86_64",
+    systemd=True,
+    filesystem="ext4",
+    btrfs=True,
+    disk="disk",
+)
+"""A host of one's own that nothing is wrong with, and without an engine."""
+FORMER_URNS: list[str] = []
+"""What the stack's state has."""
+FORMER_OUTPUTS: dict[str, dict[str, Any]] = {}
+"""Outputs in the stack's state, by the resource's name."""
 OTHERWISE: dict[str, dict[str, Any]] = {}
 """By a resource's name, what is to be another value than the made-up one; also its id."""
+
+
+_OF_CERTIFICATE = {"ca_certificate": "CA", "certificate": "CERTIFICATE", "private_key": "PEER KEY"}
+KEYS: dict[str, dict[str, Any]] = {
+    "authority": {"certificate": "CA", "private_key": "AUTHORITY KEY"},
+    "certificate": _OF_CERTIFICATE,
+    "certificates": _OF_CERTIFICATE,
+    "keys": {"former": [{"generation": 1, "key": "SWMKEY-1-former"}]},
+}
+"""What resources with keys put out, by the end of their names."""
 
 
 def said_by(args: pulumi_mocks.MockResourceArgs) -> str:
     """What the script of a step would print on its host, without running it."""
     if args.name == "swarm-started":
         return json.dumps({"cluster": "c", "node": "n1", "manager": "SWMTKN-m", "worker": "SWMTKN-w"})
+    if args.name == "swarm-autolock-key":
+        return json.dumps({"key": "SWMKEY-1-now", "replaced": ""})
     if args.name.endswith("-image-resolved"):
         (image,) = args.inputs["triggers"]
         return image if "@" in image else f"{image}@{DIGEST}"
     return f"stdout-of-{args.name}"
+
+
+def met(args: pulumi_mocks.MockResourceArgs) -> dict[str, Any]:
+    """What is known of a host once it answers. Resources arrive in any order, so the name has the address."""
+    if args.typ.endswith(":TakenIn"):
+        return {"private_ip": args.inputs["address"], "host_key": args.inputs["seen"] or "ssh-ed25519 AAAA"}
+    *in_pool, number, _ = args.name.split("-")[1:]
+    last = 10 + int(number) + (100 if in_pool else 0)
+    return {
+        "public_ip": f"203.0.113.{last}",
+        "private_ip": f"10.144.12.{last}",
+        "host_key": "ssh-ed25519 AAAA",
+    }
+
+
+def told_again(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Outputs of a run before, with a real certificate in the place of the made-up one: it is looked at."""
+    galera = outputs.get("galera") or {}
+    if (galera.get("tls") or {}).get("caCertificate") != "CA":
+        return dict(outputs)
+    real = new_authority("galera", dt.datetime.now(dt.UTC)).certificate
+    return {**outputs, "galera": {**galera, "tls": {**galera["tls"], "caCertificate": real}}}
 
 
 class Recorder(pulumi_mocks.Mocks):
@@ -111,14 +169,8 @@ class Recorder(pulumi_mocks.Mocks):
         self.recorded.resources[args.name] = args
         outputs = dict(args.inputs)
         if args.name.endswith("-ready"):
-            # Resources arrive in any order, so the address comes from the name.
-            number = 10 + int(args.name.split("-")[1])
-            outputs |= {
-                "public_ip": f"203.0.113.{number}",
-                "private_ip": f"10.144.12.{number}",
-                "host_key": "ssh-ed25519 AAAA",
-            }
-        elif args.typ == "command:remote:Command":
+            outputs |= met(args)
+        elif args.typ in COMMANDS:
             outputs |= {"stdout": said_by(args), "stderr": ""}
         elif args.typ in ("docker:index/secret:Secret", "docker:index/serviceConfig:ServiceConfig"):
             outputs.setdefault("name", f"{args.name}-1a2b3c4")
@@ -128,10 +180,8 @@ class Recorder(pulumi_mocks.Mocks):
             outputs["owner"] = "swarm-galera/test/0123456789ab"
         elif args.name.endswith("-pair"):
             outputs |= {"private_key": "PRIVATE KEY", "public_key": "ssh-ed25519 AAAA"}
-        elif args.name.endswith("-authority"):
-            outputs |= {"certificate": "CA", "private_key": "AUTHORITY KEY"}
-        elif args.name.endswith(("-certificates", "-certificate")):
-            outputs |= {"ca_certificate": "CA", "certificate": "CERTIFICATE", "private_key": "PEER KEY"}
+        elif args.name.endswith(tuple(KEYS)):
+            outputs |= KEYS[args.name.rpartition("-")[2]]
         elif args.name.endswith("-image"):
             outputs["reference"] = args.inputs["found"]
         elif args.name.endswith("-rollout"):
@@ -142,8 +192,12 @@ class Recorder(pulumi_mocks.Mocks):
         return outputs.pop("id", f"id-of-{args.name}"), outputs
 
     def call(self, args: pulumi_mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        if args.token == "pulumi:pulumi:readStackResourceOutputs":
+            of_names = {f"urn::x::{name}": {"outputs": told} for name, told in FORMER_OUTPUTS.items()}
+            outputs: dict[str, Any] = {**{urn: {"outputs": {}} for urn in FORMER_URNS}, **of_names}
+            return {"name": args.args["stackName"], "outputs": outputs}, []
         if args.token == "pulumi:pulumi:readStackOutputs":
-            return {"name": args.args["name"], "outputs": dict(self.former)}, []
+            return {"name": args.args["name"], "outputs": told_again(self.former)}, []
         raise AssertionError(f"the program calls {args.token} while it is planned")
 
 
@@ -158,6 +212,7 @@ class Monitor(pulumi_mocks.MockMonitor):
         """Note the options, then answer as the mocks do."""
         if request.protect:
             self._recorded.protected.add(request.name)
+        self._recorded.deleted_with[request.name] = request.deletedWith.rsplit("::", 1)[-1]
         self._recorded.ignored[request.name] = list(request.ignoreChanges)
         self._recorded.parents[request.name] = request.parent.rsplit("::", 1)[-1]
         self._recorded.aliases[request.name] = [str(alias).strip() for alias in request.aliases]
@@ -188,16 +243,24 @@ def run(
     secrets: Sequence[str] = (),
     asks_the_api: bool = False,
     former: Mapping[str, Any] | None = None,
+    seen: Mapping[str, Facts] | None = None,
+    preview: bool = False,
 ) -> Recorded:
     """Run `__main__.py` with `SETTINGS`, sections merged with `overrides`, and wait for all of it.
 
+    Of a stack of hosts of one's own only, nothing of what `SETTINGS` says of orders is there.
+
     Args:
+        seen: hosts of one's own that are not as `FITTING`, by name.
         guests: the stack's servers in the account, by host name.
         secrets: the keys of settings that are encrypted in the stack's file.
         asks_the_api: as it does in earnest; else prices and subnets are made up.
         former: outputs of the stack's last complete run.
+        preview: as in a preview, where a value of None is one that is not known.
     """
     config = {key: dict(value) if isinstance(value, dict) else value for key, value in SETTINGS.items()}
+    if (overrides or {}).get("servers", {}).get("kind") == "existing":
+        config = {key: value for key, value in config.items() if key not in ("endpoint", "ssh", "servers")}
     for key, value in (overrides or {}).items():
         config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value
     flat = {
@@ -206,8 +269,12 @@ def run(
         if value is not None
     }
     recorder = Recorder(former or {})
+    # The stack's own resource stays from test to test, and with it another test's project.
+    pulumi.runtime.settings.ROOT.set(None)
+    # Mocks answer on other threads, which see of a context variable its default: what came first after None.
+    pulumi.runtime.settings.SETTINGS.dry_run = None
     pulumi.runtime.set_mocks(
-        recorder, project="swarm-galera", stack="test", preview=False, monitor=Monitor(recorder)
+        recorder, project="swarm-galera", stack="test", preview=preview, monitor=Monitor(recorder)
     )
     set_all_config(flat, [f"swarm-galera:{key}" for key in secrets])
     exports: dict[str, pulumi.Output[Any]] = {}
@@ -215,6 +282,15 @@ def run(
     def estimate(_api: Any, servers: Mapping[str, Server], limit: Decimal | None) -> cost.Estimate:
         recorder.recorded.estimated.append((servers, limit))
         return estimate_of(servers)
+
+    def looked(settings: Settings, _key: str | None, last: Mapping[str, Any]) -> look.Looked:
+        hosts = {host.name: host for host in settings.servers.own}
+        facts = {
+            name: replace(FITTING, hostname=name, engine_name=name, addresses=(host.address,), boot=name)
+            for name, host in hosts.items()
+        }
+        listen = settings.engine.access == "tls"
+        return look.Looked(hosts, facts | dict(seen or {}), frozenset(look.pinned_keys(last)), listen)
 
     def compared(_api: Any, plan: cost.Estimate, owner: str | None) -> cost.Estimate:
         recorder.recorded.estimated.append((owner,))
@@ -225,6 +301,7 @@ def run(
         with contextlib.ExitStack() as made_up:
             made_up.enter_context(patched(pulumi, "export", export))
             made_up.enter_context(patched(resource_hooks, "register_resource_hook", hook_registered))
+            made_up.enter_context(patched(look, "look", looked))
             if not asks_the_api:
                 made_up.enter_context(patched(cost, "estimate", estimate))
                 made_up.enter_context(patched(cost, "compared", compared))

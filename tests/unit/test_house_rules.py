@@ -23,7 +23,8 @@ def programs() -> dict[str, str]:
     files = [file for room in rooms for file in ([room] if room.is_file() else room.rglob("*"))]
     found = {}
     for file in files:
-        if not file.is_file() or file.suffix not in ("", ".py"):
+        # Examples have environments of their own.
+        if not file.is_file() or file.suffix not in ("", ".py") or ".venv" in file.parts:
             continue
         begin = file.read_bytes()[:60].splitlines()[:1]
         if file.suffix == ".py" or (begin and begin[0].startswith(b"#!") and b"python" in begin[0]):

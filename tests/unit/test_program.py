@@ -16,7 +16,7 @@ import pytest
 import tenacity
 from pydantic.alias_generators import to_snake
 
-from components import service_spec, services, swarm_files
+from components import moved_steps, service_spec, services, swarm_files
 from components.overlay_network import gateway
 from components.service_spec import HealthCheck, UpdatePolicy, duration
 from components.softlayer import cost
@@ -24,7 +24,7 @@ from components.softlayer.errors import CostTooHigh
 from components.softlayer.guest_seen import Guest
 from lab.plugins.docker import durations
 from settings import Servers
-from tests.unit import program
+from tests.unit import declared, program
 from tests.unit.program import ROOT, Recorded, run
 
 pytestmark = pytest.mark.unit
@@ -50,43 +50,112 @@ def test_each_host_is_ordered_awaited_prepared_and_joined(dev: Recorded) -> None
         ):
             assert f"{host}-{step}" in dev.resources
     assert "swarm-started" in dev.resources
-    assert sorted(name for name in dev.resources if name.endswith("-joined")) == [
-        "swarm-galera-2-joined",
-        "swarm-galera-3-joined",
-    ]
+    joined = {name for name in dev.resources if name.endswith("-joined")}
+    assert joined == {f"swarm-{host}-joined" for host in HOSTS}
+
+
+ANYWHERE = {
+    *("swarm-started", "network-free", "network-left", "etcd-image-resolved", "galera-image-resolved"),
+    *(f"swarm-{host}-node" for host in HOSTS),
+    *("etcd-running", "galera-formed", "etcd-users", "galera-tls"),
+}
+"""Steps on a manager, whichever it is."""
+
+
+def test_what_is_asked_of_the_swarm_names_no_host_and_takes_the_place_of_what_did(dev: Recorded) -> None:
+    steps = dev.of_type("command:local:Command")
+    assert set(steps) == ANYWHERE
+    for name, step in steps.items():
+        assert "connection" not in step.inputs, name
+        assert step.inputs["interpreter"][-1].endswith('/swarm-galera-test/config any-manager "$0"'), name
+        # In a state that an older version left, it was the first manager's. Replaced, it would run `delete`.
+        (alias,) = dev.aliases[name]
+        assert 'type: "command:remote:Command"' in alias, name
+    assert "203.0.113." not in json.dumps([step.inputs for step in steps.values()])
+
+
+def test_just_these_are_moved_in_a_state_that_an_older_version_made(
+    dev: Recorded, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
+    names = {
+        new.rpartition("::")[2]
+        for new in moved_steps.former(f"x${moved_steps.FORMERLY}::{name}" for name in dev.resources).values()
+    }
+    assert names & {name for name, made in dev.resources.items() if made.typ in program.COMMANDS} == ANYWHERE
+    for settings in declared.STACKS.values():
+        made = run(settings).resources
+        commands = {name: each.typ for name, each in made.items() if each.typ in program.COMMANDS}
+        for name, kind in commands.items():
+            urn = f"x${moved_steps.FORMERLY}::{name}"
+            assert bool(moved_steps.former([urn])) == (kind == moved_steps.NOW), name
+
+
+def test_a_stack_of_before_stays_as_it_is_with_plain_pulumi_until_its_state_was_moved(
+    dev: Recorded, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    of_before = {**dev.outputs, "ssh": {**dev.outputs["ssh"]}}
+    assert of_before["ssh"].pop("manager") == "any-manager"
+    urn = f"urn:pulumi:test::swarm-galera::swarm-galera:swarm:Swarm${moved_steps.FORMERLY}::swarm-started"
+    monkeypatch.setattr(program, "FORMER_URNS", [urn])
+    made = run(former=of_before)
+    assert made.of_type(moved_steps.NOW) == {}
+    for name in ANYWHERE:
+        assert made.resources[name].inputs["connection"]["host"] == "203.0.113.11", name
+    assert made.resources["docker-provider"].inputs["host"] == "ssh://any-manager"
+    assert "manager" not in made.outputs["ssh"]
+    assert "`python -m operations up`, once" in warned[0]
+    # Moved, by which the URNs are others: also while the outputs are still those of before.
+    monkeypatch.setattr(program, "FORMER_URNS", list(moved_steps.former([urn]).values()))
+    assert set(run(former=of_before).of_type(moved_steps.NOW)) == ANYWHERE
+
+
+def test_another_address_of_a_manager_changes_no_step_that_any_manager_may_do(
+    dev: Recorded, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaced = {"public_ip": "203.0.113.99", "host_key": "ssh-ed25519 BBBB"}
+    with monkeypatch.context() as patch:
+        patch.setitem(program.OTHERWISE, "galera-1-ready", replaced)
+        made = run()
+    files = (home / "swarm-galera/ssh/swarm-galera-test/known_hosts").read_text()
+    run()  # which leaves the files as other tests expect them
+    changed = {name for name in dev.resources if made.resources[name].inputs != dev.resources[name].inputs}
+    assert not {name for name in changed if not name.startswith("galera-1-")} - {"swarm-galera-1-joined"}
+    assert "docker-provider" not in changed
+    assert "any-manager,galera-1,203.0.113.99 ssh-ed25519 BBBB\n" in files
 
 
 def test_every_command_checks_the_pinned_host_key(dev: Recorded) -> None:
     commands = dev.of_type("command:remote:Command")
-    assert len(commands) > 20
+    assert len(commands) > 15
     for name, command in commands.items():
         assert command.inputs["connection"]["hostKey"] == "ssh-ed25519 AAAA", name
 
 
-def test_every_docker_resource_goes_through_the_first_manager(dev: Recorded) -> None:
+def test_every_docker_resource_goes_through_any_manager(dev: Recorded) -> None:
     made = [args for args in dev.resources.values() if args.typ.startswith("docker:")]
-    # Secrets of the peers, of etcd's clients, of Galera, and its way to etcd; a config; network and services.
-    assert len(made) == (3 + 7 + 3 + 4) + 1 + (1 + 2)
+    # Secrets of the peers, etcd's clients, Galera, its TLS, its way to etcd; a config; network and services.
+    assert len(made) == (3 + 7 + 3 + 3 + 4) + 1 + (1 + 2)
     assert all(args.provider and "docker-provider" in args.provider for args in made)
-    assert dev.resources["docker-provider"].inputs["host"] == "ssh://root@203.0.113.11"
+    assert dev.resources["docker-provider"].inputs["host"] == "ssh://any-manager"
 
 
 def test_the_ssh_programs_files_are_for_their_owner_only_and_pin_the_host(dev: Recorded, home: Path) -> None:
     folder = home / "swarm-galera/ssh/swarm-galera-test"
     assert (folder / "id").read_text() == "PRIVATE KEY\n"
-    assert (folder / "known_hosts").read_text() == "203.0.113.11 ssh-ed25519 AAAA\n"
+    lines = [f"any-manager,galera-{n},203.0.113.1{n} ssh-ed25519 AAAA\n" for n in (1, 2, 3)]
+    assert (folder / "known_hosts").read_text() == "".join(lines)
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
-    options = json.loads(dev.resources["docker-provider"].inputs["sshOpts"])
-    assert "StrictHostKeyChecking=yes" in options
-    assert f"UserKnownHostsFile={folder / 'known_hosts'}" in options
-    assert "PRIVATE KEY" not in options
+    assert json.loads(dev.resources["docker-provider"].inputs["sshOpts"]) == ["-F", str(folder / "config")]
 
 
 def test_no_secret_stands_in_a_script_or_a_services_environment(dev: Recorded) -> None:
     marked = ("SWMTKN", "value-of-", "PRIVATE KEY", "PEER KEY", "AUTHORITY KEY", "marked-key")
     for name, args in dev.resources.items():
         shown = dict(args.inputs)
-        if args.typ == "command:remote:Command":
+        if args.typ in program.COMMANDS:
             shown = {key: shown.get(key) for key in ("create", "update", "delete", "environment", "triggers")}
         elif args.typ == "docker:index/secret:Secret":
             shown = {"labels": shown["labels"]}
@@ -113,19 +182,21 @@ def test_the_authority_of_the_peers_hands_its_key_on_as_a_secret(dev: Recorded) 
 
 
 def test_host_scripts_run_again_in_place_and_get_no_previous_output(dev: Recorded) -> None:
-    for name, command in dev.of_type("command:remote:Command").items():
+    steps = {**dev.of_type("command:remote:Command"), **dev.of_type("command:local:Command")}
+    for name, command in steps.items():
         assert command.inputs["update"] == command.inputs["create"], name
         assert command.inputs["addPreviousOutputInEnv"] is False, name
 
 
 def test_nodes_other_than_the_first_leave_the_swarm_when_they_go(dev: Recorded) -> None:
     leaving = {
-        name for name, args in dev.of_type("command:remote:Command").items() if "delete" in args.inputs
+        name
+        for name, args in dev.resources.items()
+        if args.typ in program.COMMANDS and "delete" in args.inputs
     }
     assert leaving == {"swarm-galera-2-node", "swarm-galera-3-node", "network-left"}
     for name in leaving - {"network-left"}:
         command = dev.resources[name].inputs
-        assert command["connection"]["host"] == "203.0.113.11"
         assert command["delete"].endswith("; run delete")
         assert "docker node demote" in command["stdin"]
 
@@ -157,9 +228,20 @@ def test_the_swarms_start_knows_all_other_hosts_and_reads_the_tokens_again_when_
     dev: Recorded, home: Path
 ) -> None:
     started = dev.resources["swarm-started"].inputs["stdin"]
-    assert "\n10.144.12.11\n10.144.12.12 10.144.12.13\nEND-OF-VALUES" in started
+    managers = " ".join(f"galera-{n}=10.144.12.1{n}" for n in (1, 2, 3))
+    assert f"\n{managers}\nEND-OF-VALUES" in started
     more = run({"servers": {"workers": 1}}).resources["swarm-started"].inputs["stdin"]
-    assert "\n10.144.12.11\n10.144.12.12 10.144.12.13 10.144.12.14\n" in more
+    assert f"\n{managers}\n10.144.12.14\n" in more
+
+
+def test_a_host_joins_by_any_manager_and_the_first_one_too(dev: Recorded) -> None:
+    for number in (1, 2, 3):
+        values = f"SWMTKN-w 10.144.12.1{number} c\n10.144.12.11 10.144.12.12 10.144.12.13\nEND-OF-VALUES"
+        step = dev.resources[f"swarm-galera-{number}-joined"]
+        assert f"\n{values}" in step.inputs["stdin"]
+        assert step.inputs["connection"]["host"] == f"203.0.113.1{number}"
+        node = dev.resources[f"swarm-galera-{number}-node"].inputs["stdin"]
+        assert f"\nstdout-of-swarm-galera-{number}-joined\nEND-OF-VALUES" in node
 
 
 def test_services_are_waited_for_again_when_a_host_is_another_one_or_was_interrupted(
@@ -224,7 +306,8 @@ def test_where_clients_may_be_no_two_services_are_changed_at_the_same_time(home:
     made = run(BALANCER, former={"galera": {}})
     assert "etcd-running" in made.depends_on["galera-service"]
     assert "etcd-service" in made.depends_on["etcd-running"]
-    assert "galera-formed" in made.depends_on["haproxy-service"]
+    assert "galera-formed" in made.depends_on["galera-tls"]
+    assert "galera-tls" in made.depends_on["haproxy-service"]
 
 
 def test_services_that_nobody_uses_yet_are_made_side_by_side(home: Path) -> None:
@@ -236,7 +319,7 @@ def test_services_that_nobody_uses_yet_are_made_side_by_side(home: Path) -> None
         assert "galera-1-engine-current" in made.depends_on[f"{service}-service"]
 
 
-def test_services_name_the_content_that_the_first_managers_engine_found(dev: Recorded) -> None:
+def test_services_name_the_content_that_a_managers_engine_found(dev: Recorded) -> None:
     for service, image in (
         ("etcd", "registry.lab:5000/etcd:3.4-1"),
         ("galera", "registry.lab:5000/galera:10.11-1"),
@@ -245,7 +328,6 @@ def test_services_name_the_content_that_the_first_managers_engine_found(dev: Rec
         assert named == f"{image}@{program.DIGEST}"
         step = dev.resources[f"{service}-image-resolved"].inputs
         assert step["triggers"] == [image]
-        assert step["connection"]["host"] == "203.0.113.11"
         assert f"reference={image}" in step["stdin"]
     assert "etcd-image-resolved" in dev.depends_on["galera-image-resolved"]
 
@@ -354,6 +436,7 @@ def test_galera_is_a_global_service_with_local_data_and_no_published_port(dev: R
         "galera-root-password",
         "galera-monitor-password",
         "galera-app-password",
+        *("galera-ca.crt", "galera-server.crt", "galera-server.key"),
         *("store-ca.crt", "store-client.crt", "store-client.key", "store-token"),
     }
 
@@ -513,7 +596,7 @@ def test_secrets_and_configs_are_named_by_pulumi_so_that_an_old_one_is_never_in_
 ) -> None:
     """Neither the one before it nor one of a killed run, that no state knows of."""
     made = dev.of_type(token)
-    assert len(made) == {"docker:index/secret:Secret": 17}.get(token, 1)
+    assert len(made) == {"docker:index/secret:Secret": 20}.get(token, 1)
     for name, args in made.items():
         assert "name" not in args.inputs
         assert len(name) + len("-1a2b3c4") <= 64, "the engine takes no longer name"
@@ -698,7 +781,7 @@ def test_only_hosts_that_are_named_may_be_replaced_and_lose_their_protection(hom
 
 def test_other_names_for_the_managers_are_refused_before_anything_is_declared(home: Path) -> None:
     with pytest.raises(
-        pulumi.RunError, match="galera-1, galera-2, galera-3 would be cancelled with their data"
+        pulumi.RunError, match="galera-1, galera-2, galera-3 would be given up with their data"
     ):
         run({"servers": {"prefix": "db"}}, there(*HOSTS))
 
@@ -751,6 +834,9 @@ def test_a_setting_of_the_servers_reaches_their_order(
 def test_no_setting_of_the_servers_is_forgotten() -> None:
     """The others are about which servers there are, or what is around them; they have tests of their own."""
     around = {
+        "kind",
+        "hosts",
+        "pools",
         "prefix",
         "managers",
         "workers",

@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 import settings
 from settings import section
+from settings.pools import Pool
 from settings.server import Server
 from tools.docs.markdown import table
 
@@ -63,12 +64,20 @@ def text() -> str:
 
 
 def sections(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
-    """The sections below a model, each before those in it, by the path of its key."""
+    """The sections below a model, each before those in it, by the path of its key; each kind once."""
+    seen: set[type[BaseModel]] = set()
+    for path, below in _sections(model, above):
+        if below not in seen:
+            seen.add(below)
+            yield path, below
+
+
+def _sections(model: type[BaseModel], above: str) -> Iterator[tuple[str, type[BaseModel]]]:
     for name, field in model.model_fields.items():
         if (below := section_of(field)) is not None:
             path = f"{above}{field.alias or name}"
             yield path, below
-            yield from sections(below, f"{path}.")
+            yield from _sections(below, f"{path}.")
 
 
 def section_of(field: FieldInfo) -> type[BaseModel] | None:
@@ -86,13 +95,18 @@ def _section(title: str, model: type[BaseModel], path: str = "") -> str:
     of_each = Server.model_fields if issubclass(model, Server) else {}
     rows = []
     for name, field in model.model_fields.items():
-        if name in of_each:
+        if name in of_each or _otherwise(model, name):
             continue
         key = key_of(name, field)
         if (below := section_of(field)) is not None:
             key_below = f"{path}{field.alias or name}"
-            said_of = f"a section: [{key_below}](#{key_below.lower().replace('.', '')})"
-            rows.append((key, "section", _required(below) if is_there(field) else "none", said_of))
+            if typing.get_origin(field.annotation) is list:
+                shown = next(at for at, each in sections(settings.Settings) if each is below)
+                words = field.description or said.get(name, "")
+                rows.append((key, "list of sections", default_of(field), f"{words}: {_link(shown)}"))
+                continue
+            need = "required" if field.is_required() else _required(below) if is_there(field) else "none"
+            rows.append((key, "section", need, f"a section: {_link(key_below)}"))
         else:
             rows.append((key, kind_of(field), default_of(field), field.description or said.get(name, "")))
     about = intro(model)
@@ -101,7 +115,18 @@ def _section(title: str, model: type[BaseModel], path: str = "") -> str:
         about += (
             f"\n\nWhat each of them is ordered with has [a page of its own](servers.md): {keys}. Besides:"
         )
+    if issubclass(model, Pool):
+        about += " All that [servers are ordered with](servers.md) may be said here. Besides:"
     return f"## {title}\n\n{about}\n\n{table(('key', 'type', 'default', 'what it is'), rows)}\n"
+
+
+def _link(path: str) -> str:
+    return f"[{path}](#{path.lower().replace('.', '')})"
+
+
+def _otherwise(model: type[BaseModel], name: str) -> bool:
+    """Whether a pool says so what a server's own field is."""
+    return issubclass(model, Pool) and name in Server.model_fields
 
 
 def key_of(name: str, field: FieldInfo) -> str:

@@ -11,6 +11,7 @@ from .config import HTTPS
 from .settings import FILES, MANAGEMENT, Settings
 
 TIMEOUT = 5.0  # seconds for one question
+EXPIRED = 10  # what is wrong with a certificate, in OpenSSL's numbers
 
 
 class ApiError(Exception):
@@ -23,6 +24,19 @@ class ApiError(Exception):
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
+
+
+def refused(error: ssl.SSLCertVerificationError) -> str:
+    """What is wrong with this member's own certificate, which its agent shows here and to all others."""
+    if error.verify_code == EXPIRED:
+        return (
+            "this member's certificate (secret consul.crt) has expired. Remedy: `pulumi up` brings a new one"
+        )
+    return (
+        "this member's certificate (secret consul.crt) is not one that its authority (secret consul-ca.crt) "
+        f"has signed for it: {error.verify_message}. Remedy: `pulumi up` gives all members those of one "
+        "authority"
+    )
 
 
 class AgentApi:
@@ -48,6 +62,8 @@ class AgentApi:
             if response.status != 200:
                 raise ApiError(f"{path}: {answer[:300]}", response.status)
             return json.loads(answer) if answer else None
+        except ssl.SSLCertVerificationError as error:
+            raise ApiError(f"{path}: {refused(error)}") from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise ApiError(f"{path}: the agent does not answer: {error}") from error
         finally:

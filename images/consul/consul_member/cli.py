@@ -55,11 +55,16 @@ def run() -> int:
     from . import alone, config
     from . import settings as settings_module
     from .api import AgentApi
+    from .certificate import valid_until
     from .supervise import Supervisor
 
     # The first process of a container is not ended by a signal that it has no handler for.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
     settings = settings_module.load()
+    for name in settings_module.CERTIFICATES:
+        end = valid_until(settings.secrets / name)
+        if end is not None and end.timestamp() < time.time():
+            log(f"{name} expired on {end:%Y-%m-%d}: nobody accepts it. Remedy: `pulumi up` brings a new one")
     written = config.write(settings, gateway(settings))
     if settings.is_server:
         alone.take_word(settings.data_dir, settings.address, log)

@@ -20,6 +20,7 @@ from typing import Any
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 FILES = ("consul-ca.crt", "consul.crt", "consul.key")
+CERTIFICATES = FILES[:2]
 CLIENT_CA = "consul-client-ca.crt"  # optional: the authority of clients, where it is another one
 GOSSIP_KEY = "consul-gossip-key"
 MANAGEMENT, AGENT, GALERA, CONSUMER = (

@@ -29,6 +29,11 @@ SLOW = 10.0  # seconds after which an agent that does not answer is worth a word
 TIDY = 20.0  # seconds between looks at the votes; abandoned at two of them, they are taken away
 PATIENCE = 90.0  # seconds for which a member without a leader is told to be unwell: no restart brings one
 KILL = 8.0  # seconds that an agent is given to end
+ALONE = (
+    "no leader has been found. Either too few servers run, or the others turn this member away, for an "
+    "expired certificate, one of another authority, or another gossip key, as the words above (or theirs) "
+    "say. Remedy for those: `pulumi up` gives all members the same"
+)
 
 
 class Supervisor:
@@ -122,6 +127,8 @@ class Supervisor:
             self._tell(True, "serving, without a leader")
         else:
             self._tell(False, "not yet: no leader has been found")
+            if up > SLOW:
+                self._say(ALONE)
 
     def _do_duties(self) -> None:
         """What is to be done once for each leader, and what the leader does now and then."""

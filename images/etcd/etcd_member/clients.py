@@ -202,6 +202,11 @@ def told(settings: Settings) -> str:
             return f"{name} expired on {end:%Y-%m-%d}. Remedy: `pulumi up` brings a new one"
     try:
         if not member.has_users():
+            if has_mark(settings.data_dir):
+                return (
+                    "clients need no user: somebody has turned users off, which no `pulumi up` sees. Remedy: "
+                    "`etcd-member secure` in this container"
+                )
             return "clients need no user: an unfinished change. Remedy: `pulumi up`"
         root.tell("endpoint", "status")
     except ApiError as error:

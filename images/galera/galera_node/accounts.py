@@ -21,6 +21,7 @@ ABSENCE = 60.0  # seconds that new passwords wait for a member that is away: it 
 STORED = "SELECT User, Host, Priv FROM mysql.global_priv"
 HASH = re.compile(r"\*[0-9A-F]{40}")
 NETWORK = re.compile(r"\d+(\.\d+){3}/\d+(\.\d+){3}")
+TLS_NEEDED = re.compile(r'"ssl_type":\s*[1-9]')
 DEFINER = ("root", "%")
 NO_PASSWORD = "*THISISNOTAVALIDPASSWORDTHATCANBEUSEDHERE"  # noqa: S105 - as MariaDB writes it: no password has that hash
 
@@ -36,24 +37,33 @@ def native_hash(password: str) -> str:
 
 @dataclass(frozen=True)
 class Account:
-    """An account with its password's stored form. `socket`: the system's user of that name needs none."""
+    """An account with its password's stored form.
+
+    `socket`: the system's user of that name needs none. `tls`: who comes without TLS is refused.
+    """
 
     user: str
     host: str
     hash: str
     socket: bool = False
+    tls: bool = False
 
     def statement(self, verb: str, lock: str = "") -> Statement:
         """`CREATE USER` or `ALTER USER`; `lock` comes last."""
         way = "unix_socket OR mysql_native_password" if self.socket else "mysql_native_password"
-        return f"{verb} %s@%s IDENTIFIED VIA {way} USING %s{lock}", (self.user, self.host, self.hash)
+        only = " REQUIRE SSL" if self.tls else ""
+        return f"{verb} %s@%s IDENTIFIED VIA {way} USING %s{only}{lock}", (self.user, self.host, self.hash)
+
+    def holds(self, privileges: str) -> bool:
+        """Whether the account is so. `privileges`: as `STORED` has them."""
+        return self.hash in privileges and (not self.tls or TLS_NEEDED.search(privileges) is not None)
 
 
 def with_passwords(settings: Settings) -> list[Account]:
     """All accounts with a password.
 
-    `root` locally and from the cluster's network; `monitor` without any right but to connect and read the
-    status; the application's, named as its database.
+    `root` locally, and from the cluster's network, from there with TLS where nodes have it; `monitor` without
+    any right but to connect and read the status; the application's, named as its database.
     """
     root, monitor, app = (
         native_hash(settings.secret(f"galera-{name}-password")) for name in ("root", "monitor", "app")
@@ -61,7 +71,7 @@ def with_passwords(settings: Settings) -> list[Account]:
     network = f"{settings.subnet.network_address}/{settings.subnet.netmask}"
     return [
         Account("root", "localhost", root, socket=True),
-        Account("root", network, root),
+        Account("root", network, root, tls=settings.encrypted),
         Account("monitor", "%", monitor),
         Account(settings.database, "%", app),
     ]
@@ -116,21 +126,21 @@ def moved(settings: Settings, stored: Iterable[tuple[str, ...]]) -> Statement | 
 
 
 def outdated(settings: Settings, stored: Iterable[tuple[str, ...]]) -> list[Account]:
-    """Accounts whose password is another than the secret's. `stored`: rows of `STORED`.
+    """Accounts whose password is another than the secret's, or that need no TLS but should.
 
-    One that somebody has dropped is not made anew.
+    `stored`: rows of `STORED`. One that somebody has dropped is not made anew.
     """
     known = {(user, host): privileges for user, host, privileges in stored}
     return [
         account
         for account in with_passwords(settings)
-        if (account.user, account.host) in known and account.hash not in known[account.user, account.host]
+        if (account.user, account.host) in known and not account.holds(known[account.user, account.host])
     ]
 
 
 def fingerprint(settings: Settings) -> str:
-    """Tells whether two nodes have the same passwords, and nothing else: of all together, 48 bits."""
-    hashes = "".join(account.hash for account in with_passwords(settings))
+    """Tells whether two nodes have the same passwords, and TLS, and nothing else: 48 bits of all together."""
+    hashes = "".join(account.hash + " TLS" * account.tls for account in with_passwords(settings))
     return hashlib.sha256(f"{settings.cluster} {hashes}".encode()).hexdigest()[:12]
 
 

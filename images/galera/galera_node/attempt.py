@@ -37,6 +37,7 @@ class Attempt:
         self._topics, self._server, self._first_process = parts.topics, parts.server, parts.first_process
         self._membership, self._component = parts.membership, parts.component
         self._formation, self._option_file = parts.formation, parts.option_file
+        self._encryption = parts.encryption
         self._observer, self._reports = parts.observer, parts.reports
         self._own_data, self._watch = own_data, watch
         self._site = Site(parts.settings.size, parts.settings.members)
@@ -112,7 +113,10 @@ class Attempt:
         """
         if decision.first:
             self._component.epoch = ""
-            return self._membership.claim(decision, starting, facts, "", Details(votes=self._settings.size))
+            details = self._encryption.shown(Details(votes=self._settings.size))
+            return self._membership.claim(
+                decision, starting, facts, "", details, self._encryption.first(facts)
+            )
         epoch = facts.cluster.epoch if facts.cluster is not None else local.epoch
         note = local.note
         if decision.epoch is not None:
@@ -154,7 +158,7 @@ class Attempt:
                     local, replace(local.note, epoch=self._component.epoch, begins="")
                 )
         self._formation.weigh(starts=False)
-        self._option_file.write(self._formation.weight, decision.addresses)
+        self._option_file.write(self._formation.weight, decision.addresses, self._encryption.prepare(facts))
         transfer.remember_history(self._settings.run_dir, uuid, self._component.epoch)
         known = has_data and local.seqno >= 0
         self._server.start([f"--wsrep-start-position={local.uuid}:{local.seqno}"] if known else [])
@@ -167,6 +171,8 @@ class Attempt:
         self._reports.unhealthy("bootstrapping")
         self._formation.prepare(decision, local.uuid, local.seqno)
         self._formation.weigh(starts=True)
-        self._option_file.write(self._formation.weight, ())
+        if decision.first:
+            facts = replace(facts, tls=self._encryption.first(facts) or None)
+        self._option_file.write(self._formation.weight, (), self._encryption.prepare(facts))
         self._server.start(["--wsrep-new-cluster", f"--wsrep-start-position={position}"])
         self._watch.serve(local, bootstrap=True, forming=decision.first)

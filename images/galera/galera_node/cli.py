@@ -23,9 +23,12 @@ USAGE = """usage: galera-node run                the container's process
                                       as before, and the writes go to another one
        galera-node new-epoch          after a component was started by hand (pc.bootstrap): data of whoever is
                                       not in it takes a full copy
+       galera-node secure             no node lets anybody in without TLS any more, or with a certificate of a
+                                      former authority: they start anew for that, one after the other. Repeat
+                                      it until the exit code is 0 (1: refused, 75: under way)
        galera-node pack DIR FILE      packs a data directory (when the image is built)"""
 
-ASKED = (["status"], ["forget"], ["remember"], ["recover-from"], ["maintenance"], ["new-epoch"])
+ASKED = (["status"], ["forget"], ["remember"], ["recover-from"], ["maintenance"], ["new-epoch"], ["secure"])
 """The first words of the commands that ask or tell the store."""
 
 
@@ -96,6 +99,10 @@ def tell(argv: list[str]) -> int | None:
             case ["maintenance", "on" | "off" as word, *names] if len(names) < 2:
                 name = names[0] if names else environ.get("NODE_NAME", "")
                 return commands.maintain(store, name, word == "on")
+            case ["secure"]:
+                from .securing import secure
+
+                return secure(store)
             case ["new-epoch"]:
                 return commands.new_epoch(store, environ.get("NODE_NAME", ""))
     except (StoreError, SettingsError) as error:

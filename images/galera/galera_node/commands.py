@@ -10,13 +10,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import epochs, health, local_state
+from . import epochs, health, local_state, tls
 from .decision.others import IN_PRIMARY
 from .decision.votes import enough
 from .local_state import NO_UUID, Kind
 from .membership import Membership
 from .settings import NAME
 from .store import Epoch, Facts, Put, Store, StoreError, parse
+from .wire import valid_until
 
 
 def own_state(run_dir: Path, data_dir: Path) -> dict[str, Any]:
@@ -32,7 +33,17 @@ def own_state(run_dir: Path, data_dir: Path) -> dict[str, Any]:
             local = local_state.Local(Kind.EMPTY)
         if local.kind is Kind.DATA and local.uuid != NO_UUID:
             found |= {"epoch": local.epoch, "uuid": local.uuid, "seqno": local.seqno}
-    return found | {"health": text, "healthy": code == 0}
+    return found | {"health": text, "healthy": code == 0, "tls": own_tls(run_dir)}
+
+
+def own_tls(run_dir: Path) -> dict[str, Any] | None:
+    """How mariadbd speaks TLS, and until when its certificate and its authority's are good; None without."""
+    folder = run_dir / tls.FOLDER
+    if not (mode := tls.mode(folder)):
+        return None
+    ends = {"authority": tls.SECRETS[0], "certificate": tls.SECRETS[1]}
+    until = {name: valid_until(folder / file) for name, file in ends.items()}
+    return {"mode": mode} | {name: None if end is None else end.isoformat() for name, end in until.items()}
 
 
 def names(facts: Facts) -> list[str]:
@@ -57,6 +68,8 @@ def report(facts: Facts | None, own: dict[str, Any], error: str = "") -> dict[st
             "epoch": facts.about(name).epoch if presence is not None and presence.uuid != NO_UUID else None,
             "votes": facts.about(name).votes if presence is not None else None,
             "maintenance": name in facts.maintenance,
+            "tls": facts.about(name).tls or None,
+            "trusts": facts.about(name).trusts,
         }
     cluster = facts.cluster
     return {
@@ -67,6 +80,7 @@ def report(facts: Facts | None, own: dict[str, Any], error: str = "") -> dict[st
         "members": members,
         "view": list(facts.view.members) if facts.view is not None else [],
         "writer": facts.writer,
+        "tls": facts.tls,
     }
 
 
@@ -117,11 +131,21 @@ def _about(facts: Facts, name: str, until: str) -> str:
             words.append(f"data of epoch {about.epoch or 'the first'}: takes a full copy")
     if about.votes > 1 and presence is not None and presence.state in IN_PRIMARY:
         words.append(f"counts {about.votes} votes{until}: its loss stops the others")
+    if presence is not None and presence.state in IN_PRIMARY and (facts.tls or about.tls):
+        words.append(_tls(facts, name))
     if name in facts.maintenance:
         words.append("in maintenance: load balancers send nobody there")
     if about.problem:
         words.append(about.problem)
     return f"{name}: {', '.join(words)}"
+
+
+def _tls(facts: Facts, name: str) -> str:
+    about = facts.about(name)
+    if not about.tls:
+        return "speaks no TLS"
+    former = ", trusts a former authority, too" if about.trusts > 1 else ""
+    return f"TLS{' alone' if about.tls == tls.ONLY else ', lets in nodes without'}{former}"
 
 
 def status(store: Store, run_dir: Path, data_dir: Path, size: int, machine: bool) -> int:

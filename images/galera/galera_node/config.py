@@ -19,6 +19,7 @@ from pathlib import Path
 
 from .settings import SettingsError
 from .sizing import MB, Sizes, machine, sizes
+from .tls import BOTH, Way
 
 SST_PORT = 4444
 GROUP = {
@@ -57,6 +58,7 @@ class NodeConfig:
     """One start of mariadbd.
 
     `weight` is this node's vote in the Primary component: see docs/adr/0002-bootstrap-and-formation.md.
+    `way`: how it speaks TLS, None without.
     """
 
     node: str
@@ -65,6 +67,7 @@ class NodeConfig:
     weight: int = 1
     join: Sequence[str] = ()
     tuning: Tuning = Tuning()
+    way: Way | None = None
 
 
 def tune(data_dir: Path) -> Tuning:
@@ -104,6 +107,13 @@ def render(config: NodeConfig) -> str:
         "pc.weight": str(config.weight),
         "pc.recovery": "TRUE",
     }
+    encrypted: list[str] = []
+    if (way := config.way) is not None:
+        files = {"ca": way.ca, "cert": way.certificate, "key": way.key}
+        provider |= {f"socket.ssl_{name}": str(path) for name, path in files.items()}
+        if way.mode == BOTH:
+            provider["socket.dynamic"] = "YES"
+        encrypted = [f"ssl_{name} = {path}" for name, path in files.items()]
     return "\n".join(
         [
             *defaults,
@@ -116,6 +126,7 @@ def render(config: NodeConfig) -> str:
             f"wsrep_node_incoming_address = {config.address}:3306",
             f"wsrep_sst_receive_address = {config.address}:{SST_PORT}",
             f'wsrep_provider_options = "{";".join(f"{key}={value}" for key, value in provider.items())}"',
+            *encrypted,
             "[mariabackup]",
             "user = mysql",
             "",
@@ -129,9 +140,9 @@ class OptionFile:
     def __init__(self, path: Path, base: NodeConfig) -> None:
         self._path, self._base = path, base
 
-    def write(self, weight: int, join: Sequence[str]) -> None:
-        """For a start with this vote, against these addresses (none: it is not to join)."""
-        self._path.write_text(render(replace(self._base, weight=weight, join=join)))
+    def write(self, weight: int, join: Sequence[str], way: Way | None = None) -> None:
+        """For a start with this vote, against these addresses (none: it is not to join), with this TLS."""
+        self._path.write_text(render(replace(self._base, weight=weight, join=join, way=way)))
 
 
 def provider_options(path: Path = PROVIDER) -> dict[str, str]:

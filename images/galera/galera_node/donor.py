@@ -6,11 +6,11 @@ import socket
 import subprocess
 import time
 
-from . import transfer
+from . import tls, transfer
 from .backup_programs import BACKUP, pipe, start, tail
 from .framing import FRAME, TransferError, receive_record, send_frame, send_record
 from .local_state import Note, read_note
-from .sst_options import Options, say
+from .sst_options import SPEAKS_TLS, Options, say
 from .words import log
 
 
@@ -38,16 +38,28 @@ def connect(host: str, port: int) -> socket.socket:
     raise AssertionError("unreachable")
 
 
+def encrypted(stream: socket.socket, token: str, options: Options) -> socket.socket:
+    """The connection with TLS, where both sides speak it. Raises TransferError, OSError."""
+    folder = options.run_dir / tls.FOLDER
+    mode = tls.mode(folder)
+    if mode and token.endswith(SPEAKS_TLS):
+        return tls.context(folder, server=False).wrap_socket(stream)
+    if mode == tls.ONLY:
+        raise TransferError("the joiner speaks no TLS, as all nodes must: nothing is sent to it")
+    return stream
+
+
 def donate(options: Options) -> None:
     """Sends all data, or only the word that the write-sets will do."""
     # From now on: a slow host takes seconds to start mariadb-backup, and a donor of which nothing is heard is
     # taken for one that Galera has forgotten (`desynced`).
     transfer.write(options.run_dir, "donor", "starting", 0)
     host, port, token = target(options.address)
-    with connect(host, port) as stream:
+    with encrypted(connect(host, port), token, options) as stream:
         mode = "incremental" if options.bypass else "full"
         note = read_note(options.data_dir) or Note()
-        send_record(stream, {"token": token, "mode": mode, "gtid": options.gtid, "epoch": note.epoch})
+        header = {"token": token, "mode": mode, "gtid": options.gtid, "epoch": note.epoch}
+        send_record(stream, {**header, "domain": options.domain})
         say("continue")
         if options.bypass:
             log(f"donor: {host} needs only the write-sets after {options.gtid}")

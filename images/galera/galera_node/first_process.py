@@ -25,6 +25,10 @@ class Renew(Exception):
     """The container is to end, so that the engine starts a new one, with a start period of its own."""
 
 
+class StartAnew(Exception):
+    """The same, and mariadbd runs: it is to be stopped in order first."""
+
+
 class FirstProcess:
     """Waits for what happens: a signal, a child's end, or time. mariadbd itself is left to `server`."""
 

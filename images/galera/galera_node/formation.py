@@ -212,7 +212,8 @@ class Formation:
         for account in others:
             self._sql.run(*account.statement("ALTER USER"))
         if others:
-            log(f"new passwords for {', '.join(sorted({account.user for account in others}))}")
+            tls = "; root needs TLS from elsewhere" if self._settings.encrypted else ""
+            log(f"new passwords for {', '.join(sorted({account.user for account in others}))}{tls}")
         self._passwords_kept = True
 
     def _lower_weight(self, synced: list[str]) -> None:

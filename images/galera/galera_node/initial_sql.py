@@ -26,7 +26,7 @@ KINDS = (".sql", ".sql.gz")
 REMEDIES = {
     1050: "the table is there already: an earlier file has made it",
     1133: "there is no such account: make it before it is granted anything",
-    1273: "MariaDB 10.11 has no such collation: of a MySQL 8 dump, write utf8mb4_general_ci instead",
+    1273: "this server has no such collation: of a MySQL 8 dump, write utf8mb4_general_ci instead",
     1396: "the account is there already, or not at all; the application's is made before the initial SQL",
     4165: "rows of this engine would stay on one node: write ENGINE=InnoDB",
 }

@@ -1,6 +1,7 @@
 """The joiner's side of a state transfer: replaces the data directory by the donor's.
 
-The directory carries a mark from the first change until all is in place and on disk.
+The directory carries a mark from the first change until all is in place and on disk. Leaves to others: what
+lies beside the data, and what of the copy goes where (`placement`).
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from hmac import compare_digest
 from pathlib import Path
 from typing import Any
 
-from . import transfer
+from . import data_version, tls, transfer
 from .backup_programs import BACKUP, MBSTREAM, pipe, start, tail
+from .config import server_options
 from .framing import TransferError, receive_frame, receive_record, send_record
 from .local_state import (
+    AGREED,
     COPIES,
     NO_UUID,
     TRANSFER_MARK,
@@ -29,15 +32,16 @@ from .local_state import (
     remove_mark,
     write_note,
 )
+from .placement import placement
 from .server import work
-from .sst_options import Options, say
+from .settings import own_version
+from .sst_options import SPEAKS_TLS, Options, say
 from .words import log
 
 PORT = 4444
 # What mariadbd holds open, or Galera needs, while the data around it is replaced.
-KEEP = frozenset({"galera.cache", "grastate.dat", "gvwstate.dat", COPIES, TRANSFER_MARK})
-# mariadb-backup's own notes, of no use in a data directory.
-NOTES = ("xtrabackup_", "mariadb_backup_", "backup-my.cnf", "donor_galera_info", "mariadb-backup")
+KEEP = frozenset({"galera.cache", "grastate.dat", "gvwstate.dat", AGREED, COPIES, TRANSFER_MARK})
+HANDSHAKE = b"\x16"  # the first byte of TLS
 STAGE = ".transfer"
 IDLE = 60.0  # seconds without a byte before the other side counts as lost
 
@@ -45,7 +49,8 @@ IDLE = 60.0  # seconds without a byte before the other side counts as lost
 def join(options: Options) -> None:
     """Receives all data, or the word that the write-sets will do; says the position to mariadbd."""
     host, _, port = options.address.partition(":")
-    token = os.urandom(16).hex()
+    folder = options.run_dir / tls.FOLDER
+    token = os.urandom(16).hex() + (SPEAKS_TLS if tls.mode(folder) else "")
     with socket.create_server((host, int(port or PORT)), reuse_port=False) as listener:
         say(f"ready {host}:{listener.getsockname()[1]}/{token}")
         transfer.write(options.run_dir, "joiner", "waiting", 0)
@@ -57,11 +62,21 @@ def join(options: Options) -> None:
             transfer.write(options.run_dir, "joiner", "incremental", 0)
             log(f"joiner: only the write-sets after {header['gtid']} are missing")
             send_record(stream, {"received": True})
-            say(str(header["gtid"]))
+            say(coordinates(str(header["gtid"]), header))
             return
         check_history(transfer.history(options.run_dir), str(header["gtid"]))
         copy_begins(options.data_dir, time.time())
-        say(receive_backup(options, stream, None if epoch is None else str(epoch)))
+        position = receive_backup(options, stream, None if epoch is None else str(epoch))
+        say(coordinates(position, header))
+
+
+def coordinates(position: str, header: dict[str, Any]) -> str:
+    """The position as mariadbd wants to hear it, with the donor's domain for GTIDs (wsrep_gtid_domain_id).
+
+    What mariadb-backup has recovered may name another one. A donor of the version before names none.
+    """
+    domain = header.get("domain")
+    return f"{position.partition(' ')[0]} {domain}" if domain else position
 
 
 def check_epoch(own: str, donors: object) -> None:
@@ -102,6 +117,7 @@ def accept_donor(
         stream, (peer, _) = listener.accept()
         stream.settimeout(IDLE)
         try:
+            stream = encrypted(stream, options.run_dir / tls.FOLDER)
             header = receive_record(stream)
             if compare_digest(str(header.get("token", "")), token):
                 return stream, header
@@ -111,6 +127,17 @@ def accept_donor(
         stream.close()
 
 
+def encrypted(stream: socket.socket, folder: Path) -> socket.socket:
+    """The donor's connection with TLS, if it begins with that. Raises TransferError, OSError."""
+    mode = tls.mode(folder)
+    # Without it, a donor begins with the length of a short record.
+    if mode and stream.recv(1, socket.MSG_PEEK) == HANDSHAKE:
+        return tls.context(folder, server=True).wrap_socket(stream, server_side=True)
+    if mode == tls.ONLY:
+        raise TransferError("it speaks no TLS, as all nodes must")
+    return stream
+
+
 def receive_backup(options: Options, stream: socket.socket, epoch: str | None = None) -> str:
     """Replaces the data directory by the donor's; returns the position as mariadb-backup noted it.
 
@@ -118,9 +145,16 @@ def receive_backup(options: Options, stream: socket.socket, epoch: str | None = 
     """
     began = time.monotonic()
     data, stage, words = options.data_dir, options.data_dir / STAGE, options.run_dir / "prepare.log"
+    place = placement(options, server_options())
+    place.make_folders()  # what can't be made is said before anything is touched
     clear(data, KEEP)
+    place.clear()
     stage.mkdir(mode=0o700)
     received = extract(options, stream, stage)
+    # mariadbd starts this program with the environment of the node's own.
+    version, allowed = data_version.of_data(stage), os.environ.get("UPGRADE_TO", "")
+    if why := data_version.refusal(version, own_version(), allowed):
+        raise TransferError(f"what the donor has sent is not for this server: {why}")
     transfer.write(options.run_dir, "joiner", "preparing", received)
     took = time.monotonic() - began
     with open(words, "wb") as output:
@@ -141,14 +175,12 @@ def receive_backup(options: Options, stream: socket.socket, epoch: str | None = 
     if code != 0:
         raise TransferError(f"mariadb-backup --prepare ended with {code}{tail(words)}")
     position = read_position(stage)
-    for entry in stage.iterdir():
-        if entry.name.startswith(NOTES):
-            continue
-        entry.rename(data / entry.name)
+    place.take(stage)
     shutil.rmtree(stage)
     if epoch is not None:
         write_note(data, Note(epoch))
-    flush(data)
+    for folder in place.folders:
+        flush(folder)
     remove_mark(data)
     log(
         f"joiner: received {received / 1e6:.1f} MB in {took:.1f} s, prepared in "

@@ -26,8 +26,10 @@ TRANSFER_MARK = "galera-node.transfer"
 NOTE = "galera-node.note"
 # Full copies that have begun since the node was last Synced; outlives them and the container: see `copies`.
 COPIES = "galera-node.copies"
+# On which authority all nodes have agreed, and so that they speak TLS alone; outlives the data: see `tls`.
+AGREED = "galera-node.tls"
 # What mkfs and docker leave in a fresh volume, and what says nothing about what else is there.
-NOT_DATA = frozenset({"lost+found", COPIES})
+NOT_DATA = frozenset({"lost+found", COPIES, AGREED})
 # What a first start that ended before any table was there may leave.
 LEFT_OVER = (
     "galera.cache",
@@ -185,6 +187,19 @@ def copy_begins(data_dir: Path, now: float) -> None:
 def copy_succeeded(data_dir: Path) -> None:
     """The node is Synced."""
     (data_dir / COPIES).unlink(missing_ok=True)
+
+
+def agreed(data_dir: Path) -> str:
+    """On which authority all nodes had agreed when this one last heard of it; empty for none."""
+    try:
+        return (data_dir / AGREED).read_text().strip()
+    except OSError:
+        return ""
+
+
+def agree(data_dir: Path, authority: str) -> None:
+    """Remembers that."""
+    _replace(data_dir, AGREED, f"{authority}\n")
 
 
 def write_grastate(data_dir: Path, uuid: str, seqno: int, safe_to_bootstrap: bool) -> None:

@@ -99,13 +99,20 @@ class Membership:
             self._topics.say("store", str(error))
 
     def claim(
-        self, decision: Bootstrap, starting: Presence, facts: Facts, epoch: str, details: Details
+        self,
+        decision: Bootstrap,
+        starting: Presence,
+        facts: Facts,
+        epoch: str,
+        details: Details,
+        tls: str = "",
     ) -> bool:
         """Takes the right to bootstrap `starting.uuid`. False if the facts have changed or nobody knows.
 
         Args:
             epoch: of the cluster from now on: the one that `decision` begins, or the one it is in.
             details: of this node, as it shows them then.
+            tls: on which authority a new cluster agrees; empty for none.
         """
         node, uuid = self._node, starting.uuid
         puts = {
@@ -116,6 +123,8 @@ class Membership:
         deletes: tuple[str, ...] = ()
         if decision.first:
             puts["cluster"] = Put(dumps(Cluster(uuid, "forming", node)))
+            if tls:
+                puts["tls"] = Put(tls)
         elif decision.epoch is not None or facts.cluster is None:
             before = facts.cluster or Cluster(uuid, "formed", node)
             puts["cluster"] = Put(dumps(replace(before, uuid=uuid, epoch=epoch)))

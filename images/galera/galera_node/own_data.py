@@ -23,6 +23,7 @@ class OwnData:
     def __init__(self, parts: Parts) -> None:
         self._settings, self._topics, self._server = parts.settings, parts.topics, parts.server
         self._membership, self._formation = parts.membership, parts.formation
+        self._encryption = parts.encryption
         self._observer, self._reports, self._option_file = parts.observer, parts.reports, parts.option_file
 
     def local(self, shown: str = "starting") -> Local:
@@ -73,7 +74,8 @@ class OwnData:
 
     def details(self, local: Local) -> Details:
         """What this node shows of itself while mariadbd does not run."""
-        return Details(local.epoch, local.trusted, self._reports.problem, view=local.note.component)
+        shown = Details(local.epoch, local.trusted, self._reports.problem, view=local.note.component)
+        return self._encryption.shown(shown)
 
     def note(self, local: Local, note: Note) -> Local:
         """Writes the node's note, unless it says so already; the directory's state with it."""

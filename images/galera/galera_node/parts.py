@@ -11,11 +11,13 @@ from . import network
 from .component import Component
 from .config import NodeConfig, OptionFile, tune
 from .departure import Departures
+from .encryption import Encryption
 from .endpoints import Endpoints
 from .first_process import FirstProcess
 from .formation import Formation
 from .membership import Membership
 from .observer import Observer
+from .one_by_one import OneByOne
 from .reports import Reports
 from .server import Server
 from .settings import Settings
@@ -30,6 +32,7 @@ class Parts:
     def __init__(self, settings: Settings, store: Store, names: network.Names, endpoints: Endpoints) -> None:
         began = time.monotonic()
         self.settings, self.names, self.endpoints = settings, names, endpoints
+        self.encryption = Encryption(settings)
         self.address = network.own_address(settings.subnet)
         self.tuning = tune(settings.data_dir)
         self.topics = Topics()
@@ -41,6 +44,7 @@ class Parts:
         self.sql = Sql(settings.socket)
         self.first_process = FirstProcess(self.server)
         self.membership = Membership(settings, store, self.topics)
+        self.one_by_one = OneByOne(settings.node, self.encryption, self.membership, self.topics)
         self.component = Component(settings, self.address, names, self.membership, self.sql, self.topics)
         self.observer = Observer(self.sql, self.address)
         self.reports = Reports(

@@ -15,8 +15,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 SECRETS = ("galera-root-password", "galera-monitor-password", "galera-app-password")
+TLS_SECRETS = ("galera-ca.crt", "galera-server.crt", "galera-server.key")
+"""Optional, all three or none: see `tls`."""
 STORES = ("etcd", "consul")
 """Schemes of STORE, each a kind of store (`stores`)."""
+VERSION = Path(__file__).with_name("mariadb-version")
+"""Of the image's server, written when the image is built."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
@@ -32,7 +36,8 @@ class Settings:
     the overlay network whose address the node uses. `start_period` (seconds) must be the container's health
     check start period: see `health`. `members`: names of the nodes that are expected, if they are told; only
     for words. `stop_grace`: seconds that the engine gives the container to stop. `port`: at which clients of
-    other hosts reach this node, for a store with a catalog.
+    other hosts reach this node, for a store with a catalog. `version`: of the image's server, like 11.8.
+    `upgrade_to`: the version that may take over data of an older one, empty for none.
     """
 
     node: str
@@ -53,6 +58,13 @@ class Settings:
     members: tuple[str, ...] = ()
     stop_grace: float = 60.0
     port: int = 3306
+    version: str = ""
+    upgrade_to: str = ""
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether this node speaks TLS."""
+        return (self.secrets / TLS_SECRETS[1]).exists()
 
     def secret(self, name: str) -> str:
         """The content of a secret file without its line end. Raises SettingsError."""
@@ -103,10 +115,17 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         members=members,
         stop_grace=float(grace),
         port=int(port),
+        version=own_version(),
+        upgrade_to=environ.get("UPGRADE_TO", "").strip(),
     )
     for secret in SECRETS:
         settings.secret(secret)
     return settings
+
+
+def own_version() -> str:
+    """The version of the image's server; empty where this program runs in no image."""
+    return VERSION.read_text().strip() if VERSION.is_file() else ""
 
 
 def one_line(path: Path) -> str:

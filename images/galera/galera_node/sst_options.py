@@ -9,10 +9,20 @@ from pathlib import Path
 
 from .framing import TransferError
 
+SPEAKS_TLS = "-tls"
+"""Ends the token of a joiner that does; a donor of the version before takes it for a part of the token.
+
+mariadbd hands on letters, digits and `-_.:/[]` only.
+"""
+
 
 @dataclass(frozen=True)
 class Options:
-    """What mariadbd gives on the command line."""
+    """What mariadbd gives on the command line.
+
+    `domain`: a donor's wsrep_gtid_domain_id. `binlog`: the binary logs without their numbers, empty where
+    mariadbd writes none; `binlog_index`: the file that lists them, empty for mariadbd's own name of it.
+    """
 
     role: str
     address: str
@@ -21,6 +31,9 @@ class Options:
     gtid: str
     bypass: bool
     parent: int
+    binlog: str = ""
+    binlog_index: str = ""
+    domain: str = ""
 
     @property
     def run_dir(self) -> Path:
@@ -54,6 +67,9 @@ def parse(argv: Sequence[str]) -> Options:
         gtid=values.get("gtid", ""),
         bypass=bypass,
         parent=int(parent) if parent.isdigit() else os.getppid(),
+        binlog=values.get("binlog", ""),
+        binlog_index=values.get("binlog-index", ""),
+        domain=values.get("gtid-domain-id", ""),
     )
 
 

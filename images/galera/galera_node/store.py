@@ -17,6 +17,8 @@ Keys below `swarm-galera/CLUSTER/`:
 - `passwords/NAME`  tells whether nodes have the same secrets; bound to its session.
 - `writer`          the node that load balancers send writes to.
 - `maintenance/NAME` a person has taken NAME out of the load balancers' choice.
+- `tls`             all nodes speak TLS alone, and trust the authority with this fingerprint alone.
+- `turn`            the node that starts anew for that; bound to its session.
 - `forgotten/NAME`  a node that a person has given up: nobody waits for it, until NAME is Synced again.
 
 A later version may add keys, and fields to records: what is not known here is passed over. New facts went
@@ -28,7 +30,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Protocol, TypeVar
 
 ABSENT = 0  # the revision of a key that is not there
@@ -155,7 +157,8 @@ class Details:
 
     `epoch`: of its data. `trusted`: Galera has not marked the data as unusable. `problem`: what a person
     should know, empty if nothing. `votes`: its weight in the Primary component. `view`: the last component it
-    was in.
+    was in. `tls`: `only`, `both` (nodes without it are let in) or empty. `authority`: the fingerprint of that
+    which has signed its certificate. `trusts`: how many it trusts.
     """
 
     epoch: str = ""
@@ -163,6 +166,9 @@ class Details:
     problem: str = ""
     votes: int = 1
     view: View | None = None
+    tls: str = ""
+    authority: str = ""
+    trusts: int = 0
 
 
 @dataclass(frozen=True)
@@ -170,7 +176,7 @@ class Facts:
     """The store's content, parsed, with the revisions that a commit can insist on.
 
     `mine`: the right to bootstrap is bound to the session that this process has now. A holder of this node's
-    name alone may be an earlier container, whose lease has not run out yet.
+    name alone may be an earlier container, whose lease has not run out yet. `my_turn`: the same of `turn`.
     """
 
     cluster: Cluster | None = None
@@ -184,10 +190,13 @@ class Facts:
     aborted: frozenset[str] = frozenset()
     forgotten: frozenset[str] = frozenset()
     writer: str | None = None
+    tls: str | None = None
+    turn: str | None = None
     maintenance: frozenset[str] = frozenset()
     passwords: Mapping[str, str] = field(default_factory=dict)
     revisions: Mapping[str, int] = field(default_factory=dict)
     mine: bool = False
+    my_turn: bool = False
 
     def revision(self, key: str) -> int:
         return self.revisions.get(key, ABSENT)
@@ -241,7 +250,7 @@ def _epoch(values: Any) -> Epoch:
 
 def _details(values: Any) -> Details:
     details = _load(Details, values)
-    return Details(details.epoch, details.trusted, details.problem, details.votes, _view(details.view))
+    return replace(details, view=_view(details.view))
 
 
 def view_from(text: str) -> View | None:
@@ -262,6 +271,8 @@ _ONE: Mapping[str, Callable[[str], Any]] = {
     "view": lambda text: _view(json.loads(text)),
     "bootstrap": str,
     "chosen": str,
+    "tls": str,
+    "turn": str,
     "writer": lambda text: _writer(json.loads(text)),
 }
 """How the records of which there is one are read."""
@@ -302,8 +313,11 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
         aborted=frozenset(named["aborted"]),
         forgotten=frozenset(named["forgotten"]),
         writer=one.get("writer"),
+        tls=one.get("tls"),
+        turn=one.get("turn"),
         maintenance=frozenset(named["maintenance"]),
         passwords=named["passwords"],
         revisions={key: entry.revision for key, entry in entries.items()},
         mine="bootstrap" in entries and entries["bootstrap"].own,
+        my_turn="turn" in entries and entries["turn"].own,
     )

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import traceback
 
-from . import local_state, network, transfer
+from . import data_version, local_state, network, transfer
 from .attempt import Attempt
 from .endpoints import Endpoints
-from .first_process import LOOK_EVERY, Renew, Stop
+from .first_process import LOOK_EVERY, Renew, StartAnew, Stop
 from .orderly_stop import OrderlyStop
 from .own_data import OwnData
 from .parts import Parts
@@ -19,6 +19,12 @@ from .settings import Settings
 from .store import Store
 from .watch import FAILURES, Watch
 from .words import log
+
+REFUSED = 5.0  # seconds before the engine may start the same container again
+
+
+class Unfit(Exception):
+    """The data is not for this image's server; the message says why, and the remedy."""
 
 
 class Node:
@@ -40,11 +46,16 @@ class Node:
             log(f"mariadbd has failed {FAILURES} times in a row; ending so that the engine shows it")
             self.parts.membership.leave(None)
             return 1
+        except Unfit as error:
+            log(f"refusing to start: {error}")
+            self.parts.reports.unhealthy(f"refusing to start: {error}")
+            self.parts.first_process.nap(REFUSED)
+            return 1
         except Renew:
             log("ending: the engine starts this node anew, so that it sends no clients here while data comes")
             self.parts.membership.leave(None)
             return 0
-        except Stop:
+        except (Stop, StartAnew):
             self.stop.shut_down()
             return 0
         except Exception as error:
@@ -68,4 +79,8 @@ class Node:
             parts.reports.unhealthy("waiting: another container uses this volume")
             parts.first_process.pause(LOOK_EVERY)
         parts.topics.end("volume")
+        data = data_version.of_data(settings.data_dir)
+        if why := data_version.refusal(data, settings.version, settings.upgrade_to):
+            # A task that fails stops the rolling change here; one that waits would do so after an hour.
+            raise Unfit(why)
         parts.reports.listen(parts.address, parts.departures.hear)

@@ -11,13 +11,14 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
-from . import health, local_state, transfer
+from . import data_version, health, local_state, transfer
 from .decision.lost_quorum import gives_up
 from .desynced import Holder
 from .first_process import LOOK_EVERY
 from .formation import FormationError
 from .local_state import Kind, Local
 from .orderly_stop import OrderlyStop
+from .orphan import Orphan
 from .parts import Parts
 from .sql import ServerStatus
 from .standstill import Standstill
@@ -42,6 +43,7 @@ class Watch:
         self._server, self._first_process, self._stop = parts.server, parts.first_process, stop
         self._membership, self._component = parts.membership, parts.component
         self._formation, self._observer, self._reports = parts.formation, parts.observer, parts.reports
+        self._encryption, self._one_by_one = parts.encryption, parts.one_by_one
         self._departures, self._address = parts.departures, parts.address
         self.failures = 0
 
@@ -88,9 +90,14 @@ class Watch:
         in_primary = in_group = time.monotonic()
         advance = health.Advance(in_primary)
         standstill = Standstill(self._settings.node, self._settings.members, in_primary)
+        orphan = Orphan(self._settings.node, in_primary)
         while self._server.running:
             progress = transfer.read(self._settings.run_dir)
             presence, detail, status = self._observer.observe(local, progress)
+            if synced_since is None and presence.state == "synced" and not self._up_to_date(presence, local):
+                log("ending mariadbd: its system tables could not be brought up to date")
+                self._stop.end_server()
+                return False
             shown = replace(presence, state="starting") if forming else presence
             facts = self._membership.look(shown, self._details(local))
             self._reports.tell_others(presence, self._component.epoch)
@@ -107,7 +114,8 @@ class Watch:
             synced_since = self._act(synced_since, presence, status, facts)
             idle = self._reports.report(presence, detail, status, progress, advance, facts)
             silent = idle if not self._observer.answered and progress is None else 0.0
-            if why := _hangs(silent, standstill, status):
+            alone = orphan.lasts(progress, facts, time.monotonic())
+            if why := _hangs(silent, standstill, alone, status):
                 log(f"{why}: killing mariadbd, to start it over")
                 self._server.kill()
                 return False
@@ -129,6 +137,26 @@ class Watch:
             self._first_process.pause(WATCH_EVERY if serves else LOOK_EVERY / 2)
         return False
 
+    def _up_to_date(self, presence: Presence, local: Local) -> bool:
+        """Brings system tables of an older version up to date, before the node serves. False if it failed."""
+        settings = self._settings
+        if (data := data_version.outdated(settings)) is None:
+            return True
+        what = f"bringing the system tables from MariaDB {data} to {settings.version}"
+        log(f"{what}; this node serves once that is done")
+        starting = replace(presence, state="starting")
+        code = self._reports.attend(
+            data_version.upgrade(settings),
+            what,
+            lambda: self._membership.look(starting, self._details(local)),
+        )
+        if code == 0 and data_version.outdated(settings) is None:
+            log(f"the system tables are those of MariaDB {settings.version}")
+            return True
+        said = data_version.words(settings).read_text(errors="replace").strip().splitlines()
+        log(f"mariadb-upgrade ended with {code}: {' / '.join(said[-5:])}")
+        return False
+
     def _act(
         self, since: float | None, presence: Presence, status: ServerStatus | None, facts: Facts | None
     ) -> float | None:
@@ -142,6 +170,8 @@ class Watch:
             if facts is not None:
                 self._membership.publish(Position(presence.uuid, status.committed), facts)
                 self._formation.settle(facts, self._component.epoch, presence.uuid)
+                self._encryption.keep(facts)
+                self._one_by_one.look(facts)
             return since
         return since if presence.state in ("primary", "synced") else None
 
@@ -162,7 +192,8 @@ class Watch:
         component = self._component
         epoch = component.epoch if component.confirmed else local.epoch
         trusted = component.confirmed or local.trusted
-        return Details(epoch, trusted, self._reports.problem, self._formation.weight, component.view)
+        shown = Details(epoch, trusted, self._reports.problem, self._formation.weight, component.view)
+        return self._encryption.shown(shown)
 
     def _steady(self, since: float | None, status: ServerStatus) -> float:
         """Notes since when the node is Synced; forgives former failures after a while."""
@@ -187,11 +218,14 @@ class Watch:
         local_state.forget_view(self._settings.data_dir)
 
 
-def _hangs(silent: float, standstill: Standstill, status: ServerStatus | None) -> str:
+def _hangs(silent: float, standstill: Standstill, alone: bool, status: ServerStatus | None) -> str:
     """Why nothing will come of this mariadbd any more; empty while something may.
 
-    `silent`: seconds in which one that has never answered has done nothing.
+    `silent`: seconds in which one that has never answered has done nothing. `alone`: it waits for a copy in a
+    group that has gone.
     """
+    if alone:
+        return "mariadbd waits for a donor, and is in no component with one"
     if silent > health.STALL:
         # It may wait for addresses that have gone, without a limit; nothing is lost by starting over.
         return f"mariadbd has neither answered nor done anything for {silent:.0f} s"

@@ -52,10 +52,25 @@ def load(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     if environ.get("SITE_URL", "").strip():
         address = r"https?://[A-Za-z0-9.-]+(:\d+)?(/[A-Za-z0-9._~/-]*)?"
         variables["SITE_URL"] = text("SITE_URL", "", address, "https://blog.example.com").rstrip("/")
+    if ca := environ.get("DATABASE_CA", "").strip():
+        variables["DATABASE_CA"] = ca
+        _certificate(Path(ca))
     folder = Path(variables["SECRETS_DIR"])
     _secret(folder / PASSWORD, 1)
     _secret(folder / SALT, SHORTEST_SALT)
     return variables
+
+
+def _certificate(path: Path) -> None:
+    try:
+        found = path.read_text(encoding="ascii")
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"DATABASE_CA: {path} is missing or not readable for user id {os.getuid()} ({error}). Attach "
+            "that secret to the service, or leave DATABASE_CA out to come without TLS."
+        ) from None
+    if "-----BEGIN CERTIFICATE-----" not in found:
+        raise SettingsError(f"DATABASE_CA: {path} holds no certificate (PEM). Correct it.")
 
 
 def _secret(path: Path, shortest: int) -> None:

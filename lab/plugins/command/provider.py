@@ -116,6 +116,7 @@ class CommandProvider(Provider):
         return dict(news) if token == COPY else {**news, **_unknown_outputs()}
 
     async def preview_update(self, token: str, id: str, state: Properties, news: Properties) -> Properties:
+        _require_known(token, state)
         return dict(news) if token == COPY else {**news, **_unknown_outputs()}
 
     async def create(self, token: str, urn: str, news: Properties, log: Log) -> tuple[str, Properties]:
@@ -132,6 +133,7 @@ class CommandProvider(Provider):
         old_inputs: Properties,
         ignored: Sequence[str] = (),
     ) -> Properties:
+        _require_known(token, state)
         if token == COPY and not any(
             change.key in ("source", "remotePath") for change in compare(old_inputs or state, news)
         ):
@@ -210,6 +212,15 @@ class CommandProvider(Provider):
         if isinstance(what, Path) and not what.exists():
             raise ResourceError(f"nothing to copy: {what} does not exist (seen from {os.getcwd()})")
         await remote.copy(self._pool, endpoint(options["connection"]), what, options["remotePath"], on_retry)
+
+
+def _require_known(token: str, state: Properties) -> None:
+    """Refuse what another type left in the state, as the official plugin does: an alias helps nobody."""
+    known = {*_INPUTS[token], "stdout", "stderr", "assets", "archive", "assetPaths", "archivePaths"}
+    if unknown := sorted(state.keys() - known):
+        kind = "remote" if token == REMOTE else "local"
+        words = [f"\t{key}: Unrecognized field '{key}' on '{kind}.CommandOutputs'" for key in unknown]
+        raise ResourceError(f"{len(words)} failures decoding:\n" + "\n".join(words))
 
 
 def endpoint(connection: Mapping[str, Any]) -> Endpoint:

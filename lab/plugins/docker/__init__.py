@@ -2,7 +2,7 @@
 
 Owns Network, Secret, ServiceConfig, Service and Volume: the same inputs, outputs, defaults, differences,
 replacement rules and refusals. Refused with a clear message: all other resources, `registryAuth` and `auth`,
-TLS settings. What the official one was seen to do is in tests/plugins/official.
+`certPath`. What the official one was seen to do is in tests/plugins/official.
 
 Differs on purpose in two points:
 - it waits no longer than it must: no fixed delays before the first look;

@@ -1,8 +1,9 @@
 """The connection to the Docker engine: one for the provider's life, over SSH where the host is remote.
 
-Owns: the SSH connection, the engine's socket forwarded into a private folder, docker's client on it, the
-threads that its calls run on, and turning connection errors into words. The official plugin runs
-`docker system dial-stdio` on the host for every connection, a fork each; forwarding costs the host nothing.
+Owns: the SSH connection, of its own or the `ssh` program's, the engine's socket forwarded into a private
+folder, docker's client on it, the threads that its calls run on, and turning connection errors into words.
+The official plugin runs `docker system dial-stdio` on the host for every connection, a fork each; forwarding
+costs the host nothing.
 Leaves to others: what is called.
 """
 
@@ -21,10 +22,11 @@ from typing import Any, TypeAlias, TypeVar
 import asyncssh
 import docker
 import docker.errors
+import docker.tls
 import requests.exceptions
 
 from lab.plugins import ssh
-from lab.plugins.docker.settings import EngineAddress
+from lab.plugins.docker.settings import EngineAddress, Material
 from lab.plugins.provider import Log, ResourceError
 
 T = TypeVar("T")
@@ -34,6 +36,9 @@ _SIDE_BY_SIDE = 32  # calls at once; each has a thread
 _ANSWER = 120  # seconds for the engine to answer one call; creating a service may ask every manager
 
 _FOLDER = "pulumi-resource-docker"
+
+_REACHED = 300  # seconds for the `ssh` program to reach a host; a configuration of its own may have it wait
+_FORWARDED = b"forwarded\n"
 
 _BROKEN = (requests.exceptions.ConnectionError, ConnectionError)
 
@@ -47,6 +52,7 @@ class Engine:
         self._opening = asyncio.Lock()
         self._client: docker.APIClient | None = None
         self._connection: asyncssh.SSHClientConnection | None = None
+        self._program: asyncio.subprocess.Process | None = None
         self._folder: Path | None = None
 
     async def read(self, log: Log, call: Callable[[Client], T]) -> T:
@@ -87,13 +93,18 @@ class Engine:
 
     async def _open(self, log: Log) -> docker.APIClient:
         async with self._opening:
-            if self._client is not None and (self._connection is None or not self._connection.is_closed()):
+            if self._client is not None and not self._is_closed():
                 return self._client
             await self._drop()
             try:
-                url = await self._forward(log) if self.address.endpoint else self.address.url
+                url = self.address.url
+                if self.address.endpoint:
+                    url = await self._forward(log)
+                elif self.address.arguments:
+                    url = await self._forward_by_program()
                 loop = asyncio.get_running_loop()
-                self._client = await loop.run_in_executor(self._threads, _connect, url)
+                tls = None if self.address.material is None else self._material(self.address.material)
+                self._client = await loop.run_in_executor(self._threads, _connect, url, tls)
             except ssh.SshError as error:
                 raise ResourceError(f"no way to the Docker engine: {error}") from error
             except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
@@ -114,7 +125,55 @@ class Engine:
         await self._connection.forward_local_path(str(socket), self.address.socket)
         return f"unix://{socket}"
 
+    async def _forward_by_program(self) -> str:
+        """The same by the `ssh` program, which ends when this process does: it reads until then."""
+        self._folder = _private_folder()
+        socket = self._folder / "engine.sock"
+        words = ["-T", "-o", "ExitOnForwardFailure=yes", "-L", f"{socket}:{self.address.socket}"]
+        pipe = asyncio.subprocess.PIPE
+        program = self._program = await asyncio.create_subprocess_exec(
+            "ssh",
+            *words,
+            *self.address.arguments,
+            "echo forwarded; exec cat",
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            start_new_session=True,  # a Ctrl-C is for this process to act on
+        )
+        assert program.stdout is not None
+        assert program.stderr is not None
+        try:
+            said = await asyncio.wait_for(program.stdout.readline(), _REACHED)
+        except TimeoutError:
+            raise ssh.SshError(f"{self.address}: no answer within {_REACHED} s") from None
+        if said != _FORWARDED:
+            why = (await program.stderr.read()).decode(errors="replace").strip()
+            raise ssh.SshError(f"{self.address}: {why or f'ssh ended after it said {said!r}'}")
+        return f"unix://{socket}"
+
+    def _material(self, material: Material) -> docker.tls.TLSConfig:
+        """Docker's client takes files, and reads them at each connection."""
+        self._folder = _private_folder()
+        paths = []
+        for name, text in (("ca", material.authority), ("cert", material.certificate), ("key", material.key)):
+            path = self._folder / f"{name}.pem"
+            path.write_text(text)
+            paths.append(str(path))
+        authority, *shown = paths
+        return docker.tls.TLSConfig(
+            client_cert=(shown[0], shown[1]),
+            ca_cert=authority if material.authority else None,
+            verify=bool(material.authority),
+        )
+
+    def _is_closed(self) -> bool:
+        if self._program is not None:
+            return self._program.returncode is not None
+        return self._connection is not None and self._connection.is_closed()
+
     async def _drop(self) -> None:
+        program, self._program = self._program, None
         client, self._client = self._client, None
         connection, self._connection = self._connection, None
         folder, self._folder = self._folder, None
@@ -122,11 +181,13 @@ class Engine:
             client.close()
         if connection is not None:
             connection.abort()
+        if program is not None and program.returncode is None:
+            program.kill()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _unreachable(self, error: Exception) -> str:
-        if self.address.endpoint:
+        if self.address.endpoint or self.address.arguments:
             return (
                 f"the Docker engine on {self.address} does not answer at {self.address.socket} ({error}). "
                 "Does it run (`systemctl status docker`), may this user open its socket, and does sshd "
@@ -164,8 +225,21 @@ def _private_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}-{os.getpid()}-"))
 
 
-def _connect(url: str) -> docker.APIClient:
-    return docker.APIClient(base_url=url, version="auto", timeout=_ANSWER, max_pool_size=_SIDE_BY_SIDE)
+class _Client(docker.APIClient):
+    """Trusts whom it is told to trust, whatever authorities the environment names for others."""
+
+    @property
+    def trust_env(self) -> bool:
+        return False
+
+    @trust_env.setter
+    def trust_env(self, _value: bool) -> None: ...
+
+
+def _connect(url: str, tls: docker.tls.TLSConfig | None) -> docker.APIClient:
+    return _Client(
+        base_url=url, version="auto", timeout=_ANSWER, max_pool_size=_SIDE_BY_SIDE, tls=tls or False
+    )
 
 
 def _with_key(endpoint: ssh.Endpoint) -> ssh.Endpoint:

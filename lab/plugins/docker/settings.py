@@ -1,15 +1,17 @@
 """The provider's settings: which engine to speak to, and how to get there.
 
-Owns reading `host` and `sshOpts` as the `ssh` program would. An option that would change who is trusted or
-where the connection goes, and that is not known here, is refused; options that only tune are let through.
+Owns reading `host`, `sshOpts` as the `ssh` program would, and what TLS is spoken with. An option that would
+change who is trusted or where the connection goes, and that is not known here, is refused; options that only
+tune are let through. A configuration file (`-F`) is for that program alone to read: then it is what connects.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +21,8 @@ from lab.plugins.ssh import Endpoint
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 
 _IGNORED_SETTINGS = {"version", "pluginDownloadURL", "disableDockerDaemonCheck", "context"}
-_REFUSED_SETTINGS = {"registryAuth", "caMaterial", "certMaterial", "certPath", "keyMaterial"}
+_REFUSED_SETTINGS = {"registryAuth", "certPath"}
+_MATERIAL = ("caMaterial", "certMaterial", "keyMaterial")
 
 # Options of ssh(1) that neither weaken nor redirect anything for a connection that only forwards a socket.
 _HARMLESS_OPTIONS = {
@@ -48,12 +51,25 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True)
+class Material:
+    """For TLS, as PEM: whom to trust (empty for anybody, as the official plugin has it), and what to show."""
+
+    authority: str
+    certificate: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class EngineAddress:
-    """Where the engine is: a URL that docker's client knows, or a socket behind an SSH endpoint."""
+    """Where the engine is: a URL that docker's client knows, with `material` where that has TLS; or a socket
+    behind an SSH endpoint, or behind what the `ssh` program connects to with these `arguments`.
+    """
 
     url: str
     endpoint: Endpoint | None = None
+    arguments: tuple[str, ...] = ()
     socket: str = "/var/run/docker.sock"
+    material: Material | None = None
 
     def __str__(self) -> str:
         return str(self.endpoint) if self.endpoint else self.url
@@ -67,22 +83,51 @@ def parse(settings: Mapping[str, Any], environment: Mapping[str, str] = os.envir
                 f"this stand-in for the official docker plugin has no '{key}'. Install the official one: "
                 "`pulumi plugin install resource docker 5.2.0`."
             )
-        if key not in {"host", "sshOpts"} | _IGNORED_SETTINGS | _REFUSED_SETTINGS and not key.startswith(
-            "__"
-        ):
+        if key not in {
+            "host",
+            "sshOpts",
+            *_MATERIAL,
+        } | _IGNORED_SETTINGS | _REFUSED_SETTINGS and not key.startswith("__"):
             raise SettingsError(f"the docker provider has no setting '{key}'")
     host = settings.get("host") or environment.get("DOCKER_HOST") or DEFAULT_HOST
     if not isinstance(host, str):
         raise SettingsError("the docker provider's 'host' must be a string")
     url = urlsplit(host)
     if url.scheme in ("unix", "tcp", "http"):
-        return EngineAddress(host)
+        # The official one reads the material only where it connects itself.
+        return EngineAddress(host, material=_material(settings) if url.scheme != "unix" else None)
     if url.scheme != "ssh":
         raise SettingsError(f"docker host '{host}' must begin with ssh://, unix:// or tcp://")
-    return EngineAddress(host, _endpoint(host, _options(settings.get("sshOpts"))))
+    options = _options(settings.get("sshOpts"))
+    if _has_file(options):
+        return EngineAddress(host, arguments=(*options, *_target(host)))
+    return EngineAddress(host, _endpoint(host, options))
 
 
-def _endpoint(host: str, options: list[str]) -> Endpoint:
+def _material(settings: Mapping[str, Any]) -> Material | None:
+    authority, certificate, key = (str(settings.get(name) or "") for name in _MATERIAL)
+    if not certificate and not key:
+        return None
+    if not (certificate and key):
+        raise SettingsError("the docker provider's 'certMaterial' and 'keyMaterial' must be given together")
+    return Material(authority, certificate, key)
+
+
+def _has_file(options: list[str]) -> bool:
+    """Whether `ssh` is to read a configuration file."""
+    files = [after for word, after in itertools.pairwise([*options, ""]) if word == "-F"]
+    files += [word[2:].lstrip() for word in options if word.startswith("-F") and word != "-F"]
+    return any(file != "none" for file in files)
+
+
+def _target(host: str) -> list[str]:
+    """The host as the official plugin's library names it for `ssh`."""
+    user, name, port = _parts(host)
+    return [*(("-l", user) if user else ()), *(("-p", str(port)) if port else ()), "--", name]
+
+
+def _parts(host: str) -> tuple[str | None, str, int | None]:
+    """User, host and port of `ssh://…`."""
     url = urlsplit(host)
     try:
         port = url.port
@@ -92,7 +137,12 @@ def _endpoint(host: str, options: list[str]) -> Endpoint:
         raise SettingsError(f"docker host '{host}' names no host; write it as ssh://root@ADDRESS")
     if url.password or url.path.strip("/") or url.query:
         raise SettingsError(f"docker host '{host}' may only have a user, a host and a port")
-    endpoint = Endpoint(host=url.hostname, user=url.username or "root", dial_error_limit=5)
+    return url.username, url.hostname, port
+
+
+def _endpoint(host: str, options: list[str]) -> Endpoint:
+    user, name, port = _parts(host)
+    endpoint = Endpoint(host=name, user=user or "root", dial_error_limit=5)
     endpoint = _with_options(endpoint, options)
     return replace(endpoint, port=port) if port else endpoint
 
@@ -149,11 +199,8 @@ def _pairs(arguments: list[str]) -> Iterator[tuple[str, str]]:
         flag, attached = argument[:2], argument[2:].lstrip()
         if argument in _HARMLESS_FLAGS:
             continue
-        if flag == "-F":
-            if (attached or next(remaining, "")) != "none":
-                raise SettingsError(
-                    "'-F' in the docker provider's 'sshOpts' may only be 'none': no file is read"
-                )
+        if flag == "-F":  # none: else `ssh` itself is asked
+            _ = attached or next(remaining, "")
             continue
         if flag not in short and flag != "-o":
             raise SettingsError(

@@ -20,7 +20,7 @@ from tests.unit.settings.test_settings import config
 
 pytestmark = pytest.mark.unit
 
-IMAGE = "registry.lab:5000/swarm-galera/wordpress:6.1-1"
+IMAGE = "registry.lab:5000/swarm-galera/wordpress:6.1-2"
 SECTION: dict[str, Any] = {
     "image": IMAGE,
     "env": {"SITE_URL": "https://blog.example.com", "WORKERS": 8, "DEBUG": True},
@@ -88,6 +88,7 @@ def test_it_is_told_the_writers_endpoint_by_name_and_its_own_variables_as_text(m
         "DATABASE_PORT": "3306",
         "DATABASE_NAME": "word_press",
         "DATABASE_USER": "word_press",
+        "DATABASE_CA": "/run/secrets/application-database-ca.crt",
     }
 
 
@@ -135,6 +136,7 @@ def test_salt_password_and_further_secrets_are_files_and_secret_in_the_state(hom
     assert [file["fileName"] for file in container(made)["secrets"]] == [
         "application-salt",
         "application-database-password",
+        "application-database-ca.crt",
         "mail-key",
     ]
     assert made.resources["application-salt"].inputs["length"] == 64
@@ -159,7 +161,7 @@ def test_the_images_own_health_check_counts_where_none_is_set(made: Recorded, ho
 
 def test_it_is_touched_after_the_database_and_the_load_balancer(made: Recorded) -> None:
     before = made.depends_on[SERVICE]
-    assert {"galera-formed", "haproxy-running", "galera-4-engine-images"} <= before
+    assert {"galera-tls", "haproxy-running", "galera-4-engine-images"} <= before
     assert "own=(etcd galera haproxy application)" in made.resources["network-free"].inputs["stdin"]
     on_worker = made.resources["galera-4-engine-images"].inputs["stdin"]
     assert f"\n{IMAGE}@{program.DIGEST}\n" in on_worker

@@ -28,7 +28,7 @@ WANTED: dict[str, Any] = {
     "discovery": {"kind": "consul", "image": IMAGE, "recursors": ["10.0.80.11", "10.0.80.12"]}
 }
 BALANCER = {"image": "registry.lab:5000/haproxy:2.6-1"}
-SITE = {"image": "registry.lab:5000/wordpress:6.1-1", "port": 8080}
+SITE = {"image": "registry.lab:5000/wordpress:6.1-2", "port": 8080}
 HOSTS = [f"galera-{number}" for number in (1, 2, 3, 4)]
 SERVICE = "consul-service"
 

@@ -53,7 +53,7 @@ def placed(spec: ServiceSpec) -> services.ServiceArgs:
         "network",
         OverlayNetworkArgs(Network(name="inside", subnet="10.20.0.0/24", encrypted=True), CONNECTION, [], []),
     )
-    return services.ServiceArgs(spec, DIGEST, SERVERS, SERVERS[0], network, [], [])
+    return services.ServiceArgs(spec, DIGEST, SERVERS, CONNECTION, network, [], [])
 
 
 def declared(spec: ServiceSpec, recorded: Recorded) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from components.docker_host_access import ssh_folder
 from components.softlayer import journal
 from components.softlayer.errors import WaitedTooLong
+from components.ssh_files import ssh_folder
 from components.state_folder import state_folder
 
 pytestmark = pytest.mark.unit

@@ -55,6 +55,7 @@ def test_an_application_gets_all_it_needs_from_the_outputs(cluster: dict[str, An
     assert exports["store"]["address"] == "etcd:2381"
     assert exports["store"]["user"] == "consumer"
     assert exports["store"]["password"] == "value-of-etcd-consumer-password"
+    assert exports["databaseCa"] == "CA"
     assert exports["vip"] == "stdout-of-galera-formed"
     assert exports["monthlyCost"] == 210
 

@@ -17,7 +17,7 @@ from tests.unit.program import ROOT, holds_secret, patched, plain
 
 pytestmark = pytest.mark.unit
 
-IMAGE = f"registry.lab:5000/swarm-galera/galera:10.11-11@sha256:{'0123456789abcdef' * 4}"
+IMAGE = f"registry.lab:5000/swarm-galera/galera:11.8-1@sha256:{'0123456789abcdef' * 4}"
 BALANCER = {"service": "haproxy", "vip": "10.20.0.30", "writerPort": 6446.0, "readerPort": 6447.0}
 
 
@@ -85,6 +85,15 @@ def test_the_service_is_on_the_network_and_gets_to_the_database(cluster: dict[st
     assert found.exports["database"] == "stdout-of-galera-formed:3306"
 
 
+def test_where_tls_is_required_the_client_comes_with_it_and_knows_whose_certificate_to_expect(
+    cluster: dict[str, Any],
+) -> None:
+    galera = {**cluster["galera"], "tls": {**cluster["galera"]["tls"], "required": True}}
+    task = serve({**cluster, "galera": galera}).made["client"]["taskSpec"]["containerSpec"]
+    assert task["env"]["DATABASE_CA"] == "CA"
+    assert '--user="$DATABASE_USER" $tls' in task["commands"][2]
+
+
 def test_with_a_load_balancer_the_service_writes_through_it(cluster: dict[str, Any]) -> None:
     found = serve({**cluster, "loadBalancer": BALANCER})
     env = found.made["client"]["taskSpec"]["containerSpec"]["env"]
@@ -114,6 +123,16 @@ def test_the_swarm_is_reached_with_the_stacks_own_key_and_the_pinned_host_key(
     assert (folder / "known_hosts").read_text() == "203.0.113.11 ssh-ed25519 AAAA\n"
     assert (folder / "id").read_text() == "PRIVATE KEY\n"
     assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+
+
+def test_a_host_of_one_s_own_is_reached_as_its_user_at_its_port(
+    cluster: dict[str, Any], tmp_path: Path
+) -> None:
+    first = cluster["managers"][0]
+    ssh = {**cluster["ssh"], "users": {first: "deploy"}, "ports": {first: 2222.0}}
+    assert serve({**cluster, "ssh": ssh}).made["swarm"]["host"] == "ssh://deploy@203.0.113.11:2222"
+    known = tmp_path / "swarm-galera-service" / "test" / "known_hosts"
+    assert known.read_text() == "[203.0.113.11]:2222 ssh-ed25519 AAAA\n"
 
 
 def test_a_key_that_the_agent_holds_is_written_nowhere(cluster: dict[str, Any], tmp_path: Path) -> None:

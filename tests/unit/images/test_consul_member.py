@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import datetime as dt
 import json
 import os
 import signal
+import socket
+import ssl
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from components import certificates
 from images.consul.consul_member import alone, cli, config, health, rights, seats, settings, supervise
-from images.consul.consul_member.api import ApiError
+from images.consul.consul_member.api import AgentApi, ApiError
+from images.consul.consul_member.certificate import valid_until
 from images.consul.consul_member.settings import Settings, SettingsError
 
 pytestmark = pytest.mark.unit
@@ -320,10 +327,16 @@ def test_a_leader_that_cannot_make_rights_yet_is_asked_again(agent: Agent, membe
 
 
 @pytest.fixture
-def supervisor(agent: Agent, member: Settings) -> supervise.Supervisor:
+def told() -> list[str]:
+    """What the supervisor logs."""
+    return []
+
+
+@pytest.fixture
+def supervisor(agent: Agent, member: Settings, told: list[str]) -> supervise.Supervisor:
     member.run_dir.mkdir()
     agent.told["GET /v1/agent/self"] = {"Config": {"NodeID": "own"}}
-    return supervise.Supervisor(member, Path("config.json"), agent, lambda _text: None)  # type: ignore[arg-type]
+    return supervise.Supervisor(member, Path("config.json"), agent, told.append)  # type: ignore[arg-type]
 
 
 LED = "GET /v1/status/leader"
@@ -342,7 +355,7 @@ def test_the_leader_makes_the_rights_and_nobody_else(agent: Agent, supervisor: s
 
 
 def test_a_member_is_well_once_it_has_seen_a_leader_whatever_comes(
-    agent: Agent, supervisor: supervise.Supervisor, member: Settings
+    agent: Agent, supervisor: supervise.Supervisor, member: Settings, told: list[str]
 ) -> None:
     agent.told[LED] = ApiError("connection refused")
     supervisor.look(1.0)
@@ -350,6 +363,10 @@ def test_a_member_is_well_once_it_has_seen_a_leader_whatever_comes(
     agent.told[LED] = ""
     supervisor.look(2.0)
     assert health.check(member.run_dir) == (1, "not yet: no leader has been found")
+    assert told == []
+    supervisor.look(supervise.SLOW + 1)
+    supervisor.look(supervise.SLOW + 2)
+    assert [each for each in told if "of another authority" in each] == [supervise.ALONE]
     supervisor.look(supervise.PATIENCE + 1)  # no restart brings one
     assert health.check(member.run_dir)[0] == 0
     agent.told[LED] = "10.0.0.2:8300"
@@ -679,3 +696,36 @@ def test_run_writes_the_configuration_and_stays_with_the_agent(
     assert cli.main(["run"]) == 0
     alone.leave_word(Path(environ["DATA_DIR"]))
     assert cli.main(["run"]) == 1  # a word, and nothing to go on from
+
+
+@pytest.mark.parametrize(
+    ("shown", "words"),
+    [("expired", "has expired. Remedy: `pulumi up`"), ("foreign", "is not one that its authority")],
+)
+def test_a_member_whose_own_certificate_is_bad_says_so(member: Settings, shown: str, words: str) -> None:
+    now = dt.datetime.now(dt.UTC)
+    own, foreign = (certificates.new_authority("consul", now) for _ in range(2))
+    signed = {
+        "expired": certificates.peer_certificate("consul", ["127.0.0.1"], own, now - dt.timedelta(days=4000)),
+        "foreign": certificates.peer_certificate("consul", ["127.0.0.1"], foreign, now),
+    }[shown]
+    pair = signed.certificate, signed.private_key
+    for name, text in zip(settings.FILES, (own.certificate, *pair), strict=True):
+        (member.secrets / name).write_text(text)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(member.secrets / "consul.crt", member.secrets / "consul.key")
+
+    def serve(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError), listener.accept()[0] as stream:
+            tls.wrap_socket(stream, server_side=True)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        api = AgentApi(member, port=listener.getsockname()[1])
+        with pytest.raises(ApiError, match=words):
+            api.leader()
+        thread.join()
+    until = valid_until(member.secrets / "consul.crt")
+    assert until is not None
+    assert (until < now) is (shown == "expired")

@@ -275,6 +275,19 @@ def test_a_store_of_before_lets_clients_in_without_tls_until_users_are_turned_on
     assert clients.secure(settings, said.append) == "clients are users already"
 
 
+def test_users_that_somebody_has_turned_off_are_no_unfinished_change_and_come_back_by_a_word(
+    settings: Settings, store: Store
+) -> None:
+    clients.leave_mark(settings.data_dir)
+    assert not store.enabled
+    assert clients.told(settings) == (
+        "clients need no user: somebody has turned users off, which no `pulumi up` sees. Remedy: "
+        "`etcd-member secure` in this container"
+    )
+    assert clients.secure(settings, print) == "clients are users from now on"
+    assert clients.told(settings).startswith("users until 20")
+
+
 def test_one_that_came_anew_waits_for_the_users_of_a_store_that_has_just_formed(
     settings: Settings, store: Store
 ) -> None:

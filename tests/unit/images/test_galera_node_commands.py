@@ -217,6 +217,7 @@ def test_status_is_for_machines_too_also_while_the_store_is_away(
         "seqno": 95,
         "health": "Synced, Primary, 2 nodes",
         "healthy": True,
+        "tls": None,
     }
     assert told["self"] == own
     assert told["view"] == ["a", "b"]

@@ -152,6 +152,30 @@ def test_a_joiner_that_lacks_only_write_sets_keeps_its_data(
     assert {entry.name for entry in site.data.iterdir()} == {"ibdata1", "old.ibd"}
 
 
+@pytest.mark.parametrize("bypass", [False, True])
+def test_the_joiner_s_server_hears_the_domain_of_the_donor_s_gtids(site: Site, bypass: bool) -> None:
+    site.options["donor"] = replace(site.options["donor"], domain="7")
+    # mariadb-backup has found another one in the data.
+    (site.options["donor"].data_dir / "xtrabackup_galera_info").write_text(f"{GTID} 0\n")
+    transfer.remember_history(site.options["joiner"].run_dir, U, "2-ab")
+    thread, address = site.joining()
+    site.donates(address, bypass=bypass)
+    thread.join(30)
+    assert (site.ended, site.said.get_nowait()) == (None, f"{GTID} 7")
+
+
+def test_what_mariadb_backup_says_of_the_domain_counts_with_a_donor_of_before(site: Site) -> None:
+    (site.options["donor"].data_dir / "xtrabackup_galera_info").write_text(f"{GTID} 3\n")
+    thread, address = site.joining()
+    host, port, token = donor.target(address)
+    with socket.create_connection((host, port)) as stream:
+        send_record(stream, {"token": token, "mode": "full", "gtid": GTID})
+        donor.send_backup(site.options["donor"], stream, host)
+        assert receive_record(stream) == {"received": True}
+    thread.join(30)
+    assert (site.ended, site.said.get_nowait()) == (None, f"{GTID} 3")
+
+
 @pytest.mark.parametrize(
     ("program", "donor_says", "joiner_says"),
     [

@@ -48,6 +48,20 @@ def test_the_sites_address_is_taken_without_a_slash_at_its_end(secrets: Path) ->
         assert load(secrets, SITE_URL=given)["SITE_URL"] == given.rstrip("/")
 
 
+def test_with_an_authority_the_site_comes_to_its_database_with_tls_and_checks_who_answers(
+    secrets: Path,
+) -> None:
+    (secrets / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+    assert load(secrets, DATABASE_CA=str(secrets / "ca.crt"))["DATABASE_CA"] == str(secrets / "ca.crt")
+    (secrets / "ca.crt").write_text("nothing")
+    for path, said in (("ca.crt", "holds no certificate"), ("none.crt", "missing or not readable")):
+        with pytest.raises(SettingsError, match=said):
+            load(secrets, DATABASE_CA=str(secrets / path))
+    wp_config, php = ((FOLDER / name).read_text() for name in ("wp-config.php", "php.ini"))
+    assert "MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_SSL_VERIFY_SERVER_CERT" in wp_config
+    assert "openssl.cafile = ${DATABASE_CA}" in php
+
+
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
@@ -117,7 +131,8 @@ def test_apache_gets_what_was_looked_at_and_no_secret(secrets: Path, monkeypatch
 
 
 def test_files_of_the_image_use_each_variable_and_the_programs_secrets(secrets: Path) -> None:
-    given = {*load(secrets, SITE_URL="http://a.example.com")}
+    (secrets / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+    given = {*load(secrets, SITE_URL="http://a.example.com", DATABASE_CA=str(secrets / "ca.crt"))}
     php = (FOLDER / "wp-config.php").read_text()
     apache = (FOLDER / "apache2.conf").read_text()
     used = {*re.findall(r"getenv\('(\w+)'\)", php), *re.findall(r"\$\{(\w+)\}", apache)}

@@ -16,7 +16,7 @@ from typing import Any, cast
 import pytest
 from cryptography import x509
 
-from lab import ca, daemons, environment, images, lifecycle, network, paths, services
+from lab import apt, ca, daemons, environment, images, lifecycle, network, paths, services
 from lab.errors import LabError
 from lab.services import Service
 from lab.toolchain import locks
@@ -113,7 +113,7 @@ def test_a_daemon_is_started_anew_when_its_configuration_or_its_namespace_is_ano
     (tmp_path / lab.namespace).touch()
     authority = ca.ensure(tmp_path / "ca")
     made = [
-        daemons.api(lab),
+        daemons.api(lab, ["debian-12"]),
         daemons.image_registry(lab, authority),
         daemons.apt_repository(lab, tmp_path / "packages"),
         daemons.name_servers(lab),
@@ -135,7 +135,19 @@ def test_a_daemon_is_started_anew_when_its_configuration_or_its_namespace_is_ano
     (tmp_path / "second").touch()
     (tmp_path / "second").rename(tmp_path / lab.namespace)
     daemons.ensure(cast(Step, step), lab, made[0])
-    assert step.results == ["started", "started"]
+    daemons.ensure(cast(Step, step), lab, daemons.api(lab, ["debian-12", "debian-13"]))
+    assert step.results == ["started"] * 3
+
+
+def test_each_system_finds_its_own_packages(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "Packages").write_text(name)
+    for _again in range(2):
+        site = apt.site(tmp_path / "site", tmp_path / "old", {"debian-13": tmp_path / "new"})
+        assert (site / "Packages").read_text() == "old"
+        assert (site / "debian-13" / "Packages").read_text() == "new"
+    assert not (tmp_path / "site.new").exists()
 
 
 def test_a_stacks_private_key_goes_with_the_lab() -> None:
@@ -373,11 +385,37 @@ def test_a_program_of_an_image_is_compiled_by_its_own_script_and_no_image_by_its
 def test_only_images_that_a_stack_names_are_built(tmp_path: Path) -> None:
     for name in ("etcd", "galera", "wordpress"):
         _image(tmp_path / "images", name, "1")
-    (tmp_path / "Pulumi.dev.yaml").write_text("image: registry.lab:5000/swarm-galera/etcd:3.4-6\n")
-    (tmp_path / "Pulumi.tor01.yaml").write_text("image: registry.example.com/swarm-galera/galera:10.11-11\n")
+    (tmp_path / "Pulumi.dev.yaml").write_text("image: registry.lab:5000/swarm-galera/etcd:3.4-7\n")
+    (tmp_path / "Pulumi.tor01.yaml").write_text("image: registry.example.com/swarm-galera/galera:10.11-12\n")
     assert [image.name for image in images.named(tmp_path)] == ["etcd"]
     (tmp_path / "Pulumi.site.yaml").write_text('image: "registry.lab:5000/swarm-galera/wordpress:6.1-1"\n')
     assert [image.name for image in images.named(tmp_path)] == ["etcd", "wordpress"]
+
+
+def test_a_tag_says_on_which_of_debians_releases_an_image_is_built(tmp_path: Path) -> None:
+    for name in ("etcd", "galera", "runtime"):
+        _image(tmp_path / "images", name, "13-1")
+    for name in ("galera", "runtime"):
+        (tmp_path / "images" / name / "TAG-bookworm").write_text("12-1\n")
+    (tmp_path / "images/galera/Dockerfile").write_text("ARG RUNTIME=x\nFROM ${RUNTIME}\n")
+    names = "registry.lab:5000/swarm-galera"
+    (tmp_path / "Pulumi.dev.yaml").write_text(f"a: {names}/etcd:13-1\nb: {names}/galera:13-1\n")
+    assert [(image.name, image.suite) for image in images.named(tmp_path)] == [
+        ("etcd", "trixie"),
+        ("galera", "trixie"),
+    ]
+    # A stack on its way from one to the other.
+    (tmp_path / "Pulumi.old.yaml").write_text(f"b: {names}/galera:12-1@sha256:0\n")
+    newer, older = (image for image in images.named(tmp_path) if image.name == "galera")
+    assert (newer.tag, newer.suite, older.tag, older.suite) == ("13-1", "trixie", "12-1", "bookworm")
+    assert older.runtime is not None
+    assert (older.runtime.tag, older.runtime.suite) == ("12-1", "bookworm")
+    assert images.key(newer) != images.key(older)
+    assert [image.name for image in images.discover(tmp_path / "images", "bookworm")] == ["galera"]
+    # One that no file has: what is there now.
+    (tmp_path / "Pulumi.old.yaml").unlink()
+    (tmp_path / "Pulumi.dev.yaml").write_text(f"b: {names}/galera:13-0\n")
+    assert [(image.name, image.tag) for image in images.named(tmp_path)] == [("galera", "13-1")]
 
 
 def test_the_dev_stack_names_two_images() -> None:
@@ -386,3 +424,4 @@ def test_the_dev_stack_names_two_images() -> None:
 
 def test_every_image_of_the_project_has_its_tag() -> None:
     assert {image.name for image in images.discover()} >= {"etcd", "galera"}
+    assert {image.name for image in images.discover(suite="bookworm")} >= {"etcd", "galera", "haproxy"}

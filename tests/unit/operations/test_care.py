@@ -12,10 +12,11 @@ from typing import Any, cast
 
 import pytest
 
+from components import votes
 from components.turns import NOT_WELL, refuse_while_others_are_not_well
 from operations import care, outputs, remote_hosts
 from operations.care import Seen
-from operations.cluster_facts import HostFacts
+from operations.cluster_facts import HostFacts, Manager
 from operations.errors import OperationsError
 from operations.former_images import removal
 from operations.remote_hosts import Answer
@@ -94,104 +95,41 @@ def test_what_is_amiss_with_a_host_is_known(change: Callable[[HostFacts], HostFa
     assert json.loads(care.environment(seen(galera_2=change))[NOT_WELL]) == unwell
 
 
+def test_who_cannot_vote_is_told_and_only_where_there_is_somebody() -> None:
+    assert votes.VOTERS not in care.environment(seen(galera_2=without_database))
+    dead = care.voters(seen(away=("galera-3",)))
+    assert set(dead) == {"the swarm", "etcd"}
+    for body in dead.values():
+        assert body == [("galera-1", ""), ("galera-2", ""), ("galera-3", "does not answer")]
+    assert json.loads(care.environment(seen(galera_2=error))[votes.VOTERS])["the swarm"][1] == [
+        "galera-2",
+        "its engine is not active in the swarm (error)",
+    ]
+    ill = care.voters(seen(galera_2=lambda host: replace(host, etcd_healthy=False)))
+    assert [why for _, why in ill["the swarm"]] == ["", "", ""]
+    assert ill["etcd"][1] == ("galera-2", "etcd is not healthy there")
+
+
+def test_the_swarm_itself_tells_who_its_managers_are() -> None:
+    """A former self counts, and one that the others do not hear, though it answers us."""
+    former = (
+        Manager("n1", "galera-1", "Leader"),
+        Manager("n2", "galera-2", "Unreachable"),
+        Manager("n3", "galera-3", "Reachable"),
+        Manager("n0", "galera-3", "Unreachable"),
+    )
+    now = seen(galera_1=lambda host: replace(host, managers=former))
+    unheard = "the other managers do not hear it"
+    assert care.voters(now)["the swarm"] == [
+        ("galera-1", ""),
+        ("galera-2", unheard),
+        ("galera-3", ""),
+        ("galera-3", unheard),
+    ]
+
+
 def test_a_worker_has_neither_store_nor_database() -> None:
     assert seen(galera_4=both(without_database, lambda host: replace(host, etcd_healthy=False))).unwell == {}
-
-
-# -- hosts that do not answer
-
-
-def resource(name: str, kind: str = "command:remote:Command", **behind: list[str]) -> dict[str, Any]:
-    urn = "urn:pulumi:dev::swarm-galera::"
-    return {
-        "urn": f"{urn}{kind}::{name}",
-        "type": kind,
-        "propertyDependencies": {
-            key: [f"{urn}x:GuestReady::{each}" for each in on] for key, on in behind.items()
-        },
-    }
-
-
-def guest(name: str, token: str = "") -> dict[str, Any]:
-    kind = "pulumi-python:dynamic/softlayer:VirtualGuest"
-    return {**resource(f"{name}-guest", kind), "inputs": {"hostname": name, "reload_token": token}}
-
-
-EXPORTED = {
-    "deployment": {
-        "resources": [
-            guest("galera-1"),
-            guest("galera-2", "old"),
-            guest("galera-3"),
-            resource("galera-1-engine-configured", connection=["galera-1-ready", "ssh-pair"]),
-            resource("galera-3-engine-configured", connection=["galera-3-ready", "ssh-pair"]),
-            resource(
-                "swarm-galera-3-joined", connection=["ssh-pair", "galera-3-ready"], stdin=["galera-1-ready"]
-            ),
-            resource("swarm-started", connection=["galera-1-ready"], stdin=["galera-3-ready"]),
-            resource("docker-provider", "pulumi:providers:docker", host=["galera-1-ready"]),
-        ]
-    }
-}
-
-
-def excluded(options: list[str]) -> list[str]:
-    assert options[-1:] == ["--exclude-dependents"]
-    assert set(options[:-1:2]) == {"--exclude"}
-    return [urn.rpartition("::")[2] for urn in options[1:-1:2]]
-
-
-def test_what_needs_a_host_that_is_away_is_left_out_and_said(capsys: pytest.CaptureFixture[str]) -> None:
-    gone = seen(away=("galera-3",))
-    options = care.left_out(gone, EXPORTED, care.lost(gone, ()))
-    said = capsys.readouterr().err
-    assert excluded(options) == ["galera-3-engine-configured", "swarm-galera-3-joined"]
-    assert "Left out: what runs on galera-3" in said
-    assert "Remedy:" in said
-
-
-def test_without_the_first_manager_all_that_is_reached_through_it_is_left_out(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    gone = seen(away=("galera-1",))
-    options = care.left_out(gone, EXPORTED, care.lost(gone, ()))
-    assert excluded(options) == ["galera-1-engine-configured", "swarm-started", "docker-provider"]
-    assert "all that is reached through galera-1, the first manager: the swarm" in capsys.readouterr().err
-
-
-def test_nothing_is_left_out_while_all_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    assert care.left_out(seen(), EXPORTED, care.lost(seen(), ())) == []
-    care.tell(seen())
-    assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize(
-    ("servers", "names"),
-    [
-        ({}, set()),
-        ({"replace": ["galera-3"]}, {"galera-3"}),
-        ({"reloadToken": {"galera-2": "new"}}, {"galera-2"}),
-        ({"reloadToken": {"galera-2": "old"}}, set()),
-        ({"prefix": "db"}, {*NAMES[:3], "db-1", "db-2", "db-3"}),
-        ({"managers": 1}, {"galera-2", "galera-3"}),
-        ({"managers": 1, "workers": 1}, {"galera-3"}),
-    ],
-)
-def test_a_host_that_this_run_replaces_reloads_or_takes_away_is_not_waited_for(
-    servers: dict[str, Any], names: set[str]
-) -> None:
-    assert care.coming(servers, EXPORTED) == names
-
-
-def test_a_host_whose_server_the_state_has_lost_is_made_anew_and_not_waited_for() -> None:
-    """As after a cancellation by hand and a refresh: the outputs still name the former server."""
-    refreshed = {"deployment": {"resources": [guest("galera-1"), guest("galera-2")]}}
-    assert care.coming({}, refreshed) == {"galera-3"}
-
-
-def test_a_dead_host_that_is_replaced_gets_all_its_steps() -> None:
-    gone = seen(away=("galera-3",))
-    assert care.left_out(gone, EXPORTED, care.lost(gone, {"galera-3"})) == []
 
 
 # -- healing
@@ -335,7 +273,7 @@ def test_a_host_that_stops_answering_is_named_once_and_named_again_when_it_is_ba
     monkeypatch.setattr(care, "EVERY", 0.01)
     monkeypatch.setattr(care, "SILENT", 0.03)
     answers = {"203.0.113.1": True, "203.0.113.2": True, "203.0.113.3": True, "203.0.113.4": True}
-    monkeypatch.setattr(care, "_answers", lambda address: answers[address])
+    monkeypatch.setattr(care, "answers", lambda address, port: answers[address])
     said: list[str] = []
     heard = threading.Semaphore(0)
 
@@ -367,9 +305,9 @@ def test_whether_a_host_answers_is_asked_of_its_ssh_port(monkeypatch: pytest.Mon
         return Connection()
 
     monkeypatch.setattr(socket, "create_connection", connect)
-    assert care._answers("alive")
-    assert not care._answers("dead")
-    assert asked == [("alive", 22), "closed", ("dead", 22)]
+    assert care.answers("alive", 22)
+    assert not care.answers("dead", 2222)
+    assert asked == [("alive", 22), "closed", ("dead", 2222)]
 
 
 # -- former images

@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 import typer
 
-from components.docker_host_access import ssh_folder, write_ssh_files
+from components import manager_choice
 from components.softlayer.errors import SoftLayerFailed
-from operations import cli, leftovers, passphrase, pulumi_cli, stack, swarm_leftovers
+from components.ssh_files import SshManager, ssh_folder, write_ssh_files
+from operations import cli, left_out, leftovers, passphrase, pulumi_cli, stack, swarm_leftovers
 from operations.errors import OperationsError
 from operations.outputs import Outputs
 from operations.stack_settings import StackSettings
@@ -282,10 +283,11 @@ def calls(project: Path) -> list[str]:
 def test_up_makes_the_stack_once_and_then_only_updates_it(project: Path) -> None:
     stack.up("dev", yes=True)
     stack.up("dev", yes=True)
-    # Before each run the outputs are asked for the hosts, to look at them; after it the state for what was
-    # ordered (tests/provider/test_destroy.py), and the outputs for hosts with images that nothing runs now.
+    # Before each run the outputs are asked for the hosts, to look at them, and the state for steps that an
+    # older version left (components/moved_steps.py); after it the state for what was ordered
+    # (tests/provider/test_destroy.py), and the outputs for hosts with images that nothing runs now.
     asked = "stack output --json --show-secrets"
-    update = [asked, "up --yes --skip-preview --parallel 64", "stack export", asked]
+    update = [asked, "stack export", "up --yes --skip-preview --parallel 64", "stack export", asked]
     assert calls(project) == [
         "stack export",
         "stack init --secrets-provider passphrase",
@@ -392,6 +394,60 @@ def test_after_a_run_that_was_broken_off_the_next_one_looks_for_what_it_left_on_
     assert swarm.asked == [("swarm-galera/dev on 192.0.2.1", ["s1"])]
 
 
+def look(monkeypatch: pytest.MonkeyPatch, without: list[str], gone: dict[str, str]) -> None:
+    """A host does not answer: Pulumi's options because of it, and URNs of servers that are cancelled."""
+    monkeypatch.setattr(left_out, "cancelled", lambda *_: gone)
+    monkeypatch.setattr(left_out, "of_up", lambda *_: without)
+
+
+def test_a_server_that_was_cancelled_is_taken_out_of_the_state_and_made_by_the_same_run(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(monkeypatch, [], {"galera-1": URN})
+    stack.up("dev", yes=True)
+    made = [line for line in calls(project) if line.split()[0] in ("up", "refresh", "preview")]
+    assert made == [
+        f"refresh --yes --skip-preview --target {URN}",
+        "up --yes --skip-preview --parallel 64",
+    ]
+    # A preview changes no state, so it looks for itself.
+    stack.preview("dev")
+    assert calls(project)[-1] == "preview --refresh"
+
+
+def test_the_state_of_an_older_version_is_moved_before_the_run_and_once(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    urn = "urn:pulumi:dev::swarm-galera::swarm-galera:swarm:Swarm$command:remote:Command::swarm-started"
+    old = {"urn": urn, "type": "command:remote:Command", "inputs": {"connection": "x"}, "outputs": {}}
+    (project / "state.json").write_text(json.dumps({"deployment": {"resources": [old]}}))
+    stack.preview("dev")
+    stack.up("dev", yes=True)
+    made = [line.split()[0:2] for line in calls(project)]
+    assert made.index(["stack", "import"]) < made.index(["up", "--yes"])
+    (new,) = json.loads((project / "state.json").read_text())["deployment"]["resources"]
+    assert new["type"] == "command:local:Command"
+    assert new["inputs"]["interpreter"][-1].endswith('/swarm-galera-dev/config any-manager "$0"')
+    assert "any manager may do what the first one did: swarm-started" in capsys.readouterr().err
+    stack.up("dev", yes=True)
+    assert [line.split()[0:2] for line in calls(project)].count(["stack", "import"]) == 1
+
+
+def test_a_run_that_left_something_out_does_the_rest_and_says_so_by_its_exit_code(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without = ["--exclude", "urn", "--exclude-dependents"]
+    look(monkeypatch, without, {})
+    with pytest.raises(typer.Exit) as ended:
+        stack.up("dev", yes=True)
+    assert ended.value.exit_code == 1
+    assert f"up --yes --skip-preview --parallel 64 {' '.join(without)}" in calls(project)
+    assert "something was left out" in capsys.readouterr().err
+    # And one in which nothing had to be done on the dead host has done all.
+    look(monkeypatch, [], {})
+    stack.up("dev", yes=True)
+
+
 def test_a_swarm_that_could_not_be_asked_is_asked_by_the_next_run(project: Path, swarm: Swarm) -> None:
     pending = [{"type": "creating", "resource": {"urn": URN}}]
     (project / "state.json").write_text(json.dumps({"deployment": {"pending_operations": pending}}))
@@ -411,7 +467,7 @@ def test_after_a_run_that_ended_well_no_swarm_is_asked(project: Path, swarm: Swa
 def test_the_private_key_goes_with_the_hosts_and_no_earlier(project: Path) -> None:
     (project / "state.json").write_text('{"version": 3}', encoding="utf-8")
     folder = ssh_folder("swarm-galera", "dev")
-    write_ssh_files(folder, "192.0.2.1", "ssh-ed25519 AAAA", "KEY")
+    write_ssh_files(folder, [SshManager("galera-1", "192.0.2.1", "ssh-ed25519 AAAA")], "KEY")
     (project / "broken").touch()
     with pytest.raises(typer.Exit):
         stack.destroy("dev", yes=True)
@@ -437,6 +493,15 @@ def test_pending_operations_are_cleared_before_the_run(
 def test_a_second_run_of_a_stack_is_refused_while_one_runs(project: Path) -> None:
     with stack.opened("dev", create=True), pytest.raises(OperationsError, match=f"process {os.getpid()}"):
         stack.up("dev", yes=True)
+
+
+def test_a_run_begins_with_the_first_manager_and_not_with_who_was_chosen_last(project: Path) -> None:
+    """Who was asked last may be one that this run takes out of the swarm."""
+    folder = ssh_folder("swarm-galera", "dev")
+    write_ssh_files(folder, [SshManager("galera-1", "192.0.2.1", "ssh-ed25519 AAAA")], None)
+    (folder / manager_choice.CHOSEN).write_text("galera-2")
+    with stack.opened("dev", create=True):
+        assert manager_choice.noted(folder)[0] == ""
 
 
 def test_an_interruption_reaches_pulumi_once_and_ends_the_run_with_130(project: Path, swarm: Swarm) -> None:

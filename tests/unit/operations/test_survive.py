@@ -129,6 +129,54 @@ def test_the_swarm_is_forced_only_without_a_majority_and_the_lost_nodes_go(host:
     assert ran.out.splitlines()[-1] == "outcome=done"
 
 
+# A manager whose swarm has autolock, without a leader.
+LOCKS = r"""
+case "$*" in
+  *DockerRootDir*) echo "$host/docker" ;;
+  "node ls"*) exit 1 ;;
+esac
+"""
+
+
+class OneHost:
+    """Runs what `survive` runs, on a host of fake programs."""
+
+    def __init__(self, host: FakeHost, key: str) -> None:
+        host.program("docker", LOCKS)
+        host.program("systemctl")
+        host.program("sleep")
+        host.file("docker/swarm/certificates/swarm-node.key", key)
+        self.host = host
+
+    async def run(self, _name: str, text: str, stdin: str = "") -> Answer:
+        ran = self.host.run(text, stdin)
+        return Answer(ran.out, ran.err if ran.code else "")
+
+
+def test_a_manager_with_a_locked_key_is_never_forced_and_why_is_said(host: FakeHost) -> None:
+    runs = OneHost(host, "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n")
+    with pytest.raises(OperationsError, match=r"galera-1 has a locked key .* it would forget the swarm"):
+        asyncio.run(last_one.refuse_locked_key(runs, "galera-1"))
+    # Nor by a part that begins before the loss of the majority is noticed.
+    ran = host.run(parts(FOUND, HOSTS[0], LOST)[0].text)
+    assert ran.out.strip() == "outcome=wait its key is locked (swarm.autolock), so it can't be forced"
+    assert not [call for call in ran.calls if "swarm init" in call or "systemctl" in call]
+
+
+def test_without_autolock_it_is_forced_as_ever(host: FakeHost) -> None:
+    runs = OneHost(host, "-----BEGIN EC PRIVATE KEY-----\nkek-version: 0\n")
+    asyncio.run(last_one.refuse_locked_key(runs, "galera-1"))
+    assert [call for call in host.run(parts(FOUND, HOSTS[0], LOST)[0].text).calls if "swarm init" in call]
+
+
+def test_managers_that_only_need_unlocking_are_not_given_up() -> None:
+    said = {host.name: Answer("locked|false\n") for host in HOSTS}
+    votes = answering(FOUND, said)
+    reason = refusal(FOUND, HOSTS[0], votes, ["galera-1", "galera-2"])
+    assert "of these galera-1, galera-2 only need unlocking: `python -m operations unlock`" in reason
+    assert "restores itself" in refusal(FOUND, HOSTS[0], votes)
+
+
 STORE = """
 case $* in
   "ps "*) [[ ! -e $host/member ]] || echo c-etcd;;

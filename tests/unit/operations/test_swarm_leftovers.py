@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from components.ssh_files import SshManager, write_ssh_files
 from operations import remote_hosts, swarm_leftovers
-from operations.outputs import Outputs, parse
+from operations.outputs import Host, Outputs, parse
 from tests.unit.fake_host import FakeHost
 from tests.unit.operations.test_stack import OUTPUTS
 
@@ -79,25 +80,25 @@ def test_a_state_knows_what_is_about_to_be_deleted_too() -> None:
 class Hosts:
     """In place of SSH: scripts run on a fake host, or nothing answers."""
 
-    def __init__(self, host: FakeHost | None) -> None:
-        self.host = host
+    def __init__(self, host: FakeHost | None, dead: str = "") -> None:
+        self.host, self.dead = host, dead
 
-    async def run(self, _name: str, text: str) -> remote_hosts.Answer:
-        if self.host is None:
+    async def run(self, name: str, text: str) -> remote_hosts.Answer:
+        if self.host is None or name in self.dead:
             return remote_hosts.Answer(error="no SSH at 192.0.2.1: timed out")
         return remote_hosts.Answer(self.host.run(text).out)
 
 
-@pytest.mark.parametrize("answers", [True, False])
+@pytest.mark.parametrize(("answers", "dead"), [(True, ""), (True, "galera-1"), (False, "")])
 def test_what_was_removed_is_said_and_a_manager_that_could_not_be_asked_too(
-    host: FakeHost, answers: bool, monkeypatch: pytest.MonkeyPatch
+    host: FakeHost, answers: bool, dead: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
 
     @contextlib.asynccontextmanager
     async def connected(outputs: Outputs) -> AsyncIterator[Hosts]:
         asked.extend(each.name for each in outputs.hosts)
-        yield Hosts(host if answers else None)
+        yield Hosts(host if answers else None, dead)
 
     monkeypatch.setattr(remote_hosts, "connected", connected)
     said: list[str] = []
@@ -109,12 +110,13 @@ def test_what_was_removed_is_said_and_a_manager_that_could_not_be_asked_too(
     ) as thread:  # asyncio.run leaves the thread without a loop; Pulumi's tests want one
         words = (found, exported, "swarm-galera", "dev")
         assert thread.submit(swarm_leftovers.clear, *words).result() is answers
-    assert asked == ["galera-1"]
+    assert asked == ["galera-1", "galera-2"]
     (line,) = said
     if answers:
         assert "in no state: secret root-5d6e7f8, config cnf-1a2b3c4." in line
     else:
         assert "could not be looked for: galera-1: no SSH at 192.0.2.1" in line
+        assert "; galera-2: no SSH at" in line
 
 
 def outputs_of_two() -> Outputs:
@@ -185,8 +187,9 @@ def mended(
 ) -> tuple[list[str], list[str]]:
     """The URNs of what is gone, and what was said."""
 
-    def asked(way: swarm_leftovers.Manager, text: str) -> remote_hosts.Answer:
-        assert (way.hosts[0].address, way.hosts[0].host_key) == ("192.0.2.1", "ssh-ed25519 AAAA")
+    def asked(way: swarm_leftovers.Managers, hosts: Sequence[Host], text: str) -> remote_hosts.Answer:
+        assert [(host.address, host.host_key) for host in hosts] == [("192.0.2.1", "ssh-ed25519 AAAA")]
+        assert way.hosts == hosts
         ran = swarm.run(text)
         return remote_hosts.Answer(ran.out, ran.err if ran.code else "")
 
@@ -232,7 +235,7 @@ def test_an_engine_that_cannot_tell_says_nothing_is_gone(
     swarm.program("docker", "echo 'the swarm does not have a leader' >&2; exit 1")
     gone, (said,) = mended(swarm, folder, exported(*ALL), monkeypatch)
     assert gone == []
-    assert "could not be looked for: 192.0.2.1: " in said
+    assert "could not be looked for: " in said
     assert "does not have a leader" in said
 
 
@@ -247,3 +250,19 @@ def test_on_a_machine_without_the_ssh_files_nobody_is_asked(
     swarm: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert mended(swarm, tmp_path / "nothing", exported(), monkeypatch) == ([], [])
+
+
+def test_managers_are_known_by_the_files_that_ssh_reads_also_by_those_of_older_versions(folder: Path) -> None:
+    found = swarm_leftovers.managers(exported(), folder)
+    assert found is not None
+    assert [(host.name, host.address) for host in found.hosts] == [("192.0.2.1", "192.0.2.1")]
+    managers = [SshManager(f"galera-{n}", f"192.0.2.{n}", f"ssh-ed25519 K{n}") for n in (1, 2)]
+    write_ssh_files(folder, managers, None)
+    found = swarm_leftovers.managers(exported(), folder)
+    assert found is not None
+    assert [(host.name, host.address, host.host_key) for host in found.hosts] == [
+        ("galera-1", "192.0.2.1", "ssh-ed25519 K1"),
+        ("galera-2", "192.0.2.2", "ssh-ed25519 K2"),
+    ]
+    assert found.private_key is None
+    assert swarm_leftovers.managers({}, folder) is None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from settings.database import initial_sql, provider_options, server_options
+from settings.database import initial_sql, provider_options, server_options, versions
 from settings.database.server_options import Name, resolve
 
 pytestmark = pytest.mark.unit
@@ -69,8 +69,9 @@ def test_a_name_is_read_as_mariadb_reads_it(written: str, name: Name) -> None:
         ({"aria_block_size": "4096"}, "blocks of 8192"),
         # Nobody would get in, or everybody.
         ({"skip-grant-tables": ""}, "without a password"),
-        ({"require_secure_transport": "true"}, "no certificate"),
-        ({"ssl_cert": "/x"}, "no certificate"),
+        ({"require_secure_transport": "true"}, "galera.tls.required is for that"),
+        ({"ssl_cert": "/x"}, "section galera.tls"),
+        ({"skip-ssl": ""}, "section galera.tls"),
         ({"transaction_read_only": "ON"}, "make the accounts"),
         ({"autocommit": "0"}, "never commit"),
         # Until there are backups.
@@ -120,7 +121,6 @@ def test_an_option_that_would_harm_is_refused_however_it_is_written(
         {
             "skip-log-bin": "",
             "require_secure_transport": "OFF",
-            "skip-ssl": "",
             "skip-innodb-doublewrite": "0",
         },
         {
@@ -140,6 +140,70 @@ def test_an_option_that_would_harm_is_refused_however_it_is_written(
 )
 def test_a_harmless_option_is_accepted(options: dict[str, str]) -> None:
     assert list(server_options.problems(options)) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "version", "said"),
+    [
+        ("innodb_change_buffering", "11.8", "MariaDB 11.8 has no such option any more"),
+        ("wsrep_load_data_splitting", "11.8", "loose_wsrep_load_data_splitting"),
+        ("max_tmp_session_space_usage", "10.11", "MariaDB 10.11 has no such option yet"),
+        ("no_such_option", "10.11", "MariaDB 10.11 has no such option, "),
+        ("innodb_defragmentt", "11.8", "MariaDB 11.8 has no such option, "),
+    ],
+)
+def test_an_option_of_another_version_is_refused_by_its_reason(option: str, version: str, said: str) -> None:
+    (problem,) = server_options.problems({option: "1"}, version)
+    assert problem.startswith(f"{option}: ")
+    assert said in problem
+    assert "Remedy: " in problem
+
+
+@pytest.mark.parametrize(
+    ("option", "version"),
+    [
+        ("innodb_change_buffering", "10.11"),
+        ("innodb_change_buffering", None),
+        ("loose_innodb_change_buffering", "11.8"),
+        ("max_tmp_session_space_usage", "11.8"),
+        ("max_tmp_session_space_usage", None),
+        ("loose_max_tmp_session_space_usage", "10.11"),
+    ],
+)
+def test_an_option_is_taken_by_a_version_that_has_it_and_loosely_by_any(
+    option: str, version: str | None
+) -> None:
+    assert list(server_options.problems({option: "1"}, version)) == []
+
+
+@pytest.mark.parametrize("version", ["10.11", "11.8", None])
+def test_no_version_goes_without_the_nodes_certificates(version: str | None) -> None:
+    assert not list(server_options.problems({"ssl": "ON"}, version))
+    assert list(server_options.problems({"ssl": "OFF"}, version))
+
+
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("registry.lab:5000/swarm-galera/galera:11.8-1", "11.8"),
+        ("registry.lab:5000/galera:10.11-9@sha256:" + "0" * 64, "10.11"),
+        ("galera:10.11", "10.11"),
+        ("galera:10.11.19-2", "10.11"),
+        ("galera:11.80-1", None),
+        ("galera:12.3-1", None),
+        ("galera:mine", None),
+        ("registry.lab:5000/galera@sha256:" + "0" * 64, None),
+    ],
+)
+def test_an_images_tag_says_which_mariadb_it_has(image: str, version: str | None) -> None:
+    assert versions.of_image(image) == version
+
+
+def test_versions_are_compared_by_number() -> None:
+    assert versions.is_older("10.11", "11.8")
+    assert versions.is_older("10.6", "10.11")
+    assert not versions.is_older("11.8", "11.8")
+    assert list(versions.VERSIONS) == ["11.8", "10.11"], "newest first"
 
 
 def test_every_rule_is_about_an_option_that_there_is() -> None:
@@ -293,9 +357,17 @@ def test_initial_sql_that_would_fail_is_refused_by_file_and_line(
     tmp_path: Path, name: str, content: bytes | str, said: str
 ) -> None:
     place = folder(tmp_path, {"99-good.sql": "SELECT 1;\n", name: content})
-    (problem,) = initial_sql.problems(place, strict=True)
+    (problem,) = initial_sql.problems(place, strict=True, version="10.11")
     assert problem.startswith(said)
     assert "Remedy: " in problem
+
+
+@pytest.mark.parametrize("version", ["11.8", None])
+def test_collations_of_mysql_8_are_left_to_a_server_that_has_them_or_may(
+    tmp_path: Path, version: str | None
+) -> None:
+    place = folder(tmp_path, {"00.sql": "CREATE TABLE t (v TEXT) COLLATE utf8mb4_0900_ai_ci;\n"})
+    assert not list(initial_sql.problems(place, strict=True, version=version))
 
 
 def test_a_folder_in_the_folder_is_named(tmp_path: Path) -> None:

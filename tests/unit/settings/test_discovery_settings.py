@@ -12,7 +12,11 @@ from tests.unit.settings.test_settings import BALANCER, SITE, config, problems
 
 pytestmark = pytest.mark.unit
 
-CONSUL: dict[str, Any] = {"kind": "consul", "recursors": ["10.0.80.11", "10.0.80.12"]}
+CONSUL: dict[str, Any] = {
+    "kind": "consul",
+    "image": "registry.lab:5000/swarm-galera/consul:1.16.6-2",
+    "recursors": ["10.0.80.11", "10.0.80.12"],
+}
 
 
 def consul(**changes: Any) -> dict[str, Any]:
@@ -66,6 +70,16 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         "servers and recursors belong to Consul",
     ),
     ("discovery", consul(recursors=["10.0.80.11", "10.0.80.11"]), "names 10.0.80.11 twice"),
+    ("discovery", consul(image="registry.lab:5000/etcd:3.4-1"), "image by its name is one of etcd"),
+    ("discovery", {"discovery": {"image": CONSUL["image"]}}, "kind is etcd, and image by its name is one of"),
+    ("discovery.kind", consul(kind="Consul"), "'etcd' or 'consul'"),
+    ("discovery.image", consul(image=None), "should be a valid string"),
+    ("discovery.image", consul(image="registry.lab:5000/consul:latest"), "version's tag"),
+    ("discovery.servers", consul(servers="3"), "3 or 5"),
+    ("discovery.recursors", consul(recursors="10.0.80.11"), "should be a valid list"),
+    ("discovery.recursors.0", consul(recursors=["10.0.80.11:53"]), "is no IP address"),
+    ("discovery.workers", consul(workers=2), "there is no such setting"),
+    ("servers.workers", {**consul(), "servers": {"workers": "two"}}, "should be a valid integer"),
     ("discovery.recursors.0", consul(recursors=["dns.example.com"]), "is no IP address"),
     ("discovery.recursors.0", consul(recursors=["127.0.0.1"]), "at 127.0.0.1 Consul would ask itself"),
     ("discovery.recursors.0", consul(recursors=["0.0.0.0"]), "at 0.0.0.0 Consul would ask itself"),
@@ -112,6 +126,20 @@ def test_what_does_not_fit_is_refused_where_it_stands_with_a_remedy(
     assert problem.startswith(f"swarm-galera:{where}: "), problem
     assert said in problem
     assert "Remedy: " in problem
+
+
+@pytest.mark.parametrize(
+    ("kind", "image"),
+    [
+        ("consul", "etcd.example.com:5000/consul:1.16.6-1"),
+        ("consul", "registry.lab:5000/store:1"),
+        ("consul", "registry.lab:5000/consul-instead-of-etcd:1"),
+        ("etcd", "consul.example.com/etcd@sha256:" + "0123456789abcdef" * 4),
+    ],
+)
+def test_an_image_whose_name_does_not_say_the_other_kind_is_taken(kind: str, image: str) -> None:
+    more = {"recursors": CONSUL["recursors"]} if kind == "consul" else {}
+    assert parse(config(discovery={"kind": kind, "image": image, **more})).discovery.image == image
 
 
 def test_with_etcd_consuls_ports_are_free_for_others() -> None:

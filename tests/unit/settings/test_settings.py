@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ def problems(**sections: Any) -> list[str]:
     with pytest.raises(SettingsError) as caught:
         parse(config(**sections))
     return caught.value.problems
+
+
+def test_the_engines_port_is_free_where_engines_are_reached_over_ssh() -> None:
+    taken = {"loadBalancer": {**BALANCER, "statsPort": 2376}, "servers": {"publishedPorts": [2377]}}
+    assert parse(config(**taken)).engine.ports == {}
+    assert list(parse(config(engine={"access": "tls"})).engine.ports) == [2376]
 
 
 def test_the_smallest_settings_give_three_managers_and_safe_defaults() -> None:
@@ -79,8 +86,12 @@ def test_the_credentials_are_left_to_the_provider() -> None:
     assert "marked" not in repr(settings)
 
 
-@pytest.mark.parametrize("file", ["Pulumi.dev.yaml", "Pulumi.tor01.yaml"])
-def test_the_stack_files_of_the_checkout_are_accepted(file: str) -> None:
+STACK_FILES = ("Pulumi.dev.yaml", "Pulumi.tor01.yaml", "Pulumi.own.yaml")
+
+
+@pytest.mark.parametrize("file", STACK_FILES)
+def test_the_stack_files_of_the_checkout_are_accepted(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
     values = yaml.safe_load((ROOT / file).read_text())["config"]
     mine = {
         key.removeprefix("swarm-galera:"): value for key, value in values.items() if "swarm-galera:" in key
@@ -88,8 +99,39 @@ def test_the_stack_files_of_the_checkout_are_accepted(file: str) -> None:
     parse({key: json.dumps(value) if isinstance(value, dict) else str(value) for key, value in mine.items()})
 
 
+def test_both_old_ways_are_one_stack_file_each_as_the_page_about_them_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs/how-to/coming-from-scripts.md").read_text()
+    blocks = [
+        yaml.safe_load(block)["config"]
+        for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+        if block.startswith("config:")
+    ]
+    (tmp_path / "initdb").mkdir()
+    (tmp_path / "initdb" / "01.sql").write_text("CREATE TABLE word (id INT PRIMARY KEY);\n")
+    monkeypatch.chdir(tmp_path)
+    lab = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
+    walk, scripts = (
+        parse(
+            {
+                key.removeprefix("swarm-galera:"): json.dumps(value)
+                if isinstance(value, dict)
+                else str(value)
+                for key, value in {**lab, **block}.items()
+                if "swarm-galera:" in key
+            }
+        )
+        for block in blocks
+    )
+    assert (walk.discovery.kind, walk.galera.publish, scripts.discovery.kind) == ("etcd", "vip", "consul")
+    assert walk.application is not None
+    assert walk.load_balancer is not None
+    assert (scripts.galera.data_path, scripts.galera.initdb) == ("/data/mysql", "initdb")
+
+
 def test_the_default_provider_for_docker_is_off_in_every_stack_file() -> None:
-    for file in ("Pulumi.dev.yaml", "Pulumi.tor01.yaml"):
+    for file in STACK_FILES:
         values = yaml.safe_load((ROOT / file).read_text())["config"]
         assert values["pulumi:disable-default-providers"] == ["docker"]
 
@@ -125,7 +167,7 @@ def test_there_is_a_load_balancer_only_where_its_section_is() -> None:
         }
 
 
-SITE = {"image": "registry.lab:5000/swarm-galera/wordpress:6.1-1"}
+SITE = {"image": "registry.lab:5000/swarm-galera/wordpress:6.1-2"}
 
 
 def test_there_is_an_application_only_where_its_section_is() -> None:
@@ -230,6 +272,17 @@ PATHS = [
 """Places that the database's data can't have, and why."""
 
 BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("galera.tls.generation", {"galera": {"tls": {"generation": 0}}}, "greater than or equal to 1"),
+    ("swarm.autolock", {"swarm": {"autolock": "perhaps"}}, "valid boolean"),
+    ("swarm.unlockKeyGeneration", {"swarm": {"unlockKeyGeneration": 0}}, "greater than or equal to 1"),
+    (
+        "swarm",
+        {"swarm": {"oldestUnlockKey": 2}},
+        "oldestUnlockKey is 2, and the key in use is of generation 1",
+    ),
+    ("swarm.autolok", {"swarm": {"autolok": True}}, "known: autolock, unlockKeyGeneration, oldestUnlockKey"),
+    ("galera.tls.names.0", {"galera": {"tls": {"names": ["10.0.0.1"]}}}, "is no domain name"),
+    ("galera.tls.required", {"galera": {"tls": {"required": "perhaps"}}}, "valid boolean"),
     ("servers.managers", {"servers": {"managers": 0}}, "at least one"),
     ("servers.managers", {"servers": {"managers": -1}}, "at least one"),
     ("servers.managers", {"servers": {"managers": 6}}, "use 5 or 7"),
@@ -299,7 +352,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("ssh.allowedCidrs.0", {"ssh": {"allowedCidrs": ["10.0.0.1/8"]}}, "198.51.100.7/32"),
     ("ssh.publicKey", {"ssh": {"publicKey": "-----BEGIN PRIVATE KEY-----"}}, ".pub file"),
     ("ssh", {"ssh": {"publicKey": "ssh-ed25519 AAAA", "label": "mine"}}, "keep one of the two"),
-    ("ssh", {"ssh": {"privateKeyFile": "/no/such/key"}}, "publicKey or label"),
+    ("ssh", {"ssh": {"privateKeyFile": __file__}}, "publicKey or label"),
     ("ssh", {"ssh": {"label": "mine", "privateKeyFile": "/no/such/key"}}, "correct the path"),
     ("engine.dns.0", {"engine": {"dns": ["dns.example.com"]}}, "by address"),
     ("engine.registryMirrors.0", {"engine": {"registryMirrors": ["mirror"]}}, "https://"),
@@ -382,6 +435,31 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         "galera.provider.gcache.size",
         {"galera": {"provider": {"gcache.size": "20G"}}},
         "half of the data disk of 25 GB",
+    ),
+    ("engine.access", {"engine": {"access": "http"}}, "'ssh' or 'tls'"),
+    (
+        "servers.publishedPorts",
+        {"engine": {"access": "tls"}, "servers": {"publishedPorts": [80, 2376]}},
+        "root on a host",
+    ),
+    (
+        "engine.access",
+        {"engine": {"access": "tls"}, "loadBalancer": {**BALANCER, "statsPort": 2376}},
+        "taken by the load balancer (loadBalancer.statsPort)",
+    ),
+    (
+        "engine.access",
+        {"engine": {"access": "tls", "options": {"metrics-addr": "10.0.0.1:2376"}}},
+        "taken by the engine (engine.options.metrics-addr)",
+    ),
+    (
+        "application.port",
+        {"engine": {"access": "tls"}, "application": {"image": "x/web:1", "port": 2376}},
+        "taken on every host by the engine's API (engine.access)",
+    ),
+    *(
+        (f"engine.options.{name}", {"engine": {"options": {name: "x"}}}, "engine.access says how")
+        for name in ("tls", "tlsverify", "tlscacert", "tlscert", "tlskey")
     ),
     ("engine.bridge", {"engine": {"bridge": "8.8.0.0/16"}}, "not private"),
     ("engine.bridge", {"engine": {"bridge": "172.28.0.0/28"}}, "up to /24"),

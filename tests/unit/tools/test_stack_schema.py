@@ -97,7 +97,7 @@ def stack(**changes: Any) -> dict[str, Any]:
     return {"config": {f"swarm-galera:{key}": value for key, value in values.items()}}
 
 
-@pytest.mark.parametrize("file", ["Pulumi.dev.yaml", "Pulumi.tor01.yaml"])
+@pytest.mark.parametrize("file", ["Pulumi.dev.yaml", "Pulumi.tor01.yaml", "Pulumi.own.yaml"])
 def test_the_stack_files_of_the_checkout_fit_and_name_the_schema(file: str) -> None:
     written = (ROOT / file).read_text()
     assert faults(yaml.safe_load(written), SCHEMA) == []

@@ -40,7 +40,7 @@ def pulled(calls: list[str]) -> list[str]:
 
 
 def test_a_tag_is_resolved_to_the_content_that_was_fetched(host: FakeHost) -> None:
-    ran = host.run(images.resolved("galera-1", "registry/a:1"))
+    ran = host.run(images.resolved("registry/a:1"))
     assert ran.code == 0, ran.err
     assert ran.out == f"registry/a:1@{DIGEST}\n"
     assert pulled(ran.calls) == ["registry/a:1"]
@@ -49,7 +49,7 @@ def test_a_tag_is_resolved_to_the_content_that_was_fetched(host: FakeHost) -> No
 @pytest.mark.parametrize("name", ["registry/a", "registry/a:1"])
 def test_a_digest_is_fetched_and_stays_as_it_is(host: FakeHost, name: str) -> None:
     given = f"{name}@sha256:{'cd' * 32}"
-    ran = host.run(images.resolved("galera-1", given))
+    ran = host.run(images.resolved(given))
     assert ran.out == f"{given}\n"
     assert pulled(ran.calls) == [given]
 
@@ -66,19 +66,19 @@ def test_a_digest_is_fetched_and_stays_as_it_is(host: FakeHost, name: str) -> No
 )
 def test_references_are_written_as_engines_write_them(host: FakeHost, written: str, familiar: str) -> None:
     assert images.familiar(written) == familiar
-    assert host.run(images.resolved("galera-1", written)).out == f"{familiar}@{DIGEST}\n"
+    assert host.run(images.resolved(written)).out == f"{familiar}@{DIGEST}\n"
 
 
 def test_an_image_that_can_be_had_at_the_third_try_is_fetched(host: FakeHost) -> None:
     host.file("failures", "2")
-    ran = host.run(images.resolved("galera-1", "registry/a:1"))
+    ran = host.run(images.resolved("registry/a:1"))
     assert ran.out == f"registry/a:1@{DIGEST}\n"
     assert pulled(ran.calls) == ["registry/a:1"] * 3
 
 
 def test_a_registry_that_does_not_answer_is_one_error_with_the_engines_words(host: FakeHost) -> None:
     host.file("failures", "9")
-    ran = host.run(images.resolved("galera-1", "registry/a:1"))
+    ran = host.run(images.resolved("registry/a:1"))
     assert (ran.code, ran.out) == (1, "")
     assert "no such host" in ran.err
     assert (
@@ -98,7 +98,7 @@ def test_a_registry_that_does_not_answer_is_one_error_with_the_engines_words(hos
 def test_what_the_registry_lacks_is_said_at_once_with_a_remedy(host: FakeHost, words: str) -> None:
     host.file("failures", "9")
     host.file("words", f"Error response from daemon: {words}\n")
-    ran = host.run(images.resolved("galera-1", "registry/a:1"))
+    ran = host.run(images.resolved("registry/a:1"))
     assert (ran.code, ran.out) == (1, "")
     assert len(pulled(ran.calls)) == 1
     assert ran.err.count("error: the registry has no registry/a:1") == 1
@@ -107,7 +107,7 @@ def test_what_the_registry_lacks_is_said_at_once_with_a_remedy(host: FakeHost, w
 
 def test_a_registry_that_names_no_digest_is_refused(host: FakeHost) -> None:
     host.file("digest", "")
-    ran = host.run(images.resolved("galera-1", "registry/a:1"))
+    ran = host.run(images.resolved("registry/a:1"))
     assert (ran.code, ran.out) == (1, "")
     assert "named no digest of registry/a:1" in ran.err
 

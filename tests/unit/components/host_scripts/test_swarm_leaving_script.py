@@ -159,11 +159,12 @@ def test_services_that_are_not_there_are_not_asked_and_those_without_a_container
     service(host, "etcd", "echo gone", running=False)
     ran = host.run(remove_node("galera-5", [ETCD]), "node5\n")
     assert ran.code == 1
-    assert "no container of it runs on the first manager" in ran.err
+    assert "no container of it runs on galera-1" in ran.err
 
 
 NODES = {
     "node1": "galera-1|ready|manager|reachable|true",
+    "node2": "galera-2|ready|manager|reachable|true",
     "node3": "galera-3|down|manager|unreachable|true",
     "node5": LEAVING,
     "node6": "galera-6|ready|worker||true",
@@ -194,9 +195,96 @@ def test_a_host_whose_name_only_begins_like_a_wanted_one_leaves(tmp_path: Path) 
 def test_every_host_that_leaves_is_forgotten_by_name(tmp_path: Path) -> None:
     host = manager(tmp_path / "host", nodes=NODES)
     service(host, "etcd", 'cat >/dev/null; echo "$3 gone"')
-    ran = host.run(keep_only(["galera-1", "galera-3"], [ETCD]))
+    ran = host.run(keep_only(["galera-1", "galera-2", "galera-3"], [ETCD]))
     assert ran.code == 0, ran.err
     assert [step for step in steps(ran) if step.startswith("exec")] == [
         "exec c-etcd etcd-member forget galera-5",
         "exec c-etcd etcd-member forget galera-6",
     ]
+
+
+def test_of_hosts_that_leave_those_that_are_down_go_first(tmp_path: Path) -> None:
+    """Else the vote of a dead one would still count when the next one gives up its own."""
+    nodes = {
+        "node1": "galera-1|ready|manager|reachable|true",
+        "node2": "galera-2|ready|manager|reachable|true",
+        "node3": "galera-3|ready|manager|reachable|true",
+        "node4": "galera-4|down|manager|unreachable|true",
+        "node5": "galera-5|down|manager|unreachable|true",
+    }
+    ran = manager(tmp_path / "host", nodes=nodes).run(keep_only(["galera-2", "galera-3", "galera-4"], []))
+    assert ran.code == 0, ran.err
+    assert [step for step in steps(ran) if step.startswith("node rm")] == [
+        "node rm --force node5",
+        "node rm --force node1",
+    ]
+
+
+@pytest.mark.parametrize("wanted", [["galera-1", "galera-3"], ["galera-3"]])
+def test_nobody_leaves_without_whose_vote_the_others_could_decide_nothing(
+    tmp_path: Path, wanted: list[str]
+) -> None:
+    """Of three managers one is down. Told before its containers stop, and before the store is told."""
+    nodes = {
+        "node1": "galera-1|ready|manager|leader|true",
+        "node3": "galera-3|down|manager|unreachable|true",
+        "node5": LEAVING,
+    }
+    host = manager(tmp_path / "host", nodes=nodes)
+    service(host, "etcd", "echo gone")
+    for text in (keep_only(wanted, [ETCD]), remove_node("galera-5", [ETCD])):
+        ran = host.run(text, "node5\n")
+        assert ran.code == 1
+        assert "keeps its place in the swarm: managers are down" in ran.err
+        assert "Remedy: bring the managers back" in ran.err
+        assert steps(ran) == []
+
+
+# -- hosts that stay when the stack goes, and leave by themselves then
+
+
+ASKED = {"node1": "galera-1|ready|manager|leader|true"}
+
+
+def managers_of(folder: Path, *others: str) -> FakeHost:
+    """The manager that is asked, one that is to leave, and others."""
+    return manager(
+        folder, nodes={**ASKED, "node5": LEAVING, **dict(zip(("node6", "node7"), others, strict=False))}
+    )
+
+
+def test_a_host_that_stays_is_taken_out_while_the_others_can_decide(tmp_path: Path) -> None:
+    host = managers_of(tmp_path / "host", "galera-6|ready|manager|reachable|true")
+    ran = host.run(remove_node("galera-5", stays=True), "node5\n")
+    assert ran.code == 0, ran.err
+    assert steps(ran)[-2:] == ["node demote node5", "node rm --force node5"]
+
+
+def test_a_host_that_stays_keeps_its_vote_where_the_others_would_have_no_majority(tmp_path: Path) -> None:
+    """As with the first manager down: of three, two decide, and of two, one does not."""
+    host = managers_of(tmp_path / "host", "galera-6|down|manager|unreachable|true")
+    ran = host.run(remove_node("galera-5", [ETCD], stays=True), "node5\n")
+    assert ran.code == 0, ran.err
+    assert steps(ran) == []
+    assert "galera-5 stays in the swarm until it leaves by itself: without its vote" in ran.err
+
+
+def test_a_worker_that_stays_has_no_vote_to_keep(tmp_path: Path) -> None:
+    nodes = {
+        **ASKED,
+        "node5": "galera-5|ready|worker||true",
+        "node6": "galera-6|down|manager|unreachable|true",
+    }
+    ran = manager(tmp_path / "host", nodes=nodes).run(remove_node("galera-5", stays=True), "node5\n")
+    assert ran.code == 0, ran.err
+    assert steps(ran)[-1] == "node rm --force node5"
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_nobody_takes_himself_out(tmp_path: Path, stays: bool) -> None:
+    host = managers_of(tmp_path / "host", "galera-6|ready|manager|reachable|true")
+    text = remove_node("galera-5", [ETCD], stays=stays)
+    ran = host.run(f"HOSTNAME=galera-5.example.com\n{text}", "node5\n")
+    assert ran.code == 0, ran.err
+    assert steps(ran) == []
+    assert "it is the manager that is asked" in ran.err

@@ -15,8 +15,8 @@ from tests.unit.fake_swarm import changes, manager, service
 
 pytestmark = pytest.mark.unit
 
-START = "10.0.0.1\n"
-JOIN = "SWMTKN-secret 10.0.0.2 10.0.0.1\n"
+START = "galera-1=10.0.0.1\n"
+JOIN = "SWMTKN-secret 10.0.0.2 cluster1\n10.0.0.1 10.0.0.2\n"
 OUTSIDE = "inactive||"
 
 
@@ -69,11 +69,11 @@ def test_no_second_swarm_is_started_while_another_host_manages_one(
         monkeypatch.setattr(swarm, "PORT", answers.getsockname()[1])
         # One is no manager (nothing listens there), the other one is.
         ran = manager(tmp_path / "host", OUTSIDE).run(
-            swarm.start("galera-1"), "10.0.0.1\n127.0.0.2 127.0.0.1\n"
+            swarm.start("galera-1"), "galera-1=10.0.0.1 galera-2=127.0.0.2\n127.0.0.1\n"
         )
     assert ran.code == 1
     assert "a manager of one answers on 127.0.0.1: a second swarm" in ran.err
-    assert "The first manager is gone for good" in ran.err
+    assert "have that host answer over SSH" in ran.err
     assert changes(ran) == []
 
 
@@ -82,7 +82,9 @@ def test_hosts_that_are_off_or_not_yet_there_keep_no_swarm_from_starting(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         monkeypatch.setattr(swarm, "PORT", closed.getsockname()[1])
-    ran = manager(tmp_path / "host", OUTSIDE).run(swarm.start("galera-1"), "10.0.0.1\n127.0.0.1 127.0.0.2\n")
+    ran = manager(tmp_path / "host", OUTSIDE).run(
+        swarm.start("galera-1"), "galera-1=10.0.0.1 galera-2=127.0.0.1\n127.0.0.2\n"
+    )
     assert ran.code == 0, ran.err
     assert changes(ran)[0].startswith("docker swarm init")
 
@@ -95,15 +97,51 @@ def test_hosts_that_are_off_or_not_yet_there_keep_no_swarm_from_starting(
         ("locked|false|", "is 'locked'"),
     ],
 )
-def test_a_first_manager_in_another_swarm_is_refused(tmp_path: Path, state: str, said: str) -> None:
+def test_a_manager_in_another_swarm_is_refused(tmp_path: Path, state: str, said: str) -> None:
     ran = manager(tmp_path / "host", state).run(swarm.start("galera-1"), START)
     assert ran.code == 1
     assert said in ran.err
     assert changes(ran) == []
 
 
+def test_only_the_first_manager_begins_a_swarm(tmp_path: Path) -> None:
+    values = "galera-1=127.0.0.1 galera-2=127.0.0.2\n"
+    host = manager(tmp_path / "host", OUTSIDE)
+    host.name = "galera-2"
+    host.program("timeout", "exit 1")
+    ran = host.run(swarm.start("galera-1"), values)
+    assert ran.code == 1
+    assert "galera-1, on which a new swarm would begin, does not answer, and galera-2 is in none" in ran.err
+    assert changes(ran) == []
+
+
+def test_any_manager_tells_the_tokens_of_a_swarm_that_runs(tmp_path: Path) -> None:
+    host = manager(tmp_path / "host", "active|true|10.0.0.2")
+    host.name = "galera-2"
+    host.file("heartbeat", "20s")
+    ran = host.run(swarm.start("galera-1"), "galera-1=10.0.0.1 galera-2=10.0.0.2\n10.0.0.4\n")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["worker"] == "SWMTKN-worker"
+    assert changes(ran) == []
+
+
+def test_a_host_that_lost_its_name_is_told_so(tmp_path: Path) -> None:
+    host = manager(tmp_path / "host", OUTSIDE)
+    host.name = "localhost.localdomain"
+    ran = host.run(swarm.start("galera-1"), START)
+    assert ran.code == 1
+    assert "this host is called localhost, and the managers are galera-1" in ran.err
+
+
+def joining(folder: Path, state: str) -> FakeHost:
+    """A host for whom every other one listens on the swarm's port, but for those in its file `deaf`."""
+    host = manager(folder, state)
+    host.program("timeout", 'grep -qx -- "${@: -2:1}" "$host/deaf" 2>/dev/null && exit 1 || :')
+    return host
+
+
 def test_a_host_joins_over_the_private_network_and_says_its_node_id(tmp_path: Path) -> None:
-    ran = manager(tmp_path / "host", OUTSIDE).run(swarm.join("galera-2"), JOIN)
+    ran = joining(tmp_path / "host", OUTSIDE).run(swarm.join("galera-2"), JOIN)
     assert ran.code == 0, ran.err
     assert ran.out == "node2\n"
     assert changes(ran) == [
@@ -117,14 +155,14 @@ def test_the_token_is_in_no_script() -> None:
 
 
 def test_a_member_does_not_join_again(tmp_path: Path) -> None:
-    host = manager(tmp_path / "host", "active|node2|10.0.0.3:2377 10.0.0.1:2377 ")
+    host = joining(tmp_path / "host", "active|node2|10.0.0.3:2377 10.0.0.1:2377 ")
     ran = host.run(swarm.join("galera-2"), JOIN)
     assert ran.out == "node2\n"
     assert changes(ran) == []
 
 
 def test_a_refused_join_is_tried_again(tmp_path: Path) -> None:
-    host = manager(tmp_path / "host", OUTSIDE)
+    host = joining(tmp_path / "host", OUTSIDE)
     host.file("refuse", "connection refused")
     ran = host.run(swarm.join("galera-2"), JOIN)
     assert ran.code == 0, ran.err
@@ -140,7 +178,7 @@ def test_a_refused_join_is_tried_again(tmp_path: Path) -> None:
     ],
 )
 def test_a_rotated_token_is_named_at_once_with_what_to_do(tmp_path: Path, words: str) -> None:
-    host = manager(tmp_path / "host", OUTSIDE)
+    host = joining(tmp_path / "host", OUTSIDE)
     host.file("refuse", words)
     ran = host.run(swarm.join("galera-2"), JOIN)
     assert ran.code == 1
@@ -150,8 +188,8 @@ def test_a_rotated_token_is_named_at_once_with_what_to_do(tmp_path: Path, words:
     assert len(changes(ran)) == 1
 
 
-def test_a_member_that_does_not_know_a_new_first_manager_yet_is_waited_for(tmp_path: Path) -> None:
-    host = manager(tmp_path / "host", "active|node2|10.0.0.3:2377 ")
+def test_a_member_that_does_not_know_a_new_manager_yet_is_waited_for(tmp_path: Path) -> None:
+    host = joining(tmp_path / "host", "active|node2|10.0.0.3:2377 ")
     host.program("sleep", 'echo "active|node2|10.0.0.3:2377 10.0.0.1:2377 " >"$host/state"')
     ran = host.run(swarm.join("galera-2"), JOIN)
     assert ran.out == "node2\n"
@@ -160,7 +198,7 @@ def test_a_member_that_does_not_know_a_new_first_manager_yet_is_waited_for(tmp_p
 
 def test_a_host_of_another_swarm_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(swarm, "NEWS_WITHIN", 1)
-    host = manager(tmp_path / "host", "active|node9|192.0.2.7:2377 ")
+    host = joining(tmp_path / "host", "active|node9|192.0.2.7:2377 ")
     ran = host.run(swarm.join("galera-2"), JOIN)
     assert ran.code == 1
     assert "galera-2 belongs to another swarm (managers: 192.0.2.7:2377" in ran.err
@@ -168,7 +206,7 @@ def test_a_host_of_another_swarm_is_left_alone(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_half_joined_host_leaves_before_it_joins(tmp_path: Path) -> None:
-    host = manager(tmp_path / "host", "error||")
+    host = joining(tmp_path / "host", "error||")
     ran = host.run(swarm.join("galera-2"), JOIN)
     assert ran.code == 0, ran.err
     assert [call.split()[2] for call in changes(ran)] == ["leave", "join"]
@@ -176,13 +214,41 @@ def test_a_half_joined_host_leaves_before_it_joins(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("state", ["error", "locked"])
 def test_a_manager_whose_engine_cannot_take_part_now_is_not_made_to_leave(tmp_path: Path, state: str) -> None:
-    host = manager(tmp_path / "host", f"{state}||")
+    host = joining(tmp_path / "host", f"{state}||")
     if state == "error":
         host.file("docker/swarm/raft/wal-v3-encrypted/0.wal", "")
     ran = host.run(swarm.join("galera-2"), JOIN)
     assert ran.code == 1
     assert f"cannot take part now ({state}: the engine's own words)" in ran.err
     assert changes(ran) == []
+
+
+def test_a_host_joins_by_the_next_manager_when_one_does_not_listen(tmp_path: Path) -> None:
+    host = joining(tmp_path / "host", OUTSIDE)
+    host.file("deaf", "10.0.0.1\n")
+    ran = host.run(swarm.join("galera-1"), "SWMTKN-secret 10.0.0.9 cluster1\n10.0.0.9 10.0.0.1 10.0.0.3\n")
+    assert ran.code == 0, ran.err
+    (joined,) = changes(ran)[-1:]
+    assert joined.endswith(" 10.0.0.3:2377")
+    assert "--advertise-addr 10.0.0.9" in joined
+
+
+@pytest.mark.parametrize(("cluster", "code"), [("cluster1", 0), ("cluster2", 1)])
+def test_a_manager_is_known_by_its_swarms_id_also_while_it_is_the_only_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: str, code: int
+) -> None:
+    monkeypatch.setattr(swarm, "NEWS_WITHIN", 1)
+    host = joining(tmp_path / "host", "active|node1|10.0.0.1:2377 |cluster1")
+    ran = host.run(swarm.join("galera-1"), f"SWMTKN-secret 10.0.0.1 {cluster}\n10.0.0.1 10.0.0.2\n")
+    assert ran.code == code
+    assert ran.out == ("" if code else "node1\n")
+    assert changes(ran) == []
+
+
+def test_a_lone_manager_without_a_swarm_has_none_to_join(tmp_path: Path) -> None:
+    ran = joining(tmp_path / "host", OUTSIDE).run(swarm.join("galera-1"), "SWMTKN 10.0.0.1 c\n10.0.0.1\n")
+    assert ran.code == 1
+    assert "there is no other manager whose swarm it could join" in ran.err
 
 
 def test_a_node_gets_its_role_and_labels_in_one_step(tmp_path: Path) -> None:
@@ -259,6 +325,24 @@ def test_a_former_self_that_goes_down_late_is_waited_for(tmp_path: Path) -> None
     ]
 
 
+def test_a_manager_without_whose_vote_the_others_decide_nothing_becomes_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swarm_leaving, "PATIENCE", 0)
+    nodes = {
+        "node1": "galera-1|ready|manager|leader|true",
+        "node2": "galera-2|ready|manager|reachable|true",
+        "node3": "galera-3|down|manager|unreachable|true",
+    }
+    host = manager(tmp_path / "host", nodes=nodes)
+    service(host, "etcd", "echo gone")
+    memberships = [swarm_leaving.Membership("etcd", "etcd-member forget", votes=True)]
+    ran = host.run(swarm.describe_node("galera-2", "worker", {}, memberships), "node2\n")
+    assert ran.code == 1
+    assert "galera-2 keeps its place in the swarm: managers are down" in ran.err
+    assert changes(ran) == []
+
+
 def test_a_manager_that_becomes_a_worker_gives_up_its_votes_first_and_is_forgotten_last(
     tmp_path: Path,
 ) -> None:
@@ -289,13 +373,19 @@ def impatient(host: FakeHost, text: str, stdin: str) -> Ran:
     return host.run(text.replace("SECONDS + 300", "SECONDS + 5"), stdin)
 
 
-def leaderless(folder: Path, known: str, monkeypatch: pytest.MonkeyPatch) -> Ran:
-    """A first manager without a leader that knows the managers `known`, and promotes with little patience."""
+def leaderless(folder: Path, known: str, monkeypatch: pytest.MonkeyPatch, key: str | None = None) -> Ran:
+    """A first manager without a leader that knows the managers `known`, and promotes with little patience.
+
+    Args:
+        key: of a stack with autolock, what the manager's key on its disk says.
+    """
     monkeypatch.setattr(swarm, "LONELY_FOR", 1)
     host = manager(folder, nodes={"node2": "galera-2|ready|worker||"})
     host.file("silent", "")
     host.file("trouble", f"{LOST}|10.0.0.1|{known}\n")
-    return impatient(host, swarm.describe_node("galera-2", "manager", {}), "node2\n")
+    host.file("docker/swarm/certificates/swarm-node.key", key or "")
+    text = swarm.describe_node("galera-2", "manager", {}, autolock=key is not None)
+    return impatient(host, text, "node2\n")
 
 
 def test_a_first_manager_left_with_a_member_it_never_knew_goes_on_alone_and_promotes_again(
@@ -332,6 +422,17 @@ def test_a_manager_that_knows_others_never_goes_on_alone(
     assert ran.code == 1
     assert "galera-2 is no manager of the swarm" in ran.err
     assert not [call for call in ran.calls if "--force-new-cluster" in call]
+
+
+def test_a_manager_whose_key_is_locked_never_goes_on_alone_and_one_of_a_swarm_that_will_have_autolock_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = leaderless(tmp_path / "locked", "10.0.0.1:2377 ", monkeypatch, "Proc-Type: 4,ENCRYPTED\n")
+    assert ran.code == 1
+    assert not [call for call in ran.calls if "--force-new-cluster" in call]
+    ran = leaderless(tmp_path / "later", "10.0.0.1:2377 ", monkeypatch, "kek-version: 0\n")
+    assert ran.code == 0, ran.err
+    assert [call for call in ran.calls if "--force-new-cluster" in call]
 
 
 def test_labels_are_given_again_when_the_node_changed_in_between(tmp_path: Path) -> None:

@@ -89,9 +89,9 @@ def test_plans_that_leave_the_majority_are_accepted(plan: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     ("plan", "said"),
     [
-        ({"now": "abc", "managers": "xyz"}, "the account has none, and a, b, c would be cancelled"),
-        ({"now": "abc", "managers": "axy"}, "the account has a, and b, c would be cancelled"),
-        ({"now": "abc", "managers": "x"}, "a, b, c would be cancelled"),
+        ({"now": "abc", "managers": "xyz"}, "the stack has none, and a, b, c would be given up"),
+        ({"now": "abc", "managers": "axy"}, "the stack has a, and b, c would be given up"),
+        ({"now": "abc", "managers": "x"}, "a, b, c would be given up"),
         (
             {"now": "abc", "managers": "abc", "replaced": "b", "turns": "ac"},
             "b may be replaced in the same run that reboots or reloads a, c",

@@ -368,6 +368,57 @@ def test_the_root_file_systems_key_follows_its_kernel(tmp_path: Path) -> None:
     assert rootfs.key(tmp_path / "a", KERNEL) != rootfs.key(tmp_path / "a", older)
 
 
+def test_the_root_file_systems_key_follows_its_system(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    keys = {rootfs.key(tmp_path / "a", KERNEL, system) for system in rootfs.SYSTEMS}
+    assert len(keys) == len(rootfs.SYSTEMS)
+
+
+@pytest.mark.parametrize(
+    ("file", "also", "systems"),
+    [
+        ("os: DEBIAN_LATEST", "", ("debian-12",)),
+        ("os: DEBIAN_12_64", "", ("debian-12",)),
+        ("os: DEBIAN_13_64", "", ("debian-12", "debian-13")),
+        ("os: DEBIAN_13", "", ("debian-12", "debian-13")),
+        ("os: DEBIAN_130", "", ("debian-12",)),
+        ("os: DEBIAN_LATEST", "debian-13", ("debian-12", "debian-13")),
+    ],
+)
+def test_a_lab_installs_what_a_stacks_file_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, also: str, systems: tuple[str, ...]
+) -> None:
+    (tmp_path / "Pulumi.dev.yaml").write_text(f"config:\n  {file}\n")
+    monkeypatch.setenv(rootfs.ALSO, also)
+    assert rootfs.wanted(tmp_path) == systems
+
+
+def test_a_system_that_there_is_not_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(rootfs.ALSO, "debian-11")
+    with pytest.raises(LabError, match="not debian-11"):
+        rootfs.wanted(tmp_path)
+
+
+def test_a_host_gets_the_system_that_was_ordered(backend: UmlBackend) -> None:
+    record = json.loads(backend.lab.record.read_text())
+    other = Path(record["rootfs"]).with_name("other")
+    other.mkdir()
+    (other / "25G.img").touch()
+    KERNEL.save(other / "kernel.json")
+    newer = dataclasses.replace(SPEC, image="debian-13")
+    assert backend.images == {"debian-12"}, "a lab of before there was a choice"
+    with pytest.raises(LabError, match="does not install debian-13"):
+        backend.create(newer)
+    systems = {"debian-12": record["rootfs"], "debian-13": str(other)}
+    backend.lab.record.write_text(json.dumps({"systems": systems}))
+    assert backend.images == {"debian-12", "debian-13"}
+    backend.create(newer)
+    base = Machine(backend.lab.hosts / str(SPEC.id)).base_file
+    assert base.read_text().strip() == str(other / "25G.img")
+    backend.reload(SPEC)
+    assert base.read_text().strip() == f"{record['rootfs']}/25G.img"
+
+
 def test_the_engine_is_offered_and_not_installed() -> None:
     assert "docker.io" in rootfs.listed("engine.txt")
     assert "docker.io" not in rootfs.listed("packages.txt")

@@ -571,6 +571,13 @@ def test_a_port_in_the_address_counts_before_the_options() -> None:
     assert str(address) == "root@10.0.0.1:2200"
 
 
+def test_with_a_configuration_file_the_ssh_program_is_asked() -> None:
+    address = settings.parse({"host": "ssh://root@any-manager:2200", "sshOpts": ["-F", "/x"]}, {})
+    assert address.endpoint is None
+    assert address.arguments == ("-F", "/x", "-l", "root", "-p", "2200", "--", "any-manager")
+    assert settings.parse({"host": "ssh://h", "sshOpts": ["-F", "none"]}, {}).endpoint is not None
+
+
 def test_without_options_the_users_known_hosts_are_asked() -> None:
     endpoint = settings.parse({"host": "ssh://10.0.0.1"}, {}).endpoint
     assert endpoint is not None
@@ -618,7 +625,6 @@ def test_without_ssh_the_address_is_taken_as_it_is(
         ({"host": "ssh://h", "sshOpts": ["-o", "ProxyCommand=nc"]}, "'proxycommand', which is not known"),
         ({"host": "ssh://h", "sshOpts": ["-o", "StrictHostKeyChecking=accept-new"]}, "accept-new"),
         ({"host": "ssh://h", "sshOpts": ["-o", "BatchMode"]}, "must be NAME=VALUE"),
-        ({"host": "ssh://h", "sshOpts": ["-F", "/x"]}, "may only be 'none'"),
         ({"registryAuth": '[{"address": "x"}]'}, "has no 'registryAuth'"),
         ({"hosts": "x"}, "no setting 'hosts'"),
     ],

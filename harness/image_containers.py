@@ -2,8 +2,8 @@
 
 Owns starting, killing and removing processes inside an image's root: network namespace with an address on a
 bridge of its own, private mounts (volume, secrets, memory), a process-id namespace whose first process is
-the image's entrypoint. Leaves building the root to `image_roots`, what is expected of the processes to the
-tests.
+the image's entrypoint. Leaves building the root to `image_roots`, what is expected of the processes to tests
+and benches.
 """
 
 from __future__ import annotations
@@ -179,9 +179,9 @@ class Container:
         os.kill(self.init_pid(), signal.SIGTERM)
         return self.process.wait(timeout=60)
 
-    def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command inside, as `docker exec` does."""
-        target = str(self.init_pid())
+    def run(self, *argv: str, pid: int | None = None) -> subprocess.CompletedProcess[str]:
+        """Runs a command inside, as `docker exec` does. `pid`: of its first process, not to wait for it."""
+        target = str(self.init_pid() if pid is None else pid)
         return subprocess.run(
             [
                 *("nsenter", "--target", target, "--mount", "--pid", "--net"),

@@ -1,0 +1,60 @@
+# shellcheck shell=bash
+# SC2031: these are facts, and are modified nowhere.
+# shellcheck disable=SC2031
+# shellcheck source=own_note.sh
+. own_note.sh
+notes=fact mount=fact disk=fact volumes=(fact fact) os_release=fact kernel_hostname=fact systemd=fact host_keys=fact
+overlap=fact blank=1
+# ---- hosts get what follows ----
+# Looks, and changes nothing: what it can't find out is missing from the answer.
+set +e
+tell() { local name=$1 line; while IFS= read -r line; do printf '%s\t%s\n' "$name" "$line"; done; }
+( ID='' ID_LIKE='' PRETTY_NAME='' && . "$os_release" \
+  && printf 'system\t%s\nsystem_name\t%s\n' "$ID $ID_LIKE" "$PRETTY_NAME" ) 2>/dev/null
+printf 'boot\t%s\n' "$(</proc/sys/kernel/random/boot_id)"
+printf 'hostname\t%s\n' "$(<"$kernel_hostname")"
+printf 'machine\t%s\n' "$(uname -m)"
+[[ ! -d $systemd ]] || printf 'systemd\tyes\n'
+ip -4 -o address show 2>/dev/null | while read -r _ _ _ address _; do printf 'address\t%s\n' "${address%%/*}"; done
+cat "$host_keys"/ssh_host_*_key.pub 2>/dev/null | tell host_key
+[[ ! -r $notes/stack ]] || tell mark <"$notes/stack"
+printf 'engine_note\t%s\n' "$(whose_engine)"
+( eval "$overlap" ) 2>&1 >/dev/null | tell overlap
+below=$mount
+while [[ $below && ! -e $below ]]; do below=${below%/*}; done
+findmnt -n -o FSTYPE --target "${below:-/}" | tell filesystem
+findmnt -n -o SOURCE --mountpoint "$mount" | tell mounted
+if [[ $disk ]]; then
+  if [[ -b $disk ]]; then
+    lsblk -n -o TYPE,FSTYPE,MOUNTPOINT "$disk" 2>/dev/null | head -n 1 | tell disk
+    lsblk -n -o NAME "$disk" 2>/dev/null | tail -n +2 | tell disk_has
+    signs=$(wipefs --noheadings --output TYPE "$disk" 2>/dev/null)
+    if [[ $signs ]]; then tell disk_has <<<"$signs"
+    # As databases on raw disks and encrypted volumes are.
+    elif (( $(head -c "$blank" "$disk" 2>/dev/null | tr -d '\0' | head -c 1 | wc -c) )); then
+      printf 'disk_has\tdata without a signature\n'
+    fi
+    pvs --noheadings -o vg_name "$disk" 2>/dev/null | tell disk_group
+  else
+    printf 'disk\tnone\n'
+  fi
+  if [[ $'\n'$(</proc/filesystems)$'\n' == *[[:space:]]btrfs$'\n'* ]] || modprobe -n -q btrfs; then
+    printf 'btrfs\tyes\n'
+  fi
+fi
+# Also of podman's, and of a client alone: `type` says yes only if it finds all that it is asked for.
+if type -P docker >/dev/null || type -P dockerd >/dev/null; then printf 'engine\tyes\n'; fi
+if type -P dockerd >/dev/null && systemctl cat docker.service >/dev/null 2>&1; then
+  printf 'unit\tyes\n'
+  format='{{.ServerVersion}}|{{.Driver}}|{{.LiveRestoreEnabled}}|{{.Swarm.LocalNodeState}}|{{.Name}}|{{.SecurityOptions}}'
+  docker info --format "$format" 2>/dev/null | tell info
+  docker info --format '{{range .Swarm.RemoteManagers}}{{.Addr}} {{end}}' 2>/dev/null | tell managers
+fi
+there=$(docker volume ls --quiet 2>/dev/null)
+for each in "${volumes[@]}"; do
+  # Of an engine that was removed, or does not run, too: the next one finds them.
+  [[ $'\n'$there$'\n' != *$'\n'$each$'\n'* && ! -d $mount/volumes/$each ]] || printf 'volume\t%s\n' "$each"
+done
+entries=("$mount"/*)
+[[ ! -e ${entries[0]} ]] || printf 'holds\t%s\n' "${entries[0]##*/}"
+:
