@@ -1,7 +1,8 @@
 """The way to the database's root: SSH to a host with a node, and there the node's own socket.
 
-From a machine that reaches the hosts by SSH only, and without a password: a node's root comes in over its
-socket. Statements go over standard input, so that none is on a command line.
+From a machine that reaches the hosts by SSH only, and without a password: whoever runs a node comes in over
+its socket with all rights, as a person does by `docker exec … mariadb`. (What roles such a person has made, no
+other account could take back.) Statements go over standard input, so that none is on a command line.
 
 Owns: which host is asked, what becomes of one that does not answer. Leaves to others: what is asked.
 """
@@ -35,7 +36,11 @@ PASSING = {1047, 1205, 1213, 1927, 2002, 2006, 2013, 2026}
 COMMAND = r"""docker=docker; [ "$(id -u)" = 0 ] || docker='sudo -n docker'
 node=$($docker ps -q -f label=com.docker.swarm.service.name=SERVICE -f status=running | head -n 1)
 [ "$node" ] || exit 9
-exec $docker exec -u 0 -i "$node" mariadb -NB"""
+exec $docker exec -i "$node" mariadb -NB"""
+
+
+NOT_ITS_ADMIN = 1698
+"""Error of who takes back a role that another account has made."""
 
 
 class AccountsFailed(UserError):
@@ -160,7 +165,10 @@ def refused(host: str, said: str) -> Exception:
     """What a failure means, from a client's or the engine's words."""
     found = re.search(r"ERROR (\d+)", said)
     # A statement's words may have a password's stored form in them.
-    words = re.sub(r"\*[0-9A-F]{40}", "*…", said) or "no word of the reason"
+    words = re.sub(r"\*[0-9A-F]{40}", "*…", " ".join(said.replace("-" * 14, " ").split()))
+    words = words or "no word of the reason"
     if found is None or int(found[1]) in PASSING:
         return NoAnswer(words)
-    return AccountsFailed(f"{host}: the database refuses: {words}", int(found[1]))
+    number = int(found[1])
+    remedy = ". Remedy: take it back as who has made that role, or drop it" if number == NOT_ITS_ADMIN else ""
+    return AccountsFailed(f"{host}: the database refuses: {words}{remedy}", number)

@@ -31,8 +31,9 @@ pytestmark = [pytest.mark.plugins, pytest.mark.first]
 DOCKER = """#!/bin/sh
 case $1 in
   ps) echo c0ffee ;;
-  exec) shift 5
-    exec nsenter --target PID --mount --pid --net chroot ROOT /usr/bin/env -i PATH=/usr/bin:/bin "$@" ;;
+  exec) shift 3
+    exec nsenter --target PID --mount --pid --net chroot --userspec=USER ROOT \\
+      /usr/bin/env -i PATH=/usr/bin:/bin "$@" ;;
 esac
 """
 CLUSTER = """
@@ -99,7 +100,8 @@ class Shop:
         """SSH to a host whose engine has this node."""
         folder.mkdir()
         program = folder / "docker"
-        program.write_text(DOCKER.replace("PID", str(node.init_pid())).replace("ROOT", str(node.root)))
+        text = DOCKER.replace("PID", str(node.init_pid())).replace("USER", node.user)
+        program.write_text(text.replace("ROOT", str(node.root)))
         program.chmod(0o755)
         return SshServer("/bin/sh", {"PATH": f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin"})
 

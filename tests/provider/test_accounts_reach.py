@@ -77,7 +77,7 @@ def test_statements_go_to_a_node_over_standard_input_and_rows_come_back(hosts: l
     calls = hosts[0].seen("calls").splitlines()
     assert calls == [
         "ps -q -f label=com.docker.swarm.service.name=galera -f status=running",
-        "exec -u 0 -i c0ffee mariadb -NB",
+        "exec -i c0ffee mariadb -NB",
     ]
 
 
@@ -146,8 +146,11 @@ def test_what_a_node_refuses_is_told_at_once_and_without_a_passwords_stored_form
     hosts: list[HostWithNode],
 ) -> None:
     stored = "*" + "A1" * 20
-    hosts[0].answer("", f"ERROR 1064 (42000) at line 2: near '{stored}'\n", 1)
-    with pytest.raises(AccountsFailed, match="galera-1: the database refuses: ERROR 1064") as failed:
+    said = f"--------------\nALTER USER …\n--------------\n\nERROR 1064 (42000) at line 2: near '{stored}'\n"
+    hosts[0].answer("", said, 1)
+    with pytest.raises(
+        AccountsFailed, match="galera-1: the database refuses: ALTER USER … ERROR 1064"
+    ) as failed:
         Root(outputs(hosts)).ask("ALTER USER …;")
     assert failed.value.number == 1064
     assert stored not in str(failed.value)
@@ -179,6 +182,11 @@ def test_names_of_the_stacks_own_are_taken() -> None:
     assert known["taken"] == ["app", "blog", "wordpress"]
     assert known["private_key"] is None
     assert reach.reach(ssh, galera, {"service": "application"})["taken"] == ["app"]
+
+
+def test_a_role_that_another_account_has_made_has_a_remedy() -> None:
+    said = "ERROR 1698 (28000) at line 4: Access denied for user 'mysql'@'localhost'"
+    assert "Remedy: take it back as who has made that role" in str(reach.refused("galera-1", said))
 
 
 def test_words_without_a_number_are_the_engines() -> None:
