@@ -1,8 +1,8 @@
 """The way to the database's root: SSH to a host with a node, and there the node's own socket.
 
 From a machine that reaches the hosts by SSH only, and without a password: whoever runs a node comes in over
-its socket with all rights, as a person does by `docker exec … mariadb`. (What roles such a person has made, no
-other account could take back.) Statements go over standard input, so that none is on a command line.
+its socket with all rights, as a person does by `docker exec … mariadb`. (What roles such a person has made,
+no other account could take back.) Statements go over standard input, so that none is on a command line.
 
 Owns: which host is asked, what becomes of one that does not answer. Leaves to others: what is asked.
 """
