@@ -17,6 +17,7 @@ from components import (
     engine_tls,
     first_bootstrap,
     registration,
+    rotation,
     stack_outputs,
 )
 from components.any_manager import AnyManager
@@ -40,6 +41,8 @@ def deploy(settings: stack_settings.Settings) -> None:
     if settings.deploys("data"):
         database_tls.refuse_an_image_without(settings.galera.image)
     autolock.refuse_going_back(settings.swarm, last)
+    rotation.refuse_a_leap(settings, last)
+    rotation.refuse_an_image_without(settings)
     engine_tls.refuse_to_leave(settings, last)
     layers = Layers.of(settings, last)
     plan = Plan.of(settings, last)

@@ -83,7 +83,8 @@ class DataLayer:
         made = Services(services, images, manager, below.network, swarm.nodes)
         store = discovery.wanted(settings, owner, hosts, made, calm, below.options)
         nodes = made.on(hosts.bearing, galera.SERVICE, *calm, *fetched)
-        args = galera.GaleraArgs(nodes, store, not serves, initdb, settings.galera.tls, _given(settings))
+        said, given = settings.galera, _given(settings)
+        args = galera.GaleraArgs(nodes, store, not serves, initdb, said.tls, given, said.passwords)
         database = galera.Galera("galera", args, below.options)
         database.settle(store.settle([database.formed]))
         anywhere = [images[spec.name] for spec in services if not spec.constraints]
@@ -101,7 +102,8 @@ def keep_secrets(settings: Settings, hosts: ClusterHosts) -> None:
     """
     opts = pulumi.ResourceOptions(deleted_with=hosts.managers[0].takes_along)
     discovery.keep_secrets(settings, opts)
-    galera.keep_secrets("galera", _given(settings), settings.galera.tls, opts)
+    wanted = settings.galera
+    galera.keep_secrets("galera", _given(settings), wanted.passwords, wanted.tls, opts)
 
 
 def _given(settings: Settings) -> str | None:

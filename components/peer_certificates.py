@@ -54,17 +54,23 @@ class PeerCertificatesProvider(ResourceProvider):
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         """Other addresses, another certificate; so does another authority, and time."""
-        changed = [key for key in ("addresses", "authority") if olds.get(key) != news.get(key)]
+        asked = ("addresses", "authority", "overlap")
+        changed = [key for key in asked if olds.get(key) != news.get(key)]
         return DiffResult(changes=bool(changed) or certificates.due(olds["certificate"], _now()))
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        """Sign it anew; the authority of before, if it was another one, is trusted until the next time."""
+        """Sign it anew; the authority of before, if it was another one, is trusted until the next time, or
+        with `overlap` as long as that is said.
+        """
         now = _now()
         made = self.files(news, now)
         if not certificates.same_key(olds["authority"], news["authority"]):
             before = Signed(olds["authority"], olds["authority_key"])
             made["certificate"] += certificates.vouched_for(news["authority"], before, now)
             made["ca_certificate"] += before.certificate
+        elif news.get("overlap"):
+            for kept in ("certificate", "ca_certificate"):
+                made[kept] += "".join(certificates.each(olds[kept])[1:])
         return UpdateResult({**news, **made})
 
     def signed(self, props: dict[str, Any], authority: Signed, now: dt.datetime) -> Signed:
@@ -104,6 +110,7 @@ class PeerCertificates(Resource, module="swarm-galera", name="PeerCertificates")
         opts: pulumi.ResourceOptions | None = None,
         *,
         user: bool = True,
+        overlap: bool = False,
     ) -> None:
         """Signed when the resource is created, when one of these changes, and in the certificate's last year.
 
@@ -111,9 +118,11 @@ class PeerCertificates(Resource, module="swarm-galera", name="PeerCertificates")
             addresses: private IP addresses (or host names) of all peers, in any order.
             authority: signs.
             user: whether the certificate has a common name; see `certificates.peer_certificate`.
+            overlap: an authority before this one goes on to be trusted.
         """
-        # Certificates of before say nothing of `user`, and are not to be made anew.
+        # Certificates of before say nothing of `user` and `overlap`, and are not to be made anew.
         asked = {"name": name, "addresses": addresses, **({} if user else {"user": False})}
+        asked |= {"overlap": True} if overlap else {}
         super().__init__(PeerCertificatesProvider(), name, signed_by(authority, asked), with_secrets(opts))
 
 

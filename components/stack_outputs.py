@@ -10,7 +10,15 @@ from typing import Any
 
 import pulumi
 
-from components import autolock, discovery, engine_tls, remote, server_version, store_change
+from components import (
+    autolock,
+    discovery,
+    engine_tls,
+    remote,
+    rotation,
+    server_version,
+    store_change,
+)
 from components.any_manager import AnyManager
 from components.application import Application
 from components.cluster_host import SSH_PORT, ClusterHost
@@ -79,7 +87,11 @@ def contract(
 def _of_swarm(settings: Settings, layer: SwarmLayer) -> dict[str, Any]:
     swarm, network = layer.swarm, layer.network
     return {
-        "joinTokens": {"manager": swarm.manager_token, "worker": swarm.worker_token},
+        "joinTokens": {
+            "manager": swarm.manager_token,
+            "worker": swarm.worker_token,
+            **rotation.generation_shown(settings.swarm.join_token_generation),
+        },
         "network": {
             "name": network.name,
             "id": network.network_id,
@@ -112,6 +124,7 @@ def _of_data(settings: Settings, layer: DataLayer, application: Application | No
             "initdb": galera.initdb,
             server_version.OUTPUT: server_version.shown(settings),
             "tls": galera.tls_as_output(),
+            **rotation.shown(settings.galera.passwords, rotation.PASSWORDS),
             **({} if galera.published_port is None else {"publishedPort": galera.published_port}),
             **({} if settings.galera.data_path is None else {"dataPath": settings.galera.data_path}),
         },

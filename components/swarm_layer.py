@@ -70,6 +70,7 @@ class SwarmLayer:
             settings.engine.swarm_pool,
             before or InState(),
             settings.swarm.autolock,
+            settings.swarm.join_token_generation,
         )
         swarm = Swarm("swarm", of_swarm)
         tls = None

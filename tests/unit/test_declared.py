@@ -61,6 +61,8 @@ def test_every_script_of_the_program_is_in_the_recording() -> None:
     consul = {"host_agent", "host_agent_first", "host_agent_gone"}  # as their store has none
     application = {"account", "engine_stays"}  # none of these stacks has one
     down = {"taken_down_look", "taken_down_leave", "taken_down_volumes"}
+    down |= {"taken_down_lost", "taken_down_alone"}
+    rotated = {"passwords", "gossip_key", "swarm_tokens"}  # in none was anything
     own = {"own_look", "own_note", "own_taken_in", "own_engine", "own_disk", "own_gone"}  # likewise
     path = {"data_path", "data_path_functions", "data_path_gone"}  # galera.dataPath, as with engine.swarmPool
     # none has autolock (swarm.autolock)
@@ -69,7 +71,7 @@ def test_every_script_of_the_program_is_in_the_recording() -> None:
     tls = {"engine_tls", "engine_renewed", "engine_tls_gone", "own_kept"}  # engine.access
     assert missing == {
         *("swarm_same_pool", "convergence_no_virtual_ip"),
-        *(*system, *consul, *application, *down, *path, *own, *locks, *tls),
+        *(*system, *consul, *application, *down, *path, *own, *locks, *tls, *rotated),
     }
 
 
