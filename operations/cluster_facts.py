@@ -16,11 +16,12 @@ from typing import Any
 
 from components.host_scripts.disk import MOUNT_POINT, RESERVE
 from components.host_scripts.shell import assign, body
-from operations import consul_facts
+from operations import consul_facts, rotation_facts
 from operations.consul_facts import ConsulFacts
 from operations.galera_variables import OTHER_TABLES, STATUS, VARIABLES
 from operations.outputs import REPLICATED, Outputs
 from operations.remote_hosts import SCRIPTS
+from operations.rotation_facts import RotationFacts
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ class HostFacts:
     etcd_cluster: str = ""
     etcd_content: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     consul: ConsulFacts = field(default_factory=ConsulFacts)
+    rotation: RotationFacts = field(default_factory=RotationFacts)
     error: str = ""
 
     @property
@@ -147,6 +149,8 @@ def look(outputs: Outputs, manager: bool, member: bool, *, content: bool = False
         parts += [_STORE, *([_CONTENT] if content else [])]
     if member:
         parts.append(_GALERA)
+    if content and manager and outputs.has("data"):
+        parts.append(rotation_facts.look(outputs.database))
     if not outputs.has("data"):
         parts.append(_VOLUMES)
     # What could not be found out is missing from the answer; it is no reason to lose the rest.
@@ -208,6 +212,7 @@ def parse(text: str, error: str = "") -> HostFacts:
         etcd_cluster=str(members.get("header", {}).get("cluster_id", "")),
         etcd_content=dict(map(_content, found["content"])),
         consul=consul_facts.parse(found),
+        rotation=rotation_facts.parse(found),
     )
 
 

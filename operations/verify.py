@@ -34,6 +34,7 @@ from operations import (
     layer_checks,
     outputs,
     published_checks,
+    rotation_checks,
     tls_checks,
 )
 from operations.check import Check
@@ -135,7 +136,7 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
             return
         store = consul_checks.of_consul if found.store == "consul" else cluster_checks.of_store
         report.checks += [*store(found, facts), *galera_checks.of_galera(found, facts)]
-        report.checks += tls_checks.of_tls(found, facts)
+        report.checks += [*tls_checks.of_tls(found, facts), *rotation_checks.of_rotation(found, facts)]
         report.checks += await _row_round_trip(found, facts, hosts, report)
         if found.published_port:
             with report.stage("published port"):
