@@ -14,6 +14,7 @@ from components import (
     autolock,
     data_layer,
     database_tls,
+    disk_encryption,
     engine_tls,
     first_bootstrap,
     registration,
@@ -44,10 +45,12 @@ def deploy(settings: stack_settings.Settings) -> None:
     rotation.refuse_a_leap(settings, last)
     rotation.refuse_an_image_without(settings)
     engine_tls.refuse_to_leave(settings, last)
+    disks = disk_encryption.Disks.of(settings, last, first_bootstrap.last_resources)
     layers = Layers.of(settings, last)
     plan = Plan.of(settings, last)
     if layers.note:
         pulumi.log.warn(layers.note)
+    disks.tell()
     owner = plan.identity.owner
     # Also of layers that are not deployed: what hosts open to one another must not close while one of them is
     # only being taken down.
@@ -62,7 +65,8 @@ def deploy(settings: stack_settings.Settings) -> None:
     listened = engine_tls.ended(settings, last, first_bootstrap.last_resources)
     asks = layers.hosts_ask_the_swarm
     of_hosts = ClusterHostsArgs(
-        owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, asks, before, listened
+        *(owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, asks, before, listened),
+        disks.encrypted,
     )
     hosts = ClusterHosts("hosts", of_hosts)
     any_manager = AnyManager.of(hosts.managers, ssh, last, locks=settings.swarm.autolock)

@@ -45,6 +45,7 @@ class ClusterHostsArgs:
         in_turn: host names, in the order of managers and workers: those whose servers this run interrupts.
         replicated: names of services whose tasks may move to another host.
         listened: the engines' API may listen with TLS, and is to end that (`engine_tls.ended`).
+        encrypted: names of hosts whose data disk is.
         ask_swarm: have a manager's engine ask the swarm, before it restarts, whether the others are well.
         before: the state, in a preview.
     """
@@ -59,6 +60,7 @@ class ClusterHostsArgs:
     ask_swarm: bool = True
     before: InState = field(default_factory=InState)
     listened: bool = False
+    encrypted: frozenset[str] = frozenset()
 
 
 class ClusterHosts(pulumi.ComponentResource):
@@ -68,6 +70,7 @@ class ClusterHosts(pulumi.ComponentResource):
         members: for the swarm, managers first.
         managers, servers: the managers; all hosts.
         bearing: those that bear a node of the database.
+        disk_keys: of data disks that are encrypted, by the host's name; secret.
         data_paths: by the host's name, where the database's data has a path of its own.
         engine_tls: certificates of the engines' API; None where that is reached over SSH alone.
         opened: depend on these to find open in the firewall what is to be; none without one.
@@ -88,6 +91,7 @@ class ClusterHosts(pulumi.ComponentResource):
         self.managers = [server for server, host in pairs if host.role == "manager"]
         self.bearing = [server for server, host in pairs if host.bears_data]
         self.data_paths: dict[str, DataPath] = {}
+        self.disk_keys: dict[str, pulumi.Output[str]] = {}
         self.engine_tls = engine_tls.wanted(args.settings, pairs, pulumi.ResourceOptions(parent=self))
         self.members = [
             Member(
@@ -156,8 +160,11 @@ class ClusterHosts(pulumi.ComponentResource):
         disk = None
         if host.own is None or host.own.disk is not None:
             sizes = () if host.ordered is None else host.ordered.disks
-            of_disk = DockerDiskArgs(server, sizes, None if host.own is None else host.own.disk)
+            named = None if host.own is None else host.own.disk
+            of_disk = DockerDiskArgs(server, sizes, named, name in args.encrypted)
             disk = DockerDisk(f"{name}-disk", of_disk, child)
+            if disk.key is not None:
+                self.disk_keys[name] = disk.key
         of_system = HostSystemArgs(server, settings.network.subnet, settings.hosts, own_disk=disk is not None)
         system = HostSystem(f"{name}-system", of_system, child)
         of_engine = DockerEngineArgs(

@@ -13,6 +13,7 @@ import pulumi
 from components import (
     autolock,
     discovery,
+    disk_encryption,
     engine_tls,
     remote,
     rotation,
@@ -61,7 +62,11 @@ def contract(
     return {
         "contractVersion": CONTRACT_VERSION,
         "hosts": [
-            _host(server, host) for server, host in zip(hosts.servers, settings.servers.planned, strict=True)
+            {
+                **_host(server, host),
+                **({disk_encryption.OUTPUT: True} if host.name in hosts.disk_keys else {}),
+            }
+            for server, host in zip(hosts.servers, settings.servers.planned, strict=True)
         ],
         "managers": settings.servers.manager_names,
         "workers": settings.servers.worker_names,
@@ -77,6 +82,7 @@ def contract(
                 **({"manager": ALIAS} if isinstance(manager, AnyManager) else {}),
             }
         ),
+        **({disk_encryption.KEYS: pulumi.Output.secret(dict(hosts.disk_keys))} if hosts.disk_keys else {}),
         **engine_tls.shown(hosts.engine_tls, listened, None if swarm is None else swarm.asked),
         **({} if swarm is None else _of_swarm(settings, swarm)),
         **({} if data is None else _of_data(settings, data, application)),

@@ -26,6 +26,7 @@ class PlannedHost:
         ordered: what it is ordered as; None for one's own.
         own: how one's own is reached; None for one that is ordered.
         labels: further ones of its node.
+        encrypted: its data disk is to be encrypted, if it is prepared anew.
     """
 
     name: str
@@ -34,6 +35,7 @@ class PlannedHost:
     ordered: Server | None = None
     own: OwnHost | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    encrypted: bool = False
 
     @property
     def bears_data(self) -> bool:

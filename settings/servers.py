@@ -154,26 +154,41 @@ class Servers(Server):
 
     def _of_section(self) -> Iterator[PlannedHost]:
         if self.kind == "existing":
-            yield from self._own(self.hosts, self.datacenter, {})
+            yield from self._own(self.hosts, self.datacenter, {}, self.encrypted_disk)
             return
         for number in range(1, self.managers + self.workers + 1):
             role: Literal["manager", "worker"] = "manager" if number <= self.managers else "worker"
-            yield PlannedHost(f"{self.prefix}-{number}", role, self.datacenter, ordered=self.each)
+            yield PlannedHost(
+                f"{self.prefix}-{number}",
+                role,
+                self.datacenter,
+                ordered=self.each,
+                encrypted=bool(self.encrypted_disk),
+            )
 
     def _of_pool(self, pool: Pool) -> Iterator[PlannedHost]:
         server = self.of_pool(pool)
         if pool.kind == "existing":
-            yield from self._own(pool.hosts, server.datacenter, pool.labels)
+            yield from self._own(pool.hosts, server.datacenter, pool.labels, server.encrypted_disk)
             return
         for number in range(1, pool.count + 1):
             name = f"{self.prefix}-{pool.name}-{number}"
-            yield PlannedHost(name, pool.role, server.datacenter, ordered=server, labels=pool.labels)
+            yield PlannedHost(
+                name,
+                pool.role,
+                server.datacenter,
+                ordered=server,
+                labels=pool.labels,
+                encrypted=bool(server.encrypted_disk),
+            )
 
     @staticmethod
-    def _own(hosts: Iterable[OwnHost], datacenter: str, labels: Mapping[str, str]) -> Iterator[PlannedHost]:
+    def _own(
+        hosts: Iterable[OwnHost], datacenter: str, labels: Mapping[str, str], encrypted: bool | None
+    ) -> Iterator[PlannedHost]:
         for host in hosts:
             place = datacenter or origins.OWN_DATACENTER
-            yield PlannedHost(host.name, host.role, place, own=host, labels=labels)
+            yield PlannedHost(host.name, host.role, place, own=host, labels=labels, encrypted=bool(encrypted))
 
     @property
     def place(self) -> str:

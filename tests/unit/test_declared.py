@@ -62,6 +62,8 @@ def test_every_script_of_the_program_is_in_the_recording() -> None:
     application = {"account", "engine_stays"}  # none of these stacks has one
     down = {"taken_down_look", "taken_down_leave", "taken_down_volumes"}
     down |= {"taken_down_lost", "taken_down_alone"}
+    crypt = {"disk_crypt", "disk_crypt_functions", "disk_crypt_settle", "disk_crypt_state"}
+    crypt |= {"disk_crypt_require", "disk_unlock"}  # servers.encryptedDisk
     rotated = {"passwords", "gossip_key", "swarm_tokens"}  # in none was anything
     own = {"own_look", "own_note", "own_taken_in", "own_engine", "own_disk", "own_gone"}  # likewise
     path = {"data_path", "data_path_functions", "data_path_gone"}  # galera.dataPath, as with engine.swarmPool
@@ -71,7 +73,7 @@ def test_every_script_of_the_program_is_in_the_recording() -> None:
     tls = {"engine_tls", "engine_renewed", "engine_tls_gone", "own_kept"}  # engine.access
     assert missing == {
         *("swarm_same_pool", "convergence_no_virtual_ip"),
-        *(*system, *consul, *application, *down, *path, *own, *locks, *tls, *rotated),
+        *(*system, *consul, *application, *down, *path, *own, *locks, *tls, *rotated, *crypt),
     }
 
 
