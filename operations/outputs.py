@@ -39,6 +39,7 @@ class Host:
     Attributes:
         own: it is one's own, and not ordered.
         disk: the engine's data is on a disk that the program has prepared.
+        encrypted: and that disk is encrypted.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Host:
     port: int = SSH_PORT
     own: bool = False
     disk: bool = True
+    encrypted: bool = False
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
                 port=int((ssh.get("ports") or {}).get(host["name"], SSH_PORT)),
                 own=bool(host.get("hostKey")),
                 disk=bool(host.get("disk", True)),
+                encrypted=bool(host.get("encrypted")),
             )
             for host in values["hosts"]
         ),

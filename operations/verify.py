@@ -29,6 +29,7 @@ from operations import (
     consul_checks,
     data_path_checks,
     deep_verify,
+    disk_encryption_checks,
     engine_checks,
     galera_checks,
     layer_checks,
@@ -124,6 +125,9 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
         if found.engine is not None or found.listened:
             with report.stage("engines' API"):
                 report.checks += engine_checks.of_engines(found, await engine_checks.ask(found))
+        if texts := disk_encryption_checks.ask(found):
+            with report.stage("disks"):
+                report.checks += disk_encryption_checks.of_disks(found, await hosts.run_all(texts))
         if on_hosts := data_path_checks.hosts_of(found):
             with report.stage("data path"):
                 answers = await hosts.run_all(dict.fromkeys(on_hosts, data_path_checks.ask(found)))

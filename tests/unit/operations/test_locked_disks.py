@@ -1,0 +1,192 @@
+"""Data disks that are locked since a boot: whose keys there are, who is opened, and what is said."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+import typer
+
+from operations import care, disk_encryption_checks, locked_disks, remote_hosts
+from operations.care import Seen
+from operations.check import Check
+from operations.errors import OperationsError
+from operations.outputs import parse
+from operations.remote_hosts import Answer
+from tests.unit.operations.test_verify import NAMES, VALUES, facts
+
+pytestmark = pytest.mark.unit
+
+KEYS = {name: f"key-of-{name}" for name in NAMES[:3]}
+TOKEN = "pulumi-python:dynamic/swarm-galera:Token"
+OPEN = "open /dev/xvdc aes-xts-plain64"
+ENCRYPTED = parse(
+    "dev", {**VALUES, "hosts": [{**host, "encrypted": host["name"] in KEYS} for host in VALUES["hosts"]]}
+)
+
+
+def token(name: str, value: Any) -> dict[str, Any]:
+    return {
+        "urn": f"urn:pulumi:dev::swarm-galera::{TOKEN}::{name}",
+        "type": TOKEN,
+        "outputs": {"value": value},
+    }
+
+
+EXPORTED = {
+    "deployment": {
+        "resources": [
+            *(token(f"{name}-disk-key", {"plaintext": json.dumps(key)}) for name, key in KEYS.items()),
+            token("consul-agent-token", "another"),
+            {"urn": "urn:pulumi:dev::p::x::galera-9-disk-key", "type": "x"},
+        ]
+    }
+}
+
+
+class Hosts:
+    """Hosts whose disks are so; `unlock` opens them by the right key."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, states: Mapping[str, str]) -> None:
+        self.states, self.given = dict(states), dict[str, str]()
+        self.reachable, self.unreachable = list(states), {"galera-9": "no SSH"}
+
+        @contextlib.asynccontextmanager
+        async def connected(_: Any) -> AsyncIterator[Hosts]:
+            yield self
+
+        monkeypatch.setattr(remote_hosts, "connected", connected)
+
+    async def run_all(self, texts: Mapping[str, str], *_: Any) -> dict[str, Answer]:
+        return {name: Answer(f"{self.states[name]}\n") for name in texts}
+
+    async def run(self, name: str, text: str, stdin: str = "", limit: float = 0.0) -> Answer:
+        assert KEYS[name] not in text
+        self.given[name] = stdin
+        if stdin != f"{KEYS[name]}\n":
+            return Answer(error="is not opened by the key")
+        self.states[name] = OPEN
+        return Answer("open\n")
+
+
+def test_keys_are_found_in_the_state_by_their_hosts() -> None:
+    assert locked_disks.keys_of(EXPORTED) == KEYS
+    assert locked_disks.keys_of({}) == {}
+
+
+def all_opened(exported: Mapping[str, Any] = EXPORTED) -> list[str]:
+    pulumi = cast(Any, type("P", (), {"stack": "dev", "outputs": lambda self: VALUES})())
+    return locked_disks.all_opened(pulumi, exported)
+
+
+def test_only_what_is_locked_is_opened_each_by_its_own_key(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hosts = Hosts(monkeypatch, {"galera-1": OPEN, "galera-2": "locked", "galera-3": "closed"})
+    assert all_opened() == ["galera-2", "galera-3"]
+    assert hosts.given == {name: f"{KEYS[name]}\n" for name in ("galera-2", "galera-3")}
+    said = capsys.readouterr().err
+    assert "galera-9 could not be asked: no SSH" in said
+    assert "The disk of galera-2, galera-3 is open" in said
+    assert "key-of" not in said
+    assert all_opened() == []
+
+
+def test_a_stack_without_encrypted_disks_asks_no_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_hosts, "connected", None)
+    assert all_opened({}) == []
+
+
+def test_one_that_stays_locked_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    Hosts(monkeypatch, {"galera-2": "locked"})
+    wrong = {"deployment": {"resources": [token("galera-2-disk-key", "of another state")]}}
+    with pytest.raises(OperationsError, match="Still locked: galera-2: is not opened by the key"):
+        all_opened(wrong)
+
+
+def seen(**engines: str) -> Seen:
+    told = facts()
+    for name, engine in engines.items():
+        host = name.replace("_", "-")
+        told[host] = replace(told[host], engine=engine)
+    return Seen(ENCRYPTED, told, {})
+
+
+def met(monkeypatch: pytest.MonkeyPatch, now: Seen, *, yes: bool = True) -> Seen | None:
+    monkeypatch.setattr(care, "look", lambda _: seen())
+    pulumi = cast(Any, type("P", (), {"export": lambda self, show_secrets: EXPORTED})())
+    return locked_disks.opened(pulumi, now, yes)
+
+
+def test_up_opens_what_it_meets_locked_and_looks_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hosts = Hosts(monkeypatch, {"galera-2": "locked"})
+    after = met(monkeypatch, seen(galera_2="inactive"))
+    assert after is not None
+    assert after.facts["galera-2"].engine == "active"
+    assert hosts.given.keys() == {"galera-2"}
+    assert "galera-2: the data disk is locked since the host's last boot" in capsys.readouterr().err
+
+
+def test_up_asks_before_it_opens_and_leaves_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = Hosts(monkeypatch, {"galera-2": "locked"})
+    monkeypatch.setattr(typer, "confirm", lambda _: False)
+    with pytest.raises(typer.Exit):
+        met(monkeypatch, seen(galera_2="inactive"), yes=False)
+    # An engine that has failed, one on a host without such a disk, and one that runs are others' matters.
+    for now in (seen(galera_2="failed"), seen(galera_4="inactive"), seen()):
+        assert met(monkeypatch, now) is now
+    assert met(monkeypatch, cast(Any, None)) is None
+    assert hosts.given == {}
+
+
+def test_a_preview_only_says_it(capsys: pytest.CaptureFixture[str]) -> None:
+    locked_disks.told(seen(galera_2="inactive", galera_4="inactive"), "prod")
+    said = capsys.readouterr().err
+    assert "galera-2: no engine runs, and the data disk is encrypted" in said
+    assert "operations unlock --stack prod" in said
+    locked_disks.told(seen(), "prod")
+    locked_disks.told(None, "prod")
+    assert capsys.readouterr().err == ""
+
+
+# -- verify
+
+
+def checks(**states: str) -> list[Check]:
+    answers = {name.replace("_", "-"): Answer(state) for name, state in states.items()}
+    return list(disk_encryption_checks.of_disks(ENCRYPTED, answers))
+
+
+def test_an_open_encrypted_disk_holds_and_others_are_named() -> None:
+    good, locked, plain, *_ = checks(galera_1=OPEN, galera_2="locked", galera_3="none")
+    assert (good.ok, good.found) == (True, "/dev/xvdc aes-xts-plain64")
+    assert (locked.ok, locked.found) == (False, "it is locked since the host's last boot")
+    assert "operations unlock" in locked.remedy
+    assert (plain.ok, plain.found) == (False, "it is not encrypted")
+
+
+def test_hosts_in_plain_beside_encrypted_ones_are_warned_of_and_without_any_nobody_is_asked() -> None:
+    *_, last = checks(galera_1=OPEN)
+    assert (last.where, last.ok, last.warns) == ("galera-4", True, True)
+    assert checks() == []
+    assert disk_encryption_checks.ask(parse("dev", VALUES)) == {}
+    assert set(disk_encryption_checks.ask(ENCRYPTED)) == set(KEYS)
+
+
+def test_a_host_that_does_not_say_fails() -> None:
+    answers = {"galera-1": Answer(error="no SSH"), "galera-2": Answer("")}
+    first, second, *_ = disk_encryption_checks.of_disks(ENCRYPTED, answers)
+    assert (first.ok, first.found, second.ok, second.found) == (False, "no SSH", False, "no answer")
+
+
+def test_unlock_opens_disks_before_it_asks_managers(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = Hosts(monkeypatch, {"galera-1": "locked"})
+    asyncio.run(locked_disks._opened(locked_disks.Reached((), None), KEYS))
+    assert hosts.states["galera-1"] == OPEN
