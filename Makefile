@@ -37,7 +37,7 @@ verify: ## check the cluster; exit code 0 only if all holds (DEEP=1: compare all
 balance: ## which node each of some connections gets (CONNECTIONS=N; READER=1: through the load balancer only)
 	$(call operations,balance $(if $(CONNECTIONS),--connections $(CONNECTIONS)) $(if $(READER),--reader))
 
-unlock: ## unlock all managers that are locked since their engine or host has restarted (swarm.autolock)
+unlock: ## open encrypted disks and unlock managers, since their hosts have restarted (servers.encryptedDisk, swarm.autolock)
 	$(call operations,unlock)
 
 preview: ## what `make up` would change, and what it would cost
