@@ -81,6 +81,10 @@ def refuse_a_leap(settings: Settings, outputs: Mapping[str, Any]) -> None:
     """
     galera = outputs.get("galera") or outputs.get("keptData")
     found = [*problems(settings.galera.passwords, Reached.of(galera, PASSWORDS), "the passwords")]
+    site, told_site = settings.application, (outputs.get("application") or {}).get("database")
+    if site is not None and site.database is not None:
+        reached = Reached.of(told_site, PASSWORDS)
+        found += problems(site.database.passwords, reached, "the application's passwords")
     store, discovery = outputs.get("discovery"), settings.discovery
     if store and store["kind"] == discovery.kind:  # another store has nothing of the former one's
         reached = Reached.of(store, CERTIFICATES)

@@ -54,6 +54,18 @@ class Passwords(Rotation):
     title: ClassVar[str] = "galera.passwords"
 
 
+class AccountPasswords(Rotation):
+    """Passwords of the application's account in the database.
+
+    Attributes:
+        generation: one more draws a new password, which its containers get one after the other. The one
+            before counts as well. One step a run, and never back.
+        ended: the password of this generation and those before it no longer count. In a later run.
+    """
+
+    title: ClassVar[str] = "application.database.passwords"
+
+
 class Certificates(Rotation):
     """Certificates of the key-value store: of its members among one another, and of its clients.
 

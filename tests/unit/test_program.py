@@ -807,6 +807,7 @@ SERVERS: list[tuple[str, Any, str, Any]] = [
     ("placementGroup", 11, "placement_group", 11),
     ("tags", ["blue"], "tags", ["blue"]),
     ("notes", "for tests", "notes", "for tests"),
+    ("encryptedDisk", True, "encrypted_disk", True),
     ("userData", "#cloud-config", "user_data", "#cloud-config"),
     ("postInstallUrl", "https://example.com/x", "post_install_url", "https://example.com/x"),
     ("adopt", {"galera-1": 4711}, "adopt", 4711),

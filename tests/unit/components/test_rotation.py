@@ -8,6 +8,7 @@ import pulumi
 import pytest
 
 from components import rotation
+from components.host_scripts import account
 from components.rotation import Reached
 from settings.rotation import Passwords
 from tests.unit import program
@@ -145,6 +146,49 @@ def test_an_image_whose_nodes_know_one_password_is_refused_before_they_start_ane
         return
     with pytest.raises(pulumi.RunError, match="know one password for an account"):
         run(wanted)
+
+
+# -- the application's account
+
+
+def site(generation: int, ended: int = 0, **database: Any) -> dict[str, Any]:
+    """A stack with an application whose password is of this generation."""
+    passwords = {"generation": generation, "ended": ended}
+    return {"application": {"image": "r/wordpress:6.8-1", "database": {"passwords": passwords, **database}}}
+
+
+def test_the_applications_account_has_two_passwords_before_its_containers_get_the_new_one(
+    home: Any,
+) -> None:
+    first = run(site(1))
+    assert (
+        first.resources["application-database"].inputs
+        == run({"application": {"image": "r/wordpress:6.8-1", "database": {}}})
+        .resources["application-database"]
+        .inputs
+    )
+    assert "passwords" not in first.outputs["application"]["database"]
+    second = run(site(2), former=first.outputs)
+    old, new = "application-database-password", "application-database-password-2"
+    assert second.resources[old].inputs == first.resources[old].inputs
+    step = second.resources["application-database"].inputs["stdin"]
+    values = step.partition("END-OF-VALUES")[2].splitlines()[1:3]
+    assert values == [account.stored(f"value-of-{name}") for name in (new, old)]
+    assert "OR mysql_native_password USING" in step
+    # The service comes after the account, and knows the new one.
+    assert "application-database" in second.depends_on["application-service"]
+    assert second.outputs["passwords"]["application"] == f"value-of-{new}"
+    with pytest.raises(pulumi.RunError, match=r"application\.database\.passwords\.ended: 1 would end"):
+        run(site(2, 1), former=first.outputs)
+    third = run(site(2, 1), former=second.outputs)
+    assert old not in third.resources
+    assert "OR mysql_native_password" not in third.resources["application-database"].inputs["stdin"]
+    assert third.outputs["application"]["database"]["passwords"] == {"generation": 2, "ended": 1}
+
+
+def test_a_given_password_of_the_application_has_no_generations(home: Any) -> None:
+    with pytest.raises(pulumi.RunError, match="passwords has generations, and password is given"):
+        run(site(2, password="marked-password-1"), secrets=["application"])
 
 
 # -- the store

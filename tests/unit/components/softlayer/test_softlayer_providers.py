@@ -68,6 +68,7 @@ CHANGES = {
     "os": "UBUNTU_LATEST",
     "image": "aaaa",
     "hourly": False,
+    "encrypted_disk": True,
     "local_disk": False,
     "transient": True,
     "private_only": True,
