@@ -1,4 +1,6 @@
 # shellcheck shell=bash
+# SC2034: account_made.sh reads what is set here.
+# shellcheck disable=SC2034
 # shellcheck source=prologue.sh
 . prologue.sh
 service=fact database=fact user=fact patience=1

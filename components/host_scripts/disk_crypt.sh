@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# SC2034, SC2154: disk_main.sh reads what is set here, and the other way round.
+# SC2034: disk_main.sh reads what is set here. SC2154: and sets what is read here.
 # shellcheck disable=SC2034,SC2154
 # shellcheck source=disk_functions.sh
 . disk_functions.sh

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2034
 # shellcheck source=prologue.sh
 . prologue.sh
-hostname=fact mount=fact fstab=fact vg=fact tag=fact crypt=fact mapper=fact daemon_json=fact
+hostname=fact mount=fact fstab=fact vg=fact tag=fact crypt=fact mapper=fact daemon_json=fact key=fact
 # ---- hosts get what follows ----
 # find_crypt: sets $luks to our encrypted disk and $label to what it says of itself; or empty.
 find_crypt() {

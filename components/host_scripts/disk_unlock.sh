@@ -3,7 +3,7 @@
 # shellcheck disable=SC2154
 # shellcheck source=disk_crypt_functions.sh
 . disk_crypt_functions.sh
-hostname=fact mount=fact uuid=''
+hostname=fact mount=fact
 # ---- hosts get what follows ----
 export LVM_SUPPRESS_FD_WARNINGS=1
 IFS= read -r key
