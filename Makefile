@@ -79,7 +79,7 @@ lab-and-outage-test: ## lab-test and outage-test with one cluster: what CI runs
 consul-test: ## Consul's members, and the stories that rest on the store with Consul, as real processes; not in CI
 	$(DRIVER) $@
 
-recovery-test: ## layers down and up, first manager lost, the last host of three goes on alone, two stacks at once, on real hosts; not in CI
+recovery-test: ## layers down and up, first manager lost, the last host of three goes on alone, two stacks at once, rotation with encrypted disks, on real hosts; not in CI
 	$(DRIVER) $@
 
 own-hosts-test: ## the program on hosts that were ordered by hand, one with an engine, one with sudo, one with a disk; not in CI

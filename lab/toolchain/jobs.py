@@ -70,6 +70,7 @@ CHECKS: dict[str, tuple[Command, ...]] = {
         ),
         ("pytest", "tests/lab/test_two_stacks.py", *_ONE_STORY),
         ("pytest", "tests/lab/test_tls.py", *_ONE_STORY),
+        ("pytest", "tests/lab/test_rotation.py", *_ONE_STORY),
     ),
     # Not in CI for its length; what it rests on is in tests/unit, over real SSH.
     "own-hosts-test": (("pytest", "tests/lab/test_own_hosts.py", *_ONE_STORY),),
