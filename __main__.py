@@ -59,7 +59,7 @@ def deploy(settings: stack_settings.Settings) -> None:
     listened = engine_tls.ended(settings, last, first_bootstrap.last_resources)
     asks = layers.hosts_ask_the_swarm
     of_hosts = ClusterHostsArgs(
-        owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, asks, before, listened
+        owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, asks, before, listened, plan.replaced
     )
     hosts = ClusterHosts("hosts", of_hosts)
     any_manager = AnyManager.of(hosts.managers, ssh, last, locks=settings.swarm.autolock)

@@ -7,7 +7,7 @@ Leaves to others: the steps themselves; swarm and services.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
@@ -47,6 +47,7 @@ class ClusterHostsArgs:
         listened: the engines' API may listen with TLS, and is to end that (`engine_tls.ended`).
         ask_swarm: have a manager's engine ask the swarm, before it restarts, whether the others are well.
         before: the state, in a preview.
+        replaced: ids of servers that are replaced for their own sake, by host name.
     """
 
     owner: pulumi.Input[str]
@@ -59,6 +60,7 @@ class ClusterHostsArgs:
     ask_swarm: bool = True
     before: InState = field(default_factory=InState)
     listened: bool = False
+    replaced: Mapping[str, int] = field(default_factory=dict)
 
 
 class ClusterHosts(pulumi.ComponentResource):
@@ -119,11 +121,13 @@ class ClusterHosts(pulumi.ComponentResource):
         """One server.
 
         While `servers.replace` names any host, the others stay what they are; while it is empty, a change
-        that replaces is refused. A host that it names is not protected.
+        that replaces is refused. A host that it names is not protected. So it is, too, while a server is
+        replaced for its own sake (`ClusterHostsArgs.replaced`).
         """
         servers, firewall = args.settings.servers, args.firewall
         hostname, ordered = host.name, host.ordered or servers.each
-        named = hostname in servers.replace
+        named = hostname in servers.replace or hostname in args.replaced
+        keeps = servers.replace or args.replaced
         guest = VirtualGuestArgs(
             args.owner,
             hostname,
@@ -133,7 +137,8 @@ class ClusterHosts(pulumi.ComponentResource):
             ),
             private_security_groups=[] if firewall is None else [firewall.private_group_id],
             reload_token=servers.reload_token.get(hostname, ""),
-            on_replacement="replace" if named else "keep" if servers.replace else "refuse",
+            on_replacement="replace" if named else "keep" if keeps else "refuse",
+            replaces=args.replaced.get(hostname),
             adopt=servers.adopt.get(hostname),
         )
         return VirtualServer(

@@ -91,11 +91,17 @@ def _unwell(seen: Seen) -> Iterator[tuple[str, str]]:
             yield host.name, f"its engine lists as running what has ended: {', '.join(facts.ghosts)}"
         elif with_data and host.role == "manager" and not facts.store_healthy:
             yield host.name, f"{seen.outputs.store} is not healthy there"
-        elif host.name in seen.outputs.members:
-            state = facts.galera.get("wsrep_local_state_comment", "not running")
-            status = facts.galera.get("wsrep_cluster_status", "no answer")
-            if (state, status) not in (("Synced", "Primary"), ("Donor/Desynced", "Primary")):
-                yield host.name, f"its database is {state}, {status}"
+        elif host.name in seen.outputs.members and (why := _not_serving(facts)):
+            yield host.name, why
+
+
+def _not_serving(facts: HostFacts) -> str:
+    """Why the database of a host does not serve; empty if it does, also as a donor."""
+    state = facts.galera.get("wsrep_local_state_comment", "not running")
+    status = facts.galera.get("wsrep_cluster_status", "no answer")
+    if (state, status) in (("Synced", "Primary"), ("Donor/Desynced", "Primary")):
+        return ""
+    return f"its database is {state}, {status}"
 
 
 def look(pulumi: Pulumi) -> Seen | None:
@@ -154,8 +160,14 @@ def tell(seen: Seen) -> None:
 
 
 def voters(seen: Seen) -> dict[str, list[tuple[str, str]]]:
-    """Who has a vote in the swarm and in the store, by host name, and why some cannot give it; empty if all
-    can.
+    """`bodies`, if anybody cannot vote; empty if all can."""
+    told = bodies(seen)
+    return told if any(why for body in told.values() for _, why in body) else {}
+
+
+def bodies(seen: Seen) -> dict[str, list[tuple[str, str]]]:
+    """Who has a vote in the swarm, in the store and in the database, by host name, and why some cannot give
+    it.
 
     The swarm knows best who its managers are: former selves of replaced hosts may still count.
     """
@@ -171,7 +183,10 @@ def voters(seen: Seen) -> dict[str, list[tuple[str, str]]]:
             (name, _silent(seen, name) or ("" if seen.facts[name].store_healthy else ill))
             for name in found.store_servers or [host.name for host in found.managers]
         ]
-    return told if any(why for body in told.values() for _, why in body) else {}
+        told[votes.DATABASE] = [
+            (name, _silent(seen, name) or _not_serving(seen.facts[name])) for name in found.members
+        ]
+    return told
 
 
 def _swarm_s_managers(seen: Seen) -> list[tuple[str, bool]]:

@@ -336,6 +336,31 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("servers.replace", {"servers": {"replace": ["galera-1", "galera-2"]}}, "are managers"),
     (
         "servers.replace",
+        {
+            "servers": {
+                "replace": ["galera-2", "galera-rows-1"],
+                "pools": [{"name": "rows", "count": 2, "labels": {"galera": "true"}}],
+            }
+        },
+        "are hosts with data: each is a database node, and only one",
+    ),
+    (
+        "servers.replaceServer",
+        {"servers": {"replaceServer": {"galera-9": 1}}},
+        "galera-9 is no host of this stack",
+    ),
+    (
+        "servers.replaceServer",
+        {"servers": {"replaceServer": {"galera-2": 7}, "replace": ["galera-2"]}},
+        "galera-2 stands in reloadToken or replace, too",
+    ),
+    (
+        "servers.replaceServer",
+        {"servers": {"managers": 1, "replaceServer": {"galera-1": 7}}},
+        "galera-1 is the only manager",
+    ),
+    (
+        "servers.replace",
         {"servers": {"replace": ["galera-1"], "reloadToken": {"galera-2": "x"}}},
         "are managers",
     ),
