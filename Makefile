@@ -22,7 +22,7 @@ endif
 LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `make lock` needs it
 
 .DEFAULT_GOAL := help
-.PHONY: help preflight toolchain venv up verify balance unlock down test fmt lint type unit provider coverage image-test \
+.PHONY: help preflight toolchain venv up verify balance replace maintenance unlock down test fmt lint type unit provider coverage image-test \
         plugin-test lab-test lab-and-outage-test consul-test outage-test recovery-test own-hosts-test application-test lock docs bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
@@ -36,6 +36,12 @@ verify: ## check the cluster; exit code 0 only if all holds (DEEP=1: compare all
 
 balance: ## which node each of some connections gets (CONNECTIONS=N; READER=1: through the load balancer only)
 	$(call operations,balance $(if $(CONNECTIONS),--connections $(CONNECTIONS)) $(if $(READER),--reader))
+
+replace: ## cancel the server of HOST and order it anew: drained, left, joined, synced (HOST=galera-2, or several; YES=1)
+	$(call operations,replace $(HOST) $(ASKED))
+
+maintenance: ## take the database's node on HOST out of both endpoints (HOST=galera-2), or bring it back (OFF=1)
+	$(call operations,maintenance $(HOST) $(if $(OFF),off,on))
 
 unlock: ## unlock all managers that are locked since their engine or host has restarted (swarm.autolock)
 	$(call operations,unlock)

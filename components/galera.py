@@ -45,6 +45,9 @@ receives its data after that calls itself healthy while the transfer advances. U
 waits for it and clients are not sent to it, so the time is that of a large transfer. Nothing hangs as long: a
 transfer that stands still is broken off by the node itself."""
 
+MEMBERSHIP = Membership(SERVICE, "galera-node forget", votes=False)
+"""What is to be done when a host leaves."""
+
 
 def spec(settings: Settings, initial: InitialSql | None = None, *, at_once: bool = False) -> ServiceSpec:
     """The service, as far as it is known before the run.
@@ -84,7 +87,7 @@ def spec(settings: Settings, initial: InitialSql | None = None, *, at_once: bool
         update=UpdatePolicy(proven=30, parallelism=len(members) if at_once else 1),
         stop_grace=galera.stop_grace,
         # After a full outage, a host that is still on the list would be waited for.
-        membership=Membership(SERVICE, "galera-node forget", votes=False),
+        membership=MEMBERSHIP,
     )
 
 

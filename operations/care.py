@@ -114,7 +114,7 @@ def look(pulumi: Pulumi) -> Seen | None:
             found: Outputs | None = outputs.read(pulumi)
         except OperationsError:  # there is none yet, or its last run failed
             found = _by_state(pulumi)
-        return None if found is None else asyncio.run(_look(found))
+        return None if found is None else asyncio.run(look_at(found))
     except UserError:  # above all a private key that can't be read here
         return None
 
@@ -137,7 +137,8 @@ def _by_state(pulumi: Pulumi) -> Outputs | None:
     return outputs.from_state(exported, managers, key_file)
 
 
-async def _look(found: Outputs) -> Seen:
+async def look_at(found: Outputs) -> Seen:
+    """The hosts of a stack whose outputs are known; says who does not answer."""
     managers = {host.name for host in found.managers}
     async with remote_hosts.connected(found) as hosts:
         for name, why in hosts.unreachable.items():
@@ -273,7 +274,7 @@ async def _restart(found: Outputs, host: str) -> Seen:
         answer = await hosts.run(host, script, values, HEALING)
     if answer.error:
         raise OperationsError(f"{host} is not back after the restart of its engine: {answer.error}")
-    return await _look(found)
+    return await look_at(found)
 
 
 # -- while a run goes on -------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ class Host:
     Attributes:
         own: it is one's own, and not ordered.
         disk: the engine's data is on a disk that the program has prepared.
+        id: of its server, of one that is ordered; empty where no run has come to its end.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Host:
     port: int = SSH_PORT
     own: bool = False
     disk: bool = True
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
                 port=int((ssh.get("ports") or {}).get(host["name"], SSH_PORT)),
                 own=bool(host.get("hostKey")),
                 disk=bool(host.get("disk", True)),
+                id="" if host.get("hostKey") else str(host.get("id") or ""),
             )
             for host in values["hosts"]
         ),

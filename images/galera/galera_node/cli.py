@@ -27,7 +27,7 @@ USAGE = """usage: galera-node run                the container's process
                                       former authority: they start anew for that, one after the other. Repeat
                                       it until the exit code is 0 (1: refused, 75: under way)
        galera-node pack DIR FILE      packs a data directory (when the image is built)
-forget, remember, recover-from and new-epoch take --by WHO: who decides is kept with what and when, for status"""
+forget, remember, recover-from and new-epoch take --by WHO, which is kept with what and when, for status"""
 
 ASKED = (["status"], ["forget"], ["remember"], ["recover-from"], ["maintenance"], ["new-epoch"], ["secure"])
 """The first words of the commands that ask or tell the store."""

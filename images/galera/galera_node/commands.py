@@ -21,7 +21,6 @@ from .settings import NAME
 from .store import Decided, Epoch, Facts, Put, Store, StoreError, dumps, parse
 from .wire import valid_until
 
-
 DECISIONS = 20
 """Decisions that the store keeps."""
 
