@@ -83,7 +83,15 @@ class DataLayer:
         made = Services(services, images, manager, below.network, swarm.nodes)
         store = discovery.wanted(settings, owner, hosts, made, calm, below.options)
         nodes = made.on(hosts.bearing, galera.SERVICE, *calm, *fetched)
-        args = galera.GaleraArgs(nodes, store, not serves, initdb, settings.galera.tls, _given(settings))
+        # All are changed at the same time where their certificates have expired, and none takes writes.
+        last = (
+            settings.load_balancer is not None
+            and nodes.spec.update.parallelism == 1
+            and len(nodes.servers) > 1
+        )
+        args = galera.GaleraArgs(
+            nodes, store, not serves, initdb, settings.galera.tls, _given(settings), writer_last=last
+        )
         database = galera.Galera("galera", args, below.options)
         database.settle(store.settle([database.formed]))
         anywhere = [images[spec.name] for spec in services if not spec.constraints]

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from components import database_tls, remote, store_access
+from components import database_tls, remote, store_access, writer_last
 from components.database_tls import DatabaseTls
 from components.first_bootstrap import InitialSql
 from components.host_scripts import convergence
 from components.host_scripts import database_tls as tls_script
+from components.host_scripts import writer_last as text
 from components.host_scripts.swarm_leaving import Membership
 from components.key_value_store import KeyValueStore
 from components.password import Password
@@ -111,6 +112,8 @@ class GaleraArgs:
             made or changed once the store is whole.
         initdb: which initial SQL was or will be run; empty for none.
         tls: as in the settings.
+        writer_last: in a rolling change, the node that takes the writes is the last. Only load balancers have
+            one take them.
         root_password: None to have one drawn.
     """
 
@@ -120,6 +123,7 @@ class GaleraArgs:
     initdb: str = ""
     tls: Tls = field(default_factory=lambda: Tls.model_validate({}))
     root_password: str | None = field(default=None, repr=False)
+    writer_last: bool = False
 
 
 class Galera(pulumi.ComponentResource):
@@ -157,6 +161,10 @@ class Galera(pulumi.ComponentResource):
         tls = DatabaseTls.declare(name, args.tls, child)
         self._name, self._manager, self._tls = name, args.service.manager, args.tls
         self.authority = tls.authority
+        manager, then, before = args.service.manager, convergence.galera_formed(SERVICE, self.size), None
+        if args.writer_last:
+            before = writer_last.hook(f"{name}-service", SERVICE, manager)
+            then = f"{text.release()}\n{then}"
         self.formed = declare(
             name,
             args.service,
@@ -171,7 +179,8 @@ class Galera(pulumi.ComponentResource):
             after=[] if args.beside_store else args.store.running,
             step="formed",
             hopeless=INITIAL_SQL_FAILED,
-            then=convergence.galera_formed(SERVICE, self.size),
+            then=then,
+            before=before,
         )
         self.vip = self.formed.stdout
         self.register_outputs({"vip": self.vip, "members": self.members})

@@ -84,6 +84,7 @@ def declare(
     step: str = "running",
     hopeless: str = "",
     then: str = "",
+    before: pulumi.ResourceHook | None = None,
 ) -> remote.Step:
     """The service, its files and the wait for it, as children of `parent`, whose provider they inherit.
 
@@ -94,13 +95,14 @@ def declare(
         step: ends the name of the wait.
         hopeless: text in the log after which a service that was just made is not waited for any longer.
         then: shell text to run once all tasks do; it prints nothing.
+        before: called before a change of the service.
 
     Returns: the wait. Depend on it to start once the service runs, and to change once a change of it is
         through. Its `stdout` is the service's virtual IP, and empty for a service that has none.
     """
     spec, child = args.spec, pulumi.ResourceOptions(parent=parent)
     arguments = service_args(name, args, secrets, env, child)
-    watch = Watch(f"{name}-service")
+    watch = Watch(f"{name}-service", before)
     service = docker.Service(
         f"{name}-service",
         **arguments,

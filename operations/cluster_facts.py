@@ -65,6 +65,7 @@ class HostFacts:
         driver, swarm: the engine's storage driver; the swarm's state on this host.
         node: the id under which the swarm knows this host.
         managers: of every node with a vote, as this host sees them.
+        paused: hosts on which the engines start no containers.
         network_options: names of the overlay's options. ipsec_peers: addresses there are IPsec states to.
         swarm_error: the engine's word on that, often none.
         autolock: `true` or `false`, as a manager says; asked only where the stack has autolock.
@@ -100,6 +101,7 @@ class HostFacts:
     system: Space = Space()
     beside: Space = Space()
     managers: tuple[Manager, ...] = ()
+    paused: tuple[str, ...] = ()
     network_options: frozenset[str] = frozenset()
     ipsec_peers: frozenset[str] = frozenset()
     galera: Mapping[str, str] = field(default_factory=dict)
@@ -156,7 +158,7 @@ def look(outputs: Outputs, manager: bool, member: bool, *, content: bool = False
 _HOST = body("facts_host", SCRIPTS)
 
 _MANAGER = r"""
-docker node ls --format '{{.ID}}={{.Hostname}}={{.ManagerStatus}}' | tell manager
+docker node ls --format '{{.ID}}={{.Hostname}}={{.ManagerStatus}}={{.Availability}}' | tell manager
 """.strip()
 
 _AUTOLOCK = body("facts_autolock", SCRIPTS)
@@ -196,8 +198,11 @@ def parse(text: str, error: str = "") -> HostFacts:
         beside=_beside(found),
         system=_space("/", found),
         managers=tuple(
-            Manager(*fields) for line in found["manager"] if len(fields := line.split("=")) == 3 and fields[2]
+            Manager(*fields[:3])
+            for line in found["manager"]
+            if len(fields := line.split("=")) in (3, 4) and fields[2]
         ),
+        paused=tuple(line.split("=")[1] for line in found["manager"] if line.endswith("=Pause")),
         network_options=frozenset(option for option in found["option"] if option),
         ipsec_peers=frozenset(found["ipsec"]),
         galera=dict(line.split("\t", 1) for line in found["galera"] if "\t" in line),

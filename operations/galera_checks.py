@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components.host_scripts.data_path import device
+from components.host_scripts.writer_last import LABEL
 from operations import notes
 from operations.check import Check
 from operations.cluster_checks import one_image
@@ -51,6 +52,7 @@ def of_galera(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
     checks += [
         *_records(outputs, facts),
         *_out(facts),
+        *_held(facts),
         *_decided(facts),
         *_alike(outputs, facts),
         _replicated(outputs, facts),
@@ -106,6 +108,21 @@ def _out(facts: Mapping[str, HostFacts]) -> Iterator[Check]:
             f"no: in maintenance{f' {note.told}' if note.told else ''}",
             warns=True,
             remedy=f"`python -m operations {word} {name}{' off' if word == 'maintenance' else ''}` ends it",
+        )
+
+
+def _held(facts: Mapping[str, HostFacts]) -> Iterator[Check]:
+    """A failure for each host that a rolling change has left held back, or somebody has paused; no row where
+    there is none.
+    """
+    for name in sorted({name for told in facts.values() for name in told.paused}):
+        yield Check(
+            name,
+            "the swarm starts containers here",
+            False,
+            "no: it is paused, as the last one of a change that was broken off is",
+            remedy="`up` again goes on with such a change; without one, on a manager: docker node update "
+            f"--availability active --label-rm {LABEL} {name}",
         )
 
 

@@ -679,3 +679,15 @@ def test_what_a_person_has_decided_is_shown_with_what_it_left_behind(found: Outp
     (check,) = [each for each in galera_checks.of_galera(found, told) if "decided" in each.what]
     assert check.found == "2026-11-30 04:00:00 UTC by ben@desk: recover-from galera-1; left behind: y"
     assert not [each for each in galera_checks.of_galera(found, facts()) if "decided" in each.what]
+
+
+def test_a_host_that_a_broken_off_change_has_left_held_back_is_named(found: Outputs) -> None:
+    told = facts()
+    told["galera-1"] = cluster_facts.parse(
+        printed(1).replace("n3=galera-3=Reachable", "n3=galera-3=Reachable=Pause")
+    )
+    (check,) = [each for each in galera_checks.of_galera(found, told) if "starts containers" in each.what]
+    assert told["galera-1"].managers == facts()["galera-1"].managers
+    assert (check.where, check.ok) == ("galera-3", False)
+    assert "--availability active --label-rm swarm-galera.last galera-3" in check.remedy
+    assert not [each for each in galera_checks.of_galera(found, facts()) if "starts containers" in each.what]
