@@ -161,10 +161,10 @@ class Galera(pulumi.ComponentResource):
         tls = DatabaseTls.declare(name, args.tls, child)
         self._name, self._manager, self._tls = name, args.service.manager, args.tls
         self.authority = tls.authority
-        manager, then, before = args.service.manager, convergence.galera_formed(SERVICE, self.size), None
+        first, then, before = "", convergence.galera_formed(SERVICE, self.size), None
         if args.writer_last:
-            before = writer_last.hook(f"{name}-service", SERVICE, manager)
-            then = f"{text.release()}\n{then}"
+            before = writer_last.hook(f"{name}-service", SERVICE, args.service.manager)
+            first, then = text.free(SERVICE), f"{text.release()}\n{then}"
         self.formed = declare(
             name,
             args.service,
@@ -179,6 +179,7 @@ class Galera(pulumi.ComponentResource):
             after=[] if args.beside_store else args.store.running,
             step="formed",
             hopeless=INITIAL_SQL_FAILED,
+            first=first,
             then=then,
             before=before,
         )

@@ -84,6 +84,7 @@ def declare(
     step: str = "running",
     hopeless: str = "",
     then: str = "",
+    first: str = "",
     before: pulumi.ResourceHook | None = None,
 ) -> remote.Step:
     """The service, its files and the wait for it, as children of `parent`, whose provider they inherit.
@@ -94,7 +95,7 @@ def declare(
         after: what comes to that of `args`.
         step: ends the name of the wait.
         hopeless: text in the log after which a service that was just made is not waited for any longer.
-        then: shell text to run once all tasks do; it prints nothing.
+        first, then: shell texts to run before the wait, and once all tasks run; they print nothing.
         before: called before a change of the service.
 
     Returns: the wait. Depend on it to start once the service runs, and to change once a change of it is
@@ -118,6 +119,7 @@ def declare(
     tasks = len(args.servers) if spec.replicas is None else spec.replicas
     network = args.network.name if spec.has_virtual_ip else None
     text = convergence.service_running(spec.name, tasks, network, hopeless=hopeless)
+    text = f"{first}\n{text}" if first else text
     return remote.run(
         f"{name}-{step}",
         args.manager,

@@ -24,11 +24,21 @@ def hold(service: str) -> str:
     return f"{assign(service=service, label=LABEL)}\n{_HOLD}"
 
 
+def free(service: str) -> str:
+    """Shell text for a manager, before it waits for `service`: a held node that has died is let go.
+
+    Prints nothing.
+    """
+    return f"{assign(service=service, label=LABEL)}\n{_FREE}"
+
+
 def release() -> str:
     """Shell text to come behind `convergence.service_running`, whose variables it uses; prints nothing."""
     return f"{assign(label=LABEL)}\n{_RELEASE}"
 
 
 _HOLD = body("writer_last_hold")
+
+_FREE = body("writer_last_free")
 
 _RELEASE = body("writer_last_release")

@@ -1080,3 +1080,12 @@ def test_an_api_that_cannot_be_reached_is_tried_for_seconds_and_not_for_minutes(
     with pytest.raises(pulumi.RunError, match="subnets failed: nothing answers at the API's address"):
         run(asks_the_api=True)
     assert 0 < clock.now <= cost.PATIENCE
+
+
+def test_with_a_load_balancer_the_node_that_takes_the_writes_is_changed_last(home: Path) -> None:
+    balancer = {"loadBalancer": {"image": "registry.lab:5000/haproxy:2.6-1"}}
+    for settings, held in ((balancer, True), ({}, False), ({**balancer, "servers": {"managers": 1}}, False)):
+        made = run(settings)
+        text = made.resources["galera-formed"].inputs["stdin"]
+        assert ("--label-rm" in text) is held
+        assert "--label-rm" not in made.resources["etcd-running"].inputs["stdin"]

@@ -141,6 +141,16 @@ def test_it_stays_held_back_while_the_change_of_the_others_fails(tmp_path: Path)
     assert updates(ran) == []
 
 
+def test_one_that_has_died_meanwhile_is_let_go_before_it_is_waited_for(tmp_path: Path) -> None:
+    """The engine starts nothing on a paused node."""
+    for number, (state, calls) in enumerate([("", [RELEASED]), ("Failed 1s ago", [RELEASED]), (UP, [])]):
+        made = host(tmp_path / str(number))
+        made.file("held", "n2|galera-2\n")
+        made.file("last.1", f"{state}\n")
+        ran = made.run(writer_last.free("galera"))
+        assert (ran.code, ran.out, updates(ran)) == (0, "", calls), ran.err
+
+
 def test_where_nobody_is_held_back_nothing_is_done(tmp_path: Path) -> None:
     made = host(tmp_path / "host")
     made.file("tasks.1", tasks(UP, UP, UP))
