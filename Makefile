@@ -22,7 +22,7 @@ endif
 LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `make lock` needs it
 
 .DEFAULT_GOAL := help
-.PHONY: help preflight toolchain venv up verify balance replace maintenance pause resume unlock down test fmt lint type unit provider coverage image-test \
+.PHONY: help preflight toolchain venv up verify balance replace maintenance pause resume upgrade-hosts unlock down test fmt lint type unit provider coverage image-test \
         plugin-test lab-test lab-and-outage-test consul-test outage-test recovery-test own-hosts-test application-test lock docs bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
@@ -42,6 +42,9 @@ replace: ## cancel the server of HOST and order it anew: drained, left, joined, 
 
 maintenance: ## take the database's node on HOST out of both endpoints (HOST=galera-2), or bring it back (OFF=1)
 	$(call operations,maintenance $(HOST) $(if $(OFF),off,on))
+
+upgrade-hosts: ## security updates and reboots, one host at a time (HOST=galera-2: that one only; ALL=1: all updates; YES=1)
+	$(call operations,upgrade-hosts $(HOST) $(if $(ALL),--all) $(ASKED))
 
 pause resume: ## stop store, database and application in order, keeping all data (pause), and have them back (resume)
 	$(call operations,$@ $(ASKED))

@@ -21,6 +21,7 @@ from operations import (
     replace,
     ssh_files,
     stack,
+    upgrade_hosts,
     verify,
 )
 from settings.errors import UserError
@@ -39,6 +40,7 @@ def build() -> typer.Typer:
         replace,
         maintenance,
         pause,
+        upgrade_hosts,
         audit,
         verify,
         balance,

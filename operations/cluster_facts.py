@@ -202,7 +202,7 @@ def parse(text: str, error: str = "") -> HostFacts:
             for line in found["manager"]
             if len(fields := line.split("=")) in (3, 4) and fields[2]
         ),
-        paused=tuple(line.split("=")[1] for line in found["manager"] if line.endswith("=Pause")),
+        paused=tuple(line.split("=")[1] for line in found["manager"] if line.endswith(("=Pause", "=Drain"))),
         network_options=frozenset(option for option in found["option"] if option),
         ipsec_peers=frozenset(found["ipsec"]),
         galera=dict(line.split("\t", 1) for line in found["galera"] if "\t" in line),

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components.host_scripts.data_path import device
-from components.host_scripts.writer_last import LABEL
 from operations import notes
 from operations.check import Check
 from operations.cluster_checks import one_image
@@ -112,7 +111,7 @@ def _out(facts: Mapping[str, HostFacts]) -> Iterator[Check]:
 
 
 def _held(facts: Mapping[str, HostFacts]) -> Iterator[Check]:
-    """A failure for each host that a rolling change has left held back, or somebody has paused; no row where
+    """A failure for each host that is paused or drained, by a person or by what was broken off; no row where
     there is none.
     """
     for name in sorted({name for told in facts.values() for name in told.paused}):
@@ -120,9 +119,9 @@ def _held(facts: Mapping[str, HostFacts]) -> Iterator[Check]:
             name,
             "the swarm starts containers here",
             False,
-            "no: it is paused, as the last one of a change that was broken off is",
-            remedy="`up` again goes on with such a change; without one, on a manager: docker node update "
-            f"--availability active --label-rm {LABEL} {name}",
+            "no: it is paused or drained, as is the last one of a change that was broken off",
+            remedy="what was broken off goes on: `up`, `upgrade-hosts`, `replace`. Else, if nobody needs it "
+            f"so, on a manager: docker node update --availability active {name}",
         )
 
 

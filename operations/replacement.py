@@ -27,9 +27,9 @@ from operations.messages import say
 from operations.node_program import telling
 from operations.notes import Note
 from operations.outputs import Outputs
-from operations.pulumi_cli import read_yaml, stack_file
 from operations.remote_hosts import SCRIPTS, connected
 from operations.session import StackSession
+from operations.stack_settings import said
 
 GUEST = ":VirtualGuest"
 """End of the type of a server in the state."""
@@ -215,13 +215,11 @@ def first_by_setting(session: StackSession) -> dict[str, int]:
 
 
 def _wanted(session: StackSession) -> dict[str, int]:
-    config = read_yaml(stack_file(session.name)).get("config") or {}
-    section = config.get("swarm-galera:servers")
-    said = section.get("replaceServer") if isinstance(section, Mapping) else None
-    if not isinstance(said, Mapping):
+    servers = said(session.name, "servers").get("replaceServer")
+    if not isinstance(servers, Mapping):
         return {}
     # A wrong value is the program's to refuse.
-    return {str(name): int(server) for name, server in said.items() if str(server).isdigit()}
+    return {str(name): int(server) for name, server in servers.items() if str(server).isdigit()}
 
 
 def _named(session: StackSession) -> list[str]:

@@ -25,11 +25,13 @@ from operations import (
     replacement,
     strays,
     swarm_leftovers,
+    upgrade_hosts,
 )
 from operations.errors import OperationsError
 from operations.messages import say
 from operations.options import StackOption, YesOption
 from operations.session import StackSession, opened, require_terminal_or_yes
+from operations.stack_settings import said
 
 # Nearly all of a run is waiting (for orders, boots, SSH), so Pulumi's default of four for each core would
 # make hosts wait for one another on a small machine.
@@ -88,6 +90,8 @@ def deployed(session: StackSession, yes: bool, going: Mapping[str, int] | None =
         session.unfinished.unlink(missing_ok=True)
     if found is not None and found.has("data"):
         former_images.remove(found)
+    if found is not None and not without and not going:
+        upgrade_hosts.by_setting(found, said(session.name, "hosts").get("upgradeToken"))
     if without:
         say("Not all is as the settings say: something was left out (see above).")
         raise typer.Exit(1)

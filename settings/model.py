@@ -137,6 +137,8 @@ class Hosts(Section):
             most, after Consul itself. Containers: `engine.dns`.
         search_domains: domains in which the hosts look for short names.
         motd: text that whoever logs in to a host is shown, in /etc/motd.d/swarm-galera.
+        upgrade_token: a text of your choice; for a new one `operations up` brings all hosts' packages up to
+            date (security updates) and reboots those that need it, one host at a time, in the end of the run.
     """
 
     title: ClassVar[str] = "hosts"
@@ -144,6 +146,7 @@ class Hosts(Section):
     resolvers: list[Annotated[str, AfterValidator(values.ip_address)]] = Field([], max_length=3)
     search_domains: list[Annotated[str, AfterValidator(values.domain)]] = Field([], max_length=6)
     motd: str = Field("", max_length=4000)
+    upgrade_token: str = Field("", max_length=200)
 
 
 class Engine(Section):

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from components.host_scripts import swarm_leaving
-from operations import care, node_program, replacement, well
+from operations import care, node_program, replacement, stack_settings, well
 from operations.care import Seen
 from operations.errors import OperationsError
 from operations.notes import Note
@@ -320,7 +320,7 @@ def test_by_setting_those_are_due_whose_server_is_still_there(
 ) -> None:
     made = Stack(monkeypatch)
     file = tmp_path / "Pulumi.dev.yaml"
-    monkeypatch.setattr(replacement, "stack_file", lambda _: file)
+    monkeypatch.setattr(stack_settings, "stack_file", lambda _: file)
     replacement.by_setting(made.session, True, made.deployed)
     assert made.done == []
     file.write_text(

@@ -689,5 +689,5 @@ def test_a_host_that_a_broken_off_change_has_left_held_back_is_named(found: Outp
     (check,) = [each for each in galera_checks.of_galera(found, told) if "starts containers" in each.what]
     assert told["galera-1"].managers == facts()["galera-1"].managers
     assert (check.where, check.ok) == ("galera-3", False)
-    assert "--availability active --label-rm swarm-galera.last galera-3" in check.remedy
+    assert "--availability active galera-3" in check.remedy
     assert not [each for each in galera_checks.of_galera(found, facts()) if "starts containers" in each.what]
