@@ -22,7 +22,7 @@ endif
 LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `make lock` needs it
 
 .DEFAULT_GOAL := help
-.PHONY: help preflight toolchain venv up verify balance replace maintenance pause resume upgrade-hosts unlock down test fmt lint type unit provider coverage image-test \
+.PHONY: help preflight toolchain venv up verify balance replace maintenance pause resume upgrade-hosts recover unlock down test fmt lint type unit provider coverage image-test \
         plugin-test lab-test lab-and-outage-test consul-test outage-test recovery-test own-hosts-test application-test lock docs bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
@@ -48,6 +48,9 @@ upgrade-hosts: ## security updates and reboots, one host at a time (HOST=galera-
 
 pause resume: ## stop store, database and application in order, keeping all data (pause), and have them back (resume)
 	$(call operations,$@ $(ASKED))
+
+recover: ## after an outage: what each node has, and what each way out would lose; changes nothing
+	$(call operations,recover)
 
 unlock: ## unlock all managers that are locked since their engine or host has restarted (swarm.autolock)
 	$(call operations,unlock)

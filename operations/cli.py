@@ -18,6 +18,7 @@ from operations import (
     locked,
     maintenance,
     pause,
+    recover,
     replace,
     ssh_files,
     stack,
@@ -48,6 +49,7 @@ def build() -> typer.Typer:
         docker_env,
         locked,
         last_one,
+        recover,
     ):
         module.register(app)
     return app
