@@ -23,7 +23,7 @@ LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `
 
 .DEFAULT_GOAL := help
 .PHONY: help preflight toolchain venv up verify balance replace maintenance pause resume upgrade-hosts recover unlock down test fmt lint type unit provider coverage image-test \
-        plugin-test lab-test lab-and-outage-test consul-test outage-test recovery-test own-hosts-test application-test lock docs bench chaos audit preview refresh destroy clean-cache
+        plugin-test lab-test lab-and-outage-test consul-test outage-test recovery-test growth-test own-hosts-test application-test lock docs bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ consul-test: ## Consul's members, and the stories that rest on the store with Co
 	$(DRIVER) $@
 
 recovery-test: ## layers down and up, first manager lost, the last host of three goes on alone, two stacks at once, on real hosts; not in CI
+	$(DRIVER) $@
+
+growth-test: ## hosts replaced, rolling changes, maintenance, a pause, host and MariaDB upgrades, more nodes and fewer, on real hosts; not in CI
 	$(DRIVER) $@
 
 own-hosts-test: ## the program on hosts that were ordered by hand, one with an engine, one with sudo, one with a disk; not in CI
