@@ -114,6 +114,7 @@ class GaleraArgs:
         tls: as in the settings.
         writer_last: in a rolling change, the node that takes the writes is the last. Only load balancers have
             one take them.
+        arbitrator: there is one, or will be.
         root_password: None to have one drawn.
     """
 
@@ -124,6 +125,7 @@ class GaleraArgs:
     tls: Tls = field(default_factory=lambda: Tls.model_validate({}))
     root_password: str | None = field(default=None, repr=False)
     writer_last: bool = False
+    arbitrator: bool = False
 
 
 class Galera(pulumi.ComponentResource):
@@ -137,6 +139,7 @@ class Galera(pulumi.ComponentResource):
         initdb: as given.
         root_password, app_password: secret.
         authority: certificate of that which has signed the nodes' one, PEM: whom clients trust.
+        files: by which the nodes know one another, by the secrets' names.
         formed: depend on this to use the database.
         settled: on this to change what uses it: no node starts anew any more.
     """
@@ -160,8 +163,9 @@ class Galera(pulumi.ComponentResource):
         self.root_password, self.app_password = passwords["root"], passwords["app"]
         tls = DatabaseTls.declare(name, args.tls, child)
         self._name, self._manager, self._tls = name, args.service.manager, args.tls
-        self.authority = tls.authority
-        first, then, before = "", convergence.galera_formed(SERVICE, self.size), None
+        self.authority, self.files = tls.authority, tls.files
+        formed = convergence.galera_formed(SERVICE, self.size, arbitrator=args.arbitrator)
+        first, then, before = "", formed, None
         if args.writer_last:
             before = writer_last.hook(f"{name}-service", SERVICE, args.service.manager)
             first, then = text.free(SERVICE), f"{text.release()}\n{then}"

@@ -31,7 +31,7 @@ def of_galera(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
         seen = facts[name].galera
         wanted = {
             "wsrep_local_state_comment": "Synced",
-            "wsrep_cluster_size": str(outputs.size),
+            "wsrep_cluster_size": str(outputs.size + outputs.arbitrator),
             "wsrep_cluster_status": "Primary",
             "wsrep_ready": "ON",
         }

@@ -22,8 +22,8 @@ from settings.layers import Layer, reaches
 
 REPLICATED = ("application",)
 """Services of which a host may have several containers (components/application.py)."""
-OTHERS = ("galera", "haproxy", *REPLICATED)
-"""Services that are not the store (components/galera.py, components/load_balancer.py)."""
+OTHERS = ("galera", "haproxy", "arbitrator", *REPLICATED)
+"""Services that are not the store (components/galera.py, load_balancer.py, arbitrator.py)."""
 NEEDED: Mapping[Layer, tuple[str, ...]] = {
     "hosts": ("hosts", "ssh"),
     "swarm": ("network",),
@@ -99,6 +99,7 @@ class Outputs:
         network, encrypted: the overlay's name, and whether it is encrypted.
         store, store_servers: its kind; of Consul, the hosts that have a server.
         service, vip, port, size, members, database: the Galera service; members are host names.
+        arbitrator: it has a vote beside the nodes'.
         published_port: of every host, leads to the nodes; 0 where none is.
         app_password: of the user that is called like the database.
         authority: PEM, whose certificate the nodes show; empty for nodes of before, without TLS.
@@ -139,6 +140,7 @@ class Outputs:
     volumes: tuple[str, ...] = ()
     kept_on: tuple[str, ...] = ()
     store_servers: tuple[str, ...] = ()
+    arbitrator: bool = False
 
     def has(self, layer: Layer) -> bool:
         """Whether there is this layer."""
@@ -223,6 +225,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         left=str((values.get("takenDown") or {}).get("left", "")),
         volumes=tuple(kept.get("volumes", ())),
         kept_on=tuple(kept.get("members", ())),
+        arbitrator=bool(galera.get("arbitrator")),
         store_servers=tuple((values.get("discovery") or {}).get("servers", ())),
     )
 

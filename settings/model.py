@@ -19,6 +19,7 @@ from pydantic.alias_generators import to_camel
 
 from settings import values
 from settings.application import Application
+from settings.arbitrator import Arbitrator, odd_votes
 from settings.database import names
 from settings.discovery import Discovery
 from settings.galera import Galera
@@ -254,11 +255,12 @@ class Settings(Section):
     galera: Galera
     load_balancer: LoadBalancer | None = None
     application: Application | None = None
+    arbitrator: Arbitrator | None = None
 
     @model_validator(mode="after")
     def _fit_together(self) -> Settings:
         servers = self.servers
-        problems = list(self.ssh.for_hosts(servers))
+        problems = [*self.ssh.for_hosts(servers), *odd_votes(servers, self.arbitrator)]
         hosts = len(servers.hostnames)
         addresses = ipaddress.IPv4Network(self.network.subnet).num_addresses
         needed = 4 * hosts + 16 + (self.application.addresses if self.application else 0)

@@ -1089,3 +1089,30 @@ def test_with_a_load_balancer_the_node_that_takes_the_writes_is_changed_last(hom
         text = made.resources["galera-formed"].inputs["stdin"]
         assert ("--label-rm" in text) is held
         assert "--label-rm" not in made.resources["etcd-running"].inputs["stdin"]
+
+
+def test_an_arbitrator_is_one_task_on_a_host_without_data_and_the_odd_vote_of_four_nodes(home: Path) -> None:
+    pools = [{"name": "rows", "count": 1, "labels": {"galera": "true"}}]
+    settings = {
+        "servers": {"workers": 1, "pools": pools},
+        "arbitrator": {"image": "registry.lab:5000/arbitrator:26.4-1"},
+        "galera": {"provider": {"evs.suspect_timeout": "PT5S"}},
+    }
+    made = run(settings)
+    service = made.resources["arbitrator-service"].inputs
+    assert service["mode"] == {"replicated": {"replicas": 1}}
+    assert service["taskSpec"]["placement"] == {"constraints": ["node.labels.galera==false"]}
+    secrets = [each["fileName"] for each in service["taskSpec"]["containerSpec"]["secrets"]]
+    assert {Path(each).name for each in secrets} == {
+        "galera-ca.crt",
+        "galera-server.crt",
+        "galera-server.key",
+    }
+    formed = made.resources["galera-formed"].inputs["stdin"]
+    assert "more=5" in formed
+    assert '$seen != "$more nodes, Primary, Synced"' in formed
+    assert made.outputs["galera"]["arbitrator"] is True
+    plain = run()
+    assert "arbitrator-service" not in plain.resources
+    assert "more=" not in plain.resources["galera-formed"].inputs["stdin"]
+    assert "arbitrator" not in plain.outputs["galera"]

@@ -350,6 +350,24 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         "galera-9 is no host of this stack",
     ),
     (
+        "servers.pools",
+        {"servers": {"pools": [{"name": "rows", "count": 1, "labels": {"galera": "true"}}]}},
+        "4 nodes of the database, and an even number survives the loss of 1",
+    ),
+    (
+        "arbitrator",
+        {"arbitrator": {"image": "r/arbitrator:1"}, "servers": {"workers": 1}},
+        "are an even number of votes",
+    ),
+    (
+        "arbitrator",
+        {
+            "arbitrator": {"image": "r/arbitrator:1"},
+            "servers": {"pools": [{"name": "rows", "count": 1, "labels": {"galera": "true"}}]},
+        },
+        "every host bears a node of the database",
+    ),
+    (
         "servers.replaceServer",
         {"servers": {"replaceServer": {"galera-2": 7}, "replace": ["galera-2"]}},
         "galera-2 stands in reloadToken or replace, too",
