@@ -206,7 +206,7 @@ def parse(text: str, error: str = "") -> HostFacts:
         network_options=frozenset(option for option in found["option"] if option),
         ipsec_peers=frozenset(found["ipsec"]),
         galera=dict(line.split("\t", 1) for line in found["galera"] if "\t" in line),
-        node_status=_object("\n".join(found["status"])),
+        node_status=json_object("\n".join(found["status"])),
         etcd_healthy="healthy" in found["etcd"],
         etcd_members=len(members.get("members", [])),
         etcd_clients=_first([line[8:].strip() for line in found["etcd"] if line.startswith("clients ")]),
@@ -251,7 +251,7 @@ def _beside(found: Mapping[str, Sequence[str]]) -> Space:
     return Space(int(rows[-1][1]), int(rows[-1][2]))
 
 
-def _object(text: str) -> dict[str, Any]:
+def json_object(text: str) -> dict[str, Any]:
     """A JSON object; empty for anything else, such as the words of an image that has no such command."""
     try:
         told = json.loads(text)

@@ -7,14 +7,13 @@ Leaves to others: what it does (images/galera/galera_node/commands.py), why it i
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from components.host_scripts.shell import assign
 from operations.care import Seen
-from operations.cluster_facts import FIND_CONTAINER, HostFacts
+from operations.cluster_facts import FIND_CONTAINER, HostFacts, json_object
 from operations.errors import OperationsError
 from operations.messages import say
 from operations.notes import Note
@@ -72,11 +71,7 @@ def refused(host: str, answer: Answer, command: str) -> str:
 async def status(hosts: RemoteHosts, outputs: Outputs, host: str) -> Mapping[str, Any]:
     """What the node on a host knows of the cluster; empty while it does not say."""
     answer = await hosts.run(host, text(outputs, "status", "--json"))
-    try:
-        told = json.loads(answer.text)
-    except ValueError:
-        return {}
-    return told if isinstance(told, Mapping) else {}
+    return json_object(answer.text)
 
 
 async def take_out(hosts: RemoteHosts, seen: Seen, host: str, note: Note) -> None:

@@ -8,7 +8,6 @@ none of these ways goes around: a person only gives up a node, or says whose dat
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from typing import Any
 
 from components.galera import VOLUME
 from components.host_scripts.shell import assign, body
+from operations.cluster_facts import json_object
 from operations.outputs import Outputs
 from operations.remote_hosts import SCRIPTS, Answer
 
@@ -125,7 +125,7 @@ def look(found: Outputs) -> str:
 def read(answers: Mapping[str, Answer]) -> Outage:
     """Everything, from what each host has said."""
     told = {name: _lines(answer.text) for name, answer in answers.items()}
-    status = {name: _object("\n".join(lines.get("status", ()))) for name, lines in told.items()}
+    status = {name: json_object("\n".join(lines.get("status", ()))) for name, lines in told.items()}
     first = next((each for each in status.values() if each.get("cluster")), {})
     cluster = _part(first, "cluster")
     stores = [str(each["store"]) for each in status.values() if each.get("store")]
@@ -268,7 +268,7 @@ def _node(
     position = position if isinstance(position, int) and position >= 0 else int(seqno or -1)
     epoch = own.get("epoch")
     if epoch is None:
-        epoch = _object("\n".join(lines.get("note", ()))).get("epoch")
+        epoch = json_object("\n".join(lines.get("note", ()))).get("epoch")
     return replace(
         known,
         runs=bool(lines.get("container")),
@@ -294,14 +294,6 @@ def _value(state: str, key: str) -> str:
     """A line of grastate.dat; empty without one."""
     match = re.search(rf"^{key}:\s*(\S+)\s*$", state, re.MULTILINE)
     return match[1].lower() if match else ""
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        told = json.loads(text)
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}
 
 
 def _part(told: Mapping[str, Any], name: str) -> Mapping[str, Any]:

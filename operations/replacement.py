@@ -50,11 +50,13 @@ class Replaced:
     Attributes:
         server: the id of its server in the state; 0 where there is none, because it has gone.
         note: on its node, if it is in maintenance.
+        adopted: the server was taken over as it was, and is not the stack's to cancel.
     """
 
     name: str
     server: int
     note: Note | None = None
+    adopted: bool = False
 
     @property
     def under_way(self) -> bool:
@@ -100,6 +102,11 @@ def refusal(seen: Seen, host: Replaced, ordered: Mapping[str, int]) -> str:
         )
     if host.name in found.kept_on:
         return f"{host.name} keeps data of a cluster that does not run, and its copy would go: `resume` first"
+    if host.adopted:
+        return (
+            f"its server {host.server} was there before this stack, which cancels none that it has not "
+            "ordered. Cancel it yourself and take it out of servers.adopt; `up` then orders another one"
+        )
     if len(found.managers) == 1 and known[host.name].role == "manager":
         return f"{host.name} is the only manager: the swarm, and the database, would go with it"
     return well.refusal(seen, host.name, "leaves")
@@ -127,6 +134,16 @@ def servers(exported: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
+def adopted(exported: Mapping[str, Any]) -> set[str]:
+    """Hosts whose server was there before the stack."""
+    resources = (exported.get("deployment") or {}).get("resources") or ()
+    return {
+        str((each.get("inputs") or {}).get("hostname"))
+        for each in resources
+        if str(each.get("type")).endswith(GUEST) and (each.get("outputs") or {}).get("adopted")
+    }
+
+
 def memberships(found: Outputs) -> list[Membership]:
     """What keeps lists of hosts, of what runs."""
     if not found.has("data"):
@@ -145,9 +162,9 @@ def _notes(seen: Seen) -> dict[str, Note]:
     return {name: notes.read(text) for name, text in well.maintained(seen).items()}
 
 
-def of(seen: Seen, name: str, ordered: Mapping[str, int]) -> Replaced:
-    """A host as it is now."""
-    return Replaced(name, ordered.get(name, 0), _notes(seen).get(name))
+def of(seen: Seen, name: str, exported: Mapping[str, Any]) -> Replaced:
+    """A host as it is now. Args: exported: the state."""
+    return Replaced(name, servers(exported).get(name, 0), _notes(seen).get(name), name in adopted(exported))
 
 
 # -- doing it ------------------------------------------------------------------------------------------------
@@ -156,8 +173,9 @@ def of(seen: Seen, name: str, ordered: Mapping[str, int]) -> Replaced:
 def replace_all(session: StackSession, names: Sequence[str], yes: bool, deploys: Deploys) -> None:
     """Replace these hosts, one after the other. Raises OperationsError for what is in the way."""
     seen = _look(session)
-    ordered = servers(session.pulumi.export() or {})
-    hosts = plan(seen, [of(seen, name, ordered) for name in dict.fromkeys(names)])
+    exported = session.pulumi.export() or {}
+    ordered = servers(exported)
+    hosts = plan(seen, [of(seen, name, exported) for name in dict.fromkeys(names)])
     for host in hosts:
         # All that can be known before is said before anything is touched.
         if why := refusal(seen, host, ordered):
@@ -169,9 +187,9 @@ def replace_all(session: StackSession, names: Sequence[str], yes: bool, deploys:
 def replace_one(session: StackSession, name: str, yes: bool, deploys: Deploys) -> None:
     """Replace one host, or go on with it."""
     seen = _look(session)
-    ordered = servers(session.pulumi.export() or {})
-    host = of(seen, name, ordered)
-    if why := refusal(seen, host, ordered):
+    exported = session.pulumi.export() or {}
+    host = of(seen, name, exported)
+    if why := refusal(seen, host, servers(exported)):
         raise OperationsError(f"{name} is not replaced: {why}. Nothing of it was changed.")
     todo = part(seen, host)
     if todo == "take away":

@@ -134,6 +134,11 @@ class Servers(Server):
                 f"replaceServer: {', '.join(both)} stands in reloadToken or replace, too. Remedy: take it "
                 "out there; a replaced host is as the settings say and needs neither"
             )
+        if kept := sorted(set(self.adopt) & set(self.replace_server)):
+            yield (
+                f"replaceServer: {', '.join(kept)} is in adopt, and nothing cancels a server that was there "
+                "before. Remedy: cancel it yourself, and take it out of both; `up` then orders another one"
+            )
         bearing = [name for name in self.data_names if name in {*self.reload_token, *self.replace}]
         for key, names in (("replace", self.replace), ("replaceServer", self.replace_server)):
             if len(self.manager_names) == 1 and self.manager_names[0] in names:

@@ -107,6 +107,7 @@ def test_any_host_of_a_stack_that_is_well_may_be_replaced_the_first_manager_too(
             host(),
             "galera-3 is being replaced. End that first: `python -m operations replace galera-3`",
         ),
+        (seen(), replace(host(), adopted=True), "its server 2 was there before this stack"),
         (with_outputs(kept_on=("galera-2",)), host(), "galera-2 keeps data of a cluster that does not run"),
         (
             with_outputs(hosts=seen().outputs.hosts[:1], members=("galera-1",)),
@@ -139,13 +140,16 @@ def test_the_writer_is_replaced_last_and_what_has_begun_first() -> None:
 
 def test_the_state_says_which_server_a_host_has() -> None:
     guest = "pulumi-python:dynamic/softlayer:VirtualGuest"
-    resources = [
+    resources: list[dict[str, Any]] = [
         {"type": guest, "id": "12", "inputs": {"hostname": "galera-2"}},
         {"type": guest, "id": "11", "inputs": {"hostname": "galera-1"}, "delete": True},
         {"type": "pulumi-python:dynamic/softlayer:GuestReady", "id": "9", "inputs": {"hostname": "galera-3"}},
     ]
     assert replacement.servers({"deployment": {"resources": resources}}) == {"galera-2": 12}
     assert replacement.servers({}) == {}
+    assert replacement.adopted({"deployment": {"resources": resources}}) == set()
+    taken = [{**resources[0], "outputs": {"adopted": True}}]
+    assert replacement.adopted({"deployment": {"resources": taken}}) == {"galera-2"}
 
 
 # -- leaving

@@ -369,6 +369,11 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "servers.replaceServer",
+        {"servers": {"replaceServer": {"galera-2": 7}, "adopt": {"galera-2": 7}}},
+        "galera-2 is in adopt, and nothing cancels a server that was there before",
+    ),
+    (
+        "servers.replaceServer",
         {"servers": {"replaceServer": {"galera-2": 7}, "replace": ["galera-2"]}},
         "galera-2 stands in reloadToken or replace, too",
     ),
