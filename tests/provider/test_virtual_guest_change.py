@@ -537,7 +537,7 @@ def test_cancellations_side_by_side_do_not_wait_for_one_another(lab_api: LabApi)
 
 
 def test_a_server_that_is_named_by_its_id_is_replaced_once(managed: Managed) -> None:
-    """What `operations replace` and servers.replaceServer come to: cancelled first, then another is ordered."""
+    """What `operations replace` and servers.replaceServer come to: cancelled, then another is ordered."""
     first = managed.id
     named = {**managed.declared, "replaces": float(first), "on_replacement": "replace"}
     found = managed.provider.diff(first, managed.state, named)
