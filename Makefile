@@ -22,8 +22,8 @@ endif
 LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `make lock` needs it
 
 .DEFAULT_GOAL := help
-.PHONY: help preflight toolchain venv up verify balance unlock down test fmt lint type unit provider coverage image-test \
-        plugin-test lab-test lab-and-outage-test consul-test outage-test recovery-test own-hosts-test application-test lock docs bench chaos audit preview refresh destroy clean-cache
+.PHONY: help preflight toolchain venv up verify balance replace maintenance pause resume upgrade-hosts recover unlock down test fmt lint type unit provider coverage image-test \
+        plugin-test lab-test lab-and-outage-test consul-test outage-test recovery-test growth-test own-hosts-test application-test lock docs bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,21 @@ verify: ## check the cluster; exit code 0 only if all holds (DEEP=1: compare all
 
 balance: ## which node each of some connections gets (CONNECTIONS=N; READER=1: through the load balancer only)
 	$(call operations,balance $(if $(CONNECTIONS),--connections $(CONNECTIONS)) $(if $(READER),--reader))
+
+replace: ## cancel the server of HOST and order it anew: drained, left, joined, synced (HOST=galera-2, or several; YES=1)
+	$(call operations,replace $(HOST) $(ASKED))
+
+maintenance: ## take the database's node on HOST out of both endpoints (HOST=galera-2), or bring it back (OFF=1)
+	$(call operations,maintenance $(HOST) $(if $(OFF),off,on))
+
+upgrade-hosts: ## security updates and reboots, one host at a time (HOST=galera-2: that one only; ALL=1: all updates; YES=1)
+	$(call operations,upgrade-hosts $(HOST) $(if $(ALL),--all) $(ASKED))
+
+pause resume: ## stop store, database and application in order, keeping all data (pause), and have them back (resume)
+	$(call operations,$@ $(ASKED))
+
+recover: ## after an outage: what each node has, and what each way out would lose; changes nothing
+	$(call operations,recover)
 
 unlock: ## open encrypted disks and unlock managers, since their hosts have restarted (servers.encryptedDisk, swarm.autolock)
 	$(call operations,unlock)
@@ -80,6 +95,9 @@ consul-test: ## Consul's members, and the stories that rest on the store with Co
 	$(DRIVER) $@
 
 recovery-test: ## layers down and up, first manager lost, the last host of three goes on alone, two stacks at once, rotation with encrypted disks, on real hosts; not in CI
+	$(DRIVER) $@
+
+growth-test: ## hosts replaced, rolling changes, maintenance, a pause, host and MariaDB upgrades, more nodes and fewer, on real hosts; not in CI
 	$(DRIVER) $@
 
 own-hosts-test: ## the program on hosts that were ordered by hand, one with an engine, one with sudo, one with a disk; not in CI

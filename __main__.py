@@ -45,9 +45,10 @@ def deploy(settings: stack_settings.Settings) -> None:
     rotation.refuse_a_leap(settings, last)
     rotation.refuse_an_image_without(settings)
     engine_tls.refuse_to_leave(settings, last)
-    disks = disk_encryption.Disks.of(settings, last, first_bootstrap.last_resources)
     layers = Layers.of(settings, last)
     plan = Plan.of(settings, last)
+    anew = {*plan.replaced, *plan.estimate.adds}
+    disks = disk_encryption.Disks.of(settings, last, first_bootstrap.last_resources, anew)
     if layers.note:
         pulumi.log.warn(layers.note)
     disks.tell()
@@ -67,6 +68,7 @@ def deploy(settings: stack_settings.Settings) -> None:
     of_hosts = ClusterHostsArgs(
         *(owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, asks, before, listened),
         disks.encrypted,
+        plan.replaced,
     )
     hosts = ClusterHosts("hosts", of_hosts)
     any_manager = AnyManager.of(hosts.managers, ssh, last, locks=settings.swarm.autolock)

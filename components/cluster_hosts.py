@@ -7,7 +7,7 @@ Leaves to others: the steps themselves; swarm and services.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
@@ -48,6 +48,7 @@ class ClusterHostsArgs:
         encrypted: names of hosts whose data disk is.
         ask_swarm: have a manager's engine ask the swarm, before it restarts, whether the others are well.
         before: the state, in a preview.
+        replaced: ids of servers that are replaced for their own sake, by host name.
     """
 
     owner: pulumi.Input[str]
@@ -61,6 +62,7 @@ class ClusterHostsArgs:
     before: InState = field(default_factory=InState)
     listened: bool = False
     encrypted: frozenset[str] = frozenset()
+    replaced: Mapping[str, int] = field(default_factory=dict)
 
 
 class ClusterHosts(pulumi.ComponentResource):
@@ -123,11 +125,13 @@ class ClusterHosts(pulumi.ComponentResource):
         """One server.
 
         While `servers.replace` names any host, the others stay what they are; while it is empty, a change
-        that replaces is refused. A host that it names is not protected.
+        that replaces is refused. A host that it names is not protected. So it is, too, while a server is
+        replaced for its own sake (`ClusterHostsArgs.replaced`).
         """
         servers, firewall = args.settings.servers, args.firewall
         hostname, ordered = host.name, host.ordered or servers.each
-        named = hostname in servers.replace
+        named = hostname in servers.replace or hostname in args.replaced
+        keeps = servers.replace or args.replaced
         guest = VirtualGuestArgs(
             args.owner,
             hostname,
@@ -137,7 +141,8 @@ class ClusterHosts(pulumi.ComponentResource):
             ),
             private_security_groups=[] if firewall is None else [firewall.private_group_id],
             reload_token=servers.reload_token.get(hostname, ""),
-            on_replacement="replace" if named else "keep" if servers.replace else "refuse",
+            on_replacement="replace" if named else "keep" if keeps else "refuse",
+            replaces=args.replaced.get(hostname),
             adopt=servers.adopt.get(hostname),
         )
         return VirtualServer(

@@ -54,6 +54,9 @@ TOKENS = {
 }
 """Secrets of the service, and whose token each is."""
 
+MEMBERSHIP = Membership(SERVICE, "consul-member forget", votes=True, again=True)
+"""What is to be done when a host leaves."""
+
 
 def spec(settings: Settings) -> ServiceSpec:
     """The service, as far as it is known before the run."""
@@ -77,7 +80,7 @@ def spec(settings: Settings) -> ServiceSpec:
         update=UpdatePolicy(proven=20),
         stop_grace=30,
         # A server gives up its vote while it still runs, and is taken off the list once it has ended.
-        membership=Membership(SERVICE, "consul-member forget", votes=True, again=True),
+        membership=MEMBERSHIP,
     )
 
 

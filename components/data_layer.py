@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import discovery, galera, load_balancer, remote
+from components import arbitrator, discovery, galera, load_balancer, remote
 from components.cluster_hosts import ClusterHosts
 from components.first_bootstrap import InitialSql
 from components.key_value_store import KeyValueStore
@@ -30,7 +30,12 @@ EVERYWHERE = (discovery.VOLUMES["consul"],)
 def specs(settings: Settings, sql: InitialSql, *, at_once: bool = False) -> list[ServiceSpec]:
     """Its services, as far as they are known before the run. `at_once`: see `galera.spec`."""
     database = galera.spec(settings, sql, at_once=at_once)
-    return [discovery.spec(settings), database, *load_balancer.specs(settings)]
+    return [
+        discovery.spec(settings),
+        database,
+        *load_balancer.specs(settings),
+        *arbitrator.specs(settings),
+    ]
 
 
 @dataclass(frozen=True)
@@ -83,14 +88,35 @@ class DataLayer:
         made = Services(services, images, manager, below.network, swarm.nodes)
         store = discovery.wanted(settings, owner, hosts, made, calm, below.options)
         nodes = made.on(hosts.bearing, galera.SERVICE, *calm, *fetched)
-        said, given = settings.galera, _given(settings)
-        args = galera.GaleraArgs(nodes, store, not serves, initdb, said.tls, given, said.passwords)
+        # All are changed at the same time where their certificates have expired, and none takes writes.
+        last = (
+            settings.load_balancer is not None
+            and nodes.spec.update.parallelism == 1
+            and len(nodes.servers) > 1
+        )
+        said = settings.galera
+        args = galera.GaleraArgs(
+            nodes,
+            store,
+            not serves,
+            initdb,
+            said.tls,
+            _given(settings),
+            said.passwords,
+            writer_last=last,
+            arbitrator=settings.arbitrator is not None,
+        )
         database = galera.Galera("galera", args, below.options)
         database.settle(store.settle([database.formed]))
-        anywhere = [images[spec.name] for spec in services if not spec.constraints]
+        # The arbitrator's is for workers, too.
+        anywhere = [
+            images[spec.name] for spec in services if not spec.constraints or spec.replicas is not None
+        ]
         on_workers = hosts.fetch_on_workers(anywhere, swarm.nodes)
         before = [database.settled] if serves else [*calm, *fetched]
         balancer = load_balancer.wanted(settings, hosts, made, [*before, *on_workers], below.options)
+        after = [database.settled, *on_workers]
+        arbitrator.wanted(settings, hosts, made, database.files, after, below.options)
         return cls(made, store, database, balancer, on_workers, below.options)
 
 

@@ -10,7 +10,7 @@ ordered one its server's property in the state says so, of one's own the outputs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,19 +40,26 @@ class Disks:
     plain: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, settings: Settings, last: Mapping[str, Any], resources: Callable[[], Any]) -> Disks:
+    def of(
+        cls,
+        settings: Settings,
+        last: Mapping[str, Any],
+        resources: Callable[[], Any],
+        anew: Collection[str] = (),
+    ) -> Disks:
         """As settings, outputs and state have it. Raises SettingsError.
 
         Args:
             last: outputs of the last complete run.
             resources: the state's, by URN; asked only where any disk is encrypted, or is to be.
+            anew: names of hosts that get another server in this run, besides those in servers.replace.
         """
         hosts = [host for host in settings.servers.planned if has_disk(host)]
         known = {host["name"]: bool(host.get(OUTPUT)) for host in last.get("hosts") or ()}
         if not any(host.encrypted for host in hosts) and not any(known.values()):
             return cls()
         guests = _guests(resources() if last else {})
-        replaced = settings.servers.replace
+        replaced = {*settings.servers.replace, *anew}
         were = {
             host.name: guests.get(host.name) if host.ordered else known.get(host.name)
             for host in hosts

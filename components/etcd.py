@@ -33,6 +33,9 @@ CLIENT_PORT = 2381
 """With TLS. Clients of older versions came without it to 2379: see docs/adr/0018-etcd-clients.md."""
 PEER_PORT = 2380
 
+MEMBERSHIP = Membership(SERVICE, "etcd-member forget", votes=True)
+"""What is to be done when a host leaves."""
+
 
 def spec(settings: Settings) -> ServiceSpec:
     """The service, as far as it is known before the run."""
@@ -47,7 +50,7 @@ def spec(settings: Settings) -> ServiceSpec:
         health=HealthCheck(["etcd-member", "health"], start_period=120),
         update=UpdatePolicy(proven=20),
         stop_grace=30,
-        membership=Membership(SERVICE, "etcd-member forget", votes=True),
+        membership=MEMBERSHIP,
     )
 
 

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from components import database_tls, remote, rotation, store_access
+from components import database_tls, remote, rotation, store_access, writer_last
 from components.database_tls import DatabaseTls
 from components.first_bootstrap import InitialSql
 from components.host_scripts import convergence
 from components.host_scripts import database_tls as tls_script
 from components.host_scripts import passwords as passwords_script
+from components.host_scripts import writer_last as text
 from components.host_scripts.swarm_leaving import Membership
 from components.key_value_store import KeyValueStore
 from components.password import Password
@@ -48,6 +49,9 @@ START_PERIOD = 3600
 receives its data after that calls itself healthy while the transfer advances. Until then a rolling update
 waits for it and clients are not sent to it, so the time is that of a large transfer. Nothing hangs as long: a
 transfer that stands still is broken off by the node itself."""
+
+MEMBERSHIP = Membership(SERVICE, "galera-node forget", votes=False)
+"""What is to be done when a host leaves."""
 
 
 def spec(settings: Settings, initial: InitialSql | None = None, *, at_once: bool = False) -> ServiceSpec:
@@ -93,7 +97,7 @@ def spec(settings: Settings, initial: InitialSql | None = None, *, at_once: bool
         update=UpdatePolicy(proven=30, parallelism=len(members) if at_once else 1),
         stop_grace=galera.stop_grace,
         # After a full outage, a host that is still on the list would be waited for.
-        membership=Membership(SERVICE, "galera-node forget", votes=False),
+        membership=MEMBERSHIP,
     )
 
 
@@ -124,6 +128,9 @@ class GaleraArgs:
             made or changed once the store is whole.
         initdb: which initial SQL was or will be run; empty for none.
         tls: as in the settings.
+        writer_last: in a rolling change, the node that takes the writes is the last. Only load balancers have
+            one take them.
+        arbitrator: there is one, or will be.
         root_password: None to have one drawn.
         passwords: generations of those that are drawn.
     """
@@ -135,6 +142,8 @@ class GaleraArgs:
     tls: Tls = field(default_factory=lambda: Tls.model_validate({}))
     root_password: str | None = field(default=None, repr=False)
     passwords: Passwords = field(default_factory=lambda: Passwords.model_validate({}))
+    writer_last: bool = False
+    arbitrator: bool = False
 
 
 class Galera(pulumi.ComponentResource):
@@ -148,6 +157,7 @@ class Galera(pulumi.ComponentResource):
         initdb: as given.
         root_password, app_password: the newest; secret. Known once they count.
         authority: certificate of that which has signed the nodes' one, PEM: whom clients trust.
+        files: by which the nodes know one another, by the secrets' names.
         formed: depend on this to use the database.
         settled: on this to change what uses it: no node starts anew any more.
     """
@@ -170,7 +180,12 @@ class Galera(pulumi.ComponentResource):
         passwords = drawn_passwords(name, args.root_password, args.passwords, child)
         tls = DatabaseTls.declare(name, args.tls, child)
         self._name, self._manager, self._tls = name, args.service.manager, args.tls
-        self.authority = tls.authority
+        self.authority, self.files = tls.authority, tls.files
+        formed = convergence.galera_formed(SERVICE, self.size, arbitrator=args.arbitrator)
+        first, then, before = "", formed, None
+        if args.writer_last:
+            before = writer_last.hook(f"{name}-service", SERVICE, args.service.manager)
+            first, then = text.free(SERVICE), f"{text.release()}\n{then}"
         self.formed = declare(
             name,
             args.service,
@@ -185,7 +200,9 @@ class Galera(pulumi.ComponentResource):
             after=[] if args.beside_store else args.store.running,
             step="formed",
             hopeless=INITIAL_SQL_FAILED,
-            then=convergence.galera_formed(SERVICE, self.size),
+            first=first,
+            then=then,
+            before=before,
         )
         counts = self._count(passwords, args)
         self.root_password = _once(passwords["root"][0], counts)

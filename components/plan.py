@@ -8,13 +8,13 @@ table (cost_report.py), hosts of one's own (own_hosts/).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import pulumi
 
-from components import cost_report, votes
+from components import cost_report, replaced, votes
 from components.own_hosts import fit, look
 from components.softlayer import changes, cost, subnets
 from components.softlayer.client import Api, find_credentials
@@ -45,12 +45,14 @@ class Plan:
         estimate: what the hosts cost that are ordered.
         in_turn: host names: those whose servers this run interrupts, in the order of managers and workers.
         own: hosts of one's own, as they were seen; None where there are none.
+        replaced: ids of servers that are replaced for their own sake, by host name.
     """
 
     identity: StackIdentity
     estimate: cost.Estimate
     in_turn: list[str]
     own: look.Looked | None = None
+    replaced: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Settings, last: Mapping[str, Any]) -> Plan:
@@ -80,9 +82,12 @@ class Plan:
             planned = cost.compared(api, planned, identity.owner_now())
             pulumi.log.info(cost_report.table(planned, sorted(settings.servers.adopt)))
         in_turn = hosts_in_turn(settings, planned.guests, own.members if own else ())
-        refuse_while_others_are_not_well([*in_turn, *settings.servers.replace])
+        going = replaced.due(settings, planned.guests)
+        bearing = [name for name in settings.servers.data_names if name in in_turn and name not in going]
+        changes.refuse_beside(list(going), bearing)
+        refuse_while_others_are_not_well([*in_turn, *settings.servers.replace, *going])
         votes.refuse_loss_of_majority(settings, last, own.away if own else None)
-        return cls(identity, planned, in_turn, own)
+        return cls(identity, planned, in_turn, own, going)
 
 
 def planned_cost(settings: Settings, api: Api) -> cost.Estimate:

@@ -133,6 +133,7 @@ def _of_data(settings: Settings, layer: DataLayer, application: Application | No
             **rotation.shown(settings.galera.passwords, rotation.PASSWORDS),
             **({} if galera.published_port is None else {"publishedPort": galera.published_port}),
             **({} if settings.galera.data_path is None else {"dataPath": settings.galera.data_path}),
+            **({} if settings.arbitrator is None else {"arbitrator": True}),
         },
         "passwords": pulumi.Output.secret(passwords),
         **({} if balancer is None else {"loadBalancer": balancer.as_output()}),

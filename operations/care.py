@@ -91,11 +91,17 @@ def _unwell(seen: Seen) -> Iterator[tuple[str, str]]:
             yield host.name, f"its engine lists as running what has ended: {', '.join(facts.ghosts)}"
         elif with_data and host.role == "manager" and not facts.store_healthy:
             yield host.name, f"{seen.outputs.store} is not healthy there"
-        elif host.name in seen.outputs.members:
-            state = facts.galera.get("wsrep_local_state_comment", "not running")
-            status = facts.galera.get("wsrep_cluster_status", "no answer")
-            if (state, status) not in (("Synced", "Primary"), ("Donor/Desynced", "Primary")):
-                yield host.name, f"its database is {state}, {status}"
+        elif host.name in seen.outputs.members and (why := _not_serving(facts)):
+            yield host.name, why
+
+
+def _not_serving(facts: HostFacts) -> str:
+    """Why the database of a host does not serve; empty if it does, also as a donor."""
+    state = facts.galera.get("wsrep_local_state_comment", "not running")
+    status = facts.galera.get("wsrep_cluster_status", "no answer")
+    if (state, status) in (("Synced", "Primary"), ("Donor/Desynced", "Primary")):
+        return ""
+    return f"its database is {state}, {status}"
 
 
 def look(pulumi: Pulumi) -> Seen | None:
@@ -108,7 +114,7 @@ def look(pulumi: Pulumi) -> Seen | None:
             found: Outputs | None = outputs.read(pulumi)
         except OperationsError:  # there is none yet, or its last run failed
             found = _by_state(pulumi)
-        return None if found is None else asyncio.run(_look(found))
+        return None if found is None else asyncio.run(look_at(found))
     except UserError:  # above all a private key that can't be read here
         return None
 
@@ -131,7 +137,8 @@ def _by_state(pulumi: Pulumi) -> Outputs | None:
     return outputs.from_state(exported, managers, key_file)
 
 
-async def _look(found: Outputs) -> Seen:
+async def look_at(found: Outputs) -> Seen:
+    """The hosts of a stack whose outputs are known; says who does not answer."""
     managers = {host.name for host in found.managers}
     async with remote_hosts.connected(found) as hosts:
         for name, why in hosts.unreachable.items():
@@ -154,8 +161,14 @@ def tell(seen: Seen) -> None:
 
 
 def voters(seen: Seen) -> dict[str, list[tuple[str, str]]]:
-    """Who has a vote in the swarm and in the store, by host name, and why some cannot give it; empty if all
-    can.
+    """`bodies`, if anybody cannot vote; empty if all can."""
+    told = bodies(seen)
+    return told if any(why for body in told.values() for _, why in body) else {}
+
+
+def bodies(seen: Seen) -> dict[str, list[tuple[str, str]]]:
+    """Who has a vote in the swarm, in the store and in the database, by host name, and why some cannot give
+    it.
 
     The swarm knows best who its managers are: former selves of replaced hosts may still count.
     """
@@ -171,7 +184,10 @@ def voters(seen: Seen) -> dict[str, list[tuple[str, str]]]:
             (name, _silent(seen, name) or ("" if seen.facts[name].store_healthy else ill))
             for name in found.store_servers or [host.name for host in found.managers]
         ]
-    return told if any(why for body in told.values() for _, why in body) else {}
+        told[votes.DATABASE] = [
+            (name, _silent(seen, name) or _not_serving(seen.facts[name])) for name in found.members
+        ]
+    return told
 
 
 def _swarm_s_managers(seen: Seen) -> list[tuple[str, bool]]:
@@ -263,7 +279,7 @@ async def _restart(found: Outputs, host: str) -> Seen:
         answer = await hosts.run(host, script, values, HEALING)
     if answer.error:
         raise OperationsError(f"{host} is not back after the restart of its engine: {answer.error}")
-    return await _look(found)
+    return await look_at(found)
 
 
 # -- while a run goes on -------------------------------------------------------------------------------------

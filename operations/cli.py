@@ -10,7 +10,22 @@ import sys
 
 import typer
 
-from operations import audit, balance, docker_env, last_one, locked, ssh_files, stack, verify
+from operations import (
+    audit,
+    balance,
+    docker_env,
+    grow_disks,
+    last_one,
+    locked,
+    maintenance,
+    pause,
+    recover,
+    replace,
+    ssh_files,
+    stack,
+    upgrade_hosts,
+    verify,
+)
 from settings.errors import UserError
 
 
@@ -22,7 +37,22 @@ def build() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for module in (stack, audit, verify, balance, ssh_files, docker_env, locked, last_one):
+    for module in (
+        stack,
+        replace,
+        maintenance,
+        pause,
+        upgrade_hosts,
+        grow_disks,
+        audit,
+        verify,
+        balance,
+        ssh_files,
+        docker_env,
+        locked,
+        last_one,
+        recover,
+    ):
         module.register(app)
     return app
 

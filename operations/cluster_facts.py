@@ -66,6 +66,7 @@ class HostFacts:
         driver, swarm: the engine's storage driver; the swarm's state on this host.
         node: the id under which the swarm knows this host.
         managers: of every node with a vote, as this host sees them.
+        paused: hosts on which the engines start no containers.
         network_options: names of the overlay's options. ipsec_peers: addresses there are IPsec states to.
         swarm_error: the engine's word on that, often none.
         autolock: `true` or `false`, as a manager says; asked only where the stack has autolock.
@@ -101,6 +102,7 @@ class HostFacts:
     system: Space = Space()
     beside: Space = Space()
     managers: tuple[Manager, ...] = ()
+    paused: tuple[str, ...] = ()
     network_options: frozenset[str] = frozenset()
     ipsec_peers: frozenset[str] = frozenset()
     galera: Mapping[str, str] = field(default_factory=dict)
@@ -160,7 +162,7 @@ def look(outputs: Outputs, manager: bool, member: bool, *, content: bool = False
 _HOST = body("facts_host", SCRIPTS)
 
 _MANAGER = r"""
-docker node ls --format '{{.ID}}={{.Hostname}}={{.ManagerStatus}}' | tell manager
+docker node ls --format '{{.ID}}={{.Hostname}}={{.ManagerStatus}}={{.Availability}}' | tell manager
 """.strip()
 
 _AUTOLOCK = body("facts_autolock", SCRIPTS)
@@ -200,12 +202,15 @@ def parse(text: str, error: str = "") -> HostFacts:
         beside=_beside(found),
         system=_space("/", found),
         managers=tuple(
-            Manager(*fields) for line in found["manager"] if len(fields := line.split("=")) == 3 and fields[2]
+            Manager(*fields[:3])
+            for line in found["manager"]
+            if len(fields := line.split("=")) in (3, 4) and fields[2]
         ),
+        paused=tuple(line.split("=")[1] for line in found["manager"] if line.endswith(("=Pause", "=Drain"))),
         network_options=frozenset(option for option in found["option"] if option),
         ipsec_peers=frozenset(found["ipsec"]),
         galera=dict(line.split("\t", 1) for line in found["galera"] if "\t" in line),
-        node_status=_object("\n".join(found["status"])),
+        node_status=json_object("\n".join(found["status"])),
         etcd_healthy="healthy" in found["etcd"],
         etcd_members=len(members.get("members", [])),
         etcd_clients=_first([line[8:].strip() for line in found["etcd"] if line.startswith("clients ")]),
@@ -251,7 +256,7 @@ def _beside(found: Mapping[str, Sequence[str]]) -> Space:
     return Space(int(rows[-1][1]), int(rows[-1][2]))
 
 
-def _object(text: str) -> dict[str, Any]:
+def json_object(text: str) -> dict[str, Any]:
     """A JSON object; empty for anything else, such as the words of an image that has no such command."""
     try:
         told = json.loads(text)

@@ -124,18 +124,21 @@ def refreshed(gone: Collection[str]) -> list[str]:
     return ["--refresh"] if gone else []
 
 
-def of_up(seen: Seen | None, pulumi: Pulumi, gone: Collection[str] = ()) -> list[str]:
+def of_up(
+    seen: Seen | None, pulumi: Pulumi, gone: Collection[str] = (), going: Collection[str] = ()
+) -> list[str]:
     """Pulumi's options that leave out what needs hosts which do not answer and are not made anew.
 
     Args:
         pulumi: whose program is told of the hosts.
         gone: hosts whose servers the account no longer has.
+        going: hosts that are replaced in this run for their own sake.
     """
     if seen is None or not seen.away:
         return []
     exported = pulumi.export() or {}
     servers = StackSettings.of(pulumi).section("swarm-galera:servers")
-    away = lost(seen, {*coming(servers, exported), *met_anew(servers, exported), *gone})
+    away = lost(seen, {*coming(servers, exported), *met_anew(servers, exported), *gone, *going})
     return options(seen, exported, away, lambda: pulumi.planned(*refreshed(gone)))
 
 

@@ -104,6 +104,12 @@ def _names(names: Sequence[str]) -> str:
     return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
 
 
+async def unlocked(found: outputs.Outputs) -> None:
+    """Unlock the managers that are locked, with the keys that the outputs have. Raises OperationsError."""
+    done = await _unlocked(Managers(found.managers, found.private_key), found.unlock_keys)
+    done.require_leader()
+
+
 def _reached(pulumi: Pulumi) -> Managers:
     """The managers by the stack's outputs, or by its state where no run has come to its end."""
     try:

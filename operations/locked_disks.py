@@ -23,7 +23,7 @@ from operations import care, outputs, remote_hosts
 from operations.care import Seen
 from operations.errors import OperationsError
 from operations.messages import say
-from operations.outputs import Host
+from operations.outputs import Host, Outputs
 from operations.pulumi_cli import Pulumi
 from operations.stack_settings import StackSettings
 from operations.unlock_keys import plain
@@ -68,6 +68,12 @@ def all_opened(pulumi: Pulumi, exported: Mapping[str, Any]) -> list[str]:
     if found:
         say(f"The disk of {', '.join(found)} is open, and the engine runs; its containers come back.")
     return found
+
+
+async def unlocked(found: Outputs) -> None:
+    """Open the disks that are locked, with the keys that the outputs have. Raises OperationsError."""
+    hosts = tuple(host for host in found.hosts if host.name in found.disk_keys)
+    await _opened(Reached(hosts, found.private_key), found.disk_keys)
 
 
 def _reached(pulumi: Pulumi, exported: Mapping[str, Any], names: Mapping[str, Any]) -> Reached:

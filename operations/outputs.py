@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from components import engine_choice, engine_tls
+from components import disk_encryption, engine_choice, engine_tls
 from components.cluster_host import SSH_PORT
 from components.engine_choice import Shown
 from components.layers import layer_of
@@ -22,8 +22,8 @@ from settings.layers import Layer, reaches
 
 REPLICATED = ("application",)
 """Services of which a host may have several containers (components/application.py)."""
-OTHERS = ("galera", "haproxy", *REPLICATED)
-"""Services that are not the store (components/galera.py, components/load_balancer.py)."""
+OTHERS = ("galera", "haproxy", "arbitrator", *REPLICATED)
+"""Services that are not the store (components/galera.py, load_balancer.py, arbitrator.py)."""
 NEEDED: Mapping[Layer, tuple[str, ...]] = {
     "hosts": ("hosts", "ssh"),
     "swarm": ("network",),
@@ -40,6 +40,7 @@ class Host:
         own: it is one's own, and not ordered.
         disk: the engine's data is on a disk that the program has prepared.
         encrypted: and that disk is encrypted.
+        id: of its server, of one that is ordered; empty where no run has come to its end.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Host:
     own: bool = False
     disk: bool = True
     encrypted: bool = False
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,12 @@ class Outputs:
         network, encrypted: the overlay's name, and whether it is encrypted.
         store, store_servers: its kind; of Consul, the hosts that have a server.
         service, vip, port, size, members, database: the Galera service; members are host names.
+        arbitrator: it has a vote beside the nodes'.
         published_port: of every host, leads to the nodes; 0 where none is.
         app_password: of the user that is called like the database.
         authority: PEM, whose certificate the nodes show; empty for nodes of before, without TLS.
         unlock_keys: of the swarm's managers, the one in use first; none where the swarm has no autolock.
+        disk_keys: of data disks that are encrypted, by the host's name.
         balancer, application: None where there is none.
         engine: None where engines are reached over SSH alone; in a stack where that was otherwise once, they
             `listened`.
@@ -131,6 +135,7 @@ class Outputs:
     data_path: str = ""
     authority: str = ""
     unlock_keys: tuple[str, ...] = field(default=(), repr=False)
+    disk_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     balancer: Balancer | None = None
     application: Application | None = None
     engine: EngineAccess | None = None
@@ -141,6 +146,7 @@ class Outputs:
     volumes: tuple[str, ...] = ()
     kept_on: tuple[str, ...] = ()
     store_servers: tuple[str, ...] = ()
+    arbitrator: bool = False
 
     def has(self, layer: Layer) -> bool:
         """Whether there is this layer."""
@@ -198,6 +204,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
                 own=bool(host.get("hostKey")),
                 disk=bool(host.get("disk", True)),
                 encrypted=bool(host.get("encrypted")),
+                id="" if host.get("hostKey") else str(host.get("id") or ""),
             )
             for host in values["hosts"]
         ),
@@ -216,6 +223,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         published_port=int(galera.get("publishedPort", 0)),
         authority=(galera.get("tls") or {}).get("caCertificate", ""),
         unlock_keys=_unlock_keys(values.get("unlockKey")),
+        disk_keys=values.get(disk_encryption.KEYS) or {},
         data_path=(galera or kept).get("dataPath", ""),
         balancer=_balancer(values.get("loadBalancer")),
         application=_application(values.get("application")),
@@ -226,6 +234,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         missed=tuple((values.get("takenDown") or {}).get("missed", ())),
         volumes=tuple(kept.get("volumes", ())),
         kept_on=tuple(kept.get("members", ())),
+        arbitrator=bool(galera.get("arbitrator")),
         store_servers=tuple((values.get("discovery") or {}).get("servers", ())),
     )
 

@@ -19,6 +19,7 @@ from pydantic.alias_generators import to_camel
 
 from settings import values
 from settings.application import Application
+from settings.arbitrator import Arbitrator, odd_votes
 from settings.database import names
 from settings.discovery import Discovery
 from settings.galera import Galera
@@ -137,6 +138,8 @@ class Hosts(Section):
             most, after Consul itself. Containers: `engine.dns`.
         search_domains: domains in which the hosts look for short names.
         motd: text that whoever logs in to a host is shown, in /etc/motd.d/swarm-galera.
+        upgrade_token: a text of your choice; for a new one `operations up` brings all hosts' packages up to
+            date (security updates) and reboots those that need it, one host at a time, in the end of the run.
     """
 
     title: ClassVar[str] = "hosts"
@@ -144,6 +147,7 @@ class Hosts(Section):
     resolvers: list[Annotated[str, AfterValidator(values.ip_address)]] = Field([], max_length=3)
     search_domains: list[Annotated[str, AfterValidator(values.domain)]] = Field([], max_length=6)
     motd: str = Field("", max_length=4000)
+    upgrade_token: str = Field("", max_length=200)
 
 
 class Engine(Section):
@@ -251,11 +255,12 @@ class Settings(Section):
     galera: Galera
     load_balancer: LoadBalancer | None = None
     application: Application | None = None
+    arbitrator: Arbitrator | None = None
 
     @model_validator(mode="after")
     def _fit_together(self) -> Settings:
         servers = self.servers
-        problems = list(self.ssh.for_hosts(servers))
+        problems = [*self.ssh.for_hosts(servers), *odd_votes(servers, self.arbitrator)]
         hosts = len(servers.hostnames)
         addresses = ipaddress.IPv4Network(self.network.subnet).num_addresses
         needed = 4 * hosts + 16 + (self.application.addresses if self.application else 0)

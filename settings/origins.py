@@ -152,7 +152,7 @@ def _names(servers: Servers) -> Iterable[str]:
 
 
 def _quorum(servers: Servers) -> Iterable[str]:
-    """Of all managers, and of all nodes of the database."""
+    """Of all managers; of the nodes of the database see arbitrator.py."""
     key = "hosts" if servers.kind == "existing" and not servers.pools else "managers"
     if servers.kind == "existing" and not servers.hosts:
         return  # that is told already
@@ -161,10 +161,3 @@ def _quorum(servers: Servers) -> Iterable[str]:
         server_values.managers(managers)
     except values.Refused as refused:
         yield f"{key}: {refused}"
-        return
-    if (nodes := len(servers.data_names)) != managers and nodes % 2 == 0:
-        yield (
-            f"pools: with those labelled {DATA_LABEL} there are {nodes} nodes of the database, and an even "
-            f"number survives the loss of {(nodes - 1) // 2}, no more than {nodes - 1} would. Remedy: label "
-            "one more or one less"
-        )

@@ -57,14 +57,19 @@ def service_running(
     return f"{variables}\n{_WAIT}\n{_NO_VIRTUAL_IP if network is None else _VIRTUAL_IP}"
 
 
-def galera_formed(service: str, size: int, minutes: int = 15) -> str:
+def galera_formed(service: str, size: int, minutes: int = 15, *, arbitrator: bool = False) -> str:
     """Shell text that waits until the local node sees `size` nodes in one Primary component.
+
+    Args:
+        arbitrator: one more may be there, or not yet.
 
     To run after `service_running`, which prints; this prints nothing. The container's root is the server's
     root over its socket: no password is needed.
     """
     variables = assign(service=service, size=size, patience=minutes * 60)
-    return f"{variables}\n{_FORMED}"
+    if not arbitrator:
+        return f"{variables}\n{_FORMED}"
+    return f"{variables}\n{assign(more=size + 1)}\n{_FORMED_OR_ONE_MORE}"
 
 
 _WAIT = body("convergence_wait")
@@ -73,4 +78,6 @@ _VIRTUAL_IP = body("convergence_virtual_ip")
 
 _NO_VIRTUAL_IP = body("convergence_no_virtual_ip")
 
-_FORMED = body("convergence_formed")
+_FORMED = body("convergence_formed", also="")
+
+_FORMED_OR_ONE_MORE = body("convergence_formed", also=' && $seen != "$more nodes, Primary, Synced"')

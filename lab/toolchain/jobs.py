@@ -72,6 +72,15 @@ CHECKS: dict[str, tuple[Command, ...]] = {
         ("pytest", "tests/lab/test_tls.py", *_ONE_STORY),
         ("pytest", "tests/lab/test_rotation.py", *_ONE_STORY),
     ),
+    # Not in CI for its length, more than an hour; what it rests on is in tests/unit and tests/images.
+    "growth-test": (
+        (
+            *("pytest", "tests/lab/test_rolling.py", "tests/lab/test_replace.py"),
+            *("tests/lab/test_upgrade_hosts.py", "tests/lab/test_recover.py"),
+            *("tests/lab/test_scale.py", _END, "-v", *_PATIENT),
+        ),
+        ("pytest", "tests/lab/test_upgrade_mariadb.py", *_ONE_STORY),
+    ),
     # Not in CI for its length; what it rests on is in tests/unit, over real SSH.
     "own-hosts-test": (("pytest", "tests/lab/test_own_hosts.py", *_ONE_STORY),),
     # Not in CI either: it installs a browser, 300 MB with what that needs.
@@ -91,13 +100,14 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "lab-and-outage-test": ("toolchain", "packages", "venv"),
     "outage-test": ("toolchain", "packages", "venv"),
     "recovery-test": ("toolchain", "packages", "venv"),
+    "growth-test": ("toolchain", "packages", "venv"),
     "own-hosts-test": ("toolchain", "packages", "venv"),
     "application-test": ("toolchain", "packages", "venv"),
 }
 APART = frozenset(
     {
         *("consul-test", "outage-test", "lab-and-outage-test", "recovery-test"),
-        *("own-hosts-test", "application-test"),
+        *("own-hosts-test", "application-test", "growth-test"),
     }
 )
 """The checks that `make test` leaves out."""

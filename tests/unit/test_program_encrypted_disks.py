@@ -120,6 +120,12 @@ def test_a_host_keeps_the_disk_that_it_was_prepared_with_until_it_is_replaced() 
     assert found.plain == ["galera-2"]
 
 
+def test_a_host_that_gets_another_server_for_its_own_sake_is_prepared_as_the_settings_say() -> None:
+    known = state(galera_1=None, galera_2=None, galera_3=None)
+    found = Disks.of(settings(encryptedDisk=True), last(*HOSTS), lambda: known, ["galera-2"])
+    assert found.encrypted == {"galera-2"}
+
+
 def test_turned_off_an_encrypted_disk_stays_one_and_new_hosts_have_none() -> None:
     former = last(*HOSTS, encrypted=HOSTS)
     found = disks(settings(workers=1), former, state(galera_1=True, galera_2=True, galera_3=True))

@@ -18,18 +18,21 @@ USAGE = """usage: galera-node run                the container's process
        galera-node remember NAME      takes that back, until the cluster has restarted without NAME
        galera-node recover-from NAME  nobody runs, and a person decides: the cluster restarts from the data of
                                       NAME, whatever the others have; these take a full copy when they come
-       galera-node maintenance on|off [NAME]
+       galera-node maintenance on|off [NAME] [--note TEXT]
                                       load balancers send nobody to NAME, by default this node; it replicates
-                                      as before, and the writes go to another one
+                                      as before, and the writes go to another one. TEXT is shown with it
        galera-node new-epoch          after a component was started by hand (pc.bootstrap): data of whoever is
                                       not in it takes a full copy
        galera-node secure             no node lets anybody in without TLS any more, or with a certificate of a
                                       former authority: they start anew for that, one after the other. Repeat
                                       it until the exit code is 0 (1: refused, 75: under way)
-       galera-node pack DIR FILE      packs a data directory (when the image is built)"""
+       galera-node pack DIR FILE      packs a data directory (when the image is built)
+forget, remember, recover-from and new-epoch take --by WHO, which is kept with what and when, for status"""
 
 ASKED = (["status"], ["forget"], ["remember"], ["recover-from"], ["maintenance"], ["new-epoch"], ["secure"])
 """The first words of the commands that ask or tell the store."""
+BY = (["forget"], ["remember"], ["recover-from"], ["new-epoch"])
+"""Those which say who decides."""
 
 
 def run() -> int:
@@ -68,6 +71,14 @@ def health() -> int:
     return code
 
 
+def said(argv: list[str], option: str) -> tuple[list[str], str | None]:
+    """The words without an option and its value, and that value; None where it is not there."""
+    if option not in argv[:-1]:
+        return argv, None
+    at = argv.index(option)
+    return [*argv[:at], *argv[at + 2 :]], argv[at + 1]
+
+
 def tell(argv: list[str]) -> int | None:
     """Runs one of the commands that ask or tell the store; None if `argv` is none of them."""
     from . import commands
@@ -75,6 +86,9 @@ def tell(argv: list[str]) -> int | None:
     from .store import StoreError
     from .stores import store_here
 
+    argv, note = said(argv, "--note") if argv[:1] == ["maintenance"] else (argv, None)
+    argv, who = said(argv, "--by") if argv[:1] in BY else (argv, None)
+    by = who or ""
     if argv[:1] not in ASKED or argv in (["forget"], ["remember"], ["recover-from"]):
         return None
     environ = os.environ
@@ -91,20 +105,20 @@ def tell(argv: list[str]) -> int | None:
                     machine=argv[-1] == "--json",
                 )
             case ["forget", name]:
-                return commands.forget(store, name)
+                return commands.forget(store, name, by)
             case ["remember", name]:
-                return commands.remember(store, name)
+                return commands.remember(store, name, by)
             case ["recover-from", name]:
-                return commands.recover_from(store, name)
+                return commands.recover_from(store, name, by)
             case ["maintenance", "on" | "off" as word, *names] if len(names) < 2:
                 name = names[0] if names else environ.get("NODE_NAME", "")
-                return commands.maintain(store, name, word == "on")
+                return commands.maintain(store, name, word == "on", note)
             case ["secure"]:
                 from .securing import secure
 
                 return secure(store)
             case ["new-epoch"]:
-                return commands.new_epoch(store, environ.get("NODE_NAME", ""))
+                return commands.new_epoch(store, environ.get("NODE_NAME", ""), by)
     except (StoreError, SettingsError) as error:
         if argv == ["status", "--json"]:
             print(json.dumps(commands.report(None, {}, str(error))))

@@ -18,9 +18,13 @@ from .sql import ServerStatus, Sql, SqlError
 from .store import Facts, View
 from .words import Topics, log
 
+ARBITRATOR = "galera-arbitrator"
+"""What an arbitrator is called in the group (images/arbitrator): it has a vote and no data, so that nobody
+waits for it after an outage, and no recovery leaves it out."""
 MEMBERS = (
     "SELECT c.cluster_uuid, c.view_seqno, m.node_name FROM mysql.wsrep_cluster c "
-    "JOIN mysql.wsrep_cluster_members m ON m.cluster_uuid = c.cluster_uuid ORDER BY 3"
+    "JOIN mysql.wsrep_cluster_members m ON m.cluster_uuid = c.cluster_uuid "
+    "WHERE m.node_name <> 'galera-arbitrator' ORDER BY 3"
 )
 
 

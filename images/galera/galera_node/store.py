@@ -16,7 +16,8 @@ Keys below `swarm-galera/CLUSTER/`:
 - `details/NAME`    more about it: the epoch of its data, whether that can be trusted; bound to its session.
 - `passwords/NAME`  tells whether nodes have the same secrets; bound to its session.
 - `writer`          the node that load balancers send writes to.
-- `maintenance/NAME` a person has taken NAME out of the load balancers' choice.
+- `maintenance/NAME` a person has taken NAME out of the load balancers' choice; the value is a note on it.
+- `decided/WHEN`    what a person has decided, who, and when; see `Decided`. The last ones are kept.
 - `tls`             all nodes speak TLS alone, and trust the authority with this fingerprint alone.
 - `turn`            the node that starts anew for that; bound to its session.
 - `forgotten/NAME`  a node that a person has given up: nobody waits for it, until NAME is Synced again.
@@ -172,11 +173,26 @@ class Details:
 
 
 @dataclass(frozen=True)
+class Decided:
+    """What a person has decided that is nobody else's, and that may have cost rows.
+
+    `what`: the command. `by`: who, in the words of whoever called it. `at`: in UTC. `lost`: what it has left
+    behind, as far as was known then.
+    """
+
+    what: str
+    by: str
+    at: str
+    lost: str = ""
+
+
+@dataclass(frozen=True)
 class Facts:
     """The store's content, parsed, with the revisions that a commit can insist on.
 
     `mine`: the right to bootstrap is bound to the session that this process has now. A holder of this node's
     name alone may be an earlier container, whose lease has not run out yet. `my_turn`: the same of `turn`.
+    `notes`: on nodes in maintenance. `decided`: by key, which is when.
     """
 
     cluster: Cluster | None = None
@@ -193,6 +209,8 @@ class Facts:
     tls: str | None = None
     turn: str | None = None
     maintenance: frozenset[str] = frozenset()
+    notes: Mapping[str, str] = field(default_factory=dict)
+    decided: Mapping[str, Decided] = field(default_factory=dict)
     passwords: Mapping[str, str] = field(default_factory=dict)
     revisions: Mapping[str, int] = field(default_factory=dict)
     mine: bool = False
@@ -284,6 +302,7 @@ _OF_NODES: Mapping[str, Callable[[str], Any]] = {
     "aborted": str,
     "forgotten": str,
     "maintenance": str,
+    "decided": lambda text: _load(Decided, json.loads(text)),
 }
 """The same of those of which there is one for each node, or UUID, below the key."""
 
@@ -316,6 +335,8 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
         tls=one.get("tls"),
         turn=one.get("turn"),
         maintenance=frozenset(named["maintenance"]),
+        notes=named["maintenance"],
+        decided=named["decided"],
         passwords=named["passwords"],
         revisions={key: entry.revision for key, entry in entries.items()},
         mine="bootstrap" in entries and entries["bootstrap"].own,

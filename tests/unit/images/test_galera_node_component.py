@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from typing import Any
 
@@ -160,3 +161,16 @@ def test_while_the_store_is_away_another_node_must_confirm_one_that_was_outside(
     made.begin()
     made.belongs(synced(modules, 1), None)
     assert made.confirmed
+
+
+def test_the_arbitrator_is_no_member_that_is_waited_for_or_left_out(modules: Any) -> None:
+    """The statement itself, on tables as MariaDB has them."""
+    database = sqlite3.connect(":memory:")
+    database.executescript(
+        "ATTACH ':memory:' AS mysql;"
+        "CREATE TABLE mysql.wsrep_cluster (cluster_uuid TEXT, view_seqno INT);"
+        "CREATE TABLE mysql.wsrep_cluster_members (cluster_uuid TEXT, node_name TEXT);"
+        "INSERT INTO mysql.wsrep_cluster VALUES ('u', 7);"
+        "INSERT INTO mysql.wsrep_cluster_members VALUES ('u', 'b'), ('u', 'galera-arbitrator'), ('u', 'a');"
+    )
+    assert database.execute(modules.component.MEMBERS).fetchall() == [("u", 7, "a"), ("u", 7, "b")]

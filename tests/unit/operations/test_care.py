@@ -102,9 +102,12 @@ def test_who_does_not_answer_is_told() -> None:
 
 
 def test_who_cannot_vote_is_told_and_only_where_there_is_somebody() -> None:
-    assert votes.VOTERS not in care.environment(seen(galera_2=without_database))
+    assert votes.VOTERS not in care.environment(seen(galera_4=ghosts))
+    broken = care.voters(seen(galera_2=without_database))
+    assert broken["the database"][1] == ("galera-2", "its database is not running, no answer")
+    assert {why for body in ("the swarm", "etcd") for _, why in broken[body]} == {""}
     dead = care.voters(seen(away=("galera-3",)))
-    assert set(dead) == {"the swarm", "etcd"}
+    assert set(dead) == {"the swarm", "etcd", "the database"}
     for body in dead.values():
         assert body == [("galera-1", ""), ("galera-2", ""), ("galera-3", "does not answer")]
     assert json.loads(care.environment(seen(galera_2=error))[votes.VOTERS])["the swarm"][1] == [

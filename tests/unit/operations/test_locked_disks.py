@@ -97,6 +97,13 @@ def test_only_what_is_locked_is_opened_each_by_its_own_key(
     assert all_opened() == []
 
 
+def test_after_a_reboot_of_ours_the_keys_of_the_outputs_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = Hosts(monkeypatch, {"galera-1": OPEN, "galera-2": "locked"})
+    found = parse("dev", {**VALUES, "diskKeys": KEYS})
+    asyncio.run(locked_disks.unlocked(found))
+    assert hosts.given == {"galera-2": f"{KEYS['galera-2']}\n"}
+
+
 def test_a_stack_without_encrypted_disks_asks_no_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_hosts, "connected", None)
     assert all_opened({}) == []

@@ -1,0 +1,332 @@
+"""Hosts that are brought up to date: what is installed, what is foretold, in which order, one at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import typer
+
+from components.host_scripts import swarm_leaving
+from operations import care, host_updates, locked_disks, node_program, upgrade_hosts, well
+from operations.care import Seen
+from operations.errors import OperationsError
+from operations.host_updates import Package, Updates, package, parse, told
+from operations.notes import Note
+from operations.outputs import Outputs
+from operations.remote_hosts import Answer
+from tests.unit.fake_host import FakeHost
+from tests.unit.fake_swarm import changes, manager
+from tests.unit.operations.test_care import error, seen, without_database
+from tests.unit.operations.test_verify import NAMES
+from tests.unit.operations.test_well import in_maintenance
+
+pytestmark = pytest.mark.unit
+
+LIBC = (
+    "Inst libc6 [2.36-9+deb12u8] (2.36-9+deb12u9 Debian:12.8/stable, Debian-Security:12/stable-security "
+    "[amd64])"
+)
+TZ = "Inst tzdata [2024a-0] (2024b-0 Debian:12.8/stable [all])"
+KERNEL = "Inst linux-image-6.1.0-28-amd64 (6.1.119-1 Debian-Security:12/stable-security [amd64])"
+ENGINE = "Inst docker.io [20.10.24-1] (20.10.24-2 Debian-Security:12/stable-security [amd64]) []"
+FLAT = "Inst hello [1.0] (2.0 [amd64])"
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (LIBC, Package("libc6", "2.36-9+deb12u9", "2.36-9+deb12u8", security=True)),
+        (TZ, Package("tzdata", "2024b-0", "2024a-0")),
+        (KERNEL, Package("linux-image-6.1.0-28-amd64", "6.1.119-1", security=True)),
+        (ENGINE, Package("docker.io", "20.10.24-2", "20.10.24-1", security=True)),
+        (FLAT, Package("hello", "2.0", "1.0")),
+        ("Inst bash [5.1] (5.2 Ubuntu:22.04/jammy-security [amd64])", Package("bash", "5.2", "5.1", True)),
+        ("Conf libc6 (2.36-9+deb12u9 Debian:12.8/stable [amd64])", None),
+        ("", None),
+    ],
+)
+def test_a_line_of_apt_s_simulation_is_read(line: str, found: Package | None) -> None:
+    assert package(line) == found
+
+
+def printed(*lines: str, boot: str = "b1", **more: str) -> str:
+    rows = [f"install\t{line}" for line in lines] + [f"boot\t{boot}"]
+    return "\n".join([*rows, *(f"{key}\t{value}" for key, value in more.items())]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "everything", "words"),
+    [
+        (printed(), False, ""),
+        (printed(TZ), False, ""),
+        (printed(TZ), True, "1 package (tzdata 2024b-0)"),
+        (printed(LIBC, TZ), False, "1 package (libc6 2.36-9+deb12u9), then a reboot (libc6)"),
+        (
+            printed(ENGINE),
+            False,
+            "1 package (docker.io 20.10.24-2), then a restart of its engine (docker.io)",
+        ),
+        (printed(reboot="kernel 2 is installed, 1 runs"), False, "a reboot (kernel 2 is installed, 1 runs)"),
+        (printed(restart="it was replaced"), False, "a restart of its engine (it was replaced)"),
+    ],
+)
+def test_what_will_be_done_is_said_before(text: str, everything: bool, words: str) -> None:
+    updates = parse(text)
+    assert told(updates, everything) == words
+    assert updates.due(everything) is bool(words)
+
+
+def test_just_the_versions_that_were_shown_are_installed_and_nothing_goes_for_them(tmp_path: Path) -> None:
+    made = FakeHost(tmp_path / "host")
+    made.program("apt-get")
+    ran = made.run(host_updates.install(parse(printed(LIBC, KERNEL)).wanted(False)))
+    assert ran.code == 0, ran.err
+    (call,) = ran.called("apt-get")
+    assert call.endswith("--force-confold install libc6=2.36-9+deb12u9 linux-image-6.1.0-28-amd64=6.1.119-1")
+    assert "--no-remove" in call
+    made.program("apt-get", "echo 'E: no network' >&2; exit 100")
+    ran = made.run(host_updates.install([Package("x", "1")]))
+    assert ran.code == 1
+    assert "could not be installed" in ran.err
+
+
+def test_a_host_says_what_there_is_and_whether_it_must_be_rebooted(tmp_path: Path) -> None:
+    made = FakeHost(tmp_path / "host")
+    made.program("apt-get", f'[[ $* != *upgrade* ]] || printf "%s\\n" "{LIBC}" "Conf libc6"')
+    made.program("pidof", "exit 1")
+    made.program("needrestart", "echo 'NEEDRESTART-VER: 3.6'; echo 'NEEDRESTART-KSTA: 3'")
+    ran = made.run(host_updates.look())
+    assert ran.code == 0, ran.err
+    found = parse(ran.out)
+    assert [each.name for each in found.packages] == ["libc6"]
+    assert "needrestart: the kernel is out of date" in found.reboot
+    assert found.boot
+    made.program("needrestart", "echo 'NEEDRESTART-KSTA: 1'")
+    assert "needrestart" not in parse(made.run(host_updates.look()).out).reboot
+    made.program("apt-get", "echo 'E: no network' >&2; exit 100")
+    assert "could not be fetched" in made.run(host_updates.look()).err
+
+
+def test_a_host_is_drained_by_another_one_and_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swarm_leaving, "PATIENCE", 1)
+    made = manager(tmp_path / "host", nodes={"node2": "galera-2|ready|manager|reachable|true"})
+    for word in ("drain", "active"):
+        ran = made.run(upgrade_hosts.draining("galera-2", word))
+        assert ran.code == 0, ran.err
+        assert changes(ran) == [f"docker node update --availability {word} node2"]
+    ran = made.run(upgrade_hosts.draining("galera-9", "drain"))
+    assert "the swarm has no node galera-9 that is ready" in ran.err
+    assert ran.code == 1
+
+
+BEGUN = Note("upgraded", "ann@desk", "2026-11-30 04:00 UTC").dumps()
+
+
+def test_workers_come_first_the_writer_last_and_what_was_broken_off_before_all() -> None:
+    now = seen(galera_1=in_maintenance("galera-3", note=BEGUN, writer="galera-1"))
+    assert upgrade_hosts.order(now, NAMES) == ["galera-3", "galera-4", "galera-2", "galera-1"]
+    assert upgrade_hosts.order(seen(), ["galera-2", "galera-2"]) == ["galera-2"]
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (seen(), ""),
+        (seen(galera_2=without_database), "galera-2 itself is not well"),
+        (seen(galera_2=error), "galera-2 itself is not well"),
+        (seen(galera_3=without_database), "others are not well: galera-3"),
+        (seen(away=("galera-4",)), "others are not well: galera-4"),
+        (
+            seen(galera_1=in_maintenance("galera-2", note=Note("replaced", server="2").dumps())),
+            "`python -m operations replace galera-2` first",
+        ),
+    ],
+)
+def test_a_host_is_upgraded_only_if_it_and_the_others_are_well(now: Seen, words: str) -> None:
+    found = upgrade_hosts.refusal(now, "galera-2")
+    assert words in found
+    assert bool(found) is bool(words)
+
+
+def test_one_that_was_broken_off_is_gone_on_with_though_it_is_not_well() -> None:
+    now = seen(galera_1=in_maintenance("galera-2", note=BEGUN), galera_2=without_database)
+    assert upgrade_hosts.refusal(now, "galera-2") == ""
+    dead = seen(galera_1=in_maintenance("galera-2", note=BEGUN), galera_3=without_database)
+    assert "galera-3" in upgrade_hosts.refusal(dead, "galera-2")
+
+
+class Hosts:
+    """In place of the hosts: what each was told, in order."""
+
+    unreachable: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, packages: Mapping[str, str]) -> None:
+        self.done: list[str] = []
+        self.packages = dict(packages)
+        self.boots = dict.fromkeys(NAMES, "b1")
+        self.needs: set[str] = set()
+        self.now = seen()
+        self.fails = ""
+        self.tokens: dict[str, str] = {}
+        self.unwell_after = ""
+        monkeypatch.setattr(upgrade_hosts, "connected", self.connected)
+        monkeypatch.setattr(care, "look_at", self.look_at)
+        monkeypatch.setattr(node_program, "tell", self.tell)
+        monkeypatch.setattr(upgrade_hosts, "WELL_WITHIN", 0.0)
+        monkeypatch.setattr(upgrade_hosts, "BOOTS_WITHIN", 0.0)
+
+    @contextlib.asynccontextmanager
+    async def connected(self, _found: object) -> AsyncIterator[Any]:
+        yield self
+
+    async def look_at(self, _found: object) -> Seen:
+        if self.unwell_after and any(f"active {self.unwell_after}" in each for each in self.done):
+            return seen(galera_3=without_database)
+        return self.now
+
+    async def tell(self, _hosts: object, _found: object, by: str, *words: str) -> str:
+        self.done.append(" ".join(words[:3]))
+        note = words[4] if words[1] == "on" else None
+        told = seen().facts
+        changed = {} if note is None else {"galera-1": in_maintenance(words[2], note=note)(told["galera-1"])}
+        self.now = replace(self.now, facts={**told, **changed})
+        return ""
+
+    async def run_all(self, texts: Mapping[str, str], limit: float = 0) -> dict[str, Answer]:
+        return {name: await self.run(name, text) for name, text in texts.items()}
+
+    async def run(self, name: str, text: str, limit: float = 0) -> Answer:
+        if "fetching lists of packages" in text:
+            line = self.packages.get(name, "")
+            reboot = {"reboot": "a package asks for it"} if name in self.needs else {}
+            return Answer(printed(*filter(None, [line]), boot=self.boots[name], **reboot))
+        if text.startswith("cat /proc"):
+            return Answer(self.boots[name])
+        if text.startswith("cat /var"):
+            return Answer(self.tokens.get(name, ""))
+        words = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and " " not in line)
+        if "availability" in words:
+            self.done.append(f"{words['availability']} {words['hostname']} by {name}")
+        elif "packages=(" in text:
+            self.done.append(f"install on {name}")
+            if self.fails:
+                return Answer(error=self.fails)
+            if "linux-image" in self.packages.pop(name):
+                self.needs.add(name)
+        elif "systemctl reboot" in text:
+            self.done.append(f"reboot {name}")
+            self.boots[name] += "+"
+            self.needs.discard(name)
+        elif "token=" in text:
+            self.tokens[name] = words["token"]
+        else:
+            self.done.append(f"{name}: {text[:40]}")
+        return Answer()
+
+    def upgrade(self, *names: str, token: str = "", yes: bool = True) -> list[str]:
+        self.done.clear()
+        upgrade_hosts.upgraded(seen().outputs, names, False, yes, token)
+        return self.done
+
+
+def test_hosts_are_changed_one_at_a_time_and_rebooted_only_where_that_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = Hosts(monkeypatch, {"galera-2": KERNEL, "galera-3": TZ.replace("stable", "stable-security")})
+    assert made.upgrade() == [
+        "maintenance on galera-2",
+        "drain galera-2 by galera-1",
+        "install on galera-2",
+        "reboot galera-2",
+        "active galera-2 by galera-1",
+        "maintenance off galera-2",
+        "maintenance on galera-3",
+        "drain galera-3 by galera-1",
+        "install on galera-3",
+        "active galera-3 by galera-1",
+        "maintenance off galera-3",
+    ]
+    assert made.upgrade() == [], "nothing is left to be done"
+
+
+def test_disks_that_a_reboot_has_locked_are_opened_before_the_host_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = Hosts(monkeypatch, {"galera-2": KERNEL})
+
+    async def unlocked(found: Outputs) -> None:
+        made.done.append(f"open {', '.join(found.disk_keys)}")
+
+    monkeypatch.setattr(locked_disks, "unlocked", unlocked)
+    encrypted = replace(seen().outputs, disk_keys={"galera-2": "k2"})
+    upgrade_hosts.upgraded(encrypted, [], everything=False, yes=True)
+    at = made.done.index("open galera-2")
+    assert made.done[at - 1 : at + 2] == ["reboot galera-2", "open galera-2", "active galera-2 by galera-1"]
+
+
+def test_the_next_host_is_not_touched_while_not_all_is_well_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Hosts(monkeypatch, {"galera-1": KERNEL, "galera-2": KERNEL})
+    made.unwell_after = "galera-1"
+    with pytest.raises(OperationsError, match="After the upgrade of galera-1 not all is well: galera-3"):
+        made.upgrade("galera-1", "galera-2")
+    assert not [each for each in made.done if "galera-2" in each and "by galera-2" not in each]
+
+
+def test_one_that_could_not_be_installed_stays_drained_and_the_next_call_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = Hosts(monkeypatch, {"galera-2": KERNEL})
+    made.fails = "the packages could not be installed"
+    with pytest.raises(OperationsError, match="galera-2 could not be brought up to date"):
+        made.upgrade()
+    assert "active galera-2 by galera-1" not in made.done
+    made.fails = ""
+    assert made.upgrade()[-1] == "maintenance off galera-2"
+    # Though nothing is left to be installed, one that was broken off is let back.
+    made.now = seen(galera_1=in_maintenance("galera-2", note=BEGUN))
+    assert made.upgrade()[-2:] == ["active galera-2 by galera-1", "maintenance off galera-2"]
+
+
+def test_nothing_is_touched_without_a_yes_or_while_others_are_not_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = Hosts(monkeypatch, {"galera-2": KERNEL})
+    monkeypatch.setattr(typer, "confirm", lambda _: False)
+    with pytest.raises(typer.Exit):
+        made.upgrade(yes=False)
+    made.now = seen(galera_3=without_database)
+    with pytest.raises(OperationsError, match="galera-2 is not upgraded: others are not well"):
+        made.upgrade()
+    with pytest.raises(OperationsError, match="galera-9 is no host of this stack"):
+        made.upgrade("galera-9")
+    assert made.done == []
+
+
+def test_by_setting_it_is_done_once_for_each_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Hosts(monkeypatch, {"galera-2": KERNEL})
+    for nothing in (None, "", 7):
+        upgrade_hosts.by_setting(seen().outputs, nothing)
+    assert made.done == []
+    upgrade_hosts.by_setting(seen().outputs, "2026-11")
+    assert "reboot galera-2" in made.done
+    assert made.tokens == dict.fromkeys(NAMES, "2026-11")
+    made.done.clear()
+    made.packages["galera-2"] = KERNEL
+    upgrade_hosts.by_setting(seen().outputs, "2026-11")
+    assert made.done == []
+    upgrade_hosts.by_setting(seen().outputs, "2026-12")
+    assert "reboot galera-2" in made.done
+
+
+def test_the_note_of_a_host_that_is_upgraded_tells_who_and_since_when() -> None:
+    assert json.loads(BEGUN)["why"] == "upgraded"
+    assert well.maintained(seen(galera_1=in_maintenance("galera-2", note=BEGUN))) == {"galera-2": BEGUN}
+    assert Updates().due(everything=True) is False
