@@ -20,6 +20,7 @@ Keys below `swarm-galera/CLUSTER/`:
 - `tls`             all nodes speak TLS alone, and trust the authority with this fingerprint alone.
 - `turn`            the node that starts anew for that; bound to its session.
 - `forgotten/NAME`  a node that a person has given up: nobody waits for it, until NAME is Synced again.
+- `restore`         a restore of the whole cluster, and afterwards that there was one; see `restore.fact`.
 
 A later version may add keys, and fields to records: what is not known here is passed over. New facts went
 into keys of their own (`details`, `view`), because the version before refused records with fields it did not
@@ -32,6 +33,8 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Protocol, TypeVar
+
+from .restore import fact
 
 ABSENT = 0  # the revision of a key that is not there
 R = TypeVar("R")
@@ -192,6 +195,7 @@ class Facts:
     writer: str | None = None
     tls: str | None = None
     turn: str | None = None
+    restore: fact.Restore | None = None
     maintenance: frozenset[str] = frozenset()
     passwords: Mapping[str, str] = field(default_factory=dict)
     revisions: Mapping[str, int] = field(default_factory=dict)
@@ -274,6 +278,7 @@ _ONE: Mapping[str, Callable[[str], Any]] = {
     "tls": str,
     "turn": str,
     "writer": lambda text: _writer(json.loads(text)),
+    "restore": fact.read,
 }
 """How the records of which there is one are read."""
 _OF_NODES: Mapping[str, Callable[[str], Any]] = {
@@ -315,6 +320,7 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
         writer=one.get("writer"),
         tls=one.get("tls"),
         turn=one.get("turn"),
+        restore=one.get("restore"),
         maintenance=frozenset(named["maintenance"]),
         passwords=named["passwords"],
         revisions={key: entry.revision for key, entry in entries.items()},

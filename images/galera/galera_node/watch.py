@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from . import data_version, health, local_state, transfer
 from .decision.lost_quorum import gives_up
+from .decision.restoring import ends
 from .desynced import Holder
 from .first_process import LOOK_EVERY
 from .formation import FormationError
@@ -20,6 +21,7 @@ from .local_state import Kind, Local
 from .orderly_stop import OrderlyStop
 from .orphan import Orphan
 from .parts import Parts
+from .restore import node as restored
 from .sql import ServerStatus
 from .standstill import Standstill
 from .store import Details, Facts, Position, Presence
@@ -101,6 +103,10 @@ class Watch:
             shown = replace(presence, state="starting") if forming else presence
             facts = self._membership.look(shown, self._details(local))
             self._reports.tell_others(presence, self._component.epoch)
+            if facts is not None and (why := ends(presence.uuid, facts)):
+                log(f"ending mariadbd: {why}")
+                self._stop.end_server()
+                return True
             if forming and not self._membership.session:
                 raise FormationError("the right to bootstrap is lost before the cluster was open")
             if forming and presence.state == "synced":
@@ -172,6 +178,7 @@ class Watch:
                 self._formation.settle(facts, self._component.epoch, presence.uuid)
                 self._encryption.keep(facts)
                 self._one_by_one.look(facts)
+                restored.end(self._settings, self._membership.store, facts)
             return since
         return since if presence.state in ("primary", "synced") else None
 

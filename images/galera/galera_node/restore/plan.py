@@ -88,9 +88,14 @@ class Plan:
         return sum(base.before for base in self.chain) + 2 * largest + SPARE
 
     @property
+    def objects(self) -> tuple[Base | Log, ...]:
+        """All that is fetched, in this order."""
+        return (*self.chain, *self.logs)
+
+    @property
     def stored(self) -> int:
         """Bytes to fetch."""
-        return sum(each.stored for each in (*self.chain, *self.logs))
+        return sum(each.stored for each in self.objects)
 
     def gtid(self, number: int) -> str:
         """A number of this plan's timeline as a GTID."""
@@ -146,10 +151,10 @@ def _on(line: Timeline, target: Target, present: Present) -> Plan:
         raise AssertionError("either is known")
     chain = _chain(line, target, domain, most)
     logs = _logs(line, chain[-1].end, most, domain)
-    for server in dict.fromkeys(each.server for each in (*chain, *logs)):
+    made = Plan(target, line.name, domain, chain, logs, number, Lost(), search)
+    for server in dict.fromkeys(each.server for each in made.objects):
         if why := data_version.refusal(version(server), present.server, present.upgrade_to):
             raise Unreachable(f"Base {chain[-1].name} can't be taken: {why}.")
-    made = Plan(target, line.name, domain, chain, logs, number, Lost(), search)
     return replace(made, lost=_lost(line, present, number))
 
 
