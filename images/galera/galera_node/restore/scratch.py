@@ -4,8 +4,8 @@ It writes nothing between its start and the replay but what the logs say, replic
 network: whatever wrote first would take the numbers of transactions that are then left out in silence. After
 each log it is asked for its position, and a number that is missing ends the restore.
 
-Owns: mariadb-backup --prepare, the server's options, mariadb-binlog. Leaves to others: the plan, where the data
-goes then (`loading`), what is compared (`tables`).
+Owns: mariadb-backup --prepare, the server's options, mariadb-binlog. Leaves to others: the plan, where the
+data goes then (`loading`), what is compared (`tables`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 from .. import server
@@ -52,9 +51,6 @@ def options(folder: Path, run: Path, pool: int, include: Path = MY_CNF) -> str:
             f"socket = {run}/mysqld.sock",
             f"pid_file = {run}/mysqld.pid",
             f"innodb_undo_directory = {folder}",
-            f"innodb_data_home_dir = {folder}",
-            f"innodb_log_group_home_dir = {folder}",
-            f"tmpdir = {run}",
             "skip_networking",
             "require_secure_transport = OFF",
             "wsrep_on = OFF",
@@ -226,8 +222,8 @@ class Scratch:
                 taken = self.position(plan.domain)
                 if taken != upto:
                     raise ScratchError(
-                        f"after log {log.first} to {log.last} the server is at {plan.gtid(taken)}, and must be "
-                        f"at {plan.gtid(upto)}: transactions were left out"
+                        f"after log {log.first} to {log.last} the server is at {plan.gtid(taken)}, and must "
+                        f"be at {plan.gtid(upto)}: transactions were left out"
                     )
                 self._forget_logs()
         finally:
@@ -300,8 +296,3 @@ def numbers(gtids: str) -> dict[int, int]:
         if len(fields) == 3 and all(field.isdigit() for field in fields):
             found[int(fields[0])] = max(int(fields[2]), found.get(int(fields[0]), 0))
     return found
-
-
-def moment(seconds: int) -> datetime:
-    """An event's time."""
-    return datetime.fromtimestamp(seconds, UTC)

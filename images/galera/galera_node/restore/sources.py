@@ -1,7 +1,7 @@
 """Where the objects of the archive come from: the bucket, or a stream that somebody else sends.
 
-The second one is for a server without a network: a container beside the database's fetches, and whatever holds
-the scratch server gets the objects on its standard input, in the order of the plan.
+The second one is for a server without a network: the database's container fetches, and the scratch server's
+gets the objects on its standard input, in the order of the plan.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def listed(names: Sequence[str], read: Callable[[str], str]) -> Catalog:
     """The catalog of an archive.
 
     Args:
-        names: of all objects below the cluster's folder. read: the text of one. What it raises is the caller's.
+        names: of all objects below the cluster's folder. read: the text of one; what it raises is raised.
     """
     manifests: dict[str, Any] = {}
     for name in names:

@@ -24,6 +24,10 @@ AGE, ZSTD = "/usr/bin/age", "/usr/bin/zstd"
 IDENTITY = re.compile(r"AGE-SECRET-KEY-1[A-Z0-9]+|AGE-PLUGIN-[A-Z0-9-]+1[A-Z0-9]+")
 
 
+LONGEST = 32768
+"""A pipe holds it, so that it need not be read at once."""
+
+
 class StreamError(Exception):
     """An object did not come through; the message says which and why."""
 
@@ -40,7 +44,7 @@ Tell = Callable[[str, int, int], None]
 
 
 def identity(text: str) -> str:
-    """The private key as age takes it, from what a person gave. Raises StreamError without showing any of it."""
+    """The private key as age takes it, from what a person gave. Raises StreamError, and shows none of it."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not lines:
         raise StreamError(
@@ -51,7 +55,10 @@ def identity(text: str) -> str:
             "What was given is no identity of age: each line must be AGE-SECRET-KEY-1… An identity with a "
             "passphrase must be decrypted first (age --decrypt FILE)."
         )
-    return "\n".join(lines) + "\n"
+    key = "\n".join(lines) + "\n"
+    if len(key) > LONGEST:
+        raise StreamError(f"What was given is longer than the {LONGEST} characters that identities may have.")
+    return key
 
 
 def nothing(_key: str, _now: int, _all: int) -> None:
@@ -110,7 +117,7 @@ class _Key:
 
     def __init__(self, key: str) -> None:
         self.reader, self._writer = os.pipe()
-        os.write(self._writer, key.encode())  # less than a pipe holds: see PIPE_BUF
+        os.write(self._writer, key.encode())
         os.close(self._writer)
         self.path = f"/dev/fd/{self.reader}"
         self._open = True
@@ -197,8 +204,8 @@ def _age(each: Base | Log, said: IO[bytes]) -> str:
     words = _words(said)
     if "no identity matched" in words:
         return (
-            f"{each.key} is encrypted for another key than the one that was given. Give the identity of one of "
-            "the recipients in its manifest."
+            f"{each.key} is encrypted for another key than the one that was given. Give the identity of one "
+            "of the recipients in its manifest."
         )
     return f"{each.key} can't be decrypted: {words or 'age has said nothing'}"
 
