@@ -43,6 +43,7 @@ LEFT_OVER = (
     "undo",
     "aria_log",
     "ddl_recovery",
+    "binlog.",
     "galera-node.",
 )
 

@@ -19,6 +19,7 @@ Keys below `swarm-galera/CLUSTER/`:
 - `maintenance/NAME` a person has taken NAME out of the load balancers' choice.
 - `tls`             all nodes speak TLS alone, and trust the authority with this fingerprint alone.
 - `turn`            the node that starts anew for that; bound to its session.
+- `archiver`, `archive`, `backups/…`, `backup-wanted`, `logging/NAME`: see `archive.records`.
 - `forgotten/NAME`  a node that a person has given up: nobody waits for it, until NAME is Synced again.
 - `restore`         a restore of the whole cluster, and afterwards that there was one; see `restore.fact`.
 

@@ -47,6 +47,7 @@ class Watch:
         self._formation, self._observer, self._reports = parts.formation, parts.observer, parts.reports
         self._encryption, self._one_by_one = parts.encryption, parts.one_by_one
         self._departures, self._address = parts.departures, parts.address
+        self._archiving = parts.archiving
         self.failures = 0
 
     def serve(self, local: Local, bootstrap: bool = False, forming: bool = False) -> None:
@@ -100,6 +101,7 @@ class Watch:
                 log("ending mariadbd: its system tables could not be brought up to date")
                 self._stop.end_server()
                 return False
+            self._archiving.look(time.monotonic())
             shown = replace(presence, state="starting") if forming else presence
             facts = self._membership.look(shown, self._details(local))
             self._reports.tell_others(presence, self._component.epoch)
