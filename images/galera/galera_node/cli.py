@@ -30,6 +30,7 @@ USAGE = """usage: galera-node run                the container's process
        galera-node backup full|incremental
                                       the node that archives makes one now; prints the request's id
        galera-node archive            the process beside mariadbd that archives (started by `run`)
+       galera-node restore …, drill … steps of `python -m operations restore`, and of a drill
        galera-node pack DIR FILE      packs a data directory (when the image is built)"""
 
 ASKED = (
@@ -179,6 +180,10 @@ def main(argv: list[str]) -> int:
         return run()
     if argv == ["archive"]:
         return archive()
+    if argv[:1] in (["restore"], ["drill"]):
+        from .restore.console import main as console
+
+        return console(argv)
     if len(argv) == 3 and argv[0] == "pack":
         from .seed_data import pack
 

@@ -1,7 +1,7 @@
 """The archive into this node's data directory, for a restore of the whole cluster.
 
 A process of its own beside the node's first one, which meanwhile holds mariadbd back by the store's record
-and has put the old data aside. The directory is marked as half-way until all is in its place and on disk; only
+and has put the old data aside. The directory is marked as half-way until all is in its place on disk; only
 then does the store hear of the new cluster, which this node's own rules start.
 
 May be killed at any moment: the next one begins anew, or, where the data was in its place, tells the store.

@@ -11,11 +11,14 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from dataclasses import asdict
+from datetime import datetime
 from typing import IO, Any
 
-from .catalog import Catalog, catalog
+from .catalog import Base, Log
+from .plan import Lost, Plan
 from .streams import StreamError
+from .target import Latest
 
 CHUNK = 1 << 20
 LENGTH = struct.Struct(">I")
@@ -61,16 +64,17 @@ class Framed:
 
     def pieces(self, key: str) -> Iterator[bytes]:
         """As `streams.Source`."""
-        head = json.loads(self._frame() or b"{}")
+        head = json.loads(self.frame() or b"{}")
         if head.get("key") != key:
             raise StreamError(f"{key} was to come, and {head.get('key', 'nothing')} came")
-        while piece := self._frame():
+        while piece := self.frame():
             yield piece
-        end = json.loads(self._frame() or b"{}")
+        end = json.loads(self.frame() or b"{}")
         if end.get("failed") is not None:
             raise StreamError(str(end["failed"]) or f"{key} was not sent to its end")
 
-    def _frame(self) -> bytes:
+    def frame(self) -> bytes:
+        """The next piece, empty at the end of a row of them. Raises StreamError."""
         (length,) = LENGTH.unpack(self._exactly(LENGTH.size))
         return self._exactly(length)
 
@@ -105,17 +109,43 @@ def send(source: Any, keys: Sequence[str], out: IO[bytes]) -> None:
             raise StreamError(failed)
 
 
-def listed(names: Sequence[str], read: Callable[[str], str]) -> Catalog:
-    """The catalog of an archive.
+def head(out: IO[bytes], plan: Plan) -> None:
+    """Sends the plan, before its objects."""
+    said = {
+        "domain": plan.domain,
+        "timeline": plan.timeline,
+        "number": plan.number,
+        "chain": [_plain(base) for base in plan.chain],
+        "logs": [_plain(log) for log in plan.logs],
+    }
+    data = json.dumps(said).encode()
+    out.write(LENGTH.pack(len(data)) + data)
 
-    Args:
-        names: of all objects below the cluster's folder. read: the text of one; what it raises is raised.
-    """
-    manifests: dict[str, Any] = {}
-    for name in names:
-        if name.endswith(".json"):
-            text = read(name)
-            manifests[name] = text
-            with suppress(ValueError):
-                manifests[name] = json.loads(text)
-    return catalog(manifests)
+
+def plan_from(stream: IO[bytes]) -> Plan:
+    """The plan that `head` has sent. Raises StreamError."""
+    try:
+        said = json.loads(Framed(stream).frame())
+        return Plan(
+            target=Latest(),
+            timeline=str(said["timeline"]),
+            domain=int(said["domain"]),
+            chain=tuple(Base(**_typed(base)) for base in said["chain"]),
+            logs=tuple(Log(**_typed(log)) for log in said["logs"]),
+            number=int(said["number"]),
+            lost=Lost(),
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise StreamError(f"what came is no plan of a restore: {error!r}") from None
+
+
+def _plain(each: Base | Log) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in asdict(each).items()
+    }
+
+
+def _typed(values: dict[str, Any]) -> dict[str, Any]:
+    times = ("begun", "ended", "began")
+    return {name: datetime.fromisoformat(value) if name in times else value for name, value in values.items()}
