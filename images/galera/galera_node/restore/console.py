@@ -36,7 +36,7 @@ from .tables import TablesError
 from .target import Number, TargetError
 from .target import parse as target_of
 
-USAGE = """usage: galera-node restore plan TO [TIMELINE]   what it would take and lose; stdin: a private key or nothing
+USAGE = """usage: galera-node restore plan TO [TIMELINE]   what it would take; stdin: a private key or nothing
        galera-node restore begin                all nodes stop; stdin: the plan, with `by` in it
        galera-node restore load                 the archive into this node; stdin: a private key
        galera-node restore undo | done | status
@@ -60,7 +60,7 @@ FAILURES = (
 
 def main(argv: list[str]) -> int:
     """Runs one command."""
-    simple = {
+    simple: dict[tuple[str, str], Callable[[], int]] = {
         ("restore", "begin"): lambda: _begin(json.loads(sys.stdin.read())),
         ("restore", "load"): lambda: _load(sys.stdin.read()),
         ("restore", "undo"): lambda: _step(record.undo),

@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from .. import server
+from ..archive.backup_stream import numbers
 from ..backup_programs import BACKUP, tail
 from ..sql import CLIENT, Sql, SqlError
 from . import streams
@@ -286,13 +287,3 @@ def _errors(path: Path) -> str:
     """The client's errors: it repeats the statement, which may hold what belongs in no log."""
     lines = path.read_text(errors="replace").splitlines()
     return "".join(f"\n  {line[:300]}" for line in lines if line.startswith("ERROR"))
-
-
-def numbers(gtids: str) -> dict[int, int]:
-    """The last number of each domain in a list of GTIDs."""
-    found: dict[int, int] = {}
-    for part in gtids.split(","):
-        fields = part.strip().split("-")
-        if len(fields) == 3 and all(field.isdigit() for field in fields):
-            found[int(fields[0])] = max(int(fields[2]), found.get(int(fields[0]), 0))
-    return found

@@ -10,7 +10,7 @@ import json
 import struct
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import IO, Any
@@ -32,7 +32,7 @@ class Fetched:
     def __init__(self, command: Command, brief: Callable[[str], str]) -> None:
         self._command, self._brief = command, brief
 
-    def pieces(self, key: str) -> Iterator[bytes]:
+    def pieces(self, key: str) -> Generator[bytes, None, None]:
         """As `streams.Source`."""
         with tempfile.TemporaryFile() as said:
             child = subprocess.Popen(
@@ -62,7 +62,7 @@ class Framed:
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
 
-    def pieces(self, key: str) -> Iterator[bytes]:
+    def pieces(self, key: str) -> Generator[bytes, None, None]:
         """As `streams.Source`."""
         head = json.loads(self.frame() or b"{}")
         if head.get("key") != key:

@@ -7,12 +7,14 @@ environment and on no disk. Leaves to others: where the bytes come from (`source
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
+import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Protocol
@@ -26,6 +28,8 @@ IDENTITY = re.compile(r"AGE-SECRET-KEY-1[A-Z0-9]+|AGE-PLUGIN-[A-Z0-9-]+1[A-Z0-9]
 
 LONGEST = 32768
 """A pipe holds it, so that it need not be read at once."""
+HEAD = 1 << 18
+"""Bytes of an object by which its key is tried: age's head and its first piece are in it."""
 
 
 class StreamError(Exception):
@@ -35,7 +39,7 @@ class StreamError(Exception):
 class Source(Protocol):
     """Where objects come from."""
 
-    def pieces(self, key: str) -> Iterator[bytes]:
+    def pieces(self, key: str) -> Generator[bytes, None, None]:
         """The bytes of an object, below the cluster's folder. Raises StreamError."""
 
 
@@ -78,37 +82,32 @@ def into_file(source: Source, each: Base | Log, key: str, file: Path, tell: Tell
 
 def readable(source: Source, each: Base | Log, key: str) -> None:
     """Whether the key opens an object, by its head alone. Raises StreamError."""
-    with tempfile.TemporaryFile() as said, _Key(key) as way:
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as out, _Key(key) as way:
         age = subprocess.Popen(
             [AGE, "--decrypt", "--identity", way.path],
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=out,  # no pipe, which nobody would read while age is being fed
             stderr=said,
             pass_fds=(way.reader,),
         )
         way.given()
-        pieces, sent = source.pieces(each.key), 0
+        sink, sent = _pipe(age.stdin), 0
         try:
-            for piece in pieces:
-                sent += len(piece)
-                try:
-                    _pipe(age.stdin).write(piece)
-                except BrokenPipeError:
-                    break
-                if sent >= 1 << 18:  # age's head and its first piece are in this
-                    break
+            with contextlib.closing(source.pieces(each.key)) as pieces, suppress(BrokenPipeError):
+                for piece in pieces:
+                    sink.write(piece)
+                    sent += len(piece)
+                    if sent >= HEAD:
+                        break
             with suppress(BrokenPipeError):
-                _pipe(age.stdin).close()
-            first = _pipe(age.stdout).read(1)
+                sink.close()
+            code = age.wait(timeout=60)
         finally:
-            with suppress(AttributeError):
-                pieces.close()  # type: ignore[attr-defined]
-            age.kill()
-            age.wait()
-            for pipe in (age.stdin, age.stdout):
-                with suppress(BrokenPipeError):
-                    _pipe(pipe).close()
-        if not first:
+            if age.poll() is None:
+                age.kill()
+                age.wait()
+        # It complains of the end that is missing, once it has written what it could read.
+        if code != 0 and out.tell() == 0 and out.seek(0, 2) == 0:
             raise StreamError(_age(each, said))
 
 
@@ -170,18 +169,18 @@ def _through(
                 with suppress(OSError):
                     _pipe(child.stdin).close()
         # The checksum first: what is damaged has every program complain.
-        if digest is not None and digest != each.sha256:
+        if digest != each.sha256:
             raise StreamError(
                 f"{each.key} is damaged: its SHA-256 is {digest}, and its manifest says {each.sha256}"
             )
-        if ends["age"] and (digest is None or not any(code for name, code in ends.items() if name != "age")):
+        if ends["age"] not in (0, -signal.SIGPIPE) and "broken pipe" not in _words(said):
             raise StreamError(_age(each, said))
         if failed := {name: code for name, code in ends.items() if code}:
             raise StreamError(_others(each, failed, others))
 
 
-def _feed(source: Source, each: Base | Log, sink: IO[bytes], tell: Tell) -> str | None:
-    """Gives the object to age; its SHA-256, None if age did not take all of it."""
+def _feed(source: Source, each: Base | Log, sink: IO[bytes], tell: Tell) -> str:
+    """Gives the object to age; its SHA-256."""
     digest, sent, taken = hashlib.sha256(), 0, True
     for piece in source.pieces(each.key):
         digest.update(piece)
@@ -193,10 +192,8 @@ def _feed(source: Source, each: Base | Log, sink: IO[bytes], tell: Tell) -> str 
                 # Read on: whether the object is damaged says more than that a program has ended.
                 taken = False
         tell(each.key, sent, each.stored)
-    try:
+    with suppress(BrokenPipeError):
         sink.close()
-    except BrokenPipeError:
-        taken = False
     return digest.hexdigest()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from .scratch import numbers
+from ..archive.backup_stream import numbers
 
 SYSTEM = "('mysql', 'sys', 'information_schema', 'performance_schema')"
 TABLES = (
