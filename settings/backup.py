@@ -138,7 +138,13 @@ def whole(value: SecretStr) -> SecretStr:
     return value
 
 
+Endpoint = Annotated[str, AfterValidator(endpoint)]
+Bucket = Annotated[str, AfterValidator(bucket)]
+Prefix = Annotated[str, AfterValidator(prefix)]
+Authority = Annotated[str, AfterValidator(authority)]
+Recipient = Annotated[str, AfterValidator(recipient)]
 Cadence = Annotated[str, AfterValidator(cadence)]
+Window = Annotated[str, AfterValidator(window)]
 Key = Annotated[SecretStr, BeforeValidator(confidential), AfterValidator(whole)]
 
 
@@ -177,18 +183,18 @@ class Backup(Section):
     """
 
     title: ClassVar[str] = "backup"
-    endpoint: Annotated[str, AfterValidator(endpoint)]
-    bucket: Annotated[str, AfterValidator(bucket)]
-    prefix: Annotated[str, AfterValidator(prefix)] = ""
+    endpoint: Endpoint
+    bucket: Bucket
+    prefix: Prefix = ""
     region: str = Field(pattern=r"^[A-Za-z0-9-]{1,63}$")
     access_key: Key
     secret_key: Key
-    authority: Annotated[str, AfterValidator(authority)] | None = None
-    recipients: list[Annotated[str, AfterValidator(recipient)]] = Field(min_length=1, max_length=16)
+    authority: Authority | None = None
+    recipients: list[Recipient] = Field(min_length=1, max_length=16)
     full: Cadence = "week"
     incremental: Cadence = "1 day"
     logs: int = Field(60, ge=10, le=3600)
-    window: Annotated[str, AfterValidator(window)] = ""
+    window: Window = ""
     retention: Retention = Retention.model_validate({})
 
     @property
