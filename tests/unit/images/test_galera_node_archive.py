@@ -451,6 +451,12 @@ def test_a_former_timeline_goes_as_a_whole_once_none_of_its_bases_is_kept() -> N
     assert goes == retention.Doomed(timelines=("former",))
 
 
+def test_the_newest_log_stays_for_it_says_how_far_the_archive_is() -> None:
+    logs = [("t", Span(1, 5)), ("t", Span(6, 9))]
+    goes = retention.doomed([old(1)], logs, ["t"], "t", Keep(30, 1), NOW)
+    assert goes.logs == (("t", Span(1, 5)),)
+
+
 def test_nothing_of_before_goes_until_the_present_timeline_has_a_base() -> None:
     bases = [old(100, timeline="former"), old(200, timeline="former")]
     assert not retention.doomed(bases, [], ["former", "t"], "t", Keep(1, 1), NOW)
@@ -565,9 +571,9 @@ def test_a_gap_is_loud_until_a_backup_is_behind_it() -> None:
 
 
 def test_what_is_wrong_has_a_remedy() -> None:
-    found = known(tried="x", failed="y", reach="", gap=Span(1, 2))
-    sentences = judgement.judge(FOUND, found, TIMELINE, NOW)
-    assert len(sentences) == 5
+    found = known(base(), tried="x", failed="y", reach="", gap=Span(21, 24))
+    sentences = judgement.judge(FOUND, found, TIMELINE, NOW + timedelta(days=9))
+    assert [sentence.ok for sentence in sentences] == [False] * 5
     assert all(sentence.remedy for sentence in sentences)
 
 

@@ -399,10 +399,9 @@ class Archiver:
 
     def _due(self, bases: list[Backup]) -> str | None:
         logs = self._logs
-        if logs is not None and logs.chain.gaps:
-            missing = logs.chain.gaps[-1].last
-            if not any(base.gtid >= missing for base in bases):
-                return "full"
+        missing = 0 if logs is None else chains.missing(logs.chain.first, logs.chain.gaps[-1:])
+        if not any(base.gtid >= missing for base in bases):
+            return "full"
         fulls = [base.began for base in bases if base.kind == "full"]
         return self._plan.rhythm.due(fulls, [base.began for base in bases], self._now())
 
