@@ -51,6 +51,8 @@ from tests.unit.images.test_galera_node_archive import base as base_of
 
 pytestmark = pytest.mark.unit
 
+PACKAGE = "images.galera.galera_node.archive"
+
 NOW = datetime(2026, 11, 28, 14, 32, 10, tzinfo=UTC)
 FOUND = plan.of(PLAN, "galera")
 WHERE = Where(TIMELINE, "b", "11.8.9-MariaDB")
@@ -444,11 +446,13 @@ def archiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     client = types.ModuleType("pymysql")
     client.Error = Exception  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "pymysql", client)
-    names = [f"images.galera.galera_node.{name}" for name in ("sql", "archive.base", "archive.archiver")]
+    names = [
+        f"images.galera.galera_node.{name}"
+        for name in ("sql", "archive.base", "archive.making", "archive.archiver")
+    ]
     for name in names:
         monkeypatch.delitem(sys.modules, name, raising=False)
     found = [importlib.import_module(name) for name in names]
-    monkeypatch.setattr(found[-1], "AGAIN", 1000.0)
     yield found[-1]
     for name in names:
         sys.modules.pop(name, None)
@@ -459,6 +463,7 @@ class Nodes:
 
     def __init__(self, archiver: Any, bucket: FolderBucket, folder: Path) -> None:
         self.module, self.bucket, self.store, self.folder = archiver, bucket, Store(), folder
+        self.mark = sys.modules[f"{PACKAGE}.base"].data_mark
         self.now = NOW
         self.store.put("cluster", dumps(Cluster(UUID, "formed", "a")))
         self.store.put("writer", json.dumps({"node": "a"}))
@@ -483,18 +488,18 @@ class Nodes:
         made = self.module.Archiver(
             settings, FOUND, self.sessions[name], lambda: self.sql[name], lambda: self.now
         )
-        made._bucket = self.bucket
+        made.bucket = made.making.bucket = self.bucket
         return made
 
     def look(self, *names: str) -> None:
         for name in names or tuple("abc"):
             self.each[name].look()
-            if (thread := self.each[name]._base) is not None:
+            if (thread := self.each[name].making.thread) is not None:
                 thread.join()
 
     def soon(self, name: str) -> None:
         """The next look of this node archives logs."""
-        self.each[name]._logs_at = float("-inf")
+        self.each[name].logs_at = float("-inf")
 
     @property
     def known(self) -> records.Known:
@@ -510,7 +515,7 @@ class Nodes:
             node=where.node,
             begun=manifest.said(self.now),
             timeline=where.timeline,
-            data=self.module.data_mark(self.folder / where.node),
+            data=self.mark(self.folder / where.node),
             gtid={"start": 0, "end": self.sql[where.node].position},
         )
         keep(self.bucket, made)
@@ -527,7 +532,7 @@ def nodes(archiver: Any, bucket: FolderBucket, tmp_path: Path, monkeypatch: pyte
         def make(self, *args: Any) -> Base:
             return made.makes(*args)
 
-    monkeypatch.setattr(archiver, "Bases", Makes)
+    monkeypatch.setattr(sys.modules[f"{PACKAGE}.making"], "Bases", Makes)
     return made
 
 
@@ -597,7 +602,7 @@ def test_a_backup_that_fails_is_told_and_tried_again_later(nodes: Nodes) -> None
     nodes.makes = nodes.whole
     nodes.look("b")
     assert nodes.known.bases == ()  # not at once
-    nodes.each["b"]._failed_at = float("-inf")
+    nodes.each["b"].making.failed_at = float("-inf")
     nodes.look("b")
     assert len(nodes.known.bases) == 1
     assert nodes.known.archive.failed == ""
@@ -615,7 +620,7 @@ def test_what_a_person_asks_for_is_made_at_once_and_answered(nodes: Nodes) -> No
 
 def test_logs_go_on_while_the_store_is_away(nodes: Nodes, bucket: FolderBucket) -> None:
     begun(nodes)
-    first = nodes.each["b"]._logs.last + 1
+    first = nodes.each["b"].logs.last + 1
     nodes.store.away = True
     logged(nodes.sql["b"], first, first + 1)
     nodes.soon("b")
@@ -629,7 +634,7 @@ def test_logs_go_on_while_the_store_is_away(nodes: Nodes, bucket: FolderBucket) 
 
 def test_a_holder_that_dies_is_followed_by_another_which_goes_on(nodes: Nodes, bucket: FolderBucket) -> None:
     begun(nodes)
-    first = nodes.each["b"]._logs.last + 1
+    first = nodes.each["b"].logs.last + 1
     logged(nodes.sql["b"], first)
     nodes.soon("b")
     nodes.look("b")
@@ -669,7 +674,7 @@ def test_a_lost_session_ends_the_right_and_the_backup(nodes: Nodes) -> None:
     nodes.sessions["b"].lost = True
     nodes.look("b")
     assert nodes.known.archiver == ""
-    assert nodes.each["b"]._cancel.is_set()
+    assert nodes.each["b"].making.cancel.is_set()
 
 
 def test_the_store_s_records_are_made_anew_from_the_bucket(nodes: Nodes) -> None:
@@ -685,7 +690,7 @@ def test_the_store_s_records_are_made_anew_from_the_bucket(nodes: Nodes) -> None
 
 def test_every_node_removes_its_own_logs_once_they_are_archived(nodes: Nodes) -> None:
     begun(nodes)
-    first = nodes.each["b"]._logs.last + 1
+    first = nodes.each["b"].logs.last + 1
     for name in "bc":
         logged(nodes.sql[name], first, first + 1)
         logged(nodes.sql[name], first + 2)
@@ -693,7 +698,7 @@ def test_every_node_removes_its_own_logs_once_they_are_archived(nodes: Nodes) ->
     nodes.look("b")
     assert not any("PURGE" in words for words in nodes.sql["c"].said)
     for name in "bc":
-        nodes.each[name]._removed_at = float("-inf")
+        nodes.each[name].removed_at = float("-inf")
     nodes.store.put("archive", replace(nodes.known.archive, last=first + 1).dumps())
     nodes.look("c")
     assert "PURGE BINARY LOGS TO 'binlog.000002'" in nodes.sql["c"].said
@@ -701,7 +706,7 @@ def test_every_node_removes_its_own_logs_once_they_are_archived(nodes: Nodes) ->
 
 def test_a_gap_is_followed_by_a_full_backup_at_once(nodes: Nodes) -> None:
     begun(nodes)
-    first = nodes.each["b"]._logs.last + 1
+    first = nodes.each["b"].logs.last + 1
     logged(nodes.sql["b"], first)
     nodes.soon("b")
     nodes.look("b")
@@ -720,7 +725,7 @@ def test_a_gap_is_followed_by_a_full_backup_at_once(nodes: Nodes) -> None:
 
 def test_a_backup_from_which_no_log_goes_on_is_followed_by_another(nodes: Nodes) -> None:
     begun(nodes)
-    nodes.each["b"]._logs.chain = replace(nodes.each["b"]._logs.chain, first=nodes.known.bases[0].gtid + 9)
+    nodes.each["b"].logs.chain = replace(nodes.each["b"].logs.chain, first=nodes.known.bases[0].gtid + 9)
     nodes.now = NOW + timedelta(minutes=9)
     nodes.look("b")
     assert [base.kind for base in nodes.known.bases] == ["full", "full"]
