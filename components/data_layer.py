@@ -83,7 +83,9 @@ class DataLayer:
         made = Services(services, images, manager, below.network, swarm.nodes)
         store = discovery.wanted(settings, owner, hosts, made, calm, below.options)
         nodes = made.on(hosts.bearing, galera.SERVICE, *calm, *fetched)
-        args = galera.GaleraArgs(nodes, store, not serves, initdb, settings.galera.tls, _given(settings))
+        args = galera.GaleraArgs(
+            nodes, store, not serves, initdb, settings.galera.tls, _given(settings), settings.backup
+        )
         database = galera.Galera("galera", args, below.options)
         database.settle(store.settle([database.formed]))
         anywhere = [images[spec.name] for spec in services if not spec.constraints]

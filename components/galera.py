@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from components import database_tls, remote, store_access
+from components import backup, database_tls, remote, store_access
 from components.database_tls import DatabaseTls
 from components.first_bootstrap import InitialSql
 from components.host_scripts import convergence
@@ -27,6 +27,7 @@ from components.service_spec import ConfigFile, HealthCheck, Port, ServiceSpec, 
 from components.services import ServiceArgs, declare
 from settings import Settings
 from settings import galera as section
+from settings.backup import Backup
 from settings.planned import DATA_LABEL
 from settings.tls import Tls
 
@@ -57,6 +58,7 @@ def spec(settings: Settings, initial: InitialSql | None = None, *, at_once: bool
     configs = config_files(galera.config, galera.provider, galera.strict_replication, galera.tls.required)
     if initial is not None and initial.archive is not None:
         configs.append(ConfigFile("galera-initdb", INITDB, initial.archive, kept=initial.recorded))
+    configs += backup.config_files(settings.backup, galera.image)
     return ServiceSpec(
         name=SERVICE,
         image=galera.image,
@@ -75,7 +77,12 @@ def spec(settings: Settings, initial: InitialSql | None = None, *, at_once: bool
             # Under which port a node registers itself.
             **({"DB_PORT": str(registered_port(settings))} if settings.discovery.kind == "consul" else {}),
         },
-        secrets=[*(f"galera-{user}-password" for user in USERS), *database_tls.FILES, *store_access.FILES],
+        secrets=[
+            *(f"galera-{user}-password" for user in USERS),
+            *database_tls.FILES,
+            *store_access.FILES,
+            *backup.secret_names(settings.backup),
+        ],
         configs=configs,
         volumes={VOLUME: "/var/lib/mysql"},
         # As many hosts as there are lead to the same nodes, workers included; not through the load balancer.
@@ -109,6 +116,7 @@ class GaleraArgs:
         initdb: which initial SQL was or will be run; empty for none.
         tls: as in the settings.
         root_password: None to have one drawn.
+        backup: as in the settings; None for no backups.
     """
 
     service: ServiceArgs
@@ -117,6 +125,7 @@ class GaleraArgs:
     initdb: str = ""
     tls: Tls = field(default_factory=lambda: Tls.model_validate({}))
     root_password: str | None = field(default=None, repr=False)
+    backup: Backup | None = field(default=None, repr=False)
 
 
 class Galera(pulumi.ComponentResource):
@@ -162,6 +171,7 @@ class Galera(pulumi.ComponentResource):
                 **{f"galera-{user}-password": value for user, value in passwords.items()},
                 **tls.files,
                 **args.store.access.files(),
+                **backup.secrets(args.backup),
             },
             {"STORE": args.store.url},
             # The store's wait, not only its service: two services are never changed at the same time.

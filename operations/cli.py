@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from operations import audit, balance, docker_env, last_one, locked, ssh_files, stack, verify
+from operations import audit, backup, balance, docker_env, last_one, locked, ssh_files, stack, verify
 from settings.errors import UserError
 
 
@@ -22,7 +22,7 @@ def build() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for module in (stack, audit, verify, balance, ssh_files, docker_env, locked, last_one):
+    for module in (stack, audit, verify, balance, backup, ssh_files, docker_env, locked, last_one):
         module.register(app)
     return app
 

@@ -109,6 +109,7 @@ class Outputs:
         left: what is not taken down yet of those above.
         volumes: names of the data's volumes on each of the hosts `kept_on`, while it is kept and nothing
             serves it.
+        backup: bucket and folder of its archive; empty where none is made.
     """
 
     hosts: tuple[Host, ...]
@@ -137,6 +138,7 @@ class Outputs:
     volumes: tuple[str, ...] = ()
     kept_on: tuple[str, ...] = ()
     store_servers: tuple[str, ...] = ()
+    backup: str = ""
 
     def has(self, layer: Layer) -> bool:
         """Whether there is this layer."""
@@ -221,6 +223,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         volumes=tuple(kept.get("volumes", ())),
         kept_on=tuple(kept.get("members", ())),
         store_servers=tuple((values.get("discovery") or {}).get("servers", ())),
+        backup="/".join(filter(None, map((values.get("backup") or {}).get, ("bucket", "prefix")))),
     )
 
 

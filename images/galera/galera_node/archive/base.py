@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from ..sql import Sql, SqlError
-from ..words import log
 from . import backup_stream, layout, manifest, pipeline
-from .backup_stream import Notes
+from .backup_stream import Notes, Position
 from .bucket import Bucket
 from .logs import Where
 from .manifest import Base
 from .own_logs import OwnLogs
+from .pipeline import Made
 from .plan import DOMAIN, Plan
 from .records import Backup
 
@@ -121,7 +121,6 @@ class Bases:
         name = layout.base_name(begun, kind)
         folder = self._plan.place.base(where.timeline, name)
         start, schema = self._own.here(), schema_version(self._sql)
-        log(f"archive: backup {name} begins")
         notes = Notes()
         self._desync()
         try:
@@ -135,12 +134,7 @@ class Bases:
         finally:
             with suppress(SqlError):  # `resync` tries again
                 resync(self._sql, self._folders.run)
-        position = backup_stream.position(notes, DOMAIN)
-        if parent is not None and position.lsn["from"] != parent.lsn:
-            raise BaseError(f"it goes on from {position.lsn['from']}, and its parent ends at {parent.lsn}")
-        stored = {entry.key: entry.size for entry in self._bucket.listed(folder)}
-        if (there := stored.get(layout.DATA, 0)) != made.stored:
-            raise BaseError(f"the store has {there} of the {made.stored} bytes that were sent")
+        position = self._checked(notes, parent, folder, made)
         base = Base(
             cluster=self._plan.place.cluster,
             timeline=where.timeline,
@@ -164,11 +158,17 @@ class Bases:
             recipients=self._plan.recipients,
         )
         self._bucket.put(f"{folder}/{layout.MANIFEST}", manifest.dumps(base))
-        log(
-            f"archive: backup {name} is there: {made.before / 1e6:.1f} MB, "
-            f"{made.stored / 1e6:.1f} MB stored, number {position.gtid}, {position.wsrep}"
-        )
         return base
+
+    def _checked(self, notes: Notes, parent: Backup | None, folder: str, made: Made) -> Position:
+        """Where the backup is, once it is seen to fit to its parent and to be in the store as it was sent."""
+        position = backup_stream.position(notes, DOMAIN)
+        if parent is not None and position.lsn["from"] != parent.lsn:
+            raise BaseError(f"it goes on from {position.lsn['from']}, and its parent ends at {parent.lsn}")
+        stored = {entry.key: entry.size for entry in self._bucket.listed(folder)}
+        if (there := stored.get(layout.DATA, 0)) != made.stored:
+            raise BaseError(f"the store has {there} of the {made.stored} bytes that were sent")
+        return position
 
     def _desync(self) -> None:
         """The others need not wait for this node while it reads everything."""

@@ -34,6 +34,14 @@ def chain(spans: Iterable[Span]) -> Chain:
     return Chain(first, last, tuple(gaps))
 
 
+def missing(first: int | None, gaps: Iterable[Span]) -> int:
+    """The last number that is in no log: a base must have come so far for logs to go on from it.
+
+    `first`: of the oldest log; what was before it is in none.
+    """
+    return max([first - 1 if first else 0, *(gap.last for gap in gaps)])
+
+
 @dataclass(frozen=True)
 class Piece:
     """A closed binary log of the node: its file, and the domain's last number at its end; 0 for none yet."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from .chain import missing
 from .manifest import moment
 from .plan import Plan
 from .records import Known
@@ -96,17 +97,25 @@ def _logs(plan: Plan, known: Known, timeline: str, now: datetime) -> Sentence:
 def _gap(known: Known, timeline: str) -> Sentence:
     archive = known.archive
     what = "no transaction is missing in the archive"
-    if archive.timeline != timeline or archive.gap is None:
+    lost = missing(archive.first, [archive.gap] if archive.gap else [])
+    bases = known.of(timeline)
+    if archive.timeline != timeline or not lost or not bases:
         return Sentence(what, True, "none is")
-    missing = f"{archive.gap.first} to {archive.gap.last}"
-    behind = [base for base in known.of(timeline) if base.gtid >= archive.gap.last]
+    said = (
+        f"{archive.gap.first} to {archive.gap.last} are"
+        if archive.gap
+        else f"what is before {archive.first} is"
+    )
+    behind = [base for base in bases if base.gtid >= lost]
+    if len(behind) == len(bases):
+        return Sentence(what, True, "none is")
     if behind:
         since = min(behind, key=lambda base: base.began)
-        return Sentence(what, True, f"none since {since.name}; before it {missing} are in no log")
+        return Sentence(what, True, f"none since {since.name}; before it {said} in no log")
     return Sentence(
         what,
         False,
-        f"{missing} are in no log: no moment after them can be restored",
+        f"{said} in no log: no moment after that can be restored",
         "`python -m operations backup` makes a full backup, from which on all can be restored again; the log "
         "of the node that archives says when it lost them",
     )

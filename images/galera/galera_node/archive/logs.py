@@ -58,7 +58,7 @@ class Logs:
             return
         uuid = timeline.partition(".")[0]
         others = [entry.key.strip("/") for entry in self._bucket.listed(place.root, deep=False)]
-        if any(other.startswith(f"{uuid}.") for other in others):
+        if any(other.startswith(f"{uuid}.") for other in others if other != timeline):
             # Of the same cluster: those who have come to it since have their number with the data.
             self._own.close()
             self.last = self._own.position()

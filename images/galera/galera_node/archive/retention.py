@@ -94,11 +94,14 @@ def doomed(
             if (base.timeline, base.name) not in stays and base.timeline not in whole
         )
     )
+    known = list(logs)
+    # The newest one says how far the archive is.
+    newest = max((span for timeline, span in known if timeline == present), default=None)
     unneeded = tuple(
         sorted(
             (timeline, span)
-            for timeline, span in logs
-            if timeline in oldest and span.last <= oldest[timeline]
+            for timeline, span in known
+            if timeline in oldest and span.last <= oldest[timeline] and span != newest
         )
     )
     return Doomed(whole, gone, unneeded)
