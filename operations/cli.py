@@ -10,7 +10,19 @@ import sys
 
 import typer
 
-from operations import audit, backup, balance, docker_env, last_one, locked, ssh_files, stack, verify
+from operations import (
+    audit,
+    backup,
+    balance,
+    docker_env,
+    drill,
+    last_one,
+    locked,
+    restore,
+    ssh_files,
+    stack,
+    verify,
+)
 from settings.errors import UserError
 
 
@@ -22,7 +34,19 @@ def build() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for module in (stack, audit, verify, balance, backup, ssh_files, docker_env, locked, last_one):
+    for module in (
+        stack,
+        audit,
+        verify,
+        balance,
+        backup,
+        ssh_files,
+        docker_env,
+        locked,
+        last_one,
+        restore,
+        drill,
+    ):
         module.register(app)
     return app
 

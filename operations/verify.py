@@ -30,6 +30,7 @@ from operations import (
     consul_checks,
     data_path_checks,
     deep_verify,
+    drill_checks,
     engine_checks,
     galera_checks,
     layer_checks,
@@ -140,7 +141,7 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
             *galera_checks.of_galera(found, facts, backup_checks.making(found, facts)),
         ]
         report.checks += tls_checks.of_tls(found, facts)
-        report.checks += backup_checks.of_backup(found, facts)
+        report.checks += [*backup_checks.of_backup(found, facts), *drill_checks.of_drill(found, facts)]
         report.checks += await _row_round_trip(found, facts, hosts, report)
         if found.published_port:
             with report.stage("published port"):

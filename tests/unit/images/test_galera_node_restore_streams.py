@@ -179,10 +179,10 @@ def test_objects_reach_a_server_without_a_network_in_the_order_of_the_plan() -> 
     made = Base("base", "line", "n", "full", None, "a", "11.8.9", NOW, NOW, 1, 48, 50, 1000, 100, "d2")
     plan = Plan(Latest(), "line", 1, (made,), (log_of(b""),), 60, Lost())
     out = io.BytesIO()
-    sources.head(out, plan)
+    sources.head(out, plan, "[mysqld]\ninnodb_page_size = 8k\n")
     send(Kept(base=b"b" * 2500, key=b""), [each.key for each in plan.objects], out)
     stream = io.BytesIO(out.getvalue())
-    assert sources.plan_from(stream) == plan
+    assert sources.plan_from(stream) == (plan, "[mysqld]\ninnodb_page_size = 8k\n")
     framed = Framed(stream)
     assert b"".join(framed.pieces("base")) == b"b" * 2500
     assert b"".join(framed.pieces("key")) == b""

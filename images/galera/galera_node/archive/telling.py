@@ -10,6 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from ..restore import report as drill
 from ..store import Entry, Put, Store, parse
 from . import layout, records
 from .judgement import ago, judge
@@ -34,6 +35,7 @@ def report(plan: Plan | None, entries: Mapping[str, Entry], now: datetime) -> di
         "archive": asdict(known.archive),
         "bases": [asdict(base) for base in known.bases],
         "wanted": None if known.wanted is None else asdict(known.wanted),
+        "drill": drill.known(entries),
         "sentences": [asdict(sentence) for sentence in judge(plan, known, timeline, now)],
     }
 

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from .. import settings as settings_module
@@ -36,6 +37,8 @@ from .tables import TablesError
 from .target import Number, TargetError
 from .target import parse as target_of
 
+STACK = Path("/etc/mysql/mariadb.conf.d/90-stack.cnf")
+"""The deployment's options of the server: some of them say how its files are to be read."""
 USAGE = """usage: galera-node restore plan TO [TIMELINE]   what it would take; stdin: a private key or nothing
        galera-node restore begin                all nodes stop; stdin: the plan, with `by` in it
        galera-node restore load                 the archive into this node; stdin: a private key
@@ -200,7 +203,7 @@ def _send(timeline: str, number: int) -> int:
     now = archived.present(settings, parse(store.read()), None)
     made = archived.planned(archive, Number(archive.domain, 1, number), now, timeline, None)
     out = sys.stdout.buffer
-    sources.head(out, made)
+    sources.head(out, made, STACK.read_text() if STACK.is_file() else "")
     sources.send(archive.source, [each.key for each in made.objects], out)
     return 0
 

@@ -40,13 +40,18 @@ class ScratchError(Exception):
     """The data can't be brought to the position; the message says why."""
 
 
-def options(folder: Path, run: Path, pool: int, include: Path = MY_CNF) -> str:
-    """The server's option file. `pool`: bytes of the buffer pool; what is set last counts."""
+def options(folder: Path, run: Path, pool: int, more: str = "") -> str:
+    """The server's option file; what is set last counts.
+
+    Args:
+        pool: bytes of the buffer pool. more: the stack's own options, where no file of the image has them.
+    """
     return "\n".join(
         [
             "[mysqld]",
             f"innodb_buffer_pool_size = {pool}",
-            f"!include {include}",
+            f"!include {MY_CNF}",
+            more,
             "[mysqld]",
             f"datadir = {folder}",
             f"socket = {run}/mysqld.sock",
@@ -75,17 +80,19 @@ def options(folder: Path, run: Path, pool: int, include: Path = MY_CNF) -> str:
 
 
 class Scratch:
-    """Data in `folder`, a server on it; `run` is in memory, for the socket and files.
+    """Data in `folder`, a server on it; `run` is in memory, for the socket and files; the rest as `options`.
 
     Attributes:
         sql: of the server, while it runs.
     """
 
-    def __init__(self, folder: Path, run: Path, pool: int, say: Say, tell: Tell = streams.nothing) -> None:
+    def __init__(
+        self, folder: Path, run: Path, pool: int, say: Say, tell: Tell = streams.nothing, more: str = ""
+    ) -> None:
         self.folder, self._run, self._say, self._tell = folder, run, say, tell
         self._defaults = run / "scratch.cnf"
         self._words = run / "scratch.log"
-        self._pool = pool
+        self._pool, self._more = pool, more
         self._process: subprocess.Popen[bytes] | None = None
         self.sql = Sql(run / "mysqld.sock")
 
@@ -94,7 +101,7 @@ class Scratch:
         if plan.number is None:
             raise ScratchError("the position is not known yet")
         self._run.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._defaults.write_text(options(self.folder, self._run, self._pool))
+        self._defaults.write_text(options(self.folder, self._run, self._pool, self._more))
         self.unpack(plan.chain, source, key)
         self.start()
         self.begin_at(plan.domain, plan.base.end)

@@ -45,11 +45,11 @@ def main(words: list[str], stdin: IO[bytes]) -> int:
         case _:
             raise ScratchError("usage: galera-node restore scratch drill | dump WHAT INTO")
     key = streams.identity(_key(stdin))
-    plan = sources.plan_from(stdin)
+    plan, more = sources.plan_from(stdin)
     began = time.monotonic()
     told = Telling()
     pool = int(os.environ.get("SCRATCH_POOL", POOL))
-    scratch = Scratch(FOLDER, RUN, pool, told.say, told.progress)
+    scratch = Scratch(FOLDER, RUN, pool, told.say, told.progress, more)
     try:
         scratch.make(plan, sources.Framed(stdin), key)
         check(scratch.sql)

@@ -109,9 +109,10 @@ def send(source: Any, keys: Sequence[str], out: IO[bytes]) -> None:
             raise StreamError(failed)
 
 
-def head(out: IO[bytes], plan: Plan) -> None:
-    """Sends the plan, before its objects."""
+def head(out: IO[bytes], plan: Plan, options: str = "") -> None:
+    """Sends the plan, before its objects. `options`: the server's option file of the stack."""
     said = {
+        "options": options,
         "domain": plan.domain,
         "timeline": plan.timeline,
         "number": plan.number,
@@ -122,11 +123,11 @@ def head(out: IO[bytes], plan: Plan) -> None:
     out.write(LENGTH.pack(len(data)) + data)
 
 
-def plan_from(stream: IO[bytes]) -> Plan:
-    """The plan that `head` has sent. Raises StreamError."""
+def plan_from(stream: IO[bytes]) -> tuple[Plan, str]:
+    """The plan that `head` has sent, and the options. Raises StreamError."""
     try:
         said = json.loads(Framed(stream).frame())
-        return Plan(
+        plan = Plan(
             target=Latest(),
             timeline=str(said["timeline"]),
             domain=int(said["domain"]),
@@ -135,6 +136,7 @@ def plan_from(stream: IO[bytes]) -> Plan:
             number=int(said["number"]),
             lost=Lost(),
         )
+        return plan, str(said["options"])
     except (ValueError, TypeError, KeyError) as error:
         raise StreamError(f"what came is no plan of a restore: {error!r}") from None
 

@@ -23,7 +23,7 @@ from ..backup_programs import MBSTREAM
 from .catalog import Base, Log
 
 AGE, ZSTD = "/usr/bin/age", "/usr/bin/zstd"
-IDENTITY = re.compile(r"AGE-SECRET-KEY-1[A-Z0-9]+|AGE-PLUGIN-[A-Z0-9-]+1[A-Z0-9]+")
+IDENTITY = re.compile(r"AGE-SECRET-KEY-1[A-Z0-9]+")
 
 
 LONGEST = 32768
