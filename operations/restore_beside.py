@@ -1,4 +1,4 @@
-"""One database or table from the archive beside the running one, under a new name, by way of a scratch server.
+"""One database or table from the archive beside the running one, under a new name, by a scratch server.
 
 Owned here: refusing what would be written over, and the order of the steps. Left to others: the scratch
 server (images/galera, `restore.scratch_server`).

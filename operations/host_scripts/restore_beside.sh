@@ -5,7 +5,8 @@ schema=fact table=fact created=1
 # ---- hosts get what follows ----
 # mariadb asks SQL, or takes what it is to load, as the database's root in the node's container.
 mariadb() { docker exec -u 0 -i "$container" mariadb --skip-ssl --default-character-set=utf8mb4 "$@"; }
-quoted() { printf '`%s`' "${1//\`/\`\`}"; }
+tick=$'\x60'
+quoted() { printf '%s' "$tick${1//"$tick"/"$tick$tick"}$tick"; }
 [[ ! $created ]] || mariadb <<<"CREATE DATABASE $(quoted "$schema")"
 if ! scratch | mariadb "$schema"; then
   # Half of it is nothing: it was made here a moment ago, and nobody else has it.
