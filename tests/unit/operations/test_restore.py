@@ -15,6 +15,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from components.host_scripts.shell import assign
 from operations import backup_checks, drill, drill_checks, restore_beside, restore_plan, restore_whole
 from operations.cli import build
 from operations.cluster_facts import HostFacts
@@ -230,7 +231,7 @@ def test_what_is_refused_touches_nothing(
 def test_nothing_is_touched_before_a_person_has_agreed(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(restore_whole.typer, "confirm", lambda *_, **__: False)
+    monkeypatch.setattr(typer, "confirm", lambda *_, **__: False)
     with pytest.raises(typer.Exit):
         asyncio.run(restore_whole.whole(FOUND, Wish("latest", "", ""), KEY, yes=False))
     assert cluster.steps() == [("galera-2", "restore plan")]
@@ -376,7 +377,7 @@ def host(tmp_path: Path) -> FakeHost:
 
 def script(into: str, created: bool) -> str:
     schema, _, table = into.partition(".")
-    facts = restore_beside.assign(schema=schema, table=table, created="1" if created else "")
+    facts = assign(schema=schema, table=table, created="1" if created else "")
     return "\n".join(
         [restore_beside.scratch(FOUND, PLAN, ["dump", "app", into], "one"), facts, restore_beside._BESIDE]
     )
