@@ -40,10 +40,10 @@ def site() -> Iterator[BackupSite]:
         yield made
 
 
-def whole(site: BackupSite, **settings: object) -> list[Container]:
+def whole(site: BackupSite) -> list[Container]:
     """Three nodes with backups, formed, with the first full one."""
     site.start_store()
-    nodes = [site.add_node(number, **settings) for number in (1, 2, 3)]
+    nodes = [site.add_node(number) for number in (1, 2, 3)]
     for node in nodes:
         node.start()
     formed(nodes)
