@@ -22,7 +22,7 @@ endif
 LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `make lock` needs it
 
 .DEFAULT_GOAL := help
-.PHONY: help preflight toolchain venv up verify restore restore-drill balance unlock down test fmt lint type unit provider coverage image-test \
+.PHONY: help preflight toolchain venv up verify backups backup restore restore-drill balance unlock down test fmt lint type unit provider coverage image-test \
         plugin-test lab-test lab-and-outage-test consul-test outage-test recovery-test own-hosts-test application-test lock docs bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
@@ -33,6 +33,12 @@ up: ## everything from a bare machine to a running cluster; again: brings it to 
 
 verify: ## check the cluster; exit code 0 only if all holds (DEEP=1: compare all rows of all nodes, too)
 	$(call operations,verify $(if $(DEEP),--deep))
+
+backups: ## the backups that there are, and whether all is as it must be
+	$(call operations,backups)
+
+backup: ## make a backup now, and wait for it (INCREMENTAL=1: only what has changed)
+	$(call operations,backup $(if $(INCREMENTAL),--incremental))
 
 restore: ## the cluster as it was: TO='2026-11-28 14:32:10'|GTID|latest; beside it: INTO=name WHAT=app; UNDO=1, DONE=1 after it (IDENTITY=file, TIMELINE=, NODE=)
 	$(call operations,restore $(if $(TO),--to '$(TO)') $(if $(INTO),--into '$(INTO)') $(if $(WHAT),--what '$(WHAT)') \

@@ -19,9 +19,10 @@ RCLONE = "/usr/bin/rclone"
 REMOTE = "archive"
 PATIENCE = 120.0
 """Seconds for one question; an upload is waited for as long as it goes on."""
-PART = 16 << 20
-"""Bytes of one part of an upload: a store takes 10,000 of them, and rclone holds three in memory."""
+PART = 16
+"""MB (2^20) of one part of an upload, at the least; rclone holds three in memory."""
 PARTS = 9000
+"""Into how many an upload is cut at the most: a store takes 10,000."""
 OTHERS = ("--s3-upload-concurrency", "2", "--transfers", "1", "--retries", "3", "--low-level-retries", "5")
 TIMES = ("--contimeout", "15s", "--timeout", "60s")
 
@@ -85,8 +86,8 @@ class Bucket:
 
     def upload(self, key: str, size: int = 0) -> list[str]:
         """The command that makes an object of its standard input. `size`: bytes at the most, if known."""
-        part = max(PART, size // PARTS + 1)
-        return self.command("rcat", "--s3-chunk-size", f"{part}B", self.at(key))
+        part = max(PART, -(-size // PARTS >> 20))
+        return self.command("rcat", "--s3-chunk-size", f"{part}M", self.at(key))
 
     def put(self, key: str, text: str) -> None:
         """Writes a small object. Raises BucketError."""
