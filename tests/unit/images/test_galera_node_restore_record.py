@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -381,40 +382,69 @@ def test_what_lies_outside_goes_along(tmp_path: Path) -> None:
     assert (tmp_path / "log" / "bin.000001").read_text() == "old"
 
 
-@pytest.mark.parametrize("moves", range(6))
+@pytest.mark.parametrize("at", range(14))
 def test_a_crash_while_data_goes_aside_or_comes_back_is_gone_on_from(
-    place: Placement, monkeypatch: pytest.MonkeyPatch, moves: int
+    place: Placement, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
-    """After each of its moves: what is half-way never counts as data, and nothing of it is lost."""
+    """Before each of its steps: what is half-way never counts as data, and nothing of it is lost."""
     fill(place.data, "old")
     before = content(place.data)
-    left = [moves]
-    real = shutil.move
+    left = [0]
+    real = {name: getattr(aside, name) for name in ("_replace", "clear", "flush", "remove_mark")}
+    moves = {name: getattr(shutil, name) for name in ("move", "rmtree")}
 
-    def move(source: Path, target: Path) -> object:
-        left[0] -= 1
-        if left[0] < 0:
-            raise KeyboardInterrupt
-        return real(source, target)
+    def crashes(do: Callable[..., object]) -> Callable[..., object]:
+        def called(*words: object, **more: object) -> object:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return do(*words, **more)
 
-    def crashing(step: object) -> None:
-        left[0] = moves
-        monkeypatch.setattr(shutil, "move", move)
+        return called
+
+    def crashing(step: Callable[[], None]) -> bool:
+        left[0] = at
+        for where, names in ((aside, real), (shutil, moves)):
+            for name, do in names.items():
+                monkeypatch.setattr(where, name, crashes(do))
         try:
-            step()  # type: ignore[operator]
+            step()
         except KeyboardInterrupt:
-            assert local_state.read(place.data).kind in (Kind.PARTIAL,)
-        monkeypatch.setattr(shutil, "move", real)
+            return True
+        finally:
+            for where, names in ((aside, real), (shutil, moves)):
+                for name, do in names.items():
+                    monkeypatch.setattr(where, name, do)
+        return False
+
+    def now() -> str | None:
+        """The data that counts; None for none."""
+        local = local_state.read(place.data)
+        return (place.data / "ibdata1").read_text() if local.kind is Kind.DATA else None
 
     crashing(lambda: aside.keep(place, "one"))
+    assert now() in ("old", None)
     aside.go_on(place)
+    aside.keep(place, "one")
     assert local_state.read(place.data).kind is Kind.EMPTY
-    (place.data / "ibdata1").write_text("new")
+    fill(place.data, "new")
     crashing(lambda: aside.put_back(place))
+    assert now() in ("old", "new", None)
     aside.go_on(place)
+    if local_state.read(place.data).aside:
+        aside.put_back(place)
     assert content(place.data) == before
-    assert local_state.read(place.data).kind is Kind.DATA
+    assert now() == "old"
     assert not (place.data / TRANSFER_MARK).exists()
+
+
+def test_a_crash_never_takes_the_mark_from_what_is_half_loaded(place: Placement) -> None:
+    fill(place.data, "old")
+    aside.keep(place, "one")
+    (place.data / TRANSFER_MARK).touch()
+    (place.data / "ibdata1").write_text("half")
+    aside.go_on(place)
+    assert local_state.read(place.data).kind is Kind.PARTIAL
 
 
 def test_what_is_aside_is_removed_for_good_once_a_person_has_said_so(place: Placement) -> None:

@@ -1,4 +1,4 @@
-"""`restore` and `restore-drill`: what is asked and refused first, the order of steps, going on, going back."""
+"""`restore`, `restore-drill`: what is asked and refused first, the order of steps, going on, going back."""
 
 from __future__ import annotations
 

@@ -65,15 +65,21 @@ def remove(place: Placement) -> None:
 
 
 def go_on(place: Placement) -> None:
-    """Finishes what a crash has interrupted; nothing where nothing was."""
+    """Finishes what a crash has interrupted; nothing where nothing was.
+
+    Not while the archive is loaded here: what that has unpacked so far is removed.
+    """
     folder = place.data / ASIDE
+    shutil.rmtree(place.data / UNPACKED, ignore_errors=True)
     if not folder.is_dir():
-        return
+        return None
+    if not (folder / RESTORE).exists():  # it was just made, and nothing is in it
+        return _drop(place, folder)
     step = (folder / STEP).read_text() if (folder / STEP).exists() else KEEPING
     if step == KEEPING:
         _keep(place, folder)
-        step = KEPT
-        _replace(folder, STEP, step)
+        _replace(folder, STEP, KEPT)
+        _whole(place)
     if step == CLEARING:
         clear(place.data, frozenset({TRANSFER_MARK}))
         place.clear()
@@ -81,12 +87,26 @@ def go_on(place: Placement) -> None:
         _replace(folder, STEP, step)
     if step == RETURNING:
         _return(place, folder)
+        _whole(place)
     if step in (RETURNING, REMOVING):
-        shutil.rmtree(folder)
-        sync_folder(place.data)
-    if (place.data / TRANSFER_MARK).exists() and step != REMOVING:
-        flush(place.data)
-        remove_mark(place.data)
+        _drop(place, folder)
+    return None
+
+
+def _whole(place: Placement) -> None:
+    """Nothing is half-way any more."""
+    for folder in place.folders:
+        flush(folder)
+    remove_mark(place.data)
+
+
+def _drop(place: Placement, folder: Path) -> None:
+    """Deletes the folder: under another name, for half of it must not be taken for what is aside."""
+    gone = place.data / UNPACKED
+    shutil.rmtree(gone, ignore_errors=True)
+    folder.rename(gone)
+    sync_folder(place.data)
+    shutil.rmtree(gone)
 
 
 def _keep(place: Placement, folder: Path) -> None:
