@@ -460,6 +460,30 @@ def test_what_is_aside_is_removed_for_good_once_a_person_has_said_so(place: Plac
     aside.remove(place)
 
 
+def test_a_removal_that_a_crash_cuts_in_half_leaves_the_present_data_alone(
+    place: Placement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(place.data, "old")
+    aside.keep(place, "one")
+    fill(place.data, "new")
+    real = shutil.rmtree
+
+    def half(folder: Path, **more: bool) -> None:
+        if (folder / aside.STEP).exists():
+            (folder / aside.STEP).unlink()
+            raise KeyboardInterrupt
+        real(folder, **more)
+
+    monkeypatch.setattr(shutil, "rmtree", half)
+    with pytest.raises(KeyboardInterrupt):
+        aside.remove(place)
+    monkeypatch.setattr(shutil, "rmtree", real)
+    aside.go_on(place)
+    local = local_state.read(place.data)
+    assert (local.kind, local.aside) == (Kind.DATA, "")
+    assert (place.data / "ibdata1").read_text() == "new"
+
+
 def test_data_of_a_restore_that_is_over_makes_room_for_the_next(place: Placement) -> None:
     fill(place.data, "old")
     aside.keep(place, "one")
