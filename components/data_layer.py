@@ -84,7 +84,14 @@ class DataLayer:
         store = discovery.wanted(settings, owner, hosts, made, calm, below.options)
         nodes = made.on(hosts.bearing, galera.SERVICE, *calm, *fetched)
         args = galera.GaleraArgs(
-            nodes, store, not serves, initdb, settings.galera.tls, _given(settings), settings.backup
+            nodes,
+            store,
+            not serves,
+            initdb,
+            settings.galera.tls,
+            _given(settings),
+            settings.backup,
+            settings.bootstrap_from,
         )
         database = galera.Galera("galera", args, below.options)
         database.settle(store.settle([database.formed]))

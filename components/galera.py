@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from components import backup, database_tls, remote, store_access
+from components import backup, bootstrap_from, database_tls, remote, store_access
 from components.database_tls import DatabaseTls
 from components.first_bootstrap import InitialSql
 from components.host_scripts import convergence
@@ -28,6 +28,7 @@ from components.services import ServiceArgs, declare
 from settings import Settings
 from settings import galera as section
 from settings.backup import Backup
+from settings.bootstrap_from import BootstrapFrom
 from settings.planned import DATA_LABEL
 from settings.tls import Tls
 
@@ -59,6 +60,7 @@ def spec(settings: Settings, initial: InitialSql | None = None, *, at_once: bool
     if initial is not None and initial.archive is not None:
         configs.append(ConfigFile("galera-initdb", INITDB, initial.archive, kept=initial.recorded))
     configs += backup.config_files(settings.backup, galera.image)
+    configs += bootstrap_from.config_files(settings.bootstrap_from, galera.cluster_name)
     return ServiceSpec(
         name=SERVICE,
         image=galera.image,
@@ -82,6 +84,7 @@ def spec(settings: Settings, initial: InitialSql | None = None, *, at_once: bool
             *database_tls.FILES,
             *store_access.FILES,
             *backup.secret_names(settings.backup),
+            *bootstrap_from.secret_names(settings.bootstrap_from),
         ],
         configs=configs,
         volumes={VOLUME: "/var/lib/mysql"},
@@ -117,6 +120,7 @@ class GaleraArgs:
         tls: as in the settings.
         root_password: None to have one drawn.
         backup: as in the settings; None for no backups.
+        source: of a new cluster's data, likewise.
     """
 
     service: ServiceArgs
@@ -126,6 +130,7 @@ class GaleraArgs:
     tls: Tls = field(default_factory=lambda: Tls.model_validate({}))
     root_password: str | None = field(default=None, repr=False)
     backup: Backup | None = field(default=None, repr=False)
+    source: BootstrapFrom | None = field(default=None, repr=False)
 
 
 class Galera(pulumi.ComponentResource):
@@ -172,6 +177,7 @@ class Galera(pulumi.ComponentResource):
                 **tls.files,
                 **args.store.access.files(),
                 **backup.secrets(args.backup),
+                **bootstrap_from.secrets(args.source),
             },
             {"STORE": args.store.url},
             # The store's wait, not only its service: two services are never changed at the same time.

@@ -22,6 +22,7 @@ from pydantic.alias_generators import to_camel
 from settings import values
 from settings.application import Application
 from settings.backup import Backup
+from settings.bootstrap_from import BootstrapFrom
 from settings.discovery import Discovery
 from settings.errors import UserError
 from settings.galera import Galera
@@ -35,6 +36,7 @@ __all__ = [
     "PROJECT",
     "Application",
     "Backup",
+    "BootstrapFrom",
     "Discovery",
     "Engine",
     "Galera",
@@ -170,7 +172,11 @@ def load() -> Settings:
     settings = parse(mine)
     in_plain = [
         f"{PROJECT}:{name}.{key}"
-        for name, section in (("application", settings.application), ("backup", settings.backup))
+        for name, section in (
+            ("application", settings.application),
+            ("backup", settings.backup),
+            ("bootstrapFrom", settings.bootstrap_from),
+        )
         if section is not None and not pulumi_config.is_config_secret(f"{PROJECT}:{name}")
         for key in section.confidential
     ]

@@ -61,6 +61,7 @@ class Attempt:
             live = network.accepting(candidates)
             told = neighbours.ask_all(live) if wants_told(facts, live) else {}
             decision = decide(self._settings.node, self._site, local, facts, live, told)
+            decision = self._restoring.instead(decision, facts)
             if isinstance(decision, Join):
                 if self._reports.served and facts is not None:
                     # Its failing checks would count by now, and its copy or write-sets may take long.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import shutil
 from collections.abc import Callable
@@ -207,10 +209,14 @@ def test_an_empty_stack_can_be_restored_into_once_all_its_nodes_are_there() -> N
     restore = begun(memory)
     assert restore.former_uuid == ""
     take(memory, record.load(memory.facts, "b", NOW))
+    # There is nothing to go back to: it is over at once, or never.
+    assert take(memory, record.undo(memory.facts, NOW)).phase == "undone"
+    restore = begun(memory, replace(WANTED, id="another"))
+    take(memory, record.load(memory.facts, "b", NOW))
     take(memory, record.join(memory.facts, NOW))
     assert memory.facts.cluster == Cluster(NEW, "open", "b", restore.epoch)
-    take(memory, record.undo(memory.facts, NOW))
-    assert memory.facts.cluster is None
+    with pytest.raises(NotNow, match="nothing to go back to"):
+        record.undo(memory.facts, NOW)
     lost = MemoryStore(
         present__a=here("stopped", 1), present__b=here("empty", 2), present__c=here("empty", 3)
     )
@@ -382,56 +388,53 @@ def test_what_lies_outside_goes_along(tmp_path: Path) -> None:
     assert (tmp_path / "log" / "bin.000001").read_text() == "old"
 
 
+class Crash:
+    """What a crash interrupts: before the step of that number. A deletion may be half done by then."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+        self._patch, self._at, self._left = monkeypatch, at, 0
+        steps = {aside: ("_replace", "clear", "flush", "remove_mark"), shutil: ("move", "rmtree")}
+        self._real = [(where, name, getattr(where, name)) for where, names in steps.items() for name in names]
+
+    def during(self, step: Callable[[], None]) -> None:
+        self._left = self._at
+        for where, name, real in self._real:
+            self._patch.setattr(where, name, functools.partial(self._call, name, real))
+        with contextlib.suppress(KeyboardInterrupt):
+            step()
+        for where, name, real in self._real:
+            self._patch.setattr(where, name, real)
+
+    def _call(self, name: str, real: Callable[..., object], *words: object, **more: object) -> object:
+        self._left -= 1
+        if self._left >= 0:
+            return real(*words, **more)
+        if name == "rmtree":
+            (Path(str(words[0])) / aside.STEP).unlink(missing_ok=True)
+        raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("at", range(14))
 def test_a_crash_while_data_goes_aside_or_comes_back_is_gone_on_from(
     place: Placement, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     """Before each of its steps: what is half-way never counts as data, and nothing of it is lost."""
     fill(place.data, "old")
-    before = content(place.data)
-    left = [0]
-    real = {name: getattr(aside, name) for name in ("_replace", "clear", "flush", "remove_mark")}
-    moves = {name: getattr(shutil, name) for name in ("move", "rmtree")}
-
-    def crashes(do: Callable[..., object]) -> Callable[..., object]:
-        def called(*words: object, **more: object) -> object:
-            left[0] -= 1
-            if left[0] < 0:
-                if do is moves["rmtree"]:  # half of it is done
-                    (Path(str(words[0])) / aside.STEP).unlink(missing_ok=True)
-                raise KeyboardInterrupt
-            return do(*words, **more)
-
-        return called
-
-    def crashing(step: Callable[[], None]) -> bool:
-        left[0] = at
-        for where, names in ((aside, real), (shutil, moves)):
-            for name, do in names.items():
-                monkeypatch.setattr(where, name, crashes(do))
-        try:
-            step()
-        except KeyboardInterrupt:
-            return True
-        finally:
-            for where, names in ((aside, real), (shutil, moves)):
-                for name, do in names.items():
-                    monkeypatch.setattr(where, name, do)
-        return False
+    before, crash = content(place.data), Crash(monkeypatch, at)
 
     def now() -> str | None:
         """The data that counts; None for none."""
         local = local_state.read(place.data)
         return (place.data / "ibdata1").read_text() if local.kind is Kind.DATA else None
 
-    crashing(lambda: aside.keep(place, "one"))
+    crash.during(lambda: aside.keep(place, "one"))
     assert now() in ("old", None)
     aside.go_on(place)
     aside.keep(place, "one")
     # With the mark, too, it counts as nothing.
     assert local_state.read(place.data).kind in (Kind.EMPTY, Kind.PARTIAL)
     fill(place.data, "new")
-    crashing(lambda: aside.put_back(place))
+    crash.during(lambda: aside.put_back(place))
     assert now() in ("old", "new", None)
     aside.go_on(place)
     if local_state.read(place.data).aside:
@@ -466,13 +469,13 @@ def test_a_removal_that_a_crash_cuts_in_half_leaves_the_present_data_alone(
     fill(place.data, "old")
     aside.keep(place, "one")
     fill(place.data, "new")
-    real = shutil.rmtree
+    real: Callable[..., None] = shutil.rmtree
 
-    def half(folder: Path, **more: bool) -> None:
+    def half(folder: Path, ignore_errors: bool = False) -> None:
         if (folder / aside.STEP).exists():
             (folder / aside.STEP).unlink()
             raise KeyboardInterrupt
-        real(folder, **more)
+        real(folder, ignore_errors)
 
     monkeypatch.setattr(shutil, "rmtree", half)
     with pytest.raises(KeyboardInterrupt):

@@ -23,7 +23,8 @@ from ..archive.own_logs import OwnLogs
 from ..settings import Settings
 from ..sql import Sql, SqlError
 from ..store import Facts
-from . import streams
+from . import bootstrap, streams
+from .bootstrap import Beginning
 from .catalog import Catalog, catalog
 from .plan import Plan, Present, Unreachable, plan, resolved
 from .sources import Fetched
@@ -47,13 +48,21 @@ class Archive:
     domain: int
 
 
-def look(settings: Settings) -> Archive:
-    """Reads all manifests. Raises ArchiveError, SettingsError."""
-    told = backup.read(settings.cluster)
-    if told is None:
+def look(settings: Settings, beginning: Beginning | None = None) -> Archive:
+    """Reads all manifests. Raises ArchiveError, SettingsError.
+
+    Args:
+        beginning: another archive than the stack's own.
+    """
+    folder_of_keys = settings.run_dir / "restore-bucket"
+    if beginning is not None:
+        bucket = Bucket(beginning.target, *bootstrap.keys(settings.secrets), folder_of_keys)
+        root = beginning.place.root
+    elif (told := backup.read(settings.cluster)) is not None:
+        bucket = Bucket(told.target, *backup.keys(settings.secrets), folder_of_keys)
+        root = told.place.root
+    else:
         raise ArchiveError(OFF)
-    bucket = Bucket(told.target, *backup.keys(settings.secrets), settings.run_dir / "restore-bucket")
-    root = told.place.root
     with tempfile.TemporaryDirectory() as folder:
         manifests = _manifests(bucket, root, Path(folder))
     source = Fetched(lambda key: bucket.command("cat", bucket.at(f"{root}/{key}")), brief)

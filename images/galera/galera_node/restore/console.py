@@ -19,14 +19,16 @@ from typing import Any
 
 from .. import settings as settings_module
 from ..archive.plan import DOMAIN
+from ..decision.restoring import OVER
 from ..local_state import kept_from
 from ..settings import Settings, SettingsError
 from ..sql import Sql, SqlError
 from ..store import Store, StoreError, parse
 from ..stores import store_here
-from . import archived, record, report, scratch_server, sources, streams, tables
+from . import archived, bootstrap, record, report, scratch_server, sources, streams, tables
 from . import plan as plans
 from .archived import ArchiveError
+from .bootstrap import Beginning
 from .fact import Restore
 from .loading import Loading
 from .plan import Plan, Unreachable
@@ -42,6 +44,7 @@ STACK = Path("/etc/mysql/mariadb.conf.d/90-stack.cnf")
 USAGE = """usage: galera-node restore plan TO [TIMELINE]   what it would take; stdin: a private key or nothing
        galera-node restore begin                all nodes stop; stdin: the plan, with `by` in it
        galera-node restore load                 the archive into this node; stdin: a private key
+       galera-node restore bootstrap            a new cluster from an archive (started by `run`)
        galera-node restore undo | done | status
        galera-node restore send TIMELINE NUMBER
        galera-node restore scratch drill | dump WHAT INTO
@@ -66,6 +69,7 @@ def main(argv: list[str]) -> int:
     simple: dict[tuple[str, str], Callable[[], int]] = {
         ("restore", "begin"): lambda: _begin(json.loads(sys.stdin.read())),
         ("restore", "load"): lambda: _load(sys.stdin.read()),
+        ("restore", "bootstrap"): lambda: _bootstrap(sys.stdin.read()),
         ("restore", "undo"): lambda: _step(record.undo),
         ("restore", "done"): lambda: _step(record.done),
         ("restore", "status"): _status,
@@ -150,10 +154,29 @@ def _begin(given: dict[str, Any]) -> int:
     return _written(store, commit)
 
 
-def _load(text: str) -> int:
+def _bootstrap(text: str) -> int:
+    """A new cluster from an archive: the plan, its begin and the load, or the load alone."""
+    settings, store = _here()
+    beginning = bootstrap.read()
+    if beginning is None:
+        raise NotNow("this stack begins with no archive (bootstrapFrom)")
+    facts = parse(store.read())
+    if facts.restore is None or facts.restore.phase in OVER:
+        target = target_of(beginning.to, datetime.now(UTC))
+        now = archived.present(settings, facts, None)
+        archive = archived.look(settings, beginning)
+        made = archived.planned(archive, target, now, beginning.timeline or None, streams.identity(text))
+        plan = _as_json(made, beginning.to, plans.told(made, now))
+        for line in plan["lines"]:
+            say(f"bootstrapFrom: {line}")
+        _begin({**plan, "by": bootstrap.BY})
+    return _load(text, beginning)
+
+
+def _load(text: str, beginning: Beginning | None = None) -> int:
     key = streams.identity(text)
     settings, store = _here()
-    archive = archived.look(settings)
+    archive = archived.look(settings, beginning)
 
     def plan_of(restore: Restore) -> Plan:
         number = target_of(restore.position, datetime.now(UTC))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ..config import server_options
-from ..decision.outcomes import Hold, PutBack, SetAside
+from ..decision.outcomes import Bootstrap, Decision, Hold, PutBack, SetAside
 from ..decision.restoring import DONE, UNDO
 from ..local_state import ASIDE, Local, kept_from
 from ..own_data import OwnData
@@ -24,6 +25,7 @@ from ..settings import Settings
 from ..store import Facts, Store, StoreError
 from ..words import log
 from . import aside, record
+from .bootstrap import Beginner
 
 LOCK = "restore.lock"
 
@@ -54,7 +56,16 @@ class Restoring:
 
     def __init__(self, parts: Parts, own_data: OwnData) -> None:
         self._settings, self._topics, self._reports = parts.settings, parts.topics, parts.reports
-        self._own_data = own_data
+        self._own_data, self._beginner = own_data, Beginner(parts.settings)
+
+    def instead(self, decision: Decision, facts: Facts | None) -> Decision:
+        """The decision; where an empty cluster would begin, and is to begin with an archive, that instead."""
+        if self._beginner.wanted is None or facts is None:
+            return decision
+        begins = isinstance(decision, Bootstrap) and decision.first and decision.abort is None
+        if begins or self._beginner.mine(facts):
+            self._beginner.look(time.monotonic())
+        return Hold("this cluster begins with the data of an archive (bootstrapFrom)") if begins else decision
 
     def act(self, decision: Hold | SetAside | PutBack, local: Local) -> Local:
         """One turn; the directory's state after it."""

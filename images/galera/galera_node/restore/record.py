@@ -142,6 +142,10 @@ def undo(facts: Facts, now: datetime) -> Commit:
     record = _of(facts, (STOP, LOAD, JOIN, UNDO))
     if record.phase == UNDO:
         raise NotNow(f"the restore to {record.target} is being undone already")
+    if not record.former_uuid:
+        if record.phase == JOIN:
+            raise NotNow("there was no cluster before this restore: there is nothing to go back to")
+        return _commit(facts, _in(record, UNDONE, now), now)
     made = _commit(facts, _in(record, UNDO, now), now)
     puts = {key: Put(value) for key, value in record.former.items()}
     gone = [key for key in facts.revisions if key.startswith("nodes/") or key in (*KEPT, "chosen", "writer")]
