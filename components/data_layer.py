@@ -1,4 +1,4 @@
-"""The layer `data`: the key-value store, the database and the load balancer; or what is kept of it without.
+"""The layer `data`: key-value store, database, load balancer, drills; or what is kept of it without.
 
 Owns: composing these, in the order in which they are made and changed.
 Leaves to others: each of them, the swarm below (swarm_layer.py), whether data is kept (layers.py).
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import discovery, galera, load_balancer, remote
+from components import discovery, drill, galera, load_balancer, remote
 from components.cluster_hosts import ClusterHosts
 from components.first_bootstrap import InitialSql
 from components.key_value_store import KeyValueStore
@@ -30,7 +30,7 @@ EVERYWHERE = (discovery.VOLUMES["consul"],)
 def specs(settings: Settings, sql: InitialSql, *, at_once: bool = False) -> list[ServiceSpec]:
     """Its services, as far as they are known before the run. `at_once`: see `galera.spec`."""
     database = galera.spec(settings, sql, at_once=at_once)
-    return [discovery.spec(settings), database, *load_balancer.specs(settings)]
+    return [discovery.spec(settings), database, *load_balancer.specs(settings), *drill.specs(settings)]
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ class DataLayer:
         on_workers = hosts.fetch_on_workers(anywhere, swarm.nodes)
         before = [database.settled] if serves else [*calm, *fetched]
         balancer = load_balancer.wanted(settings, hosts, made, [*before, *on_workers], below.options)
+        drill.wanted(settings, hosts, made, database, store.access.files(), below.options)
         return cls(made, store, database, balancer, on_workers, below.options)
 
 

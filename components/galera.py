@@ -142,7 +142,8 @@ class Galera(pulumi.ComponentResource):
         vip: the service's virtual IP.
         members: host names.
         initdb: as given.
-        root_password, app_password: secret.
+        root_password, app_password: secret. passwords: of all accounts that it makes, by user.
+        store_url: where the nodes find the store.
         authority: certificate of that which has signed the nodes' one, PEM: whom clients trust.
         formed: depend on this to use the database.
         settled: on this to change what uses it: no node starts anew any more.
@@ -165,6 +166,7 @@ class Galera(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         passwords = drawn_passwords(name, args.root_password, child)
         self.root_password, self.app_password = passwords["root"], passwords["app"]
+        self.passwords, self.store_url = passwords, args.store.url
         tls = DatabaseTls.declare(name, args.tls, child)
         self._name, self._manager, self._tls = name, args.service.manager, args.tls
         self.authority = tls.authority

@@ -22,8 +22,8 @@ from settings.layers import Layer, reaches
 
 REPLICATED = ("application",)
 """Services of which a host may have several containers (components/application.py)."""
-OTHERS = ("galera", "haproxy", *REPLICATED)
-"""Services that are not the store (components/galera.py, components/load_balancer.py)."""
+OTHERS = ("galera", "galera-drill", "haproxy", *REPLICATED)
+"""Services that are not the store (components/galera.py, load_balancer.py, drill.py)."""
 NEEDED: Mapping[Layer, tuple[str, ...]] = {
     "hosts": ("hosts", "ssh"),
     "swarm": ("network",),

@@ -25,6 +25,7 @@ LEAST_WINDOW = 30
 """Minutes: a node looks every few seconds, but whose turn it is may change hands meanwhile."""
 BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 RECIPIENT = re.compile(rf"age1([{BECH32}]{{58}})")
+IDENTITY = re.compile(rf"AGE-SECRET-KEY-1[{BECH32.upper()}]{{58}}")
 FILTERS = frozenset({"binlog-do-db", "binlog-ignore-db"})
 """Options of the server by which its logs lack what was written."""
 
@@ -130,6 +131,16 @@ def window(value: str) -> str:
     return value
 
 
+def identity(value: SecretStr) -> SecretStr:
+    """A private key of age."""
+    if not IDENTITY.fullmatch(value.get_secret_value().strip()):
+        raise values.Refused(
+            "this is no private key of age (AGE-SECRET-KEY-1…)",
+            "set the line of the key file that is not a comment, with `pulumi config set --secret --path`",
+        )
+    return value
+
+
 def whole(value: SecretStr) -> SecretStr:
     """One line that is not empty."""
     text = value.get_secret_value()
@@ -145,6 +156,7 @@ Authority = Annotated[str, AfterValidator(authority)]
 Recipient = Annotated[str, AfterValidator(recipient)]
 Cadence = Annotated[str, AfterValidator(cadence)]
 Window = Annotated[str, AfterValidator(window)]
+Identity = Annotated[SecretStr, BeforeValidator(confidential), AfterValidator(identity)]
 Key = Annotated[SecretStr, BeforeValidator(confidential), AfterValidator(whole)]
 
 
@@ -159,6 +171,22 @@ class Retention(Section):
     title: ClassVar[str] = "backup.retention"
     days: int = Field(30, ge=1, le=3650)
     fulls: int = Field(2, ge=1, le=1000)
+
+
+class Drill(Section):
+    """Drills by schedule: one container restores the latest backup and compares it with the cluster. Without
+    this section there are those by hand: `make restore-drill`.
+
+    Attributes:
+        every: how often.
+        identity: a private key of age, a secret, that can read the backups; best one of its own, whose public
+            key is among the recipients. The container of the drills has it, and no node: whoever is root on
+            the host where it runs can read all backups.
+    """
+
+    title: ClassVar[str] = "backup.drill"
+    every: Cadence = "week"
+    identity: Identity
 
 
 class Backup(Section):
@@ -180,6 +208,7 @@ class Backup(Section):
         logs: seconds at the most until what was committed is archived, while all is well.
         window: part of the day, UTC, in which backups begin, like 01:00-05:00; any time without.
         retention: a section: what stays.
+        drill: a section: drills by schedule.
     """
 
     title: ClassVar[str] = "backup"
@@ -196,11 +225,12 @@ class Backup(Section):
     logs: int = Field(60, ge=10, le=3600)
     window: Window = ""
     retention: Retention = Retention.model_validate({})
+    drill: Drill | None = None
 
     @property
     def confidential(self) -> list[str]:
         """The keys whose values must be encrypted in the stack's file."""
-        return ["accessKey", "secretKey"]
+        return ["accessKey", "secretKey", *(["drill.identity"] if self.drill else [])]
 
     @model_validator(mode="after")
     def _cadences_fit(self) -> Backup:
@@ -210,6 +240,8 @@ class Backup(Section):
                 "full is never, and without a full backup nothing can be restored",
                 "give a cadence like week, or leave out the section",
             )
+        if self.drill and every(self.drill.every) is None:
+            raise values.Refused("drill.every is never", "leave the section drill out instead")
         if incremental is not None and incremental >= full:
             raise values.Refused(
                 f"incremental is {self.incremental}, and every {self.full} all is copied anyway",

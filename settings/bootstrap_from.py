@@ -10,15 +10,13 @@ import re
 from datetime import datetime
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, Field
 
 from settings import values
-from settings.application import confidential
-from settings.backup import BECH32, Authority, Bucket, Endpoint, Key, Prefix
+from settings.backup import Authority, Bucket, Endpoint, Identity, Key, Prefix
 from settings.database import names
 from settings.section import Section
 
-IDENTITY = re.compile(rf"AGE-SECRET-KEY-1[{BECH32.upper()}]{{58}}")
 GTID = re.compile(r"\d+-\d+-\d+")
 DAY = re.compile(r"\d{4}-?\d\d-?\d\d")
 
@@ -40,16 +38,6 @@ def target(value: str) -> str:
     return text
 
 
-def identity(value: SecretStr) -> SecretStr:
-    """A private key of age."""
-    if not IDENTITY.fullmatch(value.get_secret_value().strip()):
-        raise values.Refused(
-            "this is no private key of age (AGE-SECRET-KEY-1…)",
-            "set the line of the key file that is not a comment, with `pulumi config set --secret --path`",
-        )
-    return value
-
-
 def timeline(value: str) -> str:
     """A timeline's name, as the archive has it."""
     if not re.fullmatch(r"[0-9a-f-]{36}\.[0-9a-z-]+", value):
@@ -59,7 +47,6 @@ def timeline(value: str) -> str:
 
 Target = Annotated[str, AfterValidator(target)]
 Timeline = Annotated[str, AfterValidator(timeline)]
-Identity = Annotated[SecretStr, BeforeValidator(confidential), AfterValidator(identity)]
 
 
 class BootstrapFrom(Section):

@@ -50,6 +50,7 @@ def run() -> int:
     from . import settings as settings_module
     from .endpoints import SOON, STORE, Endpoints
     from .network import RESOLVER_OPTIONS, Names, NoAddress
+    from .restore import scheduled
     from .sql import Sql
     from .stores import announced, store_of
     from .supervisor import Node
@@ -59,6 +60,8 @@ def run() -> int:
         settings = settings_module.load()
         os.environ.setdefault("RES_OPTIONS", RESOLVER_OPTIONS)
         names = Names()
+        if scheduled.wanted():
+            return scheduled.Drills(settings, store_of(settings, names)).run()
         store, other = store_of(settings, names), store_of(settings, names, timeout=STORE)
         endpoints = Endpoints(settings.node, Sql(settings.socket, timeout=SOON, patience=SOON), other)
         if (announcement := announced(settings, other, endpoints)) is not None:
