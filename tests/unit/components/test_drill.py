@@ -67,11 +67,12 @@ def test_what_cant_be_is_refused(change: dict[str, Any], words: str) -> None:
     assert KEY[:40] not in " ".join(found)
 
 
-def entries(phase: str = "formed", bases: int = 1, **others: str) -> dict[str, Entry]:
+def entries(phase: str = "formed", bases: int = 1, others: dict[str, str] | None = None) -> dict[str, Entry]:
+    at = "2026-11-28T12:00:00Z"
     base = records.Backup(
-        "l", "20261128T120000Z-full", "full", None, "a", "d", "b", "e", 1, 1, 1, 1, "s", "1:x"
+        "l", "20261128T120000Z-full", "full", None, "a", "d", at, at, 1, 1, 1, 1, "s", "1:x"
     )
-    made = {"cluster": dumps(Cluster("u", phase, "a")), **others}
+    made = {"cluster": dumps(Cluster("u", phase, "a")), **(others or {})}
     if bases:
         made[records.key(base)] = records.dumps(base)
     return {key: Entry(value, 1) for key, value in made.items()}
@@ -90,11 +91,15 @@ def last(days: float, failed: str = "", differs: tuple[str, ...] = ()) -> dict[s
         pytest.param(entries(), True, id="never"),
         pytest.param(entries(bases=0), False, id="there is no backup yet"),
         pytest.param(entries("open"), False, id="the cluster forms"),
-        pytest.param(entries(**last(1)), False, id="young"),
-        pytest.param(entries(**last(2)), True, id="old"),
-        pytest.param(entries(**last(0.01, failed="the store has gone")), False, id="it has just failed"),
-        pytest.param(entries(**last(0.1, failed="the store has gone")), True, id="it failed a while ago"),
-        pytest.param(entries(**last(0.1, differs=("app.t: rows differ",))), False, id="it was not equal"),
+        pytest.param(entries(others=last(1)), False, id="young"),
+        pytest.param(entries(others=last(2)), True, id="old"),
+        pytest.param(entries(others=last(0.01, failed="the store has gone")), False, id="it has just failed"),
+        pytest.param(
+            entries(others=last(0.1, failed="the store has gone")), True, id="it failed a while ago"
+        ),
+        pytest.param(
+            entries(others=last(0.1, differs=("app.t: rows differ",))), False, id="it was not equal"
+        ),
         pytest.param({}, False, id="there is no cluster"),
     ],
 )
