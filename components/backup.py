@@ -79,13 +79,14 @@ def refuse_an_image_without(settings: Settings) -> None:
     """
     image = settings.galera.image
     found = re.search(r"(?:^|/)swarm-galera/galera:(\d+\.\d+)-(\d+)(?:@|$)", image)
-    if settings.backup is None or found is None:
+    section = "backup" if settings.backup else "bootstrapFrom" if settings.bootstrap_from else ""
+    if not section or found is None:
         return
     first = FIRST.get(found[1])
     if first is not None and int(found[2]) < first:
         raise SettingsError(
             [
                 f"swarm-galera:galera.image: the nodes of {image} know no backups, and the settings have "
-                f"`backup`. Remedy: name {found[1]}-{first} or a later one (docs/how-to/backup.md)"
+                f"`{section}`. Remedy: name {found[1]}-{first} or a later one (docs/how-to/backup.md)"
             ]
         )
