@@ -105,9 +105,7 @@ class Watch:
             shown = replace(presence, state="starting") if forming else presence
             facts = self._membership.look(shown, self._details(local))
             self._reports.tell_others(presence, self._component.epoch)
-            if facts is not None and (why := ends(presence.uuid, facts)):
-                log(f"ending mariadbd: {why}")
-                self._stop.end_server()
+            if self._is_restored(presence, facts):
                 return True
             if forming and not self._membership.session:
                 raise FormationError("the right to bootstrap is lost before the cluster was open")
@@ -144,6 +142,14 @@ class Watch:
             serves = synced_since is not None and self._membership.recorded
             self._first_process.pause(WATCH_EVERY if serves else LOOK_EVERY / 2)
         return False
+
+    def _is_restored(self, presence: Presence, facts: Facts | None) -> bool:
+        """Stops a mariadbd whose data a restore of the cluster replaces, or has replaced; whether it did."""
+        if facts is None or not (why := ends(presence.uuid, facts)):
+            return False
+        log(f"ending mariadbd: {why}")
+        self._stop.end_server()
+        return True
 
     def _up_to_date(self, presence: Presence, local: Local) -> bool:
         """Brings system tables of an older version up to date, before the node serves. False if it failed."""

@@ -11,6 +11,7 @@ import pytest
 from images.galera.galera_node.restore import plan as plans
 from images.galera.galera_node.restore.catalog import Catalog, catalog
 from images.galera.galera_node.restore.plan import Plan, Present, Unreachable, resolved
+from images.galera.galera_node.restore.plan_words import told
 from images.galera.galera_node.restore.target import Latest, Moment, Number, TargetError, parse, shown
 
 pytestmark = pytest.mark.unit
@@ -332,7 +333,7 @@ def test_a_superseded_timeline_is_taken_by_name_only() -> None:
     assert (plan.timeline, plan.number) == (FORMER, 30)
     assert plan.lost == plans.Lost()
     assert f"lost: all that was committed on the cluster's present timeline, {LINE}" in "\n".join(
-        plans.told(plan, PRESENT)
+        told(plan, PRESENT)
     )
     with pytest.raises(Unreachable, match="has no timeline c"):
         made(Latest(), WHOLE, timeline="c")
@@ -349,7 +350,7 @@ def test_where_no_cluster_is_the_timeline_that_was_last_written_to_counts() -> N
     former = base(20, -60, line=FORMER) | log(15, 40, -70, -30, line=FORMER)
     plan = made(Latest(), former | WHOLE, Present(NOW, server="11.8"))
     assert plan.timeline == LINE
-    assert "lost: nothing; there is no cluster" in plans.told(plan, Present(NOW))
+    assert "lost: nothing; there is no cluster" in told(plan, Present(NOW))
 
 
 @pytest.mark.parametrize(
@@ -382,7 +383,7 @@ def test_logs_of_a_newer_server_than_the_bases_are_refused_too() -> None:
 
 
 def test_the_plan_says_what_is_lost() -> None:
-    said = "\n".join(plans.told(made(Number(1, 1, 100)), PRESENT))
+    said = "\n".join(told(made(Number(1, 1, 100)), PRESENT))
     assert "position: 1-1-100, which is in it; none after it is" in said
     assert "undone: 30 transactions after that position" in said
     assert "lost: 10 of the cluster's transactions are not in the archive" in said
@@ -393,7 +394,7 @@ def test_the_plan_says_what_is_lost() -> None:
 
 def test_nothing_is_said_to_be_lost_where_the_archive_has_all() -> None:
     full = replace(PRESENT, last=120)
-    said = "\n".join(plans.told(made(Latest(), present=full), full))
+    said = "\n".join(told(made(Latest(), present=full), full))
     assert "undone: 0 transactions" in said
     assert "lost: none for good" in said
 
@@ -401,7 +402,7 @@ def test_nothing_is_said_to_be_lost_where_the_archive_has_all() -> None:
 def test_what_a_cluster_that_does_not_run_had_is_not_known() -> None:
     plan = made(Latest(), present=replace(PRESENT, last=None))
     assert plan.lost.unarchived is None
-    assert "nobody runs who could say" in "\n".join(plans.told(plan, replace(PRESENT, last=None)))
+    assert "nobody runs who could say" in "\n".join(told(plan, replace(PRESENT, last=None)))
 
 
 def test_the_room_is_that_of_all_that_is_unpacked() -> None:

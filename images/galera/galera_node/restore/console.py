@@ -25,8 +25,7 @@ from ..settings import Settings, SettingsError
 from ..sql import Sql, SqlError
 from ..store import Store, StoreError, parse
 from ..stores import store_here
-from . import archived, bootstrap, record, report, scratch_server, sources, streams, tables
-from . import plan as plans
+from . import archived, bootstrap, plan_words, record, report, scratch_server, sources, streams, tables
 from .archived import ArchiveError
 from .bootstrap import Beginning
 from .fact import Restore
@@ -116,7 +115,7 @@ def _plan(to: str, timeline: str | None) -> int:
     facts = parse(store.read())
     now = archived.present(settings, facts, Sql(settings.socket, timeout=5.0, patience=5.0))
     made = archived.planned(archived.look(settings), target, now, timeline, key)
-    print(json.dumps(_as_json(made, to, plans.told(made, now))))
+    print(json.dumps(_as_json(made, to, plan_words.told(made, now))))
     return 0
 
 
@@ -166,7 +165,7 @@ def _bootstrap(text: str) -> int:
         now = archived.present(settings, facts, None)
         archive = archived.look(settings, beginning)
         made = archived.planned(archive, target, now, beginning.timeline or None, streams.identity(text))
-        plan = _as_json(made, beginning.to, plans.told(made, now))
+        plan = _as_json(made, beginning.to, plan_words.told(made, now))
         for line in plan["lines"]:
             say(f"bootstrapFrom: {line}")
         _begin({**plan, "by": bootstrap.BY})

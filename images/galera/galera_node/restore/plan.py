@@ -6,7 +6,7 @@ incremental without its parents is no backup, another history than the cluster's
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -319,53 +319,3 @@ def version(server: str) -> str | None:
     """`11.8` of `11.8.9-MariaDB-deb13-log`; None of what is no version."""
     parts = server.split(".")
     return f"{parts[0]}.{parts[1]}" if len(parts) > 1 and parts[0].isdigit() and parts[1].isdigit() else None
-
-
-def told(made: Plan, present: Present) -> list[str]:
-    """The plan for people, a line each."""
-    number = made.number
-    first, base = made.chain[0], made.base
-    lines = [
-        f"to {made.target}, on timeline {made.timeline}",
-        f"base {first.name} of {first.node}, {_size(first.stored)}, ended {shown(first.ended)}",
-    ]
-    lines += [f"incremental {each.name}, {_size(each.stored)}" for each in made.chain[1:]]
-    if made.logs:
-        lines.append(
-            f"{len(made.logs)} log{'s' * (len(made.logs) != 1)} from {made.gtid(base.end + 1)}, "
-            f"{_size(sum(log.stored for log in made.logs))}"
-        )
-    if number is None:
-        lines.append("position: the last one before that moment, which is found in the log")
-    else:
-        lines.append(f"position: {made.gtid(number)}, which is in it; none after it is")
-    return [*lines, *_loses(made, present), f"room on a node: {_size(made.room)} beside what it has"]
-
-
-def _loses(made: Plan, present: Present) -> Sequence[str]:
-    lost = made.lost
-    if present.timeline is None:
-        return ["lost: nothing; there is no cluster"]
-    if present.timeline != made.timeline:
-        return [
-            f"lost: all that was committed on the cluster's present timeline, {present.timeline}, since it "
-            "went its own way"
-        ]
-    lines = []
-    if lost.undone is not None:
-        lines.append(f"undone: {lost.undone} transaction{'s' * (lost.undone != 1)} after that position")
-    if lost.unarchived is None:
-        lines.append("lost: nobody runs who could say what was committed after the end of the archive")
-    else:
-        lines.append(
-            f"lost: {lost.unarchived} of the cluster's transactions are not in the archive"
-            if lost.unarchived
-            else "lost: none for good; all of the cluster's transactions are in the archive"
-        )
-    if lost.seconds is not None:
-        lines.append(f"the archive was last whole {lost.seconds:.0f} s ago")
-    return lines
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB"
