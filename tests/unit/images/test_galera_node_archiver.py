@@ -228,6 +228,25 @@ def test_what_was_written_since_is_closed_first_and_nothing_is_if_nothing_was(
     assert "FLUSH LOCAL BINARY LOGS" in sql.said
 
 
+def test_the_archive_reaches_no_further_than_what_is_in_it(bucket: FolderBucket, sql: FakeSql) -> None:
+    each = made(bucket, sql)
+    each.last = 0
+    logged(sql, 1, 2)
+    sql.position = 3  # committed, and in a file that is not closed
+    archive(each)
+    assert each.last == 2
+    assert each.reach == ""
+    assert not (bucket.folder / FOUND.place.logs(TIMELINE) / layout.REACH).exists()
+
+
+def test_what_others_have_committed_before_is_waited_for(bucket: FolderBucket, sql: FakeSql) -> None:
+    each = made(bucket, sql)
+    each.last = 0
+    archive(each)
+    waits = sql.said.index("SET SESSION wsrep_sync_wait = 1")
+    assert waits < sql.said.index("SELECT @@GLOBAL.gtid_binlog_pos")
+
+
 def test_another_node_goes_on_with_the_file_that_has_what_is_missing(
     bucket: FolderBucket, sql: FakeSql, tmp_path: Path
 ) -> None:
@@ -330,6 +349,25 @@ def keep(bucket: FolderBucket, base: Base) -> Backup:
     bucket.put(f"{folder}/{layout.DATA}", "data")
     bucket.put(f"{folder}/{layout.MANIFEST}", manifest.dumps(base))
     return Backup.of(base)
+
+
+def test_what_is_deleted_ceases_to_exist_before_its_data_goes(
+    bucket: FolderBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = [NOW - timedelta(days=days) for days in (100, 50, 1)]
+    for at in begun:
+        keep(bucket, base_of(name=layout.base_name(at, "full"), begun=manifest.said(at)))
+    for span in (Span(1, 20), Span(21, 40)):
+        for key in FOUND.place.log(TIMELINE, span):
+            bucket.put(key, "")
+    gone: list[str] = []
+    delete, purge = bucket.delete, bucket.purge
+    monkeypatch.setattr(bucket, "delete", lambda key: (gone.append(key), delete(key)))
+    monkeypatch.setattr(bucket, "purge", lambda key: (gone.append(key), purge(key)))
+    pruning.prune(FOUND, bucket, [], TIMELINE, NOW)  # type: ignore[arg-type]
+    folder = FOUND.place.base(TIMELINE, layout.base_name(begun[0], "full"))
+    data, told = FOUND.place.log(TIMELINE, Span(1, 20))
+    assert gone == [f"{folder}/{layout.MANIFEST}", folder, told, data]
 
 
 def test_the_retention_deletes_and_a_base_that_is_not_understood_stops_it(bucket: FolderBucket) -> None:
@@ -658,6 +696,22 @@ def test_a_backup_whose_node_died_is_told(nodes: Nodes) -> None:
     nodes.look("c")
     nodes.look("c")
     assert nodes.known.archive.failed == "20261128T150000Z-full of b did not come to its end"
+
+
+def test_who_has_lost_the_right_writes_no_record(nodes: Nodes) -> None:
+    begun(nodes)
+    nodes.sessions["b"].end()
+    del nodes.store.entries["present/b"]
+    nodes.look("c")
+    nodes.look("c")
+    assert nodes.known.archive.node == "c"
+    nodes.each["b"].ledger.note(problem="of somebody who has not heard")  # the key is another's by now
+    nodes.each["b"].ledger.holds = False
+    nodes.each["b"].ledger.note(problem="of somebody who has")
+    assert nodes.known.archive.node == "c"
+    nodes.each["b"].ledger._revision = nodes.store.entries["archiver"][1]
+    nodes.each["b"].ledger.note(problem="of somebody who has, and knows the key")
+    assert nodes.known.archive.problem == ""
 
 
 def test_whoever_becomes_the_writer_leaves_it_to_another(nodes: Nodes) -> None:
