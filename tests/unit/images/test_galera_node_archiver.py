@@ -141,7 +141,7 @@ class FakeSql:
             return [(name, 1) for name in self.files]
         if "gtid_binlog_pos" in statement:
             return [(f"1007-1-3,1-1-{self.position}" if self.position else "",)]
-        if "wsrep_gtid_seq_no = " in statement and not statement.endswith("= 0"):
+        if "wsrep_gtid_seq_no = " in statement:
             logged(self, int(statement.rpartition(" ")[2]))
         return []
 
@@ -192,9 +192,18 @@ def test_at_the_beginning_all_nodes_are_brought_to_one_number(bucket: FolderBuck
     each.begin(lambda: 33)
     number = 33 + own_logs.LEAP
     assert each.last == number - 1
-    at = [sql.said.index(words) for words in (f"SET SESSION wsrep_gtid_seq_no = {number}", own_logs.NOTHING)]
+    row = f"INSERT INTO {own_logs.TABLE} VALUES ({number})"
+    at = [sql.said.index(words) for words in (f"SET SESSION wsrep_gtid_seq_no = {number}", row)]
     assert at == sorted(at)
-    assert sql.said[-1] == "SET SESSION wsrep_gtid_seq_no = 0"
+    assert f"DROP TABLE {own_logs.TABLE}" in sql.said
+
+
+def test_a_server_that_does_not_take_the_number_is_not_archived_from(
+    bucket: FolderBucket, sql: FakeSql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "logged", lambda *_: None)
+    with pytest.raises(binlog.BinlogError, match="logs are at number 0, and should be at"):
+        made(bucket, sql).begin(lambda: 33)
 
 
 def test_logs_are_archived_in_their_order_with_what_they_hold(bucket: FolderBucket, sql: FakeSql) -> None:
@@ -338,7 +347,7 @@ def test_a_new_epoch_of_the_same_cluster_begins_where_the_node_is(bucket: Folder
     each = made(bucket, sql)
     each.begin(lambda: 60)
     assert each.last == 50
-    assert own_logs.NOTHING not in sql.said
+    assert f"DROP TABLE {own_logs.TABLE}" not in sql.said
 
 
 # ---- pruning
@@ -586,12 +595,12 @@ def test_nothing_begins_until_all_nodes_write_binary_logs(nodes: Nodes) -> None:
     nodes.look("b")
     assert nodes.known.archiver == "b"
     assert nodes.known.archive.problem == "waiting for binary logs of a, c"
-    assert own_logs.NOTHING not in nodes.sql["b"].said
+    assert f"DROP TABLE {own_logs.TABLE}" not in nodes.sql["b"].said
     nodes.look()
     nodes.soon("b")
     nodes.look("b")
     assert nodes.known.archive.problem == ""
-    assert own_logs.NOTHING in nodes.sql["b"].said
+    assert f"DROP TABLE {own_logs.TABLE}" in nodes.sql["b"].said
 
 
 def begun(nodes: Nodes) -> None:

@@ -18,8 +18,10 @@ from .plan import DOMAIN
 
 LEAP = 1_000_000
 """Numbers that are left out when all nodes are brought to one number; see `Logs.align`."""
-NOTHING = "DROP TABLE IF EXISTS mysql.galera_node_archive"
-"""A statement that changes nothing, and is replicated and logged all the same."""
+TABLE = "mysql.galera_node_archive"
+"""There for a moment, so that a row can bring a number along: of a statement like DROP TABLE, which each node
+runs by itself, those who apply it take no number over.
+"""
 
 
 class Ask(Protocol):
@@ -52,19 +54,24 @@ class OwnLogs:
         self._sql.run("FLUSH LOCAL BINARY LOGS")
 
     def align(self, committed: int) -> int:
-        """Brings all nodes to one number, by a transaction that bears it; returns it. Raises SqlError.
+        """Brings all nodes to one number, by a transaction that bears it; returns it.
 
         A node numbers what it logs from where it was itself. Nodes that have come to binary logs one after
         the other therefore count from different beginnings, until a transaction brings its number along.
-        `committed`: Galera's own count, above which no node's can be that has just begun.
+        `committed`: Galera's own count, above which no node's can be that has just begun. Raises SqlError; and
+        BinlogError if the server did not do it.
         """
+        self._sql.run(
+            f"CREATE TABLE IF NOT EXISTS {TABLE} (number BIGINT UNSIGNED PRIMARY KEY) ENGINE=InnoDB"
+        )
         self.close()
         number = max(self.here(), committed, 0) + LEAP
+        # The server itself forgets it with the next commit.
         self._sql.run(f"SET SESSION wsrep_gtid_seq_no = {number}")
-        try:
-            self._sql.run(NOTHING)
-        finally:
-            self._sql.run("SET SESSION wsrep_gtid_seq_no = 0")
+        self._sql.run(f"INSERT INTO {TABLE} VALUES ({number})")  # noqa: S608 - a number
+        self._sql.run(f"DROP TABLE {TABLE}")
+        if (reached := self.here()) < number:
+            raise BinlogError(f"the server's logs are at number {reached}, and should be at {number}")
         return number
 
     def names(self) -> list[str]:
