@@ -11,11 +11,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.image_containers import Container, wait_for
+from harness.image_containers import Container, run, wait_for
 from images.galera.galera_node.archive import layout, manifest
 from images.galera.galera_node.archive.layout import Place, Span
 from images.galera.galera_node.archive.manifest import Base, Log
@@ -89,6 +90,24 @@ class BackupSite(GaleraSite):
             self._server.send_signal(signal.SIGKILL)
             self._server.wait()
             self._server = None
+
+    @contextmanager
+    def small_disk(self, size: int) -> Iterator[None]:
+        """A disk of so many MB for what is in the store, empty; see `grow_disk`."""
+        objects = self.store_folder / "objects"
+        self.stop_bucket()
+        run("mount", "-t", "tmpfs", "-o", f"size={size}m", "tmpfs", str(objects))
+        try:
+            self.bucket.mkdir()
+            self.start_bucket()
+            yield
+        finally:
+            self.stop_bucket()
+            run("umount", str(objects))
+
+    def grow_disk(self, size: int) -> None:
+        """In MB."""
+        run("mount", "-o", f"remount,size={size}m", str(self.store_folder / "objects"))
 
     def remove(self) -> None:
         self.stop_bucket()

@@ -293,7 +293,7 @@ def test_a_cluster_that_has_rows_already_comes_to_backups_node_by_node(site: Bac
     wait_for(lambda: not wrong(nodes[0]), "all as it must be", 60)
 
 
-def test_a_wrong_key_a_missing_bucket_and_a_full_disk_are_told_in_words(site: BackupSite) -> None:
+def test_a_wrong_key_and_a_missing_bucket_are_told_in_words(site: BackupSite) -> None:
     site.start_store()
     nodes = [site.add_node(number, bucket="no-such-bucket") for number in (1, 2, 3)]
     for node in nodes:
@@ -318,6 +318,25 @@ def test_a_wrong_key_a_missing_bucket_and_a_full_disk_are_told_in_words(site: Ba
     )
     assert "another" not in problem
     assert not any("another" in node.log for node in nodes)
+
+
+def test_a_bucket_that_is_full_is_told_and_used_again_once_there_is_room(site: BackupSite) -> None:
+    with site.small_disk(1):
+        site.start_store()
+        nodes = [site.add_node(number) for number in (1, 2, 3)]
+        for node in nodes:
+            node.start()
+        formed(nodes)
+        wait_for(lambda: told(nodes[0])["archive"]["failed"], "the failure told", 180)
+        assert told(nodes[0])["bases"] == []
+        assert any("the last try of a backup succeeded" in line for line in wrong(nodes[0]))
+        add(nodes[0], "written all the same")
+        site.grow_disk(200)
+        asked = tell(nodes[0], "backup", "full")
+        wait_for(lambda: told(nodes[0])["archive"]["asked"] == asked, "a backup", 120)
+        archived(site, nodes[0], number(nodes[0]), 120)
+        wait_for(lambda: not wrong(nodes[0]), "all as it must be", 60)
+        unbroken(site)
 
 
 def test_no_secret_is_in_a_command_line_or_an_environment(site: BackupSite) -> None:

@@ -141,7 +141,7 @@ class FakeSql:
             return [(name, 1) for name in self.files]
         if "gtid_binlog_pos" in statement:
             return [(f"1007-1-3,1-1-{self.position}" if self.position else "",)]
-        if "wsrep_gtid_seq_no = " in statement and not statement.endswith("= 0"):
+        if "wsrep_gtid_seq_no = " in statement:
             logged(self, int(statement.rpartition(" ")[2]))
         return []
 
@@ -151,7 +151,7 @@ def logged(sql: FakeSql, *numbers: int) -> None:
     if sql.files:
         sql.files.pop()
     before = {"d1": numbers[0] - 1} if numbers[0] > 1 else {}
-    body = b"".join(transaction(number, 1_764_340_000 + number) for number in numbers)
+    body = b"".join(transaction(number, 1_764_340_000 + number % 1000) for number in numbers)
     sql.log(f"binlog.{len(sql.files) + 1:06d}", HEADS + gtid_list(**before) + body + event(binlog.ROTATE))
     sql.log(f"binlog.{len(sql.files) + 1:06d}", HEADS + gtid_list(d1=numbers[-1]))
     sql.position = numbers[-1]
@@ -190,11 +190,30 @@ def test_at_the_beginning_all_nodes_are_brought_to_one_number(bucket: FolderBuck
     sql.position = 7
     each = made(bucket, sql)
     each.begin(lambda: 33)
-    number = 33 + own_logs.LEAP
-    assert each.last == number - 1
-    at = [sql.said.index(words) for words in (f"SET SESSION wsrep_gtid_seq_no = {number}", own_logs.NOTHING)]
+    number = (each.last or 0) + 1
+    # Above an earlier one of these, too, of which no log may be left.
+    assert abs(number - time.time() * 1000) < 60_000
+    row = f"INSERT INTO {own_logs.TABLE} VALUES ({number})"
+    at = [sql.said.index(words) for words in (f"SET SESSION wsrep_gtid_seq_no = {number}", row)]
     assert at == sorted(at)
-    assert sql.said[-1] == "SET SESSION wsrep_gtid_seq_no = 0"
+    assert f"DROP TABLE {own_logs.TABLE}" in sql.said
+
+
+def test_a_server_that_does_not_take_the_number_is_not_archived_from(
+    bucket: FolderBucket, sql: FakeSql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "logged", lambda *_: None)
+    with pytest.raises(binlog.BinlogError, match="logs are at number 0, and should be at"):
+        made(bucket, sql).begin(lambda: 33)
+
+
+def test_no_number_is_given_twice_wherever_the_clock_is(
+    sql: FakeSql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1.0)
+    logged(sql, 50_000_000)
+    assert OwnLogs(sql, sql.folder).align(33) == 50_000_000 + own_logs.LEAP
+    assert OwnLogs(sql, sql.folder).align(90_000_000) == 90_000_000 + own_logs.LEAP
 
 
 def test_logs_are_archived_in_their_order_with_what_they_hold(bucket: FolderBucket, sql: FakeSql) -> None:
@@ -226,6 +245,25 @@ def test_what_was_written_since_is_closed_first_and_nothing_is_if_nothing_was(
     logged(sql, 1)
     archive(each)
     assert "FLUSH LOCAL BINARY LOGS" in sql.said
+
+
+def test_the_archive_reaches_no_further_than_what_is_in_it(bucket: FolderBucket, sql: FakeSql) -> None:
+    each = made(bucket, sql)
+    each.last = 0
+    logged(sql, 1, 2)
+    sql.position = 3  # committed, and in a file that is not closed
+    archive(each)
+    assert each.last == 2
+    assert each.reach == ""
+    assert not (bucket.folder / FOUND.place.logs(TIMELINE) / layout.REACH).exists()
+
+
+def test_what_others_have_committed_before_is_waited_for(bucket: FolderBucket, sql: FakeSql) -> None:
+    each = made(bucket, sql)
+    each.last = 0
+    archive(each)
+    waits = sql.said.index("SET SESSION wsrep_sync_wait = 1")
+    assert waits < sql.said.index("SELECT @@GLOBAL.gtid_binlog_pos")
 
 
 def test_another_node_goes_on_with_the_file_that_has_what_is_missing(
@@ -319,7 +357,7 @@ def test_a_new_epoch_of_the_same_cluster_begins_where_the_node_is(bucket: Folder
     each = made(bucket, sql)
     each.begin(lambda: 60)
     assert each.last == 50
-    assert own_logs.NOTHING not in sql.said
+    assert f"DROP TABLE {own_logs.TABLE}" not in sql.said
 
 
 # ---- pruning
@@ -330,6 +368,24 @@ def keep(bucket: FolderBucket, base: Base) -> Backup:
     bucket.put(f"{folder}/{layout.DATA}", "data")
     bucket.put(f"{folder}/{layout.MANIFEST}", manifest.dumps(base))
     return Backup.of(base)
+
+
+def test_what_is_deleted_ceases_to_exist_before_its_data_goes(
+    bucket: FolderBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = [NOW - timedelta(days=days) for days in (100, 50, 1)]
+    for at in begun:
+        keep(bucket, base_of(name=layout.base_name(at, "full"), begun=manifest.said(at)))
+    for span in (Span(1, 20), Span(21, 40)):
+        for key in FOUND.place.log(TIMELINE, span):
+            bucket.put(key, "")
+    gone: list[str] = []
+    for name in ("delete", "purge"):
+        monkeypatch.setattr(bucket, name, gone.append)
+    pruning.prune(FOUND, bucket, [], TIMELINE, NOW)  # type: ignore[arg-type]
+    folder = FOUND.place.base(TIMELINE, layout.base_name(begun[0], "full"))
+    data, told = FOUND.place.log(TIMELINE, Span(1, 20))
+    assert gone == [f"{folder}/{layout.MANIFEST}", folder, told, data]
 
 
 def test_the_retention_deletes_and_a_base_that_is_not_understood_stops_it(bucket: FolderBucket) -> None:
@@ -548,12 +604,12 @@ def test_nothing_begins_until_all_nodes_write_binary_logs(nodes: Nodes) -> None:
     nodes.look("b")
     assert nodes.known.archiver == "b"
     assert nodes.known.archive.problem == "waiting for binary logs of a, c"
-    assert own_logs.NOTHING not in nodes.sql["b"].said
+    assert f"DROP TABLE {own_logs.TABLE}" not in nodes.sql["b"].said
     nodes.look()
     nodes.soon("b")
     nodes.look("b")
     assert nodes.known.archive.problem == ""
-    assert own_logs.NOTHING in nodes.sql["b"].said
+    assert f"DROP TABLE {own_logs.TABLE}" in nodes.sql["b"].said
 
 
 def begun(nodes: Nodes) -> None:
@@ -658,6 +714,22 @@ def test_a_backup_whose_node_died_is_told(nodes: Nodes) -> None:
     nodes.look("c")
     nodes.look("c")
     assert nodes.known.archive.failed == "20261128T150000Z-full of b did not come to its end"
+
+
+def test_who_has_lost_the_right_writes_no_record(nodes: Nodes) -> None:
+    begun(nodes)
+    nodes.sessions["b"].end()
+    del nodes.store.entries["present/b"]
+    nodes.look("c")
+    nodes.look("c")
+    assert nodes.known.archive.node == "c"
+    nodes.each["b"].ledger.note(problem="of somebody who has not heard")  # the key is another's by now
+    nodes.each["b"].ledger.holds = False
+    nodes.each["b"].ledger.note(problem="of somebody who has")
+    assert nodes.known.archive.node == "c"
+    nodes.each["b"].ledger._revision = nodes.store.entries["archiver"][1]
+    nodes.each["b"].ledger.note(problem="of somebody who has, and knows the key")
+    assert nodes.known.archive.problem == ""
 
 
 def test_whoever_becomes_the_writer_leaves_it_to_another(nodes: Nodes) -> None:

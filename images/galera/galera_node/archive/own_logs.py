@@ -6,6 +6,7 @@ Owns: the questions to the own mariadbd, and reading the files' heads. Leaves to
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -17,9 +18,11 @@ from .chain import Piece
 from .plan import DOMAIN
 
 LEAP = 1_000_000
-"""Numbers that are left out when all nodes are brought to one number; see `Logs.align`."""
-NOTHING = "DROP TABLE IF EXISTS mysql.galera_node_archive"
-"""A statement that changes nothing, and is replicated and logged all the same."""
+"""Numbers that are left out at the least when all nodes are brought to one; see `OwnLogs.align`."""
+TABLE = "mysql.galera_node_archive"
+"""There for a moment, so that a row can bring a number along: of a statement like DROP TABLE, which each node
+runs by itself, those who apply it take no number over.
+"""
 
 
 class Ask(Protocol):
@@ -52,19 +55,25 @@ class OwnLogs:
         self._sql.run("FLUSH LOCAL BINARY LOGS")
 
     def align(self, committed: int) -> int:
-        """Brings all nodes to one number, by a transaction that bears it; returns it. Raises SqlError.
+        """Brings all nodes to one number, by a transaction that bears it; returns it.
 
         A node numbers what it logs from where it was itself. Nodes that have come to binary logs one after
         the other therefore count from different beginnings, until a transaction brings its number along.
-        `committed`: Galera's own count, above which no node's can be that has just begun.
+        It is above what any node can have counted to: Galera's own count (`committed`), what is in the logs
+        here, and a number of before, should this have been done before; that one was an earlier clock's.
+        Raises SqlError; and BinlogError if the server did not do it.
         """
+        self._sql.run(
+            f"CREATE TABLE IF NOT EXISTS {TABLE} (number BIGINT UNSIGNED PRIMARY KEY) ENGINE=InnoDB"
+        )
         self.close()
-        number = max(self.here(), committed, 0) + LEAP
+        number = max(self.here() + LEAP, committed + LEAP, int(time.time() * 1000))
+        # The server itself forgets it with the next commit.
         self._sql.run(f"SET SESSION wsrep_gtid_seq_no = {number}")
-        try:
-            self._sql.run(NOTHING)
-        finally:
-            self._sql.run("SET SESSION wsrep_gtid_seq_no = 0")
+        self._sql.run(f"INSERT INTO {TABLE} VALUES ({number})")  # noqa: S608 - a number
+        self._sql.run(f"DROP TABLE {TABLE}")
+        if (reached := self.here()) < number:
+            raise BinlogError(f"the server's logs are at number {reached}, and should be at {number}")
         return number
 
     def names(self) -> list[str]:
