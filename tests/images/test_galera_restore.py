@@ -80,7 +80,7 @@ def in_archive(site: BackupSite, nodes: list[Container]) -> int:
 
 
 def back(nodes: list[Container]) -> None:
-    """Waits until all serve together. Containers that end are started again, as the engine does: a node that has
+    """Waits until all serve together. Containers that end are started again, as the engine does: one that has
     served ends before it takes a full copy.
     """
 

@@ -258,6 +258,9 @@ def test_the_node_that_was_loaded_starts_the_new_cluster_and_nobody_else() -> No
     assert decision.epoch is None
     # Without the right epoch in its note it is not what was loaded.
     assert isinstance(decide("b", 3, data(NEW, 0, "", restore.id), memory.facts, []), Wait)
+    # Loaded since it looked at its directory, it must look again.
+    for kind in (Kind.EMPTY, Kind.PARTIAL):
+        assert isinstance(decide("b", 3, Local(kind, aside=restore.id), memory.facts, []), Hold)
     assert isinstance(decide("a", 3, data(OLD), memory.facts, []), Hold)
     assert isinstance(decide("a", 3, Local(Kind.EMPTY), memory.facts, []), Wait)
     assert "another one's" in ends(OLD, memory.facts)

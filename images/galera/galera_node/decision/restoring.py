@@ -36,9 +36,13 @@ def restoring(
         if local.aside == restore.id or (local.kind is Kind.DATA and local.uuid == restore.uuid):
             return PutBack(f"the restore to {restore.target} is undone")
         return None
+    epoch = facts.cluster.epoch if facts.cluster is not None else restore.epoch
+    open_to_joiners = joinable(others, live, IN_PRIMARY, facts, epoch)
+    if node == restore.node and local.kind in (Kind.EMPTY, Kind.PARTIAL) and not open_to_joiners:
+        # It was loaded since its directory was looked at: Hold has it looked at again.
+        return Hold(f"the data that was restored to {restore.target} is to be in its place")
     if _has_former(local, restore):
-        epoch = facts.cluster.epoch if facts.cluster is not None else restore.epoch
-        if joinable(others, live, IN_PRIMARY, facts, epoch):
+        if open_to_joiners:
             return SetAside(restore.id, f"the cluster has been restored to {restore.target}")
         return Hold(f"{restore.node} is to start the cluster that was restored to {restore.target}")
     return None
