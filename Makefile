@@ -22,7 +22,7 @@ endif
 LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `make lock` needs it
 
 .DEFAULT_GOAL := help
-.PHONY: help preflight toolchain venv up verify balance replace maintenance pause resume upgrade-hosts recover unlock down test fmt lint type unit provider coverage image-test \
+.PHONY: help preflight toolchain venv up verify backups backup restore restore-drill balance replace maintenance pause resume upgrade-hosts recover unlock down test fmt lint type unit provider coverage image-test \
         plugin-test lab-test lab-and-outage-test consul-test outage-test recovery-test growth-test own-hosts-test application-test lock docs bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
@@ -33,6 +33,20 @@ up: ## everything from a bare machine to a running cluster; again: brings it to 
 
 verify: ## check the cluster; exit code 0 only if all holds (DEEP=1: compare all rows of all nodes, too)
 	$(call operations,verify $(if $(DEEP),--deep))
+
+backups: ## the backups that there are, and whether all is as it must be
+	$(call operations,backups)
+
+backup: ## make a backup now, and wait for it (INCREMENTAL=1: only what has changed)
+	$(call operations,backup $(if $(INCREMENTAL),--incremental))
+
+restore: ## the cluster as it was: TO='2026-11-28 14:32:10'|GTID|latest; beside it: INTO=name WHAT=app; UNDO=1, DONE=1 after it (IDENTITY=file, TIMELINE=, NODE=)
+	$(call operations,restore $(if $(TO),--to '$(TO)') $(if $(INTO),--into '$(INTO)') $(if $(WHAT),--what '$(WHAT)') \
+	  $(if $(TIMELINE),--timeline '$(TIMELINE)') $(if $(NODE),--node $(NODE)) $(if $(IDENTITY),--identity '$(IDENTITY)') \
+	  $(if $(UNDO),--undo) $(if $(DONE),--done) $(ASKED))
+
+restore-drill: ## the latest backup on a scratch server, every table compared with the cluster (IDENTITY=file, NODE=)
+	$(call operations,restore-drill $(if $(NODE),--node $(NODE)) $(if $(IDENTITY),--identity '$(IDENTITY)'))
 
 balance: ## which node each of some connections gets (CONNECTIONS=N; READER=1: through the load balancer only)
 	$(call operations,balance $(if $(CONNECTIONS),--connections $(CONNECTIONS)) $(if $(READER),--reader))

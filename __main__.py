@@ -12,6 +12,7 @@ import settings as stack_settings
 from components import (
     application,
     autolock,
+    backup,
     data_layer,
     database_tls,
     disk_encryption,
@@ -41,6 +42,7 @@ def deploy(settings: stack_settings.Settings) -> None:
     database_tls.refuse_a_leap(settings.galera.tls, last)
     if settings.deploys("data"):
         database_tls.refuse_an_image_without(settings.galera.image)
+        backup.refuse_an_image_without(settings)
     autolock.refuse_going_back(settings.swarm, last)
     rotation.refuse_a_leap(settings, last)
     rotation.refuse_an_image_without(settings)

@@ -1,4 +1,4 @@
-"""The layer `data`: the key-value store, the database and the load balancer; or what is kept of it without.
+"""The layer `data`: key-value store, database, load balancer, drills; or what is kept of it without.
 
 Owns: composing these, in the order in which they are made and changed.
 Leaves to others: each of them, the swarm below (swarm_layer.py), whether data is kept (layers.py).
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import arbitrator, discovery, galera, load_balancer, remote
+from components import arbitrator, discovery, drill, galera, load_balancer, remote
 from components.cluster_hosts import ClusterHosts
 from components.first_bootstrap import InitialSql
 from components.key_value_store import KeyValueStore
@@ -35,6 +35,7 @@ def specs(settings: Settings, sql: InitialSql, *, at_once: bool = False) -> list
         database,
         *load_balancer.specs(settings),
         *arbitrator.specs(settings),
+        *drill.specs(settings),
     ]
 
 
@@ -105,6 +106,8 @@ class DataLayer:
             said.passwords,
             writer_last=last,
             arbitrator=settings.arbitrator is not None,
+            backup=settings.backup,
+            source=settings.bootstrap_from,
         )
         database = galera.Galera("galera", args, below.options)
         database.settle(store.settle([database.formed]))
@@ -117,6 +120,7 @@ class DataLayer:
         balancer = load_balancer.wanted(settings, hosts, made, [*before, *on_workers], below.options)
         after = [database.settled, *on_workers]
         arbitrator.wanted(settings, hosts, made, database.files, after, below.options)
+        drill.wanted(settings, hosts, made, database, store.access.files(), below.options)
         return cls(made, store, database, balancer, on_workers, below.options)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from components import database_tls, remote, rotation, store_access, writer_last
+from components import backup, bootstrap_from, database_tls, remote, rotation, store_access, writer_last
 from components.database_tls import DatabaseTls
 from components.first_bootstrap import InitialSql
 from components.host_scripts import convergence
@@ -29,6 +29,8 @@ from components.service_spec import ConfigFile, HealthCheck, Port, ServiceSpec, 
 from components.services import ServiceArgs, declare
 from settings import Settings
 from settings import galera as section
+from settings.backup import Backup
+from settings.bootstrap_from import BootstrapFrom
 from settings.planned import DATA_LABEL
 from settings.rotation import Passwords
 from settings.tls import Tls
@@ -65,6 +67,8 @@ def spec(settings: Settings, initial: InitialSql | None = None, *, at_once: bool
     configs = config_files(galera.config, galera.provider, galera.strict_replication, galera.tls.required)
     if initial is not None and initial.archive is not None:
         configs.append(ConfigFile("galera-initdb", INITDB, initial.archive, kept=initial.recorded))
+    configs += backup.config_files(settings.backup, galera.image)
+    configs += bootstrap_from.config_files(settings.bootstrap_from, galera.cluster_name)
     return ServiceSpec(
         name=SERVICE,
         image=galera.image,
@@ -88,6 +92,8 @@ def spec(settings: Settings, initial: InitialSql | None = None, *, at_once: bool
             *database_tls.FILES,
             *store_access.FILES,
             *(f"galera-{user}-password{FORMER}" for user in overlapping(settings)),
+            *backup.secret_names(settings.backup),
+            *bootstrap_from.secret_names(settings.bootstrap_from),
         ],
         configs=configs,
         volumes={VOLUME: "/var/lib/mysql"},
@@ -133,6 +139,8 @@ class GaleraArgs:
         arbitrator: there is one, or will be.
         root_password: None to have one drawn.
         passwords: generations of those that are drawn.
+        backup: as in the settings; None for no backups.
+        source: of a new cluster's data, likewise.
     """
 
     service: ServiceArgs
@@ -144,6 +152,8 @@ class GaleraArgs:
     passwords: Passwords = field(default_factory=lambda: Passwords.model_validate({}))
     writer_last: bool = False
     arbitrator: bool = False
+    backup: Backup | None = field(default=None, repr=False)
+    source: BootstrapFrom | None = field(default=None, repr=False)
 
 
 class Galera(pulumi.ComponentResource):
@@ -156,6 +166,8 @@ class Galera(pulumi.ComponentResource):
         members: host names.
         initdb: as given.
         root_password, app_password: the newest; secret. Known once they count.
+        passwords: the newest of all accounts that it makes, by user.
+        store_url: where the nodes find the store.
         authority: certificate of that which has signed the nodes' one, PEM: whom clients trust.
         files: by which the nodes know one another, by the secrets' names.
         formed: depend on this to use the database.
@@ -178,6 +190,8 @@ class Galera(pulumi.ComponentResource):
         self.size = len(self.members)
         child = pulumi.ResourceOptions(parent=self)
         passwords = drawn_passwords(name, args.root_password, args.passwords, child)
+        self.passwords = {user: values[0] for user, values in passwords.items()}
+        self.store_url = args.store.url
         tls = DatabaseTls.declare(name, args.tls, child)
         self._name, self._manager, self._tls = name, args.service.manager, args.tls
         self.authority, self.files = tls.authority, tls.files
@@ -194,6 +208,8 @@ class Galera(pulumi.ComponentResource):
                 **password_files(passwords),
                 **tls.files,
                 **args.store.access.files(),
+                **backup.secrets(args.backup),
+                **bootstrap_from.secrets(args.source),
             },
             {"STORE": args.store.url},
             # The store's wait, not only its service: two services are never changed at the same time.

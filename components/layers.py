@@ -34,7 +34,7 @@ REMOVED: Mapping[Layer, str] = {
 }
 GONE: Mapping[Layer, tuple[str, ...]] = {
     "application": ("application",),
-    "data": ("discovery", "discoveryAccess", "galera", "loadBalancer", "passwords"),
+    "data": ("discovery", "discoveryAccess", "galera", "loadBalancer", "passwords", "backup"),
     "swarm": ("network", "joinTokens"),
 }
 """Outputs that other projects may read, by the layer that they go with."""

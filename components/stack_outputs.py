@@ -12,6 +12,7 @@ import pulumi
 
 from components import (
     autolock,
+    backup,
     discovery,
     disk_encryption,
     engine_tls,
@@ -109,7 +110,7 @@ def _of_swarm(settings: Settings, layer: SwarmLayer) -> dict[str, Any]:
 
 
 def _of_data(settings: Settings, layer: DataLayer, application: Application | None) -> dict[str, Any]:
-    """`publishedPort`, `dataPath`, `loadBalancer`, `application`, passwords of both: only if there is one."""
+    """`publishedPort`, `dataPath`, `loadBalancer`, `application`, `backup`: only if there is one."""
     store, galera, balancer = layer.store, layer.database, layer.balancer
     passwords = {"root": galera.root_password, "app": galera.app_password}
     if balancer is not None:
@@ -138,6 +139,11 @@ def _of_data(settings: Settings, layer: DataLayer, application: Application | No
         "passwords": pulumi.Output.secret(passwords),
         **({} if balancer is None else {"loadBalancer": balancer.as_output()}),
         **({} if application is None else {"application": application.as_output()}),
+        **(
+            {}
+            if settings.backup is None
+            else {"backup": backup.as_output(settings.backup, galera.cluster_name)}
+        ),
     }
 
 

@@ -27,6 +27,7 @@ from lab import (
     environment,
     images,
     network,
+    object_store,
     packet_filter,
     paths,
     services,
@@ -39,6 +40,7 @@ from lab.hosts.uml import UmlBackend
 from lab.packet_filter import Cut, Enforcement
 from lab.paths import LabPaths
 from lab.toolchain import locks, places
+from lab.toolchain import object_store as s3_server
 from lab.toolchain.stages import Run, Stage, Step, clock
 
 LAST_BREATH = 10.0  # seconds processes in the namespace get to end when the lab goes down
@@ -99,8 +101,13 @@ def _stages(lab: LabPaths) -> list[Stage]:
         usual = others.pop(rootfs.USUAL)
         daemons.ensure(step, lab, daemons.apt_repository(lab, apt.site(lab.root / "apt", usual, others)))
 
+    def objects(step: Step) -> None:
+        program = s3_server.ensure(step)
+        daemons.ensure(step, lab, daemons.objects(lab, made.authority, program))
+
     return [
         Stage("network", lambda step: _network(step, lab)),
+        *([Stage("object store", objects, ("network",))] if object_store.named() else []),
         Stage("registry", image_registry, ("network",)),
         Stage("name servers", name_servers, ("network",)),
         _kernel(made),
@@ -218,7 +225,7 @@ def down(lab: LabPaths) -> None:
         for folder in sorted(lab.hosts.glob("*")) if lab.hosts.is_dir() else []:
             if folder.name.isdecimal():
                 backend.destroy(int(folder.name))
-        for name in daemons.NAMES:
+        for name in (*daemons.NAMES, *daemons.NOT_ALWAYS):
             services.stop(daemons.service(lab, name))
         _end_all_inside(lab)
         network.down(lab.namespace)
@@ -300,7 +307,7 @@ def status(lab: LabPaths) -> Status:
             )
         )
     there = lab.exists()
-    processes = {name: services.pid(daemons.service(lab, name)) for name in daemons.NAMES}
+    processes = {name: services.pid(daemons.service(lab, name)) for name in daemons.present(lab)}
     connected = network.exists(lab.namespace)
     groups = packet_filter.recorded(lab.packet_filter)
     if connected and groups.tracking is not None and not packet_filter.loaded(lab.namespace):

@@ -12,8 +12,10 @@ import typer
 
 from operations import (
     audit,
+    backup,
     balance,
     docker_env,
+    drill,
     grow_disks,
     last_one,
     locked,
@@ -21,6 +23,7 @@ from operations import (
     pause,
     recover,
     replace,
+    restore,
     ssh_files,
     stack,
     upgrade_hosts,
@@ -47,11 +50,14 @@ def build() -> typer.Typer:
         audit,
         verify,
         balance,
+        backup,
         ssh_files,
         docker_env,
         locked,
         last_one,
         recover,
+        restore,
+        drill,
     ):
         module.register(app)
     return app

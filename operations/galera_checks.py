@@ -24,13 +24,21 @@ SERVICE_LABEL = "galera"
 """The label of hosts that bear nodes (components/galera.py)."""
 
 
-def of_galera(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
-    """Every node Synced in one Primary component of all nodes."""
+BACKUP = "Donor/Desynced"
+"""The state of a node that makes a backup."""
+
+
+def of_galera(outputs: Outputs, facts: Mapping[str, HostFacts], making: str = "") -> list[Check]:
+    """Every node Synced in one Primary component of all nodes.
+
+    `making`: the node that makes a backup, and is out of flow control for that.
+    """
     checks = []
     for name in outputs.members:
         seen = facts[name].galera
+        backs_up = name == making and seen.get("wsrep_local_state_comment") == BACKUP
         wanted = {
-            "wsrep_local_state_comment": "Synced",
+            "wsrep_local_state_comment": BACKUP if backs_up else "Synced",
             "wsrep_cluster_size": str(outputs.size + outputs.arbitrator),
             "wsrep_cluster_status": "Primary",
             "wsrep_ready": "ON",

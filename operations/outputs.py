@@ -22,8 +22,8 @@ from settings.layers import Layer, reaches
 
 REPLICATED = ("application",)
 """Services of which a host may have several containers (components/application.py)."""
-OTHERS = ("galera", "haproxy", "arbitrator", *REPLICATED)
-"""Services that are not the store (components/galera.py, load_balancer.py, arbitrator.py)."""
+OTHERS = ("galera", "galera-drill", "haproxy", "arbitrator", *REPLICATED)
+"""Services that are not the store (components/galera.py, load_balancer.py, arbitrator.py, drill.py)."""
 NEEDED: Mapping[Layer, tuple[str, ...]] = {
     "hosts": ("hosts", "ssh"),
     "swarm": ("network",),
@@ -116,6 +116,7 @@ class Outputs:
         missed: hosts that did not answer when that was done, and have yet to do their part.
         volumes: names of the data's volumes on each of the hosts `kept_on`, while it is kept and nothing
             serves it.
+        backup: bucket and folder of its archive; empty where none is made.
     """
 
     hosts: tuple[Host, ...]
@@ -147,6 +148,7 @@ class Outputs:
     kept_on: tuple[str, ...] = ()
     store_servers: tuple[str, ...] = ()
     arbitrator: bool = False
+    backup: str = ""
 
     def has(self, layer: Layer) -> bool:
         """Whether there is this layer."""
@@ -236,6 +238,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         kept_on=tuple(kept.get("members", ())),
         arbitrator=bool(galera.get("arbitrator")),
         store_servers=tuple((values.get("discovery") or {}).get("servers", ())),
+        backup="/".join(filter(None, map((values.get("backup") or {}).get, ("bucket", "prefix")))),
     )
 
 

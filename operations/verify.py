@@ -23,6 +23,7 @@ from rich.table import Table
 from operations import (
     application_checks,
     autolock_checks,
+    backup_checks,
     balancer_checks,
     cluster_checks,
     cluster_facts,
@@ -30,6 +31,7 @@ from operations import (
     data_path_checks,
     deep_verify,
     disk_encryption_checks,
+    drill_checks,
     engine_checks,
     galera_checks,
     layer_checks,
@@ -139,8 +141,13 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
         if not found.has("data"):
             return
         store = consul_checks.of_consul if found.store == "consul" else cluster_checks.of_store
-        report.checks += [*store(found, facts), *galera_checks.of_galera(found, facts)]
-        report.checks += [*tls_checks.of_tls(found, facts), *rotation_checks.of_rotation(found, facts)]
+        report.checks += [
+            *store(found, facts),
+            *galera_checks.of_galera(found, facts, backup_checks.making(found, facts)),
+        ]
+        report.checks += tls_checks.of_tls(found, facts)
+        report.checks += [*backup_checks.of_backup(found, facts), *drill_checks.of_drill(found, facts)]
+        report.checks += rotation_checks.of_rotation(found, facts)
         report.checks += await _row_round_trip(found, facts, hosts, report)
         if found.published_port:
             with report.stage("published port"):

@@ -2,7 +2,7 @@
 
 Owns: the sections on access, hosts, engines and network, and what of one section must fit to another.
 Leaves to others: the servers (servers.py), the store (discovery.py), the database (galera.py), the load
-balancer (load_balancer.py); what a single value may be (values.py).
+balancer (load_balancer.py), backups (backup.py, bootstrap_from.py); what a single value may be (values.py).
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from pydantic.alias_generators import to_camel
 from settings import values
 from settings.application import Application
 from settings.arbitrator import Arbitrator, odd_votes
+from settings.backup import Backup
+from settings.bootstrap_from import BootstrapFrom
 from settings.database import names
 from settings.discovery import Discovery
 from settings.galera import Galera
@@ -256,6 +258,8 @@ class Settings(Section):
     load_balancer: LoadBalancer | None = None
     application: Application | None = None
     arbitrator: Arbitrator | None = None
+    backup: Backup | None = None
+    bootstrap_from: BootstrapFrom | None = None
 
     @model_validator(mode="after")
     def _fit_together(self) -> Settings:
@@ -300,6 +304,13 @@ class Settings(Section):
                 "root on a host. Remedy: take it out; it is open to the networks of ssh.allowedCidrs"
             )
         problems.extend(self._clashes())
+        if self.bootstrap_from and self.galera.initdb is not None:
+            problems.append(
+                "galera.initdb: it makes what an empty cluster begins with, and bootstrapFrom brings the "
+                "data of an archive. Remedy: leave one of the two out"
+            )
+        if self.backup:
+            problems.extend(self.backup.clashes(self.galera.config))
         problems.extend(contradictions(self.deploy_up_to, self.take_down, self.keep_data))
         if problems:
             raise ValueError("\n".join(problems))

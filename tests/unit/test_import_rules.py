@@ -16,6 +16,8 @@ RULES = {
     "__main__.py": OUTSIDE | {"operations"},
     "settings/__init__.py": OUTSIDE | {"components", "operations"},  # it reads its values through Pulumi
     "settings/application.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/backup.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/bootstrap_from.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/engine_options.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/errors.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/galera.py": OUTSIDE | {"components", "operations", "pulumi"},

@@ -26,10 +26,23 @@ USAGE = """usage: galera-node run                the container's process
        galera-node secure             no node lets anybody in without TLS any more, or with a certificate of a
                                       former authority: they start anew for that, one after the other. Repeat
                                       it until the exit code is 0 (1: refused, 75: under way)
+       galera-node backups [--json]   the backups that the store knows of, and whether all is as it must be
+       galera-node backup full|incremental
+                                      the node that archives makes one now; prints the request's id
+       galera-node archive            the process beside mariadbd that archives (started by `run`)
+       galera-node restore …, drill … steps of `python -m operations restore`, and of a drill
        galera-node pack DIR FILE      packs a data directory (when the image is built)
 forget, remember, recover-from and new-epoch take --by WHO, which is kept with what and when, for status"""
 
-ASKED = (["status"], ["forget"], ["remember"], ["recover-from"], ["maintenance"], ["new-epoch"], ["secure"])
+ASKED = (
+    ["status"],
+    ["forget"],
+    ["remember"],
+    ["recover-from"],
+    ["maintenance"],
+    ["new-epoch"],
+    ["secure"],
+)
 """The first words of the commands that ask or tell the store."""
 BY = (["forget"], ["remember"], ["recover-from"], ["new-epoch"])
 """Those which say who decides."""
@@ -40,6 +53,7 @@ def run() -> int:
     from . import settings as settings_module
     from .endpoints import SOON, STORE, Endpoints
     from .network import RESOLVER_OPTIONS, Names, NoAddress
+    from .restore import scheduled
     from .sql import Sql
     from .stores import announced, store_of
     from .supervisor import Node
@@ -49,6 +63,8 @@ def run() -> int:
         settings = settings_module.load()
         os.environ.setdefault("RES_OPTIONS", RESOLVER_OPTIONS)
         names = Names()
+        if scheduled.wanted():
+            return scheduled.Drills(settings, store_of(settings, names)).run()
         store, other = store_of(settings, names), store_of(settings, names, timeout=STORE)
         endpoints = Endpoints(settings.node, Sql(settings.socket, timeout=SOON, patience=SOON), other)
         if (announcement := announced(settings, other, endpoints)) is not None:
@@ -60,6 +76,30 @@ def run() -> int:
     except Exception as error:
         log(f"cannot start: {type(error).__name__}: {error}")
         return 1
+
+
+def archive() -> int:
+    """The process that archives; its exit code means nothing."""
+    from . import settings as settings_module
+    from .archive import plan
+    from .archive.archiver import Archiver
+    from .network import RESOLVER_OPTIONS, Names
+    from .sql import Sql
+    from .stores import store_of
+    from .words import log
+
+    try:
+        settings = settings_module.load()
+        os.environ.setdefault("RES_OPTIONS", RESOLVER_OPTIONS)
+        found = plan.read(settings.cluster)
+        if found is None:
+            log("archive: there is no backup.json, so there is nothing to archive to")
+            return 2
+        store = store_of(settings, Names())
+        return Archiver(settings, found, store, lambda: Sql(settings.socket)).run()
+    except settings_module.SettingsError as error:
+        log(f"archive: {error}")
+        return 2
 
 
 def health() -> int:
@@ -82,6 +122,7 @@ def said(argv: list[str], option: str) -> tuple[list[str], str | None]:
 def tell(argv: list[str]) -> int | None:
     """Runs one of the commands that ask or tell the store; None if `argv` is none of them."""
     from . import commands
+    from .archive import plan
     from .settings import SettingsError
     from .store import StoreError
     from .stores import store_here
@@ -103,6 +144,7 @@ def tell(argv: list[str]) -> int | None:
                     Path(environ.get("DATA_DIR", "/var/lib/mysql")),
                     int(size) if size.isdigit() else 3,
                     machine=argv[-1] == "--json",
+                    backups=plan.read(environ.get("CLUSTER_NAME", "")),
                 )
             case ["forget", name]:
                 return commands.forget(store, name, by)
@@ -127,12 +169,38 @@ def tell(argv: list[str]) -> int | None:
     return None
 
 
+def ask_of_backups(argv: list[str]) -> int | None:
+    """Runs one of the commands about backups; None if `argv` is none of them."""
+    from .archive import plan, telling
+    from .settings import SettingsError
+    from .store import StoreError
+    from .stores import store_here
+
+    try:
+        store, found = store_here(os.environ), plan.read(os.environ.get("CLUSTER_NAME", ""))
+        match argv:
+            case ["backups"] | ["backups", "--json"]:
+                return telling.backups(found, store, machine=argv[-1] == "--json")
+            case ["backup", "full" | "incremental" as kind]:
+                return telling.ask(found, store, kind)
+    except (StoreError, SettingsError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return None
+
+
 def main(argv: list[str]) -> int:
     """Runs one command; returns the exit code."""
     if argv == ["health"]:
         return health()
     if argv == ["run"]:
         return run()
+    if argv == ["archive"]:
+        return archive()
+    if argv[:1] in (["restore"], ["drill"]):
+        from .restore.console import main as console
+
+        return console(argv)
     if len(argv) == 3 and argv[0] == "pack":
         from .seed_data import pack
 
@@ -141,7 +209,8 @@ def main(argv: list[str]) -> int:
     if argv in (["--help"], ["-h"], ["help"]) or argv[1:] == ["--help"]:
         print(USAGE)
         return 0
-    if (code := tell(argv)) is not None:
+    about = ask_of_backups if argv[:1] in (["backup"], ["backups"]) else tell
+    if (code := about(argv)) is not None:
         return code
     print(USAGE, file=sys.stderr)
     return 2

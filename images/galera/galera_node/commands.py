@@ -9,10 +9,13 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from . import epochs, health, local_state, tls
+from .archive import telling
+from .archive.plan import Plan
 from .decision.others import IN_PRIMARY
 from .decision.votes import enough
 from .local_state import NO_UUID, Kind
@@ -57,8 +60,13 @@ def names(facts: Facts) -> list[str]:
     return sorted({*facts.nodes, *facts.present, *facts.forgotten, *facts.maintenance, *view})
 
 
-def report(facts: Facts | None, own: dict[str, Any], error: str = "") -> dict[str, Any]:
-    """Everything for machines. `facts` is None while the store is away; `error` says why."""
+def report(
+    facts: Facts | None, own: dict[str, Any], error: str = "", backup: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Everything for machines. `facts` is None while the store is away; `error` says why.
+
+    `backup`: as `archive.telling` reports it; None where there are to be none.
+    """
     if facts is None:
         return {"cluster": None, "self": own, "members": {}, "view": [], "store": error}
     members = {}
@@ -92,6 +100,7 @@ def report(facts: Facts | None, own: dict[str, Any], error: str = "") -> dict[st
         "decided": [asdict(facts.decided[key]) for key in sorted(facts.decided)],
         "writer": facts.writer,
         "tls": facts.tls,
+        **({"backup": backup} if backup is not None else {}),
     }
 
 
@@ -164,16 +173,23 @@ def _tls(facts: Facts, name: str) -> str:
     return f"TLS{' alone' if about.tls == tls.ONLY else ', lets in nodes without'}{former}"
 
 
-def status(store: Store, run_dir: Path, data_dir: Path, size: int, machine: bool) -> int:
-    """What the store and this node say; 1 while the store is away, for `machine` (JSON) always 0."""
+def status(
+    store: Store, run_dir: Path, data_dir: Path, size: int, machine: bool, backups: Plan | None = None
+) -> int:
+    """What the store and this node say; 1 while the store is away, for `machine` (JSON) always 0.
+
+    `backups`: what the node is told about them; None for none.
+    """
     own = own_state(run_dir, data_dir)
-    facts, error = None, ""
+    facts, backup, error = None, None, ""
     try:
-        facts = parse(store.read())
+        entries = store.read()
+        facts = parse(entries)
+        backup = telling.report(backups, entries, datetime.now(UTC))
     except StoreError as failed:
         error = str(failed)
     if machine:
-        print(json.dumps(report(facts, own, error)))
+        print(json.dumps(report(facts, own, error, backup)))
         return 0
     if facts is None:
         print(error, file=sys.stderr)

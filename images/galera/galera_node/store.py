@@ -20,7 +20,9 @@ Keys below `swarm-galera/CLUSTER/`:
 - `decided/WHEN`    what a person has decided, who, and when; see `Decided`. The last ones are kept.
 - `tls`             all nodes speak TLS alone, and trust the authority with this fingerprint alone.
 - `turn`            the node that starts anew for that; bound to its session.
+- `archiver`, `archive`, `backups/…`, `backup-wanted`, `logging/NAME`: see `archive.records`.
 - `forgotten/NAME`  a node that a person has given up: nobody waits for it, until NAME is Synced again.
+- `restore`         a restore of the whole cluster, and afterwards that there was one; see `restore.fact`.
 
 A later version may add keys, and fields to records: what is not known here is passed over. New facts went
 into keys of their own (`details`, `view`), because the version before refused records with fields it did not
@@ -33,6 +35,8 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Protocol, TypeVar
+
+from .restore import fact
 
 ABSENT = 0  # the revision of a key that is not there
 R = TypeVar("R")
@@ -208,6 +212,7 @@ class Facts:
     writer: str | None = None
     tls: str | None = None
     turn: str | None = None
+    restore: fact.Restore | None = None
     maintenance: frozenset[str] = frozenset()
     notes: Mapping[str, str] = field(default_factory=dict)
     decided: Mapping[str, Decided] = field(default_factory=dict)
@@ -292,6 +297,7 @@ _ONE: Mapping[str, Callable[[str], Any]] = {
     "tls": str,
     "turn": str,
     "writer": lambda text: _writer(json.loads(text)),
+    "restore": fact.read,
 }
 """How the records of which there is one are read."""
 _OF_NODES: Mapping[str, Callable[[str], Any]] = {
@@ -334,6 +340,7 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
         writer=one.get("writer"),
         tls=one.get("tls"),
         turn=one.get("turn"),
+        restore=one.get("restore"),
         maintenance=frozenset(named["maintenance"]),
         notes=named["maintenance"],
         decided=named["decided"],

@@ -1,0 +1,144 @@
+"""Binary logs into the archive, one after the other, without a gap where that can be had.
+
+Owns: the order of writes (data, then the manifest, then how far the archive reaches), and what is known of
+it. Leaves to others: whose turn it is (`archiver`), the node's own files (`own_logs`), the rules (`chain`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ..words import log
+from . import chain as chains
+from . import layout, manifest, pipeline
+from .bucket import Bucket
+from .chain import Chain
+from .layout import Span
+from .manifest import Log, Reach
+from .own_logs import OwnLogs
+from .plan import DOMAIN, Plan
+
+
+@dataclass(frozen=True)
+class Where:
+    """Of whom the logs are: the timeline, the node, and its server's version."""
+
+    timeline: str
+    node: str
+    server: str
+
+
+class Logs:
+    """The logs of one timeline.
+
+    Attributes:
+        chain: what is archived. last: the number up to which nothing need be archived any more; None until
+            that is known. reach: as in the store's record.
+    """
+
+    def __init__(self, plan: Plan, bucket: Bucket, own: OwnLogs, where: Where) -> None:
+        self._plan, self._bucket, self._own, self.where = plan, bucket, own, where
+        self.chain = Chain()
+        self.last: int | None = None
+        self.reach = ""
+
+    def begin(self, committed: Callable[[], int]) -> None:
+        """Finds out how far the archive is; at the very beginning, brings all nodes to one number.
+
+        `committed`: Galera's count. Raises BucketError, SqlError.
+        """
+        place, timeline = self._plan.place, self.where.timeline
+        names = [entry.key for entry in self._bucket.listed(place.logs(timeline))]
+        self.chain = chains.chain(span for name in names if (span := layout.span(name)) is not None)
+        if self.chain.last is not None:
+            self.last = self.chain.last
+            log(f"archive: goes on after number {self.last} of {timeline}")
+            return
+        uuid = timeline.partition(".")[0]
+        others = [entry.key.strip("/") for entry in self._bucket.listed(place.root, deep=False)]
+        if any(other.startswith(f"{uuid}.") for other in others if other != timeline):
+            # Of the same cluster: those who have come to it since have their number with the data.
+            self._own.close()
+            self.last = self._own.position()
+        else:
+            self.last = self._own.align(committed()) - 1
+        log(f"archive: begins after number {self.last} of {timeline}")
+
+    def archive(self, now: Callable[[], datetime], written: Callable[[], object]) -> None:
+        """Archives what there is, and notes how far that reaches.
+
+        `written` is called after each log. Raises SqlError, BinlogError, OSError, PipelineError, BucketError.
+        """
+        if self.last is None:
+            raise AssertionError("`begin` comes before")
+        at, position = now(), self._own.position()
+        if position > self.last:
+            self._own.close()
+        for piece in chains.wanted(self._own.closed(), self.last):
+            self._one(piece.file, now)
+            written()
+        if self.last >= position:
+            reach = Reach(
+                cluster=self._plan.place.cluster,
+                timeline=self.where.timeline,
+                node=self.where.node,
+                at=manifest.said(at),
+                last=self.last,
+            )
+            self._bucket.put(
+                f"{self._plan.place.logs(self.where.timeline)}/{layout.REACH}", manifest.dumps(reach)
+            )
+            self.reach = reach.at
+
+    def _one(self, file: str, now: Callable[[], datetime]) -> None:
+        """One closed file."""
+        found, last = self._own.extent(file), self.last or 0
+        if found.first is None or found.last is None or found.last <= last:
+            return
+        # A file from before all nodes were brought to one number has older ones, which mean nothing.
+        first = found.first
+        if self.chain.first is None and first <= last:
+            first = last + 1
+        elif self.chain.first is not None:
+            first = max(first, self.chain.first)
+        gap = Span(last + 1, first - 1) if first > last + 1 else None
+        span = Span(first, found.last)
+        data, told = self._plan.place.log(self.where.timeline, span)
+        begun = now()
+        path = self._own.path(file)
+        with path.open("rb") as source:
+            made = pipeline.store(
+                pipeline.of_file(source), self._bucket, data, self._plan.recipients, path.stat().st_size
+            )
+        entry = Log(
+            cluster=self._plan.place.cluster,
+            timeline=self.where.timeline,
+            node=self.where.node,
+            server=self.where.server,
+            begun=manifest.said(begun),
+            ended=manifest.said(now()),
+            domain=DOMAIN,
+            gtid={"previous": self.chain.last, "first": span.first, "last": span.last},
+            time={"first": _time(found.first_time), "last": _time(found.last_time)},
+            gap=None if gap is None else {"first": gap.first, "last": gap.last},
+            file=file,
+            object=data.rpartition("/")[2],
+            bytes={"before": made.before, "stored": made.stored},
+            sha256=made.sha256,
+            recipients=self._plan.recipients,
+        )
+        self._bucket.put(told, manifest.dumps(entry))
+        if gap is not None:
+            log(
+                f"archive: numbers {gap.first} to {gap.last} are in no log: no moment after them can be "
+                "restored until there is a new full backup, which is made now"
+            )
+        gaps = (*self.chain.gaps, gap) if gap is not None else self.chain.gaps
+        self.chain = Chain(self.chain.first or span.first, span.last, gaps)
+        self.last = span.last
+
+
+def _time(seconds: int) -> str:
+    return manifest.said(datetime.fromtimestamp(seconds, UTC))

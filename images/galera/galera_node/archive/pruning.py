@@ -1,0 +1,71 @@
+"""Deletes from the bucket what the retention lets go, manifests first.
+
+Leaves to others: what that is (`retention`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ..words import log
+from . import layout, manifest
+from .bucket import Bucket
+from .layout import Span
+from .manifest import ManifestError
+from .plan import Plan
+from .records import Backup
+from .retention import Doomed, doomed
+
+
+def prune(plan: Plan, bucket: Bucket, bases: list[Backup], present: str, now: datetime) -> list[Backup]:
+    """Deletes it; which bases are gone. Raises BucketError.
+
+    Args:
+        bases: those that are known; others are read from the bucket. present: the cluster's timeline.
+    """
+    place = plan.place
+    timelines = [entry.key.strip("/") for entry in bucket.listed(place.root, deep=False)]
+    all_bases, logs = list[Backup](), list[tuple[str, Span]]()
+    for timeline in timelines:
+        for entry in bucket.listed(place.bases(timeline)):
+            name, _, file = entry.key.partition("/")
+            if file == layout.MANIFEST:
+                all_bases.append(_backup(bucket, plan, bases, timeline, name))
+        spans = (layout.span(entry.key) for entry in bucket.listed(place.logs(timeline)))
+        logs += [(timeline, span) for span in spans if span is not None]
+    goes = doomed([base.kept() for base in all_bases], logs, timelines, present, plan.keep, now)
+    _delete(plan, bucket, goes)
+    bucket.clean()
+    gone = {*goes.bases}
+    return [base for base in bases if (base.timeline, base.name) in gone or base.timeline in goes.timelines]
+
+
+def _backup(bucket: Bucket, plan: Plan, bases: list[Backup], timeline: str, name: str) -> Backup:
+    """A base; one whose manifest can't be understood stops all deleting: what it needs is not known."""
+    for base in bases:
+        if (base.timeline, base.name) == (timeline, name):
+            return base
+    text = bucket.read(f"{plan.place.base(timeline, name)}/{layout.MANIFEST}")
+    try:
+        return Backup.of(manifest.loads(manifest.Base, text))
+    except ManifestError as error:
+        raise ManifestError(f"nothing is deleted by the retention: {timeline}/{name}: {error}") from None
+
+
+def _delete(plan: Plan, bucket: Bucket, goes: Doomed) -> None:
+    place = plan.place
+    for timeline, name in goes.bases:
+        folder = place.base(timeline, name)
+        bucket.delete(f"{folder}/{layout.MANIFEST}")
+        bucket.purge(folder)
+    for timeline, span in goes.logs:
+        data, told = place.log(timeline, span)
+        bucket.delete(told)
+        bucket.delete(data)
+    for timeline in goes.timelines:
+        bucket.purge(place.timeline(timeline))
+    if goes:
+        log(
+            f"archive: the retention lets go {len(goes.bases)} backups, {len(goes.logs)} logs and "
+            f"{len(goes.timelines)} former timelines"
+        )

@@ -1,0 +1,51 @@
+"""What `verify` says of the last drill: a backup that was not restored and compared does not count.
+
+Owned here: when a drill is too old. Left to others: making one (drill.py), the report (images/galera).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from operations.backup_checks import told
+from operations.check import Check
+from operations.cluster_facts import HostFacts
+from operations.outputs import Outputs
+
+OLD = timedelta(days=8)
+"""After this a drill no longer speaks for the backups: a week and a day."""
+WHAT = "the backups were restored and compared"
+REMEDY = "`make restore-drill` (docs/how-to/backup-and-restore.md)"
+
+
+def of_drill(outputs: Outputs, facts: Mapping[str, HostFacts], now: datetime | None = None) -> list[Check]:
+    """One statement; none of a stack without backups, or with nodes that know nothing of them."""
+    found = told(outputs, facts)
+    if not outputs.backup or not found:
+        return []
+    drill = found.get("drill")
+    last, good = (drill.get(name) if isinstance(drill, Mapping) else None for name in ("last", "good"))
+    if not isinstance(last, Mapping):
+        return [Check("cluster", WHAT, True, "never: nobody knows what they are worth", True, REMEDY)]
+    words = str(last.get("told", ""))
+    if not last.get("equal"):
+        before = f"; the last good one: {good['when']}" if isinstance(good, Mapping) else ""
+        return [Check("cluster", WHAT, False, f"{words}{before}", remedy=_MEND)]
+    age = (now or datetime.now(UTC)) - _when(last)
+    old = age > OLD
+    return [Check("cluster", WHAT, True, f"{age.days} d ago: {words}", old, REMEDY if old else "")]
+
+
+_MEND = (
+    "what the report names; then `make restore-drill` again. Until it is equal, do not rely on these "
+    "backups: make a full one now (`python -m operations backup`)"
+)
+
+
+def _when(report: Mapping[str, Any]) -> datetime:
+    try:
+        return datetime.fromisoformat(str(report.get("when"))).astimezone(UTC)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
