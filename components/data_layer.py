@@ -17,7 +17,7 @@ from components.first_bootstrap import InitialSql
 from components.key_value_store import KeyValueStore
 from components.pinned_images import PinnedImages, PinnedImagesArgs
 from components.service_spec import ServiceSpec
-from components.services import Services
+from components.services import ServiceArgs, Services
 from components.swarm_layer import SwarmLayer
 from settings import Settings
 
@@ -89,26 +89,7 @@ class DataLayer:
         made = Services(services, images, manager, below.network, swarm.nodes)
         store = discovery.wanted(settings, owner, hosts, made, calm, below.options)
         nodes = made.on(hosts.bearing, galera.SERVICE, *calm, *fetched)
-        # All are changed at the same time where their certificates have expired, and none takes writes.
-        last = (
-            settings.load_balancer is not None
-            and nodes.spec.update.parallelism == 1
-            and len(nodes.servers) > 1
-        )
-        said = settings.galera
-        args = galera.GaleraArgs(
-            nodes,
-            store,
-            not serves,
-            initdb,
-            said.tls,
-            _given(settings),
-            said.passwords,
-            writer_last=last,
-            arbitrator=settings.arbitrator is not None,
-            backup=settings.backup,
-            source=settings.bootstrap_from,
-        )
+        args = _database(settings, nodes, store, initdb, serves)
         database = galera.Galera("galera", args, below.options)
         database.settle(store.settle([database.formed]))
         # The arbitrator's is for workers, too.
@@ -122,6 +103,29 @@ class DataLayer:
         arbitrator.wanted(settings, hosts, made, database.files, after, below.options)
         drill.wanted(settings, hosts, made, database, store.access.files(), below.options)
         return cls(made, store, database, balancer, on_workers, below.options)
+
+
+def _database(
+    settings: Settings, nodes: ServiceArgs, store: KeyValueStore, initdb: str, serves: bool
+) -> galera.GaleraArgs:
+    # All are changed at the same time where their certificates have expired, and none takes writes.
+    last = (
+        settings.load_balancer is not None and nodes.spec.update.parallelism == 1 and len(nodes.servers) > 1
+    )
+    said = settings.galera
+    return galera.GaleraArgs(
+        nodes,
+        store,
+        not serves,
+        initdb,
+        said.tls,
+        _given(settings),
+        said.passwords,
+        writer_last=last,
+        arbitrator=settings.arbitrator is not None,
+        backup=settings.backup,
+        source=settings.bootstrap_from,
+    )
 
 
 def keep_secrets(settings: Settings, hosts: ClusterHosts) -> None:

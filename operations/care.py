@@ -20,7 +20,7 @@ from components import votes
 from components.host_scripts.engine import settle
 from components.layers import AWAY, LOOK_AGAIN
 from components.turns import NOT_WELL
-from operations import cluster_facts, disk_space, outputs, remote_hosts
+from operations import cluster_facts, disk_space, outputs, outputs_of_state, remote_hosts
 from operations.cluster_facts import HostFacts
 from operations.errors import OperationsError
 from operations.messages import say
@@ -134,7 +134,7 @@ def _by_state(pulumi: Pulumi) -> Outputs | None:
     settings = StackSettings.of(pulumi)
     managers = names_of(settings.section("swarm-galera:servers"))[0]
     key_file = settings.section("swarm-galera:ssh").get("privateKeyFile")
-    return outputs.from_state(exported, managers, key_file)
+    return outputs_of_state.from_state(exported, managers, key_file)
 
 
 async def look_at(found: Outputs) -> Seen:

@@ -284,19 +284,6 @@ def write_row(outputs: Outputs, table: str) -> str:
 _ROW = body("row_client", SCRIPTS)
 
 
-def open_connections(outputs: Outputs, host: str, port: int, connections: int, hopeless: int) -> str:
-    """Shell text for a manager: a client in a container of its own connects so many times, one after the
-    other, and prints which node it got: `node<TAB>name<TAB>address`, or `failed<TAB>why`.
-
-    It ends early after `hopeless` failures in a row. Standard input: the password.
-    """
-    facts = assign(connections=connections, hopeless=hopeless)
-    return f"{client_container(outputs, outputs.network, host, port)}\n{facts}\n{_BALANCE}"
-
-
-_BALANCE = body("balance_client", SCRIPTS)
-
-
 def client_container(outputs: Outputs, network: str, host: str = "", port: int = 0) -> str:
     """Shell text that defines `in_client` for what follows. Standard input: the password.
 

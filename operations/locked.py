@@ -21,7 +21,7 @@ import typer
 
 from components.host_scripts import autolock
 from components.manager_choice import LEADS, PROBE, rank
-from operations import care, locked_disks, outputs, passphrase, remote_hosts, unlock_keys
+from operations import care, locked_disks, outputs, outputs_of_state, passphrase, remote_hosts, unlock_keys
 from operations.care import Seen
 from operations.errors import OperationsError
 from operations.messages import say
@@ -120,7 +120,7 @@ def _reached(pulumi: Pulumi) -> Managers:
         settings = StackSettings.of(pulumi)
         managers = names_of(settings.section("swarm-galera:servers"))[0]
         key_file = settings.section("swarm-galera:ssh").get("privateKeyFile")
-        hosts, key = outputs.hosts_of_state(exported, managers, key_file)
+        hosts, key = outputs_of_state.hosts_of_state(exported, managers, key_file)
         if not hosts:
             raise OperationsError(f"{error} Its state knows no hosts either.") from None
         return Managers(tuple(host for host in hosts if host.role == "manager"), key)

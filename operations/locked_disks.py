@@ -19,7 +19,7 @@ from typing import Any
 import typer
 
 from components.host_scripts import disk_crypt
-from operations import care, outputs, remote_hosts
+from operations import care, outputs, outputs_of_state, remote_hosts
 from operations.care import Seen
 from operations.errors import OperationsError
 from operations.messages import say
@@ -85,7 +85,7 @@ def _reached(pulumi: Pulumi, exported: Mapping[str, Any], names: Mapping[str, An
         settings = StackSettings.of(pulumi)
         managers = names_of(settings.section("swarm-galera:servers"))[0]
         key_file = settings.section("swarm-galera:ssh").get("privateKeyFile")
-        hosts, key = outputs.hosts_of_state(exported, managers, key_file)
+        hosts, key = outputs_of_state.hosts_of_state(exported, managers, key_file)
         return Reached(tuple(host for host in hosts if host.name in names), key)
 
 

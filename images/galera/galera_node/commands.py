@@ -13,45 +13,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import epochs, health, local_state, tls
+from . import epochs, tls
 from .archive import telling
 from .archive.plan import Plan
 from .decision.others import IN_PRIMARY
 from .decision.votes import enough
-from .local_state import NO_UUID, Kind
+from .local_state import NO_UUID
 from .membership import Membership
+from .own_report import own_state
 from .settings import NAME
 from .store import Decided, Epoch, Facts, Put, Store, StoreError, dumps, parse
-from .wire import valid_until
 
 DECISIONS = 20
 """Decisions that the store keeps."""
-
-
-def own_state(run_dir: Path, data_dir: Path) -> dict[str, Any]:
-    """What this node is, without the store: as its program last said, else as the data directory says."""
-    code, text = health.check(run_dir)
-    found: dict[str, Any] = {"node": None, "epoch": None, "uuid": None, "seqno": -1}
-    try:
-        found |= json.loads((run_dir / health.SELF).read_text())
-    except (OSError, ValueError):
-        try:
-            local = local_state.read(data_dir)
-        except OSError:
-            local = local_state.Local(Kind.EMPTY)
-        if local.kind is Kind.DATA and local.uuid != NO_UUID:
-            found |= {"epoch": local.epoch, "uuid": local.uuid, "seqno": local.seqno}
-    return found | {"health": text, "healthy": code == 0, "tls": own_tls(run_dir)}
-
-
-def own_tls(run_dir: Path) -> dict[str, Any] | None:
-    """How mariadbd speaks TLS, and until when its certificate and its authority's are good; None without."""
-    folder = run_dir / tls.FOLDER
-    if not (mode := tls.mode(folder)):
-        return None
-    ends = {"authority": tls.SECRETS[0], "certificate": tls.SECRETS[1]}
-    until = {name: valid_until(folder / file) for name, file in ends.items()}
-    return {"mode": mode} | {name: None if end is None else end.isoformat() for name, end in until.items()}
 
 
 def names(facts: Facts) -> list[str]:

@@ -1,7 +1,6 @@
 """The key-value store as the node uses it: a small protocol, and the records kept in it.
 
-Owns keys and their meaning. How one store's wire looks is elsewhere (`etcd`; Consul fits the same five calls:
-sessions, KV and transactions with check-index).
+Owns keys and their meaning. How a store's wire looks is elsewhere (`etcd`, `consul`).
 
 Keys below `swarm-galera/CLUSTER/`:
 

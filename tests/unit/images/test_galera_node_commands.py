@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from images.galera.galera_node import accounts, commands, health, local_state, membership, store
+from images.galera.galera_node import accounts, commands, health, local_state, membership, own_report, store
 from images.galera.galera_node.cli import USAGE, main, said
 from images.galera.galera_node.decision.outcomes import Bootstrap, NewEpoch
 from images.galera.galera_node.local_state import NO_UUID, Note
@@ -240,13 +240,13 @@ def test_status_is_for_machines_too_also_while_the_store_is_away(
 
 
 def test_a_node_whose_program_does_not_run_says_what_its_volume_holds(tmp_path: Path) -> None:
-    assert commands.own_state(tmp_path, tmp_path)["epoch"] is None
+    assert own_report.own_state(tmp_path, tmp_path)["epoch"] is None
     (tmp_path / "ibdata1").touch()
     local_state.write_grastate(tmp_path, U, 7, safe_to_bootstrap=False)
-    own = commands.own_state(tmp_path, tmp_path)
+    own = own_report.own_state(tmp_path, tmp_path)
     assert (own["epoch"], own["uuid"], own["seqno"], own["healthy"]) == ("", U, 7, False)
     local_state.write_note(tmp_path, Note("1-ab"))
-    assert commands.own_state(tmp_path, tmp_path)["epoch"] == "1-ab"
+    assert own_report.own_state(tmp_path, tmp_path)["epoch"] == "1-ab"
 
 
 def test_status_says_in_words_who_was_left_out_and_whose_vote_counts_for_all() -> None:

@@ -15,7 +15,7 @@ import pytest
 from components import votes
 from components.layers import AWAY
 from components.turns import NOT_WELL, refuse_while_others_are_not_well
-from operations import care, outputs, remote_hosts
+from operations import care, outputs, outputs_of_state, remote_hosts
 from operations.care import Seen
 from operations.cluster_facts import HostFacts, Manager
 from operations.errors import OperationsError
@@ -424,7 +424,9 @@ def state(*names: str) -> dict[str, Any]:
 
 
 def test_hosts_are_known_from_the_state_where_a_failed_run_has_left_no_outputs() -> None:
-    found = outputs.from_state(state("galera-2", "galera-1", "galera-4"), ("galera-1", "galera-2"), None)
+    found = outputs_of_state.from_state(
+        state("galera-2", "galera-1", "galera-4"), ("galera-1", "galera-2"), None
+    )
     assert found is not None
     assert [(host.name, host.role, host.address) for host in found.hosts] == [
         ("galera-1", "manager", "203.0.113.2"),
@@ -451,5 +453,5 @@ def test_a_private_key_that_cannot_be_read_keeps_nobody_from_up(monkeypatch: pyt
 def test_a_stack_that_never_had_its_services_has_no_hosts_to_look_at() -> None:
     young = state("galera-1")
     young["deployment"]["resources"] = young["deployment"]["resources"][:2]
-    assert outputs.from_state(young, ("galera-1",), None) is None
-    assert outputs.from_state({}, ("galera-1",), None) is None
+    assert outputs_of_state.from_state(young, ("galera-1",), None) is None
+    assert outputs_of_state.from_state({}, ("galera-1",), None) is None
