@@ -152,10 +152,16 @@ def show(kept: Results, runs: Sequence[Run], *, document: bool) -> None:
         results.write(FAULTS.values(), found, f"{report.machine()}; seed {kept.seed}; runs of {commits}")
 
 
+def kept_in(options: argparse.Namespace) -> Path:
+    """The file of the results: one for the suite's own labs, one for each other lab, one for what is broken."""
+    name = "broken" if options.broken else f"lab-{options.lab}" if options.lab else "results"
+    return places.state() / "chaos-data" / f"{name}.json"
+
+
 def work(options: argparse.Namespace) -> int:
     """The whole; the exit code. Raises what `main` explains."""
-    path = options.results or places.state() / "chaos-data" / "results.json"
-    if options.anew:
+    path = options.results or kept_in(options)
+    if options.anew or options.broken:  # what was broken on purpose is no result to go on with
         path.unlink(missing_ok=True)
     runs = wanted(options, list(FAULTS.values()))
     kept = Results(path, options.seed)

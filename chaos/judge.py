@@ -100,11 +100,10 @@ def _held(copy: Copy) -> set[Key]:
 
 
 def _unjudged(said: Said, copies: Mapping[str, Copy], hosts: Collection[str]) -> list[Finding]:
-    found = [
-        Finding(Kind.UNJUDGED, f"{host}: nobody has read what it holds")
-        for host in hosts
-        if host not in copies
-    ]
+    unread = [host for host in hosts if host not in copies]
+    empty = [host for host in sorted(copies) if not copies[host].balances]
+    found = [Finding(Kind.UNJUDGED, f"{host}: nobody has read what it holds") for host in unread]
+    found += [Finding(Kind.UNJUDGED, f"{host}: the accounts are not there") for host in empty]
     if not said.acked:
         found.append(Finding(Kind.UNJUDGED, "no write was acknowledged"))
     return found
