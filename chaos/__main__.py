@@ -153,7 +153,7 @@ def show(kept: Results, runs: Sequence[Run], *, document: bool) -> None:
 
 
 def kept_in(options: argparse.Namespace) -> Path:
-    """The file of the results: one for the suite's own labs, one for each other lab, one for what is broken."""
+    """The file of the results: of the suite's own labs, of another lab, of what is broken on purpose."""
     name = "broken" if options.broken else f"lab-{options.lab}" if options.lab else "results"
     return places.state() / "chaos-data" / f"{name}.json"
 

@@ -15,9 +15,10 @@ from chaos.judge import Copy, Move
 from chaos.site import Site
 from harness.lab_cluster import HOSTS, LabFailed
 
+NO_TABLES = "DROP TABLE IF EXISTS chaos_row, chaos_move, chaos_account, chaos_much;"
 # No key is unique but the one that Galera needs: a write that comes twice is to be seen, not refused.
 TABLES = f"""
-DROP TABLE IF EXISTS chaos_row, chaos_move, chaos_account, chaos_much;
+{NO_TABLES}
 CREATE TABLE chaos_row (id BIGINT AUTO_INCREMENT PRIMARY KEY, checker VARCHAR(60) NOT NULL, n INT NOT NULL,
   body VARCHAR(20) NOT NULL, KEY (checker, n));
 CREATE TABLE chaos_move (id BIGINT AUTO_INCREMENT PRIMARY KEY, checker VARCHAR(60) NOT NULL, n INT NOT NULL,

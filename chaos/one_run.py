@@ -206,8 +206,11 @@ class OneRun:
         self._must(lambda: self._site.run(verify, 600), "`verify --deep`")
 
     def _afterwards(self) -> None:
+        """The site is as it was; what is wrong with its rows stays to be looked at."""
         for fault, struck in self._course.struck:
             fault.afterwards(self._site, struck)
+        if not self._course.findings:
+            self._site.sql(HOSTS[0], copies.NO_TABLES)
 
     def _must(self, act: Callable[[], object], what: str) -> bool:
         """Whether it went well; a finding if not."""
