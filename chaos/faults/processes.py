@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from chaos import scripts
 from chaos.fault import Fault, Struck, Whom, Writes
 from chaos.site import Site
@@ -16,6 +18,21 @@ def _killed(program: str, site: Site, struck: Struck) -> None:
 
 def _mariadbd_killed(site: Site, struck: Struck) -> None:
     _killed("mariadbd", site, struck)
+
+
+def _mariadbd_killed_in_succession(site: Site, struck: Struck) -> None:
+    """All of them, in a drawn order, the next one while the others notice that the one before has gone."""
+    order = struck.draw.sample(struck.hosts, len(struck.hosts))
+    pauses = [struck.draw.uniform(0.2, 2.0) for _ in order]
+
+    def later(host: str, seconds: float) -> None:
+        time.sleep(seconds)
+        site.sh(host, scripts.signalled("mariadbd", "KILL"))
+
+    moments = [sum(pauses[:number]) for number in range(len(order))]
+    site.at_once(
+        [lambda host=host, at=at: later(host, at) for host, at in zip(order, moments, strict=True)]  # type: ignore[misc]
+    )
 
 
 def _mariadbd_killed_again(site: Site, struck: Struck) -> None:
@@ -79,6 +96,14 @@ FAULTS = (
         "all server processes get SIGKILL in the same second",
         Whom.ALL,
         _mariadbd_killed,
+        holds=PROVEN,
+        writes=Writes.MAY_STOP,
+    ),
+    Fault(
+        "mariadbd killed in succession",
+        "all server processes get SIGKILL, one after the other, 0.2 to 2 s apart",
+        Whom.ALL,
+        _mariadbd_killed_in_succession,
         holds=PROVEN,
         writes=Writes.MAY_STOP,
     ),

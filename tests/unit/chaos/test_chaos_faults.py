@@ -22,6 +22,7 @@ pytestmark = pytest.mark.unit
 FACTS = Facts(writer="galera-2", leader="galera-3")
 BY_ITSELF = {
     *("mariadbd killed", "mariadbd killed again and again", "mariadbd killed everywhere", "orderly move"),
+    "mariadbd killed in succession",
     *("container removed", "HAProxy killed", "data wiped", "donor killed", "joiner killed", "store wiped"),
     *("table locked", "huge transaction", "DDL under load", "up killed"),
 }
@@ -118,6 +119,13 @@ def test_a_donor_is_killed_on_the_host_that_sends(site: FakeSite) -> None:
         for word in ("false", "true")
     )
     assert stopped < wiped < started
+
+
+def test_all_nodes_crash_in_quick_succession_in_a_drawn_order(site: FakeSite) -> None:
+    one = FAULTS["mariadbd killed in succession"]
+    one.does(site, struck(one))
+    assert sorted(line.partition(":")[0] for line in site.done) == [*HOSTS]
+    assert all("pkill -KILL -x mariadbd" in line for line in site.done)
 
 
 def test_a_copy_that_nobody_has_seen_is_no_donor_killed(site: FakeSite) -> None:

@@ -32,6 +32,13 @@ def test_pairs_are_different_and_of_two_faults() -> None:
     assert all(len({*run.faults}) == 2 for run in runs)
 
 
+def test_crashes_with_partitions_are_always_among_the_pairs() -> None:
+    assert all(name in FAULTS for pair in plan.ALWAYS for name in pair)
+    for seed in (1, 2):
+        assert [run.faults for run in plan.pairs(ALL, 10, seed)][: len(plan.ALWAYS)] == [*plan.ALWAYS]
+    assert not any(frozenset(run.faults) == frozenset(plan.ALWAYS[0]) for run in plan.pairs(ALL, 900, 1)[4:])
+
+
 def test_no_more_pairs_than_there_are() -> None:
     assert len(plan.pairs(ALL[:4], 100, 1)) == 6
 
