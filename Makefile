@@ -108,9 +108,9 @@ bench: toolchain venv ## pulumi up against the same job by hand, both kernels of
 chaos: toolchain venv ## runs of Pulumi killed at random moments (SEED=…)
 	@$(VENV) -m bench.chaos $(if $(SEED),--seed $(SEED))
 
-chaos-data: toolchain venv ## faults in hosts while clients write: is every acknowledged write there? (SEED=, RUNS=, PAIRS=, ONLY="name", ANEW=1)
+chaos-data: toolchain venv ## faults in hosts while clients write: is every acknowledged write there? (SEED=, RUNS=, PAIRS=, ONLY="name", STORE=consul, ANEW=1)
 	@$(VENV) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(if $(PAIRS),--pairs $(PAIRS)) \
-	  $(if $(ONLY),--only "$(ONLY)") $(if $(ANEW),--anew)
+	  $(if $(ONLY),--only "$(ONLY)") $(if $(STORE),--store $(STORE)) $(if $(ANEW),--anew)
 
 clean-cache: ## remove what was downloaded and built
 	$(DRIVER) clean-cache

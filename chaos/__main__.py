@@ -27,7 +27,7 @@ from chaos.faults.ups import NAME as UP_KILLED
 from chaos.labs import NAMES, Options, Worker, carry_out, free_memory, names
 from chaos.plan import Run
 from chaos.results import Result, Results, ResultsError
-from harness.lab_cluster import LabFailed
+from harness.lab_cluster import STORES, LabFailed
 from lab.toolchain import locks, places
 from lab.toolchain.errors import ToolchainError
 from lab.toolchain.stages import clock
@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--share", type=int, metavar="N", help="only one of N faults, of the brief ones, once")
     made.add_argument("--labs", type=int, default=len(NAMES), help="side by side, where there is memory")
     made.add_argument("--lab", help="use this lab and the stack of its name, as they are, and leave them")
+    made.add_argument("--store", choices=STORES, default="etcd", help="of the stack; etcd by default")
     made.add_argument("--break", dest="broken", choices=list(BREAKS), help="break a promise: must end red")
     made.add_argument("--without-deep", action="store_true", help="do not compare all tables each time")
     made.add_argument("--keep", action="store_true", help="a run that fails ends its lab's work; it stays")
@@ -76,6 +77,11 @@ def wanted(options: argparse.Namespace, faults: Sequence[Fault]) -> list[Run]:
         *plan.pairs(faults, options.pairs, options.seed),
         *(plan.in_the_middle(faults, UP_KILLED) if options.ups else ()),
     ]
+
+
+def chosen(store: str) -> list[Fault]:
+    """The faults that make sense with that store."""
+    return [fault for fault in FAULTS.values() if store in fault.stores]
 
 
 def told(result: Result) -> str:
@@ -118,7 +124,9 @@ def carried_out(options: argparse.Namespace, kept: Results, runs: Sequence[Run])
     left = plan.remaining(runs, kept.runs)
     progress = Progress(len(left))
     progress.say(f"seed {options.seed}: {len(runs)} runs, {len(runs) - len(left)} done; in {', '.join(labs)}")
-    settings = Options(options.seed, folder, options.broken, not options.without_deep, options.keep)
+    settings = Options(
+        options.seed, folder, options.broken, not options.without_deep, options.keep, options.store
+    )
     workers = [Worker(lab, settings, progress.say, own=own) for lab in labs[: max(len(left), 1)]]
 
     def done(result: Result) -> None:
@@ -136,7 +144,7 @@ def carried_out(options: argparse.Namespace, kept: Results, runs: Sequence[Run])
     return len(found) == len(runs) and all(one.verdict != "red" for one in found)
 
 
-def show(kept: Results, runs: Sequence[Run], *, document: bool) -> None:
+def show(kept: Results, runs: Sequence[Run], store: str, *, document: bool) -> None:
     """Tables of these runs, on the terminal and in the document. Raises ReportError, OSError."""
     names_ = {run.id for run in runs}
     found = [one for one in kept.runs.values() if one.id in names_]
@@ -149,13 +157,15 @@ def show(kept: Results, runs: Sequence[Run], *, document: bool) -> None:
     console.print(results.verdict(found), markup=False)
     if document:
         commits = ", ".join(sorted({one.commit for one in found}))
-        results.write(FAULTS.values(), found, f"{report.machine()}; seed {kept.seed}; runs of {commits}")
+        how = f"{report.machine()}; store {store}; seed {kept.seed}; runs of {commits}"
+        results.write(chosen(store), found, how, store)
 
 
 def kept_in(options: argparse.Namespace) -> Path:
     """The file of the results: of the suite's own labs, of another lab, of what is broken on purpose."""
     name = "broken" if options.broken else f"lab-{options.lab}" if options.lab else "results"
-    return places.state() / "chaos-data" / f"{name}.json"
+    store = "" if options.store == "etcd" else f"-{options.store}"
+    return places.state() / "chaos-data" / f"{name}{store}.json"
 
 
 def work(options: argparse.Namespace) -> int:
@@ -163,11 +173,11 @@ def work(options: argparse.Namespace) -> int:
     path = options.results or kept_in(options)
     if options.anew or options.broken:  # what was broken on purpose is no result to go on with
         path.unlink(missing_ok=True)
-    runs = wanted(options, list(FAULTS.values()))
+    runs = wanted(options, chosen(options.store))
     kept = Results(path, options.seed)
     well = carried_out(options, kept, runs)
     whole = not (options.only or options.share or options.broken or options.lab)
-    show(kept, runs, document=whole and not options.no_document)
+    show(kept, runs, options.store, document=whole and not options.no_document)
     if options.broken and well:
         console.print(f"Error: --break {options.broken} was not found: the judgement misses it.")
     return 0 if well and not options.broken else 1

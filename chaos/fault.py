@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Any
 
 from chaos.site import Site
-from harness.lab_cluster import HOSTS
+from harness.lab_cluster import HOSTS, STORES
 
 
 class Whom(Enum):
@@ -89,6 +89,7 @@ class Fault:
         afterwards: what is put in order once all was judged.
         mended_by_up: it takes an `up` until all is well again.
         heals: seconds within which three nodes are Synced once it is undone.
+        stores: with which stores it makes sense.
         brief: it may be in the share that ordinary tests run.
     """
 
@@ -106,6 +107,7 @@ class Fault:
     afterwards: Act = nothing
     mended_by_up: bool = False
     heals: float = 600.0
+    stores: tuple[str, ...] = STORES
     brief: bool = False
 
 

@@ -20,7 +20,7 @@ from chaos.one_run import OneRun
 from chaos.plan import Run
 from chaos.results import Result
 from chaos.site import Site
-from harness.lab_cluster import LabCluster, LabFailed, python
+from harness.lab_cluster import LabCluster, LabFailed, python, with_store
 
 NAMES = ("chaos-1", "chaos-2")
 NEEDED = 8.0
@@ -47,9 +47,9 @@ def names(wanted: int, free: float) -> tuple[str, ...]:
     return NAMES[:fits]
 
 
-def settings_text(dev: str) -> str:
-    """A stack's file with a load balancer."""
-    return dev.replace(GALERA_SECTION, BALANCER + GALERA_SECTION)
+def settings_text(dev: str, store: str) -> str:
+    """A stack's file with a load balancer, and that store."""
+    return with_store(dev.replace(GALERA_SECTION, BALANCER + GALERA_SECTION), store)
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Options:
     broken: str | None
     deep: bool
     keep: bool
+    store: str = "etcd"
 
 
 class Worker:
@@ -116,7 +117,7 @@ class Worker:
         site.run(python("-m", "lab", "down", "--name", self.cluster.lab), 300)
         self._up = True
         dev = SETTINGS.read_text(encoding="utf-8")
-        self.cluster.settings.write_text(settings_text(dev), encoding="utf-8")
+        self.cluster.settings.write_text(settings_text(dev, self._options.store), encoding="utf-8")
         site.run(python("-m", "lab", "up", "--name", self.cluster.lab), UP)
         site.up(UP)
         self._tell(f"is up after {time.monotonic() - begin:.0f} s")
@@ -124,7 +125,7 @@ class Worker:
     def _one(self, run: Run) -> Result:
         folder = self._options.folder / file_name(run.id)
         self._tell(f"{run.id} …")
-        site = Site(self.cluster, folder / "log.txt")
+        site = Site(self.cluster, folder / "log.txt", self._options.store)
         one = OneRun(site, run, self._options.seed, folder, lambda text: self._tell(f"{run.id}: {text}"))
         return one.carry_out(self._options.broken, deep=self._options.deep)
 

@@ -18,7 +18,8 @@ from chaos.fault import Fault, Writes
 from lab.toolchain import places
 
 DOCUMENT = places.CHECKOUT / "docs/reference/reliability.md"
-SECTION = "chaos-data"
+SECTIONS = {"etcd": "chaos-data", "consul": "chaos-data-consul"}
+"""Of the document, by store."""
 Verdict = Literal["green", "red", "void"]
 """`void`: of a pair, one fault has kept the other from happening, and nothing is wrong."""
 
@@ -168,16 +169,18 @@ def verdict(runs: Sequence[Result]) -> str:
     return "\n\n".join([words, *(f"- {line}" for line in named)])
 
 
-def written(document: str, faults: Iterable[Fault], runs: Sequence[Result], how: str) -> str:
-    """The document with its section written anew. Raises ReportError."""
+def written(
+    document: str, faults: Iterable[Fault], runs: Sequence[Result], how: str, store: str = "etcd"
+) -> str:
+    """The document with the section of that store written anew. Raises ReportError."""
     singles = singles_table(faults, runs)
     parts = [f"{how}.", markdown(HEADINGS, singles)]
     if pairs := pairs_table(runs):
         parts += ["Pairs:", markdown(PAIRS, pairs)]
-    return replaced(document, SECTION, "\n\n".join([*parts, verdict(runs)]), DOCUMENT.name)
+    return replaced(document, SECTIONS[store], "\n\n".join([*parts, verdict(runs)]), DOCUMENT.name)
 
 
-def write(faults: Iterable[Fault], runs: Sequence[Result], how: str) -> None:
+def write(faults: Iterable[Fault], runs: Sequence[Result], how: str, store: str) -> None:
     """Into the document. Raises ReportError, OSError."""
-    text = written(DOCUMENT.read_text(encoding="utf-8"), faults, runs, how)
+    text = written(DOCUMENT.read_text(encoding="utf-8"), faults, runs, how, store)
     DOCUMENT.write_text(text, encoding="utf-8")

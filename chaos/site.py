@@ -25,10 +25,13 @@ SHOWN = 1500  # characters of a command's last words in an error
 
 
 class Site:
-    """One lab. Everything that is done in it is written to `log`, with the seconds since the run began."""
+    """One lab. Everything that is done in it is written to `log`, with the seconds since the run began.
 
-    def __init__(self, cluster: LabCluster, log: Path) -> None:
-        self.cluster, self.log = cluster, log
+    store: `etcd` or `consul`; so are its processes called.
+    """
+
+    def __init__(self, cluster: LabCluster, log: Path, store: str = "etcd") -> None:
+        self.cluster, self.log, self.store = cluster, log, store
         self._begin, self._lock = time.monotonic(), threading.Lock()
         log.parent.mkdir(parents=True, exist_ok=True)
 

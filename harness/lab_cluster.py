@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shlex
 import subprocess
 import time
@@ -26,6 +27,7 @@ IMAGE = "$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.I
 """Of the database's nodes, for a shell on a manager."""
 PYMYSQL = "/usr/local/lib/galera-node"
 """Where that image has the client's library."""
+STORES = ("etcd", "consul")
 LOOKS = 4
 """Looks, two seconds apart, in which the cluster must be whole."""
 
@@ -50,6 +52,26 @@ def in_image(client: Path) -> str:
     text = base64.b64encode(client.read_bytes()).decode()
     start = f"import base64, sys; sys.path.append({PYMYSQL!r}); exec(base64.b64decode({text!r}))"
     return f"-c {shlex.quote(start)}"
+
+
+def with_store(settings: str, store: str) -> str:
+    """A stack's file of the lab, with that store. ValueError for a store, or a file, that there is not."""
+    if store not in STORES:
+        raise ValueError(f"the store is {store!r}, and must be one of {', '.join(STORES)}")
+    if store == "etcd":
+        return settings
+    tag = (places.CHECKOUT / "images/consul/TAG").read_text(encoding="utf-8").strip()
+    section = f"""  swarm-galera:discovery:
+    kind: consul
+    recursors: [10.144.12.1]
+    image: registry.lab:5000/swarm-galera/consul:{tag}
+"""
+    changed, count = re.subn(
+        r"^  swarm-galera:discovery:\n    image: .*\n", section, settings, flags=re.MULTILINE
+    )
+    if count != 1:
+        raise ValueError("the stack's file does not say its store's image as the lab's files do")
+    return changed
 
 
 @dataclass(frozen=True)

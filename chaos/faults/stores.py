@@ -1,4 +1,4 @@
-"""The key-value store (etcd). The database runs without it, and cannot decide anything new."""
+"""The key-value store. The database runs without it, and cannot decide anything new."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from chaos import scripts
 from chaos.fault import Fault, Struck, Whom
 from chaos.site import Site
 
-STORE = "etcd"
 STOPPED, RUNS = 0.8, 0.4
 """Seconds."""
 
@@ -16,19 +15,19 @@ def _wiped(site: Site, struck: Struck) -> None:
 
 
 def _stopped(site: Site, struck: Struck) -> None:
-    site.everywhere(scripts.signalled(STORE, "STOP"), struck.hosts)
+    site.everywhere(scripts.signalled(site.store, "STOP"), struck.hosts)
 
 
 def _let_go(site: Site, struck: Struck) -> None:
-    site.everywhere(scripts.let_go(STORE), struck.hosts)
+    site.everywhere(scripts.let_go(site.store), struck.hosts)
 
 
 def _slow(site: Site, struck: Struck) -> None:
-    site.everywhere(scripts.stop_and_go(STORE, STOPPED, RUNS), struck.hosts)
+    site.everywhere(scripts.stop_and_go(site.store, STOPPED, RUNS), struck.hosts)
 
 
 def _no_rhythm(site: Site, struck: Struck) -> None:
-    site.everywhere(scripts.rhythm_ended(STORE), struck.hosts)
+    site.everywhere(scripts.rhythm_ended(site.store), struck.hosts)
 
 
 FAULTS = (
@@ -38,6 +37,7 @@ FAULTS = (
         Whom.ALL,
         _wiped,
         holds=30.0,
+        stores=("etcd",),  # Consul's members hold the tokens, too, which only `up` makes
     ),
     Fault(
         "store without quorum",

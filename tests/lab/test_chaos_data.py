@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.whole_cluster import LAB, operations, run, sql
+from tests.lab.whole_cluster import LAB, STORE, operations, run, sql
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
 
@@ -22,7 +22,7 @@ SEED = "14"
 
 def chaos(results: Path, *words: str, **options: Any) -> tuple[int, list[dict[str, Any]]]:
     """The exit code, and what each run came to."""
-    suite = (sys.executable, "-m", "chaos", "--lab", LAB, "--seed", SEED, "--without-deep")
+    suite = (sys.executable, "-m", "chaos", "--lab", LAB, "--store", STORE, "--seed", SEED, "--without-deep")
     done = run(*suite, "--results", str(results), *words, check=False, **options)
     return done.returncode, json.loads(results.read_text())["runs"]
 

@@ -18,7 +18,7 @@ from chaos.faults import FAULTS
 from chaos.labs import Options, Worker
 from chaos.plan import Run
 from chaos.results import Result, Results
-from harness.lab_cluster import LabCluster, LabFailed
+from harness.lab_cluster import STORES, LabCluster, LabFailed, with_store
 from settings import parse
 
 pytestmark = pytest.mark.unit
@@ -139,15 +139,25 @@ def test_no_memory_for_one_lab_is_an_error_with_a_remedy() -> None:
     assert labs.free_memory("MemTotal: 1 kB\nMemAvailable:    3145728 kB\n") == 3.0
 
 
-def test_the_stack_has_a_load_balancer_and_is_one_that_the_program_takes() -> None:
-    text = labs.settings_text(SETTINGS.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("store", STORES)
+def test_the_stack_has_a_load_balancer_and_is_one_that_the_program_takes(store: str) -> None:
+    text = labs.settings_text(SETTINGS.read_text(encoding="utf-8"), store)
     config = yaml.safe_load(text)["config"]
     own = {
         key.removeprefix("swarm-galera:"): value
         for key, value in config.items()
         if key.startswith("swarm-galera:")
     }
-    assert parse(own).load_balancer is not None
+    settings = parse(own)
+    assert settings.load_balancer is not None
+    assert settings.discovery.kind == store
+
+
+def test_a_store_or_a_file_that_there_is_not_is_no_stack() -> None:
+    with pytest.raises(ValueError, match="must be one of etcd, consul"):
+        with_store("", "zookeeper")
+    with pytest.raises(ValueError, match="does not say its store"):
+        with_store("config: {}", "consul")
 
 
 def test_a_runs_folder_has_a_name_that_a_shell_takes() -> None:
@@ -184,7 +194,7 @@ class Suite:
         monkeypatch.setattr(command, "carry_out", self._carry_out)
         monkeypatch.setattr(command, "names", lambda *_: ("chaos-1",))
         self.written: list[str] = []
-        monkeypatch.setattr("chaos.results.write", lambda _f, _r, how: self.written.append(how))
+        monkeypatch.setattr("chaos.results.write", lambda _f, _r, how, _s: self.written.append(how))
 
     def _carry_out(self, left: Sequence[Run], _workers: Any, done: Any) -> list[LabFailed]:
         for run in left:
@@ -264,10 +274,15 @@ def test_the_faults_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_was_broken_and_other_labs_have_results_of_their_own() -> None:
-    words = [(), ("--lab", "dev"), ("--lab", "dev", "--break", "lose-row")]
+    words = [(), ("--lab", "dev"), ("--lab", "dev", "--break", "lose-row"), ("--store", "consul")]
     assert [command.kept_in(options(*each)).name for each in words] == [
-        *("results.json", "lab-dev.json", "broken.json")
+        *("results.json", "lab-dev.json", "broken.json", "results-consul.json")
     ]
+
+
+def test_what_makes_no_sense_with_a_store_is_not_run_with_it() -> None:
+    assert {fault.name for fault in command.chosen("etcd")} == FAULTS.keys()
+    assert FAULTS.keys() - {fault.name for fault in command.chosen("consul")} == {"store wiped"}
 
 
 def test_a_labs_settings_are_those_of_its_stack() -> None:

@@ -12,6 +12,7 @@ from bench.report import ReportError
 from chaos import results
 from chaos.faults import FAULTS
 from chaos.results import Result, Results, ResultsError
+from harness.lab_cluster import STORES
 
 pytestmark = pytest.mark.unit
 
@@ -113,7 +114,8 @@ def test_the_document_gets_the_tables_and_keeps_the_rest() -> None:
 
 def test_the_document_has_room_for_the_section() -> None:
     text = results.DOCUMENT.read_text(encoding="utf-8")
-    assert results.written(text, FAULTS.values(), [ONE], "How") != text
+    for store in STORES:
+        assert results.written(text, FAULTS.values(), [ONE], "How", store) != text
 
 
 def test_the_file_is_json_for_others(tmp_path: Path) -> None:
