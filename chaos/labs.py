@@ -71,6 +71,7 @@ class Worker:
         """`own`: the lab is made for this and taken down at the end; else it is used as it is."""
         self.cluster, self._options, self._own = LabCluster(lab), options, own
         self._say, self._up = say, False
+        self._site: Site | None = None
 
     def work(
         self, runs: queue.SimpleQueue[Run], done: Callable[[Result], None], stop: threading.Event
@@ -100,6 +101,11 @@ class Worker:
         finally:
             self.down()
 
+    def abort(self) -> None:
+        """What it does at this moment fails; `work` then takes its lab down and ends."""
+        if self._site is not None:
+            self._site.abort()
+
     def down(self) -> None:
         """Its own lab is gone, with the stack's settings; another's stays."""
         if not self._own:
@@ -107,11 +113,11 @@ class Worker:
         self._tell("takes the lab down")
         self._up = False
         with contextlib.suppress(LabFailed):
-            self._site("down").run(python("-m", "lab", "down", "--name", self.cluster.lab), 300)
+            self._at("down.txt").run(python("-m", "lab", "down", "--name", self.cluster.lab), 300)
         self.cluster.settings.unlink(missing_ok=True)
 
     def _make(self) -> None:
-        site = self._site("up")
+        site = self._at("up.txt")
         begin = time.monotonic()
         self._tell("makes the lab and its stack")
         site.run(python("-m", "lab", "down", "--name", self.cluster.lab), 300)
@@ -125,15 +131,18 @@ class Worker:
     def _one(self, run: Run) -> Result:
         folder = self._options.folder / file_name(run.id)
         self._tell(f"{run.id} …")
-        site = Site(self.cluster, folder / "log.txt", self._options.store)
+        site = self._at(f"{folder.name}/log.txt")
         one = OneRun(site, run, self._options.seed, folder, lambda text: self._tell(f"{run.id}: {text}"))
         return one.carry_out(self._options.broken, deep=self._options.deep)
 
     def _tell(self, text: str) -> None:
         self._say(f"{self.cluster.lab}: {text}")
 
-    def _site(self, what: str) -> Site:
-        return Site(self.cluster, self._options.folder / f"{self.cluster.lab}-{what}.txt")
+    def _at(self, log: str) -> Site:
+        """The site for its next work. Logs that are not of a run have the lab's name before theirs."""
+        name = log if "/" in log else f"{self.cluster.lab}-{log}"
+        self._site = Site(self.cluster, self._options.folder / name, self._options.store)
+        return self._site
 
 
 def file_name(run: str) -> str:
@@ -169,7 +178,9 @@ def carry_out(
                 thread.join(1)
     except BaseException:
         stop.set()
-        for worker in workers:  # what is under way there fails then, and counts for nothing
-            worker.down()
+        for worker in workers:
+            worker.abort()
+        for thread in threads:  # each takes its own lab down
+            thread.join()
         raise
     return failed

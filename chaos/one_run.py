@@ -131,8 +131,10 @@ class OneRun:
             site_clients.start()
             time.sleep(CALM)
             course.begun = time.monotonic()
-            self._strike()
-            self._heal()
+            try:
+                self._strike()
+            finally:
+                self._heal()
             self._writes_again(site_clients)
             time.sleep(SETTLED)
         finally:

@@ -33,6 +33,8 @@ class Site:
     def __init__(self, cluster: LabCluster, log: Path, store: str = "etcd") -> None:
         self.cluster, self.log, self.store = cluster, log, store
         self._begin, self._lock = time.monotonic(), threading.Lock()
+        self._running: set[subprocess.Popen[str]] = set()
+        self._over = False
         log.parent.mkdir(parents=True, exist_ok=True)
 
     def note(self, text: str) -> None:
@@ -40,8 +42,20 @@ class Site:
         with self._lock, self.log.open("a", encoding="utf-8") as file:
             file.write(f"{time.monotonic() - self._begin:8.1f}  {text.rstrip()}\n")
 
+    def abort(self) -> None:
+        """What runs on this machine for it is ended; whatever is asked of it from now on fails."""
+        self._over = True
+        for process in list(self._running):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+    def _goes_on(self) -> None:
+        if self._over:
+            raise LabFailed("it was interrupted")
+
     def sh(self, host: str, script: str, limit: float = 120) -> str:
         """What a shell script prints on a host. Raises LabFailed, also after `limit` seconds."""
+        self._goes_on()
         self.note(f"on {host}: {script}")
         try:
             said = self.cluster.on_host(host, f"bash -c {shlex.quote(script)}", limit=limit)
@@ -57,7 +71,7 @@ class Site:
         self.at_once([lambda host=host: self.sh(host, script, limit) for host in hosts])  # type: ignore[misc]
 
     def at_once(self, acts: Sequence[Callable[[], object]]) -> None:
-        """Several things at the same time. Raises the first LabFailed once all have ended."""
+        """Several things at the same time. Raises LabFailed, once all have ended, for the first that failed."""
         failed: list[LabFailed] = []
 
         def act(what: Callable[[], object]) -> None:
@@ -65,6 +79,8 @@ class Site:
                 what()
             except LabFailed as error:
                 failed.append(error)
+            except Exception as error:  # of a thread nobody would hear
+                failed.append(LabFailed(f"{type(error).__name__}: {error}"))
 
         threads = [threading.Thread(target=act, args=(each,)) for each in acts]
         for thread in threads:
@@ -86,11 +102,14 @@ class Site:
         """A command here, in a session of its own. Raises LabFailed, also after `limit` seconds."""
         self.note(f"$ {shlex.join(words)}")
         process = self.start(words)
+        self._running.add(process)
         try:
             said, _ = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             self.end(process, signal.SIGKILL)
             raise LabFailed(f"no end within {limit:g} s: {shlex.join(words)[-200:]}") from None
+        finally:
+            self._running.discard(process)
         self.note(said)
         if process.returncode != 0:
             raise LabFailed(f"{shlex.join(words)[-200:]} ended with {process.returncode}: {said[-SHOWN:]}")
@@ -98,6 +117,7 @@ class Site:
 
     def start(self, words: Sequence[str], extra: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """A command whose end is not waited for; `extra` is in its environment."""
+        self._goes_on()
         return subprocess.Popen(
             words,
             cwd=places.CHECKOUT,
@@ -160,6 +180,7 @@ class Site:
         self.note(f"waits for {what}")
         end = time.monotonic() + limit
         while not holds():
+            self._goes_on()
             if time.monotonic() > end:
                 raise LabFailed(f"{what}: not within {limit:.0f} s")
             time.sleep(POLL)

@@ -125,6 +125,33 @@ def test_what_was_under_way_at_an_interruption_counts_for_nothing(tmp_path: Path
     assert one.done == ["up", "down"]
 
 
+def test_an_interruption_ends_what_runs_and_takes_the_labs_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = worker(tmp_path)
+
+    def lasts(run: Run) -> Result:
+        one.done.append(run.id)
+        with pytest.raises(LabFailed):
+            one._at(f"{run.id}/log.txt").run(["sleep", "600"], 600)
+        return result(run, "red")
+
+    one._one = lasts  # type: ignore[method-assign]
+    join = threading.Thread.join
+
+    def interrupted(thread: threading.Thread, timeout: float | None = None) -> None:
+        join(thread, timeout)
+        if timeout is not None and one._site is not None and one._site._running:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    found: list[Result] = []
+    with pytest.raises(KeyboardInterrupt):
+        labs.carry_out(runs("a", "b"), [one], found.append)
+    assert found == []
+    assert one.done == ["up", "a #1", "down"]
+
+
 @pytest.mark.parametrize(
     ("wanted", "free", "names"),
     [(2, 20.0, labs.NAMES), (2, 12.0, labs.NAMES[:1]), (1, 20.0, labs.NAMES[:1]), (9, 99.0, labs.NAMES)],

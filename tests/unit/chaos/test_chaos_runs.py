@@ -155,6 +155,16 @@ def test_whatever_cannot_be_done_is_red(stage: Stage, part: str, words: str) -> 
     assert any(text.startswith(words) for text in result.findings), result.findings
 
 
+def test_a_fault_that_fails_in_an_odd_way_is_red_and_undone_all_the_same(stage: Stage) -> None:
+    def odd(_site: Site, _whom: Struck) -> None:
+        raise KeyError("galera-9")
+
+    result = stage.run(stage.fault("mine", does=odd))
+    assert result.verdict == "red"
+    assert result.findings[0] == "cannot be judged: LabFailed: KeyError: 'galera-9'"
+    assert any("undo mine" in line for line in stage.site.done)
+
+
 def test_a_cluster_that_does_not_come_back_is_red(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
