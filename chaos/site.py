@@ -71,7 +71,7 @@ class Site:
         self.at_once([lambda host=host: self.sh(host, script, limit) for host in hosts])  # type: ignore[misc]
 
     def at_once(self, acts: Sequence[Callable[[], object]]) -> None:
-        """Several things at the same time. Raises LabFailed, once all have ended, for the first that failed."""
+        """Several things at the same time. Raises LabFailed for the first that failed, once all ended."""
         failed: list[LabFailed] = []
 
         def act(what: Callable[[], object]) -> None:
