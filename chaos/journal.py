@@ -142,3 +142,10 @@ def without_writes(
     if spared:
         return max(longest(said.times.get(f"{name}@{host}", ()), since, until) for host in spared)
     return longest((at for host in hosts for at in said.times.get(f"{name}@{host}", ())), since, until)
+
+
+def first_after(said: Said, name: str, hosts: Collection[str], since: float) -> float | None:
+    """Seconds until any client of that way got a write acknowledged; None if none did."""
+    times = (at for host in hosts for at in said.times.get(f"{name}@{host}", ()) if at > since)
+    first = min(times, default=None)
+    return None if first is None else first - since

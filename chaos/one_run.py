@@ -16,7 +16,7 @@ from chaos import breaks, clients, copies, judge
 from chaos.clients import Clients
 from chaos.fault import Facts, Fault, Struck, Writes, strike
 from chaos.faults import FAULTS
-from chaos.journal import Journal, without_writes
+from chaos.journal import Journal, first_after, without_writes
 from chaos.judge import Finding, Kind
 from chaos.plan import Run
 from chaos.results import Result, Verdict
@@ -41,7 +41,8 @@ class Course:
 
     Attributes:
         struck: each fault with whom it strikes. findings: what is wrong so far. notes: what is worth a line.
-        begun: when the first fault began; None until then. healed: seconds to three Synced nodes.
+        begun: when the first fault began, ended: when taking them back began; None until then. healed:
+            seconds to three Synced nodes.
         missed: faults that could not be made to happen.
     """
 
@@ -50,6 +51,7 @@ class Course:
     notes: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
     begun: float | None = None
+    ended: float | None = None
     healed: float | None = None
 
     def spared(self) -> list[str]:
@@ -106,7 +108,10 @@ class OneRun:
             acked=len(said.acked),
             lost=judge.lost(said, found),
             pauses={name: round(seconds, 2) for name, seconds in pauses.items()},
-            whole=course.healed if course.healed is None else round(course.healed, 1),
+            resumed=_rounded(
+                None if course.ended is None else first_after(said, clients.WRITER, HOSTS, course.ended)
+            ),
+            whole=_rounded(course.healed),
             seconds=round(time.monotonic() - begin, 1),
         )
 
@@ -169,7 +174,8 @@ class OneRun:
 
     def _heal(self) -> None:
         """Everything is undone, hosts first, and the cluster is whole again."""
-        course, begin = self._course, time.monotonic()
+        course = self._course
+        begin = course.ended = time.monotonic()
         self._say("takes the faults back")
         left = sorted(course.struck, key=lambda each: not each[0].first)
         # What another one keeps from being undone may be undone once all others are.
@@ -240,3 +246,7 @@ class OneRun:
         if self._course.findings:
             return "red"
         return "void" if self._course.missed else "green"
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)

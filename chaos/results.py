@@ -36,7 +36,8 @@ class Result:
         id, faults: of the run. struck: the hosts of each fault. lab, commit, began: where, of what, when.
         verdict: see `Verdict`. findings: what is wrong, as `kind: text`. notes: what is worth a line.
         tried, acked, lost: writes begun, acknowledged, and of these not on every node.
-        pauses: seconds without writes, by way. whole: seconds from the faults' end to three Synced nodes.
+        pauses: seconds without writes, by way. resumed: seconds from the faults' end to the first write.
+        whole: to three Synced nodes.
         seconds: that the run took.
     """
 
@@ -53,6 +54,7 @@ class Result:
     acked: int = 0
     lost: int = 0
     pauses: Mapping[str, float] = field(default_factory=dict)
+    resumed: float | None = None
     whole: float | None = None
     seconds: float = 0.0
 
@@ -105,6 +107,7 @@ HEADINGS = (
     "without writes, median (s)",
     "worst (s)",
     "goal (s)",
+    "first write afterwards, worst (s)",
     "whole again, worst (s)",
     "failed",
 )
@@ -122,6 +125,7 @@ def singles_table(faults: Iterable[Fault], runs: Iterable[Result]) -> list[list[
 
 def _line(fault: Fault, runs: Sequence[Result]) -> list[str]:
     pauses = [one.pauses["writer"] for one in runs if "writer" in one.pauses]
+    resumed = [one.resumed for one in runs if one.resumed is not None and fault.writes is Writes.MAY_STOP]
     whole = [one.whole for one in runs if one.whole is not None]
     return [
         fault.name,
@@ -136,6 +140,7 @@ def _line(fault: Fault, runs: Sequence[Result]) -> list[str]:
         f"{median(pauses):.1f}" if pauses else "",
         f"{max(pauses):.1f}" if pauses else "",
         "" if fault.goal is None else f"{fault.goal:.0f}",
+        f"{max(resumed):.0f}" if resumed else "",
         f"{max(whole):.0f}" if whole else "",
         str(sum(one.verdict == "red" for one in runs)),
     ]

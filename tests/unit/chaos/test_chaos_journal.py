@@ -82,3 +82,10 @@ def test_a_client_that_never_wrote_was_without_writes_all_the_time() -> None:
 def test_when_no_host_was_spared_all_clients_count_together() -> None:
     told = written(galera_1=[10.0, 11.0], galera_2=[16.0], galera_3=[19.0])
     assert without_writes(told, "writer", ["galera-1", "galera-2", "galera-3"], [], 10.0, 20.0) == 5.0
+
+
+def test_the_first_write_of_any_client_ends_an_outage() -> None:
+    told = written(galera_1=[10.0, 19.0], galera_2=[16.0])
+    assert journal.first_after(told, "writer", ["galera-1", "galera-2"], 12.0) == 4.0
+    assert journal.first_after(told, "writer", ["galera-1"], 12.0) == 7.0
+    assert journal.first_after(told, "writer", ["galera-1"], 19.0) is None

@@ -72,15 +72,21 @@ def test_a_faults_line_has_its_runs_its_losses_and_its_pauses() -> None:
     assert told == [
         [
             *("host killed", "the writer's host loses its power", "the writer's host", "go on, ≤ 30 s"),
-            *("3", "300", "2", "3.4", "5.0", "4", "93", "1"),
+            *("3", "300", "2", "3.4", "5.0", "4", "", "93", "1"),
         ]
     ]
     assert len(told[0]) == len(results.HEADINGS)
 
 
+def test_the_first_write_afterwards_counts_where_writes_may_stop() -> None:
+    one = replace(ONE, faults=("two hosts killed",), resumed=41.4)
+    (line,) = results.singles_table([FAULTS["two hosts killed"]], [one, replace(one, resumed=12.0)])
+    assert line[results.HEADINGS.index("first write afterwards, worst (s)")] == "41"
+
+
 def test_a_fault_that_was_never_run_has_a_line_that_says_so() -> None:
     (line,) = results.singles_table([FAULTS["two hosts killed"]], [ONE])
-    assert line[3:] == ["may stop", "0", "0", "0", "", "", "", "", "0"]
+    assert line[3:] == ["may stop", "0", "0", "0", "", "", "", "", "", "0"]
 
 
 def test_each_pair_is_named_with_its_result() -> None:
