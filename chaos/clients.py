@@ -50,6 +50,11 @@ class Stack:
     def of(cls, site: Site) -> Stack:
         """By its outputs. Raises LabFailed."""
         shown = site.cluster.outputs()
+        if "loadBalancer" not in shown:
+            raise LabFailed(
+                f"stack {site.cluster.lab} has no load balancer, through which clients write. Remedy: the "
+                "section loadBalancer in its settings, then `up`"
+            )
         image = site.sh(HOSTS[0], f'echo "{IMAGE}"').strip()
         port = int(shown["loadBalancer"]["writerPort"])
         return cls(shown["passwords"]["app"], shown["network"]["name"], port, image)

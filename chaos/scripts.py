@@ -14,6 +14,7 @@ STORE_DATA = "/var/lib/docker/volumes/etcd-data/_data/member"
 DISK = "/var/lib/docker"
 _DEVICE = f'device=$(basename "$(findmnt -nvo SOURCE {DISK})") && test -e "/dev/mapper/$device" || exit 1'
 _TABLE = "/run/chaos-disk-table"
+_ARMED = "/run/chaos-armed"
 RHYTHM = "chaos-rhythm"
 SWARM_PORT = 2377
 """Managers and their members speak there; the overlay network's data and gossip do not."""
@@ -191,15 +192,22 @@ def store_wiped() -> str:
 def killed_in_a_transfer(victim: str, limit: float) -> str:
     """Waits until this host sends or receives a copy of the data, and kills `victim` then.
 
-    Exit code 3: no copy within `limit` seconds.
+    Exit code 3: no copy within `limit` seconds. 4: it was disarmed meanwhile.
     """
     tries = round(limit / 0.1)
-    return f"""for try in $(seq {tries}); do
+    return f"""touch {_ARMED}
+for try in $(seq {tries}); do
   if pgrep -x 'mariadb-backup|mbstream' >/dev/null; then
     sleep 0.5
-    pkill -KILL -x {victim}
+    test -e {_ARMED} && rm {_ARMED} && pkill -KILL -x {victim}
     exit
   fi
+  test -e {_ARMED} || exit 4
   sleep 0.1
 done
 exit 3"""
+
+
+def disarmed() -> str:
+    """Whoever waits so on this host kills nobody any more."""
+    return f"rm -f {_ARMED}"

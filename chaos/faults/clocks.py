@@ -23,17 +23,19 @@ def _back(site: Site, struck: Struck) -> None:
 FAULTS = (
     Fault(
         "clock forward",
-        "the host's clock jumps half an hour ahead, and back after 20 s",
+        "the host's clock jumps half an hour ahead, and back after 10 s",
         Whom.ANY,
         _forward,
         clocks_right,
+        holds=10.0,
         brief=True,
     ),
     Fault(
         "clock back",
-        "the host's clock jumps half an hour back, and ahead after 20 s",
+        "the host's clock jumps half an hour back, and ahead after 10 s",
         Whom.ANY,
         _back,
         clocks_right,
+        holds=10.0,
     ),
 )

@@ -9,8 +9,9 @@ from chaos.fault import Fault, Struck, Whom, Writes
 from chaos.site import Site
 from harness.lab_cluster import LabFailed
 
-SLOW = 40
-"""Milliseconds for each read and write: a disk that is shared with somebody who is busy."""
+SLOW = 60
+"""Milliseconds for each read and write: a disk that is shared with somebody who is busy. For 50 and less
+dm-delay keeps a processor busy with waiting, and the hosts have one."""
 LARGE = "INSERT INTO chaos_much (t) SELECT REPEAT('x', 10000000)"
 MUCH = "CREATE TABLE IF NOT EXISTS chaos_much (id BIGINT AUTO_INCREMENT PRIMARY KEY, t LONGTEXT)"
 

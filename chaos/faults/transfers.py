@@ -23,6 +23,9 @@ def _during_a_copy(site: Site, struck: Struck, victims: tuple[str, ...]) -> None
         except LabFailed:
             return
         hit.append(host)
+        for other in victims:  # or the next copy would kill its donor, too
+            if other != host:
+                site.sh(other, scripts.disarmed())
 
     watchers = [threading.Thread(target=watch, args=(host,)) for host in victims]
     with site.without_node(struck.host):

@@ -178,6 +178,15 @@ def test_no_secret_is_on_a_command_line_and_nothing_is_logged_on_the_hosts_disk(
     assert "--network overlay" in clients.command("chaos-overlay", STACK)
 
 
+def test_a_stack_without_a_load_balancer_is_refused_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = FakeSite(tmp_path)
+    monkeypatch.setattr(type(site.cluster), "outputs", lambda _self: {"passwords": {"app": "x"}})
+    with pytest.raises(LabFailed, match=r"has no load balancer.*Remedy: the section loadBalancer"):
+        Stack.of(site)
+
+
 class Here:
     """Clients as processes of this machine: they say what a program prints that is given for them."""
 

@@ -109,6 +109,7 @@ def test_a_donor_is_killed_on_the_host_that_sends(site: FakeSite) -> None:
     FAULTS["donor killed"].does(site, whom)
     text = [line for line in site.done if "mariadb-backup" in line]
     assert {line.partition(":")[0] for line in text} == {*whom.others}
+    assert any("rm -f" in line for line in site.done), "the other one is disarmed"
     site.done.clear()
     FAULTS["joiner killed"].does(site, whom)
     text = [line for line in site.done if "mariadb-backup" in line]

@@ -40,6 +40,7 @@ TEXTS = {
     "data_wiped": scripts.data_wiped(),
     "store_wiped": scripts.store_wiped(),
     "killed_in_a_transfer": scripts.killed_in_a_transfer("mariadbd", 150),
+    "disarmed": scripts.disarmed(),
 }
 
 
@@ -183,13 +184,29 @@ def test_a_volume_is_emptied_and_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("copies", "code"), [(True, 0), (False, 3)])
-def test_a_node_is_killed_in_a_copy_or_not_at_all(tmp_path: Path, copies: bool, code: int) -> None:
+def test_a_node_is_killed_in_a_copy_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copies: bool, code: int
+) -> None:
+    monkeypatch.setattr(scripts, "_ARMED", f"{tmp_path}/armed")
     host = Host(tmp_path)
     host.has("pgrep", f"exit {0 if copies else 1}")
     host.has("pkill")
     host.has("sleep")
     assert host.run(scripts.killed_in_a_transfer("mariadbd", 0.5)) == code
     assert ("pkill -KILL -x mariadbd" in host.called()) is copies
+
+
+@pytest.mark.parametrize("copies", [True, False])
+def test_a_host_that_was_disarmed_kills_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copies: bool
+) -> None:
+    monkeypatch.setattr(scripts, "_ARMED", f"{tmp_path}/armed")
+    host = Host(tmp_path)
+    host.has("pgrep", f"exit {0 if copies else 1}")
+    host.has("pkill")
+    host.has("sleep", scripts.disarmed())  # somebody does it meanwhile
+    assert host.run(scripts.killed_in_a_transfer("mariadbd", 5)) in (1, 4)
+    assert not any(call.startswith("pkill") for call in host.called())
 
 
 def test_a_clock_jumps_from_what_it_shows(tmp_path: Path) -> None:
