@@ -23,7 +23,7 @@ LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `
 
 .DEFAULT_GOAL := help
 .PHONY: help preflight toolchain venv up verify backups backup restore restore-drill balance replace maintenance pause resume upgrade-hosts recover unlock down test fmt lint type unit provider coverage image-test \
-        plugin-test lab-test lab-and-outage-test consul-test outage-test recovery-test growth-test own-hosts-test application-test lock docs bench chaos audit preview refresh destroy clean-cache
+        plugin-test lab-test lab-and-outage-test consul-test outage-test recovery-test growth-test own-hosts-test application-test chaos-data-test chaos-data lock docs bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -120,6 +120,9 @@ own-hosts-test: ## the program on hosts that were ordered by hand, one with an e
 application-test: ## a site on the cluster, seen by a browser, before and after a host dies; not in CI
 	$(DRIVER) $@
 
+chaos-data-test: ## a tenth of chaos-data, with a fixed seed, on the tests' cluster; not in CI yet
+	$(DRIVER) $@
+
 lock: venv ## write requirements*.lock anew from requirements*.txt
 	@$(VENV) -m pip install --quiet $(LOCKER)
 	@for of in requirements requirements-dev; do $(VENV) -m uv pip compile --quiet --universal --python-version 3.11 \
@@ -136,6 +139,10 @@ bench: toolchain venv ## pulumi up against the same job by hand, both kernels of
 
 chaos: toolchain venv ## runs of Pulumi killed at random moments (SEED=…)
 	@$(VENV) -m bench.chaos $(if $(SEED),--seed $(SEED))
+
+chaos-data: toolchain venv ## faults in hosts while clients write: is every acknowledged write there? (SEED=, RUNS=, PAIRS=, ONLY="name", STORE=consul, ANEW=1)
+	@$(VENV) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(if $(PAIRS),--pairs $(PAIRS)) \
+	  $(if $(ONLY),--only "$(ONLY)") $(if $(STORE),--store $(STORE)) $(if $(ANEW),--anew)
 
 clean-cache: ## remove what was downloaded and built
 	$(DRIVER) clean-cache

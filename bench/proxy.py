@@ -20,6 +20,7 @@ from bench import failover, report, sysbench
 from bench.failover import on_host
 from bench.own_lab import BALANCER, BenchFailed, console, ended, operations, outputs, own_lab, run, tell
 from bench.sysbench import Target, Throughput
+from harness.lab_cluster import HOSTS
 
 LOADS = ("oltp_read_write", "oltp_write_only")
 CLIENTS = (1, 8, 32)
@@ -108,7 +109,7 @@ class Bench:
 
     def _client(self, writer: str) -> str:
         """A host that is not the writer's, with sysbench on it."""
-        host = next(name for name in failover.HOSTS if name != writer)
+        host = next(name for name in HOSTS if name != writer)
         if host not in self._ready:
             on_host(host, sysbench.unpack(), sysbench.archive().read_bytes())
             self._ready.add(host)

@@ -250,7 +250,7 @@ def _end_all_inside(lab: LabPaths) -> None:
 class HostStatus:
     """What `status` says of one host; `memory` in MB, `disks` in GB.
 
-    `deaths`: how often its kernel has died since it was switched on.
+    `deaths`: how often its kernel has died since it was switched on. `paused`: it stands still.
     """
 
     id: int
@@ -262,6 +262,7 @@ class HostStatus:
     memory: int
     disks: tuple[int, ...]
     deaths: int
+    paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -291,7 +292,8 @@ def status(lab: LabPaths) -> Status:
     hosts = []
     for spec in backend.hosts() if lab.hosts.is_dir() else []:
         power = backend.state(spec.id)
-        ssh = power is PowerState.RUNNING and backend.answers(spec.id)
+        paused = backend.paused(spec.id)
+        ssh = power is PowerState.RUNNING and not paused and backend.answers(spec.id)
         public = spec.public.address if spec.public else None
         hosts.append(
             HostStatus(
@@ -304,6 +306,7 @@ def status(lab: LabPaths) -> Status:
                 spec.memory,
                 spec.disks,
                 backend.deaths(spec.id),
+                paused,
             )
         )
     there = lab.exists()

@@ -83,6 +83,9 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     ),
     # Not in CI for its length; what it rests on is in tests/unit, over real SSH.
     "own-hosts-test": (("pytest", "tests/lab/test_own_hosts.py", *_ONE_STORY),),
+    # A tenth of `make chaos-data`. In CI it would come last of _OUTAGES, which leave the cluster whole: it
+    # needs no settings of its own, and leaves it whole as well.
+    "chaos-data-test": (("pytest", "tests/lab/test_chaos_data.py", _END, *_ONE_STORY),),
     # Not in CI either: it installs a browser, 300 MB with what that needs.
     "application-test": (("pytest", "tests/lab/test_application.py", *_ONE_STORY),),
 }
@@ -103,11 +106,12 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "growth-test": ("toolchain", "packages", "venv"),
     "own-hosts-test": ("toolchain", "packages", "venv"),
     "application-test": ("toolchain", "packages", "venv"),
+    "chaos-data-test": ("toolchain", "packages", "venv"),
 }
 APART = frozenset(
     {
         *("consul-test", "outage-test", "lab-and-outage-test", "recovery-test"),
-        *("own-hosts-test", "application-test", "growth-test"),
+        *("own-hosts-test", "application-test", "growth-test", "chaos-data-test"),
     }
 )
 """The checks that `make test` leaves out."""
