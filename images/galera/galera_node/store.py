@@ -132,10 +132,11 @@ class View:
 
 @dataclass(frozen=True)
 class Position:
-    """A member's last published position."""
+    """A member's last published position. `at`: when that was, in UTC; for people alone."""
 
     uuid: str
     seqno: int
+    at: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -229,6 +230,8 @@ def dumps(record: Any) -> str:
     values = asdict(record)
     if isinstance(record, Cluster) and not record.epoch:
         del values["epoch"]
+    if isinstance(record, Position) and not record.at:
+        del values["at"]
     return json.dumps(values, sort_keys=True)
 
 
