@@ -100,7 +100,7 @@ def show(outage: Outage, ways: Sequence[Way]) -> None:
             str(node.seqno) if node.seqno >= 0 else "unknown",
             node.epoch or ("the first" if node.uuid else ""),
             "yes" if node.safe else "no",
-            "never" if node.published is None else str(node.published),
+            "never" if node.published is None else f"{node.published} {node.published_at}".strip(),
             node.written,
         )
     console.print(table)

@@ -37,7 +37,8 @@ class Node:
         safe: `safe_to_bootstrap` in its grastate.dat, as its last orderly end has left it.
         partial: its data is a full copy that never ended.
         written: when anything was last written there.
-        published: the last position that the store knows of; None for none.
+        published, published_at: the last position that the store knows of, None for none; and when the node
+            told it, empty for nodes of before.
         state: as the store has it; empty if it is not there.
         forgotten: a person has given it up.
         words: what its health check says.
@@ -53,6 +54,7 @@ class Node:
     partial: bool = False
     written: str = ""
     published: int | None = None
+    published_at: str = ""
     state: str = ""
     forgotten: bool = False
     words: str = ""
@@ -255,6 +257,7 @@ def _node(
         name,
         away=answer.error,
         published=published if isinstance(published, int) else None,
+        published_at=str(about.get("publishedAt") or ""),
         state=str(about.get("state") or ""),
         forgotten=bool(about.get("forgotten")),
     )

@@ -41,9 +41,11 @@ class StackSession:
     pulumi: Pulumi
     unfinished: Path
 
-    def looked(self) -> care.Seen | None:
-        """The hosts as they are; says who does not answer, and whose engine needs a restart."""
-        seen = care.looked(self.pulumi)
+    def looked(self, *, ill: bool = True) -> care.Seen | None:
+        """The hosts as they are; says who does not answer, and, unless not `ill`, whose engine needs a
+        restart.
+        """
+        seen = care.looked(self.pulumi) if ill else care.look(self.pulumi)
         if seen is not None and seen.unwell:
             engine_way.ready(self.pulumi)
         return seen

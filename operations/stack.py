@@ -63,7 +63,9 @@ def deployed(session: StackSession, yes: bool, going: Mapping[str, int] | None =
     """
     going = going or {}
     session = session.replacing(going)
-    seen = locked.opened(session.pulumi, session.looked(), yes)
+    # A host that is about to go has left the swarm, and its engine finds that an error.
+    looked = session.looked(ill=False) if going else session.looked()
+    seen = locked.opened(session.pulumi, looked, yes)
     gone = left_out.cancelled(session.pulumi, seen)
     coming = [*going, *replacement.coming(seen)]
     without = left_out.of_up(seen, session.informed(seen).pulumi, gone, coming)
@@ -71,7 +73,6 @@ def deployed(session: StackSession, yes: bool, going: Mapping[str, int] | None =
     session.taken_out(list(gone.values()))
     session.moved()
     if seen is not None and not going:
-        # A host that is about to go has left the swarm, and its engine finds that an error.
         seen = care.heal(seen)
     broken_off = session.unfinished.exists()
     session.unfinished.touch()

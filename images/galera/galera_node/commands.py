@@ -19,7 +19,7 @@ from .archive.plan import Plan
 from .decision.others import IN_PRIMARY
 from .decision.votes import enough
 from .local_state import NO_UUID
-from .membership import Membership
+from .membership import Membership, clock
 from .own_report import own_state
 from .settings import NAME
 from .store import Decided, Epoch, Facts, Put, Store, StoreError, dumps, parse
@@ -50,6 +50,7 @@ def report(
             "state": presence.state if presence is not None else None,
             "address": presence.address if presence is not None else None,
             "published": position.seqno if position is not None else None,
+            "publishedAt": (position.at or None) if position is not None else None,
             "forgotten": name in facts.forgotten,
             "problem": facts.about(name).problem or None,
             "epoch": facts.about(name).epoch if presence is not None and presence.uuid != NO_UUID else None,
@@ -187,11 +188,9 @@ def refuse(text: str) -> int:
 
 def decision(facts: Facts, what: str, by: str, lost: str = "") -> tuple[dict[str, Put], tuple[str, ...]]:
     """What is to be written with a person's decision so that it is known later, and what may go for it."""
-    now = time.time()
-    at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
     old = sorted(facts.decided)[: max(0, len(facts.decided) - DECISIONS + 1)]
-    put = Put(dumps(Decided(what, by or "somebody on this node", at, lost)))
-    return {f"decided/{now:017.6f}": put}, tuple(f"decided/{key}" for key in old)
+    put = Put(dumps(Decided(what, by or "somebody on this node", clock(), lost)))
+    return {f"decided/{time.time():017.6f}": put}, tuple(f"decided/{key}" for key in old)
 
 
 def forget(store: Store, node: str, by: str = "") -> int:

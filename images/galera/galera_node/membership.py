@@ -37,6 +37,11 @@ RENEW_EVERY = 5.0  # seconds
 PUBLISH_EVERY = 10.0  # seconds between published positions
 
 
+def clock() -> str:
+    """The time for people, in UTC."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+
+
 class Membership:
     """This process's session in the store; a new one is opened whenever the last has expired.
 
@@ -184,7 +189,8 @@ class Membership:
         try:
             if before is None or before.uuid != durable.uuid or before.seqno < durable.seqno:
                 node = self._node
-                self.store.commit({}, {f"nodes/{node}": Put(dumps(durable))}, (f"forgotten/{node}",))
+                told = Put(dumps(replace(durable, at=clock())))
+                self.store.commit({}, {f"nodes/{node}": told}, (f"forgotten/{node}",))
             self._note_recorded(facts)
             self._sample, self._published = position, time.monotonic()
         except StoreError as error:
@@ -236,7 +242,8 @@ class Membership:
         """Last words to the store: the final position, and the end of the session."""
         try:
             if position is not None and self.recorded:
-                self.store.commit({}, {f"nodes/{self._node}": Put(dumps(position))})
+                told = Put(dumps(replace(position, at=clock())))
+                self.store.commit({}, {f"nodes/{self._node}": told})
             if self.session:
                 self.store.close_session()
         except StoreError as error:

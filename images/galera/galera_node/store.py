@@ -23,9 +23,8 @@ Keys below `swarm-galera/CLUSTER/`:
 - `forgotten/NAME`  a node that a person has given up: nobody waits for it, until NAME is Synced again.
 - `restore`         a restore of the whole cluster, and afterwards that there was one; see `restore.fact`.
 
-A later version may add keys, and fields to records: what is not known here is passed over. New facts went
-into keys of their own (`details`, `view`), because the version before refused records with fields it did not
-know.
+A later version may add keys, and fields to records: what is not known here is passed over. `details` and
+`view` are keys of their own because the version before refused records with fields it did not know.
 """
 
 from __future__ import annotations
@@ -112,8 +111,7 @@ class Epoch:
     """How an epoch began.
 
     `carried`: whose data of the epoch before is a part of this one, up to which position. It goes on as it
-    is; that of all others is replaced by a full copy. `left_out`: names of those, as far as known. `by`: who
-    began it.
+    is; that of all others is replaced by a full copy. `left_out`: those, as far as known. `by`: who began it.
     """
 
     name: str
@@ -135,10 +133,11 @@ class View:
 
 @dataclass(frozen=True)
 class Position:
-    """A member's last published position."""
+    """A member's last published position. `at`: when that was, in UTC; for people alone."""
 
     uuid: str
     seqno: int
+    at: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -231,8 +230,9 @@ class Facts:
 def dumps(record: Any) -> str:
     """A record as it is stored. In a cluster's first epoch it looks as in the version without epochs."""
     values = asdict(record)
-    if isinstance(record, Cluster) and not record.epoch:
-        del values["epoch"]
+    for kind, key in ((Cluster, "epoch"), (Position, "at")):
+        if isinstance(record, kind) and not values[key]:
+            del values[key]
     return json.dumps(values, sort_keys=True)
 
 

@@ -408,3 +408,23 @@ def test_only_the_last_decisions_are_kept() -> None:
 )
 def test_an_option_is_taken_out_of_the_words(argv: list[str], words: list[str], value: str | None) -> None:
     assert said(argv, "--by") == (words, value)
+
+
+def test_when_a_position_was_published_is_shown_and_makes_no_other_position_of_it() -> None:
+    told = Position(U, 97, at="2026-11-30 04:00:00 UTC")
+    assert told == Position(U, 97)
+    assert json.loads(dumps(Position(U, 97))) == {"seqno": 97, "uuid": U}, "as nodes of before have it"
+    memory = MemoryStore(cluster=FORMED, nodes__a=told, nodes__b=Position(U, 90))
+    members = commands.report(memory.facts, {})["members"]
+    assert members["a"]["publishedAt"] == told.at
+    assert members["b"]["publishedAt"] is None
+
+
+def test_a_node_publishes_with_the_time() -> None:
+    memory = MemoryStore(cluster=FORMED)
+    made = membership.Membership.__new__(membership.Membership)
+    made.store, made._node, made._topics = memory, "a", Topics()
+    made._sample, made._published, made.recorded = Position(U, 5), 0.0, True
+    made.publish(Position(U, 7), memory.facts)
+    assert memory.facts.nodes["a"] == Position(U, 5)
+    assert memory.facts.nodes["a"].at.endswith(" UTC")
