@@ -15,9 +15,11 @@ from . import epochs, health, local_state, tls
 from .archive import telling
 from .archive.plan import Plan
 from .decision.others import IN_PRIMARY
+from .decision.restoring import OVER
 from .decision.votes import enough
 from .local_state import NO_UUID, Kind
 from .membership import Membership
+from .restore.record import under_way
 from .settings import NAME
 from .store import Epoch, Facts, Put, Store, StoreError, parse
 from .wire import valid_until
@@ -79,7 +81,7 @@ def report(
             "tls": facts.about(name).tls or None,
             "trusts": facts.about(name).trusts,
         }
-    cluster = facts.cluster
+    cluster, restore = facts.cluster, facts.restore
     return {
         "cluster": None
         if cluster is None
@@ -89,6 +91,7 @@ def report(
         "view": list(facts.view.members) if facts.view is not None else [],
         "writer": facts.writer,
         "tls": facts.tls,
+        **({} if restore is None or restore.phase in OVER else {"restore": under_way(restore, facts)}),
         **({"backup": backup} if backup is not None else {}),
     }
 
@@ -123,6 +126,8 @@ def _whole(facts: Facts) -> list[str]:
         lines.append(f"a person has said that the cluster restarts from the data of {facts.chosen}")
     if facts.writer is not None:
         lines.append(f"load balancers send writes to {facts.writer}")
+    if facts.restore is not None:
+        lines.append(under_way(facts.restore, facts))
     return lines
 
 
