@@ -21,7 +21,19 @@ REMEDY = "`make restore-drill` (docs/how-to/backup-and-restore.md)"
 
 
 def of_drill(outputs: Outputs, facts: Mapping[str, HostFacts], now: datetime | None = None) -> list[Check]:
-    """One statement; none of a stack without backups, or with nodes that know nothing of them."""
+    """Of the drill and of a restore; none of a stack without backups, or whose nodes know nothing of them."""
+    return [*_drill(outputs, facts, now), *_restore(outputs, facts)]
+
+
+def _restore(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
+    """A warning while a restore is not over: the data of before takes room, and a person is to look."""
+    for name in outputs.members:
+        if (words := facts[name].node_status.get("restore")) is not None:
+            return [Check("cluster", "no restore waits for a word", True, str(words), True, _WORD)]
+    return []
+
+
+def _drill(outputs: Outputs, facts: Mapping[str, HostFacts], now: datetime | None) -> list[Check]:
     found = told(outputs, facts)
     if not outputs.backup or not found:
         return []
@@ -38,6 +50,7 @@ def of_drill(outputs: Outputs, facts: Mapping[str, HostFacts], now: datetime | N
     return [Check("cluster", WHAT, True, f"{age.days} d ago: {words}", old, REMEDY if old else "")]
 
 
+_WORD = "`make restore DONE=1` once you are content, `make restore UNDO=1` for the data of before"
 _MEND = (
     "what the report names; then `make restore-drill` again. Until it is equal, do not rely on these "
     "backups: make a full one now (`python -m operations backup`)"

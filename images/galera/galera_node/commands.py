@@ -17,10 +17,12 @@ from . import epochs, tls
 from .archive import telling
 from .archive.plan import Plan
 from .decision.others import IN_PRIMARY
+from .decision.restoring import OVER
 from .decision.votes import enough
 from .local_state import NO_UUID
 from .membership import Membership, clock
 from .own_report import own_state
+from .restore.record import under_way
 from .settings import NAME
 from .store import Decided, Epoch, Facts, Put, Store, StoreError, dumps, parse
 
@@ -60,7 +62,7 @@ def report(
             "tls": facts.about(name).tls or None,
             "trusts": facts.about(name).trusts,
         }
-    cluster = facts.cluster
+    cluster, restore = facts.cluster, facts.restore
     return {
         "cluster": None
         if cluster is None
@@ -75,6 +77,7 @@ def report(
         "decided": [asdict(facts.decided[key]) for key in sorted(facts.decided)],
         "writer": facts.writer,
         "tls": facts.tls,
+        **({} if restore is None or restore.phase in OVER else {"restore": under_way(restore, facts)}),
         **({"backup": backup} if backup is not None else {}),
     }
 
@@ -113,6 +116,8 @@ def _whole(facts: Facts) -> list[str]:
         lines.append(f"decided {each.at} by {each.by}: {each.what}{lost}")
     if facts.writer is not None:
         lines.append(f"load balancers send writes to {facts.writer}")
+    if facts.restore is not None:
+        lines.append(under_way(facts.restore, facts))
     return lines
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from images.galera.galera_node import local_state
+from images.galera.galera_node import commands, local_state
 from images.galera.galera_node.decision.decide import decide
 from images.galera.galera_node.decision.outcomes import Bootstrap, Hold, Join, PutBack, Refuse, SetAside, Wait
 from images.galera.galera_node.decision.restoring import ends
@@ -504,3 +504,15 @@ def test_a_directory_without_anything_aside_is_emptied_on_the_way_back(place: Pl
     fill(place.data, "new")
     aside.put_back(place)
     assert local_state.read(place.data).kind is Kind.EMPTY
+
+
+def test_who_asks_for_the_clusters_state_hears_of_a_restore_until_it_is_over() -> None:
+    memory = cluster()
+    own: dict[str, object] = {}
+    assert "restore" not in commands.report(memory.facts, own)
+    restore = begun(memory)
+    assert "waits until nobody runs" in commands.report(memory.facts, own)["restore"]
+    assert any("waits until nobody runs" in line for line in commands.describe(memory.facts, 3))
+    memory.put("restore", replace(restore, phase="done"))
+    assert "restore" not in commands.report(memory.facts, own)
+    assert any("is done since" in line for line in commands.describe(memory.facts, 3))

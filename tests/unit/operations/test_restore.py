@@ -517,6 +517,14 @@ def test_verify_says_what_the_backups_are_worth(said: Any, ok: bool, warns: bool
     assert bool(check.remedy) == (warns or not ok)
 
 
+def test_verify_says_that_a_restore_waits_for_a_word() -> None:
+    status = {"backup": {"drill": told_of(3), "sentences": []}, "restore": "The restore to latest …"}
+    drill, waits = drill_checks.of_drill(FOUND, {name: HostFacts(node_status=status) for name in NODES}, NOW)
+    assert (drill.ok, drill.warns, waits.ok, waits.warns) == (True, False, True, True)
+    assert waits.found == "The restore to latest …"
+    assert "UNDO=1" in waits.remedy
+
+
 def test_a_stack_without_backups_needs_no_drill() -> None:
     none = parse("dev", VALUES)
     facts = {name: HostFacts() for name in NODES}

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .. import accounts, local_state
+from ..config import tune
 from ..local_state import NO_UUID, TRANSFER_MARK, UNPACKED, Kind, Note
 from ..settings import Settings
 from ..sql import Sql, SqlError
@@ -34,7 +35,7 @@ LOOK = 2.0
 PATIENCE = 180.0
 """Seconds for the node's first process to put the data aside."""
 POOL = 256 << 20
-"""Bytes of the scratch server's buffer pool: nothing else runs in the container meanwhile."""
+"""Bytes of the scratch server's buffer pool, where the machine does not say what is good."""
 BROKEN = (
     "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, ': ', IFNULL(TABLE_COMMENT, '')) FROM "
     "information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND ENGINE IS NULL"
@@ -97,7 +98,9 @@ class Loading:
             raise NotNow(f"{free / 1e6:.0f} MB are free here, and the restore needs {plan.room / 1e6:.0f} MB")
         unpacked.mkdir(mode=0o700)
         stage = unpacked / "data"
-        scratch = Scratch(stage, run, POOL, self._say, self._progress)
+        chosen = tune(data).sizes
+        pool = POOL if chosen is None else chosen.pool
+        scratch = Scratch(stage, run, pool, self._say, self._progress)
         try:
             scratch.make(plan, self._source, key)
             check(scratch.sql)

@@ -167,7 +167,7 @@ class Drills:
         values |= {"base": plan.base.name, "timeline": plan.timeline, "position": plan.gtid(cluster.number)}
         values |= {"logs": len(plan.logs), "tables": len(cluster.tables), "rows": cluster.rows}
         began = time.monotonic()
-        scratch = Scratch(self._folder, settings.run_dir / FOLDER, POOL, self._say, self._progress)
+        scratch = Scratch(self._folder, settings.run_dir / FOLDER, POOL, self._say, self._progress, "\n")
         try:
             scratch.make(plan, archive.source, key)
             values["restoring"] = round(time.monotonic() - began, 1)

@@ -44,7 +44,9 @@ def options(folder: Path, run: Path, pool: int, more: str = "") -> str:
     """The server's option file; what is set last counts.
 
     Args:
-        pool: bytes of the buffer pool. more: the stack's own options, where no file of the image has them.
+        pool: bytes of the buffer pool, unless the deployment's files say another size.
+        more: the stack's own options, where no file of the image has them. The container is then another one
+            than the database's, with less memory: `pool` counts, whatever these say.
     """
     return "\n".join(
         [
@@ -53,6 +55,7 @@ def options(folder: Path, run: Path, pool: int, more: str = "") -> str:
             f"!include {MY_CNF}",
             more,
             "[mysqld]",
+            *([f"innodb_buffer_pool_size = {pool}"] if more else []),
             f"datadir = {folder}",
             f"socket = {run}/mysqld.sock",
             f"pid_file = {run}/mysqld.pid",

@@ -49,7 +49,7 @@ def main(words: list[str], stdin: IO[bytes]) -> int:
     began = time.monotonic()
     told = Telling()
     pool = int(os.environ.get("SCRATCH_POOL", POOL))
-    scratch = Scratch(FOLDER, RUN, pool, told.say, told.progress, more)
+    scratch = Scratch(FOLDER, RUN, pool, told.say, told.progress, more or "\n")
     try:
         scratch.make(plan, sources.Framed(stdin), key)
         check(scratch.sql)
