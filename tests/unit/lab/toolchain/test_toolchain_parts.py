@@ -339,7 +339,7 @@ def test_a_check_brings_with_it_what_it_needs(home: Path, name: str) -> None:
     assert stages[-1].name == name
     assert set(stages[-1].needs) == set(jobs.NEEDS[name])
     assert set(jobs.NEEDS[name]) <= {stage.name for stage in stages}
-    with_pulumi = {"provider", "plugin-test", "lab-test", *jobs.APART} - {"consul-test"}
+    with_pulumi = {"provider", "plugin-test", "lab-test", *jobs.APART} - {"backup-test", "consul-test"}
     assert ("toolchain" in jobs.NEEDS[name]) is (name in with_pulumi)
 
 
