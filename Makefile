@@ -23,7 +23,7 @@ LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `
 
 .DEFAULT_GOAL := help
 .PHONY: help preflight toolchain venv up verify backups backup restore restore-drill balance unlock down test fmt lint type unit provider coverage image-test \
-        plugin-test lab-test lab-and-outage-test consul-test outage-test recovery-test own-hosts-test application-test lock docs bench chaos audit preview refresh destroy clean-cache
+        plugin-test lab-test lab-and-outage-test backup-test consul-test outage-test recovery-test own-hosts-test application-test lock docs bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ outage-test: ## changes under clients, dead host, power cut, full disk, forgotte
 	$(DRIVER) $@
 
 lab-and-outage-test: ## lab-test and outage-test with one cluster: what CI runs
+	$(DRIVER) $@
+
+backup-test: ## backups of real processes to a real S3 server, and what breaks one of them in the middle; not in CI
 	$(DRIVER) $@
 
 consul-test: ## Consul's members, and the stories that rest on the store with Consul, as real processes; not in CI

@@ -8,10 +8,9 @@ its program takes minutes to build: it is there only if a stack's file in this c
 from __future__ import annotations
 
 import http.client
-import ssl
 from pathlib import Path
 
-from lab import ca, network
+from lab import ca, https, network
 from lab.paths import LabPaths
 from lab.toolchain import places
 
@@ -65,22 +64,9 @@ def environment() -> dict[str, str]:
     return {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
 
 
-class _Connection(http.client.HTTPSConnection):
-    """HTTPS to the server through the lab's namespace."""
-
-    def __init__(self, namespace: str, authority: Path) -> None:
-        self._context = ssl.create_default_context(cafile=str(authority))
-        super().__init__(HOST, PORT, timeout=10, context=self._context)
-        self._namespace = namespace
-
-    def connect(self) -> None:
-        plain = network.connect(self._namespace, ADDRESS, PORT, 10)
-        self.sock = self._context.wrap_socket(plain, server_hostname=HOST)
-
-
 def answers(lab: LabPaths, authority: Path) -> bool:
     """Whether it answers with the lab's certificate."""
-    connection = _Connection(lab.namespace, authority)
+    connection = https.Connection(lab.namespace, authority, HOST, ADDRESS, PORT)
     try:
         connection.request("GET", "/health")
         return connection.getresponse().status == http.HTTPStatus.OK

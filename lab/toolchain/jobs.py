@@ -38,6 +38,7 @@ do: a run of pytest by hand would remove it.
 _WHOLE_JOB = ("tests/lab/test_hosts.py", "tests/lab/test_security_groups.py", "tests/lab/test_whole_job.py")
 _OUTAGES = ("tests/lab/test_outages.py", "tests/lab/test_full_disk.py", "tests/lab/test_recoveries.py")
 _END = "tests/lab/test_end.py"
+_BACKUPS = "tests/images/test_galera_backup.py"
 # Each step of a story begins where the one before ended.
 _ONE_STORY = ("-x", "-v", *_PATIENT)
 _NETWORK: Command = ("pytest", "tests/lab/test_packets.py", "tests/lab/test_cuts.py", *_SIDE_BY_SIDE)
@@ -53,7 +54,9 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     "unit": (("pytest", "tests/unit", *_SIDE_BY_SIDE, *_MEASURED, _FLOOR),),
     "provider": (("pytest", "tests/provider", "tests/lab_api", "-n", "4", *_BY_FILE, *_MEASURED),),
     "coverage": (("lab.toolchain.coverage_floor", *map(str, MEASURED.values())),),
-    "image-test": (("pytest", "tests/images", "-n", "4", "--store", "etcd"),),
+    "image-test": (("pytest", "tests/images", f"--ignore={_BACKUPS}", "-n", "4", "--store", "etcd"),),
+    # Not in CI for its length: a minute or two to compile the S3 server, then minutes of stories.
+    "backup-test": (("pytest", _BACKUPS, "-n", "2", "-v"),),
     # Not in CI, which is near its limit: two minutes to compile the program, then eight minutes of stories.
     "consul-test": (("pytest", "tests/images", "-n", "2", "-v", "--store", "consul"),),
     "plugin-test": (("pytest", "tests/plugins", *_SIDE_BY_SIDE, *_BY_FILE),),
@@ -84,6 +87,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "provider": ("toolchain", "packages", "venv"),
     "coverage": ("venv", *MEASURED),
     "image-test": ("packages", "venv"),
+    "backup-test": ("packages", "venv"),
     "consul-test": ("packages", "venv"),
     "plugin-test": ("toolchain", "packages", "venv"),
     "lab-test": ("toolchain", "packages", "venv"),
@@ -95,14 +99,14 @@ NEEDS: dict[str, tuple[str, ...]] = {
 }
 APART = frozenset(
     {
-        *("consul-test", "outage-test", "lab-and-outage-test", "recovery-test"),
+        *("backup-test", "consul-test", "outage-test", "lab-and-outage-test", "recovery-test"),
         *("own-hosts-test", "application-test"),
     }
 )
 """The checks that `make test` leaves out."""
 IN_TEST = tuple(name for name in CHECKS if name not in APART)
 """The checks of `make test`; with outages its last one is `lab-and-outage-test`."""
-WITH_PLUGINS = (APART - {"consul-test"}) | {"plugin-test", "lab-test"}
+WITH_PLUGINS = (APART - {"backup-test", "consul-test"}) | {"plugin-test", "lab-test"}
 """The checks that run with Pulumi's plugins: the note says which."""
 CLOSING_LINE = re.compile(r"^=+ .*\b\d+ \w+.* in [\d.]+s.* =+$")
 

@@ -173,7 +173,7 @@ def begins(number: int, time: int, domain: int = 1, flags: int = 0) -> bytes:
 
 
 def query(text: bytes, time: int = 0) -> bytes:
-    return event(binlog.QUERY, struct.pack("<IIBHH", 1, 0, 3, 0, 0) + b"app\0" + text, time)
+    return event(binlog.QUERY, struct.pack("<IIBHH", 1, 0, 3, 0, 120) + b"v" * 120 + b"app\0" + text, time)
 
 
 def transaction(number: int, time: int, domain: int = 1) -> bytes:

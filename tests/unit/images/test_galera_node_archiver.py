@@ -628,6 +628,25 @@ def test_the_first_thing_is_a_full_backup_which_is_told_in_the_store(nodes: Node
     assert archive.reach == manifest.said(NOW)
 
 
+def test_a_backup_waits_for_nodes_that_join_but_not_for_ever(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joins = Presence("starting", UUID, -1, "10.0.0.4")
+    nodes.store.put("present/d", dumps(joins))
+    begun(nodes)
+    assert nodes.known.archive.reach  # logs do not wait
+    assert nodes.known.bases == ()
+    nodes.store.put("backup-wanted", records.Wanted("asked", "full").dumps())
+    nodes.look("b")
+    assert len(nodes.known.bases) == 1  # a person does not wait either
+    nodes.now = NOW + timedelta(days=8)
+    nodes.look("b")
+    assert len(nodes.known.bases) == 1
+    monkeypatch.setattr(nodes.module, "JOINING", 0.0)
+    nodes.look("b")
+    assert len(nodes.known.bases) == 2
+
+
 def test_a_day_later_an_incremental_follows_and_a_week_later_a_full_one(nodes: Nodes) -> None:
     begun(nodes)
     for days, kind in ((1, "incremental"), (7.1, "full")):

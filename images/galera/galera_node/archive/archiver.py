@@ -38,6 +38,7 @@ from .records import Backup
 LOOK = 3.0  # seconds between looks
 REMOVE_EVERY = 60.0  # seconds between looks for logs that may go
 PRUNE_EVERY = 6 * 3600.0  # seconds between looks for what the retention lets go
+JOINING = 900.0  # seconds for which a base waits for nodes that join
 LAST = 10.0  # seconds for a base to be broken off when the process is to end
 FAILURES = (SqlError, BinlogError, PipelineError, BucketError, ManifestError, OSError)
 
@@ -66,6 +67,7 @@ class Archiver:
         self.making = Making(plan, settings, self.bucket, sql(), self.ledger, now)
         self.logs: Logs | None = None
         self._vacant: float | None = None
+        self._joining: float | None = None
         self.logs_at = self.removed_at = self._pruned_at = float("-inf")
         self._stop = threading.Event()
 
@@ -158,11 +160,24 @@ class Archiver:
             if self._topics.end("archive logs"):
                 log("archive: logs are archived again")
         if self.logs is not None and status.state == "Synced":
-            self.making.look(timeline, self.logs)
+            self.making.look(timeline, self.logs, only_asked=self._others_join())
         if time.monotonic() - self._pruned_at >= PRUNE_EVERY and not self.making.busy:
             self._pruned_at = time.monotonic()
             bases = list(self.ledger.known.bases)
             self.ledger.remove(prune(self._plan, self.bucket, bases, timeline, self._now()))
+
+    def _others_join(self) -> bool:
+        """Whether a node is to get its data, and this one may be its donor: a base would keep it waiting.
+
+        For a while only: one that can't join must not keep a cluster from being backed up.
+        """
+        here = self.ledger.facts.present.values()
+        if not any(presence.state in ("empty", "starting") for presence in here):
+            self._joining = None
+            return False
+        now = time.monotonic()
+        self._joining = now if self._joining is None else self._joining
+        return now - self._joining < JOINING
 
     def _archive_logs(self, timeline: str, status: ServerStatus) -> None:
         if waited := self._without_logs():

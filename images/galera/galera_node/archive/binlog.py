@@ -55,7 +55,7 @@ class Event:
     body: bytes
 
 
-def events(file: BinaryIO, body: int = 64) -> Iterator[Event]:
+def events(file: BinaryIO, body: int = 512) -> Iterator[Event]:
     """The events of a binary log, as far as they are whole. Raises BinlogError for what is none.
 
     `body`: how many bytes of each body are read; of a GTID_LIST all are.

@@ -65,14 +65,14 @@ class Making:
         if not self.busy:
             resync(self._sql, self._settings.run_dir)
 
-    def look(self, timeline: str, logs: Logs) -> None:
-        """Begins one if that is due or asked for."""
+    def look(self, timeline: str, logs: Logs, *, only_asked: bool = False) -> None:
+        """Begins one if that is due or asked for; with `only_asked` not for being due."""
         if self.busy:
             return
         bases, noted = self._ledger.known.of(timeline), self._ledger.noted
         wanted = self._ledger.known.wanted
         asked = wanted if wanted is not None and wanted.id != noted.asked else None
-        if asked is None and time.monotonic() - self.failed_at < self._pause:
+        if asked is None and (only_asked or time.monotonic() - self.failed_at < self._pause):
             return
         kind = asked.kind if asked is not None else self._due(bases, logs)
         if kind is None:

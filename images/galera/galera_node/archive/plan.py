@@ -7,7 +7,6 @@ before anything is made (settings/backup.py); this is for whoever writes the fil
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,7 +56,7 @@ class Plan:
 
 def read(cluster: str, file: Path | None = None) -> Plan | None:
     """The plan; None where there are to be no backups. Raises SettingsError."""
-    path = file or Path(os.environ.get("BACKUP_FILE", FILE))
+    path = file or FILE
     try:
         text = path.read_text()
     except FileNotFoundError:
