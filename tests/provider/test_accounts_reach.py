@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -128,6 +129,10 @@ def test_a_host_without_a_node_is_passed_over(hosts: list[HostWithNode]) -> None
 def test_where_nobody_answers_each_has_its_reason_and_there_is_a_remedy(
     hosts: list[HostWithNode], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    slept: list[float] = []
+    # Only pauses take time, however slow the machine is.
+    clock = SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append)
+    monkeypatch.setattr(reach, "time", clock)
     monkeypatch.setattr(reach, "FIRST", 0.5)
     known = outputs(hosts)
     (hosts[0].folder / "container").write_text("")

@@ -19,8 +19,9 @@ from .formation import Member
 
 TIMEOUT = 5.0  # seconds for one question
 ELECTIONS = 20  # answers that the leader has just changed, half a second apart, until that is an error
-UNKNOWN = "etcdserver: user name is empty"
-"""A store with users says so to whoever asks without being one; by then it has found its majority."""
+REFUSED = ("etcdserver: user name is empty", "etcdserver: permission denied")
+"""A store with users says so to whoever asks without being one; by then it has found its majority. The second
+is its word where users were turned on while it looked for that."""
 
 
 class LocalMember:
@@ -64,7 +65,7 @@ class LocalMember:
                 self._post("/v3/kv/range", {"key": base64.b64encode(b"majority").decode()})
                 return True
             except ApiError as error:
-                if UNKNOWN in str(error):
+                if any(words in str(error) for words in REFUSED):
                     return True
                 # A member's own words. That it has not answered in time says nothing: it may only be slow.
                 if "etcdserver: request timed out" in str(error) or "etcdserver: no leader" in str(error):

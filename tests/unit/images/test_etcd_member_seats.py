@@ -247,6 +247,7 @@ def test_a_seat_that_waits_for_a_member_is_taken_as_it_is(cluster: Cluster) -> N
     [
         pytest.param([], True, id="it reads"),
         pytest.param(["etcdserver: user name is empty"], True, id="it asks who that is"),
+        pytest.param(["etcdserver: permission denied"], True, id="it has users since a moment ago"),
         pytest.param(["etcdserver: request timed out"], False, id="it says so itself"),
         pytest.param(["etcdserver: no leader"], False, id="no leader"),
         pytest.param(["etcdserver: leader changed"], True, id="an election has ended the question"),
