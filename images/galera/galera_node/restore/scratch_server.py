@@ -29,8 +29,8 @@ OPTIONS = (
     "--skip-lock-tables",
     "--skip-add-locks",
     "--skip-disable-keys",
-    # Tables, rows and views. The text of a trigger or routine may name the schema that it was in, and it would
-    # be made there, in what is running.
+    # Tables, rows and views. The text of a trigger or routine may name the schema that it was in, and be made
+    # there, in what is running.
     "--skip-triggers",
     "--hex-blob",
     "--default-character-set=utf8mb4",
