@@ -39,9 +39,7 @@ def scheduled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 @pytest.fixture
-def drills(
-    scheduled: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Any:
+def drills(scheduled: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """One, whose cluster, archive and scratch server are played."""
     module = importlib.import_module
     catalog = module(f"{PACKAGE}.restore.catalog").catalog(WHOLE)
