@@ -147,8 +147,10 @@ class Bucket:
 
 
 def brief(said: str) -> str:
-    """rclone's last words that say why, in one line, with what they say was the cause of that."""
+    """Last words that say why, in one line: of rclone with the cause that it tells, of age or zstd before it."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
+    if own := [line for line in lines if line.startswith(("age: error:", "zstd: error"))]:
+        return own[0][:300]
     told = [
         number
         for number, line in enumerate(lines)
