@@ -147,7 +147,7 @@ class Bucket:
 
 
 def brief(said: str) -> str:
-    """Last words that say why, in one line: of rclone with the cause that it tells, of age or zstd before it."""
+    """Last words that say why, in one line: of rclone with the cause that it tells, of age before it."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     if own := [line for line in lines if line.startswith(("age: error:", "zstd: error"))]:
         return own[0][:300]
