@@ -8,7 +8,7 @@ mariadb() { docker exec -u 0 -i "$container" mariadb --skip-ssl --default-charac
 tick=$'\x60'
 quoted() { printf '%s' "$tick${1//"$tick"/"$tick$tick"}$tick"; }
 [[ ! $created ]] || mariadb <<<"CREATE DATABASE $(quoted "$schema")"
-if ! scratch | mariadb "$schema"; then
+if ! scratch | mariadb --binary-mode "$schema"; then
   # Half of it is nothing: it was made here a moment ago, and nobody else has it.
   if [[ $created ]]; then undo="DROP DATABASE $(quoted "$schema")"
   else undo="DROP TABLE IF EXISTS $(quoted "$schema").$(quoted "$table")"; fi

@@ -42,7 +42,9 @@ class BackupSite(GaleraSite):
             (self.store_folder / part).mkdir(parents=True)
         self._authority = ca.ensure(self.folder / "ca")
         self._certificate, self._tls_key = self.store_folder / "server.crt", self.store_folder / "server.key"
-        ca.issue(self._authority, object_store.HOST, ADDRESS, self._certificate, self._tls_key)
+        # The lab's authority may sign for names and addresses of a lab only.
+        lab = object_store.ADDRESS
+        ca.issue(self._authority, object_store.HOST, lab, self._certificate, self._tls_key)
         self._namespace = self.network.attach("s3", ADDRESS)
         cache = paths.cache("image-roots")
         cache.mkdir(parents=True, exist_ok=True)
@@ -74,9 +76,10 @@ class BackupSite(GaleraSite):
     def _answers(self) -> bool:
         # From the server's own namespace: the machine is not on the site's network.
         check = (
-            "import http.client, ssl, sys; context = ssl.create_default_context(cafile=sys.argv[1]); "
-            f"c = http.client.HTTPSConnection('{ADDRESS}', {object_store.PORT}, timeout=5, context=context); "
-            "c.request('GET', '/health'); sys.exit(c.getresponse().status != 200)"
+            "import socket, ssl, sys; context = ssl.create_default_context(cafile=sys.argv[1]); "
+            f"plain = socket.create_connection(('{ADDRESS}', {object_store.PORT}), 5); "
+            f"asked = context.wrap_socket(plain, server_hostname='{object_store.HOST}'); "
+            "asked.sendall(b'GET /health HTTP/1.0\\r\\n\\r\\n'); sys.exit(b' 200 ' not in asked.recv(64))"
         )
         words = [sys.executable, "-c", check, str(self._authority.certificate)]
         done = subprocess.run(

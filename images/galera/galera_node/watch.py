@@ -148,6 +148,8 @@ class Watch:
         if facts is None or not (why := ends(presence.uuid, facts)):
             return False
         log(f"ending mariadbd: {why}")
+        # What it knows, and its connections, are of the cluster that ends here.
+        self._archiving.stop()
         self._stop.end_server()
         return True
 

@@ -617,3 +617,9 @@ def test_rclone_s_reason_is_told_in_one_line() -> None:
     said = "2026/11/28 NOTICE: x\n2026/11/28 14:00:00 ERROR : a: AccessDenied: no\n"
     assert bucket.brief(said) == "a: AccessDenied: no"
     assert bucket.brief("") == "rclone has said nothing"
+    said = (
+        "age: error: malformed recipient\nage: report unexpected or unhelpful errors at https://age.example\n"
+    )
+    assert bucket.brief(said) == "age: error: malformed recipient"
+    said = "2026/11/28 14:00:00 Failed to cat: RequestError: send failed\ncaused by: Get: x509: unknown\n"
+    assert bucket.brief(said) == "Failed to cat: RequestError: send failed caused by: Get: x509: unknown"

@@ -139,8 +139,12 @@ def test_the_way_back_brings_all_records_of_before(phase: str) -> None:
     assert after == before
     with pytest.raises(NotNow, match="being undone already"):
         record.undo(memory.facts, NOW)
-    assert take(memory, record.undone(memory.facts, NOW)).phase == "undone"
-    assert record.undone(memory.facts, NOW) is None
+    # Over once all run again; one of them says so.
+    at_rest(memory, "synced")
+    for node, size in (("b", 3), ("a", 4)):
+        assert record.ended(memory.facts, node, size, NOW) is None
+    assert take(memory, record.ended(memory.facts, "a", 3, NOW)).phase == "undone"
+    assert record.ended(memory.facts, "a", 3, NOW) is None
     with pytest.raises(NotNow, match="was undone"):
         record.undo(memory.facts, NOW)
 
@@ -217,6 +221,11 @@ def test_an_empty_stack_can_be_restored_into_once_all_its_nodes_are_there() -> N
     assert memory.facts.cluster == Cluster(NEW, "open", "b", restore.epoch)
     with pytest.raises(NotNow, match="nothing to go back to"):
         record.undo(memory.facts, NOW)
+    # Nor is there anything to keep: it is over by itself.
+    at_rest(memory, "synced")
+    assert record.ended(memory.facts, "a", 3, NOW) is None
+    memory.put("cluster", Cluster(NEW, "formed", "b", restore.epoch))
+    assert take(memory, record.ended(memory.facts, "a", 3, NOW)).phase == "done"
     lost = MemoryStore(
         present__a=here("stopped", 1), present__b=here("empty", 2), present__c=here("empty", 3)
     )

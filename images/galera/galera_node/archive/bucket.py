@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ PART = 16
 PARTS = 9000
 """Into how many an upload is cut at the most: a store takes 10,000."""
 OTHERS = ("--s3-upload-concurrency", "2", "--transfers", "1", "--retries", "3", "--low-level-retries", "5")
+ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
+"""Of the container's environment nothing: rclone would take what begins with RCLONE_ or AWS_."""
 TIMES = ("--contimeout", "15s", "--timeout", "60s")
 
 
@@ -131,7 +134,9 @@ class Bucket:
 
     def _run(self, words: list[str], stdin: bytes = b"") -> bytes:
         try:
-            done = subprocess.run(words, input=stdin, capture_output=True, timeout=PATIENCE, check=False)
+            done = subprocess.run(
+                words, input=stdin, capture_output=True, timeout=PATIENCE, check=False, env=ENVIRONMENT
+            )
         except subprocess.TimeoutExpired:
             raise BucketError(f"the object store has not answered for {PATIENCE:.0f} s") from None
         except OSError as error:
@@ -142,8 +147,19 @@ class Bucket:
 
 
 def brief(said: str) -> str:
-    """rclone's last words that say why, in one line."""
+    """Last words that say why, in one line: of rclone with the cause that it tells, of age before it."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    told = [line for line in lines if "ERROR" in line or "Failed to" in line or "error" in line.lower()]
-    line = (told or lines or ["rclone has said nothing"])[-1]
-    return line.partition(" : ")[2][:300] or line[:300]
+    if own := [line for line in lines if line.startswith(("age: error:", "zstd: error"))]:
+        return own[0][:300]
+    told = [
+        number
+        for number, line in enumerate(lines)
+        if "ERROR" in line or "Failed to" in line or ("error" in line.lower() and "caused by" not in line)
+    ]
+    if not lines:
+        return "rclone has said nothing"
+    text = " ".join(lines[told[-1] :]) if told else lines[-1]
+    return (text.partition(" : ")[2] or TIME.sub("", text))[:300]
+
+
+TIME = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ")

@@ -15,11 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, BinaryIO
 
-from .bucket import Bucket, BucketError, brief
+from .bucket import ENVIRONMENT, Bucket, brief
 
 ZSTD = ("/usr/bin/nice", "-n", "10", "/usr/bin/zstd", "-q", "-3", "-T1", "-c")
 AGE = ("/usr/bin/nice", "-n", "10", "/usr/bin/age", "--encrypt")
 CHUNK = 1 << 20
+ENDED = (-9, -13)
+"""Exit codes of a part that ended because another one did: killed, or nobody took what it wrote."""
 
 
 class PipelineError(Exception):
@@ -61,6 +63,7 @@ def store(
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=said,
+            env=ENVIRONMENT,
         )
         children = (zstd, age, up)
         _close(zstd.stdout)  # age has it
@@ -163,7 +166,7 @@ class _Drain(threading.Thread):
 def _why(failed: dict[str, int], error: OSError | None, said: IO[bytes]) -> str:
     said.seek(0)
     words = brief(said.read().decode(errors="replace"))
-    names = ", ".join(f"{name} ended with {code}" for name, code in failed.items() if code != -9)
+    names = ", ".join(f"{name} ended with {code}" for name, code in failed.items() if code not in ENDED)
     return f"{names or error}: {words}"
 
 
@@ -176,6 +179,3 @@ def of_file(file: BinaryIO) -> Callable[[Callable[[bytes], None]], None]:
             to(data)
 
     return give
-
-
-__all__ = ["Broken", "BucketError", "Made", "PipelineError", "of_file", "store"]

@@ -34,6 +34,8 @@ LOOK = 2.0
 """Seconds between looks at the store's record."""
 PATIENCE = 180.0
 """Seconds for the node's first process to put the data aside."""
+LOCKED = 20.0
+"""Seconds for whoever else works on the directory."""
 POOL = 256 << 20
 """Bytes of the scratch server's buffer pool, where the machine does not say what is good."""
 BROKEN = (
@@ -67,11 +69,19 @@ class Loading:
         if self._made_way(restore):
             self._say("the data is in its place already")
         else:
-            with alone(self._settings.run_dir) as free:
-                if not free:
-                    raise NotNow("another load works in this container: wait for it, or undo the restore")
-                self._load(plan, restore, key)
+            self._alone(plan, restore, key)
         self._join()
+
+    def _alone(self, plan: Plan, restore: Restore, key: str) -> None:
+        """Loads once nobody else works on the directory: the first process may not be quite done with it."""
+        deadline = time.monotonic() + LOCKED
+        while True:
+            with alone(self._settings.run_dir) as free:
+                if free:
+                    return self._load(plan, restore, key)
+            if time.monotonic() > deadline:
+                raise NotNow("another load works in this container: wait for it, or undo the restore")
+            time.sleep(0.2)
 
     def _made_way(self, restore: Restore) -> bool:
         """Waits until the old data is aside. Whether the new one is in its place, from a load before."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..config import server_options
 from ..decision.outcomes import Bootstrap, Decision, Hold, PutBack, SetAside
-from ..decision.restoring import DONE, UNDO
+from ..decision.restoring import DONE
 from ..local_state import ASIDE, Local, kept_from
 from ..own_data import OwnData
 from ..parts import Parts
@@ -96,13 +96,9 @@ def end(settings: Settings, store: Store, facts: Facts) -> None:
     if restore.phase == DONE and kept_from(settings.data_dir) == restore.id:
         log(f"removing the data of before the restore to {restore.target}")
         aside.remove(place(settings.data_dir))
-    if restore.phase == UNDO:
-        synced = sorted(name for name, presence in facts.present.items() if presence.state == "synced")
-        if len(synced) < settings.size or synced[0] != settings.node:
-            return
-        commit = record.undone(facts, datetime.now(UTC))
-        try:
-            if commit is not None and store.commit(commit.expect, commit.puts, commit.deletes):
-                log(f"the restore to {restore.target} is undone: all nodes have the data of before")
-        except StoreError as error:
-            log(f"that the restore is undone could not be noted yet: {error}")
+    commit = record.ended(facts, settings.node, settings.size, datetime.now(UTC))
+    try:
+        if commit is not None and store.commit(commit.expect, commit.puts, commit.deletes):
+            log(record.under_way(commit.record, facts))
+    except StoreError as error:
+        log(f"that the restore is over could not be noted yet: {error}")

@@ -164,12 +164,19 @@ def done(facts: Facts, now: datetime) -> Commit:
     return _commit(facts, _in(record, DONE, now), now)
 
 
-def undone(facts: Facts, now: datetime) -> Commit | None:
-    """The cluster of before runs again, with all nodes: that is the end. None where nothing is undone."""
-    record = facts.restore
-    if record is None or record.phase != UNDO:
+def ended(facts: Facts, node: str, size: int, now: datetime) -> Commit | None:
+    """What ends a restore without a person's word, written by one node: the cluster of before runs again with
+    all nodes, or there was none before. None while it is not so, and for all other nodes.
+    """
+    record, cluster = facts.restore, facts.cluster
+    synced = sorted(name for name, presence in facts.present.items() if presence.state == "synced")
+    if record is None or cluster is None or synced[:1] != [node]:
         return None
-    return _commit(facts, _in(record, UNDONE, now), now)
+    if record.phase == UNDO and len(synced) >= size:
+        return _commit(facts, _in(record, UNDONE, now), now)
+    if record.phase == JOIN and not record.former_uuid and cluster.phase == "formed":
+        return _commit(facts, _in(record, DONE, now), now)
+    return None
 
 
 def under_way(record: Restore, facts: Facts) -> str:

@@ -29,6 +29,9 @@ OPTIONS = (
     "--skip-lock-tables",
     "--skip-add-locks",
     "--skip-disable-keys",
+    # Tables, rows and views. The text of a trigger or routine may name the schema that it was in, and be made
+    # there, in what is running.
+    "--skip-triggers",
     "--hex-blob",
     "--default-character-set=utf8mb4",
     "--max-allowed-packet=1G",
@@ -98,16 +101,13 @@ class Telling:
 
 
 def _dump(sql: Sql, source: str, into: str) -> None:
-    """SQL that makes `into` of `source`, both a schema, or both `schema.table`. Raises ScratchError."""
+    """SQL for `into` of what `source` has, both a schema, or both `schema.table`. Raises ScratchError."""
     schema, _, table = source.partition(".")
     if not sql.run("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s", (schema,)):
         raise ScratchError(f"there is no database {schema} at that position")
-    words = [schema]
-    options = ["--routines", "--triggers"]
-    if table:
-        words, options = _renamed(sql, (schema, table), into), ["--skip-triggers"]
+    words = _renamed(sql, (schema, table), into) if table else [schema]
     said = subprocess.run(
-        [DUMP, *OPTIONS, *options, f"--socket={RUN}/mysqld.sock", "--user=mysql", "--", *words],
+        [DUMP, *OPTIONS, f"--socket={RUN}/mysqld.sock", "--user=mysql", "--", *words],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         check=False,

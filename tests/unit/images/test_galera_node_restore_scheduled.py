@@ -1,0 +1,133 @@
+"""The container of the drills: what it does once one is due; whatever goes wrong becomes a report."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from images.galera.galera_node.settings import Settings
+from tests.support.age_key import AgeKey
+from tests.unit.images.test_galera_node_commands import MemoryStore
+from tests.unit.images.test_galera_node_restore_plan import PRESENT, WHOLE
+
+pytestmark = pytest.mark.unit
+
+PACKAGE = "images.galera.galera_node"
+KEY = AgeKey.drawn().identity
+SUMS = {"app.word": (3, 17)}
+
+
+@pytest.fixture
+def scheduled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    client = types.ModuleType("pymysql")
+    client.Error = Exception  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pymysql", client)
+    gone = [name for name in sys.modules if name.startswith(PACKAGE)]
+    kept = {name: sys.modules.pop(name) for name in gone}
+    yield importlib.import_module(f"{PACKAGE}.restore.scheduled")
+    for name in [name for name in sys.modules if name.startswith(PACKAGE)]:
+        del sys.modules[name]
+    sys.modules.update(kept)
+
+
+@pytest.fixture
+def drills(scheduled: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """One, whose cluster, archive and scratch server are played."""
+    module = importlib.import_module
+    catalog = module(f"{PACKAGE}.restore.catalog").catalog(WHOLE)
+    plan, tables = module(f"{PACKAGE}.restore.plan"), module(f"{PACKAGE}.restore.tables")
+    records = module(f"{PACKAGE}.archive.records")
+    store_module = module(f"{PACKAGE}.store")
+    monkeypatch.setenv("DRILL_EVERY", "week")
+    (tmp_path / "drill-identity").write_text(KEY)
+    memory = MemoryStore()
+    made = scheduled.Drills(settings, memory)
+    made.played = types.SimpleNamespace(
+        memory=memory, restored=dict(SUMS), number=100, made=[], killed=0, archive=records.Archive(last=120)
+    )
+
+    class Scratch:
+        sql = object()
+
+        def __init__(self, *words: object) -> None:
+            made.played.folder = words[0]
+
+        def make(self, plan: Any, _source: object, key: str) -> None:
+            made.played.made.append((plan.number, key.strip()))
+
+        def kill(self) -> None:
+            made.played.killed += 1
+
+    now = plan.Present(PRESENT.now, PRESENT.timeline, None, "11.8")
+    look = types.SimpleNamespace(catalog=catalog, source=None, domain=1)
+    monkeypatch.setattr(scheduled, "Scratch", Scratch)
+    monkeypatch.setattr(scheduled, "check", lambda _sql: None)
+    monkeypatch.setattr(scheduled, "RemoteSql", lambda *_: types.SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(scheduled.archived, "look", lambda _settings: look)
+    monkeypatch.setattr(scheduled.archived, "present", lambda *_: now)
+    monkeypatch.setattr(
+        scheduled.archived,
+        "planned",
+        lambda archive, to, now, line, _key: plan.plan(archive.catalog, to, now, line),
+    )
+    monkeypatch.setattr(
+        scheduled.tables, "of_cluster", lambda *_: tables.Sums(made.played.number, dict(SUMS))
+    )
+    monkeypatch.setattr(
+        scheduled.tables, "of_scratch", lambda _sql, number, _tell: tables.Sums(number, made.played.restored)
+    )
+    monkeypatch.setattr(
+        scheduled.records, "known", lambda _entries: records.Known(archive=made.played.archive)
+    )
+    for name in "ab":
+        presence = store_module.Presence("synced", "u", 1, f"10.20.0.{ord(name)}")
+        memory.put(f"present/{name}", store_module.dumps(presence))
+    return made
+
+
+def drilled(drills: Any) -> dict[str, Any]:
+    drills.drill(drills.played.memory.read())
+    found: dict[str, Any] = json.loads(drills.played.memory.read()["drill"].value)
+    return found
+
+
+def test_a_drill_by_schedule_restores_to_the_position_of_the_sums_and_reports(drills: Any) -> None:
+    said = drilled(drills)
+    assert drills.played.made == [(100, KEY)]
+    assert (said["position"], said["by"], said["failed"], said["differs"]) == ("1-1-100", "schedule", "", [])
+    assert (said["tables"], said["rows"], said["logs"]) == (1, 3, 2)
+    assert drills.played.memory.read()["drill-good"].value == drills.played.memory.read()["drill"].value
+    assert drills.played.killed == 1
+    assert not drills.played.folder.exists()
+    assert KEY not in str(said)
+
+
+def test_what_differs_or_fails_is_a_report_too(drills: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    drills.played.restored = {"app.word": (3, 18)}
+    assert drilled(drills)["differs"] == ["app.word: rows differ"]
+    drills.played.number = 130
+    drills.played.archive = replace(drills.played.archive, last=140)
+    assert "ends with 1-1-120" in drilled(drills)["failed"]
+    assert "drill-good" not in drills.played.memory.read()
+    drills._stop.set()
+    drills.played.archive = replace(drills.played.archive, last=7)
+    assert "stopped meanwhile" in drilled(drills)["failed"]
+
+
+def test_a_cadence_that_is_none_is_refused(
+    scheduled: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRILL_EVERY", "never")
+    with pytest.raises(Exception, match="must be a cadence"):
+        scheduled.Drills(settings, MemoryStore())
+    assert scheduled.wanted()
+    monkeypatch.delenv("DRILL_EVERY")
+    assert not scheduled.wanted()
