@@ -304,11 +304,16 @@ def test_only_logs_with_something_new_are_archived() -> None:
 
 @pytest.mark.parametrize(
     ("last", "until"),
-    [(None, None), (5, None), (10, "binlog.000003"), (24, "binlog.000003"), (25, None)],
+    [(None, None), (5, None), (10, "binlog.000003"), (24, "binlog.000003"), (25, "binlog.000003")],
 )
 def test_no_log_is_removed_that_is_not_archived(last: int | None, until: str | None) -> None:
-    # Of 25 all could go; the newest closed one stays until the next one names it.
+    # Once all is archived, as on the node that archives nearly always, only the newest one stays.
     assert chain.removable(PIECES, last) == until
+
+
+def test_a_single_closed_log_stays() -> None:
+    assert chain.removable(PIECES[:1], 10) is None
+    assert chain.removable([], 10) is None
 
 
 @pytest.mark.parametrize(

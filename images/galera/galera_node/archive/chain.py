@@ -69,13 +69,14 @@ def covers(oldest: int | None, last: int | None) -> bool:
 def removable(pieces: Iterable[Piece], last: int | None) -> str | None:
     """The first closed log, in their order, that must stay; None if none may go, or nothing is archived.
 
-    `PURGE BINARY LOGS TO` it removes those before. A log may go once all in it is archived.
+    `PURGE BINARY LOGS TO` it removes those before. A log may go once all in it is archived; the newest closed
+    one stays.
     """
     if last is None:
         return None
-    gone = False
+    kept = before = None
     for piece in pieces:
+        before, kept = kept, piece.file
         if piece.until > last:
-            return piece.file if gone else None
-        gone = True
-    return None
+            break
+    return kept if before is not None else None
