@@ -18,7 +18,7 @@ from typing import Any
 
 from ..archive import binlog, layout
 from ..archive import plan as backup
-from ..archive.bucket import Bucket, brief
+from ..archive.bucket import ENVIRONMENT, Bucket, brief
 from ..archive.own_logs import OwnLogs
 from ..settings import Settings
 from ..sql import Sql, SqlError
@@ -74,7 +74,12 @@ def _manifests(bucket: Bucket, root: str, folder: Path) -> dict[str, Any]:
     words = bucket.command("copy", "--include", "*.json", "--transfers", "16", bucket.at(root), str(folder))
     try:
         done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+            env=ENVIRONMENT,
         )
     except subprocess.TimeoutExpired:
         raise ArchiveError(f"The object store has not answered for {PATIENCE:.0f} s.") from None

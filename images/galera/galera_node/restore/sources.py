@@ -15,6 +15,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import IO, Any
 
+from ..archive.bucket import ENVIRONMENT
 from .catalog import Base, Log
 from .plan import Lost, Plan
 from .streams import StreamError
@@ -36,7 +37,11 @@ class Fetched:
         """As `streams.Source`."""
         with tempfile.TemporaryFile() as said:
             child = subprocess.Popen(
-                self._command(key), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said
+                self._command(key),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                env=ENVIRONMENT,
             )
             out = child.stdout
             if out is None:
