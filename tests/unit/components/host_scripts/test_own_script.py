@@ -160,6 +160,17 @@ def test_the_look_tells_of_data_that_an_engine_has_left_behind(tmp_path: Path) -
     assert (seen.holds, seen.volumes) == ("volumes", ("etcd-data",))
 
 
+def test_an_engine_that_does_not_run_is_not_started_by_the_look(tmp_path: Path) -> None:
+    """Whoever asks it through its socket (docker.socket) starts it, and its containers with it."""
+    there = Host(tmp_path / "host")
+    (there.folder / "active").unlink()
+    there.file("var/lib/docker/volumes/etcd-data/_data/x", "")
+    ran = there.look()
+    assert ran.called("docker") == []
+    seen = parse(ran.out, "k")
+    assert (seen.engine, seen.unit, seen.version, seen.volumes) == (True, True, "", ("etcd-data",))
+
+
 @pytest.mark.parametrize("alone", ["docker", "dockerd"])
 def test_a_client_without_an_engine_and_podman_s_are_told_as_a_docker_that_is_there(
     tmp_path: Path, alone: str
