@@ -212,12 +212,20 @@ class Servers(Server):
 
 
 def names_of(servers: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Names of managers and workers from a section as it stands in a stack's file, unchecked."""
+    """Names of managers and workers from a section as it stands in a stack's file, unchecked.
+
+    None of a section that can't be read: what is wrong with it, the program says.
+    """
     named = {key: servers[key] for key in ("kind", "prefix", "managers", "workers") if key in servers}
 
     def hosts(section: Mapping[str, Any]) -> list[OwnHost]:
         return [OwnHost.model_construct(**each) for each in section.get("hosts") or ()]
 
-    pools = [Pool.model_construct(**{**each, "hosts": hosts(each)}) for each in servers.get("pools") or ()]
-    made = Servers.model_construct(**named, domain="", datacenter="", hosts=hosts(servers), pools=pools)
-    return made.manager_names, made.worker_names
+    try:
+        pools = [
+            Pool.model_construct(**{**each, "hosts": hosts(each)}) for each in servers.get("pools") or ()
+        ]
+        made = Servers.model_construct(**named, domain="", datacenter="", hosts=hosts(servers), pools=pools)
+        return made.manager_names, made.worker_names
+    except (AttributeError, TypeError):
+        return [], []
