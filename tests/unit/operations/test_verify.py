@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from components.host_scripts.own import NOTES
 from operations import cluster_checks, cluster_facts, galera_checks, galera_variables, outputs, verify
 from operations.check import Check
 from operations.cluster_facts import HostFacts, Manager, Space
@@ -622,6 +623,17 @@ def test_the_script_for_a_host_prints_what_is_read_from_it(found: Outputs, host:
         etcd_clients="users until 2036-11-26",
         etcd_content={48: (7, 9), 40: (5, 9)},
     )
+
+
+def test_an_engine_that_was_there_before_is_known_by_the_note_on_its_host(
+    found: Outputs, host: FakeHost
+) -> None:
+    script = cluster_facts.look(found, True, True)
+    assert not cluster_facts.parse(host.run(script).out).kept
+    for noted in ("kept", "brought"):
+        note = host.file("engine", f"{noted}\n")
+        ran = host.run(script.replace(f"{NOTES}/engine", str(note)))
+        assert cluster_facts.parse(ran.out).kept == (noted == "kept")
 
 
 def test_the_stores_content_is_asked_for_only_where_it_is_compared(found: Outputs, host: FakeHost) -> None:
