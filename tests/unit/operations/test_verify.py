@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,28 @@ def galera(**changed: str) -> Callable[[HostFacts], HostFacts]:
 
 def without(name: str) -> Callable[[HostFacts], HostFacts]:
     return lambda seen: replace(seen, galera={key: told for key, told in seen.galera.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    ("today", "ok", "warns"),
+    [("2035-11-26", True, False), ("2035-11-28", True, True), ("2036-10-28", False, True)],
+)
+def test_the_store_s_certificates_are_looked_at_while_there_is_time(
+    found: Outputs, today: str, ok: bool, warns: bool
+) -> None:
+    checks = cluster_checks.of_store(found, facts(), date.fromisoformat(today))
+    rows = [check for check in checks if "lets in users" in check.what]
+    assert [(check.ok, check.warns) for check in rows] == [(ok, warns)] * 3
+    assert all("renews certificates" in check.remedy for check in rows)
+
+
+def test_verify_promises_no_restart_of_an_engine_that_is_not_the_program_s(found: Outputs) -> None:
+    seen = facts()
+    seen["galera-2"] = replace(seen["galera-2"], swarm="error", ghosts=("x",), kept=True)
+    seen["galera-3"] = replace(seen["galera-3"], ghosts=("x",))
+    remedies = [(check.where, check.remedy) for check in all_checks(found, seen) if not check.ok]
+    assert {"never restarts" in remedy for where, remedy in remedies if where == "galera-2"} == {True}
+    assert all("`up` restarts" in remedy for where, remedy in remedies if where == "galera-3")
 
 
 def test_tables_outside_replication_are_a_warning_where_they_were_chosen(found: Outputs) -> None:
