@@ -14,6 +14,7 @@ from components import (
     autolock,
     data_layer,
     database_tls,
+    discovery,
     engine_tls,
     first_bootstrap,
     registration,
@@ -48,7 +49,8 @@ def deploy(settings: stack_settings.Settings) -> None:
     owner = plan.identity.owner
     # Also of layers that are not deployed: what hosts open to one another must not close while one of them is
     # only being taken down.
-    data_specs = data_layer.specs(settings, sql, at_once=database_tls.have_expired(last))
+    expired = {"at_once": database_tls.have_expired(last), "store_at_once": discovery.have_expired(last)}
+    data_specs = data_layer.specs(settings, sql, **expired)
     services = [*data_specs, *application.specs(settings)]
     ssh = SshAccess("ssh", SshAccessArgs.of(owner, settings))
     firewall = None

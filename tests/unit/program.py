@@ -147,12 +147,14 @@ def met(args: pulumi_mocks.MockResourceArgs) -> dict[str, Any]:
 
 
 def told_again(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Outputs of a run before, with a real certificate in the place of the made-up one: it is looked at."""
-    galera = outputs.get("galera") or {}
-    if (galera.get("tls") or {}).get("caCertificate") != "CA":
-        return dict(outputs)
-    real = new_authority("galera", dt.datetime.now(dt.UTC)).certificate
-    return {**outputs, "galera": {**galera, "tls": {**galera["tls"], "caCertificate": real}}}
+    """Outputs of a run before, with real certificates in place of made-up ones: they are looked at."""
+    told, real = dict(outputs), {"caCertificate": new_authority("a", dt.datetime.now(dt.UTC)).certificate}
+    galera, access = told.get("galera") or {}, told.get("discoveryAccess") or {}
+    if (galera.get("tls") or {}).get("caCertificate") == "CA":
+        told["galera"] = {**galera, "tls": {**galera["tls"], **real}}
+    if access.get("caCertificate") == "CA":
+        told["discoveryAccess"] = {**access, **real}
+    return told
 
 
 class Recorder(pulumi_mocks.Mocks):
