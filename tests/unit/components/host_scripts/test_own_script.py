@@ -188,6 +188,17 @@ def test_a_device_that_is_not_there_and_a_host_without_an_engine_are_told(tmp_pa
     assert (seen.version, seen.swarm, seen.driver) == ("", "", "")
 
 
+def test_a_host_that_another_stack_has_taken_in_meanwhile_stays_that_one_s(tmp_path: Path) -> None:
+    there = Host(tmp_path / "host")
+    other = there.file("notes/stack", "swarm-galera/other/ba9876543210\n")
+    ran = there.taken_in("deploy")
+    assert ran.code == 1
+    assert "another stack of this program has taken it in since" in ran.err
+    assert "ba9876543210" in other.read_text()
+    assert not ran.called("usermod")
+    assert not (there.folder / "notes/engine").exists()
+
+
 def test_what_was_there_before_is_noted_once(tmp_path: Path) -> None:
     there = Host(tmp_path / "host")
     there.file("notes/engine", "brought\n")
