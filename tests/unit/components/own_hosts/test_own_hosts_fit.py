@@ -74,6 +74,12 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"volumes": ("galera-data",)}, "`rm -r /var/lib/docker/volumes/galera-data`"),
     ({}, ENGINE | {"volumes": ("galera-data", "x")}, "`docker volume rm galera-data x`"),
     ({"disk": "/dev/sdb"}, {"holds": "overlay2"}, "holds data of an engine that was removed (overlay2 …)"),
+    # Of a former stack of this program, without a disk.
+    (
+        {"disk": "/dev/sdb"},
+        ENGINE | {"kept": False, "disk": "disk", "btrfs": True, "holds": "overlay2"},
+        "holds data of its engine (overlay2 …), and /dev/sdb is to be mounted there",
+    ),
     ({}, ENGINE | {"unit": False}, "not the unit docker.service"),
     ({}, ENGINE | {"version": ""}, "does not answer"),
     ({}, ENGINE | {"version": "19.03.15"}, "20.10 is the oldest"),
@@ -146,6 +152,18 @@ def test_a_host_that_is_ours_may_be_in_a_swarm_and_have_data() -> None:
     assert refused(own(), facts(**changes), ours=True) == []
     # Its name must still be the one that swarm and store know it by.
     assert len(refused(own(), facts(**changes | {"hostname": "x"}), ours=True)) == 1
+
+
+def test_a_host_that_is_ours_gets_no_disk_for_an_engine_that_has_its_data_already() -> None:
+    """Bound to a mount that does not come, the engine would not start any more after a reboot."""
+    changes: dict[str, Any] = ENGINE | {"swarm": "active", "mark": OURS, "kept": False, "holds": "overlay2"}
+    with_disk = own(disk="/dev/sdb")
+    (problem,) = refused(with_disk, facts(**changes), ours=True)
+    assert "holds data of its engine (overlay2 …)" in problem
+    mounted = {"mounted": "/dev/dm-0"}  # as after a boot
+    assert refused(with_disk, facts(**changes | mounted), ours=True) == []
+    assert refused(with_disk, facts(**changes | {"disk_group": "docker_vg"}), ours=True) == []
+    assert refused(own(), facts(**changes), ours=True) == []
 
 
 def test_a_host_of_the_cluster_may_be_down_and_a_new_one_may_not() -> None:
