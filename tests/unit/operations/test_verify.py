@@ -194,6 +194,17 @@ def test_verify_promises_no_restart_of_an_engine_that_is_not_the_program_s(found
     assert all("`up` restarts" in remedy for where, remedy in remedies if where == "galera-3")
 
 
+def test_a_node_that_the_settings_do_not_know_any_more_is_named_with_what_to_do(found: Outputs) -> None:
+    """As a worker's whose pool has lost its label: a restart of the cluster would wait for it."""
+    seen = facts()
+    for name, host in seen.items():
+        told = dict(host.node_status)
+        seen[name] = replace(host, node_status=told and {**told, "members": {**told["members"], "old-1": {}}})
+    (check,) = [each for each in all_checks(found, seen) if not each.ok]
+    assert "wait for old-1, which by the settings bears no node" in check.remedy
+    assert all("wait for" not in each.remedy for each in all_checks(found, facts()))
+
+
 def test_tables_outside_replication_are_a_warning_where_they_were_chosen(found: Outputs) -> None:
     seen = {name: galera(tables_not_replicated="app.m (MyISAM)")(each) for name, each in facts().items()}
     checks = all_checks(found, seen)
