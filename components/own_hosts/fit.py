@@ -251,7 +251,9 @@ def told(hosts: Mapping[str, OwnHost], seen: Mapping[str, Facts]) -> str:
         if facts.refused:
             lines.append(f"  {name} ({host.role}): {'does not answer' if facts.unreachable else 'refused'}")
             continue
-        if facts.kept:
+        if facts.engine and not facts.version:
+            engine = "its engine does not run"
+        elif facts.kept:
             engine = f"engine {facts.version} as it is, engine.* of the settings does not count there"
         elif facts.version:
             engine = f"engine {facts.version}"

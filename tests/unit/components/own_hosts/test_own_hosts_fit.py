@@ -197,11 +197,12 @@ def test_whose_a_host_is_tells_the_identity() -> None:
 
 
 def test_what_will_be_used_is_told_for_each_host() -> None:
-    hosts = {"db1": own(1), "db2": own(2, disk="/dev/sdb"), "db3": own(3, role="worker")}
+    hosts = {"db1": own(1), "db2": own(2, disk="/dev/sdb"), "db3": own(3, role="worker"), "db4": own(4)}
     seen = {
         "db1": facts(1, **ENGINE),
         "db2": facts(2),
         "db3": Facts(refused="no answer", unreachable=True),
+        "db4": facts(4, mark=OURS, engine=True, unit=True),
     }
     told = fit.told(hosts, seen).splitlines()
     assert "neither ordered nor ever deleted" in told[0]
@@ -209,3 +210,4 @@ def test_what_will_be_used_is_told_for_each_host() -> None:
     assert "storage overlay2 on ext4" in told[1]
     assert "engine to be installed, storage btrfs on /dev/sdb" in told[2]
     assert told[3].endswith("db3 (worker): does not answer")
+    assert "its engine does not run" in told[4]
