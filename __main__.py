@@ -60,11 +60,12 @@ def deploy(settings: stack_settings.Settings) -> None:
     before = InState.read(last)
     listened = engine_tls.ended(settings, last, first_bootstrap.last_resources)
     asks = layers.hosts_ask_the_swarm
+    locks = autolock.counts(settings, last)
     of_hosts = ClusterHostsArgs(
-        owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, asks, before, listened
+        owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, asks, before, listened, locks
     )
     hosts = ClusterHosts("hosts", of_hosts)
-    any_manager = AnyManager.of(hosts.managers, ssh, last, locks=settings.swarm.autolock)
+    any_manager = AnyManager.of(hosts.managers, ssh, last, locks=locks)
     manager = any_manager if AnyManager.reached(last) else hosts.managers[0].connection
     swarm = data = site = down = None
     if settings.deploys("swarm"):

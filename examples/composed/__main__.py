@@ -67,14 +67,22 @@ def deploy(settings: Settings, own_image: str) -> None:
     own = reports.spec(settings, own_image)
     expired = {"at_once": database_tls.have_expired(last), "store_at_once": discovery.have_expired(last)}
     services = [*data_layer.specs(settings, sql, **expired), own]
+    locks = autolock.counts(settings, last)
     ssh = SshAccess("ssh", SshAccessArgs.of(owner, settings))
     hosts = ClusterHosts(
         "hosts",
         ClusterHostsArgs(
-            owner, settings, ssh, plan.own, firewall=None, in_turn=plan.in_turn, replicated=[own.name]
+            owner,
+            settings,
+            ssh,
+            plan.own,
+            firewall=None,
+            in_turn=plan.in_turn,
+            replicated=[own.name],
+            locks=locks,
         ),
     )
-    manager = AnyManager.of(hosts.managers, ssh, last, locks=settings.swarm.autolock)
+    manager = AnyManager.of(hosts.managers, ssh, last, locks=locks)
     swarm = SwarmLayer.declare(settings, hosts, manager, manager, services, last=last)
     data = DataLayer.declare(settings, owner, hosts, manager, swarm, services, sql.digest, layers.serves)
     site = reports.Reports(hosts, data)
