@@ -186,7 +186,7 @@ def excluding_alone(urns: Sequence[str], away: Collection[str]) -> list[str]:
     names = ", ".join(urn.rpartition("::")[2] for urn in urns)
     say(
         f"Left out, and nothing else: that {' and '.join(away)} be asked whether the managers' new addresses "
-        f"are known there ({names}). As nodes of the swarm they hear of them by themselves. Remedy: once they "
+        f"are known there ({names}). Nodes of the swarm hear of them by themselves. Remedy: once they "
         "are back, run `up` again."
     )
     return [word for urn in urns for word in ("--exclude", urn)]
