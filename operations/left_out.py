@@ -231,9 +231,17 @@ def _there(steps: Iterable[Mapping[str, Any]], away: Collection[str]) -> list[st
         resource = step.get("newState") or step.get("oldState") or step
         behind = resource.get("propertyDependencies") or {}
         through = {str(urn).rpartition("::")[2] for urn in behind.get("connection") or ()}
+        if _only_forgotten(step):
+            continue
         if any(f"{name}-ready" in through for name in away) or _told_anew(step, away):
             found.append(str(step["urn"]))
     return list(dict.fromkeys(found))
+
+
+def _only_forgotten(step: Mapping[str, Any]) -> bool:
+    """Whether a step of a preview deletes what has nothing to run for it: no host is asked then."""
+    inputs = (step.get("oldState") or {}).get("inputs") or {}
+    return step.get("op") == "delete" and "stdin" in inputs and not inputs.get("delete")
 
 
 def _told_anew(step: Mapping[str, Any], away: Collection[str]) -> bool:

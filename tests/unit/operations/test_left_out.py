@@ -123,6 +123,15 @@ def test_a_dead_node_that_would_only_be_told_of_a_managers_new_address_keeps_nob
     assert "run `up` again" in said
 
 
+def test_what_is_only_forgotten_of_a_dead_host_needs_nobody() -> None:
+    """Else a swarm that goes would stay, with its services, because a step on a dead host goes with it."""
+    gone = step("delete", "swarm-galera-3-joined", "galera-3")
+    gone["oldState"]["inputs"] = {"stdin": "…", "delete": None}
+    assert options(("galera-3",), [gone]) == []
+    gone["oldState"]["inputs"]["delete"] = "step=…"
+    assert excluded(options(("galera-3",), [gone])) == ["swarm-galera-3-joined"]
+
+
 @pytest.mark.parametrize(
     "more",
     [
