@@ -155,6 +155,7 @@ DEAD = "galera-2"
 
 
 def test_a_stack_goes_down_to_its_hosts_although_one_of_them_is_dead() -> None:
+    sql("galera-1", "CREATE DATABASE kept; CREATE TABLE kept.row (n INT PRIMARY KEY)")
     insert("galera-1", 1, 100)
     (number,) = (str(guest["id"]) for guest in guests() if guest["hostname"] == DEAD)
     BEFORE.update(uuid=cluster_uuid(), checksums=checksums(), dead=number)
