@@ -45,8 +45,8 @@ class Ssh(Section):
         allowed_cidrs: networks SSH may come from, for the firewall of ordered hosts; one must be given
             where that is on and `address` is public.
         address: which of a host's addresses SSH uses.
-        upload_label, upload_notes: of the key that the stack uploads; by default the label is made of the
-            stack's name.
+        upload_label: of the key that the stack uploads; by default it is made of the stack's name.
+        upload_notes: of the key that the stack uploads, for people.
     """
 
     title: ClassVar[str] = "ssh"

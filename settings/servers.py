@@ -88,8 +88,8 @@ class Servers(Server):
             problems = [*self._bad_turns()]
         if self.published_ports and (not self.orders or self.private_only or not self.firewall):
             problems.append(
-                "publishedPorts: nothing is closed that they could open. Remedy: remove publishedPorts, or "
-                "have a firewall on public addresses"
+                "publishedPorts: they are opened in the firewall of ordered hosts with public addresses, and "
+                "this stack has none. Remedy: remove publishedPorts, or have a firewall on public addresses"
             )
         if problems:
             raise ValueError("\n".join(problems))
