@@ -111,7 +111,7 @@ def _do_up(options: argparse.Namespace) -> None:
         "  make verify                      check the cluster\n"
         "  .venv/bin/python -m lab status   what runs\n"
         "  .venv/bin/python -m lab shell    a shell inside, with pulumi and slcli\n"
-        "  make preview                     what a change of Pulumi.dev.yaml would do\n"
+        f"  make preview                     what a change of Pulumi.{options.stack}.yaml would do\n"
         "  make down                        take it all away"
     )
 
