@@ -37,7 +37,7 @@ verify: ## check the cluster; exit code 0 only if all holds (DEEP=1: compare all
 balance: ## which node each of some connections gets (CONNECTIONS=N; READER=1: through the load balancer only)
 	$(call operations,balance $(if $(CONNECTIONS),--connections $(CONNECTIONS)) $(if $(READER),--reader))
 
-unlock: ## unlock all managers that are locked since their engine or host has restarted (swarm.autolock)
+unlock: ## unlock all managers that were locked when their engine or host restarted (swarm.autolock)
 	$(call operations,unlock)
 
 preview: ## what `make up` would change, and what it would cost
@@ -79,7 +79,7 @@ lab-and-outage-test: ## lab-test and outage-test with one cluster: what CI runs
 consul-test: ## Consul's members, and the stories that rest on the store with Consul, as real processes; not in CI
 	$(DRIVER) $@
 
-recovery-test: ## layers down and up, first manager lost, the last host of three goes on alone, two stacks at once, on real hosts; not in CI
+recovery-test: ## layers down and up, engines' TLS, first manager lost, the last host of three goes on alone, two stacks at once, on real hosts; not in CI
 	$(DRIVER) $@
 
 own-hosts-test: ## the program on hosts that were ordered by hand, one with an engine, one with sudo, one with a disk; not in CI

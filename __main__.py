@@ -79,7 +79,9 @@ def deploy(settings: stack_settings.Settings) -> None:
         application.keep_secrets(settings, hosts)
     if not data:
         data_layer.keep_secrets(settings, hosts)
-        down = TakenDown("taken-down", TakenDownArgs.of(settings, hosts, manager, layers, leave=not swarm))
+        away = plan.own.away if plan.own else ()
+        of_down = TakenDownArgs.of(settings, hosts, manager, layers, leave=not swarm, away=away)
+        down = TakenDown("taken-down", of_down)
     for name, value in stack_outputs.contract(
         settings, plan.estimate, hosts, ssh, manager, swarm, data, site, layers, down, listened
     ).items():

@@ -12,6 +12,7 @@ names and initial SQL count as before once it is back.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ SHOWN: Mapping[Layer, str] = {
 LOOK_AGAIN = "SWARM_GALERA_LOOK_AGAIN"
 """Environment variable by which `python -m operations` says that hosts are not as the outputs have it: a run
 that was to go up, and failed, leaves a swarm and the outputs of before."""
+AWAY = "SWARM_GALERA_AWAY"
+"""Environment variable by which `python -m operations` says which hosts do not answer: JSON, their names."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,10 @@ class Layers:
         round: another number while hosts have yet to do what must wait for Pulumi's deletions.
         settled: whether hosts were out of the swarm before this run, or never in one.
         note: what to tell the user before a layer is taken down.
+        due: whether hosts have something to do because of what was taken down, or may have.
+        missed: hosts that did not answer when they had, by the last run.
+        returned: those of them that have answered since.
+        away: hosts that do not answer now, as far as somebody has looked.
     """
 
     top: Layer
@@ -66,6 +73,10 @@ class Layers:
     round: int
     settled: bool
     note: str = ""
+    due: bool = False
+    missed: frozenset[str] = frozenset()
+    returned: frozenset[str] = frozenset()
+    away: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, settings: Settings, last: Mapping[str, Any]) -> Layers:
@@ -75,13 +86,18 @@ class Layers:
         if problems := refusals(settings, last):
             raise SettingsError(problems)
         again = before.get("done") is False or bool(os.environ.get(LOOK_AGAIN))
+        settled = former in (None, "hosts")
         return cls(
             top=top,
             former=former,
             record=record,
             round=int(before.get("round", 1)) + again,
-            settled=former in (None, "hosts"),
+            settled=settled,
             note=told(settings, goes, record) if (goes := going(top, former)) else "",
+            due=again or bool(goes) or bool(record and not settings.keep_data),
+            missed=frozenset(before.get("missed") or ()),
+            returned=frozenset(before.get("returned") or ()),
+            away=frozenset(json.loads(os.environ.get(AWAY) or "[]")),
         )
 
     @property
@@ -138,6 +154,15 @@ def refusals(settings: Settings, last: Mapping[str, Any]) -> list[str]:
             f"swarm-galera:deployUpTo: {top}, and what was above {former} is not wholly taken down yet "
             f"({before.get('left') or 'its last run did not say what is left'}). Remedy: set deployUpTo: "
             f"{former}, run `up` until `verify` holds, then go up"
+        )
+    missed = [name for name in before.get("missed") or () if name in settings.servers.hostnames]
+    still = [name for name in missed if name not in settings.servers.replace]
+    if still and former is not None and not reaches(former, top):
+        found.append(
+            f"swarm-galera:deployUpTo: {top}, and {', '.join(still)} did not answer when what was above "
+            f"{former} was taken down: what a host has of that comes back with it, and it is a stranger to a "
+            f"new swarm. Remedy: bring it back and run `up` with deployUpTo: {former}, once; or give it up "
+            "(servers.replace; one's own: out of the settings)"
         )
     serves = settings.deploys("data") and last.get("galera")
     members = kept_of(last).get("members") or []

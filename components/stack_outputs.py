@@ -132,6 +132,9 @@ def _of_taken_down(settings: Settings, layers: Layers, down: TakenDown) -> dict[
             "done": down.left.apply(lambda left: not left),
             "left": down.left,
             "round": layers.round,
+            # Only of a stack that had to go down without some of its hosts.
+            **({"missed": down.missed} if down.missed else {}),
+            **({"returned": down.returned} if down.returned else {}),
         },
         "keptData": down.volumes_gone.apply(lambda gone: left if gone else record),
     }

@@ -11,7 +11,7 @@ by another trigger, when all that the state knew is gone. `python -m operations 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -40,6 +40,7 @@ class TakenDownArgs:
             former store.
         everywhere: what is removed from every host, workers included.
         data_path: where the rows are, if not in the engine's folder: goes with their volume.
+        away: hosts that do not answer.
     """
 
     hosts: ClusterHosts
@@ -49,12 +50,20 @@ class TakenDownArgs:
     volumes: Sequence[str] = ()
     everywhere: Sequence[str] = ()
     data_path: str | None = None
+    away: frozenset[str] = frozenset()
 
     @classmethod
     def of(
-        cls, settings: Settings, hosts: ClusterHosts, manager: remote.Where, layers: Layers, *, leave: bool
+        cls,
+        settings: Settings,
+        hosts: ClusterHosts,
+        manager: remote.Where,
+        layers: Layers,
+        *,
+        leave: bool,
+        away: Collection[str] = (),
     ) -> TakenDownArgs:
-        """As the settings have it."""
+        """As the settings have it. Args: away: hosts of one's own that the program itself did not reach."""
         former = store_change.superseded(settings, layers.record)
         # While the data is kept, no more than records that a later change back must not find again.
         stores: set[Kind] = set() if settings.keep_data else {settings.discovery.kind, "etcd"}
@@ -66,7 +75,23 @@ class TakenDownArgs:
         if not settings.keep_data:
             on_managers.append(galera.VOLUME)
             everywhere += application.uploads_volumes(settings)
-        return cls(hosts, manager, layers, leave, on_managers, everywhere, settings.galera.data_path)
+        path, silent = settings.galera.data_path, layers.away | frozenset(away)
+        return cls(hosts, manager, layers, leave, on_managers, everywhere, path, silent)
+
+    @property
+    def missed(self) -> list[str]:
+        """Hosts that have something to do and do not answer: they do it in the next run that reaches them."""
+        waits = self.hosts.servers if self.layers.due else ()
+        due = {server.hostname for server in waits} | self.layers.missed
+        return [
+            server.hostname
+            for server in self.hosts.servers
+            if server.hostname in due & self.away and (self.leave or self.volumes_of(server))
+        ]
+
+    def volumes_of(self, server: ClusterHost) -> list[str]:
+        """What is removed from this host."""
+        return [*(self.volumes if server in self.hosts.bearing else ()), *self.everywhere]
 
 
 class TakenDown(pulumi.ComponentResource):
@@ -75,6 +100,8 @@ class TakenDown(pulumi.ComponentResource):
     Attributes:
         left: what must wait for the next run; empty if all is done.
         volumes_gone: whether the volumes that were to go have gone; False where none were to.
+        missed: hosts that did not answer, and have yet to do all of this.
+        returned: hosts that were such before, and are through with it.
     """
 
     left: pulumi.Output[str]
@@ -84,37 +111,45 @@ class TakenDown(pulumi.ComponentResource):
         super().__init__("swarm-galera:taken_down:TakenDown", name, None, opts)
         self._name, self._round, self._data_path = name, args.layers.round, args.data_path
         self._engines = {member.server.hostname: member.engine.started for member in args.hosts.members}
+        self.missed = args.missed
+        self.returned = sorted((args.layers.returned | args.layers.missed) - set(self.missed))
         first, *others = args.hosts.servers
+        there = [server for server in args.hosts.servers if server.hostname not in self.missed]
         steps: list[remote.Step] = []
         removed: list[remote.Step] = []
         if args.leave or args.volumes or args.everywhere:
             own = f"{swarm_files.LABEL}={swarm_files.stack()}"
             look = scripts.look(own, swarm_stays=not args.leave)
-            looked = self._step("looked", first, look, where=args.manager)
+            looked = self._step("looked", first, look, after=self._lost(args), where=args.manager)
             removed = [
                 self._volumes_removed(server, volumes, looked)
-                for server in args.hosts.servers
-                if (volumes := self._volumes_of(server, args))
+                for server in there
+                if (volumes := args.volumes_of(server))
             ]
             steps = [looked, *removed]
             if args.leave:
-                left = [self._leaves(server, looked) for server in others]
+                left = [self._leaves(server, looked) for server in others if server in there]
                 # Until the last one leaves, somebody can be asked for all that is left.
-                steps += [*left, self._leaves(first, looked, *left)]
+                last = [self._leaves(first, looked, *left)] if first in there else []
+                steps += [*left, *last]
         self.left = pulumi.Output.all(*(step.stdout for step in steps)).apply(_left)
         self.volumes_gone = pulumi.Output.all(*(step.stdout for step in removed)).apply(
             lambda said: bool(said) and not _left(said)
         )
         self.left.apply(_tell)
+        if self.missed:
+            pulumi.log.warn(_told(self.missed, args.leave))
         self.register_outputs({"left": self.left})
 
-    @staticmethod
-    def _volumes_of(server: ClusterHost, args: TakenDownArgs) -> list[str]:
-        """What is removed from this host."""
-        return [*(args.volumes if server in args.hosts.bearing else ()), *args.everywhere]
+    def _lost(self, args: TakenDownArgs) -> list[pulumi.Resource]:
+        """Whoever is down goes first: of those who are left, each that leaves then leaves a majority."""
+        if not (self.missed and args.leave and args.layers.due):
+            return []
+        first, text = args.hosts.servers[0], scripts.without_lost(self.missed)
+        return [self._step("lost", first, text, where=args.manager)]
 
     def _leaves(self, server: ClusterHost, looked: remote.Step, *after: pulumi.Resource) -> remote.Step:
-        text = scripts.leave(server.hostname)
+        text = scripts.leave(server.hostname, alone=server.hostname in self.returned)
         return self._step(f"{server.hostname}-left", server, text, looked.stdout, after)
 
     def _volumes_removed(
@@ -143,6 +178,15 @@ class TakenDown(pulumi.ComponentResource):
             values=values,
             triggers=[self._round],
         )
+
+
+def _told(missed: Sequence[str], leave: bool) -> str:
+    what = "the former swarm, with containers of it that start with its engine" if leave else "its volumes"
+    return (
+        f"{', '.join(missed)} did not answer, and what was to be done there was not: such a host still has "
+        f"{what}. Once it is back, `up` ends them there, before the stack goes up again; or give it up "
+        "(servers.replace; one's own: out of the settings)."
+    )
 
 
 def _left(said: Sequence[str]) -> str:

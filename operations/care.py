@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from components import votes
 from components.host_scripts.engine import settle
-from components.layers import LOOK_AGAIN
+from components.layers import AWAY, LOOK_AGAIN
 from components.turns import NOT_WELL
 from operations import cluster_facts, disk_space, outputs, remote_hosts
 from operations.cluster_facts import HostFacts
@@ -198,12 +198,17 @@ def environment(seen: Seen | None) -> dict[str, str]:
     """
     if seen is None:
         return {}
+    # Who comes back with its former swarm has a step of its own, and nobody else need be asked for it.
     stay = not seen.outputs.has("swarm") and any(
-        facts.swarm not in ("", "inactive") for facts in seen.facts.values()
+        facts.swarm not in ("", "inactive")
+        for name, facts in seen.facts.items()
+        if name not in seen.outputs.missed
     )
     unwell = {NOT_WELL: json.dumps(seen.unwell)} if seen.unwell else {}
     if silent := voters(seen):
         unwell[votes.VOTERS] = json.dumps(silent)
+    if seen.away:
+        unwell[AWAY] = json.dumps(sorted(seen.away))
     return {**unwell, **({LOOK_AGAIN: "1"} if stay else {})}
 
 

@@ -33,10 +33,13 @@ OUTCOME = "outcome="
 """What the last line of a part begins with: `done`, `nothing` (it was not needed), or `wait` and why."""
 LOCKED_KEY = "locked"
 """The outcome of the look at a manager's key, where it needs the unlock key."""
-LOCKED = (
-    "{name} has a locked key (swarm.autolock), and Docker can't go on alone from one: it would forget the "
-    'swarm. Nothing was changed. Remedy: docs/how-to/autolock.md, "The majority is lost for good"'
-)
+LOCKED = """\
+{name} has a locked key (swarm.autolock), and Docker can't go on alone from one: it would forget the swarm. \
+(Autolock can't be turned off first either: that takes a majority.) Nothing was changed. Remedy:
+  1. With the disk of any one of {lost}, a majority can be had: start that host as it is, then
+     `python -m operations unlock --stack {stack}`. Before you give any host up: swarm.autolock: false, `up`.
+  2. Without: save the volumes of {name}; then a new swarm on what it has, by hand, step by step as in
+     docs/how-to/autolock.md, "The majority is lost for good". The rows are in its volumes."""
 
 
 def register(app: typer.Typer) -> None:
@@ -53,7 +56,7 @@ def survive(
     found = outputs.of_stack(stack)
     found.require_data(stack, "survive")
     survivor = of(found, host)
-    asyncio.run(_survive(found, survivor, yes))
+    asyncio.run(_survive(found, survivor, yes, stack))
 
 
 def of(found: Outputs, name: str) -> Host:
@@ -147,7 +150,7 @@ _CONSUL = body("survive_consul", SCRIPTS)
 _DATABASE = body("survive_database", SCRIPTS)
 
 
-async def _survive(found: Outputs, survivor: Host, yes: bool) -> None:
+async def _survive(found: Outputs, survivor: Host, yes: bool, stack: str) -> None:
     typer.echo(f"asking {len(found.managers)} managers …")
     async with connected(found) as hosts:
         answers = await hosts.run_all({host.name: STATE for host in found.managers})
@@ -158,7 +161,7 @@ async def _survive(found: Outputs, survivor: Host, yes: bool) -> None:
             typer.echo(f"  {name}: {answers[name].error or answers[name].text.strip()}")
         if reason := refusal(found, survivor, votes, locked):
             raise OperationsError(reason)
-        await refuse_locked_key(hosts, survivor.name)
+        await refuse_locked_key(hosts, survivor.name, lost, stack)
         typer.echo(
             f"{survivor.name} will go on alone with what it has. {', '.join(lost)} must not come back with "
             "their disks: cancel or reload them. What they alone have committed is lost."
@@ -178,11 +181,11 @@ async def _survive(found: Outputs, survivor: Host, yes: bool) -> None:
 _STATUS = 'docker exec "$(container "$service")" galera-node status'
 
 
-async def refuse_locked_key(hosts: Runs, name: str) -> None:
+async def refuse_locked_key(hosts: Runs, name: str, lost: Sequence[str], stack: str) -> None:
     """Raise OperationsError where the manager's key is locked by autolock: the swarm can't be forced then."""
     looked = await hosts.run(name, f"{_FUNCTIONS}\n{_KEY}")
     if looked.text.rpartition(OUTCOME)[2].strip() == LOCKED_KEY:
-        raise OperationsError(LOCKED.format(name=name))
+        raise OperationsError(LOCKED.format(name=name, lost=", ".join(lost), stack=stack))
 
 
 async def carry_out(hosts: Runs, name: str, part: Part, every: float = EVERY) -> None:

@@ -15,6 +15,10 @@ from operations.cluster_facts import HostFacts
 from operations.outputs import Outputs
 
 ONCE_MORE = "`up` once more: what Pulumi removes at the end of a run is seen to by the next"
+BACK_FIRST = (
+    "once it is back, `up` ends there what is left of the swarm that was taken down; or give it up "
+    "(servers.replace; one's own: out of the settings)"
+)
 ADOPTED = (
     "a database that comes up again takes them over, with the accounts and passwords of then. To have an "
     "empty one: keepData: false with takeDown: [data], then `up`"
@@ -36,6 +40,9 @@ def of_layer(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
 def _taken_down(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check]:
     what = f"nothing is left above the layer {outputs.layer}"
     yield Check("cluster", what, not outputs.left, outputs.left or "nothing is", remedy=ONCE_MORE)
+    for name in outputs.missed:
+        found = "it did not answer when the others did theirs"
+        yield Check(name, "its part of what was taken down is done", False, found, remedy=BACK_FIRST)
     if outputs.has("swarm"):
         return  # which others may use, too
     for host in outputs.hosts:

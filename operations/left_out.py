@@ -34,6 +34,9 @@ GUEST, OWN = ":VirtualGuest", ":TakenIn"
 """Ends of the types of a host that was ordered, and of one's own."""
 TOLD = 5
 """Names of steps that a message lists."""
+JOINED = "-joined"
+"""End of the name of the step that brings a host into the swarm. It runs again when any manager's address is
+another, and on a node that is in the swarm it then finds nothing to do: what follows need not wait for it."""
 
 
 def lost(seen: Seen, coming: Collection[str]) -> list[str]:
@@ -169,11 +172,31 @@ def options(
     if steps is None:
         # The run itself says why; until then, nobody dead is waited for.
         return excluding(seen, _there(_resources(exported), away), away)
-    needed = _there((step for step in steps if step.get("op") not in UNCHANGED), away)
+    changed = [step for step in steps if step.get("op") not in UNCHANGED]
+    needed = _there(changed, away)
     if not needed:
         say(f"Nothing has to be done on {' and '.join(away)}: what else there is to do, is done.")
         return []
+    if _only_addresses(changed, needed):
+        return excluding_alone(needed, away)
     return excluding(seen, needed, away)
+
+
+def _only_addresses(steps: Iterable[Mapping[str, Any]], needed: Collection[str]) -> bool:
+    """Whether nodes of the swarm would only be told where its managers are now."""
+    ops = {str(step["urn"]): step.get("op") for step in steps if step["urn"] in needed}
+    return all(urn.endswith(JOINED) and op == "update" for urn, op in ops.items())
+
+
+def excluding_alone(urns: Sequence[str], away: Collection[str]) -> list[str]:
+    """The options that leave out these steps and nothing that comes after them; says so."""
+    names = ", ".join(urn.rpartition("::")[2] for urn in urns)
+    say(
+        f"Left out, and nothing else: that {' and '.join(away)} be asked whether the managers' new addresses "
+        f"are known there ({names}). Nodes of the swarm hear of them by themselves. Remedy: once they "
+        "are back, run `up` again."
+    )
+    return [word for urn in urns for word in ("--exclude", urn)]
 
 
 def nobody_manages(seen: Seen, away: Collection[str]) -> bool:
@@ -215,9 +238,17 @@ def _there(steps: Iterable[Mapping[str, Any]], away: Collection[str]) -> list[st
         resource = step.get("newState") or step.get("oldState") or step
         behind = resource.get("propertyDependencies") or {}
         through = {str(urn).rpartition("::")[2] for urn in behind.get("connection") or ()}
+        if _only_forgotten(step):
+            continue
         if any(f"{name}-ready" in through for name in away) or _told_anew(step, away):
             found.append(str(step["urn"]))
     return list(dict.fromkeys(found))
+
+
+def _only_forgotten(step: Mapping[str, Any]) -> bool:
+    """Whether a step of a preview deletes what has nothing to run for it: no host is asked then."""
+    inputs = (step.get("oldState") or {}).get("inputs") or {}
+    return step.get("op") == "delete" and "stdin" in inputs and not inputs.get("delete")
 
 
 def _told_anew(step: Mapping[str, Any], away: Collection[str]) -> bool:

@@ -50,7 +50,7 @@ def register(app: typer.Typer) -> None:
 
 
 def unlock(stack: StackOption = "dev") -> None:
-    """Unlock all managers that are locked since their engine or host has restarted (swarm.autolock)."""
+    """Unlock all managers that were locked when their engine or host restarted (swarm.autolock)."""
     secret = passphrase.given()
     pulumi = Pulumi(stack, {} if secret is None else {passphrase.VARIABLE: secret})
     exported = pulumi.export(show_secrets=True)

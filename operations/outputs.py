@@ -107,6 +107,7 @@ class Outputs:
         data_path: of the rows on each host that bears some; empty where they are in the engine's folder.
         layer: the highest that there is. What comes with a higher one is empty, or 0.
         left: what is not taken down yet of those above.
+        missed: hosts that did not answer when that was done, and have yet to do their part.
         volumes: names of the data's volumes on each of the hosts `kept_on`, while it is kept and nothing
             serves it.
     """
@@ -134,6 +135,7 @@ class Outputs:
     listened: bool = False
     layer: Layer = "data"
     left: str = ""
+    missed: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     kept_on: tuple[str, ...] = ()
     store_servers: tuple[str, ...] = ()
@@ -218,6 +220,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         listened=(values.get(engine_tls.OUTPUT) or {}).get("access") == "ssh",
         layer=layer,
         left=str((values.get("takenDown") or {}).get("left", "")),
+        missed=tuple((values.get("takenDown") or {}).get("missed", ())),
         volumes=tuple(kept.get("volumes", ())),
         kept_on=tuple(kept.get("members", ())),
         store_servers=tuple((values.get("discovery") or {}).get("servers", ())),

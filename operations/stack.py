@@ -157,8 +157,10 @@ def _taken_down(session: StackSession, found: outputs.Outputs) -> outputs.Output
     say(f"Taken down to the layer {found.layer}. One more run has the hosts do the rest: {found.left}.")
     # What no state knows, nobody deletes, and the hosts would wait for it.
     swarm_leftovers.clear(found, session.pulumi.export() or {}, session.project, session.name)
-    without = left_out.of_up(session.looked(), session.pulumi)
-    session.run("up", "--yes", "--skip-preview", "--parallel", PARALLEL, *without)
+    seen = session.looked()
+    informed = session.informed(seen)
+    without = left_out.of_up(seen, informed.pulumi)
+    informed.run("up", "--yes", "--skip-preview", "--parallel", PARALLEL, *without)
     now = _told(session)
     if now is not None and now.left:
         raise OperationsError(

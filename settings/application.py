@@ -138,7 +138,7 @@ class Application(Section):
     """A service for users: WordPress or any other image, on any host. Without this section there is none.
 
     Attributes:
-        image: container image.
+        image: container image, which the hosts fetch without a login.
         replicas: number of containers; the swarm spreads them over the hosts, and moves those of a host that
             fails.
         port: of every host of the swarm, whichever hosts have a container; from 1 to 29999. For everybody

@@ -45,7 +45,8 @@ class Servers(Server):
     workers: int = Field(0, ge=0, le=500, description="hosts for applications")
     firewall: bool = Field(True, description="security groups bound with the order")
     published_ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
-        [], description="TCP ports open to everybody on the public addresses, for applications"
+        [],
+        description="TCP ports of ordered hosts, open to everybody on the public addresses, for applications",
     )
     protect: bool = Field(True, description="have Pulumi refuse to delete or replace the hosts")
     reload_token: server_values.ReloadTokens = Field(
@@ -87,8 +88,8 @@ class Servers(Server):
             problems = [*self._bad_turns()]
         if self.published_ports and (not self.orders or self.private_only or not self.firewall):
             problems.append(
-                "publishedPorts: nothing is closed that they could open. Remedy: remove publishedPorts, or "
-                "have a firewall on public addresses"
+                "publishedPorts: they are opened in the firewall of ordered hosts with public addresses, and "
+                "this stack has none. Remedy: remove publishedPorts, or have a firewall on public addresses"
             )
         if problems:
             raise ValueError("\n".join(problems))

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from components.host_scripts import overlay
 from components.host_scripts.shell import assign, body
-from components.host_scripts.swarm_leaving import MARK
+from components.host_scripts.swarm_leaving import MARK, functions
 
 CLEAR = "clear"
 """What a step prints when nothing is left to do."""
@@ -49,12 +49,29 @@ def look(own: str, *, swarm_stays: bool) -> str:
 _LOOK = body("taken_down_look")
 
 
-def leave(hostname: str) -> str:
-    """Shell text for any host: out of the swarm. Standard input: what `look` has printed; prints alike."""
-    return f"{assign(hostname=hostname, patience=PATIENCE, leaves_within=LEAVES_WITHIN)}\n{_LEAVE}"
+def without_lost(hostnames: Sequence[str]) -> str:
+    """Shell text for any manager: those of these hosts that are down are no nodes any more.
+
+    To be run before Pulumi takes nodes out one by one: the majority must hold until the last of them.
+    """
+    return f"{functions(())}\n{assign(lost=list(hostnames))}\n{_LOST}"
+
+
+_LOST = body("taken_down_lost")
+
+
+def leave(hostname: str, *, alone: bool = False) -> str:
+    """Shell text for any host: out of the swarm. Standard input: what `look` has printed; prints alike.
+
+    Args:
+        alone: it was down while the others left, so nobody else ends what came back with it.
+    """
+    facts = assign(hostname=hostname, patience=PATIENCE, leaves_within=LEAVES_WITHIN)
+    return f"{facts}\n{_ALONE}\n{_LEAVE}" if alone else f"{facts}\n{_LEAVE}"
 
 
 _LEAVE = body("taken_down_leave")
+_ALONE = body("taken_down_alone")
 
 
 def remove_volumes(hostname: str, volumes: Sequence[str]) -> str:

@@ -245,8 +245,9 @@ def test_the_last_manager_is_not_forced_and_comes_back_whole_with_the_others(
     if before == "locked":
         restart(first)
     wait_for(lambda: first.docker("node", "ls").returncode != 0, "the loss of the majority", 60)
+    lost = ["galera-2", "galera-3"]
     with pytest.raises(OperationsError, match="galera-1 has a locked key"):
-        asyncio.run(last_one.refuse_locked_key(OneEngine(first), "galera-1"))
+        asyncio.run(last_one.refuse_locked_key(OneEngine(first), "galera-1", lost, "dev"))
     survivor = Host("galera-1", "manager", first.address, first.address, "key")
     part = last_one.parts(FOUND, survivor, ["galera-2", "galera-3"])[0]
     assert "so it can't be forced" in done(first.run(part.text))

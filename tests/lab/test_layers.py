@@ -148,3 +148,48 @@ def test_and_then_an_empty_cluster_forms() -> None:
     verified("data")
     assert cluster_uuid() != BEFORE["uuid"]
     assert "kept" not in sql("galera-1", "SHOW DATABASES").split()
+
+
+DEAD = "galera-2"
+"""In the middle: the one who would leave before it, were it still a node, would take the majority along."""
+
+
+def test_a_stack_goes_down_to_its_hosts_although_one_of_them_is_dead() -> None:
+    sql("galera-1", "CREATE DATABASE kept; CREATE TABLE kept.row (n INT PRIMARY KEY)")
+    insert("galera-1", 1, 100)
+    (number,) = (str(guest["id"]) for guest in guests() if guest["hostname"] == DEAD)
+    BEFORE.update(uuid=cluster_uuid(), checksums=checksums(), dead=number)
+    in_lab("slcli", "-y", "vs", "power-off", "--hard", number)
+    wait_for("a cluster of two", lambda: sql("galera-1", "SELECT 1", check=False) == "1", 120)
+    deploy_up_to("hosts", "data", "swarm")
+    printed = operations("up", "--yes")
+    assert f"{DEAD} did not answer, and what was to be done there was not" in printed.stdout + printed.stderr
+    for host in HOSTS:
+        if host != DEAD:
+            assert swarm_state(host) == "inactive"
+            assert on_host(host, "docker ps --all --quiet").split() == []
+    assert outputs()["takenDown"]["missed"] == [DEAD]
+    # Up again it would be a stranger to the others' swarm.
+    deploy_up_to("data")
+    refused = operations("up", "--yes", check=False)
+    assert refused.returncode != 0
+    assert (
+        f"{DEAD} did not answer when what was above hosts was taken down" in refused.stdout + refused.stderr
+    )
+
+
+def test_the_dead_host_leaves_the_former_swarm_when_it_is_back_and_the_stack_goes_up_with_all_rows() -> None:
+    in_lab("slcli", "-y", "vs", "power-on", BEFORE["dead"])
+    wait_for("its engine", lambda: swarm_state(DEAD) not in ("", "inactive"), 300)
+    deploy_up_to("hosts")
+    operations("up", "--yes")
+    assert swarm_state(DEAD) == "inactive"
+    assert on_host(DEAD, "docker ps --all --quiet").split() == []
+    verified("hosts")
+    nothing_changes()
+    deploy_up_to("data")
+    operations("up", "--yes")
+    wait_for("three Synced nodes", one_cluster)
+    assert cluster_uuid() == BEFORE["uuid"]
+    assert checksums() == BEFORE["checksums"]
+    verified("data")

@@ -107,6 +107,19 @@ own = remote.run(
     pulumi.ResourceOptions(),
     values=pulumi.Output.concat(config.get("own") or "hello", "\\n", token),
 )
+behind = [*network.ready, step]
+if config.get("addresses"):
+    # As the one that brings a host into the swarm: it is told where all managers are.
+    behind.append(remote.run(
+        "swarm-one-joined",
+        command.remote.ConnectionArgs(
+            host=ready.stdout, port=config.require_int("port-one"), private_key=Ssh.private_key,
+            host_key=config.require("hostKey-one"), dial_error_limit=2, per_dial_timeout=2,
+        ),
+        "read -r addresses; echo $addresses >>" + folder + "/joined; echo node-1",
+        pulumi.ResourceOptions(),
+        values=config.require("addresses"),
+    ))
 service = docker.Service(
     "store-service",
     name=network.service("store"),
@@ -121,7 +134,7 @@ service = docker.Service(
         ),
         networks_advanceds=[docker.ServiceTaskSpecNetworksAdvancedArgs(id=network.network_id)],
     ),
-    opts=pulumi.ResourceOptions(provider=provider, depends_on=[*network.ready, step]),
+    opts=pulumi.ResourceOptions(provider=provider, depends_on=behind),
 )
 pulumi.export("service", service.id)
 pulumi.export("said", step.stdout)
@@ -286,6 +299,32 @@ def test_only_what_would_have_to_be_done_on_a_dead_host_is_left_out(
     managers.one.start()
     managers.up()
     assert (stack.folder / "own").read_text() == "own hello\nown again\n"
+
+
+def test_a_dead_node_that_only_hears_of_other_addresses_holds_up_nothing_that_comes_after_it(
+    managers: Managers, swarm: TestEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that is down, and a manager that has moved, in one run."""
+    stack, said = managers.stack, list[str]()
+    monkeypatch.setattr(left_out, "say", said.append)
+    stack.run("config", "set-all", "--plaintext", "any=true", "--plaintext", "addresses=one")
+    managers.move()
+    managers.up()
+    before = tasks(swarm)
+    managers.one.stop()
+    stack.run("config", "set-all", "--plaintext", "addresses=two", "--plaintext", "word=again")
+    seen = Seen(parse("dev", VALUES), {}, {"one": "no SSH"})
+    planned = json.loads(stack.run("preview", "--json")).get("steps") or []
+    without = left_out.options(seen, stack.exported(), ["one"], lambda: planned)
+    assert [word.rpartition("::")[2] for word in without] == ["--exclude", "swarm-one-joined"]
+    managers.up(*without)
+    # The service comes after that node, and has its new words all the same.
+    assert tasks(swarm) != before
+    assert managers.ran()[-1] == "two again"
+    assert (stack.folder / "joined").read_text() == "one\n"
+    managers.one.start()
+    managers.up()
+    assert (stack.folder / "joined").read_text() == "one\ntwo\n"
 
 
 def test_a_plugin_that_is_killed_leaves_no_connection_behind(managers: Managers) -> None:

@@ -60,7 +60,13 @@ def test_every_script_of_the_program_is_in_the_recording() -> None:
     system = {"host_resolver", "host_resolver_gone", "host_motd"}
     consul = {"host_agent", "host_agent_first", "host_agent_gone"}  # as their store has none
     application = {"account", "engine_stays"}  # none of these stacks has one
-    down = {"taken_down_look", "taken_down_leave", "taken_down_volumes"}
+    down = {
+        "taken_down_look",
+        "taken_down_leave",
+        "taken_down_volumes",
+        "taken_down_alone",
+        "taken_down_lost",
+    }
     own = {"own_look", "own_note", "own_taken_in", "own_engine", "own_disk", "own_gone"}  # likewise
     path = {"data_path", "data_path_functions", "data_path_gone"}  # galera.dataPath, as with engine.swarmPool
     # none has autolock (swarm.autolock)

@@ -9,7 +9,7 @@ import pulumi
 import pytest
 
 from components.host_scripts.taken_down import CLEAR
-from components.layers import LOOK_AGAIN, layer_of
+from components.layers import AWAY, LOOK_AGAIN, layer_of
 from tests.unit import program
 from tests.unit.program import Recorded, run
 
@@ -318,6 +318,99 @@ def test_what_must_wait_for_pulumis_deletions_is_done_by_the_next_run(
     assert {name: args.inputs for name, args in third.resources.items()} == {
         name: args.inputs for name, args in second.resources.items()
     }
+
+
+def one_after_the_other(
+    dev: Recorded, monkeypatch: pytest.MonkeyPatch, silent: str, settings: dict[str, Any] = DOWN
+) -> tuple[Recorded, Recorded, Recorded]:
+    """The two runs in which a stack goes down while a host does not answer, and one more."""
+    monkeypatch.setenv(AWAY, f'["{silent}"]')
+    say(monkeypatch, "pending etcd galera 3 nodes")
+    first = of(dev.outputs, settings)
+    say(monkeypatch, CLEAR)
+    second = of(first.outputs, settings)
+    return first, second, of(second.outputs, settings)
+
+
+@pytest.mark.parametrize("silent", HOSTS)
+def test_a_host_that_does_not_answer_is_left_out_and_named_and_the_others_go_down(
+    dev: Recorded, monkeypatch: pytest.MonkeyPatch, silent: str
+) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    first, second, third = one_after_the_other(dev, monkeypatch, silent)
+    steps = {f"taken-down-{host}-left" for host in HOSTS if host != silent}
+    for made in (first, second, third):
+        assert {name for name in made.resources if name.endswith("-left")} == steps
+        assert made.outputs["takenDown"]["missed"] == [silent]
+    # Before anything is deleted, and so before the others give up their votes, it is no node any more.
+    for made in (first, second):
+        assert f"lost=({silent})" in made.resources["taken-down-lost"].inputs["stdin"]
+        assert "taken-down-lost" in made.depends_on["taken-down-looked"]
+        assert "connection" not in made.resources["taken-down-lost"].inputs
+    assert "taken-down-lost" not in third.resources
+    assert second.outputs["takenDown"]["done"] is True
+    assert f"{silent} did not answer, and what was to be done there was not" in warned[-1]
+    assert "Once it is back, `up` ends them there" in warned[-1]
+    # A further run changes nothing.
+    assert third.outputs == second.outputs
+    assert {n: a.inputs for n, a in third.resources.items()} == {
+        n: a.inputs for n, a in second.resources.items() if n != "taken-down-lost"
+    } | {n: third.resources[n].inputs for n in third.resources if n.endswith("-engine-current")}
+
+
+@pytest.mark.parametrize("silent", HOSTS)
+def test_a_host_that_is_back_leaves_by_itself_with_what_has_come_back_with_it(
+    dev: Recorded, monkeypatch: pytest.MonkeyPatch, silent: str
+) -> None:
+    third = one_after_the_other(dev, monkeypatch, silent)[-1]
+    monkeypatch.delenv(AWAY)
+    back = of(third.outputs, {"deployUpTo": "hosts"})
+    step = back.resources[f"taken-down-{silent}-left"].inputs
+    assert 'docker stop --time "$patience"' in step["stdin"]
+    # Nobody else runs anything: any manager would be asked in vain.
+    assert set(back.resources) - set(third.resources) == {f"taken-down-{silent}-left"}
+    for name in third.resources:
+        assert back.resources[name].inputs == third.resources[name].inputs, name
+    assert "missed" not in back.outputs["takenDown"]
+    again = of(back.outputs, {"deployUpTo": "hosts"})
+    assert again.outputs == back.outputs
+    for name, made in again.resources.items():
+        assert made.inputs == back.resources[name].inputs, name
+    assert of(again.outputs, {}).outputs == dev.outputs
+
+
+def test_a_stack_does_not_go_up_with_a_host_that_is_in_the_former_swarm(
+    dev: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    third = one_after_the_other(dev, monkeypatch, "galera-2")[-1]
+    with pytest.raises(pulumi.RunError, match=r"galera-2 did not answer when what was above hosts was") as no:
+        of(third.outputs, {})
+    assert "Remedy: bring it back and run `up` with deployUpTo: hosts, once; or give it up" in str(no.value)
+    # Given up, it is no stranger to anybody.
+    assert "galera" in of(third.outputs, {"servers": {"replace": ["galera-2"]}}).outputs
+
+
+def test_volumes_of_a_host_that_does_not_answer_go_when_it_is_back(
+    dev: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    down = {"deployUpTo": "swarm", "takeDown": ["data"], "keepData": False}
+    third = one_after_the_other(dev, monkeypatch, "galera-3", down)[-1]
+    assert "taken-down-galera-3-volumes" not in third.resources
+    assert third.outputs["takenDown"]["missed"] == ["galera-3"]
+    monkeypatch.delenv(AWAY)
+    back = of(third.outputs, down)
+    assert "taken-down-galera-3-volumes" in back.resources
+    assert back.outputs["takenDown"].get("missed") is None
+
+
+def test_a_host_that_has_done_its_part_may_be_down_later(dev: Recorded, clear: None) -> None:
+    down = of(of(dev.outputs, DOWN).outputs, DOWN)
+    with pytest.MonkeyPatch.context() as later:
+        later.setenv(AWAY, '["galera-2"]')
+        again = of(down.outputs, {"deployUpTo": "hosts"})
+    assert again.outputs == down.outputs
+    assert again.resources.keys() == down.resources.keys()
 
 
 def test_hosts_that_are_in_a_swarm_again_are_looked_at_again(

@@ -149,6 +149,32 @@ def test_with_the_first_of_one_s_own_hosts_down_the_rest_is_declared_as_before(h
     assert (home / "state/swarm-galera/ssh/swarm-galera-test/known_hosts").read_text() == known
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"discovery": {"kind": "consul", "image": "r/consul:1.16-1", "recursors": ["10.0.80.11"]}},
+        {"loadBalancer": {"image": "r/haproxy:3.0-1"}, "swarm": {"autolock": True}},
+    ],
+    ids=["etcd", "consul", "more"],
+)
+def test_another_address_of_a_manager_has_a_worker_asked_about_the_managers_and_nothing_else(
+    more: dict[str, Any],
+) -> None:
+    """What a worker that is down would keep others from: `operations/left_out.py` goes by that."""
+    last = [{**each, "hostKey": "ssh-ed25519 AAAA"} for each in (DB1, DB2, DB3, DB4)]
+    before = run({**OWN, **more}, former={"hosts": last})
+    moved = [DB1, {**DB2, "address": "10.0.0.22"}, DB3, DB4]
+    after = run({"servers": {"kind": "existing", "hosts": moved}, **more}, former={"hosts": last})
+    on_the_worker = {
+        name
+        for name, one in after.resources.items()
+        if (one.inputs.get("connection") or {}).get("host") == DEPLOY["sshHost"]
+        and one.inputs != before.resources[name].inputs
+    }
+    assert on_the_worker == {"swarm-db4-joined"}
+
+
 def test_only_a_host_with_a_disk_gets_it_prepared_and_its_engine_told_how_to_store() -> None:
     made = run(OWN)
     assert [name for name in made.resources if name.endswith("-disk-prepared")] == ["db3-disk-prepared"]

@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from components import votes
+from components.layers import AWAY
 from components.turns import NOT_WELL, refuse_while_others_are_not_well
 from operations import care, outputs, remote_hosts
 from operations.care import Seen
@@ -93,6 +94,11 @@ def test_what_is_amiss_with_a_host_is_known(change: Callable[[HostFacts], HostFa
     assert list(unwell) == ["galera-2"]
     assert told in unwell["galera-2"]
     assert json.loads(care.environment(seen(galera_2=change))[NOT_WELL]) == unwell
+
+
+def test_who_does_not_answer_is_told() -> None:
+    assert AWAY not in care.environment(seen(galera_2=error))
+    assert json.loads(care.environment(seen(away=("galera-3",)))[AWAY]) == ["galera-3"]
 
 
 def test_who_cannot_vote_is_told_and_only_where_there_is_somebody() -> None:

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 import typer
 
-from components.layers import LOOK_AGAIN
+from components.layers import AWAY, LOOK_AGAIN
 from operations import (
     balance,
     care,
     cluster_facts,
     last_one,
     layer_checks,
+    left_out,
     outputs,
     stack,
     swarm_leftovers,
@@ -269,6 +270,30 @@ def test_the_program_is_told_of_hosts_that_are_in_a_swarm_where_there_is_to_be_n
     )
 
 
+def without(name: str) -> Outputs:
+    """The hosts of a stack that went down while one of them did not answer."""
+    told = values("hosts")
+    return outputs.parse("dev", {**told, "takenDown": {**told["takenDown"], "missed": [name]}})
+
+
+def test_a_host_that_comes_back_with_the_former_swarm_has_nobody_else_looked_at() -> None:
+    """It has a step of its own; any manager would be asked in vain."""
+    now = seen("hosts")
+    now["galera-2"] = replace(now["galera-2"], swarm="active")
+    assert care.environment(Seen(without("galera-2"), now, {})) == {}
+    now["galera-3"] = replace(now["galera-3"], swarm="active")
+    assert care.environment(Seen(without("galera-2"), now, {})) == {LOOK_AGAIN: "1"}
+
+
+def test_a_host_that_has_yet_to_do_its_part_is_named_with_what_ends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checks, _ = checked(monkeypatch, without("galera-2"), seen("hosts"))
+    (check,) = [each for each in checks if not each.ok]
+    assert (check.where, check.found) == ("galera-2", "it did not answer when the others did theirs")
+    assert "`up` ends there what is left" in check.remedy
+
+
 def test_an_engine_is_mended_at_every_layer_but_not_for_a_swarm_that_it_is_to_leave() -> None:
     def with_host(layer: str, **changed: Any) -> Seen:
         now = seen(layer)
@@ -317,6 +342,28 @@ def told(project: Path, *left: str) -> None:
 
 
 UP = "up --yes --skip-preview --parallel 64"
+
+
+def test_the_second_run_knows_who_does_not_answer(
+    project: Path, cleared: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(project, "etcd galera 3 nodes", "")
+    silent = Seen(at("hosts"), seen("hosts"), {"galera-2": "no SSH"})
+    given: list[dict[str, str]] = []
+    monkeypatch.setattr(stack.StackSession, "looked", lambda self: silent)
+    monkeypatch.setattr(left_out, "of_up", lambda *_: [])
+    monkeypatch.setattr(left_out, "cancelled", lambda *_: {})
+    monkeypatch.setattr(care, "heal", lambda now: now)
+    informed = stack.StackSession.informed
+
+    def noted(self: stack.StackSession, now: Seen | None) -> stack.StackSession:
+        given.append(care.environment(now))
+        return informed(self, now)
+
+    monkeypatch.setattr(stack.StackSession, "informed", noted)
+    stack.up("dev", yes=True)
+    assert json.loads(given[-1][AWAY]) == ["galera-2"]
+    assert len(given) == 3  # before the first run's preview, for it, and for the second one
 
 
 def test_up_that_takes_a_layer_down_goes_on_until_all_is_down(

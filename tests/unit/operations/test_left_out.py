@@ -108,6 +108,46 @@ def test_what_would_have_to_be_done_on_a_dead_host_is_left_out_and_said(
     assert "Remedy: bring it back" in said
 
 
+def test_a_dead_node_that_would_only_be_told_of_a_managers_new_address_keeps_nobody_from_anything(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Else the store's service, the database's, all that comes after the nodes, would be left out with it."""
+    steps = [
+        step("update", "swarm-galera-3-joined", "galera-3"),
+        step("update", "swarm-galera-2-joined", "galera-2"),
+    ]
+    urn = steps[0]["urn"]
+    assert options(("galera-3",), steps) == ["--exclude", urn]
+    said = capsys.readouterr().err
+    assert "Left out, and nothing else: that galera-3 be asked" in said
+    assert "run `up` again" in said
+
+
+def test_what_is_only_forgotten_of_a_dead_host_needs_nobody() -> None:
+    """Else a swarm that goes would stay, with its services, because a step on a dead host goes with it."""
+    gone = step("delete", "swarm-galera-3-joined", "galera-3")
+    gone["oldState"]["inputs"] = {"stdin": "…", "delete": None}
+    assert options(("galera-3",), [gone]) == []
+    gone["oldState"]["inputs"]["delete"] = "step=…"
+    assert excluded(options(("galera-3",), [gone])) == ["swarm-galera-3-joined"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        # It is in no swarm yet, or will be another node; or there is more to do on it.
+        step("create", "swarm-galera-3-joined", "galera-3"),
+        step("replace", "swarm-galera-3-joined", "galera-3"),
+        step("update", "galera-3-engine-configured", "galera-3"),
+    ],
+    ids=lambda each: f"{each['op']} {each['urn'].rpartition('::')[2]}",
+)
+def test_what_follows_waits_where_a_dead_host_is_no_node_or_has_more_to_do(more: dict[str, Any]) -> None:
+    steps = [step("update", "swarm-galera-1-joined", "galera-1"), more]
+    found = excluded(options(("galera-1", "galera-3"), steps))
+    assert set(found) == {each["urn"].rpartition("::")[2] for each in steps}
+
+
 def test_without_a_preview_all_that_a_dead_host_has_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     assert excluded(options(("galera-3",), None)) == ["galera-3-engine-configured", "swarm-galera-3-joined"]
     assert "Left out" in capsys.readouterr().err

@@ -155,8 +155,14 @@ class OneHost:
 
 def test_a_manager_with_a_locked_key_is_never_forced_and_why_is_said(host: FakeHost) -> None:
     runs = OneHost(host, "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n")
-    with pytest.raises(OperationsError, match=r"galera-1 has a locked key .* it would forget the swarm"):
-        asyncio.run(last_one.refuse_locked_key(runs, "galera-1"))
+    with pytest.raises(
+        OperationsError, match=r"galera-1 has a locked key .* it would forget the swarm"
+    ) as no:
+        asyncio.run(last_one.refuse_locked_key(runs, "galera-1", LOST, "prod"))
+    said = str(no.value)
+    assert f"With the disk of any one of {', '.join(LOST)}, a majority can be had" in said
+    assert "`python -m operations unlock --stack prod`" in said
+    assert "swarm.autolock: false" in said
     # Nor by a part that begins before the loss of the majority is noticed.
     ran = host.run(parts(FOUND, HOSTS[0], LOST)[0].text)
     assert ran.out.strip() == "outcome=wait its key is locked (swarm.autolock), so it can't be forced"
@@ -165,7 +171,7 @@ def test_a_manager_with_a_locked_key_is_never_forced_and_why_is_said(host: FakeH
 
 def test_without_autolock_it_is_forced_as_ever(host: FakeHost) -> None:
     runs = OneHost(host, "-----BEGIN EC PRIVATE KEY-----\nkek-version: 0\n")
-    asyncio.run(last_one.refuse_locked_key(runs, "galera-1"))
+    asyncio.run(last_one.refuse_locked_key(runs, "galera-1", LOST, "prod"))
     assert [call for call in host.run(parts(FOUND, HOSTS[0], LOST)[0].text).calls if "swarm init" in call]
 
 

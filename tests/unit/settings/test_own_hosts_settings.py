@@ -193,7 +193,7 @@ BAD: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("servers.prefix", own(prefix="db", cores=4), {}, "prefix, cores are said of orders"),
     ("servers.datacenter", own(datacenter="Rack 7"), {}, "like rack-7"),
     ("servers.hosts", pools(hosts=[DB1]), {}, "set kind: existing"),
-    ("servers.publishedPorts", own(publishedPorts=[80]), {}, "nothing is closed"),
+    ("servers.publishedPorts", own(publishedPorts=[80]), {}, "the firewall of ordered hosts"),
     ("servers.reloadToken", own(reloadToken={"db1": "x"}), {}, "db1 is a host of your own"),
     ("servers.replace", own(replace=["db9"]), {}, "db9 is no host of this stack. Remedy: take it out"),
     ("ssh.allowedCidrs", own(), {"ssh": {"allowedCidrs": ["10.0.0.0/8"]}}, "said of orders"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.host_scripts import data_path, taken_down
-from components.host_scripts.taken_down import leave, look, remove_volumes
+from components.host_scripts.taken_down import leave, look, remove_volumes, without_lost
 from tests.unit.fake_host import FakeHost, Ran
 
 pytestmark = pytest.mark.unit
@@ -141,6 +141,72 @@ def test_a_host_that_does_not_get_out_is_named(tmp_path: Path) -> None:
     assert "galera-2 has not left the swarm" in ran.err
     assert "the engine's own words" in ran.err
     assert ran.out == ""
+
+
+def test_a_host_that_was_down_ends_what_has_come_back_with_it_and_leaves(tmp_path: Path) -> None:
+    made = host(tmp_path / "host", running="c1\nc2\n", ends="")
+    ran = made.run(leave("galera-3", alone=True), "clear\n")
+    assert (ran.code, ran.out) == (0, "clear\n"), ran.err
+    assert changes(ran)[:2] == ["stop --time 1 c1 c2", "swarm leave --force"]
+    assert "galera-3 was down while its swarm was taken down" in ran.err
+    again = made.run(leave("galera-3", alone=True), "clear\n")
+    assert (again.code, changes(again)) == (0, ["network rm docker_gwbridge"])
+    # Of one that was never down, that is for the swarm to do.
+    ran = host(tmp_path / "other", running="c1\n").run(leave("galera-2"), "clear\n")
+    assert not [call for call in changes(ran) if call.startswith("stop")]
+
+
+SWARM = r"""
+cd "$host"
+case "$1 $2" in
+  "info --format") cat state ;;
+  "node ls") [[ ! -e silent ]] || { echo "no leader" >&2; exit 1; }; cat nodes ;;
+  "node inspect")
+    grep -q "^${!#}|" nodes || { echo "Error: No such node: ${!#}" >&2; exit 1; }
+    grep -q "^${!#}|" demoted 2>/dev/null && echo "down|worker|" || echo "down|manager|unreachable" ;;
+  "node demote") echo "$3|" >>demoted ;;
+  "node rm") sed -i "/^$4|/d" nodes ;;
+esac
+"""
+NODES = "n1|galera-1|Ready\nn2|galera-2|Down\nn3|galera-3|Unknown\n"
+
+
+def test_before_the_others_leave_those_that_are_down_are_nodes_no_more(tmp_path: Path) -> None:
+    made = host(tmp_path / "host", "active", nodes=NODES)
+    made.program("docker", SWARM)
+    ran = made.run(without_lost(["galera-2", "galera-3"]))
+    assert ran.code == 0, ran.err
+    called = [call for call in ran.called("docker") if " demote " in call or " rm " in call]
+    assert called == [
+        "docker node demote n2",
+        "docker node rm --force n2",
+        "docker node demote n3",
+        "docker node rm --force n3",
+    ]
+    assert (made.folder / "nodes").read_text() == "n1|galera-1|Ready\n"
+    again = made.run(without_lost(["galera-2", "galera-3"]))
+    assert (again.code, [call for call in again.called("docker") if " rm " in call]) == (0, [])
+
+
+def test_a_host_that_the_swarm_hears_is_no_lost_one(tmp_path: Path) -> None:
+    """Only the way to it is cut off: it leaves as the others do, with its containers drained."""
+    made = host(tmp_path / "host", "active", nodes=NODES)
+    made.program("docker", SWARM)
+    ran = made.run(without_lost(["galera-1"]))
+    assert ran.code == 0, ran.err
+    assert "galera-1 does not answer here, but the swarm hears it" in ran.err
+    assert (made.folder / "nodes").read_text() == NODES
+
+
+def test_lost_hosts_of_no_swarm_and_of_one_that_does_not_say(tmp_path: Path) -> None:
+    made = host(tmp_path / "none", "inactive", silent="")
+    made.program("docker", SWARM)
+    assert made.run(without_lost(["galera-2"])).code == 0
+    made = host(tmp_path / "silent", "active", silent="")
+    made.program("docker", SWARM)
+    ran = made.run(without_lost(["galera-2"]))
+    assert ran.code == 1
+    assert "bring a majority of the managers back" in ran.err
 
 
 def test_no_host_leaves_with_a_database_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
