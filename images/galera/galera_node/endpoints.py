@@ -64,6 +64,7 @@ class Endpoints:
         self._vacant_at: float | None = None
         self._alarmed = False
         self._entries: Mapping[str, Entry] = {}
+        self._addresses: dict[str, str] = {}  # of the other nodes, as the store last had each
         self._stopping = threading.Event()
         self._wake = threading.Event()
 
@@ -143,14 +144,12 @@ class Endpoints:
             self._topics.say("endpoints' store", f"for load balancers, the writer stays as it was: {error}")
 
     def _seen(self, able: bool, leaving: bool, members: frozenset[str], now: float) -> Seen:
-        addresses = {
-            key.partition("/")[2]: str(json.loads(entry.value).get("address", ""))
-            for key, entry in self._entries.items()
-            if key.startswith("present/")
-        }
+        addresses = addresses_of(self._entries)
         addresses.pop(self._node, None)
+        self._addresses.update(addresses)
         writer = writer_of(self._entries)
-        heard = self._hearing.of(writer, addresses.get(writer, ""), now)
+        # One that is cut off from the store alone is listed no longer, and takes the writes as before.
+        heard = self._hearing.of(writer, self._addresses.get(writer, ""), now)
         seen = Seen(
             node=self._node,
             able=able,
@@ -199,6 +198,22 @@ class Endpoints:
         self._stopping.set()
         self._wake.set()
         time.sleep(DRAIN)
+
+
+def addresses_of(entries: Mapping[str, Entry]) -> dict[str, str]:
+    """Where the nodes are that the store lists now. Whose record cannot be read has no address."""
+    found = {}
+    for key, entry in entries.items():
+        kind, _, node = key.partition("/")
+        if kind != "present":
+            continue
+        try:
+            address = json.loads(entry.value)["address"]
+        except (KeyError, ValueError, TypeError):
+            continue
+        if isinstance(address, str):
+            found[node] = address
+    return found
 
 
 def writer_of(entries: Mapping[str, Entry]) -> str:

@@ -251,6 +251,35 @@ def test_while_the_store_is_away_the_writer_stays(world: World) -> None:
     assert world.codes("/writer") == {"a": 200, "b": 503, "c": 503}
 
 
+def test_a_writer_that_is_cut_off_from_the_store_alone_stays_it(world: World) -> None:
+    world.look()
+    world.look()
+    cut_off = world.store.entries.pop("present/a")  # its session has ended
+    world.nodes["a"]._store = Store()
+    world.nodes["a"]._store.away = True
+    for _ in range(20):
+        world.look()
+    assert (world.store.writer, world.codes("/writer")) == ("a", {"a": 200, "b": 503, "c": 503})
+    # Nor does it matter that its record is back.
+    world.store.entries["present/a"] = cut_off
+    world.look()
+    assert world.store.writer == "a"
+    # Should its program hang, too, it is given up as any other.
+    del world.store.entries["present/a"]
+    world.able.discard("a")
+    for _ in range(9):
+        world.look()
+    assert world.store.writer == "b"
+
+
+@pytest.mark.parametrize("record", ["", "none", "[]", "{}", '{"address": 3}'])
+def test_a_record_that_cannot_be_read_keeps_no_node_from_its_answers(world: World, record: str) -> None:
+    world.store.put("present/d", record)
+    world.look()
+    world.look()
+    assert world.codes("/writer") == {"a": 200, "b": 503, "c": 503}
+
+
 def test_a_node_that_stops_keeps_its_connections_until_new_ones_go_elsewhere(world: World) -> None:
     world.look()
     world.look()
