@@ -146,6 +146,12 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         sys.modules.pop(name, None)
 
 
+def cut_off(node: Any) -> None:
+    """From the store alone."""
+    node._store = Store()
+    node._store.away = True
+
+
 def test_one_node_is_the_writer_and_stays_it(world: World) -> None:
     world.look()
     assert world.codes("/writer") == {"a": 200, "b": 503, "c": 503}
@@ -254,14 +260,13 @@ def test_while_the_store_is_away_the_writer_stays(world: World) -> None:
 def test_a_writer_that_is_cut_off_from_the_store_alone_stays_it(world: World) -> None:
     world.look()
     world.look()
-    cut_off = world.store.entries.pop("present/a")  # its session has ended
-    world.nodes["a"]._store = Store()
-    world.nodes["a"]._store.away = True
+    record = world.store.entries.pop("present/a")  # its session has ended
+    cut_off(world.nodes["a"])
     for _ in range(20):
         world.look()
     assert (world.store.writer, world.codes("/writer")) == ("a", {"a": 200, "b": 503, "c": 503})
     # Nor does it matter that its record is back.
-    world.store.entries["present/a"] = cut_off
+    world.store.entries["present/a"] = record
     world.look()
     assert world.store.writer == "a"
     # Should its program hang, too, it is given up as any other.
@@ -270,6 +275,33 @@ def test_a_writer_that_is_cut_off_from_the_store_alone_stays_it(world: World) ->
     for _ in range(9):
         world.look()
     assert world.store.writer == "b"
+
+
+def test_who_would_not_hear_of_it_becomes_no_writer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def able(address: str) -> bool:
+        return bool(world.nodes[address].answer("/able") == 200)
+
+    world.look()
+    world.look()
+    monkeypatch.setattr(neighbours, "able", able)
+    cut_off(world.nodes["b"])
+    world.look()
+    assert {name: able(name) for name in "abc"} == {"a": True, "b": False, "c": True}
+    assert world.codes("/reader")["b"] == 200
+    world.store.put("maintenance/a", "")
+    world.look()
+    world.look()
+    assert (world.store.writer, world.codes("/writer")["c"]) == ("c", 200)
+    # Named all the same, as it was cut off a moment later.
+    del world.store.entries["maintenance/a"]
+    world.store.put("writer", json.dumps({"node": "b"}))
+    for _ in range(9):
+        world.look()
+    assert (world.store.writer, world.codes("/writer")) == ("a", {"a": 200, "b": 503, "c": 503})
+    # The writer itself has no need to hear that it is.
+    cut_off(world.nodes["a"])
+    world.look()
+    assert able("a")
 
 
 @pytest.mark.parametrize("record", ["", "none", "[]", "{}", '{"address": 3}'])
