@@ -31,7 +31,7 @@ def look(own: str, *, swarm_stays: bool) -> str:
     """Shell text for any manager: whether Pulumi has removed what the state knows.
 
     Prints `CLEAR`, also on a host that is in no swarm, or `PENDING` and what is there. Fails where the swarm
-    is to go and bears services or nodes that are not the stack's.
+    is to go and bears services, nodes, secrets or configs that are not the stack's.
 
     Args:
         own: `LABEL=VALUE` on the stack's services, secrets and configs.

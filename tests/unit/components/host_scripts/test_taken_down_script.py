@@ -23,7 +23,8 @@ case "$1 $2" in
     if [[ $* == *--filter* ]]; then grep -v ^foreign services || :; else listed services; fi ;;
   "node ls") if [[ $* == *--filter* ]]; then grep -v ^stranger nodes || :; else listed nodes; fi ;;
   "node inspect") echo "host-of-${!#}" ;;
-  "network ls"|"secret ls"|"config ls") listed "$1s" ;;
+  "network ls"|"secret ls"|"config ls")
+    if [[ $* == *--filter* ]]; then listed "$1s" | sed /^foreign/d; else listed "$1s"; fi ;;
   "swarm leave")
     if [[ -e stays ]]; then cat stays >&2; exit 1; fi
     echo "inactive|false" >state ;;
@@ -92,6 +93,12 @@ def test_a_swarm_that_others_use_is_not_taken_down(tmp_path: Path) -> None:
         (
             ({"services": "etcd\nforeign-web\n"}, "runs what is not this stack's: foreign-web."),
             ({"nodes": "n1\nstranger\n"}, "that are not this stack's are in the swarm: host-of-stranger."),
+            # Nobody could make them again.
+            (
+                {"secrets": "s-1\nforeign-key\n"},
+                "has what is not this stack's, and would take it along: secret foreign-key.",
+            ),
+            ({"configs": "foreign-conf\n", "secrets": "s-1\n"}, "would take it along: config foreign-conf."),
         )
     ):
         made = host(tmp_path / str(number), **there)
