@@ -237,6 +237,7 @@ def test_what_consumers_are_given(made: Recorded) -> None:
         "serverName": "localhost",
         "service": "db.service.consul",
         "servers": HOSTS[:3],
+        "datacenter": "tor01",
     }
     assert made.outputs["discoveryAccess"] == {
         "token": "value-of-consul-consumer-token",
