@@ -18,6 +18,9 @@ from .settings import Settings
 
 CLIENT = "/usr/bin/mariadb"
 DESYNCED = "Donor/Desynced"
+AT_ONCE = "SET SESSION wsrep_sync_wait = 0"
+"""`galera.config` may have clients wait until all that was written is applied on their node. Behind one long
+change, on all nodes at the same time, this program would take that for a server that does not answer."""
 STATUS = (
     "wsrep_cluster_size",
     "wsrep_cluster_state_uuid",
@@ -87,6 +90,8 @@ class Sql:
                     read_timeout=self._patience,
                     autocommit=True,
                 )
+                with self._connection.cursor() as cursor:
+                    cursor.execute(AT_ONCE, ())
             with self._connection.cursor() as cursor:
                 # Parameters are always given, so that %% means the same in every statement.
                 cursor.execute(statement, tuple(parameters))
