@@ -38,7 +38,8 @@ NOT_SYNCED = (
 SEATS = (
     "one too few: docker service logs consul says what keeps it from voting. One too many: a server that is "
     "gone still counts; in a server's container: consul-member forget NAME, or, if it is unknown there, "
-    "consul operator raft remove-peer -id=ID (consul operator raft list-peers)"
+    "consul operator raft list-peers, then remove-peer -id=ID, each with "
+    "-token-file=/run/secrets/consul-management-token"
 )
 OLD_RECORDS = (
     "records of before the change to Consul; a later change back would find them again. Remove them: docker "
