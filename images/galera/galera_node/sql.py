@@ -18,9 +18,10 @@ from .settings import Settings
 
 CLIENT = "/usr/bin/mariadb"
 DESYNCED = "Donor/Desynced"
-AT_ONCE = "SET SESSION wsrep_sync_wait = 0"
-"""`galera.config` may have clients wait until all that was written is applied on their node. Behind one long
-change, on all nodes at the same time, this program would take that for a server that does not answer."""
+AT_ONCE = "SET SESSION wsrep_sync_wait = 0, wait_timeout = 28800, max_statement_time = 0"
+"""What `galera.config` has of these is for clients. They may have to wait until all that was written is
+applied on their node: behind one long change, on all nodes at the same time, this program would take that for
+a server that does not answer. So it would, where whoever is idle, or a statement, is ended after a second."""
 STATUS = (
     "wsrep_cluster_size",
     "wsrep_cluster_state_uuid",
