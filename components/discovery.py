@@ -89,4 +89,10 @@ def shown(settings: Settings, store: KeyValueStore) -> dict[str, Any]:
     if settings.discovery.kind == "etcd":
         return {**told, "vip": store.vip}
     servers = settings.discovery.members(settings.servers.manager_names)
-    return {**told, "serverName": consul.SERVER_NAME, "service": consul.DATABASE, "servers": servers}
+    return {
+        **told,
+        "serverName": consul.SERVER_NAME,
+        "service": consul.DATABASE,
+        "servers": servers,
+        "datacenter": settings.servers.place.lower(),
+    }

@@ -22,7 +22,8 @@ OWN_ENV = ("DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_USER", "
 OWN_SECRETS = "application-"
 """Begins the names of the files that the program gives."""
 CONFIDENTIAL = re.compile(
-    r"(PASSW(OR)?D|(^|_)(PASS|SECRET|TOKEN|CREDENTIALS?|SALT|(?<!PUBLIC_)KEY))$", re.IGNORECASE
+    r"(PASSW(OR)?D|PASSPHRASE|_PWD|APIKEY|(^|_)(PASS|SECRET|TOKEN|CREDENTIALS?|SALT|(?<!PUBLIC_)KEY))$",
+    re.IGNORECASE,
 )
 """How the names of variables end that hold what nobody is to read."""
 LARGEST_SECRET = 500_000

@@ -59,6 +59,8 @@ class Recorded:
     aliases: dict[str, list[str]] = field(default_factory=dict)
     deleted_with: dict[str, str] = field(default_factory=dict)
     """The resource with which each one goes without being asked; empty for none."""
+    deleted_first: set[str] = field(default_factory=set)
+    """What goes before its replacement is made, because the program says so."""
     outputs: dict[str, Any] = field(default_factory=dict)
     secret_outputs: set[str] = field(default_factory=set)
     secret_inputs: dict[str, set[str]] = field(default_factory=dict)
@@ -214,6 +216,8 @@ class Monitor(pulumi_mocks.MockMonitor):
         """Note the options, then answer as the mocks do."""
         if request.protect:
             self._recorded.protected.add(request.name)
+        if request.deleteBeforeReplace:
+            self._recorded.deleted_first.add(request.name)
         self._recorded.deleted_with[request.name] = request.deletedWith.rsplit("::", 1)[-1]
         self._recorded.ignored[request.name] = list(request.ignoreChanges)
         self._recorded.parents[request.name] = request.parent.rsplit("::", 1)[-1]

@@ -291,6 +291,9 @@ def maintain(store: Store, node: str, on: bool) -> int:
         return refuse(
             f"no other node is Synced and not in maintenance: without {node} nobody could be served"
         )
-    store.commit({}, {f"maintenance/{node}": Put("")})
+    # Somebody may be taking the others out in the same moment.
+    expect = {key: facts.revision(key) for key in (f"maintenance/{name}" for name in others)}
+    if not store.commit(expect, {f"maintenance/{node}": Put("")}):
+        return refuse("another node is just being taken out; look at galera-node status, then repeat")
     print(f"load balancers send no new clients to {node}, and end the others' connections in some seconds")
     return 0

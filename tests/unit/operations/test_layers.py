@@ -204,6 +204,20 @@ def test_data_that_nobody_keeps_is_warned_of(monkeypatch: pytest.MonkeyPatch) ->
     assert "takes them over" in warned[0].remedy
 
 
+def test_rows_that_a_worker_bears_are_looked_for_there_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = {**KEPT, "members": list(NAMES)}
+    found, now = at("hosts", kept=kept), seen("hosts")
+    checks, _ = checked(monkeypatch, found, now)
+    assert failed(checks) == [("galera-4", "the data is kept in its volumes", "missing: galera-data")]
+    # The store's records are on managers only; Consul has a member on every host.
+    there = replace(now["galera-4"], volumes=frozenset({"galera-data", "consul-data"}))
+    checks, _ = checked(monkeypatch, found, {**now, "galera-4": there})
+    assert not [check for check in checks if check.warns or not check.ok]
+    # Nobody counts on them any more, and a database that comes up would.
+    checks, _ = checked(monkeypatch, at("hosts"), {**now, "galera-4": there})
+    assert [(check.where, check.found) for check in checks if check.warns] == [("galera-4", "galera-data")]
+
+
 def test_uploads_that_nobody_keeps_are_warned_of_on_any_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of kept ones nobody knows where they should be: containers move."""
     now = seen("swarm", volumes=frozenset(KEPT["volumes"]))
