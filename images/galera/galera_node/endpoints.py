@@ -68,6 +68,7 @@ class Endpoints:
         self._hearing = Hearing(self._able_at)
         self._vacant_at: float | None = None
         self._alarmed = self._away = False
+        self._replaced = False  # while the store was away, another node has said that it is the writer
         self._entries: Mapping[str, Entry] = {}
         self._addresses: dict[str, str] = {}  # of the other nodes, as the store last had each
         self._stopping = threading.Event()
@@ -131,7 +132,7 @@ class Endpoints:
         if (named := decide(seen)) is not None and self._name(named.node):
             log(f"{named.node} takes the writes from now on: {named.reason}")
             seen = self._seen(able, leaving, members, now)
-        writer = seen.writer == self._node
+        writer = seen.writer == self._node and not self._is_replaced(members)
         if self._look.writer and not writer:
             self._was_writer = now
         self._look = Look(time.monotonic(), able, writer, writer or not self._away)
@@ -146,7 +147,7 @@ class Endpoints:
         """Reads the store; while that is away, what it last said counts: the writer stays the writer."""
         try:
             self._entries = self._store.read()
-            self._away = False
+            self._away = self._replaced = False
             self._topics.end("endpoints' store")
         except StoreError as error:
             self._away = True
@@ -179,6 +180,18 @@ class Endpoints:
         others = frozenset(name for name, at in addresses.items() if name in members and neighbours.able(at))
         vacant = 0.0 if self._vacant_at is None else now - self._vacant_at
         return replace(seen, others=others, vacant=vacant)
+
+    def _is_replaced(self, members: frozenset[str]) -> bool:
+        """Whether the others have named another writer, which this node, cut off from the store, missed.
+
+        They do when it hangs for some seconds. Once one has said so, only the store's word counts again.
+        """
+        if self._away and not self._replaced:
+            others = (at for name, at in self._addresses.items() if name in members)
+            if neighbours.any_writes(others):
+                self._replaced = True
+                log("another node takes the writes by now, as it says; the store does not answer")
+        return self._replaced
 
     def _name(self, node: str) -> bool:
         """Writes the record, unless somebody else has changed it. The own view follows."""

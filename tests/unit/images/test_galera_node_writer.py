@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -108,12 +108,17 @@ class World:
         for node in "abc":
             self.store.put(f"present/{node}", json.dumps({"address": node}))
         monkeypatch.setattr(neighbours, "able", lambda address: address in self.able)
+        monkeypatch.setattr(neighbours, "any_writes", self.any_writes)
         monkeypatch.setattr(
             module, "time", types.SimpleNamespace(monotonic=lambda: self.now, sleep=self.sleep)
         )
         self.nodes = {node: module.Endpoints(node, Database(), self.store) for node in "abc"}
         for node in self.nodes.values():
             node.serving = True
+
+    def any_writes(self, addresses: Iterable[str]) -> bool:
+        """Asked by the nodes themselves; a node's address is its name."""
+        return any(self.nodes[at].answer("/writer") == 200 for at in addresses if at in self.able)
 
     def sleep(self, seconds: float) -> None:
         for _ in range(round(seconds / 0.5)):
@@ -302,6 +307,34 @@ def test_who_would_not_hear_of_it_becomes_no_writer(world: World, monkeypatch: p
     cut_off(world.nodes["a"])
     world.look()
     assert able("a")
+
+
+def test_a_writer_that_hung_and_is_cut_off_from_the_store_hears_from_the_others_that_it_is_none(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.look()
+    world.look()
+    cut_off(world.nodes["a"])
+    world.able.discard("a")  # it hangs
+    for _ in range(9):
+        world.look()
+    assert world.store.writer == "b"
+    world.able.add("a")
+    world.look()
+    world.look(world.module.DRAIN + 0.5)
+    assert world.codes("/writer") == {"a": 503, "b": 200, "c": 503}
+    # Nor is it one again because the one that has said so is gone.
+    world.able.discard("b")
+    for node in world.nodes.values():
+        node._sql.members = "ac"
+    world.look()
+    assert world.codes("/writer")["a"] == 503
+    assert "another node takes the writes by now" in capsys.readouterr().err
+    # The store's word counts again.
+    world.nodes["a"]._store = world.store
+    world.store.put("writer", json.dumps({"node": "a"}))
+    world.look()
+    assert world.codes("/writer")["a"] == 200
 
 
 @pytest.mark.parametrize("record", ["", "none", "[]", "{}", '{"address": 3}'])
