@@ -123,15 +123,16 @@ class Endpoints:
             able, members = False, frozenset[str]()
         self._read()
         now = time.monotonic()
-        taken_out = f"maintenance/{self._node}" in self._entries
-        leaving = taken_out or self._stopping.is_set()
-        self._left = min(self._left, now) if leaving else float("inf")
         if able:
             self._able_at = now
-        seen = self._seen(able, leaving, members, now)
+        seen = self._seen(able, members, now)
         if (named := decide(seen)) is not None and self._name(named.node):
             log(f"{named.node} takes the writes from now on: {named.reason}")
-            seen = self._seen(able, leaving, members, now)
+            seen = self._seen(able, members, now)
+        # Who takes the writes for want of another node serves readers, too.
+        needed = seen.resting and seen.writer == self._node and not seen.others
+        leaves = seen.leaving or (seen.resting and not needed)
+        self._left = min(self._left, now) if leaves else float("inf")
         writer = seen.writer == self._node and not self._is_replaced(members)
         if self._look.writer and not writer:
             self._was_writer = now
@@ -153,7 +154,7 @@ class Endpoints:
             self._away = True
             self._topics.say("endpoints' store", f"for load balancers, the writer stays as it was: {error}")
 
-    def _seen(self, able: bool, leaving: bool, members: frozenset[str], now: float) -> Seen:
+    def _seen(self, able: bool, members: frozenset[str], now: float) -> Seen:
         addresses = addresses_of(self._entries)
         addresses.pop(self._node, None)
         self._addresses.update(addresses)
@@ -163,7 +164,8 @@ class Endpoints:
         seen = Seen(
             node=self._node,
             able=able,
-            leaving=leaving,
+            leaving=self._stopping.is_set(),
+            resting=f"maintenance/{self._node}" in self._entries,
             writer=writer,
             members=members,
             silent=0.0 if writer == self._node else now - heard,

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.unit
 ALL = frozenset("abc")
 SEEN = Seen("b", writer="a", members=ALL, others=ALL - {"b"})
 STOPS = replace(SEEN, writer="b", leaving=True)
+RESTS = replace(SEEN, writer="", resting=True, others=frozenset(), vacant=3 * TURN)
 
 ROWS: list[tuple[str, Seen, str | None]] = [
     ("the writer is there", SEEN, None),
@@ -41,6 +42,12 @@ ROWS: list[tuple[str, Seen, str | None]] = [
     ("the writer stops: its first successor", STOPS, "a"),
     ("the writer stops, and there is no other", replace(STOPS, others=frozenset()), None),
     ("who is able outside the component is none", replace(STOPS, members=frozenset("bc")), "c"),
+    ("the writer is taken out", replace(STOPS, leaving=False, resting=True), "a"),
+    ("nobody but who is taken out is able", RESTS, "b"),
+    ("it lets all others have their turn first", replace(RESTS, vacant=3 * TURN - 0.1), None),
+    ("it is the last of all", replace(RESTS, others=frozenset("c")), None),
+    ("it stops, too", replace(RESTS, leaving=True), None),
+    ("it is the writer for want of another", replace(RESTS, writer="b"), None),
     ("the writer cannot serve for long", replace(SEEN, writer="b", able=False, unable=UNABLE + 0.1), "a"),
     ("the writer cannot serve for a moment", replace(SEEN, writer="b", able=False, unable=UNABLE), None),
 ]  # fmt: skip
@@ -389,6 +396,42 @@ def test_a_node_in_maintenance_is_in_neither_endpoint_and_comes_back(world: Worl
     world.look()
     assert world.codes("/reader")["a"] == 200
     assert world.store.writer == "b"
+
+
+def test_a_node_in_maintenance_serves_where_nobody_else_can_until_somebody_can(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def able(address: str) -> bool:
+        return address in world.able and bool(world.nodes[address].answer("/able") == 200)
+
+    def members(names: str) -> None:
+        world.able = set(names)
+        for node in world.nodes.values():
+            node._sql.members = names
+
+    monkeypatch.setattr(neighbours, "able", able)
+    world.store.put("maintenance/a", "")
+    world.store.put("maintenance/b", "")
+    world.look()
+    world.look()
+    assert world.codes("/writer") == {"a": 503, "b": 503, "c": 200}
+    members("ab")  # c has died
+    for _ in range(5):
+        world.look()
+    assert world.store.writer in ("a", "b")
+    first = world.store.writer
+    for _ in range(20):
+        world.look()
+    assert world.store.writer == first  # the other one hears that it takes them
+    (other,) = {"a", "b"} - {first}
+    codes = [world.codes(path) for path in ("/writer", "/reader")]
+    assert [(each[first], each[other]) for each in codes] == [(200, 503), (200, 503)]
+    members("abc")
+    world.look()
+    world.look()
+    world.look(world.module.DRAIN + 0.1)
+    assert world.codes("/writer") == {"a": 503, "b": 503, "c": 200}
+    assert world.codes("/reader") == {"a": 503, "b": 503, "c": 200}
 
 
 @pytest.mark.parametrize("amiss", ["not serving", "not synced"])
