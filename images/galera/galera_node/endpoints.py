@@ -32,6 +32,9 @@ DRAIN = 2.5  # seconds for which a node that leaves keeps its connections: longe
 SOON = 2.0  # seconds for one answer of mariadbd
 STORE = 1.0  # likewise of the store; a connection to a member that has died must not outlast the failover
 
+READ_ONLY = "SELECT @@GLOBAL.read_only"
+TAKES = ("0", "OFF")  # what it is where writes are taken; newer versions say it in words
+
 SERVES, DRAINS, DOES_NOT = 200, 404, 503
 
 
@@ -39,14 +42,14 @@ SERVES, DRAINS, DOES_NOT = 200, 404, 503
 class Look:
     """What the last look has found; times are of the monotonic clock.
 
-    `knows`: the store answers, or this node is the writer as it knows. Any other would never hear that it
-    has become the writer.
+    `able`: clients may be served. `writes`: writes may come, too. Neither who refuses them (`read_only`)
+    nor who is cut off from the store, and would never hear that it has become the writer.
     """
 
     at: float = float("-inf")
     able: bool = False
     writer: bool = False
-    knows: bool = True
+    writes: bool = True
 
 
 class Endpoints:
@@ -89,7 +92,7 @@ class Endpoints:
             if look.writer:
                 return SERVES
             return DRAINS if now - self._was_writer < DRAIN else DOES_NOT
-        if path == "/able" and not look.knows:
+        if path == "/able" and not look.writes:
             return DOES_NOT
         if now < self._left:
             return SERVES
@@ -118,17 +121,17 @@ class Endpoints:
     def look(self) -> None:
         """Looks once, and names whom the rule names."""
         try:
-            able, members = self._own()
+            able, writes, members = self._own()
         except SqlError:
-            able, members = False, frozenset[str]()
+            able, writes, members = False, False, frozenset[str]()
         self._read()
         now = time.monotonic()
-        if able:
+        if writes:
             self._able_at = now
-        seen = self._seen(able, members, now)
+        seen = self._seen(writes, members, now)
         if (named := decide(seen)) is not None and self._name(named.node):
             log(f"{named.node} takes the writes from now on: {named.reason}")
-            seen = self._seen(able, members, now)
+            seen = self._seen(writes, members, now)
         # Who takes the writes for want of another node serves readers, too.
         needed = seen.resting and seen.writer == self._node and not seen.others
         leaves = seen.leaving or (seen.resting and not needed)
@@ -136,13 +139,18 @@ class Endpoints:
         writer = seen.writer == self._node and not self._is_replaced(members)
         if self._look.writer and not writer:
             self._was_writer = now
-        self._look = Look(time.monotonic(), able, writer, writer or not self._away)
+        self._look = Look(time.monotonic(), able, writer, writes and (writer or not self._away))
 
-    def _own(self) -> tuple[bool, frozenset[str]]:
-        """Whether mariadbd serves, and the names of its component's members. Raises SqlError."""
+    def _own(self) -> tuple[bool, bool, frozenset[str]]:
+        """Whether mariadbd serves, whether it takes writes, and its component's members. Raises SqlError.
+
+        Where all refuse writes, the writer stays where it is: its clients may read, and hear why.
+        """
         if not self.serving or not self._sql.status().synced:
-            return False, frozenset()
-        return True, frozenset(str(row[2]) for row in self._sql.run(MEMBERS))
+            return False, False, frozenset()
+        ((refuses,),) = self._sql.run(READ_ONLY)
+        members = frozenset(str(row[2]) for row in self._sql.run(MEMBERS))
+        return True, str(refuses).upper() in TAKES, members
 
     def _read(self) -> None:
         """Reads the store; while that is away, what it last said counts: the writer stays the writer."""

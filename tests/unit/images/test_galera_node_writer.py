@@ -97,12 +97,15 @@ class Database:
     def __init__(self, members: str | None = "abc") -> None:
         self.members = members
         self.synced = True
+        self.read_only: object = 0
 
     def status(self) -> Any:
         return types.SimpleNamespace(synced=self.synced)
 
-    def run(self, _statement: str) -> list[tuple[object, ...]]:
+    def run(self, statement: str) -> list[tuple[object, ...]]:
         assert self.members is not None
+        if "read_only" in statement:
+            return [(self.read_only,)]
         return [("uuid", 1, name) for name in self.members]
 
 
@@ -446,6 +449,35 @@ def test_a_node_that_does_not_serve_is_in_neither_endpoint(world: World, amiss: 
     world.able.discard("a")
     node.look()
     assert (node.answer("/writer"), node.answer("/reader"), node.answer("/able")) == (503, 503, 503)
+
+
+@pytest.mark.parametrize("said", [1, "ON", "NO_LOCK"])
+def test_a_writer_that_refuses_writes_hands_over_and_may_be_read(world: World, said: object) -> None:
+    for takes in (0, "OFF"):
+        world.nodes["b"]._sql.read_only = takes
+    for _ in range(2):
+        world.look()
+    world.nodes["a"]._sql.read_only = said
+    for _ in range(6):
+        world.look()
+    assert world.store.writer == "b"
+    world.look(world.module.DRAIN + 0.1)
+    assert world.codes("/writer") == {"a": 503, "b": 200, "c": 503}
+    assert world.codes("/reader") == {"a": 200, "b": 200, "c": 200}
+    assert world.codes("/able")["a"] == 503
+
+
+def test_where_all_refuse_writes_the_writer_stays_and_says_so_to_its_clients_itself(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbours, "able", lambda at: world.nodes[at].answer("/able") == 200)
+    world.look()
+    for node in world.nodes.values():
+        node._sql.read_only = 1
+    for _ in range(20):
+        world.look()
+    assert world.codes("/writer") == {"a": 503, "b": 503, "c": 200}
+    assert world.codes("/reader") == {"a": 200, "b": 200, "c": 200}
 
 
 def test_a_look_that_is_old_is_not_believed(world: World) -> None:
