@@ -28,6 +28,7 @@ EVERY = 2.0  # seconds between looks at an agent that has been seen with a leade
 SOON = 0.3  # the same before that
 SLOW = 10.0  # seconds after which an agent that does not answer is worth a word
 TIDY = 20.0  # seconds between looks at the votes; abandoned at two of them, they are taken away
+RIGHTS = 300.0  # seconds between looks at the rights of a server that leads
 PATIENCE = 90.0  # seconds for which a member without a leader is told to be unwell: no restart brings one
 TURNED_AWAY = "no leader has been found, though all other servers run"
 KILL = 8.0  # seconds that an agent is given to end
@@ -56,7 +57,7 @@ class Supervisor:
         self._led_by = ""
         self._seen_leader = self._settled = self._known = False
         self._abandoned: set[str] = set()  # ids of servers, at the last look
-        self._tidied = self._asked_others = float("-inf")
+        self._tidied = self._asked_others = self._righted = float("-inf")
         self._turned_away = False
         self._said = ""
 
@@ -161,9 +162,11 @@ class Supervisor:
     def _do_duties(self) -> None:
         """What is to be done once for each leader, and what the leader does now and then."""
         try:
+            # Somebody may have changed a policy, or taken a token away; nothing is said where all is right.
+            if self._leads() and (not self._settled or time.monotonic() - self._righted > RIGHTS):
+                ensure(self._api, self._settings, self._log)
+                self._righted = time.monotonic()
             if not self._settled:
-                if self._leads():
-                    ensure(self._api, self._settings, self._log)
                 if not self._known:
                     self._forget_predecessor()
                     self._known = True

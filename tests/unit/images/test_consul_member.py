@@ -355,6 +355,30 @@ def test_the_leader_makes_the_rights_and_nobody_else(agent: Agent, supervisor: s
     assert len(agent.asked) == asked
 
 
+def test_the_leader_looks_at_the_rights_now_and_then_and_speaks_only_of_what_it_changes(
+    agent: Agent, supervisor: supervise.Supervisor, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent.told[LED] = "10.0.0.1:8300"
+    supervisor.look(1.0)
+    said = len(told)
+    name = next(iter(agent.policies))
+    rules = agent.policies[name]["Rules"]
+    agent.policies[name]["Rules"] = ""  # somebody has changed it
+    supervisor.look(2.0)
+    assert agent.policies[name]["Rules"] == ""  # not at each look
+    monkeypatch.setattr(supervise, "RIGHTS", -1.0)
+    supervisor.look(3.0)
+    assert agent.policies[name]["Rules"] == rules
+    assert [each.partition(" changed")[0] for each in told[said:]] == [f"policy {name}"]
+    for at in range(3):
+        supervisor.look(4.0 + at)
+    assert len(told) == said + 1
+    agent.told[LED] = "10.0.0.2:8300"  # another one leads: nothing to do here
+    agent.policies[name]["Rules"] = ""
+    supervisor.look(9.0)
+    assert agent.policies[name]["Rules"] == ""
+
+
 def test_a_member_is_well_once_it_has_seen_a_leader_whatever_comes(
     agent: Agent,
     supervisor: supervise.Supervisor,
