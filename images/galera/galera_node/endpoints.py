@@ -25,7 +25,7 @@ from .words import Topics, log
 from .writer import Seen, decide, hands_over, vacancy
 
 EVERY = 0.5  # seconds between looks
-ALARMED = 0.1  # likewise, while the writer does not say that it can take writes
+ALARMED = 0.1  # likewise of one that can take writes, while the writer does not say that it can
 FRESH = 3.0  # seconds after which a look is too old to be believed
 ASKED = 30.0  # seconds after the last question for which there is a load balancer
 DRAIN = 2.5  # seconds for which a node that leaves keeps its connections: longer than checks are apart
@@ -180,7 +180,7 @@ class Endpoints:
             unable=now - self._able_at,
         )
         gone = vacancy(seen)
-        self._alarmed = bool(gone) or seen.silent > EVERY
+        self._alarmed = able and (bool(gone) or seen.silent > EVERY)
         if not gone:
             self._vacant_at = None
             if not hands_over(seen):

@@ -478,6 +478,7 @@ def test_where_all_refuse_writes_the_writer_stays_and_says_so_to_its_clients_its
         world.look()
     assert world.codes("/writer") == {"a": 503, "b": 503, "c": 200}
     assert world.codes("/reader") == {"a": 200, "b": 200, "c": 200}
+    assert not any(node._alarmed for node in world.nodes.values())  # nobody could do anything about it
 
 
 def test_a_look_that_is_old_is_not_believed(world: World) -> None:
