@@ -84,6 +84,7 @@ def declare(
     step: str = "running",
     hopeless: str = "",
     then: str = "",
+    contested: Sequence[int] = (),
 ) -> remote.Step:
     """The service, its files and the wait for it, as children of `parent`, whose provider they inherit.
 
@@ -94,6 +95,7 @@ def declare(
         step: ends the name of the wait.
         hopeless: text in the log after which a service that was just made is not waited for any longer.
         then: shell text to run once all tasks do; it prints nothing.
+        contested: ports of the hosts that another service of the swarm may have.
 
     Returns: the wait. Depend on it to start once the service runs, and to change once a change of it is
         through. Its `stdout` is the service's virtual IP, and empty for a service that has none.
@@ -115,7 +117,7 @@ def declare(
     rollout = Rollout(f"{name}-rollout", watch.seen(service), child)
     tasks = len(args.servers) if spec.replicas is None else spec.replicas
     network = args.network.name if spec.has_virtual_ip else None
-    text = convergence.service_running(spec.name, tasks, network, hopeless=hopeless)
+    text = convergence.service_running(spec.name, tasks, network, hopeless=hopeless, ports=contested)
     return remote.run(
         f"{name}-{step}",
         args.manager,

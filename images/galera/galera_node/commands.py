@@ -271,7 +271,8 @@ def new_epoch(store: Store, node: str) -> int:
 def maintain(store: Store, node: str, on: bool) -> int:
     """Load balancers send nobody to `node` while it is in maintenance; it replicates as before.
 
-    The last one that they could send anybody to is refused.
+    Unless no other node can serve, as when the others die. The last that they could send anybody to is
+    refused.
     """
     if not NAME.fullmatch(node):
         return refuse(f"{node!r} is no name of a node")
