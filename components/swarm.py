@@ -44,6 +44,7 @@ class Member:
         server: the host. engine: its engine. role: manager or worker.
         labels: node labels, for placement.
         before_services: what must be there before the labels are, which bring containers to the host.
+        bore: a label by which it may have borne data, and does no longer.
     """
 
     server: ClusterHost
@@ -51,6 +52,7 @@ class Member:
     role: Role
     labels: Mapping[str, str]
     before_services: Sequence[pulumi.Resource] = ()
+    bore: str | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,12 @@ class Swarm(pulumi.ComponentResource):
         hostname, memberships = member.server.hostname, self._args.memberships
         leaves = member.server is not self._first
         text = commands.describe_node(
-            hostname, member.role, member.labels, memberships, autolock=self._args.autolock
+            hostname,
+            member.role,
+            member.labels,
+            memberships,
+            autolock=self._args.autolock,
+            bore=member.bore,
         )
         if not leaves:
             keep = [each.server.hostname for each in self._args.members]
