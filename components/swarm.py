@@ -81,12 +81,14 @@ class Swarm(pulumi.ComponentResource):
 
     Attributes:
         manager_token, worker_token: join tokens, secret; read again whenever a host or its address changes.
+        cluster: the swarm's id.
         started: the swarm exists (with one node).
         nodes: depend on these to have all nodes in place.
     """
 
     manager_token: pulumi.Output[str]
     worker_token: pulumi.Output[str]
+    cluster: pulumi.Output[str]
     nodes: list[pulumi.Resource]
 
     def __init__(self, name: str, args: SwarmArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -109,7 +111,7 @@ class Swarm(pulumi.ComponentResource):
         facts: pulumi.Output[dict[str, str]] = told.apply(json.loads)
         self.manager_token = pulumi.Output.secret(facts.apply(lambda f: f["manager"]))
         self.worker_token = pulumi.Output.secret(facts.apply(lambda f: f["worker"]))
-        self._cluster = pulumi.Output.unsecret(facts.apply(lambda f: f["cluster"]))
+        self.cluster = pulumi.Output.unsecret(facts.apply(lambda f: f["cluster"]))
         self._addresses = _lines(*(server.private_ip for server in managers), joined_by=" ")
         nodes: list[pulumi.Resource] = []
         promoted: list[pulumi.Resource] = []
@@ -132,7 +134,7 @@ class Swarm(pulumi.ComponentResource):
             commands.join(hostname),
             pulumi.ResourceOptions(parent=self, depends_on=[member.engine.started, self.started]),
             values=_lines(
-                _lines(self.worker_token, member.server.private_ip, self._cluster, joined_by=" "),
+                _lines(self.worker_token, member.server.private_ip, self.cluster, joined_by=" "),
                 self._addresses,
             ),
         )

@@ -52,6 +52,9 @@ if type -P dockerd >/dev/null && systemctl cat docker.service >/dev/null 2>&1; t
     format='{{.ServerVersion}}|{{.Driver}}|{{.LiveRestoreEnabled}}|{{.Swarm.LocalNodeState}}|{{.Name}}|{{.SecurityOptions}}'
     docker info --format "$format" 2>/dev/null | tell info
     docker info --format '{{range .Swarm.RemoteManagers}}{{.Addr}} {{end}}' 2>/dev/null | tell managers
+    # Only a manager knows it, and none without a leader.
+    format='{{with .Swarm.Cluster}}{{.ID}}|{{.Spec.Dispatcher.HeartbeatPeriod}}{{end}}'
+    docker info --format "$format" 2>/dev/null | tell cluster
     there=$(docker volume ls --quiet 2>/dev/null)
   fi
 fi

@@ -26,6 +26,7 @@ esac
 DOCKER = r"""
 case "$*" in
   *LiveRestore*) echo "24.0.7|$(cat "$host/driver")|false|$(cat "$host/swarm")|db1|[]" ;;
+  *Swarm.Cluster*) cat "$host/cluster" 2>/dev/null ;;
   *RemoteManagers*) echo "10.9.9.9:2377 " ;;
   *DockerRootDir*) echo "$(cat "$host/driver")|24.0.7|/var/lib/docker" ;;
   *LocalNodeState*) cat "$host/swarm" ;;
@@ -122,6 +123,7 @@ def test_the_look_says_what_a_host_is_and_changes_nothing(tmp_path: Path) -> Non
 def test_the_look_tells_of_a_swarm_of_an_overlap_and_of_what_is_on_a_disk(tmp_path: Path) -> None:
     there = Host(tmp_path / "host")
     there.file("swarm", "active")
+    there.file("cluster", "c1|20s\n")
     there.program("ip", 'case "$*" in *route*) echo "10.20.0.0/16 dev eth1 scope link" ;; esac')
     there.program("lsblk", 'case "$*" in *TYPE*) echo "disk ext4 /srv" ;; *) printf "vdb\\nvdb1\\n" ;; esac')
     there.program("pvs", "echo ' other_vg'")
@@ -129,6 +131,9 @@ def test_the_look_tells_of_a_swarm_of_an_overlap_and_of_what_is_on_a_disk(tmp_pa
     text = own.look("db1", "10.20.0.0/24", "/dev/null", ["x"], there.places)
     seen = parse(there.run(text.replace("[[ -b $disk ]]", "true")).out, "k")
     assert (seen.swarm, seen.managers) == ("active", "10.9.9.9:2377")
+    assert (seen.cluster, seen.begun) == ("c1", True)
+    there.file("cluster", "c1|5s\n")
+    assert not parse(there.look().out, "k").begun
     assert seen.overlap.startswith("network.subnet 10.20.0.0/24 overlaps 10.20.0.0/16")
     assert (seen.disk, seen.disk_parts, seen.disk_group) == ("disk ext4 /srv", ("vdb1",), "other_vg")
 
