@@ -17,15 +17,17 @@ from components.host_scripts import own
 from components.own_hosts import fit
 from components.own_hosts.facts import Facts, parse
 from components.own_hosts.way import Refused, Session, TooSlow, Unreachable, Way, session
-from settings import Settings
+from settings import Settings, application
 from settings.errors import UserError
 from settings.own_hosts import OwnHost
 
 T = TypeVar("T")
 SWARM = "swarm"
 """The stack's output by which the next run knows the swarm again: its `id`."""
-VOLUMES = (galera.VOLUME, etcd.VOLUME, consul.VOLUME)
+VOLUMES = (galera.VOLUME, etcd.VOLUME, consul.VOLUME, application.VOLUME)
 """What a new cluster would take for its own."""
+SHARED = (application.VOLUME,)
+"""What somebody may have made beforehand, to lead to a server of files."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ async def seen_of(host: OwnHost, way: Way, subnet: str) -> Facts:
     try:
         async with session(way) as there:
             await _require_sudo(there)
-            said = await there.run(own.look(host.name, subnet, host.disk, VOLUMES))
+            said = await there.run(own.look(host.name, subnet, host.disk, VOLUMES, SHARED))
             if said.exit_status != 0 or "hostname\t" not in str(said.stdout or ""):
                 words = " ".join(str(said.stderr or "").split()) or "it said nothing"
                 raise Refused(

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from components import data_layer
 from components.own_hosts import fit, look
 from components.own_hosts.facts import Facts
+from settings.application import VOLUME
 from settings.errors import UserError
 from settings.own_hosts import OwnHost
 from tests.unit.program import FITTING, run
@@ -224,6 +226,11 @@ def test_a_host_of_the_cluster_may_be_down_and_a_new_one_may_not() -> None:
     assert refused(own(), away, member=True) == []
     assert len(refused(own(), away)) == 1
     assert len(refused(own(), Facts(refused="another host key. Remedy: look"), member=True)) == 1
+
+
+def test_all_that_a_stack_keeps_on_its_hosts_is_looked_for() -> None:
+    assert set(look.VOLUMES) == {*data_layer.VOLUMES, VOLUME}
+    assert {VOLUME} == set(look.SHARED)
 
 
 def looked(**seen: Facts) -> look.Looked:
