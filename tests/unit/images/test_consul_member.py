@@ -379,6 +379,31 @@ def test_the_leader_looks_at_the_rights_now_and_then_and_speaks_only_of_what_it_
     assert agent.policies[name]["Rules"] == ""
 
 
+@pytest.mark.parametrize(
+    ("status", "words", "leader"),
+    [
+        (500, "/v1/status/leader: No known Consul servers", ""),
+        (500, "rpc error", None),
+        (403, "denied", None),
+    ],
+)
+def test_an_agent_that_knows_no_server_has_no_leader(
+    monkeypatch: pytest.MonkeyPatch, status: int, words: str, leader: str | None
+) -> None:
+    """As a real one says it; it was taken for ill, and what may be wrong was never told."""
+
+    def ask(*_: Any) -> None:
+        raise ApiError(words, status)
+
+    monkeypatch.setattr(AgentApi, "ask", ask)
+    api = object.__new__(AgentApi)
+    if leader is None:
+        with pytest.raises(ApiError, match=words):
+            api.leader()
+    else:
+        assert api.leader() == leader
+
+
 def test_a_member_is_well_once_it_has_seen_a_leader_whatever_comes(
     agent: Agent,
     supervisor: supervise.Supervisor,
