@@ -111,7 +111,7 @@ backup-test: ## backups of real processes to a real S3 server, and what breaks o
 consul-test: ## Consul's members, and the stories that rest on the store with Consul, as real processes; not in CI
 	$(DRIVER) $@
 
-recovery-test: ## layers down and up, first manager lost, the last host of three goes on alone, two stacks at once, rotation with encrypted disks, on real hosts; not in CI
+recovery-test: ## layers down and up, engines' TLS, first manager lost, the last host of three goes on alone, two stacks at once, rotation with encrypted disks, on real hosts; not in CI
 	$(DRIVER) $@
 
 growth-test: ## hosts replaced, rolling changes, maintenance, a pause, host and MariaDB upgrades, more nodes and fewer, on real hosts; not in CI

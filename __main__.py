@@ -15,6 +15,7 @@ from components import (
     backup,
     data_layer,
     database_tls,
+    discovery,
     disk_encryption,
     engine_tls,
     first_bootstrap,
@@ -57,7 +58,8 @@ def deploy(settings: stack_settings.Settings) -> None:
     owner = plan.identity.owner
     # Also of layers that are not deployed: what hosts open to one another must not close while one of them is
     # only being taken down.
-    data_specs = data_layer.specs(settings, sql, at_once=database_tls.have_expired(last))
+    expired = {"at_once": database_tls.have_expired(last), "store_at_once": discovery.have_expired(last)}
+    data_specs = data_layer.specs(settings, sql, **expired)
     services = [*data_specs, *application.specs(settings)]
     ssh = SshAccess("ssh", SshAccessArgs.of(owner, settings))
     firewall = None
@@ -67,13 +69,14 @@ def deploy(settings: stack_settings.Settings) -> None:
     before = InState.read(last)
     listened = engine_tls.ended(settings, last, first_bootstrap.last_resources)
     asks = layers.hosts_ask_the_swarm
+    locks = autolock.counts(settings, last)
     of_hosts = ClusterHostsArgs(
-        *(owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, asks, before, listened),
+        *(owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, asks, before, listened, locks),
         disks.encrypted,
         plan.replaced,
     )
     hosts = ClusterHosts("hosts", of_hosts)
-    any_manager = AnyManager.of(hosts.managers, ssh, last, locks=settings.swarm.autolock)
+    any_manager = AnyManager.of(hosts.managers, ssh, last, locks=locks)
     manager = any_manager if AnyManager.reached(last) else hosts.managers[0].connection
     swarm = data = site = down = None
     if settings.deploys("swarm"):

@@ -2,9 +2,10 @@
 
 `python -m bench.proxy`: a stack with a load balancer, in a lab of its own. sysbench in a container on the
 overlay network, on a host that is not the writer's, loads the cluster on each way in turn: directly at the
-writer's node, through the load balancer's writer and reader ports, through the database's virtual IP. One
-turn of all ways is a round, each begins with another way, and a way is compared with the direct connection
-of its own round: so what changes on the machine meanwhile favours none.
+writer's node, the same over TLS, through the load balancer's writer and reader ports, through the database's
+virtual IP. Nodes speak TLS to one another in all of them. One turn of all ways is a round, each begins with
+another way, and a way is compared with the direct connection of its own round: so what changes on the machine
+meanwhile favours none.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from bench import failover, report, sysbench
 from bench.failover import on_host
 from bench.own_lab import BALANCER, BenchFailed, console, ended, operations, outputs, own_lab, run, tell
 from bench.sysbench import Target, Throughput
-from harness.lab_cluster import HOSTS
+from harness.lab_cluster import HOSTS, IN_CONTAINER
 
 LOADS = ("oltp_read_write", "oltp_write_only")
 CLIENTS = (1, 8, 32)
-DIRECT = "direct"
-GOALS = {"writer port": 0.9, "reader port": 0.9, "virtual IP": 0.95}
+DIRECT, TLS = "direct", "TLS"
+GOALS = {"writer port": 0.9, "reader port": 0.9, "virtual IP": 0.95, TLS: 0.9}
 """Of the throughput of a direct connection, at least; by the way."""
 WAYS = (DIRECT, *GOALS)
 WARM = 5  # seconds before the first round of a load, which do not count
@@ -95,13 +96,16 @@ class Bench:
     def _targets(self, writer: str) -> dict[str, Target]:
         network, galera = self._outputs["network"]["name"], self._outputs["galera"]
         balancer = self._outputs["loadBalancer"]
+        direct = (failover.sql(writer, "SELECT @@wsrep_node_address"), galera["port"])
         at = {
-            DIRECT: (failover.sql(writer, "SELECT @@wsrep_node_address"), galera["port"]),
+            DIRECT: direct,
+            TLS: direct,
             "writer port": (balancer["vip"], balancer["writerPort"]),
             "reader port": (balancer["vip"], balancer["readerPort"]),
             "virtual IP": (galera["vip"], galera["port"]),
         }
-        return {way: Target(network, host, int(port), galera["database"]) for way, (host, port) in at.items()}
+        user = galera["database"]
+        return {way: Target(network, host, int(port), user, way == TLS) for way, (host, port) in at.items()}
 
     def _measure(self, writer: str, target: Target, load: str, clients: int, seconds: int) -> Throughput:
         text = sysbench.timed(load, target, clients, seconds)
@@ -112,6 +116,9 @@ class Bench:
         host = next(name for name in HOSTS if name != writer)
         if host not in self._ready:
             on_host(host, sysbench.unpack(), sysbench.archive().read_bytes())
+            for name, secret in sysbench.CERTIFICATES.items():
+                kept = on_host(writer, f"{IN_CONTAINER} cat /run/secrets/{secret}")
+                on_host(host, sysbench.put(name), kept.encode())
             self._ready.add(host)
         return host
 

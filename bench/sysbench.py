@@ -30,6 +30,12 @@ TABLES, ROWS = 4, 20_000
 """Rows of each table: about 20 MB in all, which every node has in memory."""
 DATA = (f"--tables={TABLES}", f"--table-size={ROWS}", "--auto_inc=off")
 """With numbers of its own: a node's leave gaps, and most of the rows that are asked for would be missing."""
+CERTIFICATES = {
+    "cacert.pem": "galera-ca.crt",
+    "client-cert.pem": "galera-server.crt",
+    "client-key.pem": "galera-server.key",
+}
+"""By the names that sysbench looks for: a node's secrets, for it wants a certificate of its own."""
 _COMMITTED = re.compile(r"^\s*transactions:\s+\d+\s+\(([\d.]+) per sec\.\)", re.MULTILINE)
 _REPEATED = re.compile(r"^\s*ignored errors:\s+\d+\s+\(([\d.]+) per sec\.\)", re.MULTILINE)
 
@@ -44,12 +50,13 @@ class Throughput:
 
 @dataclass(frozen=True)
 class Target:
-    """Where clients connect. network: of the engine's, that they are on. user: and database."""
+    """Where clients connect. network: of the engine's, that they are on. user: and database. tls: over it."""
 
     network: str
     host: str
     port: int
     user: str
+    tls: bool = False
 
 
 def archive(cache: Path | None = None) -> Path:
@@ -83,6 +90,11 @@ def unpack() -> str:
     return f"rm -rf {FOLDER} && mkdir -p {FOLDER} && tar -xzf - -C {FOLDER}"
 
 
+def put(name: str) -> str:
+    """Shell text for a host; standard input: one of CERTIFICATES, by sysbench's name for it."""
+    return f"umask 077 && cat >{FOLDER}/{name}"
+
+
 def command(load: str, target: Target, what: str, *options: str) -> str:
     """Shell text for a host: sysbench in a container. Standard input: the password.
 
@@ -92,6 +104,7 @@ def command(load: str, target: Target, what: str, *options: str) -> str:
     """
     words = [load, "--db-driver=mysql", f"--mysql-host={target.host}", f"--mysql-port={target.port}"]
     words += [f"--mysql-user={target.user}", f"--mysql-db={target.user}", *DATA, *options]
+    words += ["--mysql-ssl=on"] if target.tls else []
     inside = 'IFS= read -r word; exec chroot /sysbench /usr/bin/sysbench --mysql-password="$word" "$@"'
     return _in_container(target.network, inside, [*words, what])
 

@@ -22,7 +22,7 @@ import pulumi
 from components import remote
 from components.host_scripts import autolock as scripts
 from components.unlock_keys import UnlockKeys
-from settings import SettingsError
+from settings import Settings, SettingsError
 from settings import Swarm as SwarmSettings
 
 OUTPUT = "unlockKey"
@@ -97,6 +97,16 @@ class Autolock(pulumi.ComponentResource):
             "key": pulumi.Output.secret(self.keys.key),
             "former": pulumi.Output.secret(self.keys.former),
         }
+
+
+def counts(settings: Settings, outputs: Mapping[str, Any]) -> bool:
+    """Whether a manager whose engine restarts in this run may be locked then: there is autolock, or was in
+    the last complete run. It is turned off last of all, so whatever restarts an engine before that has to
+    unlock it.
+
+    `outputs`: of the last complete run.
+    """
+    return (settings.swarm.autolock and settings.deploys("swarm")) or bool(outputs.get(OUTPUT))
 
 
 def refuse_going_back(wanted: SwarmSettings, outputs: Mapping[str, Any]) -> None:

@@ -45,6 +45,7 @@ class ClusterHostsArgs:
         in_turn: host names, in the order of managers and workers: those whose servers this run interrupts.
         replicated: names of services whose tasks may move to another host.
         listened: the engines' API may listen with TLS, and is to end that (`engine_tls.ended`).
+        locks: managers whose engine restarts may be locked then (`autolock.counts`).
         encrypted: names of hosts whose data disk is.
         ask_swarm: have a manager's engine ask the swarm, before it restarts, whether the others are well.
         before: the state, in a preview.
@@ -61,6 +62,7 @@ class ClusterHostsArgs:
     ask_swarm: bool = True
     before: InState = field(default_factory=InState)
     listened: bool = False
+    locks: bool | None = None
     encrypted: frozenset[str] = frozenset()
     replaced: Mapping[str, int] = field(default_factory=dict)
 
@@ -178,7 +180,7 @@ class ClusterHosts(pulumi.ComponentResource):
             engine_config(settings, host),
             args.replicated,
             may_be_kept=host.own is not None,
-            unlocked_by=unlocked_by(settings, host),
+            unlocked_by=unlocked_by(settings, host, args.locks),
             listener=None if self.engine_tls is None else self.engine_tls.listeners[name],
             listened=args.listened,
         )
@@ -222,9 +224,15 @@ class ClusterHosts(pulumi.ComponentResource):
         return current
 
 
-def unlocked_by(settings: Settings, host: PlannedHost) -> list[str] | None:
-    """The managers that may tell this host the unlock key; None for one that is never locked."""
-    if not settings.swarm.autolock or host.role != "manager" or not settings.deploys("swarm"):
+def unlocked_by(settings: Settings, host: PlannedHost, locks: bool | None = None) -> list[str] | None:
+    """The managers that may tell this host the unlock key; None for one that is never locked.
+
+    Args:
+        locks: managers may be locked; None for what the settings say.
+    """
+    if locks is None:
+        locks = settings.swarm.autolock and settings.deploys("swarm")
+    if not locks or host.role != "manager":
         return None
     return [name for name in settings.servers.manager_names if name != host.name]
 

@@ -27,11 +27,16 @@ EVERYWHERE = (discovery.VOLUMES["consul"],)
 """What of it is on workers, too."""
 
 
-def specs(settings: Settings, sql: InitialSql, *, at_once: bool = False) -> list[ServiceSpec]:
-    """Its services, as far as they are known before the run. `at_once`: see `galera.spec`."""
+def specs(
+    settings: Settings, sql: InitialSql, *, at_once: bool = False, store_at_once: bool = False
+) -> list[ServiceSpec]:
+    """Its services, as far as they are known before the run. `at_once`: see `galera.spec`; `store_at_once`:
+    likewise of the store.
+    """
     database = galera.spec(settings, sql, at_once=at_once)
+    store = discovery.spec(settings, at_once=store_at_once)
     return [
-        discovery.spec(settings),
+        store,
         database,
         *load_balancer.specs(settings),
         *arbitrator.specs(settings),

@@ -6,12 +6,14 @@ Owns: the choice. Leaves to others: the stores (etcd.py, consul.py), a change fr
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pulumi
 
-from components import consul, etcd, rotation
+from components import certificates, consul, etcd, rotation
 from components.cluster_hosts import ClusterHosts
 from components.key_value_store import KeyValueStore
 from components.service_spec import ServiceSpec
@@ -23,9 +25,33 @@ VOLUMES: Mapping[Kind, str] = {"etcd": etcd.VOLUME, "consul": consul.VOLUME}
 """What bears the records, by the kind of store."""
 
 
-def spec(settings: Settings) -> ServiceSpec:
-    """Its service, as far as it is known before the run."""
-    return consul.spec(settings) if settings.discovery.kind == "consul" else etcd.spec(settings)
+def spec(settings: Settings, *, at_once: bool = False) -> ServiceSpec:
+    """Its service, as far as it is known before the run.
+
+    Args:
+        at_once: a change replaces all members at the same time; else one after the other.
+    """
+    made = consul.spec(settings) if settings.discovery.kind == "consul" else etcd.spec(settings)
+    if not at_once:
+        return made
+    return replace(made, update=replace(made.update, parallelism=len(settings.servers.hostnames)))
+
+
+def have_expired(outputs: Mapping[str, Any]) -> bool:
+    """Whether the members' certificates have expired; then a warning says so.
+
+    As with the database's (database_tls.py): one that is given new certificates alone is parted from the
+    others, and the change stands still. `outputs`: of the stack's last complete run. They have the authority
+    of the clients, which was made together with that of the members.
+    """
+    authority = (outputs.get("discoveryAccess") or {}).get("caCertificate")
+    if not authority or not certificates.expired(authority, dt.datetime.now(dt.UTC)):
+        return False
+    pulumi.log.warn(
+        "the certificates of the store's members have expired: no member lets in another one any more. All "
+        "get new ones at the same time, and start anew; the database serves meanwhile"
+    )
+    return True
 
 
 def wanted(
@@ -67,4 +93,10 @@ def shown(settings: Settings, store: KeyValueStore) -> dict[str, Any]:
     servers = settings.discovery.members(settings.servers.manager_names)
     if key := rotation.generation_shown(settings.discovery.gossip_key_generation):
         told[rotation.GOSSIP_KEY] = key
-    return {**told, "serverName": consul.SERVER_NAME, "service": consul.DATABASE, "servers": servers}
+    return {
+        **told,
+        "serverName": consul.SERVER_NAME,
+        "service": consul.DATABASE,
+        "servers": servers,
+        "datacenter": settings.servers.place.lower(),
+    }

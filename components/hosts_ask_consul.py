@@ -53,7 +53,13 @@ class HostsAskConsul(pulumi.ComponentResource):
 
     def _step(self, name: str, server: ClusterHost, args: HostsAskConsulArgs) -> pulumi.Resource:
         hosts = args.hosts
-        opts = pulumi.ResourceOptions(parent=self, depends_on=[args.running], deleted_with=server)
+        opts = pulumi.ResourceOptions(
+            parent=self,
+            depends_on=[args.running],
+            deleted_with=server,
+            # Replaced (`pulumi up --replace`), it must not be taken back last.
+            delete_before_replace=True,
+        )
         return remote.run(
             name,
             server.connection,

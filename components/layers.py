@@ -130,6 +130,8 @@ def kept_of(outputs: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: galera[key] for key in RECORDED if key in galera}
     if found:
         found |= {"store": store_change.store_of(outputs), "volumes": store_change.volumes_of(outputs)}
+        if datacenter := store_change.datacenter_of(outputs):
+            found["datacenter"] = datacenter
     return found
 
 

@@ -1,7 +1,7 @@
 """From etcd to Consul and back: never under a database that runs, and never onto records of before.
 
-Owns: which store has the cluster's records, refusing another one where they are still needed, which volume is
-superseded and goes, and what of that is told.
+Owns: which store has the cluster's records, refusing another one where they are still needed, or another name
+of Consul's datacenter, which volume is superseded and goes, and what of that is told.
 Leaves to others: removing the volume (taken_down.py), the rule by which nodes with data find one another
 without any records (images/galera, decision/full_outage.py).
 
@@ -31,6 +31,13 @@ def store_of(outputs: Mapping[str, Any]) -> Kind | None:
     return kept
 
 
+def datacenter_of(outputs: Mapping[str, Any]) -> str:
+    """What Consul is called by, of a cluster that runs or is kept; empty for none, or if nothing tells."""
+    told = (outputs.get("discovery") if outputs.get("galera") else outputs.get("keptData")) or {}
+    name: str = told.get("datacenter", "")
+    return name
+
+
 def volumes_of(outputs: Mapping[str, Any]) -> list[str]:
     """The volumes that bear a cluster on each of its members; none without a cluster."""
     store = store_of(outputs)
@@ -49,7 +56,10 @@ def superseded(settings: Settings, record: Mapping[str, Any]) -> Kind | None:
 def refusals(settings: Settings, outputs: Mapping[str, Any]) -> Iterator[str]:
     """Problems of the settings beside the store of before; none once its records are gone."""
     former, kind = store_of(outputs), settings.discovery.kind
-    if former in (None, kind) or not settings.deploys("data"):
+    if former is None or not settings.deploys("data"):
+        return
+    if former == kind:
+        yield from _moved(datacenter_of(outputs), settings)
         return
     if outputs.get("galera"):
         yield (
@@ -66,6 +76,18 @@ def refusals(settings: Settings, outputs: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
+def _moved(former: str, settings: Settings) -> Iterator[str]:
+    """Refusal of another name for where Consul is: member by member, the store would lose its majority."""
+    wanted = settings.servers.place.lower()
+    if settings.discovery.kind == "consul" and former not in ("", wanted):
+        yield (
+            f"swarm-galera:servers.datacenter: Consul's datacenter would be {wanted}, and its records are of "
+            f"{former}: members of two names do not know each other. Remedy: say servers.datacenter: "
+            f"{former} (without it, it is the first manager's; a pool may name another); or have etcd before "
+            "you move (docs/how-to/consul.md)"
+        )
+
+
 def after(record: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """The record of what is kept once a superseded store's records have gone."""
     gone = superseded(settings, record)
@@ -73,7 +95,8 @@ def after(record: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
         return dict(record)
     volumes: Sequence[str] = record["volumes"]
     left = [volume for volume in volumes if volume != VOLUMES[gone]]
-    return {**record, "store": settings.discovery.kind, "volumes": left}
+    kept = {key: value for key, value in record.items() if key != "datacenter"}
+    return {**kept, "store": settings.discovery.kind, "volumes": left}
 
 
 def told(settings: Settings, record: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ import pulumi
 
 from components import remote
 from components.any_manager import AnyManager
-from components.autolock import Autolock, AutolockArgs
+from components.autolock import Autolock, AutolockArgs, counts
 from components.cluster_hosts import ClusterHosts
 from components.docker_host_access import ByTls, DockerHostAccess, DockerHostAccessArgs
 from components.in_state import InState
@@ -69,7 +69,7 @@ class SwarmLayer:
             memberships,
             settings.engine.swarm_pool,
             before or InState(),
-            settings.swarm.autolock,
+            counts(settings, last or {}),
             settings.swarm.join_token_generation,
         )
         swarm = Swarm("swarm", of_swarm)

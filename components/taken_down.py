@@ -120,7 +120,7 @@ class TakenDown(pulumi.ComponentResource):
         if args.leave or args.volumes or args.everywhere:
             own = f"{swarm_files.LABEL}={swarm_files.stack()}"
             look = scripts.look(own, swarm_stays=not args.leave)
-            looked = self._step("looked", first, look, after=self._lost(args), where=args.manager)
+            looked = self._step("looked", first, look, after=self._lost(args, own), where=args.manager)
             removed = [
                 self._volumes_removed(server, volumes, looked)
                 for server in there
@@ -141,11 +141,14 @@ class TakenDown(pulumi.ComponentResource):
             pulumi.log.warn(_told(self.missed, args.leave))
         self.register_outputs({"left": self.left})
 
-    def _lost(self, args: TakenDownArgs) -> list[pulumi.Resource]:
-        """Whoever is down goes first: of those who are left, each that leaves then leaves a majority."""
+    def _lost(self, args: TakenDownArgs, own: str) -> list[pulumi.Resource]:
+        """Whoever is down goes first: of those who are left, each that leaves then leaves a majority.
+
+        Args: own: label of what is the stack's.
+        """
         if not (self.missed and args.leave and args.layers.due):
             return []
-        first, text = args.hosts.servers[0], scripts.without_lost(self.missed)
+        first, text = args.hosts.servers[0], scripts.without_lost(self.missed, own)
         return [self._step("lost", first, text, where=args.manager)]
 
     def _leaves(self, server: ClusterHost, looked: remote.Step, *after: pulumi.Resource) -> remote.Step:

@@ -9,17 +9,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from lab import cuts, environment, lifecycle, network, packet_filter, paths
+from lab import cuts, environment, lifecycle, login, network, packet_filter, paths
 from lab.api import faults_cli
 from lab.errors import LabError
-from lab.hosts import seed
 from lab.hosts.backend import HostSpec, PowerState
 from lab.hosts.machine import Machine
 from lab.hosts.uml import UmlBackend
@@ -151,23 +149,7 @@ def ssh(context: typer.Context, host: str, name: Name = "dev") -> None:
     """
     lab = paths.lab(name)
     lifecycle.require(lab)
-    spec = _host(lab, host)
-    words = [
-        *(
-            "ssh",
-            "-i",
-            str(lab.ssh / "id_ed25519"),
-            "-o",
-            "IdentitiesOnly=yes",
-            "-o",
-            "StrictHostKeyChecking=yes",
-            "-b",
-            str(network.CONSOLE),
-        ),
-        *("-o", f"UserKnownHostsFile={_known_hosts(lab, spec)}", "-o", "HostKeyAlgorithms=ssh-ed25519"),
-        *("-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10", f"root@{spec.private.address}", *context.args),
-    ]
-    _become(lab, words)
+    _become(lab, [*login.through_kept(lab, _host(lab, host)), *context.args])
 
 
 @app.command()
@@ -301,14 +283,6 @@ def _host(lab: LabPaths, wanted: str) -> HostSpec:
     raise LabError(
         f"“{wanted}” is the name of {len(found)} hosts of lab {lab.name}: give the id. There are: {names}."
     )
-
-
-def _known_hosts(lab: LabPaths, spec: HostSpec) -> Path:
-    """A known-hosts file with this host's key, which the lab knows because it made it."""
-    key = seed.known_host(Machine(lab.hosts / str(spec.id)).seed)
-    path = lab.ssh / f"known_hosts-{spec.id}"
-    path.write_text(f"{spec.private.address} {key}\n", encoding="ascii")
-    return path
 
 
 def main() -> int:

@@ -154,10 +154,20 @@ async def look_at(found: Outputs) -> Seen:
         return Seen(found, facts, dict(hosts.unreachable))
 
 
+_KEPT = (
+    "it was there before this program, which never restarts it; do so yourself there, once the other "
+    "hosts are well (`systemctl restart docker`)"
+)
+"""Of an engine of a host of one's own: other people's containers may run in it."""
+
+
 def tell(seen: Seen) -> None:
     """Say whose engine needs a restart."""
     for name in seen.ill:
-        say(f"{name}: {seen.unwell[name]}. `up` restarts its engine once the other hosts are well.")
+        mended = f"Its engine is not restarted: {_KEPT}"
+        if not seen.facts[name].kept:
+            mended = "`up` restarts its engine once the other hosts are well"
+        say(f"{name}: {seen.unwell[name]}. {mended}.")
 
 
 def voters(seen: Seen) -> dict[str, list[tuple[str, str]]]:
@@ -223,6 +233,8 @@ def environment(seen: Seen | None) -> dict[str, str]:
 
 def refusal(seen: Seen, host: str) -> str:
     """Why a host's engine is not restarted now; empty if it may be."""
+    if seen.facts[host].kept:
+        return _KEPT
     others = {name: why for name, why in seen.unwell.items() if name != host and name not in seen.ill}
     ill = [name for name in seen.ill if name != host]
     # Of several that are ill each is tried, the ones whose database serves last: they can't be worse off.

@@ -6,6 +6,8 @@ Owns: the checks, each with what was wanted and what was found. Leaves to others
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
@@ -15,7 +17,12 @@ from operations import disk_space
 from operations.check import Check
 from operations.cluster_facts import HostFacts
 from operations.outputs import Outputs
+from operations.tls_checks import RENEWED, SOON
 
+RESTART_BY_HAND = (
+    "this program never restarts an engine that was there before it: systemctl restart docker on {host}, "
+    "once the other nodes are Synced"
+)
 RESTART = (
     "`up` restarts the engine of {host} once the other hosts are well; by hand, with room on its disk and "
     "the other nodes Synced: systemctl reset-failed docker; systemctl restart docker"
@@ -76,7 +83,7 @@ def _each_host(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Che
             "every container listed as running runs",
             not seen.ghosts and not seen.error,
             f"not: {', '.join(seen.ghosts)}" if seen.ghosts else "not asked" if seen.error else "so it is",
-            remedy=RESTART.format(host=host.name) if seen.ghosts else "",
+            remedy=_restart(host.name, seen) if seen.ghosts else "",
         )
         if not seen.error:
             if host.disk:
@@ -108,7 +115,11 @@ def _engine_remedy(host: str, seen: HostFacts, in_error: bool, in_swarm: bool) -
         return STILL_IN_A_SWARM
     if seen.swarm == "locked":
         return LOCKED
-    return RESTART.format(host=host) if in_error else ""
+    return _restart(host, seen) if in_error else ""
+
+
+def _restart(host: str, seen: HostFacts) -> str:
+    return (RESTART_BY_HAND if seen.kept else RESTART).format(host=host)
 
 
 def _managers(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check]:
@@ -169,9 +180,10 @@ def of_network(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
     return checks
 
 
-def of_store(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
+def of_store(outputs: Outputs, facts: Mapping[str, HostFacts], today: dt.date | None = None) -> list[Check]:
     """One healthy member on each manager, all of the same cluster."""
     wanted = len(outputs.managers)
+    today = today or dt.datetime.now(dt.UTC).date()
     checks = []
     for host in outputs.managers:
         seen = facts[host.name]
@@ -184,12 +196,14 @@ def of_store(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
                 f"{health}, {seen.etcd_members} members" if seen.etcd_cluster else "no answer",
             )
         )
+        days = _days_left(seen.etcd_clients, today)
         checks.append(
             Check(
                 host.name,
                 f"{outputs.store} lets in users with TLS and nobody else",
-                seen.etcd_clients.startswith("users"),
+                seen.etcd_clients.startswith("users") and days >= SOON,
                 seen.etcd_clients or "no answer",
+                warns=days < RENEWED,
                 remedy="`up` ends a change that was interrupted, and renews certificates; where it changes "
                 "nothing, somebody has let others in: `etcd-member secure` in the container of any member",
             )
@@ -202,6 +216,12 @@ def of_store(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
         of_content(outputs, {host.name: facts[host.name].etcd_content for host in outputs.managers})
     )
     return checks
+
+
+def _days_left(told: str, today: dt.date) -> int:
+    """Until the first of the store's certificates ends, its peers' too; many where it does not say."""
+    found = re.search(r" until (\d{4}-\d\d-\d\d)$", told)
+    return (dt.date.fromisoformat(found[1]) - today).days if found else RENEWED
 
 
 def of_content(outputs: Outputs, contents: Mapping[str, Mapping[int, tuple[int, int]]]) -> Check:

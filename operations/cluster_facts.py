@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.host_scripts.disk import MOUNT_POINT, RESERVE
+from components.host_scripts.own import NOTES
 from components.host_scripts.shell import assign, body
 from operations import consul_facts, rotation_facts
 from operations.consul_facts import ConsulFacts
@@ -63,6 +64,7 @@ class HostFacts:
         mount: source and type of what is mounted at /var/lib/docker.
         volume: volume group and logical volume behind it.
         engine: the engine's unit as systemd has it: active, activating, failed, inactive.
+        kept: the engine was there before the program, which uses it as it is.
         driver, swarm: the engine's storage driver; the swarm's state on this host.
         node: the id under which the swarm knows this host.
         managers: of every node with a vote, as this host sees them.
@@ -89,6 +91,7 @@ class HostFacts:
     mount: tuple[str, ...] = ()
     volume: str = ""
     engine: str = ""
+    kept: bool = False
     driver: str = ""
     swarm: str = ""
     swarm_error: str = ""
@@ -140,6 +143,7 @@ def look(outputs: Outputs, manager: bool, member: bool, *, content: bool = False
             query=f"SHOW GLOBAL STATUS WHERE Variable_name IN ({status});\n"
             f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({variables});\n{OTHER_TABLES}",
             reserve=f"{MOUNT_POINT}/{RESERVE}",
+            kept=f"{NOTES}/engine",
         ),
         _HOST,
     ]
@@ -189,6 +193,7 @@ def parse(text: str, error: str = "") -> HostFacts:
         mount=tuple(_first(found["mount"]).split()),
         volume=_first(found["volume"]),
         engine=_first(found["engine"]),
+        kept=bool(_first(found["kept"])),
         driver=_first(found["driver"]),
         swarm=_first(found["swarm"]),
         swarm_error=_first(found["trouble"]),

@@ -27,7 +27,9 @@ SET_AGAIN = (
 )
 NO_DNS = (
     "see the first nameserver of /etc/resolv.conf on that host (127.0.0.1), docker service logs consul, and "
-    "who has the port: ss -lnup 'sport = :53'; `up` sets the resolver again"
+    "who has the port: ss -lnup 'sport = :53'. If somebody has written the file anew (a DHCP client at the "
+    "last boot, for one): have that program name 127.0.0.1 first. A plain `up` sees no change there; `pulumi "
+    "up --replace '**consul-asked-{name}'` puts the line there once more"
 )
 NOT_SYNCED = (
     "a node registers itself, and is passing only while it serves: `galera-node status` and docker service "
@@ -36,7 +38,8 @@ NOT_SYNCED = (
 SEATS = (
     "one too few: docker service logs consul says what keeps it from voting. One too many: a server that is "
     "gone still counts; in a server's container: consul-member forget NAME, or, if it is unknown there, "
-    "consul operator raft remove-peer -id=ID (consul operator raft list-peers)"
+    "consul operator raft list-peers, then remove-peer -id=ID, each with "
+    "-token-file=/run/secrets/consul-management-token"
 )
 OLD_RECORDS = (
     "records of before the change to Consul; a later change back would find them again. Remove them: docker "
@@ -100,7 +103,7 @@ def _resolvers(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Che
             "the host asks Consul for names",
             seen.resolves,
             "consul.service.consul is found" if seen.resolves else "consul.service.consul is not found",
-            remedy="" if seen.resolves else NO_DNS,
+            remedy="" if seen.resolves else NO_DNS.format(name=host.name),
         )
 
 

@@ -30,10 +30,11 @@ def register(app: typer.Typer) -> None:
 def docker_env(
     stack: StackOption = "dev",
     host: Annotated[
-        str, typer.Option("--host", help="Its engine; else that of a manager that answers.")
+        str,
+        typer.Option("--host", help="The host whose engine is asked; without it, a manager that answers."),
     ] = "",
 ) -> None:
-    """Print what has `docker` ask an engine with TLS (engine.access: tls); for `eval`.
+    """Print the environment in which `docker` asks an engine of the stack (engine.access: tls); for `eval`.
 
     Writes the client's certificate and key into a folder beside the stack's SSH files, for this user alone.
     """

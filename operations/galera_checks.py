@@ -23,6 +23,12 @@ DATA_VOLUME = "galera-data"
 SERVICE_LABEL = "galera"
 """The label of hosts that bear nodes (components/galera.py)."""
 
+NO_MEMBER = (
+    "a restart of the cluster, and another authority, would wait for {names}, which by the settings bears no "
+    "node of the database (any more). Where that is meant: `galera-node forget` with that name, in a node's "
+    "container"
+)
+
 
 BACKUP = "Donor/Desynced"
 """The state of a node that makes a backup."""
@@ -95,11 +101,13 @@ def _records(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check
     found = (
         f"{phase}, members {', '.join(sorted(members)) or 'none'}, last Primary {', '.join(view) or 'none'}"
     )
+    more = sorted({*map(str, members)} - {*wanted_members})
     yield Check(
         "cluster",
         "the store's record: formed, all nodes in the last Primary component",
         (phase, sorted(members), view) == ("formed", wanted_members, wanted_members) and not problems,
         "; ".join([found, *problems]),
+        remedy=NO_MEMBER.format(names=" and ".join(more)) if more else "",
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from components.application import VOLUME as UPLOADS
 from components.data_layer import VOLUMES
+from components.galera import VOLUME as ROWS
 from operations.check import Check
 from operations.cluster_facts import HostFacts
 from operations.outputs import Outputs
@@ -60,10 +61,14 @@ def _taken_down(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Ch
 
 def _data(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check]:
     """Volumes that should be there and are not, fail; those that should not be, warn: they do no harm yet."""
-    for host in outputs.managers:
+    for host in outputs.hosts:
         seen = facts[host.name]
-        wanted = outputs.volumes if host.name in outputs.kept_on else ()
-        there = [volume for volume in VOLUMES if volume in seen.volumes]
+        # A worker has no records, but bears rows where its pool says so (servers.pools).
+        counted = VOLUMES if host.role == "manager" else (ROWS,)
+        wanted = [volume for volume in outputs.volumes if volume in counted and host.name in outputs.kept_on]
+        there = [volume for volume in counted if volume in seen.volumes]
+        if host.role != "manager" and not wanted and not there:
+            continue
         missing = [volume for volume in wanted if volume not in there]
         too_many = [volume for volume in there if volume not in wanted]
         found = "not asked" if seen.error else ", ".join(there) or "none"

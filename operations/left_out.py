@@ -46,8 +46,9 @@ def lost(seen: Seen, coming: Collection[str]) -> list[str]:
 
 def coming(servers: Mapping[str, Any], exported: Mapping[str, Any]) -> set[str]:
     """Hosts that this run replaces, reloads, takes away or, because the state has none, makes."""
-    tokens = servers.get("reloadToken") or {}
-    found = set(servers.get("replace") or ())
+    tokens = servers.get("reloadToken")
+    tokens = tokens if isinstance(tokens, Mapping) else {}
+    found = {name for name in _listed(servers, "replace") if isinstance(name, str)}
     named = {name for names in names_of(servers) for name in names}
     known_names = set()
     for resource in _resources(exported):
@@ -67,8 +68,8 @@ def met_anew(servers: Mapping[str, Any], exported: Mapping[str, Any]) -> set[str
     """Hosts of one's own that answer where the settings have them now, if that is not what the state has:
     installed anew (`hostKey`), another machine of that name, or moved.
     """
-    hosts = [*(servers.get("hosts") or ())]
-    hosts += [host for pool in servers.get("pools") or () for host in pool.get("hosts") or ()]
+    pools = (pool for pool in _listed(servers, "pools") if isinstance(pool, Mapping))
+    hosts = [*_listed(servers, "hosts"), *(host for pool in pools for host in _listed(pool, "hosts"))]
     known_ways = {
         str(given.get("hostname")): given
         for each in _resources(exported)
@@ -86,6 +87,12 @@ def met_anew(servers: Mapping[str, Any], exported: Mapping[str, Any]) -> set[str
         if old and TakenInProvider.tells({**old, "owner": None}, new):
             found |= {host.name} if answers(host.reached_at, host.port) else set()
     return found
+
+
+def _listed(section: Mapping[str, Any], key: str) -> list[Any]:
+    """What a section has under a key; nothing where that is no list: the program says what is wrong."""
+    found = section.get(key)
+    return found if isinstance(found, list) else []
 
 
 def cancelled(pulumi: Pulumi, seen: Seen | None) -> dict[str, str]:

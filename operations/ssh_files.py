@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def ssh_files(stack: StackOption = "dev") -> None:
-    """Write the SSH files that refresh and destroy need on this machine."""
+    """Write the SSH files that `refresh` and `destroy` need, on a machine that has not run `up`."""
     found = outputs.of_stack(stack)
     managers = [
         SshManager(host.name, host.address, host.host_key, host.user, host.port) for host in found.managers

@@ -61,9 +61,9 @@ def verify(
         bool, typer.Option("--deep", help="Compare every table of every node, too, while clients write.")
     ] = False,
 ) -> None:
-    """Check hosts, swarm, store, network, Galera, and what is before it; exit code 0 only if all holds.
+    """Check hosts, swarm, store, network, Galera, load balancer, application; exit code 0 only if all holds.
 
-    Of a stack that is not deployed up to its data (deployUpTo), what there is, and that the rest is gone.
+    Of a stack without its data layer (deployUpTo), check what there is, and that the rest is gone.
 
     With --deep all nodes' rows, definitions and accounts are compared at one position: it reads everything
     once on each node, and says every few seconds how far it is.

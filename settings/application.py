@@ -23,7 +23,8 @@ OWN_ENV = ("DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_USER", "
 OWN_SECRETS = "application-"
 """Begins the names of the files that the program gives."""
 CONFIDENTIAL = re.compile(
-    r"(PASSW(OR)?D|(^|_)(PASS|SECRET|TOKEN|CREDENTIALS?|SALT|(?<!PUBLIC_)KEY))$", re.IGNORECASE
+    r"(PASSW(OR)?D|PASSPHRASE|_PWD|APIKEY|(^|_)(PASS|SECRET|TOKEN|CREDENTIALS?|SALT|(?<!PUBLIC_)KEY))$",
+    re.IGNORECASE,
 )
 """How the names of variables end that hold what nobody is to read."""
 LARGEST_SECRET = 500_000
@@ -150,7 +151,7 @@ class Application(Section):
     """A service for users: WordPress or any other image, on any host. Without this section there is none.
 
     Attributes:
-        image: container image.
+        image: container image, which the hosts fetch without a login.
         replicas: number of containers; the swarm spreads them over the hosts, and moves those of a host that
             fails.
         port: of every host of the swarm, whichever hosts have a container; from 1 to 29999. For everybody

@@ -43,7 +43,7 @@ class Discovery(Section):
         kind: which one. `etcd` is for the nodes alone; `consul` also has every host's DNS, under which the
             stack's services are found (`db.service.consul`). A running database keeps the one that it has
             (docs/how-to/consul.md).
-        image: container image, of that kind.
+        image: container image, of that kind, which the hosts fetch without a login.
         servers: Consul's servers, on the first 3 or 5 managers; all other hosts have an agent. Unset, on
             every manager, on 5 at the most.
         recursors: DNS servers that Consul asks for all names that are not its own; unset, `hosts.resolvers`.

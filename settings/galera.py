@@ -31,7 +31,8 @@ class Galera(Section):
     """The database cluster.
 
     Attributes:
-        image: container image. By its tag the program knows the MariaDB in it: 11.8-1 has 11.8.
+        image: container image, which the hosts fetch without a login. By its tag the program knows the
+            MariaDB in it: 11.8-1 has 11.8.
         upgrade_to: the version of MariaDB that may take over data of an older one, like 11.8; without it,
             `up` and the nodes refuse. There is no way back (docs/how-to/versions.md).
         cluster_name: wsrep_cluster_name.
@@ -42,8 +43,9 @@ class Galera(Section):
         strict_replication: refuse tables that Galera does not replicate (MyISAM, Aria, MEMORY, CSV). Without
             it their rows stay on the node that wrote them, until its next full copy removes them.
         publish: `vip` has port 3306 of every host lead to one of the nodes, whichever, as the service's
-            virtual IP does; for everybody only if `servers.publishedPorts` has it, too. `none`: none has, and
-            from outside of the overlay network there is only the load balancer.
+            virtual IP does: two clients that change one row meet on two nodes, and one gets error 1213
+            (docs/how-to/operations.md). For everybody only if `servers.publishedPorts` has it, too. `none`:
+            none has, and from outside of the overlay network there is only the load balancer.
         stop_grace: seconds a node has to stop in order; a large buffer pool takes longer to write out.
         data_path: folder on every manager for the data, like /srv/mariadb: a btrfs subvolume of the second
             disk is mounted there. Unset, the data is in a folder of the engine, on the same disk. Can't be

@@ -20,7 +20,7 @@ class LoadBalancer(Section):
     """HAProxy on every host, before the database. Without this section there is none.
 
     Attributes:
-        image: container image.
+        image: container image, which the hosts fetch without a login.
         writer_port: of every host, and of the service on the overlay network, from 1024 to 29999; leads to
             the one node that takes the writes.
         reader_port: as writerPort; leads to all nodes that serve.

@@ -45,10 +45,11 @@ class Ssh(Section):
         private_key_file: path of the private half of either, without a passphrase; may be left out where an
             SSH agent holds it. Of hosts of one's own it is all that is needed.
         private_key: its text instead, as a secret (`pulumi config set --secret --path`).
-        allowed_cidrs: networks SSH may come from, for the firewall.
+        allowed_cidrs: networks SSH may come from, for the firewall of ordered hosts; one must be given
+            where that is on and `address` is public.
         address: which of a host's addresses SSH uses.
-        upload_label, upload_notes: of the key that the stack uploads; by default the label is made of the
-            stack's name.
+        upload_label: of the key that the stack uploads; by default it is made of the stack's name.
+        upload_notes: of the key that the stack uploads, for people.
     """
 
     title: ClassVar[str] = "ssh"
@@ -166,7 +167,9 @@ class Engine(Section):
             the swarm is started.
         access: how the engines' API is reached. With `tls`, each engine also listens on port 2376 of the
             address that SSH uses, for whoever has the stack's client certificate, and docker resources go
-            that way; all else goes on to use SSH. A change restarts the engines, one host at a time.
+            that way; all else goes on to use SSH. That certificate makes its owner root on every host. A
+            change restarts the engines, one host at a time. Not for hosts of one's own whose engine was there
+            before.
         options: further options of daemon.json, by their names there (engine_options.py).
     """
 

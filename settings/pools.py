@@ -7,7 +7,7 @@ Owns: one pool, and what of a server it may say otherwise. Leaves to others: whi
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, create_model
 
@@ -65,6 +65,9 @@ def _maybe(field: Any) -> tuple[Any, Any]:
     return kind | None, Field(None, description=field.description)
 
 
+_MAY_BE_NULL = {
+    name for name, field in Server.model_fields.items() if type(None) in get_args(field.annotation)
+}
 _FIELDS: dict[str, Any] = {name: _maybe(field) for name, field in Server.model_fields.items()}
 _Otherwise: Any = create_model("_Otherwise", __base__=Section, **_FIELDS)
 """All fields of a server, each of which may be left out."""
@@ -97,5 +100,8 @@ class Pool(_Otherwise):  # type: ignore[misc]
 
     @property
     def said(self) -> dict[str, Any]:
-        """What it says of its servers, by the fields' names."""
-        return {name: getattr(self, name) for name in self.model_fields_set if name in Server.model_fields}
+        """What it says of its servers, by the fields' names. A key without a value (null) says nothing,
+        unless that means something of a server, too, as of `os`.
+        """
+        given = {name: getattr(self, name) for name in self.model_fields_set if name in Server.model_fields}
+        return {name: value for name, value in given.items() if value is not None or name in _MAY_BE_NULL}

@@ -45,7 +45,8 @@ class Servers(Server):
     workers: int = Field(0, ge=0, le=500, description="hosts for applications")
     firewall: bool = Field(True, description="security groups bound with the order")
     published_ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
-        [], description="TCP ports open to everybody on the public addresses, for applications"
+        [],
+        description="TCP ports of ordered hosts, open to everybody on the public addresses, for applications",
     )
     protect: bool = Field(True, description="have Pulumi refuse to delete or replace the hosts")
     reload_token: server_values.ReloadTokens = Field(
@@ -93,8 +94,8 @@ class Servers(Server):
             problems = [*self._bad_turns()]
         if self.published_ports and (not self.orders or self.private_only or not self.firewall):
             problems.append(
-                "publishedPorts: nothing is closed that they could open. Remedy: remove publishedPorts, or "
-                "have a firewall on public addresses"
+                "publishedPorts: they are opened in the firewall of ordered hosts with public addresses, and "
+                "this stack has none. Remedy: remove publishedPorts, or have a firewall on public addresses"
             )
         if problems:
             raise ValueError("\n".join(problems))
@@ -246,12 +247,20 @@ class Servers(Server):
 
 
 def names_of(servers: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Names of managers and workers from a section as it stands in a stack's file, unchecked."""
+    """Names of managers and workers from a section as it stands in a stack's file, unchecked.
+
+    None of a section that can't be read: what is wrong with it, the program says.
+    """
     named = {key: servers[key] for key in ("kind", "prefix", "managers", "workers") if key in servers}
 
     def hosts(section: Mapping[str, Any]) -> list[OwnHost]:
         return [OwnHost.model_construct(**each) for each in section.get("hosts") or ()]
 
-    pools = [Pool.model_construct(**{**each, "hosts": hosts(each)}) for each in servers.get("pools") or ()]
-    made = Servers.model_construct(**named, domain="", datacenter="", hosts=hosts(servers), pools=pools)
-    return made.manager_names, made.worker_names
+    try:
+        pools = [
+            Pool.model_construct(**{**each, "hosts": hosts(each)}) for each in servers.get("pools") or ()
+        ]
+        made = Servers.model_construct(**named, domain="", datacenter="", hosts=hosts(servers), pools=pools)
+        return made.manager_names, made.worker_names
+    except (AttributeError, TypeError):
+        return [], []

@@ -19,8 +19,8 @@ class Swarm(Section):
 
     Attributes:
         autolock: managers are locked whenever their engine or host has restarted, until they are given the
-            unlock key, which is in the output `unlockKey`. They run no containers until then
-            (docs/how-to/autolock.md).
+            unlock key, which is in the output `unlockKey`. They run no containers until then, and if a
+            majority of them is lost for good, the last one can't go on alone (docs/how-to/autolock.md).
         unlock_key_generation: one more rotates the unlock key. Never back.
         oldest_unlock_key: the generation of the oldest key that stays in the output. Raise it once no manager
             is down any more that has not heard of a newer one.

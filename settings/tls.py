@@ -19,8 +19,8 @@ class Tls(Section):
 
     Attributes:
         required: clients that come without TLS are refused, whoever they are (error 1045 of MariaDB 10.11,
-            3159 of 11.8); root is from anywhere but a node itself, also without this. In the run that brings
-            TLS to a stack of before it is refused.
+            3159 of 11.8). Without this, only root is, from anywhere but a node itself. Not to be set in the
+            run that brings TLS to a stack that an older release has made.
         names: further names in the certificate, by which clients outside of the overlay network know the
             database, like db.example.com. It bears galera, tasks.galera, haproxy and localhost anyway.
         generation: one more makes a new authority and new certificates; the nodes go over to them one by one,

@@ -31,7 +31,8 @@ def on() -> str:
     return _ON
 
 
-_ON = body("autolock_on")
+_TURNED = body("autolock_turned")
+_ON = f"{_TURNED}\n{body('autolock_on')}"
 
 
 def off() -> str:
@@ -39,7 +40,7 @@ def off() -> str:
     return _OFF
 
 
-_OFF = body("autolock_off")
+_OFF = f"{_TURNED}\n{body('autolock_off')}"
 
 
 def key(*, rotate: bool) -> str:

@@ -150,6 +150,16 @@ def this_disk(named: str) -> str:
 _DISK = body("own_disk")
 
 
+def still_ours(hostname: str, owner: str, places: Places | None = None) -> str:
+    """Shell text for before `gone`: ends there, and well, on a host that another stack has by now. The mark
+    of this one may have been removed by hand, and what runs there is that one's.
+    """
+    return f"{assign(hostname=hostname, notes=(places or Places()).notes, owner=owner)}\n{_STILL_OURS}"
+
+
+_STILL_OURS = body("own_still_ours")
+
+
 def gone(hostname: str, places: Places | None = None, *, listens: bool = False) -> str:
     """Shell text that takes away what the program brought: the swarm is left, name servers, words at login,
     sshd's limits and the user's group are as before. Packages, engine, disk, images and data stay.

@@ -42,15 +42,19 @@ if [[ $disk ]]; then
     printf 'btrfs\tyes\n'
   fi
 fi
+there=''
 # Also of podman's, and of a client alone: `type` says yes only if it finds all that it is asked for.
 if type -P docker >/dev/null || type -P dockerd >/dev/null; then printf 'engine\tyes\n'; fi
 if type -P dockerd >/dev/null && systemctl cat docker.service >/dev/null 2>&1; then
   printf 'unit\tyes\n'
-  format='{{.ServerVersion}}|{{.Driver}}|{{.LiveRestoreEnabled}}|{{.Swarm.LocalNodeState}}|{{.Name}}|{{.SecurityOptions}}'
-  docker info --format "$format" 2>/dev/null | tell info
-  docker info --format '{{range .Swarm.RemoteManagers}}{{.Addr}} {{end}}' 2>/dev/null | tell managers
+  # One that does not run would be started by the question, through its socket, and its containers with it.
+  if systemctl -q is-active docker.service; then
+    format='{{.ServerVersion}}|{{.Driver}}|{{.LiveRestoreEnabled}}|{{.Swarm.LocalNodeState}}|{{.Name}}|{{.SecurityOptions}}'
+    docker info --format "$format" 2>/dev/null | tell info
+    docker info --format '{{range .Swarm.RemoteManagers}}{{.Addr}} {{end}}' 2>/dev/null | tell managers
+    there=$(docker volume ls --quiet 2>/dev/null)
+  fi
 fi
-there=$(docker volume ls --quiet 2>/dev/null)
 for each in "${volumes[@]}"; do
   # Of an engine that was removed, or does not run, too: the next one finds them.
   [[ $'\n'$there$'\n' != *$'\n'$each$'\n'* && ! -d $mount/volumes/$each ]] || printf 'volume\t%s\n' "$each"

@@ -31,7 +31,7 @@ def look(own: str, *, swarm_stays: bool) -> str:
     """Shell text for any manager: whether Pulumi has removed what the state knows.
 
     Prints `CLEAR`, also on a host that is in no swarm, or `PENDING` and what is there. Fails where the swarm
-    is to go and bears services or nodes that are not the stack's.
+    is to go and bears services, nodes, secrets or configs that are not the stack's.
 
     Args:
         own: `LABEL=VALUE` on the stack's services, secrets and configs.
@@ -49,12 +49,14 @@ def look(own: str, *, swarm_stays: bool) -> str:
 _LOOK = body("taken_down_look")
 
 
-def without_lost(hostnames: Sequence[str]) -> str:
+def without_lost(hostnames: Sequence[str], own: str) -> str:
     """Shell text for any manager: those of these hosts that are down are no nodes any more.
 
-    To be run before Pulumi takes nodes out one by one: the majority must hold until the last of them.
+    To be run before Pulumi takes nodes out one by one: the majority must hold until the last of them. What
+    `look` refuses is refused here, before any of them is lost for nothing. Args: own: as for `look`.
     """
-    return f"{functions(())}\n{assign(lost=list(hostnames))}\n{_LOST}"
+    looked = f"(\n{look(own, swarm_stays=False)}\n) >/dev/null"
+    return f"{looked}\n{functions(())}\n{assign(lost=list(hostnames))}\n{_LOST}"
 
 
 _LOST = body("taken_down_lost")

@@ -27,12 +27,21 @@ remove these first (docker service rm, or their own project's destroy), or deplo
   done
   [[ ! $others ]] || fail "hosts that are not this stack's are in the swarm:$others. Nothing was removed. \
 Remedy: have them leave it (docker swarm leave there, docker node rm here), or deployUpTo: swarm"
+  others=''
   for kind in network secret config; do
     filter=$own
     [[ $kind != network ]] || filter=$network_label
     named=$(docker "$kind" ls --filter "label=$filter" --format '{{.Name}}')
     [[ ! $named ]] || found+=" ${named//$'\n'/ }"
+    # They live in the swarm alone, and nobody can read a secret back. A network is made again.
+    [[ $kind != network ]] || continue
+    for each in $(docker "$kind" ls --format '{{.Name}}'); do
+      [[ $'\n'$named$'\n' == *$'\n'$each$'\n'* ]] || others+=" $kind $each"
+    done
   done
+  [[ ! $others ]] || fail "the swarm also has what is not this stack's, and would take it along:$others. Nothing was \
+removed. Remedy: remove these first (docker secret rm, docker config rm, or their own project's destroy), or deployUpTo: \
+swarm"
   many=$(wc -w <<<"$nodes")
   (( many < 2 )) || found+=" $many nodes"
 fi

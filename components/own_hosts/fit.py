@@ -93,6 +93,9 @@ def _always(wanted: Wanted) -> Iterable[str]:
         )
     if wanted.listens:
         yield from _listens(wanted)
+    # After a boot, what is mounted has the kernel's name, which does not say whose it is.
+    if wanted.ours and host.disk and not seen.mounted:
+        yield from _room_for(host.disk, seen)
 
 
 def _listens(wanted: Wanted) -> Iterable[str]:
@@ -206,13 +209,10 @@ def _disk(named: str, seen: Facts) -> Iterable[str]:
             f"it has no device {named}. Remedy: correct disk (`ls -l /dev/disk/by-id` there), or leave it out"
         )
         return
-    if seen.disk_group == VOLUME_GROUP or VOLUME_GROUP in seen.mounted:
+    if _is_prepared(seen):
         return
-    if seen.holds and not seen.engine:
-        yield (
-            f"its {MOUNT_POINT} holds data of an engine that was removed ({seen.holds} …), and {named} is to "
-            "be mounted there. Remedy: move it away, or leave disk out"
-        )
+    if not (seen.engine and seen.kept):  # that is told already
+        yield from _room_for(named, seen)
     # lsblk and wipefs both name a file system.
     held = dict.fromkeys([*seen.disk.split()[1:], *seen.disk_parts, *filter(None, [seen.disk_group])])
     if held:
@@ -223,6 +223,26 @@ def _disk(named: str, seen: Facts) -> Iterable[str]:
         )
 
 
+def _is_prepared(seen: Facts) -> bool:
+    """Whether the program's volume is there already, or half of it."""
+    return seen.disk_group == VOLUME_GROUP or VOLUME_GROUP in seen.mounted
+
+
+def _room_for(named: str, seen: Facts) -> Iterable[str]:
+    """What is where the disk is to be mounted. The engine is bound to that mount before the disk is looked
+    at, and would not start any more after a reboot.
+    """
+    if _is_prepared(seen) or not seen.holds:
+        return
+    whose, remedy = "an engine that was removed", "move it away, or leave disk out"
+    if seen.engine:
+        whose, remedy = "its engine", "leave disk out; or remove the engine with its data first"
+    yield (
+        f"its {MOUNT_POINT} holds data of {whose} ({seen.holds} …), and {named} is to be mounted there. "
+        f"Remedy: {remedy}"
+    )
+
+
 def told(hosts: Mapping[str, OwnHost], seen: Mapping[str, Facts]) -> str:
     """What the program will use, for people: one line a host."""
     lines = ["Hosts of your own, which are neither ordered nor ever deleted:"]
@@ -231,7 +251,9 @@ def told(hosts: Mapping[str, OwnHost], seen: Mapping[str, Facts]) -> str:
         if facts.refused:
             lines.append(f"  {name} ({host.role}): {'does not answer' if facts.unreachable else 'refused'}")
             continue
-        if facts.kept:
+        if facts.engine and not facts.version:
+            engine = "its engine does not run"
+        elif facts.kept:
             engine = f"engine {facts.version} as it is, engine.* of the settings does not count there"
         elif facts.version:
             engine = f"engine {facts.version}"

@@ -61,8 +61,8 @@ class Looked:
             count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
             lines = "\n".join(f"  - {problem}" for problem in found)
             raise UserError(
-                f"The hosts of your own have {count}; nothing was ordered or changed, on them "
-                f"neither:\n{lines}"
+                f"The hosts of your own have {count}; nothing was ordered or changed, not on them "
+                f"either:\n{lines}"
             )
 
     def _ours(self, name: str, owner: str | None) -> bool:

@@ -85,10 +85,11 @@ class TakenInProvider(ResourceProvider):
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Take away what was brought; the host stays. Raises UserError."""
         name, way = str(props["hostname"]), _way(props, str(props["host_key"]))
+        text = f"{own.still_ours(name, str(props['owner']))}\n{props['gone']}"
         why = "does not answer"
         for attempt in range(1, PATIENCE + 1):
             try:
-                _through(_run(name, way, str(props["gone"]), TAKEN_WITHIN))
+                _through(_run(name, way, text, TAKEN_WITHIN))
                 return
             except Unreachable:
                 say(f"{name} does not answer ({attempt} of {PATIENCE})")

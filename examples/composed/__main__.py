@@ -19,8 +19,11 @@ import pulumi
 import reports
 from swarm_galera import image
 from swarm_galera.components import (
+    autolock,
     data_layer,
     database_tls,
+    discovery,
+    engine_tls,
     first_bootstrap,
     registration,
     stack_outputs,
@@ -53,22 +56,34 @@ def deploy(settings: Settings, own_image: str) -> None:
     """Declare hosts, swarm, database and the service on them, and what others may read of it."""
     last = first_bootstrap.last_outputs()
     sql = first_bootstrap.initial_sql_of(settings.galera, last)
+    # What can't follow on the last run: it may be a setting that `wanted` has only later.
     database_tls.refuse_a_leap(settings.galera.tls, last)
+    autolock.refuse_going_back(settings.swarm, last)
+    engine_tls.refuse_to_leave(settings, last)
     layers = Layers.of(settings, last)
     # Looks at the hosts: what is wrong with any of them is told before anything is declared.
     plan = Plan.of(settings, last)
     owner = plan.identity.owner
     own = reports.spec(settings, own_image)
-    services = [*data_layer.specs(settings, sql), own]
+    expired = {"at_once": database_tls.have_expired(last), "store_at_once": discovery.have_expired(last)}
+    services = [*data_layer.specs(settings, sql, **expired), own]
+    locks = autolock.counts(settings, last)
     ssh = SshAccess("ssh", SshAccessArgs.of(owner, settings))
     hosts = ClusterHosts(
         "hosts",
         ClusterHostsArgs(
-            owner, settings, ssh, plan.own, firewall=None, in_turn=plan.in_turn, replicated=[own.name]
+            owner,
+            settings,
+            ssh,
+            plan.own,
+            firewall=None,
+            in_turn=plan.in_turn,
+            replicated=[own.name],
+            locks=locks,
         ),
     )
-    manager = AnyManager.of(hosts.managers, ssh)
-    swarm = SwarmLayer.declare(settings, hosts, manager, manager, services)
+    manager = AnyManager.of(hosts.managers, ssh, last, locks=locks)
+    swarm = SwarmLayer.declare(settings, hosts, manager, manager, services, last=last)
     data = DataLayer.declare(settings, owner, hosts, manager, swarm, services, sql.digest, layers.serves)
     site = reports.Reports(hosts, data)
     # The same outputs as the project above: by them the next run knows this one, `swarm-galera verify` checks

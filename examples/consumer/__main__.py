@@ -34,12 +34,17 @@ def agreed(version: object, name: str) -> None:
         )
 
 
-def dsn(galera: dict[str, Any], passwords: dict[str, str]) -> str:
-    """Where an application attached to the overlay network connects; the user is called like the database."""
+def dsn(galera: dict[str, Any], balancer: dict[str, Any] | None, passwords: dict[str, str]) -> str:
+    """Where an application attached to the overlay network connects; the user is called like the database.
+
+    That is the load balancer's port for the one writer, or without one any node, as the virtual IP has it.
+    """
     user = galera["database"]
+    service, port = galera["service"], galera["port"]
+    if balancer:
+        service, port = balancer["service"], balancer["writerPort"]
     # Numbers of another stack's outputs arrive as 3306.0.
-    port = int(galera["port"])
-    return f"mysql://{user}:{passwords['app']}@{galera['service']}:{port}/{galera['database']}"
+    return f"mysql://{user}:{passwords['app']}@{service}:{int(port)}/{galera['database']}"
 
 
 def authority(galera: dict[str, Any]) -> str | None:
@@ -51,8 +56,11 @@ def authority(galera: dict[str, Any]) -> str | None:
 def store(discovery: dict[str, Any], access: dict[str, str]) -> dict[str, str]:
     """Where a program asks which node is the writer and which nodes live, and what it shows and knows there:
     a certificate, and a name with a password. It may read that, and nothing else (docs/how-to/moving-in.md).
+    Of Consul it is a token, and the address is that of the container's own host (docs/how-to/consul.md).
     """
-    return {"address": f"{discovery['address']}:{int(discovery['port'])}", **access}
+    # What to expect in the server's certificate.
+    name = discovery.get("serverName", discovery["address"])
+    return {"address": f"{discovery['address']}:{int(discovery['port'])}", "serverName": name, **access}
 
 
 def main() -> None:
@@ -62,6 +70,7 @@ def main() -> None:
     # Nothing is read before the version is known to be the right one.
     checked = cluster.get_output("contractVersion").apply(lambda version: agreed(version, name))
     galera = checked.apply(lambda _: cluster.require_output("galera"))
+    balancer = checked.apply(lambda _: cluster.get_output("loadBalancer"))
     network = checked.apply(lambda _: cluster.require_output("network"))
     passwords = checked.apply(lambda _: cluster.require_output("passwords"))
     discovery = checked.apply(lambda _: cluster.require_output("discovery"))
@@ -77,7 +86,7 @@ def main() -> None:
         "databaseCa", galera.apply(lambda known: known["tls"]["caCertificate"] if "tls" in known else None)
     )
     # Passwords are secret outputs of the cluster's stack, so what is made of them is secret here, too.
-    pulumi.export("dsn", pulumi.Output.all(galera, passwords).apply(lambda known: dsn(known[0], known[1])))
+    pulumi.export("dsn", pulumi.Output.all(galera, balancer, passwords).apply(lambda known: dsn(*known)))
     pulumi.export(
         "store", pulumi.Output.all(discovery, access).apply(lambda known: store(known[0], known[1]))
     )

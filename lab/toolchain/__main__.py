@@ -106,14 +106,23 @@ def _do_up(options: argparse.Namespace) -> None:
     _preflight()
     with locks.for_job(options.lab, "make up"):
         _run("up", jobs.up(options.lab, options.stack), options.lab)
-    print(
-        f"\nStack {options.stack} is up in lab {options.lab}. Next:\n"
-        "  make verify                      check the cluster\n"
-        "  .venv/bin/python -m lab status   what runs\n"
-        "  .venv/bin/python -m lab shell    a shell inside, with pulumi and slcli\n"
-        "  make preview                     what a change of Pulumi.dev.yaml would do\n"
-        "  make down                        take it all away"
-    )
+    print(told_after_up(options.lab, options.stack))
+
+
+def told_after_up(lab: str, stack: str) -> str:
+    """What one may type next, for this lab and stack."""
+    which = "".join(f" {key}={value}" for key, value in (("LAB", lab), ("STACK", stack)) if value != "dev")
+    name = "" if lab == "dev" else f" --name {lab}"
+    rows = {
+        f"make verify{which}": "check the cluster",
+        f".venv/bin/python -m lab status{name}": "what runs",
+        f".venv/bin/python -m lab shell{name}": "a shell inside, with pulumi and slcli",
+        f"make preview{which}": f"what a change of Pulumi.{stack}.yaml would do",
+        f"make down{'' if lab == 'dev' else f' LAB={lab}'}": "take it all away",
+    }
+    width = max(map(len, rows))
+    lines = [f"  {command:{width}}  {what}" for command, what in rows.items()]
+    return "\n".join([f"\nStack {stack} is up in lab {lab}. Next:", *lines])
 
 
 def _do_test(options: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2016
 # shellcheck source=../../components/host_scripts/prologue.sh
 . prologue.sh
-mount=fact network=fact reserve=fact replicated=(fact fact)
+mount=fact network=fact reserve=fact kept=fact replicated=(fact fact)
 # ---- hosts get what follows ----
 set +e
 tell() { local name=$1 line; while IFS= read -r line; do printf '%s\t%s\n' "$name" "$line"; done; }
@@ -19,6 +19,7 @@ df -B1 --output=target,size,avail / "$mount" | tell space
 btrfs filesystem usage -b "$mount" 2>/dev/null | tell btrfs
 [[ ! -e $reserve ]] || printf 'reserve\tyes\n'
 systemctl is-active docker.service | tell engine
+[[ ! -r $kept || $(<"$kept") != kept ]] || printf 'kept\tyes\n'
 IFS='|' read -r driver swarm node trouble < <(
   docker info --format '{{.Driver}}|{{.Swarm.LocalNodeState}}|{{.Swarm.NodeID}}|{{.Swarm.Error}}')
 printf 'driver\t%s\nswarm\t%s\nnode\t%s\ntrouble\t%s\n' "$driver" "$swarm" "$node" "$trouble"

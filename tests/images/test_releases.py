@@ -121,7 +121,7 @@ def test_a_cluster_goes_to_the_next_mariadb_node_by_node_and_only_by_a_persons_w
     assert f"the data is of MariaDB {NEW}, and this image has {OLD}, which cannot read it" in last.log
     last.lose_volume()
     last.start()
-    until(last, "what the donor has sent is not for this server")
+    until(last, "what the donor has is not for this server")
     last.kill()
     last.lose_volume()
     takes(last, newer)
@@ -141,7 +141,7 @@ def test_a_newer_node_without_data_takes_a_copy_from_older_ones_only_by_a_person
     takes(last, newer)
     last.lose_volume()
     last.start()
-    until(last, "what the donor has sent is not for this server")
+    until(last, "what the donor has is not for this server")
     last.kill()
     wait_for(lambda: synced(nodes[0], 2), "two nodes")
     takes(last, newer, UPGRADE_TO=NEW)

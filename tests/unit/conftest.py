@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,25 @@ def nobody_asks_where_a_resource_is_made() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resource, "_get_stack_trace", source_pb2.StackTrace)
         yield
+
+
+def without_its_traceback(record: logging.LogRecord) -> bool:
+    """The message has the error already."""
+    record.exc_info = None
+    return True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def a_lost_task_is_told_in_a_line() -> Iterator[None]:
+    """A refused program leaves tasks that nobody awaits; asyncio tells of them when they are collected.
+
+    That can be in the midst of another test's `ast.parse`. Python 3.11 parses the lines of a traceback, too,
+    to mark what failed in them, and ends the outer one with "AST constructor recursion depth mismatch".
+    """
+    log = logging.getLogger("asyncio")
+    log.addFilter(without_its_traceback)
+    yield
+    log.removeFilter(without_its_traceback)
 
 
 @pytest.fixture(scope="module")

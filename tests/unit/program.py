@@ -59,6 +59,8 @@ class Recorded:
     aliases: dict[str, list[str]] = field(default_factory=dict)
     deleted_with: dict[str, str] = field(default_factory=dict)
     """The resource with which each one goes without being asked; empty for none."""
+    deleted_first: set[str] = field(default_factory=set)
+    """What goes before its replacement is made, because the program says so."""
     outputs: dict[str, Any] = field(default_factory=dict)
     secret_outputs: set[str] = field(default_factory=set)
     secret_inputs: dict[str, set[str]] = field(default_factory=dict)
@@ -147,12 +149,14 @@ def met(args: pulumi_mocks.MockResourceArgs) -> dict[str, Any]:
 
 
 def told_again(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Outputs of a run before, with a real certificate in the place of the made-up one: it is looked at."""
-    galera = outputs.get("galera") or {}
-    if (galera.get("tls") or {}).get("caCertificate") != "CA":
-        return dict(outputs)
-    real = new_authority("galera", dt.datetime.now(dt.UTC)).certificate
-    return {**outputs, "galera": {**galera, "tls": {**galera["tls"], "caCertificate": real}}}
+    """Outputs of a run before, with real certificates in place of made-up ones: they are looked at."""
+    told, real = dict(outputs), {"caCertificate": new_authority("a", dt.datetime.now(dt.UTC)).certificate}
+    galera, access = told.get("galera") or {}, told.get("discoveryAccess") or {}
+    if (galera.get("tls") or {}).get("caCertificate") == "CA":
+        told["galera"] = {**galera, "tls": {**galera["tls"], **real}}
+    if access.get("caCertificate") == "CA":
+        told["discoveryAccess"] = {**access, **real}
+    return told
 
 
 class Recorder(pulumi_mocks.Mocks):
@@ -212,6 +216,8 @@ class Monitor(pulumi_mocks.MockMonitor):
         """Note the options, then answer as the mocks do."""
         if request.protect:
             self._recorded.protected.add(request.name)
+        if request.deleteBeforeReplace:
+            self._recorded.deleted_first.add(request.name)
         self._recorded.deleted_with[request.name] = request.deletedWith.rsplit("::", 1)[-1]
         self._recorded.ignored[request.name] = list(request.ignoreChanges)
         self._recorded.parents[request.name] = request.parent.rsplit("::", 1)[-1]

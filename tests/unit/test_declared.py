@@ -74,9 +74,10 @@ def test_every_script_of_the_program_is_in_the_recording() -> None:
     own = {"own_look", "own_note", "own_taken_in", "own_engine", "own_disk", "own_gone"}  # likewise
     path = {"data_path", "data_path_functions", "data_path_gone"}  # galera.dataPath, as with engine.swarmPool
     # none has autolock (swarm.autolock)
-    locks = {"autolock_on", "autolock_off", "autolock_key", "swarm_locked_key"}
+    locks = {"autolock_on", "autolock_off", "autolock_turned", "autolock_key", "swarm_locked_key"}
     locks |= {"unlock_functions", "unlock_host", "unlock_start"}
     tls = {"engine_tls", "engine_renewed", "engine_tls_gone", "own_kept"}  # engine.access
+    own.add("own_still_ours")
     last = {
         "writer_last_hold",
         "writer_last_free",

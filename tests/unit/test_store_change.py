@@ -9,9 +9,12 @@ import pulumi
 import pytest
 
 from components.host_scripts.taken_down import CLEAR
-from components.store_change import store_of, volumes_of
+from components.store_change import after as without_records
+from components.store_change import datacenter_of, store_of, volumes_of
+from settings import parse
 from tests.unit import program
 from tests.unit.program import Recorded, run
+from tests.unit.settings.test_settings import config
 
 pytestmark = pytest.mark.unit
 
@@ -72,6 +75,33 @@ def test_a_database_that_runs_keeps_its_store(
     assert f"swarm-galera:discovery.kind: {words}, and the database runs with {former}" in said
     assert "takeDown: [application, data]" in said
     assert "nothing was ordered or changed" in said
+
+
+ELSEWHERE: dict[str, Any] = {"servers": {"workers": 1, "datacenter": "dal10"}}
+
+
+def test_consul_keeps_the_name_of_its_datacenter_while_its_records_count(
+    consul: Recorded, etcd: Recorded
+) -> None:
+    assert consul.outputs["discovery"]["datacenter"] == "tor01"
+    down = after(consul, CONSUL, DOWN)
+    assert down.outputs["keptData"]["datacenter"] == "tor01"
+    for before in (consul, down):
+        with pytest.raises(pulumi.RunError) as refused:
+            after(before, CONSUL, ELSEWHERE)
+        said = str(refused.value)
+        assert "swarm-galera:servers.datacenter: Consul's datacenter would be dal10" in said
+        assert "Remedy: say servers.datacenter: tor01" in said
+    # The records are gone.
+    removed = after(down, CONSUL, {**DOWN, "keepData": False})
+    assert after(removed, CONSUL, ELSEWHERE).outputs["discovery"]["datacenter"] == "dal10"
+    # Of etcd, and of a Consul that an older version of the program has made, it is not known.
+    without = without_records(down.outputs["keptData"], parse(config()))
+    assert (without["store"], "datacenter" in without) == ("etcd", False)
+    assert "datacenter" not in etcd.outputs["discovery"]
+    for discovery in ({"kind": "consul"}, {"kind": "etcd", "vip": "10.20.0.2"}, {}):
+        assert datacenter_of({"galera": {"size": 3}, "discovery": discovery}) == ""
+    assert datacenter_of({}) == datacenter_of({"keptData": None}) == ""
 
 
 def test_it_changes_while_the_data_is_down_and_the_former_records_go(etcd: Recorded) -> None:

@@ -105,7 +105,7 @@ def _parameters(command: Any) -> list[tuple[str, str, str]]:
 def _default(option: Any) -> str:
     if option.required:
         return "required"
-    if option.default is None or option.default is False or callable(option.default):
+    if option.default is None or option.default is False or option.default == "" or callable(option.default):
         return ""
     return f"`{option.default}`" if option.default is not True else f"`{option.opts[0]}`"
 

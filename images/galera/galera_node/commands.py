@@ -330,6 +330,10 @@ def maintain(store: Store, node: str, on: bool, note: str | None = None) -> int:
         return refuse(
             f"no other node is Synced and not in maintenance: without {node} nobody could be served"
         )
-    store.commit({}, {f"maintenance/{node}": Put(facts.notes.get(node, "") if note is None else note)})
+    put = Put(facts.notes.get(node, "") if note is None else note)
+    # Somebody may be taking the others out in the same moment.
+    expect = {key: facts.revision(key) for key in (f"maintenance/{name}" for name in others)}
+    if not store.commit(expect, {f"maintenance/{node}": put}):
+        return refuse("another node is just being taken out; look at galera-node status, then repeat")
     print(f"load balancers send no new clients to {node}, and end the others' connections in some seconds")
     return 0

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 
-from . import tls, transfer
+from . import data_version, tls, transfer
 from .backup_programs import BACKUP, pipe, start, tail
 from .framing import FRAME, TransferError, receive_record, send_frame, send_record
 from .local_state import Note, read_note
@@ -59,7 +59,8 @@ def donate(options: Options) -> None:
         mode = "incremental" if options.bypass else "full"
         note = read_note(options.data_dir) or Note()
         header = {"token": token, "mode": mode, "gtid": options.gtid, "epoch": note.epoch}
-        send_record(stream, {**header, "domain": options.domain})
+        version = data_version.of_data(options.data_dir)
+        send_record(stream, {**header, "domain": options.domain, "version": version})
         say("continue")
         if options.bypass:
             log(f"donor: {host} needs only the write-sets after {options.gtid}")

@@ -37,11 +37,16 @@ SERVES, DRAINS, DOES_NOT = 200, 404, 503
 
 @dataclass(frozen=True)
 class Look:
-    """What the last look has found; times are of the monotonic clock."""
+    """What the last look has found; times are of the monotonic clock.
+
+    `knows`: the store answers, or this node is the writer as it knows. Any other would never hear that it
+    has become the writer.
+    """
 
     at: float = float("-inf")
     able: bool = False
     writer: bool = False
+    knows: bool = True
 
 
 class Endpoints:
@@ -62,8 +67,9 @@ class Endpoints:
         self._able_at = time.monotonic()
         self._hearing = Hearing(self._able_at)
         self._vacant_at: float | None = None
-        self._alarmed = False
+        self._alarmed = self._away = False
         self._entries: Mapping[str, Entry] = {}
+        self._addresses: dict[str, str] = {}  # of the other nodes, as the store last had each
         self._stopping = threading.Event()
         self._wake = threading.Event()
 
@@ -82,6 +88,8 @@ class Endpoints:
             if look.writer:
                 return SERVES
             return DRAINS if now - self._was_writer < DRAIN else DOES_NOT
+        if path == "/able" and not look.knows:
+            return DOES_NOT
         if now < self._left:
             return SERVES
         return DRAINS if path == "/reader" and now - self._left < DRAIN else DOES_NOT
@@ -126,7 +134,7 @@ class Endpoints:
         writer = seen.writer == self._node
         if self._look.writer and not writer:
             self._was_writer = now
-        self._look = Look(time.monotonic(), able, writer)
+        self._look = Look(time.monotonic(), able, writer, writer or not self._away)
 
     def _own(self) -> tuple[bool, frozenset[str]]:
         """Whether mariadbd serves, and the names of its component's members. Raises SqlError."""
@@ -138,19 +146,19 @@ class Endpoints:
         """Reads the store; while that is away, what it last said counts: the writer stays the writer."""
         try:
             self._entries = self._store.read()
+            self._away = False
             self._topics.end("endpoints' store")
         except StoreError as error:
+            self._away = True
             self._topics.say("endpoints' store", f"for load balancers, the writer stays as it was: {error}")
 
     def _seen(self, able: bool, leaving: bool, members: frozenset[str], now: float) -> Seen:
-        addresses = {
-            key.partition("/")[2]: str(json.loads(entry.value).get("address", ""))
-            for key, entry in self._entries.items()
-            if key.startswith("present/")
-        }
+        addresses = addresses_of(self._entries)
         addresses.pop(self._node, None)
+        self._addresses.update(addresses)
         writer = writer_of(self._entries)
-        heard = self._hearing.of(writer, addresses.get(writer, ""), now)
+        # One that is cut off from the store alone is listed no longer, and takes the writes as before.
+        heard = self._hearing.of(writer, self._addresses.get(writer, ""), now)
         seen = Seen(
             node=self._node,
             able=able,
@@ -199,6 +207,22 @@ class Endpoints:
         self._stopping.set()
         self._wake.set()
         time.sleep(DRAIN)
+
+
+def addresses_of(entries: Mapping[str, Entry]) -> dict[str, str]:
+    """Where the nodes are that the store lists now. Whose record cannot be read has no address."""
+    found = {}
+    for key, entry in entries.items():
+        kind, _, node = key.partition("/")
+        if kind != "present":
+            continue
+        try:
+            address = json.loads(entry.value)["address"]
+        except (KeyError, ValueError, TypeError):
+            continue
+        if isinstance(address, str):
+            found[node] = address
+    return found
 
 
 def writer_of(entries: Mapping[str, Entry]) -> str:

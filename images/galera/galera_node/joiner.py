@@ -65,6 +65,7 @@ def join(options: Options) -> None:
             say(coordinates(str(header["gtid"]), header))
             return
         check_history(transfer.history(options.run_dir), str(header["gtid"]))
+        check_version(header.get("version"))  # a donor of the version before does not say
         copy_begins(options.data_dir, time.time())
         position = receive_backup(options, stream, None if epoch is None else str(epoch))
         say(coordinates(position, header))
@@ -101,6 +102,15 @@ def check_history(own: str, gtid: str) -> None:
             f"the data directory belongs to cluster {own}, the donor's is {donor}. Nothing is touched: if "
             "this node's data is not needed, empty its volume and it joins."
         )
+
+
+def check_version(version: str | None) -> None:
+    """Raises TransferError rather than take data that is not for this image's server.
+
+    mariadbd starts this program with the environment of the node's own.
+    """
+    if why := data_version.refusal(version, own_version(), os.environ.get("UPGRADE_TO", "")):
+        raise TransferError(f"what the donor has is not for this server: {why}")
 
 
 def accept_donor(
@@ -151,10 +161,7 @@ def receive_backup(options: Options, stream: socket.socket, epoch: str | None = 
     place.clear()
     stage.mkdir(mode=0o700)
     received = extract(options, stream, stage)
-    # mariadbd starts this program with the environment of the node's own.
-    version, allowed = data_version.of_data(stage), os.environ.get("UPGRADE_TO", "")
-    if why := data_version.refusal(version, own_version(), allowed):
-        raise TransferError(f"what the donor has sent is not for this server: {why}")
+    check_version(data_version.of_data(stage))
     transfer.write(options.run_dir, "joiner", "preparing", received)
     took = time.monotonic() - began
     with open(words, "wb") as output:

@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass, replace
 PORT = 4569
 TIMEOUT = 1.5  # seconds for one question
 ENDPOINTS = ("/writer", "/reader", "/able")
+AT_A_TIME = 16  # who connects and says nothing must not keep load balancers from their answer
+SILENT = 2.0  # seconds after which such a one is left
 SOON = 0.5  # seconds for the question whether a node is able; who is asked often answers at once
 
 
@@ -56,7 +58,8 @@ class Teller:
         """
         self.told, self._endpoint, self._departed = Told(), endpoint, departed
         self._socket = socket.create_server((address, port))
-        threading.Thread(target=self._serve, name="teller", daemon=True).start()
+        for _ in range(AT_A_TIME):
+            threading.Thread(target=self._serve, name="teller", daemon=True).start()
 
     @property
     def port(self) -> int:
@@ -65,7 +68,7 @@ class Teller:
 
     def close(self) -> None:
         with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the threads
         self._socket.close()
 
     def _serve(self) -> None:
@@ -75,7 +78,7 @@ class Teller:
             except OSError:
                 return
             with stream, suppress(OSError):
-                stream.settimeout(2.0)
+                stream.settimeout(SILENT)
                 self._answer(stream)
 
     def _answer(self, stream: socket.socket) -> None:

@@ -18,6 +18,10 @@ from .settings import Settings
 
 CLIENT = "/usr/bin/mariadb"
 DESYNCED = "Donor/Desynced"
+AT_ONCE = "SET SESSION wsrep_sync_wait = 0, wait_timeout = 28800, max_statement_time = 0"
+"""What `galera.config` has of these is for clients. They may have to wait until all that was written is
+applied on their node: behind one long change, on all nodes at the same time, this program would take that for
+a server that does not answer. So it would, where whoever is idle, or a statement, is ended after a second."""
 STATUS = (
     "wsrep_cluster_size",
     "wsrep_cluster_state_uuid",
@@ -87,6 +91,8 @@ class Sql:
                     read_timeout=self._patience,
                     autocommit=True,
                 )
+                with self._connection.cursor() as cursor:
+                    cursor.execute(AT_ONCE, ())
             with self._connection.cursor() as cursor:
                 # Parameters are always given, so that %% means the same in every statement.
                 cursor.execute(statement, tuple(parameters))

@@ -90,31 +90,36 @@ def test_in_the_container_sysbench_runs_in_the_folder_with_the_password_that_was
 
 
 def test_every_turn_begins_with_another_way_and_has_all_of_them() -> None:
-    turns = [proxy.turned(WAYS, number) for number in range(5)]
+    turns = [proxy.turned(WAYS, number) for number in range(len(WAYS) + 1)]
     assert [turn[0] for turn in turns] == [*WAYS, WAYS[0]]
     assert {tuple(sorted(turn)) for turn in turns} == {tuple(sorted(WAYS))}
 
 
-def made(direct: float, writer: float, reader: float, vip: float, repeated: float = 0.0) -> Round:
-    committed = dict(zip(WAYS, (direct, writer, reader, vip), strict=True))
+def made(direct: float, writer: float, reader: float, vip: float, tls: float, repeated: float = 0) -> Round:
+    committed = dict(zip(WAYS, (direct, writer, reader, vip, tls), strict=True))
     return Round("oltp_write_only", 8, {way: Throughput(each, repeated) for way, each in committed.items()})
 
 
 def test_a_way_is_compared_with_the_direct_connection_of_its_own_round() -> None:
     # The machine was half as fast in the second one: nothing follows from that.
-    rounds = [made(200, 190, 180, 200, 1.0), made(100, 95, 90, 100, 2.0), made(200, 150, 180, 210, 3.0)]
-    assert proxy.ratios(rounds) == {"writer port": 0.95, "reader port": 0.9, "virtual IP": 1.0}
+    rounds = [
+        made(200, 190, 180, 200, 192, 1.0),
+        made(100, 95, 90, 100, 97, 2.0),
+        made(200, 150, 180, 210, 190, 3.0),
+    ]
+    assert proxy.ratios(rounds) == {"writer port": 0.95, "reader port": 0.9, "virtual IP": 1.0, "TLS": 0.96}
     assert proxy.table({("oltp_write_only", 8): rounds}) == [
-        ["oltp_write_only", "8", "200", "0.95", "0.90", "1.00", "2.0"]
+        ["oltp_write_only", "8", "200", "0.95", "0.90", "1.00", "0.96", "2.0"]
     ]
 
 
 def test_a_goal_is_met_only_if_it_is_with_every_load_and_number_of_clients() -> None:
-    good, bad = [made(100, 91, 90, 95)], [made(100, 92, 89, 94.9)]
+    good, bad = [made(100, 91, 90, 95, 90)], [made(100, 92, 89, 94.9, 99)]
     assert proxy.verdict({("oltp_read_write", 1): good}) == (
         "Goals: writer port: at least 0.9 of a direct connection, met; "
         "reader port: at least 0.9 of a direct connection, met; "
-        "virtual IP: at least 0.95 of a direct connection, met."
+        "virtual IP: at least 0.95 of a direct connection, met; "
+        "TLS: at least 0.9 of a direct connection, met."
     )
     told = proxy.verdict({("oltp_read_write", 1): good, ("oltp_write_only", 32): bad})
     assert "writer port: at least 0.9 of a direct connection, met" in told
@@ -135,6 +140,7 @@ class Lab:
 
     def __init__(self, writers: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
         self.ran: list[tuple[str, str]] = []
+        self.certificates: dict[tuple[str, str], str] = {}
         self.fails: set[int] = set()
         self._writers = list(writers)
         monkeypatch.setattr(failover, "wait_whole", self._writer)
@@ -145,15 +151,22 @@ class Lab:
     def _writer(self) -> str:
         return self._writers.pop(0) if len(self._writers) > 1 else self._writers[0]
 
-    def _on_host(self, host: str, command: str, given: bytes) -> str:
+    def _on_host(self, host: str, command: str, given: bytes = b"") -> str:
         if command == sysbench.unpack():
             assert given == b""
             self.ran.append((host, "unpacked"))
             return ""
+        if " cat /run/secrets/" in command:
+            return f"{command.rpartition('/')[2]} of {host}"
+        if command.startswith("umask 077"):
+            self.certificates[host, command.rpartition("/")[2]] = given.decode()
+            return ""
         assert given == b"secret-app\n"
         assert "secret-app" not in command
         at = [
-            word for word in command.split() if word.startswith(("--mysql-host=", "--mysql-port=", "--time="))
+            word
+            for word in command.split()
+            if word.startswith(("--mysql-host=", "--mysql-port=", "--time=", "--mysql-ssl="))
         ]
         self.ran.append((host, " ".join(word.partition("=")[2] for word in at)))
         if len(self.ran) in self.fails:
@@ -168,10 +181,12 @@ def test_all_ways_are_loaded_from_a_host_that_is_not_the_writers(monkeypatch: py
     assert [what for _, what in lab.ran] == [
         "unpacked",
         f"{direct} {proxy.WARM}",
-        *(f"{each} 20" for each in (direct, writer, reader, vip)),
-        *(f"{each} 20" for each in (writer, reader, vip, direct)),
+        *(f"{direct} 20", f"{writer} 20", f"{reader} 20", f"{vip} 20", f"{direct} 20 on"),
+        *(f"{writer} 20", f"{reader} 20", f"{vip} 20", f"{direct} 20 on", f"{direct} 20"),
     ]
     assert {host for host, _ in lab.ran} == {"galera-2"}
+    assert lab.certificates["galera-2", "client-key.pem"] == "galera-server.key of galera-1"
+    assert {name for _, name in lab.certificates} == set(sysbench.CERTIFICATES)
     assert [each.through[DIRECT] for each in found] == [Throughput(250.31, 1.55)] * 2
 
 

@@ -145,6 +145,20 @@ def test_a_generation_before_the_one_in_use_is_refused_before_anything_is_declar
     assert "swarm-started" in run({"autolock": False}, former=former).resources
 
 
+def test_the_run_that_turns_it_off_still_unlocks_what_it_restarts() -> None:
+    """It is turned off last: an engine that restarts before, for another setting, is locked once more."""
+    former = {"unlockKey": {"generation": 1, "key": "SWMKEY-1-x", "former": []}}
+    for below in ({}, {"deployUpTo": "hosts", "takeDown": ["application", "data", "swarm"]}):
+        found = run({"autolock": False}, former=former, **below)
+        assert "swarm-autolock-on" not in found.resources
+        assert "galera-2-engine-unlocked" in found.depends_on["galera-2-engine-current"]
+        for each in ("configured", "current"):
+            assert "docker swarm unlock" in text(found, f"galera-2-engine-{each}")
+    on, off = run(), run({"autolock": False}, former=former)
+    for name in ("galera-2-engine-configured", "galera-2-engine-current", "swarm-galera-2-node"):
+        assert text(off, name) == text(on, name)
+
+
 # -- which keys are kept
 
 PROVIDER = UnlockKeysProvider()

@@ -216,8 +216,10 @@ def test_every_host_asks_it_for_names_once_it_runs_and_no_more_when_it_goes(made
         assert host.AGENT_NOTE in step["stdin"]
         assert step["delete"].endswith("; run delete")
         assert 'rm -f "$agent_dropin"' in step["stdin"]
-        # Triggers would replace it, and the former one's `delete` run last.
+        # Triggers would replace it, for a moment without.
         assert "triggers" not in step
+        # A person may: then the former one's `delete` must not run last.
+        assert f"consul-asked-{name}" in made.deleted_first
 
 
 def test_hosts_are_told_again_when_the_settings_name_other_resolvers(made: Recorded, home: Path) -> None:
@@ -237,6 +239,7 @@ def test_what_consumers_are_given(made: Recorded) -> None:
         "serverName": "localhost",
         "service": "db.service.consul",
         "servers": HOSTS[:3],
+        "datacenter": "tor01",
     }
     assert made.outputs["discoveryAccess"] == {
         "token": "value-of-consul-consumer-token",

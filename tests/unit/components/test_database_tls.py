@@ -236,6 +236,25 @@ def test_nodes_whose_certificates_have_expired_get_new_ones_at_the_same_time(
     assert "clients wait for about a minute" in said[0]
 
 
+def test_members_of_the_store_whose_certificates_have_expired_get_new_ones_at_the_same_time(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database's would not get theirs otherwise: it is changed once the store is whole."""
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
+
+    def at_once(days: int) -> list[int]:
+        authority = own(NodeCertificates(ago=dt.timedelta(days=days)))
+        made = run(former={"discoveryAccess": {"caCertificate": authority}})
+        names = ("etcd-service", "galera-service")
+        return [int(made.resources[name].inputs["updateConfig"]["parallelism"]) for name in names]
+
+    assert at_once(3640) == [1, 1]
+    assert not said
+    assert at_once(3651) == [3, 1]
+    assert "the certificates of the store's members have expired" in said[0]
+
+
 def test_nodes_take_a_renewal_one_after_the_other(tmp_path: Path) -> None:
     made = NodeCertificates(ago=dt.timedelta(days=3400))
     files = made.renewed()

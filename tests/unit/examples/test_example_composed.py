@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import importlib
 import json
 import runpy
@@ -17,6 +18,7 @@ import pytest
 from pulumi import resource_hooks
 from pulumi.runtime.config import set_all_config
 
+from tests.support.node_certificates import NodeCertificates
 from tests.unit.packaged import installed
 from tests.unit.program import FITTING, ROOT, Monitor, Recorded, Recorder, hook_registered, patched, run
 
@@ -131,6 +133,17 @@ def test_it_is_the_cluster_that_the_project_above_makes_of_the_same_settings() -
     more = {name for name in made.resources if name.startswith("reports")}
     for name in above.resources:
         assert made.depends_on[name] - more == above.depends_on[name], name
+
+
+def test_certificates_that_have_all_expired_are_changed_at_the_same_time() -> None:
+    ago = NodeCertificates(ago=dt.timedelta(days=3651)).authority["certificate"]
+    former = {"galera": {"tls": {"generation": 1, "caCertificate": ago}, "mariadb": "11.8"}}
+    made = composed(former={**former, "discoveryAccess": {"caCertificate": ago}})
+    told = {
+        name: made.resources[f"{name}-service"].inputs["updateConfig"]["parallelism"]
+        for name in ("etcd", "galera", "reports")
+    }
+    assert told == {"etcd": 3, "galera": 3, "reports": 1}
 
 
 def test_the_service_comes_after_the_database_and_is_told_where_it_is() -> None:

@@ -53,11 +53,24 @@ def test_an_application_gets_all_it_needs_from_the_outputs(cluster: dict[str, An
     assert exports["members"] == ["galera-1", "galera-2", "galera-3"]
     assert exports["network"] == "galera"
     assert exports["store"]["address"] == "etcd:2381"
+    assert exports["store"]["serverName"] == "etcd"
     assert exports["store"]["user"] == "consumer"
     assert exports["store"]["password"] == "value-of-etcd-consumer-password"
     assert exports["databaseCa"] == "CA"
     assert exports["vip"] == "stdout-of-galera-formed"
     assert exports["monthlyCost"] == 210
+
+
+def test_with_a_load_balancer_an_application_writes_through_it(cluster: dict[str, Any]) -> None:
+    balancer = {"service": "haproxy", "vip": "10.20.0.8", "writerPort": 6446.0, "readerPort": 6447.0}
+    _, exports = consume({**cluster, "loadBalancer": balancer})
+    assert exports["dsn"] == "mysql://app:value-of-galera-app-password@haproxy:6446/app"
+
+
+def test_a_client_of_consul_is_told_whose_certificate_to_expect(cluster: dict[str, Any]) -> None:
+    consul = {"kind": "consul", "address": "gateway", "port": 8501.0, "serverName": "localhost"}
+    _, exports = consume({**cluster, "discovery": consul, "discoveryAccess": {"token": "t"}})
+    assert exports["store"] == {"address": "gateway:8501", "serverName": "localhost", "token": "t"}
 
 
 @pytest.mark.parametrize(

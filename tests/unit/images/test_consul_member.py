@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -729,3 +730,19 @@ def test_a_member_whose_own_certificate_is_bad_says_so(member: Settings, shown: 
     until = valid_until(member.secrets / "consul.crt")
     assert until is not None
     assert (until < now) is (shown == "expired")
+
+
+def test_whoever_calls_consul_in_the_container_reaches_the_member_and_is_nobody() -> None:
+    """What `verify` says to call there, and what it calls by itself."""
+    text = (Path(__file__).parents[3] / "images/consul/Dockerfile").read_text()
+    given = dict(re.findall(r"(CONSUL_\w+)=(\S+)", text))
+    assert given == {
+        "CONSUL_HTTP_ADDR": f"https://127.0.0.1:{config.HTTPS}",
+        "CONSUL_TLS_SERVER_NAME": "localhost",
+        **{
+            variable: f"/run/secrets/{file}"
+            for variable, file in zip(
+                ("CONSUL_CACERT", "CONSUL_CLIENT_CERT", "CONSUL_CLIENT_KEY"), settings.FILES, strict=True
+            )
+        },
+    }

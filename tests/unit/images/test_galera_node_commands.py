@@ -142,6 +142,27 @@ def test_a_node_is_taken_out_of_the_load_balancers_choice_and_put_back(
     assert kept.facts.maintenance == frozenset()
 
 
+class Hurried(MemoryStore):
+    """One in which somebody else takes b out right after it was read."""
+
+    def read(self) -> dict[str, Entry]:
+        found = super().read()
+        self._entries["maintenance/b"] = Entry("", 99)
+        return found
+
+
+def test_two_people_do_not_take_out_the_last_two_nodes_at_the_same_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    kept = Hurried(cluster=FORMED, nodes__a=Position(U, 5), nodes__b=Position(U, 5))
+    for node in "ab":
+        kept.put(f"present/{node}", Presence("synced", U, 5, "10.0.0.1"))
+    del kept._entries["maintenance/b"]
+    assert commands.maintain(kept, "a", on=True) == 1
+    assert "another node is just being taken out" in capsys.readouterr().err
+    assert kept.facts.maintenance == {"b"}
+
+
 def test_a_person_chooses_whose_data_the_cluster_restarts_from(capsys: pytest.CaptureFixture[str]) -> None:
     memory = MemoryStore(cluster=FORMED, present__a=here("running", 95), present__b=here("stopped", 99))
     assert commands.recover_from(memory, "a") == 0

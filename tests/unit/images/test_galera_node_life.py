@@ -297,6 +297,17 @@ def test_an_empty_node_forms_a_cluster_and_stops_in_order(
     assert f"stopped at {record['uuid']}:0" in said
 
 
+def test_no_question_of_the_program_waits_until_all_is_applied(site: Site) -> None:
+    """`galera.config: {wsrep_sync_wait: 1}` has clients do so: behind one long change all would seem dead."""
+    asked = site.module("sql").Sql(site.root / "socket")
+    for _ in range(2):
+        asked.run("SELECT 1")
+        asked.run("SELECT 2")
+        asked.close()
+    first = ("SET SESSION wsrep_sync_wait = 0, wait_timeout = 28800, max_statement_time = 0", ())
+    assert site.database.statements == [first, ("SELECT 1", ()), ("SELECT 2", ())] * 2
+
+
 def test_the_first_of_three_counts_for_all_until_the_others_are_synced(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:

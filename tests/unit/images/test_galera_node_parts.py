@@ -872,6 +872,18 @@ def test_nodes_tell_one_another_what_they_are_and_a_proxy_whether_to_send_client
     assert neighbours.ask("127.0.0.1", port) is None
 
 
+def test_who_connects_and_says_nothing_keeps_nobody_from_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "SILENT", 60.0)
+    teller = neighbours.Teller("127.0.0.1", 0, endpoint=lambda _path: 200)
+    silent = [socket.create_connection(("127.0.0.1", teller.port)) for _ in range(8)]
+    try:
+        assert neighbours.able("127.0.0.1", teller.port, timeout=10)
+    finally:
+        for each in silent:
+            each.close()
+        teller.close()
+
+
 def test_a_node_of_the_version_before_says_of_no_departure() -> None:
     with odd_server('{"node": "a", "uuid": "", "epoch": "", "state": "x", "ready": true}') as port:
         assert neighbours.ask("127.0.0.1", port) == neighbours.Told("a", state="x", ready=True)

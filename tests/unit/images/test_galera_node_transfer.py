@@ -263,6 +263,31 @@ def test_data_of_another_history_is_neither_replaced_nor_gone_on_from(
     assert {entry.name for entry in site.data.iterdir()} == {"ibdata1", "old.ibd"}
 
 
+@pytest.mark.parametrize(
+    ("own", "allowed", "words"),
+    [
+        pytest.param("10.11", "", "which cannot read it. Nothing is touched", id="newer"),
+        pytest.param("12.3", "", "which would change it for good", id="older"),
+        pytest.param("12.3", "12.3", "", id="older, and a person has said so"),
+    ],
+)
+def test_data_that_is_not_for_this_server_is_refused_before_the_own_goes(
+    site: Site, monkeypatch: pytest.MonkeyPatch, own: str, allowed: str, words: str
+) -> None:
+    (site.options["donor"].data_dir / "sys").mkdir()
+    (site.options["donor"].data_dir / "sys" / "version.frm").write_text("mariadb-version=110809\n")
+    monkeypatch.setattr(joiner, "own_version", lambda: own)
+    monkeypatch.setenv("UPGRADE_TO", allowed)
+    thread, address = site.joining()
+    with contextlib.suppress(TransferError, OSError):
+        site.donates(address)
+    thread.join(30)
+    assert words in str(site.ended or "")
+    assert (site.ended is None) == (not words)
+    assert (site.data / "old.ibd").exists() == bool(words)
+    assert (site.data / TRANSFER_MARK).exists() is False
+
+
 def test_a_donor_that_breaks_off_leaves_no_data_that_could_be_taken_for_whole(site: Site) -> None:
     thread, address = site.joining()
     host, port, token = donor.target(address)

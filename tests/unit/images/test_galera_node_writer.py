@@ -146,6 +146,12 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         sys.modules.pop(name, None)
 
 
+def cut_off(node: Any) -> None:
+    """From the store alone."""
+    node._store = Store()
+    node._store.away = True
+
+
 def test_one_node_is_the_writer_and_stays_it(world: World) -> None:
     world.look()
     assert world.codes("/writer") == {"a": 200, "b": 503, "c": 503}
@@ -248,6 +254,61 @@ def test_while_the_store_is_away_the_writer_stays(world: World) -> None:
     world.store.away = True
     for _ in range(20):
         world.look()
+    assert world.codes("/writer") == {"a": 200, "b": 503, "c": 503}
+
+
+def test_a_writer_that_is_cut_off_from_the_store_alone_stays_it(world: World) -> None:
+    world.look()
+    world.look()
+    record = world.store.entries.pop("present/a")  # its session has ended
+    cut_off(world.nodes["a"])
+    for _ in range(20):
+        world.look()
+    assert (world.store.writer, world.codes("/writer")) == ("a", {"a": 200, "b": 503, "c": 503})
+    # Nor does it matter that its record is back.
+    world.store.entries["present/a"] = record
+    world.look()
+    assert world.store.writer == "a"
+    # Should its program hang, too, it is given up as any other.
+    del world.store.entries["present/a"]
+    world.able.discard("a")
+    for _ in range(9):
+        world.look()
+    assert world.store.writer == "b"
+
+
+def test_who_would_not_hear_of_it_becomes_no_writer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def able(address: str) -> bool:
+        return bool(world.nodes[address].answer("/able") == 200)
+
+    world.look()
+    world.look()
+    monkeypatch.setattr(neighbours, "able", able)
+    cut_off(world.nodes["b"])
+    world.look()
+    assert {name: able(name) for name in "abc"} == {"a": True, "b": False, "c": True}
+    assert world.codes("/reader")["b"] == 200
+    world.store.put("maintenance/a", "")
+    world.look()
+    world.look()
+    assert (world.store.writer, world.codes("/writer")["c"]) == ("c", 200)
+    # Named all the same, as it was cut off a moment later.
+    del world.store.entries["maintenance/a"]
+    world.store.put("writer", json.dumps({"node": "b"}))
+    for _ in range(9):
+        world.look()
+    assert (world.store.writer, world.codes("/writer")) == ("a", {"a": 200, "b": 503, "c": 503})
+    # The writer itself has no need to hear that it is.
+    cut_off(world.nodes["a"])
+    world.look()
+    assert able("a")
+
+
+@pytest.mark.parametrize("record", ["", "none", "[]", "{}", '{"address": 3}'])
+def test_a_record_that_cannot_be_read_keeps_no_node_from_its_answers(world: World, record: str) -> None:
+    world.store.put("present/d", record)
+    world.look()
+    world.look()
     assert world.codes("/writer") == {"a": 200, "b": 503, "c": 503}
 
 

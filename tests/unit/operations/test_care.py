@@ -225,8 +225,12 @@ def test_of_several_ill_hosts_those_that_serve_no_database_come_first_and_one_at
             seen(galera_2=both(error, full)),
             "its disk is full (0.0 of 26.8 GB free): make room first, in an emergency",
         ),
+        (
+            seen(galera_2=both(error, lambda host: replace(host, kept=True))),
+            "it was there before this program, which never restarts it",
+        ),
     ],
-    ids=["another database down", "another host away", "full disk"],
+    ids=["another database down", "another host away", "full disk", "it is not the program's"],
 )
 def test_no_engine_is_restarted_while_that_would_make_it_worse_and_why_is_said(
     monkeypatch: pytest.MonkeyPatch, now: Seen, why: str
@@ -239,6 +243,16 @@ def test_no_engine_is_restarted_while_that_would_make_it_worse_and_why_is_said(
         "galera-2: its engine is not active in the swarm (error). Its engine is not restarted: "
     )
     assert why in told
+
+
+def test_a_preview_promises_no_restart_of_an_engine_that_is_not_the_program_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = list[str]()
+    monkeypatch.setattr(care, "say", said.append)
+    care.tell(seen(galera_2=both(error, lambda host: replace(host, kept=True)), galera_3=ghosts))
+    assert "never restarts it; do so yourself" in said[0]
+    assert "`up` restarts its engine" in said[1]
 
 
 def test_a_host_that_its_restart_does_not_mend_keeps_the_others_from_being_restarted(

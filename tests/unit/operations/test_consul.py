@@ -161,6 +161,14 @@ def test_any_one_thing_amiss_fails_where_it_is(
         assert told == said
 
 
+def test_a_resolver_that_was_set_back_is_mended_by_the_step_that_sets_it(found: Outputs) -> None:
+    seen = facts()
+    seen["galera-4"] = consul(resolves=False)(seen["galera-4"])
+    (check,) = [check for check in consul_checks.of_consul(found, seen) if not check.ok]
+    # The program sees no change on the host: an `up` alone would do nothing.
+    assert "`pulumi up --replace '**consul-asked-galera-4'`" in check.remedy
+
+
 def test_a_node_that_does_not_serve_must_not_be_named(found: Outputs) -> None:
     seen = facts()
     seen["galera-3"] = replace(seen["galera-3"], galera={"wsrep_local_state_comment": "Joining"})

@@ -194,6 +194,20 @@ def test_a_host_that_this_run_replaces_reloads_or_takes_away_is_not_waited_for(
     assert left_out.coming(servers, EXPORTED) == names
 
 
+@pytest.mark.parametrize(
+    "servers",
+    [
+        {"kind": "existing", "hosts": ["db1"]},
+        {"hosts": 1, "pools": ["apps", {"name": "p", "hosts": 2}]},
+        {"reloadToken": ["galera-1"], "replace": [{"galera-1": None}]},
+        {"managers": "three"},
+    ],
+)
+def test_settings_that_can_not_be_read_are_left_to_the_program_to_refuse(servers: dict[str, Any]) -> None:
+    assert left_out.coming(servers, EXPORTED) <= {*NAMES}
+    assert left_out.met_anew(servers, EXPORTED) == set()
+
+
 def test_a_host_whose_server_the_state_has_lost_is_made_anew_and_not_waited_for() -> None:
     """As after a cancellation by hand and a refresh: the outputs still name the former server."""
     refreshed = {"deployment": {"resources": [guest("galera-1"), guest("galera-2")]}}

@@ -7,11 +7,13 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from components.host_scripts.own import NOTES
 from operations import cluster_checks, cluster_facts, galera_checks, galera_variables, outputs, verify
 from operations.check import Check
 from operations.cluster_facts import HostFacts, Manager, Space
@@ -168,6 +170,39 @@ def galera(**changed: str) -> Callable[[HostFacts], HostFacts]:
 
 def without(name: str) -> Callable[[HostFacts], HostFacts]:
     return lambda seen: replace(seen, galera={key: told for key, told in seen.galera.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    ("today", "ok", "warns"),
+    [("2035-11-26", True, False), ("2035-11-28", True, True), ("2036-10-28", False, True)],
+)
+def test_the_store_s_certificates_are_looked_at_while_there_is_time(
+    found: Outputs, today: str, ok: bool, warns: bool
+) -> None:
+    checks = cluster_checks.of_store(found, facts(), date.fromisoformat(today))
+    rows = [check for check in checks if "lets in users" in check.what]
+    assert [(check.ok, check.warns) for check in rows] == [(ok, warns)] * 3
+    assert all("renews certificates" in check.remedy for check in rows)
+
+
+def test_verify_promises_no_restart_of_an_engine_that_is_not_the_program_s(found: Outputs) -> None:
+    seen = facts()
+    seen["galera-2"] = replace(seen["galera-2"], swarm="error", ghosts=("x",), kept=True)
+    seen["galera-3"] = replace(seen["galera-3"], ghosts=("x",))
+    remedies = [(check.where, check.remedy) for check in all_checks(found, seen) if not check.ok]
+    assert {"never restarts" in remedy for where, remedy in remedies if where == "galera-2"} == {True}
+    assert all("`up` restarts" in remedy for where, remedy in remedies if where == "galera-3")
+
+
+def test_a_node_that_the_settings_do_not_know_any_more_is_named_with_what_to_do(found: Outputs) -> None:
+    """As a worker's whose pool has lost its label: a restart of the cluster would wait for it."""
+    seen = facts()
+    for name, host in seen.items():
+        told = dict(host.node_status)
+        seen[name] = replace(host, node_status=told and {**told, "members": {**told["members"], "old-1": {}}})
+    (check,) = [each for each in all_checks(found, seen) if not each.ok]
+    assert "wait for old-1, which by the settings bears no node" in check.remedy
+    assert all("wait for" not in each.remedy for each in all_checks(found, facts()))
 
 
 def test_tables_outside_replication_are_a_warning_where_they_were_chosen(found: Outputs) -> None:
@@ -622,6 +657,17 @@ def test_the_script_for_a_host_prints_what_is_read_from_it(found: Outputs, host:
         etcd_clients="users until 2036-11-26",
         etcd_content={48: (7, 9), 40: (5, 9)},
     )
+
+
+def test_an_engine_that_was_there_before_is_known_by_the_note_on_its_host(
+    found: Outputs, host: FakeHost
+) -> None:
+    script = cluster_facts.look(found, True, True)
+    assert not cluster_facts.parse(host.run(script).out).kept
+    for noted in ("kept", "brought"):
+        note = host.file("engine", f"{noted}\n")
+        ran = host.run(script.replace(f"{NOTES}/engine", str(note)))
+        assert cluster_facts.parse(ran.out).kept == (noted == "kept")
 
 
 def test_the_stores_content_is_asked_for_only_where_it_is_compared(found: Outputs, host: FakeHost) -> None:

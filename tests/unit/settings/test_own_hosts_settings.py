@@ -114,6 +114,38 @@ def test_names_are_read_of_sections_that_are_not_checked() -> None:
     assert names_of(own(DB1, {**DB2, "role": "worker"})) == (["db1"], ["db2"])
 
 
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"kind": "existing", "hosts": ["db1"]},
+        {"kind": "existing", "hosts": {"name": "db1"}},
+        {"kind": "existing", "hosts": [{"address": "10.0.0.11"}]},
+        {"kind": "existing", "hosts": [None]},
+        {"pools": ["apps"]},
+        {"pools": [{"name": "apps", "count": "two"}]},
+        {"pools": [{"name": "apps", "kind": "existing", "hosts": 3}]},
+        {"managers": "three"},
+    ],
+)
+def test_a_section_that_can_not_be_read_names_nobody_and_raises_nothing(section: dict[str, Any]) -> None:
+    """`operations` look before the program does, which then says what is wrong."""
+    assert names_of(section) == ([], [])
+
+
+def test_a_key_without_a_value_in_a_pool_says_nothing() -> None:
+    empty = dict.fromkeys(("domain", "datacenter", "cores", "memory", "disks", "localDisk", "tags"))
+    servers = read(pools({"name": "a", "count": 1, **empty}, cores=2, disks=[25, 100])).servers
+    (made,) = [host.ordered for host in servers.planned if host.name == "galera-a-1"]
+    assert made == servers.each
+
+
+def test_null_in_a_pool_means_what_it_means_in_the_section() -> None:
+    servers = read(pools({"name": "a", "count": 1, "os": None, "image": "my-image"})).servers
+    (made,) = [host.ordered for host in servers.planned if host.name == "galera-a-1"]
+    assert made is not None
+    assert (made.os, made.image) == (None, "my-image")
+
+
 def test_labels_say_which_workers_bear_a_node_of_the_database() -> None:
     data = {"name": "data", "count": 2, "labels": {"galera": True, "rack": 7}}
     servers = read(pools(data, {"name": "apps", "count": 1})).servers
@@ -161,7 +193,7 @@ BAD: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("servers.prefix", own(prefix="db", cores=4), {}, "prefix, cores are said of orders"),
     ("servers.datacenter", own(datacenter="Rack 7"), {}, "like rack-7"),
     ("servers.hosts", pools(hosts=[DB1]), {}, "set kind: existing"),
-    ("servers.publishedPorts", own(publishedPorts=[80]), {}, "nothing is closed"),
+    ("servers.publishedPorts", own(publishedPorts=[80]), {}, "the firewall of ordered hosts"),
     ("servers.reloadToken", own(reloadToken={"db1": "x"}), {}, "db1 is a host of your own"),
     ("servers.replace", own(replace=["db9"]), {}, "db9 is no host of this stack. Remedy: take it out"),
     ("ssh.allowedCidrs", own(), {"ssh": {"allowedCidrs": ["10.0.0.0/8"]}}, "said of orders"),

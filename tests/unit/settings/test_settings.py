@@ -590,6 +590,9 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("application.env.API_TOKEN", site(env={"API_TOKEN": "x"}), "take its path as API_TOKEN_FILE"),
     ("application.env.APP_KEY", site(env={"APP_KEY": "x"}), "confidential"),
     ("application.env.dbpasswd", site(env={"dbpasswd": "x"}), "confidential"),
+    ("application.env.MYSQL_PWD", site(env={"MYSQL_PWD": "x"}), "confidential"),
+    ("application.env.MAIL_APIKEY", site(env={"MAIL_APIKEY": "x"}), "confidential"),
+    ("application.env.passphrase", site(env={"passphrase": "x"}), "confidential"),
     ("application.env.A", site(env={"A": ["x"]}), "valid string"),
     (
         "application",

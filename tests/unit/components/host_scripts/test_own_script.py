@@ -160,6 +160,17 @@ def test_the_look_tells_of_data_that_an_engine_has_left_behind(tmp_path: Path) -
     assert (seen.holds, seen.volumes) == ("volumes", ("etcd-data",))
 
 
+def test_an_engine_that_does_not_run_is_not_started_by_the_look(tmp_path: Path) -> None:
+    """Whoever asks it through its socket (docker.socket) starts it, and its containers with it."""
+    there = Host(tmp_path / "host")
+    (there.folder / "active").unlink()
+    there.file("var/lib/docker/volumes/etcd-data/_data/x", "")
+    ran = there.look()
+    assert ran.called("docker") == []
+    seen = parse(ran.out, "k")
+    assert (seen.engine, seen.unit, seen.version, seen.volumes) == (True, True, "", ("etcd-data",))
+
+
 @pytest.mark.parametrize("alone", ["docker", "dockerd"])
 def test_a_client_without_an_engine_and_podman_s_are_told_as_a_docker_that_is_there(
     tmp_path: Path, alone: str
@@ -175,6 +186,17 @@ def test_a_device_that_is_not_there_and_a_host_without_an_engine_are_told(tmp_pa
     seen = parse(Host(tmp_path / "host", with_engine=False).look("/dev/no-such").out, "k")
     assert seen.disk == "none"
     assert (seen.version, seen.swarm, seen.driver) == ("", "", "")
+
+
+def test_a_host_that_another_stack_has_taken_in_meanwhile_stays_that_one_s(tmp_path: Path) -> None:
+    there = Host(tmp_path / "host")
+    other = there.file("notes/stack", "swarm-galera/other/ba9876543210\n")
+    ran = there.taken_in("deploy")
+    assert ran.code == 1
+    assert "another stack of this program has taken it in since" in ran.err
+    assert "ba9876543210" in other.read_text()
+    assert not ran.called("usermod")
+    assert not (there.folder / "notes/engine").exists()
 
 
 def test_what_was_there_before_is_noted_once(tmp_path: Path) -> None:

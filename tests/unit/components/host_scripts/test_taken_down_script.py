@@ -23,7 +23,8 @@ case "$1 $2" in
     if [[ $* == *--filter* ]]; then grep -v ^foreign services || :; else listed services; fi ;;
   "node ls") if [[ $* == *--filter* ]]; then grep -v ^stranger nodes || :; else listed nodes; fi ;;
   "node inspect") echo "host-of-${!#}" ;;
-  "network ls"|"secret ls"|"config ls") listed "$1s" ;;
+  "network ls"|"secret ls"|"config ls")
+    if [[ $* == *--filter* ]]; then listed "$1s" | sed /^foreign/d; else listed "$1s"; fi ;;
   "swarm leave")
     if [[ -e stays ]]; then cat stays >&2; exit 1; fi
     echo "inactive|false" >state ;;
@@ -92,6 +93,12 @@ def test_a_swarm_that_others_use_is_not_taken_down(tmp_path: Path) -> None:
         (
             ({"services": "etcd\nforeign-web\n"}, "runs what is not this stack's: foreign-web."),
             ({"nodes": "n1\nstranger\n"}, "that are not this stack's are in the swarm: host-of-stranger."),
+            # Nobody could make them again.
+            (
+                {"secrets": "s-1\nforeign-key\n"},
+                "has what is not this stack's, and would take it along: secret foreign-key.",
+            ),
+            ({"configs": "foreign-conf\n", "secrets": "s-1\n"}, "would take it along: config foreign-conf."),
         )
     ):
         made = host(tmp_path / str(number), **there)
@@ -159,8 +166,11 @@ def test_a_host_that_was_down_ends_what_has_come_back_with_it_and_leaves(tmp_pat
 SWARM = r"""
 cd "$host"
 case "$1 $2" in
-  "info --format") cat state ;;
-  "node ls") [[ ! -e silent ]] || { echo "no leader" >&2; exit 1; }; cat nodes ;;
+  "info --format") if [[ $* == *ControlAvailable* ]]; then sed 's/$/|true/' state; else cat state; fi ;;
+  "service ls")
+    [[ ! -e silent ]] || { echo "no leader" >&2; exit 1; }
+    if [[ $* == *--filter* ]]; then grep -v ^foreign services || :; else cat services; fi ;;
+  "node ls") if [[ $* == *--quiet* ]]; then sed 's/|.*//' nodes; else cat nodes; fi ;;
   "node inspect")
     grep -q "^${!#}|" nodes || { echo "Error: No such node: ${!#}" >&2; exit 1; }
     grep -q "^${!#}|" demoted 2>/dev/null && echo "down|worker|" || echo "down|manager|unreachable" ;;
@@ -174,7 +184,7 @@ NODES = "n1|galera-1|Ready\nn2|galera-2|Down\nn3|galera-3|Unknown\n"
 def test_before_the_others_leave_those_that_are_down_are_nodes_no_more(tmp_path: Path) -> None:
     made = host(tmp_path / "host", "active", nodes=NODES)
     made.program("docker", SWARM)
-    ran = made.run(without_lost(["galera-2", "galera-3"]))
+    ran = made.run(without_lost(["galera-2", "galera-3"], OWN))
     assert ran.code == 0, ran.err
     called = [call for call in ran.called("docker") if " demote " in call or " rm " in call]
     assert called == [
@@ -184,15 +194,27 @@ def test_before_the_others_leave_those_that_are_down_are_nodes_no_more(tmp_path:
         "docker node rm --force n3",
     ]
     assert (made.folder / "nodes").read_text() == "n1|galera-1|Ready\n"
-    again = made.run(without_lost(["galera-2", "galera-3"]))
+    again = made.run(without_lost(["galera-2", "galera-3"], OWN))
     assert (again.code, [call for call in again.called("docker") if " rm " in call]) == (0, [])
+
+
+def test_no_lost_host_goes_from_a_swarm_that_others_use(tmp_path: Path) -> None:
+    """The run is refused then, and the host, once it is back, is a node as before."""
+    made = host(tmp_path / "host", "active", nodes=NODES)
+    made.file("services", "etcd\nforeign-web\n")
+    made.program("docker", SWARM)
+    ran = made.run(without_lost(["galera-2"], OWN))
+    assert (ran.code, ran.out) == (1, "")
+    assert "runs what is not this stack's: foreign-web. Nothing was removed." in ran.err
+    assert (made.folder / "nodes").read_text() == NODES
+    assert not [call for call in ran.called("docker") if " demote " in call or " rm " in call]
 
 
 def test_a_host_that_the_swarm_hears_is_no_lost_one(tmp_path: Path) -> None:
     """Only the way to it is cut off: it leaves as the others do, with its containers drained."""
     made = host(tmp_path / "host", "active", nodes=NODES)
     made.program("docker", SWARM)
-    ran = made.run(without_lost(["galera-1"]))
+    ran = made.run(without_lost(["galera-1"], OWN))
     assert ran.code == 0, ran.err
     assert "galera-1 does not answer here, but the swarm hears it" in ran.err
     assert (made.folder / "nodes").read_text() == NODES
@@ -201,10 +223,10 @@ def test_a_host_that_the_swarm_hears_is_no_lost_one(tmp_path: Path) -> None:
 def test_lost_hosts_of_no_swarm_and_of_one_that_does_not_say(tmp_path: Path) -> None:
     made = host(tmp_path / "none", "inactive", silent="")
     made.program("docker", SWARM)
-    assert made.run(without_lost(["galera-2"])).code == 0
+    assert made.run(without_lost(["galera-2"], OWN)).code == 0
     made = host(tmp_path / "silent", "active", silent="")
     made.program("docker", SWARM)
-    ran = made.run(without_lost(["galera-2"]))
+    ran = made.run(without_lost(["galera-2"], OWN))
     assert ran.code == 1
     assert "bring a majority of the managers back" in ran.err
 

@@ -74,6 +74,12 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"volumes": ("galera-data",)}, "`rm -r /var/lib/docker/volumes/galera-data`"),
     ({}, ENGINE | {"volumes": ("galera-data", "x")}, "`docker volume rm galera-data x`"),
     ({"disk": "/dev/sdb"}, {"holds": "overlay2"}, "holds data of an engine that was removed (overlay2 …)"),
+    # Of a former stack of this program, without a disk.
+    (
+        {"disk": "/dev/sdb"},
+        ENGINE | {"kept": False, "disk": "disk", "btrfs": True, "holds": "overlay2"},
+        "holds data of its engine (overlay2 …), and /dev/sdb is to be mounted there",
+    ),
     ({}, ENGINE | {"unit": False}, "not the unit docker.service"),
     ({}, ENGINE | {"version": ""}, "does not answer"),
     ({}, ENGINE | {"version": "19.03.15"}, "20.10 is the oldest"),
@@ -148,6 +154,18 @@ def test_a_host_that_is_ours_may_be_in_a_swarm_and_have_data() -> None:
     assert len(refused(own(), facts(**changes | {"hostname": "x"}), ours=True)) == 1
 
 
+def test_a_host_that_is_ours_gets_no_disk_for_an_engine_that_has_its_data_already() -> None:
+    """Bound to a mount that does not come, the engine would not start any more after a reboot."""
+    changes: dict[str, Any] = ENGINE | {"swarm": "active", "mark": OURS, "kept": False, "holds": "overlay2"}
+    with_disk = own(disk="/dev/sdb")
+    (problem,) = refused(with_disk, facts(**changes), ours=True)
+    assert "holds data of its engine (overlay2 …)" in problem
+    mounted = {"mounted": "/dev/dm-0"}  # as after a boot
+    assert refused(with_disk, facts(**changes | mounted), ours=True) == []
+    assert refused(with_disk, facts(**changes | {"disk_group": "docker_vg"}), ours=True) == []
+    assert refused(own(), facts(**changes), ours=True) == []
+
+
 def test_a_host_of_the_cluster_may_be_down_and_a_new_one_may_not() -> None:
     away = Facts(refused="no SSH. Remedy: start it", unreachable=True)
     assert refused(own(), away, member=True) == []
@@ -179,11 +197,12 @@ def test_whose_a_host_is_tells_the_identity() -> None:
 
 
 def test_what_will_be_used_is_told_for_each_host() -> None:
-    hosts = {"db1": own(1), "db2": own(2, disk="/dev/sdb"), "db3": own(3, role="worker")}
+    hosts = {"db1": own(1), "db2": own(2, disk="/dev/sdb"), "db3": own(3, role="worker"), "db4": own(4)}
     seen = {
         "db1": facts(1, **ENGINE),
         "db2": facts(2),
         "db3": Facts(refused="no answer", unreachable=True),
+        "db4": facts(4, mark=OURS, engine=True, unit=True),
     }
     told = fit.told(hosts, seen).splitlines()
     assert "neither ordered nor ever deleted" in told[0]
@@ -191,3 +210,4 @@ def test_what_will_be_used_is_told_for_each_host() -> None:
     assert "storage overlay2 on ext4" in told[1]
     assert "engine to be installed, storage btrfs on /dev/sdb" in told[2]
     assert told[3].endswith("db3 (worker): does not answer")
+    assert "its engine does not run" in told[4]

@@ -232,6 +232,27 @@ def test_a_host_that_was_installed_anew_is_pinned_anew_only_where_the_settings_g
     assert outs["host_key"] == line(server.host_keys[0])
 
 
+def test_a_host_that_is_another_stack_s_by_now_is_let_go_without_a_touch(
+    server: SshServer, scripts: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody has removed the mark by hand, and has it in another stack: what runs there is that one's."""
+    notes = own.Places(notes=str(scripts.parent / "notes"))
+    still_ours = own.still_ours
+    monkeypatch.setattr(own, "still_ours", lambda name, owner: still_ours(name, owner, notes))
+    provider = TakenInProvider()
+    made, outs = created(provider, server)
+    (scripts.parent / "notes").mkdir()
+    mark = scripts.parent / "notes/stack"
+    mark.write_text("swarm-galera/other/ba9876543210\n")
+    provider.delete(made, outs)
+    assert "gone" not in scripts.read_text()
+    told = capsys.readouterr().out
+    assert "db1 belongs to another stack by now (swarm-galera/other/ba9876543210)" in told
+    mark.write_text("swarm-galera/prod/0123456789ab\n")
+    provider.delete(made, outs)
+    assert scripts.read_text().endswith("gone\n")
+
+
 def test_a_script_that_fails_and_a_host_that_was_not_seen_are_errors_with_its_name(
     server: SshServer, scripts: Path
 ) -> None:

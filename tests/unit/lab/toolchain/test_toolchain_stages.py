@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab.toolchain import stages
+from lab.toolchain.__main__ import told_after_up
 from lab.toolchain.errors import Interrupted, ToolchainError
 from lab.toolchain.stages import Run, Stage, Step, Terminal, clock, table
 
@@ -197,3 +198,10 @@ def test_the_table_has_each_stage_and_the_whole() -> None:
     step.seconds = 75
     assert table([step], 130) == ["  venv            1:15", "  all together    2:10"]
     assert clock(3599) == "59:59"
+
+
+def test_after_up_one_is_told_what_to_type_for_this_lab_and_stack() -> None:
+    assert "\n  make verify                     check" in told_after_up("dev", "dev")
+    other = told_after_up("blue", "own")
+    for line in ("make verify LAB=blue STACK=own ", "-m lab shell --name blue ", "make down LAB=blue "):
+        assert f"{line} " in other
