@@ -72,8 +72,7 @@ def deploy(settings: stack_settings.Settings) -> None:
     locks = autolock.counts(settings, last)
     of_hosts = ClusterHostsArgs(
         *(owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, asks, before, listened, locks),
-        disks.encrypted,
-        plan.replaced,
+        *(disks.encrypted, plan.replaced),
     )
     hosts = ClusterHosts("hosts", of_hosts)
     any_manager = AnyManager.of(hosts.managers, ssh, last, locks=locks)

@@ -2,18 +2,15 @@
 
 Owned here: looking, saying who does not answer, the restart of engines that are in error. Left to others:
 what is left out then (left_out.py), what is asked of a host (cluster_facts.py), the restart itself
-(components/host_scripts/engine.py), when this is done (stack.py).
+(components/host_scripts/engine.py), when this is done (stack.py), who stops answering meanwhile
+(run_watch.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import threading
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from components import votes
@@ -292,63 +289,3 @@ async def _restart(found: Outputs, host: str) -> Seen:
     if answer.error:
         raise OperationsError(f"{host} is not back after the restart of its engine: {answer.error}")
     return await look_at(found)
-
-
-# -- while a run goes on -------------------------------------------------------------------------------------
-
-EVERY = 10.0
-"""Seconds between two looks at whether hosts answer."""
-SILENT = 45.0
-"""Seconds without an answer after which it is said."""
-
-
-@contextmanager
-def watched(seen: Seen | None) -> Iterator[None]:
-    """Say during the block when a host that has answered does not any more, and when it does again.
-
-    Pulumi's own tries go on for minutes, because a host may only be rebooting.
-    """
-    if seen is None:
-        yield
-        return
-    over = threading.Event()
-    hosts = {
-        host.name: (host.address, host.port) for host in seen.outputs.hosts if host.name not in seen.away
-    }
-    thread = threading.Thread(target=_watch, args=(hosts, over), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-def _watch(hosts: Mapping[str, tuple[str, int]], over: threading.Event) -> None:
-    silent: dict[str, float] = {}
-    told: set[str] = set()
-    while not over.wait(EVERY):
-        for name, (address, port) in hosts.items():
-            if answers(address, port):
-                if name in told:
-                    say(f"{name} answers again.")
-                silent.pop(name, None)
-                told.discard(name)
-                continue
-            since = silent.setdefault(name, time.monotonic())
-            if name not in told and time.monotonic() - since >= SILENT:
-                told.add(name)
-                say(
-                    f"{name} has not answered for {SILENT:.0f} s. If it is not just being rebooted: what "
-                    "needs it is tried for some minutes more, Ctrl-C ends that at once, and the next `up` "
-                    "leaves it out."
-                )
-
-
-def answers(address: str, port: int) -> bool:
-    """Whether anything listens there."""
-    try:
-        socket.create_connection((address, port), timeout=5).close()
-    except OSError:
-        return False
-    return True

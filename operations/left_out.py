@@ -17,10 +17,11 @@ from pydantic import ValidationError
 from components.own_hosts.taken_in import TakenInProvider
 from components.softlayer import guests
 from operations.audit import Account
-from operations.care import Seen, answers
+from operations.care import Seen
 from operations.comparison import known
 from operations.messages import say
 from operations.pulumi_cli import Pulumi
+from operations.run_watch import answers
 from operations.stack_settings import StackSettings
 from settings.errors import UserError
 from settings.own_hosts import OwnHost

@@ -23,6 +23,7 @@ from operations import (
     locked,
     outputs,
     replacement,
+    run_watch,
     strays,
     swarm_leftovers,
     upgrade_hosts,
@@ -79,7 +80,7 @@ def deployed(session: StackSession, yes: bool, going: Mapping[str, int] | None =
     try:
         if broken_off:
             _swarm_mended(session)
-        with care.watched(seen):
+        with run_watch.watched(seen):
             session.informed(seen).run("up", "--yes", "--skip-preview", "--parallel", PARALLEL, *without)
     finally:
         # What a run that failed may have ordered, and what nothing goes on with after one that did not.

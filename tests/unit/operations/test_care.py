@@ -15,7 +15,7 @@ import pytest
 from components import votes
 from components.layers import AWAY
 from components.turns import NOT_WELL, refuse_while_others_are_not_well
-from operations import care, outputs, outputs_of_state, remote_hosts
+from operations import care, outputs, outputs_of_state, remote_hosts, run_watch
 from operations.care import Seen
 from operations.cluster_facts import HostFacts, Manager
 from operations.errors import OperationsError
@@ -293,10 +293,10 @@ def test_no_host_is_interrupted_while_another_one_is_not_well(monkeypatch: pytes
 def test_a_host_that_stops_answering_is_named_once_and_named_again_when_it_is_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(care, "EVERY", 0.01)
-    monkeypatch.setattr(care, "SILENT", 0.03)
+    monkeypatch.setattr(run_watch, "EVERY", 0.01)
+    monkeypatch.setattr(run_watch, "SILENT", 0.03)
     answers = {"203.0.113.1": True, "203.0.113.2": True, "203.0.113.3": True, "203.0.113.4": True}
-    monkeypatch.setattr(care, "answers", lambda address, port: answers[address])
+    monkeypatch.setattr(run_watch, "answers", lambda address, port: answers[address])
     said: list[str] = []
     heard = threading.Semaphore(0)
 
@@ -304,8 +304,8 @@ def test_a_host_that_stops_answering_is_named_once_and_named_again_when_it_is_ba
         said.append(text)
         heard.release()
 
-    monkeypatch.setattr(care, "say", say)
-    with care.watched(seen()):
+    monkeypatch.setattr(run_watch, "say", say)
+    with run_watch.watched(seen()):
         answers["203.0.113.2"] = False
         assert heard.acquire(timeout=30)
         answers["203.0.113.2"] = True
@@ -328,8 +328,8 @@ def test_whether_a_host_answers_is_asked_of_its_ssh_port(monkeypatch: pytest.Mon
         return Connection()
 
     monkeypatch.setattr(socket, "create_connection", connect)
-    assert care.answers("alive", 22)
-    assert not care.answers("dead", 2222)
+    assert run_watch.answers("alive", 22)
+    assert not run_watch.answers("dead", 2222)
     assert asked == [("alive", 22), "closed", ("dead", 2222)]
 
 
@@ -396,7 +396,7 @@ def test_who_does_not_answer_is_said_before_the_others_are_asked_anything(
 
     monkeypatch.setattr(outputs, "read", lambda *_: FOUND)
     monkeypatch.setattr("operations.remote_hosts.connected", connected)
-    monkeypatch.setattr(care, "say", said.append)
+    monkeypatch.setattr(run_watch, "say", said.append)
     found = care.look(cast(Any, None))
     assert found is not None
     assert set(found.away) == set(away)
