@@ -52,7 +52,7 @@ class HostsAskConsul(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _step(self, name: str, server: ClusterHost, args: HostsAskConsulArgs) -> pulumi.Resource:
-        hosts = args.hosts
+        hosts, own = args.hosts, server.takes_along is None
         opts = pulumi.ResourceOptions(
             parent=self,
             depends_on=[args.running],
@@ -63,7 +63,7 @@ class HostsAskConsul(pulumi.ComponentResource):
         return remote.run(
             name,
             server.connection,
-            host.agent_first(server.hostname, hosts.search_domains, hosts.resolvers),
+            host.agent_first(server.hostname, hosts.search_domains, hosts.resolvers, own=own),
             opts,
             delete=host.agent_gone(),
         )

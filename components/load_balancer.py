@@ -96,7 +96,8 @@ class LoadBalancer(pulumi.ComponentResource):
         super().__init__("swarm-galera:load_balancer:LoadBalancer", name, None, opts)
         self.writer_port, self.reader_port, self.stats_port = (port.published for port in args.spec.ports)
         self.password = Password(f"{name}-stats-password", opts=pulumi.ResourceOptions(parent=self)).value
-        self.running = declare(name, args, self, {PASSWORD: self.password}, {})
+        contested = [port.published for port in args.spec.ports]
+        self.running = declare(name, args, self, {PASSWORD: self.password}, {}, contested=contested)
         self.vip = self.running.stdout
         self.register_outputs({"vip": self.vip})
 

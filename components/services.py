@@ -86,6 +86,7 @@ def declare(
     then: str = "",
     first: str = "",
     before: pulumi.ResourceHook | None = None,
+    contested: Sequence[int] = (),
 ) -> remote.Step:
     """The service, its files and the wait for it, as children of `parent`, whose provider they inherit.
 
@@ -97,6 +98,7 @@ def declare(
         hopeless: text in the log after which a service that was just made is not waited for any longer.
         first, then: shell texts to run before the wait, and once all tasks run; they print nothing.
         before: called before a change of the service.
+        contested: ports of the hosts that another service of the swarm may have.
 
     Returns: the wait. Depend on it to start once the service runs, and to change once a change of it is
         through. Its `stdout` is the service's virtual IP, and empty for a service that has none.
@@ -118,7 +120,7 @@ def declare(
     rollout = Rollout(f"{name}-rollout", watch.seen(service), child)
     tasks = len(args.servers) if spec.replicas is None else spec.replicas
     network = args.network.name if spec.has_virtual_ip else None
-    text = convergence.service_running(spec.name, tasks, network, hopeless=hopeless)
+    text = convergence.service_running(spec.name, tasks, network, hopeless=hopeless, ports=contested)
     text = f"{first}\n{text}" if first else text
     return remote.run(
         f"{name}-{step}",

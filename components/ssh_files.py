@@ -17,9 +17,10 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from components import manager_choice
 from components.softlayer.guest_ready_provider import HOST_KEY_TYPES
@@ -44,6 +45,21 @@ class SshManager:
     host_key: str
     user: str = "root"
     port: int = SSH_PORT
+
+
+def of_outputs(ssh: Mapping[str, Any], managers: Sequence[str]) -> list[SshManager]:
+    """The managers of a stack's outputs of these names: for other projects, which know nothing else of it."""
+    users, ports = ssh.get("users") or {}, ssh.get("ports") or {}
+    return [
+        SshManager(
+            name,
+            ssh["addresses"][name],
+            ssh["hostKeys"][name],
+            users.get(name, ssh["user"]),
+            int(ports.get(name, SSH_PORT)),
+        )
+        for name in managers
+    ]
 
 
 def ssh_folder(project: str, stack: str) -> Path:

@@ -22,8 +22,9 @@ RIGHTS = {
 }
 """What each token may, in words, and what is the answer then."""
 SET_AGAIN = (
-    "the server that leads makes policies and tokens as often as one comes to lead: docker service logs "
-    "consul says what kept it from that; docker kill of its container has another one lead"
+    "the server that leads makes policies and tokens every five minutes, and whenever one comes to lead: "
+    "docker service logs consul says what kept it from that; docker kill of its container has another one "
+    "lead, at once"
 )
 NO_DNS = (
     "see the first nameserver of /etc/resolv.conf on that host (127.0.0.1), docker service logs consul, and "

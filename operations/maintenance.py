@@ -74,8 +74,9 @@ async def _maintain(looking: Awaitable[Seen], host: str, word: Word, because: st
             note = Note("maintenance", notes.somebody(), notes.now(), text=because)
             await node_program.take_out(hosts, seen, host, note)
             say(
-                f"{host} is in maintenance: load balancers send nobody there, and it takes no writes. It "
-                f"replicates on. End it with `python -m operations maintenance {host} off`."
+                f"{host} is in maintenance: load balancers send nobody there, and it takes no writes, "
+                "unless no other node can serve. It replicates on. "
+                f"End it with `python -m operations maintenance {host} off`."
             )
             return
         if host not in well.maintained(seen):

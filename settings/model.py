@@ -27,7 +27,7 @@ from settings.discovery import Discovery
 from settings.galera import Galera
 from settings.layers import Above, Layer, contradictions, reaches
 from settings.load_balancer import LoadBalancer
-from settings.ports import ENGINE_PORT, taken_by
+from settings.ports import ENGINE_PORT, TAKEN_PORTS, taken_by
 from settings.section import Section
 from settings.servers import Servers
 from settings.swarm import Swarm
@@ -305,6 +305,14 @@ class Settings(Section):
             problems.append(
                 f"servers.publishedPorts: {ENGINE_PORT} is the engines' API (engine.access), by which one is "
                 "root on a host. Remedy: take it out; it is open to the networks of ssh.allowedCidrs"
+            )
+        # For the hosts among themselves: open to everybody, whoever finds a way in has the swarm or its DNS.
+        inner = TAKEN_PORTS | self.discovery.ports
+        if amiss := sorted(inner.keys() & set(servers.published_ports)):
+            problems.append(
+                f"servers.publishedPorts: {', '.join(f'{port} ({inner[port]})' for port in amiss)}: not for "
+                "everybody, only for the hosts and those who look after them. Remedy: take it out; who may "
+                "log in is said by ssh.allowedCidrs"
             )
         problems.extend(self._clashes())
         if self.bootstrap_from and self.galera.initdb is not None:

@@ -17,6 +17,8 @@ as all nodes run: to go on earlier would take down a second node.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from components.host_scripts.shell import assign, body
 
 GIVE_UP_AFTER_FAILURES = 6
@@ -24,12 +26,21 @@ GIVE_UP_AFTER_FAILURES = 6
 PORT_TAKEN = 2
 """Tasks that found their port taken on one node before it is somebody else who has it: the first one may have
 come upon a predecessor that was about to end."""
+PORT_HELD = 60
+"""Seconds for which a task may wait for a port of its node before it is another service of the swarm that has
+it: the former task of the same service needs its time to stop."""
 BEGINS_WITHIN = 30
 """Seconds after which a changed service is not going to replace any task (an idle swarm takes one or two)."""
 
 
 def service_running(
-    service: str, nodes: int, network: str | None, minutes: int = 15, *, hopeless: str = ""
+    service: str,
+    nodes: int,
+    network: str | None,
+    minutes: int = 15,
+    *,
+    hopeless: str = "",
+    ports: Sequence[int] = (),
 ) -> str:
     """Shell text that waits until `service` runs on `nodes` nodes; prints its virtual IP on `network`.
 
@@ -43,6 +54,8 @@ def service_running(
         hopeless: text of a line in the service's log after which a service that has just been made is not
             waited for any longer: that line is shown. While a service is updated, tasks that are about to be
             replaced may say it.
+        ports: of the hosts themselves, which another service of the swarm may have: it is looked for, and
+            named.
     """
     variables = assign(
         service=service,
@@ -54,7 +67,11 @@ def service_running(
         begins=BEGINS_WITHIN,
         hopeless=hopeless,
     )
-    return f"{variables}\n{_WAIT}\n{_NO_VIRTUAL_IP if network is None else _VIRTUAL_IP}"
+    wait = body("convergence_wait", pending="")
+    if ports:
+        held = f"{assign(ports=list(ports), held=PORT_HELD)}\n{_HELD}"
+        wait = f"{held}\n{body('convergence_wait', pending=_ASKED)}"
+    return f"{variables}\n{wait}\n{_NO_VIRTUAL_IP if network is None else _VIRTUAL_IP}"
 
 
 def galera_formed(service: str, size: int, minutes: int = 15, *, arbitrator: bool = False) -> str:
@@ -72,7 +89,10 @@ def galera_formed(service: str, size: int, minutes: int = 15, *, arbitrator: boo
     return f"{variables}\n{assign(more=size + 1)}\n{_FORMED_OR_ONE_MORE}"
 
 
-_WAIT = body("convergence_wait")
+_HELD = body("convergence_held")
+
+_ASKED = "\n      Pending*) port_held ;;&"
+"""What the wait does besides, with `_HELD`; without, its text stays what existing stacks have."""
 
 _VIRTUAL_IP = body("convergence_virtual_ip")
 

@@ -41,7 +41,7 @@ while :; do
               "see on $node who has it: ss -lntup 'sport = :${BASH_REMATCH[1]}'; end that, then repeat"
           fi
         fi
-        (( ${failures[$node]:-0} < most )) || give_up "$service failed $most times on $node." ;;
+        (( ${failures[$node]:-0} < most )) || give_up "$service failed $most times on $node." ;;# @pending@
       *)
         [[ $desired == Running || $desired == Ready ]] || continue
         [[ $state != Running* ]] || running=$((running + 1)) runs+=" $id"

@@ -27,6 +27,8 @@ class Places:
     resolved_dropin: str = "/etc/systemd/resolved.conf.d/10-swarm-galera.conf"
     agent_dropin: str = "/etc/systemd/resolved.conf.d/20-swarm-galera-consul.conf"
     motd: str = "/etc/motd.d/swarm-galera"
+    leases: str = "/var/lib/dhcp"
+    hooks: str = "/etc/dhcp"
 
 
 def name_and_limits(
@@ -66,7 +68,12 @@ def resolver_gone(places: Places | None = None) -> str:
 
 
 def agent_first(
-    hostname: str, search: Sequence[str], resolvers: Sequence[str], places: Places | None = None
+    hostname: str,
+    search: Sequence[str],
+    resolvers: Sequence[str],
+    places: Places | None = None,
+    *,
+    own: bool = False,
 ) -> str:
     """Shell text that has the host ask Consul on its own loopback first, then the servers that it asks now.
 
@@ -78,6 +85,7 @@ def agent_first(
     Args:
         search: domains in which the host looks for short names (`hosts.searchDomains`).
         resolvers: `hosts.resolvers`; they stand in the same file, so this runs again when they change.
+        own: the host was not ordered: dhclient may write the file. Ordered ones have fixed addresses.
     """
     at = places or Places()
     variables = assign(
@@ -87,7 +95,8 @@ def agent_first(
         resolvers=list(resolvers),
         patience=AGENT_WITHIN,
     )
-    return f"{_agent(places)}\n{variables}\n{body('host_agent_first')}"
+    refused = f"{assign(leases=at.leases, hooks=at.hooks)}\n{body('host_dhclient')}\n" if own else ""
+    return f"{_agent(places)}\n{variables}\n{refused}{body('host_agent_first')}"
 
 
 def agent_gone(places: Places | None = None) -> str:

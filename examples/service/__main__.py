@@ -14,6 +14,9 @@ Owns: the service, its secret, the way to the swarm. Leaves to others: the clust
 folder). Destroy this stack before the cluster's, and before a change of the cluster's network, which is
 refused as long as services of others are on it.
 
+It goes through the cluster's first manager: with that host down the service runs on, and `up`, `refresh` and
+`destroy` here fail until it is back. By the package (docs/how-to/package.md) any manager will do.
+
 Everything said of the service is written as the docker plugin finds it at the engine (durations without zero
 parts, the image by digest, the network by its id). What is written otherwise differs in every run, and each
 time all tasks would be replaced (docs/adr/0011-both-plugins-one-behaviour.md).

@@ -39,10 +39,11 @@ Editors that know YAML schemas check a stack's file while it is written, and say
 # yaml-language-server: $schema=docs/reference/stack-settings.schema.json
 ```
 
-`Pulumi.yaml` declares the sections only, for `pulumi config` and so that Pulumi itself refuses a section that
-is none ("must be of type 'object'"): its grammar knows nothing of what is in an object. So a section can't be
-given as JSON text or encrypted as a whole; `pulumi config set --path` sets, and `--secret` encrypts, a key in
-it. Sections that are not set are shown there as `{{}}`, which means the same.
+`Pulumi.yaml` declares the sections, `deployUpTo`, `takeDown` and `keepData`, for `pulumi config` and so that
+Pulumi itself refuses a section that is none ("must be of type 'object'", of `takeDown` 'array'): its grammar
+knows nothing of what is in an object. So none of them can be given as JSON text, nor a section encrypted as a
+whole; `pulumi config set --path` sets, and `--secret` encrypts, a key in it. Sections that are not set are
+shown there as `{{}}`, which means the same.
 
 Two more are read by the SoftLayer provider only, and are secret: `username` and `apiKey`, instead of
 `SL_USERNAME` and `SL_API_KEY` or `~/.softlayer` (`pulumi config set --secret {settings.PROJECT}:apiKey …`).

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,13 +28,24 @@ EVERY = 2.0  # seconds between looks at an agent that has been seen with a leade
 SOON = 0.3  # the same before that
 SLOW = 10.0  # seconds after which an agent that does not answer is worth a word
 TIDY = 20.0  # seconds between looks at the votes; abandoned at two of them, they are taken away
+RIGHTS = 300.0  # seconds between looks at the rights of a server that leads
 PATIENCE = 90.0  # seconds for which a member without a leader is told to be unwell: no restart brings one
+TURNED_AWAY = "no leader has been found, though all other servers run"
 KILL = 8.0  # seconds that an agent is given to end
 ALONE = (
     "no leader has been found. Either too few servers run, or the others turn this member away, for an "
     "expired certificate, one of another authority, or another gossip key, as the words above (or theirs) "
     "say. Remedy for those: `pulumi up` gives all members the same"
 )
+
+
+def answers(address: str) -> bool:
+    """Whether a server's port lets somebody connect; nothing is said there, so any certificate will do."""
+    try:
+        socket.create_connection((address, RPC), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
 
 
 class Supervisor:
@@ -45,7 +57,8 @@ class Supervisor:
         self._led_by = ""
         self._seen_leader = self._settled = self._known = False
         self._abandoned: set[str] = set()  # ids of servers, at the last look
-        self._tidied = float("-inf")
+        self._tidied = self._asked_others = self._righted = float("-inf")
+        self._turned_away = False
         self._said = ""
 
     def run(self) -> int:
@@ -123,19 +136,37 @@ class Supervisor:
         if led_by:
             self._tell(True, f"serving, led by {led_by}")
             self._do_duties()
-        elif self._seen_leader or up > PATIENCE:
+        elif self._seen_leader or (up > PATIENCE and not self._is_turned_away(up)):
             self._tell(True, "serving, without a leader")
+        elif up > PATIENCE:
+            self._tell(False, TURNED_AWAY)
+            self._say(ALONE)
         else:
             self._tell(False, "not yet: no leader has been found")
             if up > SLOW:
                 self._say(ALONE)
 
+    def _is_turned_away(self, up: float) -> bool:
+        """Whether the others have what this member lacks: it stays unwell, and a change goes no further.
+
+        With all servers there, also the first leader is found in seconds. As long as one is not (they are
+        being made, or come back after a power cut), waiting is all that any of them can do.
+        """
+        if up - self._asked_others > SLOW:
+            self._asked_others = up
+            names = (name for name in self._settings.server_names if name != self._settings.name)
+            others = [self._settings.hosts[name] for name in names]
+            self._turned_away = bool(others) and all(answers(other) for other in others)
+        return self._turned_away
+
     def _do_duties(self) -> None:
         """What is to be done once for each leader, and what the leader does now and then."""
         try:
+            # Somebody may have changed a policy, or taken a token away; nothing is said where all is right.
+            if self._leads() and (not self._settled or time.monotonic() - self._righted > RIGHTS):
+                ensure(self._api, self._settings, self._log)
+                self._righted = time.monotonic()
             if not self._settled:
-                if self._leads():
-                    ensure(self._api, self._settings, self._log)
                 if not self._known:
                     self._forget_predecessor()
                     self._known = True

@@ -20,7 +20,8 @@ USAGE = """usage: galera-node run                the container's process
                                       NAME, whatever the others have; these take a full copy when they come
        galera-node maintenance on|off [NAME] [--note TEXT]
                                       load balancers send nobody to NAME, by default this node; it replicates
-                                      as before, and the writes go to another one. TEXT is shown with it
+                                      as before. It serves only where no other node can. TEXT is shown
+                                      with it
        galera-node new-epoch          after a component was started by hand (pc.bootstrap): data of whoever is
                                       not in it takes a full copy
        galera-node secure             no node lets anybody in without TLS any more, or with a certificate of a

@@ -309,8 +309,9 @@ def new_epoch(store: Store, node: str, by: str = "") -> int:
 def maintain(store: Store, node: str, on: bool, note: str | None = None) -> int:
     """Load balancers send nobody to `node` while it is in maintenance; it replicates as before.
 
-    The last one that they could send anybody to is refused. `note`: why, and by whom; with one, the node need
-    not be known any more: its host may be about to go. None leaves a note that is there.
+    Unless no other node can serve, as when the others die. The last that they could send anybody to is
+    refused. `note`: why, and by whom; with one, the node need not be known any more: its host may be about to
+    go. None leaves a note that is there.
     """
     if not NAME.fullmatch(node):
         return refuse(f"{node!r} is no name of a node")

@@ -65,7 +65,8 @@ class ConsulClient:
             what = path.partition("?")[0]
             raise StoreError(
                 f"{self.where} denies this node's token what it needs ({what}): {answer.strip()[:200]}. "
-                "Remedy: restart the server of Consul that leads; whoever leads next sets the policy right"
+                "Remedy: wait five minutes, or restart the server of Consul that leads: whoever leads sets "
+                "the policy right"
             )
         if status >= 500:
             # Also that nobody leads: the agent itself is well.

@@ -25,12 +25,15 @@ from .words import Topics, log
 from .writer import Seen, decide, hands_over, vacancy
 
 EVERY = 0.5  # seconds between looks
-ALARMED = 0.1  # likewise, while the writer does not say that it can take writes
+ALARMED = 0.1  # likewise of one that can take writes, while the writer does not say that it can
 FRESH = 3.0  # seconds after which a look is too old to be believed
 ASKED = 30.0  # seconds after the last question for which there is a load balancer
 DRAIN = 2.5  # seconds for which a node that leaves keeps its connections: longer than checks are apart
 SOON = 2.0  # seconds for one answer of mariadbd
 STORE = 1.0  # likewise of the store; a connection to a member that has died must not outlast the failover
+
+READ_ONLY = "SELECT @@GLOBAL.read_only"
+TAKES = ("0", "OFF")  # what it is where writes are taken; newer versions say it in words
 
 SERVES, DRAINS, DOES_NOT = 200, 404, 503
 
@@ -39,14 +42,14 @@ SERVES, DRAINS, DOES_NOT = 200, 404, 503
 class Look:
     """What the last look has found; times are of the monotonic clock.
 
-    `knows`: the store answers, or this node is the writer as it knows. Any other would never hear that it
-    has become the writer.
+    `able`: clients may be served. `writes`: writes may come, too. Neither who refuses them (`read_only`)
+    nor who is cut off from the store, and would never hear that it has become the writer.
     """
 
     at: float = float("-inf")
     able: bool = False
     writer: bool = False
-    knows: bool = True
+    writes: bool = True
 
 
 class Endpoints:
@@ -68,6 +71,7 @@ class Endpoints:
         self._hearing = Hearing(self._able_at)
         self._vacant_at: float | None = None
         self._alarmed = self._away = False
+        self._replaced = False  # while the store was away, another node has said that it is the writer
         self._entries: Mapping[str, Entry] = {}
         self._addresses: dict[str, str] = {}  # of the other nodes, as the store last had each
         self._stopping = threading.Event()
@@ -88,7 +92,7 @@ class Endpoints:
             if look.writer:
                 return SERVES
             return DRAINS if now - self._was_writer < DRAIN else DOES_NOT
-        if path == "/able" and not look.knows:
+        if path == "/able" and not look.writes:
             return DOES_NOT
         if now < self._left:
             return SERVES
@@ -117,42 +121,48 @@ class Endpoints:
     def look(self) -> None:
         """Looks once, and names whom the rule names."""
         try:
-            able, members = self._own()
+            able, writes, members = self._own()
         except SqlError:
-            able, members = False, frozenset[str]()
+            able, writes, members = False, False, frozenset[str]()
         self._read()
         now = time.monotonic()
-        taken_out = f"maintenance/{self._node}" in self._entries
-        leaving = taken_out or self._stopping.is_set()
-        self._left = min(self._left, now) if leaving else float("inf")
-        if able:
+        if writes:
             self._able_at = now
-        seen = self._seen(able, leaving, members, now)
+        seen = self._seen(writes, members, now)
         if (named := decide(seen)) is not None and self._name(named.node):
             log(f"{named.node} takes the writes from now on: {named.reason}")
-            seen = self._seen(able, leaving, members, now)
-        writer = seen.writer == self._node
+            seen = self._seen(writes, members, now)
+        # Who takes the writes for want of another node serves readers, too.
+        needed = seen.resting and seen.writer == self._node and not seen.others
+        leaves = seen.leaving or (seen.resting and not needed)
+        self._left = min(self._left, now) if leaves else float("inf")
+        writer = seen.writer == self._node and not self._is_replaced(members)
         if self._look.writer and not writer:
             self._was_writer = now
-        self._look = Look(time.monotonic(), able, writer, writer or not self._away)
+        self._look = Look(time.monotonic(), able, writer, writes and (writer or not self._away))
 
-    def _own(self) -> tuple[bool, frozenset[str]]:
-        """Whether mariadbd serves, and the names of its component's members. Raises SqlError."""
+    def _own(self) -> tuple[bool, bool, frozenset[str]]:
+        """Whether mariadbd serves, whether it takes writes, and its component's members. Raises SqlError.
+
+        Where all refuse writes, the writer stays where it is: its clients may read, and hear why.
+        """
         if not self.serving or not self._sql.status().synced:
-            return False, frozenset()
-        return True, frozenset(str(row[2]) for row in self._sql.run(MEMBERS))
+            return False, False, frozenset()
+        ((refuses,),) = self._sql.run(READ_ONLY)
+        members = frozenset(str(row[2]) for row in self._sql.run(MEMBERS))
+        return True, str(refuses).upper() in TAKES, members
 
     def _read(self) -> None:
         """Reads the store; while that is away, what it last said counts: the writer stays the writer."""
         try:
             self._entries = self._store.read()
-            self._away = False
+            self._away = self._replaced = False
             self._topics.end("endpoints' store")
         except StoreError as error:
             self._away = True
             self._topics.say("endpoints' store", f"for load balancers, the writer stays as it was: {error}")
 
-    def _seen(self, able: bool, leaving: bool, members: frozenset[str], now: float) -> Seen:
+    def _seen(self, able: bool, members: frozenset[str], now: float) -> Seen:
         addresses = addresses_of(self._entries)
         addresses.pop(self._node, None)
         self._addresses.update(addresses)
@@ -162,14 +172,15 @@ class Endpoints:
         seen = Seen(
             node=self._node,
             able=able,
-            leaving=leaving,
+            leaving=self._stopping.is_set(),
+            resting=f"maintenance/{self._node}" in self._entries,
             writer=writer,
             members=members,
             silent=0.0 if writer == self._node else now - heard,
             unable=now - self._able_at,
         )
         gone = vacancy(seen)
-        self._alarmed = bool(gone) or seen.silent > EVERY
+        self._alarmed = able and (bool(gone) or seen.silent > EVERY)
         if not gone:
             self._vacant_at = None
             if not hands_over(seen):
@@ -179,6 +190,18 @@ class Endpoints:
         others = frozenset(name for name, at in addresses.items() if name in members and neighbours.able(at))
         vacant = 0.0 if self._vacant_at is None else now - self._vacant_at
         return replace(seen, others=others, vacant=vacant)
+
+    def _is_replaced(self, members: frozenset[str]) -> bool:
+        """Whether the others have named another writer, which this node, cut off from the store, missed.
+
+        They do when it hangs for some seconds. Once one has said so, only the store's word counts again.
+        """
+        if self._away and not self._replaced:
+            others = (at for name, at in self._addresses.items() if name in members)
+            if neighbours.any_writes(others):
+                self._replaced = True
+                log("another node takes the writes by now, as it says; the store does not answer")
+        return self._replaced
 
     def _name(self, node: str) -> bool:
         """Writes the record, unless somebody else has changed it. The own view follows."""

@@ -125,6 +125,11 @@ def able(address: str, port: int = PORT, timeout: float = SOON) -> bool:
     return _says_yes(address, "/able", port, timeout)
 
 
+def any_writes(addresses: Iterable[str], port: int = PORT) -> bool:
+    """Whether a node at one of these addresses says that it is the one that takes the writes."""
+    return any(_says_yes(address, "/writer", port) for address in set(addresses))
+
+
 def _says_yes(address: str, path: str, port: int, timeout: float = SOON) -> bool:
     connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:

@@ -22,7 +22,7 @@ class Seen:
     """What a node sees.
 
     Attributes:
-        node: this one. able: it can take writes. leaving: it stops, or a person has taken it out.
+        node: this one. able: it can take writes. leaving: it stops. resting: a person has taken it out.
         writer: whom the record names, empty if nobody.
         members: names of the Primary component's.
         others: those of the other nodes that say they are able; only asked when that matters.
@@ -34,6 +34,7 @@ class Seen:
     node: str
     able: bool = True
     leaving: bool = False
+    resting: bool = False
     writer: str = ""
     members: Set[str] = frozenset()
     others: Set[str] = frozenset()
@@ -65,18 +66,22 @@ def vacancy(seen: Seen) -> str:
 
 def hands_over(seen: Seen) -> bool:
     """Whether this node is the writer and would rather not be."""
-    return seen.writer == seen.node and (seen.leaving or seen.unable > UNABLE)
+    return seen.writer == seen.node and (seen.leaving or seen.resting or seen.unable > UNABLE)
 
 
 def decide(seen: Seen) -> Name | None:
     """Whom to name now; None for nobody new."""
     successors = sorted(seen.others & seen.members)
     if hands_over(seen):
-        why = "stops or is taken out" if seen.leaving else "cannot serve"
+        why = "stops or is taken out" if seen.leaving or seen.resting else "cannot serve"
         return Name(successors[0], f"{seen.node} {why}") if successors else None
     why = vacancy(seen)
     if not why or not seen.able or seen.leaving:
         return None
+    if seen.resting:
+        # The last of all: better it than nobody. Whoever can takes over from it.
+        late = len(seen.members) * TURN
+        return Name(seen.node, f"{why}, nor can another") if not successors and seen.vacant >= late else None
     # All see the vacancy in the same moment; in turn they need not race for the record.
     turn = sorted({seen.node, *successors}).index(seen.node)
     return Name(seen.node, why) if seen.vacant >= turn * TURN else None

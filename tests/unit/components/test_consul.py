@@ -222,6 +222,16 @@ def test_every_host_asks_it_for_names_once_it_runs_and_no_more_when_it_goes(made
         assert f"consul-asked-{name}" in made.deleted_first
 
 
+def test_on_hosts_of_one_s_own_dhclient_is_looked_for(
+    made: Recorded, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
+    names = [{"name": f"db{n}", "address": f"10.0.0.{n}"} for n in (1, 2, 3)]
+    own = run({**WANTED, "servers": {"kind": "existing", "hosts": names}})
+    assert "pidof dhclient" in own.resources["consul-asked-db1"].inputs["stdin"]
+    assert "dhclient" not in made.resources["consul-asked-galera-1"].inputs["stdin"]
+
+
 def test_hosts_are_told_again_when_the_settings_name_other_resolvers(made: Recorded, home: Path) -> None:
     other = run({**WANTED, "servers": {"workers": 1}, "hosts": {"resolvers": ["10.0.80.21"]}})
     for name in HOSTS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import runpy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,6 +140,41 @@ def test_a_key_that_the_agent_holds_is_written_nowhere(cluster: dict[str, Any], 
     provider = serve({**cluster, "ssh": {**cluster["ssh"], "privateKey": None}}).made["swarm"]
     assert "-i" not in provider["sshOpts"]
     assert not (tmp_path / "swarm-galera-service" / "test" / "id").exists()
+
+
+def of_docs(outputs: dict[str, Any]) -> Cluster:
+    """Run what docs/how-to/package.md says for the way by any manager; the package is the checkout here."""
+    page = (ROOT / "docs/how-to/package.md").read_text()
+    code = page.partition("by any manager\n")[2].partition("```python\n")[2].partition("```\n")[0]
+    found = Cluster(outputs)
+    pulumi.runtime.set_mocks(found, project="reports", stack="test", preview=False)
+
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
+    def snippet() -> None:
+        exec(code.replace("swarm_galera.", ""), {})  # noqa: S102 - a page of this project
+
+    snippet()
+    return found
+
+
+def test_what_the_docs_say_for_the_way_by_any_manager_does_lead_there(
+    cluster: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SWARM_GALERA_SSH", raising=False)
+    first, *others = cluster["managers"]
+    ssh = {**cluster["ssh"], "users": {first: "deploy"}, "ports": {first: 2222.0}}
+    found = of_docs({**cluster, "ssh": ssh})
+    folder = tmp_path / "swarm-galera" / "ssh" / "reports-test"
+    provider = found.made["swarm"]
+    assert (provider["host"], found.secret["swarm"]) == ("ssh://any-manager", set())
+    assert provider["sshOpts"] in (["-F", f"{folder}/config"], json.dumps(["-F", f"{folder}/config"]))
+    listed = json.loads((folder / "managers.json").read_text())
+    assert [each["name"] for each in listed] == [first, *others]
+    assert (listed[0]["user"], listed[0]["port"], listed[1]["user"], listed[1]["port"]) == (
+        *("deploy", 2222),
+        *("root", 22),
+    )
+    assert (folder / "id").read_text() == "PRIVATE KEY\n"
 
 
 def test_an_image_without_a_digest_is_refused_before_anything_is_made(cluster: dict[str, Any]) -> None:

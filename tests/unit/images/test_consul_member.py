@@ -355,9 +355,38 @@ def test_the_leader_makes_the_rights_and_nobody_else(agent: Agent, supervisor: s
     assert len(agent.asked) == asked
 
 
-def test_a_member_is_well_once_it_has_seen_a_leader_whatever_comes(
-    agent: Agent, supervisor: supervise.Supervisor, member: Settings, told: list[str]
+def test_the_leader_looks_at_the_rights_now_and_then_and_speaks_only_of_what_it_changes(
+    agent: Agent, supervisor: supervise.Supervisor, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    agent.told[LED] = "10.0.0.1:8300"
+    supervisor.look(1.0)
+    said = len(told)
+    name = next(iter(agent.policies))
+    rules = agent.policies[name]["Rules"]
+    agent.policies[name]["Rules"] = ""  # somebody has changed it
+    supervisor.look(2.0)
+    assert agent.policies[name]["Rules"] == ""  # not at each look
+    monkeypatch.setattr(supervise, "RIGHTS", -1.0)
+    supervisor.look(3.0)
+    assert agent.policies[name]["Rules"] == rules
+    assert [each.partition(" changed")[0] for each in told[said:]] == [f"policy {name}"]
+    for at in range(3):
+        supervisor.look(4.0 + at)
+    assert len(told) == said + 1
+    agent.told[LED] = "10.0.0.2:8300"  # another one leads: nothing to do here
+    agent.policies[name]["Rules"] = ""
+    supervisor.look(9.0)
+    assert agent.policies[name]["Rules"] == ""
+
+
+def test_a_member_is_well_once_it_has_seen_a_leader_whatever_comes(
+    agent: Agent,
+    supervisor: supervise.Supervisor,
+    member: Settings,
+    told: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervise, "answers", lambda _address: False)
     agent.told[LED] = ApiError("connection refused")
     supervisor.look(1.0)
     assert health.check(member.run_dir) == (1, "connection refused")
@@ -376,6 +405,58 @@ def test_a_member_is_well_once_it_has_seen_a_leader_whatever_comes(
     agent.told[LED] = ""
     supervisor.look(4.0)
     assert health.check(member.run_dir) == (0, "serving, without a leader")
+
+
+def test_a_member_that_all_others_turn_away_stays_unwell_so_that_a_change_goes_no_further(
+    agent: Agent,
+    supervisor: supervise.Supervisor,
+    member: Settings,
+    told: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As one with another gossip key: it was well after 90 s, and the next server lost the others, too."""
+    running = {"10.0.0.2"}
+    monkeypatch.setattr(supervise, "answers", running.__contains__)
+    agent.told[LED] = ""
+    late = supervise.PATIENCE + 1
+    supervisor.look(late)  # of three servers one has yet to come: none can lead
+    assert health.check(member.run_dir) == (0, "serving, without a leader")
+    running.add("10.0.0.3")
+    supervisor.look(late + 1)  # not asked at each look
+    assert health.check(member.run_dir)[0] == 0
+    supervisor.look(late + supervise.SLOW + 1)
+    assert health.check(member.run_dir) == (1, supervise.TURNED_AWAY)
+    assert supervise.ALONE in told
+    running.clear()  # a power cut: no restart brings a leader
+    supervisor.look(late + 2 * supervise.SLOW + 2)
+    assert health.check(member.run_dir)[0] == 0
+
+
+def test_an_agent_asks_all_servers_and_a_server_without_others_is_turned_away_by_nobody(
+    agent: Agent, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answers(address: str) -> bool:
+        asked.append(address)
+        return True
+
+    monkeypatch.setattr(supervise, "answers", answers)
+    agent.told[LED] = ""
+    Path(environ["RUN_DIR"]).mkdir()
+    for changes, code in (({"NODE_NAME": "web-1"}, 1), ({"CONSUL_SERVERS": "1"}, 0)):
+        here = settings.load({**environ, **changes})
+        made = supervise.Supervisor(here, Path("config.json"), agent, lambda _text: None)  # type: ignore[arg-type]
+        made.look(supervise.PATIENCE + 1)
+        assert health.check(here.run_dir)[0] == code
+    assert asked == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+
+
+def test_a_server_answers_when_its_port_lets_somebody_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setattr(supervise, "RPC", listener.getsockname()[1])
+        assert supervise.answers("127.0.0.1")
+    assert not supervise.answers("127.0.0.1")
 
 
 def test_a_host_whose_data_is_new_takes_its_former_entry_away(

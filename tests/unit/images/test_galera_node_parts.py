@@ -884,6 +884,15 @@ def test_who_connects_and_says_nothing_keeps_nobody_from_an_answer(monkeypatch: 
         teller.close()
 
 
+@pytest.mark.parametrize(("code", "writes"), [(200, True), (404, False), (503, False)])
+def test_who_takes_the_writes_says_so_to_other_nodes_as_to_load_balancers(code: int, writes: bool) -> None:
+    teller = neighbours.Teller("127.0.0.1", 0, endpoint=lambda path: code if path == "/writer" else 200)
+    try:
+        assert neighbours.any_writes(["127.0.0.1"], teller.port) is writes
+    finally:
+        teller.close()
+
+
 def test_a_node_of_the_version_before_says_of_no_departure() -> None:
     with odd_server('{"node": "a", "uuid": "", "epoch": "", "state": "x", "ready": true}') as port:
         assert neighbours.ask("127.0.0.1", port) == neighbours.Told("a", state="x", ready=True)

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.unit
 ALL = frozenset("abc")
 SEEN = Seen("b", writer="a", members=ALL, others=ALL - {"b"})
 STOPS = replace(SEEN, writer="b", leaving=True)
+RESTS = replace(SEEN, writer="", resting=True, others=frozenset(), vacant=3 * TURN)
 
 ROWS: list[tuple[str, Seen, str | None]] = [
     ("the writer is there", SEEN, None),
@@ -41,6 +42,12 @@ ROWS: list[tuple[str, Seen, str | None]] = [
     ("the writer stops: its first successor", STOPS, "a"),
     ("the writer stops, and there is no other", replace(STOPS, others=frozenset()), None),
     ("who is able outside the component is none", replace(STOPS, members=frozenset("bc")), "c"),
+    ("the writer is taken out", replace(STOPS, leaving=False, resting=True), "a"),
+    ("nobody but who is taken out is able", RESTS, "b"),
+    ("it lets all others have their turn first", replace(RESTS, vacant=3 * TURN - 0.1), None),
+    ("it is the last of all", replace(RESTS, others=frozenset("c")), None),
+    ("it stops, too", replace(RESTS, leaving=True), None),
+    ("it is the writer for want of another", replace(RESTS, writer="b"), None),
     ("the writer cannot serve for long", replace(SEEN, writer="b", able=False, unable=UNABLE + 0.1), "a"),
     ("the writer cannot serve for a moment", replace(SEEN, writer="b", able=False, unable=UNABLE), None),
 ]  # fmt: skip
@@ -90,12 +97,15 @@ class Database:
     def __init__(self, members: str | None = "abc") -> None:
         self.members = members
         self.synced = True
+        self.read_only: object = 0
 
     def status(self) -> Any:
         return types.SimpleNamespace(synced=self.synced)
 
-    def run(self, _statement: str) -> list[tuple[object, ...]]:
+    def run(self, statement: str) -> list[tuple[object, ...]]:
         assert self.members is not None
+        if "read_only" in statement:
+            return [(self.read_only,)]
         return [("uuid", 1, name) for name in self.members]
 
 
@@ -108,12 +118,17 @@ class World:
         for node in "abc":
             self.store.put(f"present/{node}", json.dumps({"address": node}))
         monkeypatch.setattr(neighbours, "able", lambda address: address in self.able)
+        monkeypatch.setattr(neighbours, "any_writes", self.any_writes)
         monkeypatch.setattr(
             module, "time", types.SimpleNamespace(monotonic=lambda: self.now, sleep=self.sleep)
         )
         self.nodes = {node: module.Endpoints(node, Database(), self.store) for node in "abc"}
         for node in self.nodes.values():
             node.serving = True
+
+    def any_writes(self, addresses: Iterable[str]) -> bool:
+        """Asked by the nodes themselves; a node's address is its name."""
+        return any(self.nodes[at].answer("/writer") == 200 for at in addresses if at in self.able)
 
     def sleep(self, seconds: float) -> None:
         for _ in range(round(seconds / 0.5)):
@@ -304,6 +319,34 @@ def test_who_would_not_hear_of_it_becomes_no_writer(world: World, monkeypatch: p
     assert able("a")
 
 
+def test_a_writer_that_hung_and_is_cut_off_from_the_store_hears_from_the_others_that_it_is_none(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.look()
+    world.look()
+    cut_off(world.nodes["a"])
+    world.able.discard("a")  # it hangs
+    for _ in range(9):
+        world.look()
+    assert world.store.writer == "b"
+    world.able.add("a")
+    world.look()
+    world.look(world.module.DRAIN + 0.5)
+    assert world.codes("/writer") == {"a": 503, "b": 200, "c": 503}
+    # Nor is it one again because the one that has said so is gone.
+    world.able.discard("b")
+    for node in world.nodes.values():
+        node._sql.members = "ac"
+    world.look()
+    assert world.codes("/writer")["a"] == 503
+    assert "another node takes the writes by now" in capsys.readouterr().err
+    # The store's word counts again.
+    world.nodes["a"]._store = world.store
+    world.store.put("writer", json.dumps({"node": "a"}))
+    world.look()
+    assert world.codes("/writer")["a"] == 200
+
+
 @pytest.mark.parametrize("record", ["", "none", "[]", "{}", '{"address": 3}'])
 def test_a_record_that_cannot_be_read_keeps_no_node_from_its_answers(world: World, record: str) -> None:
     world.store.put("present/d", record)
@@ -358,6 +401,42 @@ def test_a_node_in_maintenance_is_in_neither_endpoint_and_comes_back(world: Worl
     assert world.store.writer == "b"
 
 
+def test_a_node_in_maintenance_serves_where_nobody_else_can_until_somebody_can(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def able(address: str) -> bool:
+        return address in world.able and bool(world.nodes[address].answer("/able") == 200)
+
+    def members(names: str) -> None:
+        world.able = set(names)
+        for node in world.nodes.values():
+            node._sql.members = names
+
+    monkeypatch.setattr(neighbours, "able", able)
+    world.store.put("maintenance/a", "")
+    world.store.put("maintenance/b", "")
+    world.look()
+    world.look()
+    assert world.codes("/writer") == {"a": 503, "b": 503, "c": 200}
+    members("ab")  # c has died
+    for _ in range(5):
+        world.look()
+    assert world.store.writer in ("a", "b")
+    first = world.store.writer
+    for _ in range(20):
+        world.look()
+    assert world.store.writer == first  # the other one hears that it takes them
+    (other,) = {"a", "b"} - {first}
+    codes = [world.codes(path) for path in ("/writer", "/reader")]
+    assert [(each[first], each[other]) for each in codes] == [(200, 503), (200, 503)]
+    members("abc")
+    world.look()
+    world.look()
+    world.look(world.module.DRAIN + 0.1)
+    assert world.codes("/writer") == {"a": 503, "b": 503, "c": 200}
+    assert world.codes("/reader") == {"a": 503, "b": 503, "c": 200}
+
+
 @pytest.mark.parametrize("amiss", ["not serving", "not synced"])
 def test_a_node_that_does_not_serve_is_in_neither_endpoint(world: World, amiss: str) -> None:
     world.look()
@@ -370,6 +449,36 @@ def test_a_node_that_does_not_serve_is_in_neither_endpoint(world: World, amiss: 
     world.able.discard("a")
     node.look()
     assert (node.answer("/writer"), node.answer("/reader"), node.answer("/able")) == (503, 503, 503)
+
+
+@pytest.mark.parametrize("said", [1, "ON", "NO_LOCK"])
+def test_a_writer_that_refuses_writes_hands_over_and_may_be_read(world: World, said: object) -> None:
+    for takes in (0, "OFF"):
+        world.nodes["b"]._sql.read_only = takes
+    for _ in range(2):
+        world.look()
+    world.nodes["a"]._sql.read_only = said
+    for _ in range(6):
+        world.look()
+    assert world.store.writer == "b"
+    world.look(world.module.DRAIN + 0.1)
+    assert world.codes("/writer") == {"a": 503, "b": 200, "c": 503}
+    assert world.codes("/reader") == {"a": 200, "b": 200, "c": 200}
+    assert world.codes("/able")["a"] == 503
+
+
+def test_where_all_refuse_writes_the_writer_stays_and_says_so_to_its_clients_itself(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbours, "able", lambda at: world.nodes[at].answer("/able") == 200)
+    world.look()
+    for node in world.nodes.values():
+        node._sql.read_only = 1
+    for _ in range(20):
+        world.look()
+    assert world.codes("/writer") == {"a": 503, "b": 503, "c": 200}
+    assert world.codes("/reader") == {"a": 200, "b": 200, "c": 200}
+    assert not any(node._alarmed for node in world.nodes.values())  # nobody could do anything about it
 
 
 def test_a_look_that_is_old_is_not_believed(world: World) -> None:

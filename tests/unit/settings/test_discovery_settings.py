@@ -115,6 +115,11 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         {**consul(), "application": {**SITE, "port": 53}},
         "53 is taken on every host by Consul, DNS (discovery.kind)",
     ),
+    (
+        "servers.publishedPorts",
+        {**consul(), "servers": {"publishedPorts": [80, 8300, 53]}},
+        "53 (Consul, DNS (discovery.kind)), 8300 (Consul, its servers (discovery.kind)): not for everybody",
+    ),
 ]
 
 
@@ -143,4 +148,5 @@ def test_an_image_whose_name_does_not_say_the_other_kind_is_taken(kind: str, ima
 
 
 def test_with_etcd_consuls_ports_are_free_for_others() -> None:
-    parse(config(application={**SITE, "port": 53}, loadBalancer={**BALANCER, "statsPort": 8501}))
+    more = {"application": {**SITE, "port": 53}, "servers": {"publishedPorts": [53]}}
+    parse(config(**more, loadBalancer={**BALANCER, "statsPort": 8501}))

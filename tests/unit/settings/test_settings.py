@@ -12,6 +12,7 @@ import yaml
 
 from components.host_scripts.engine import daemon_json
 from settings import SettingsError, engine_options, layers, parse
+from settings.ports import TAKEN_PORTS
 from tests.unit.program import ROOT, SETTINGS
 
 pytestmark = pytest.mark.unit
@@ -36,7 +37,7 @@ def problems(**sections: Any) -> list[str]:
 
 
 def test_the_engines_port_is_free_where_engines_are_reached_over_ssh() -> None:
-    taken = {"loadBalancer": {**BALANCER, "statsPort": 2376}, "servers": {"publishedPorts": [2377]}}
+    taken = {"loadBalancer": {**BALANCER, "statsPort": 2376}, "servers": {"publishedPorts": [2375]}}
     assert parse(config(**taken)).engine.ports == {}
     assert list(parse(config(engine={"access": "tls"})).engine.ports) == [2376]
 
@@ -489,6 +490,15 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         "servers.publishedPorts",
         {"engine": {"access": "tls"}, "servers": {"publishedPorts": [80, 2376]}},
         "root on a host",
+    ),
+    *(
+        ("servers.publishedPorts", {"servers": {"publishedPorts": [80, port]}}, f"{port} ({what}): not for")
+        for port, what in TAKEN_PORTS.items()
+    ),
+    (
+        "servers.publishedPorts",
+        {"servers": {"publishedPorts": [443, 2380, 22]}},
+        "22 (SSH), 2380 (etcd's peers): not for everybody",
     ),
     (
         "engine.access",

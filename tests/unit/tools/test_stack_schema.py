@@ -185,12 +185,28 @@ def test_the_project_declares_every_section_with_a_default_that_means_nothing() 
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
     sections = {"ssh", "servers", "hosts", "engine", "network", "discovery", "galera"}
     assert sections <= set(declared)
-    for name, each in declared.items():
+    for name in sections:
         # Without a default Pulumi wants it in every stack's file; any other one would count as set.
-        assert (each["type"], each["default"]) == ("object", {}), name
-    optional = {key: "{}" for key in declared if key not in SETTINGS}
+        assert (declared[name]["type"], declared[name]["default"]) == ("object", {}), name
+    assert all("default" in each for each in declared.values())
+    # As Pulumi hands them over: what is a structure as JSON, all else as text.
+    defaults = {key: each["default"] for key, each in declared.items() if key not in SETTINGS}
+    optional = {
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in defaults.items()
+    }
     given = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in SETTINGS.items()}
     assert settings.parse({**given, **optional}) == settings.parse(given)
+
+
+def test_the_project_declares_what_is_no_section_where_pulumis_grammar_can_say_it() -> None:
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    single = {key: each for key, each in declared.items() if each["type"] != "object"}
+    assert {key: (each["type"], each.get("items"), each["default"]) for key, each in single.items()} == {
+        "deployUpTo": ("string", None, "application"),
+        "takeDown": ("array", {"type": "string"}, []),
+        "keepData": ("boolean", None, True),
+    }
+    assert single["deployUpTo"]["description"].startswith("The highest layer that the stack has: hosts")
 
 
 def test_a_project_file_without_the_mark_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,9 @@ show() {
 case "$1 $2" in
   "service ps") show tasks ;;
   "service logs") cat "$host/log.1" 2>/dev/null || echo "a-task@galera-2 | [ERROR] the log's last line" ;;
+  "service ls") echo an-id ;;
   "service inspect")
+    if [[ $* == *PublishMode* ]]; then show services; exit; fi
     if [[ $* == *UpdateStatus* ]]; then show update; else echo "net0=10.0.0.5/24 net1=10.20.0.2/24 "; fi ;;
   "network inspect") echo net1 ;;
   "ps -q") echo container1 ;;
@@ -165,6 +168,49 @@ def test_a_port_that_a_predecessor_was_about_to_give_up_is_no_reason_to(tmp_path
     turns = [tasks(UP), tasks(UP) + failed(TAKEN[0]), tasks(UP, UP, UP) + failed(TAKEN[0])]
     ran = host_with(tmp_path / "host", tasks=turns).run(convergence.service_running("etcd", 3, "galera"))
     assert ran.code == 0, ran.err
+
+
+HELD = '"no suitable node (host-mode port already in use on 1 node)"'
+WAITS = f"p3|galera-3|Running|Pending 1 second ago|{HELD}\n"
+TIME_FLIES = "sleep() { SECONDS=$((SECONDS + 30)); }\n"
+
+
+def wait_for_ports(ports: Sequence[int]) -> str:
+    return TIME_FLIES + convergence.service_running("haproxy", 3, "galera", ports=ports)
+
+
+def test_a_port_that_another_service_of_the_swarm_has_ends_the_wait_early_and_says_which(
+    tmp_path: Path,
+) -> None:
+    others = ["haproxy 6446\nweb 80\ndb-old 6446\nother 16446"]
+    host = host_with(tmp_path / "host", tasks=[tasks(UP, UP) + WAITS], services=others)
+    ran = host.run(wait_for_ports([6446, 6447]))
+    assert ran.code == 1
+    assert (
+        "A port of galera-3 that haproxy needs is held by another service of the swarm (6446 by db-old). "
+        "Remedy: give haproxy another port in the settings" in ran.err
+    )
+    assert len([call for call in ran.called("docker") if "{{.ID}}|" in call]) == 3  # after a minute
+
+
+def test_a_port_that_a_predecessor_holds_until_it_has_stopped_is_waited_for(tmp_path: Path) -> None:
+    host = host_with(tmp_path / "host", tasks=[tasks(UP, UP) + WAITS] * 2 + [tasks(UP, UP, UP)])
+    assert host.run(wait_for_ports([6446])).code == 0
+
+
+def test_who_pends_for_another_reason_is_waited_for(tmp_path: Path) -> None:
+    waits = WAITS.replace("host-mode port already in use", "insufficient resources")
+    host = host_with(tmp_path / "host", tasks=[tasks(UP, UP) + waits] * 9 + [tasks(UP, UP, UP)])
+    ran = host.run(wait_for_ports([6446]))
+    assert ran.code == 0
+    assert "galera-3 Pending" in ran.err  # told as before
+
+
+def test_where_no_ports_are_looked_for_the_text_is_without_them() -> None:
+    text = convergence.service_running("etcd", 3, "galera")
+    assert "port_held" not in text
+    assert "@" not in text.replace("$@", "").replace("[@]", "")
+    assert 'failed $most times on $node." ;;\n      *)' in text
 
 
 ALL = tasks(UP, UP, UP)

@@ -27,11 +27,23 @@ class Host(Asking):
             resolv_conf=self.places.resolv_conf,
             resolved_dropin=self.places.resolved_dropin,
             agent_dropin=str(folder / "etc/systemd/resolved.conf.d/20-swarm-galera-consul.conf"),
+            leases=str(folder / "var/lib/dhcp"),
+            hooks=str(folder / "etc/dhcp"),
         )
         self.program("getent", '[[ ! -e "$host/silent" ]]')
 
     def agent(self, search: list[str] | None = None, resolvers: list[str] | None = None) -> Ran:
         return self.run(commands.agent_first("galera-1", search or [], resolvers or [], self.places))
+
+    def own_agent(self) -> Ran:
+        """The same of a host of one's own."""
+        return self.run(commands.agent_first("galera-1", [], [], self.places, own=True))
+
+    def dhclient(self, runs: bool = True) -> None:
+        """Debian's, which has got an address and name servers."""
+        self.program("pidof", f"[[ $1 == dhclient ]] && {'true' if runs else 'false'}")
+        lease = "lease {\n  fixed-address 10.0.80.5;\n  option domain-name-servers 10.0.80.1;\n}\n"
+        self.file("var/lib/dhcp/dhclient.eth0.leases", lease)
 
     def agent_gone(self) -> Ran:
         return self.run(commands.agent_gone(self.places))
@@ -141,6 +153,40 @@ def test_a_file_that_another_program_writes_is_refused_until_that_names_consul_f
     assert host.agent().code == 0
     host.agent_gone()
     assert host.conf.read_text() == before
+
+
+def test_on_a_host_of_one_s_own_a_file_that_dhclient_writes_is_refused_though_it_has_no_header(
+    host: Host,
+) -> None:
+    host.dhclient()
+    ran = host.own_agent()
+    assert ran.code == 1
+    assert f"galera-1: dhclient writes {host.conf}, anew with each lease" in ran.err
+    assert "Remedy: in /etc/dhcp/dhclient.conf 'prepend domain-name-servers 127.0.0.1;'" in ran.err
+    assert host.conf.read_text() == STATIC
+    assert "getent" not in "".join(ran.calls)
+    # As the remedy says.
+    host.conf.write_text(f"nameserver 127.0.0.1\n{STATIC}")
+    assert host.own_agent().code == 0
+    assert host.conf.read_text() == f"nameserver 127.0.0.1\n{STATIC}"
+
+
+@pytest.mark.parametrize("case", ["it does not run", "no servers in its leases", "told to leave the file"])
+def test_a_dhclient_that_leaves_the_file_alone_is_no_matter(host: Host, case: str) -> None:
+    host.dhclient(runs=case != "it does not run")
+    if case == "no servers in its leases":
+        host.file("var/lib/dhcp/dhclient.eth0.leases", "lease {\n  fixed-address 10.0.80.5;\n}\n")
+    if case == "told to leave the file":
+        host.file("etc/dhcp/dhclient-enter-hooks.d/leave", "make_resolv_conf() { :; }\n")
+    for _ in range(2):
+        assert host.own_agent().code == 0
+    assert host.lines()[1:3] == FIRST
+
+
+def test_an_ordered_host_is_not_asked_for_dhclient(host: Host) -> None:
+    host.dhclient()
+    assert host.agent().code == 0
+    assert "dhclient" not in commands.agent_first("galera-1", [], [])
 
 
 def test_a_link_to_another_programs_file_is_refused_until_that_names_consul_first(host: Host) -> None:
