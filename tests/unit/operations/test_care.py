@@ -396,7 +396,7 @@ def test_who_does_not_answer_is_said_before_the_others_are_asked_anything(
 
     monkeypatch.setattr(outputs, "read", lambda *_: FOUND)
     monkeypatch.setattr("operations.remote_hosts.connected", connected)
-    monkeypatch.setattr(run_watch, "say", said.append)
+    monkeypatch.setattr(care, "say", said.append)
     found = care.look(cast(Any, None))
     assert found is not None
     assert set(found.away) == set(away)
