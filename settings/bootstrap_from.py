@@ -7,6 +7,7 @@ Owns: its settings. Leaves to others: the archive (images/galera, `restore`), ho
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, ClassVar
 
@@ -82,3 +83,11 @@ class BootstrapFrom(Section):
     def confidential(self) -> list[str]:
         """The keys whose values must be encrypted in the stack's file."""
         return ["accessKey", "secretKey", "identity"]
+
+    def clashes(self, initdb: str | None) -> Iterator[str]:
+        """What else would fill a new cluster. Args: initdb: `galera.initdb`."""
+        if initdb is not None:
+            yield (
+                "galera.initdb: it makes what an empty cluster begins with, and bootstrapFrom brings the "
+                "data of an archive. Remedy: leave one of the two out"
+            )

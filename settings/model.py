@@ -27,7 +27,7 @@ from settings.discovery import Discovery
 from settings.galera import Galera
 from settings.layers import Above, Layer, contradictions, reaches
 from settings.load_balancer import LoadBalancer
-from settings.ports import ENGINE_PORT, TAKEN_PORTS, taken_by
+from settings.ports import ENGINE_PORT, for_everybody, taken_by
 from settings.section import Section
 from settings.servers import Servers
 from settings.swarm import Swarm
@@ -295,31 +295,13 @@ class Settings(Section):
                 f"{'has' if len(bare) == 1 else 'have'} none (servers.hosts: disk). Remedy: name one, or "
                 "leave dataPath out"
             )
-        if self.load_balancer and self.load_balancer.stats_port in servers.published_ports:
-            problems.append(
-                f"loadBalancer.statsPort: {self.load_balancer.stats_port} stands in servers.publishedPorts: "
-                "the statistics' password would cross the internet in plain. Remedy: take it out of "
-                "publishedPorts, and look at the page through SSH (`ssh -L`)"
-            )
-        if set(self.engine.ports) & set(servers.published_ports):
-            problems.append(
-                f"servers.publishedPorts: {ENGINE_PORT} is the engines' API (engine.access), by which one is "
-                "root on a host. Remedy: take it out; it is open to the networks of ssh.allowedCidrs"
-            )
-        # For the hosts among themselves: open to everybody, whoever finds a way in has the swarm or its DNS.
-        inner = TAKEN_PORTS | self.discovery.ports
-        if amiss := sorted(inner.keys() & set(servers.published_ports)):
-            problems.append(
-                f"servers.publishedPorts: {', '.join(f'{port} ({inner[port]})' for port in amiss)}: not for "
-                "everybody, only for the hosts and those who look after them. Remedy: take it out; who may "
-                "log in is said by ssh.allowedCidrs"
-            )
+        stats = self.load_balancer.stats_port if self.load_balancer else None
+        problems.extend(
+            for_everybody(servers.published_ports, stats, self.engine.ports, self.discovery.ports)
+        )
         problems.extend(self._clashes())
-        if self.bootstrap_from and self.galera.initdb is not None:
-            problems.append(
-                "galera.initdb: it makes what an empty cluster begins with, and bootstrapFrom brings the "
-                "data of an archive. Remedy: leave one of the two out"
-            )
+        if self.bootstrap_from:
+            problems.extend(self.bootstrap_from.clashes(self.galera.initdb))
         if self.backup:
             problems.extend(self.backup.clashes(self.galera.config))
         problems.extend(contradictions(self.deploy_up_to, self.take_down, self.keep_data))
