@@ -26,7 +26,7 @@ from components.service_spec import HealthCheck, Port, ServiceSpec, UpdatePolicy
 from components.services import ServiceArgs, declare
 from settings import Application as Wanted
 from settings import Settings
-from settings.application import Database
+from settings.application import VOLUME, Database
 
 SERVICE = "application"
 TYPE = "swarm-galera:application:Application"
@@ -36,7 +36,6 @@ CA = "application-database-ca.crt"
 SALT = "application-salt"
 """A secret for whatever an application signs or encrypts with, the same for all its containers."""
 SALT_LENGTH = 64
-VOLUME = "application-uploads"
 START_PERIOD = 120
 """Seconds in which a failing health check does not count."""
 STOP_GRACE = 30

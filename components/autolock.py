@@ -8,6 +8,10 @@ manager that this program has restarted (docker_engine.py, unlocking.py) or has 
 The swarm draws its key by itself, so it is in the state only a moment after it counts: should all managers
 lose their power in that moment, before the state is written, nobody has it. As long as one manager is not
 locked, the next run reads it again.
+
+For the same reason it is turned off before its keys go from the state. Pulumi deletes what depends on another
+thing first: so what turns it off depends on the keys (`-off`, which does nothing else), though they come of
+what turns it on. `-on` turns it off as well, where a run has ended between the two, or it is replaced.
 """
 
 from __future__ import annotations
@@ -87,6 +91,18 @@ class Autolock(pulumi.ComponentResource):
             generation,
             args.wanted.oldest_unlock_key,
             pulumi.ResourceOptions(parent=self, deleted_with=goes_with),
+        )
+        remote.run(
+            f"{name}-off",
+            args.manager,
+            ":",
+            pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[self.keys],
+                deleted_with=goes_with,
+                delete_before_replace=True,
+            ),
+            delete=scripts.off(),
         )
         self.register_outputs({})
 

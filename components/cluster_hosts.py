@@ -29,7 +29,7 @@ from components.swarm import Member
 from components.turns import Turns
 from components.virtual_server import OrderGate, VirtualServer, VirtualServerArgs
 from settings import Settings
-from settings.planned import PlannedHost
+from settings.planned import DATA_LABEL, PlannedHost
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,7 @@ class ClusterHosts(pulumi.ComponentResource):
                 role=host.role,
                 labels=host.node_labels,
                 before_services=self._data_path_of(server),
+                bore=DATA_LABEL if host.may_have_borne_data else None,
             )
             for server, host in pairs
         ]

@@ -14,7 +14,6 @@ adds its authority, as OpenSSL does; to one that brings a word along it adds not
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,17 +22,13 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
 
 from components import certificates
 from components.peer_authority import PeerAuthority
-from components.peer_certificates import PeerCertificatesProvider, signed_by, with_secrets
-
-ONE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", re.DOTALL)
+from components.peer_certificates import ONE, PeerCertificatesProvider, signed_by, with_secrets
 
 
 class DatabaseCertificateProvider(PeerCertificatesProvider):
     """Signs the certificate; touches nothing outside the state.
 
-    What is signed anew for other names or by time keeps the former authority and its word, until there is yet
-    another, or it has expired: whether all nodes had gone over is not known here, and they drop it by
-    themselves.
+    The former authority and its word are kept as those of peers are; nodes drop them by themselves.
     """
 
     serialize_as_secret_always = False
@@ -52,14 +47,7 @@ class DatabaseCertificateProvider(PeerCertificatesProvider):
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """Sign it anew."""
         made = dict(super().update(_id, olds, news).outs or {})
-        if certificates.same_key(olds["authority"], news["authority"]):
-            made["ca_certificate"] += "".join(ONE.findall(olds["ca_certificate"])[1:])
-            made["certificate"] += "".join(ONE.findall(olds["certificate"])[1:2])
-        present, *former = ONE.findall(made["ca_certificate"])
-        if any(certificates.expired(each, _now()) for each in former):
-            made["ca_certificate"], former = present, []
-            made["certificate"] = ONE.findall(made["certificate"])[0]
-        made["certificate"] += "".join(former)
+        made["certificate"] += "".join(ONE.findall(made["ca_certificate"])[1:])
         return UpdateResult(made)
 
 

@@ -4,9 +4,9 @@ Owns: where each engine listens, which names its certificate bears, what outputs
 had it. Leaves to others: signing (engine_certificate.py, client_certificate.py), what is done on hosts
 (host_scripts/engine_tls.py), which manager docker resources go to (engine_choice.py).
 
-Another generation (`galera.tls.generation`, the one setting for all certificates) is another authority: each
-engine and whoever has the clients' certificate trust both, and show the former's word, until there is yet
-another.
+Another generation (`galera.tls.generation`, for the database's certificates and these) is another authority:
+each engine and whoever has the clients' certificate trust both, and show the former's word, until there is
+yet another. The authorities of the store have no generation, and are replaced by name.
 """
 
 from __future__ import annotations

@@ -39,9 +39,14 @@ WORDS = (
     "no SSH",
 )
 PROBE = (
-    "if timeout 10 docker node ls -q >/dev/null 2>&1; then echo leads; else timeout 10 docker info --format "
+    "if ! systemctl -q is-active docker.service 2>/dev/null "
+    "&& systemctl -q is-active docker.socket 2>/dev/null; then :; "
+    "elif timeout 10 docker node ls -q >/dev/null 2>&1; then echo leads; "
+    "else timeout 10 docker info --format "
     "'{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}' 2>/dev/null; fi"
 )
+"""What each is asked, without a word where only the question would start the engine, through its socket: one
+that somebody has stopped stays so. Without systemd there is no such socket."""
 FRESH = 60.0
 """Seconds for which a choice is taken again unasked, if the host can still be reached."""
 LOCKS = "locks"

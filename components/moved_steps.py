@@ -20,7 +20,7 @@ from typing import Any
 FORMERLY, NOW = "command:remote:Command", "command:local:Command"
 ON_A_MANAGER = re.compile(
     r"swarm-started|swarm-.+-node|network-(free|left)|.+-image-resolved|.+-running|.+-formed|etcd-users"
-    r"|galera-tls|application-database|taken-down-looked|swarm-autolock-(on|key)"
+    r"|galera-tls|application-database|taken-down-looked|swarm-autolock-(on|key|off)"
 )
 """Names of the steps that any manager may do."""
 

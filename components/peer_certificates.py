@@ -6,13 +6,17 @@ Leaves to others: the authority (peer_authority.py), bringing the files to the p
 One certificate serves all peers: it names every manager's private address and is good for both ends of a
 connection. Peers get a new one by one, so at every moment some show the new and some the old one, and each
 must accept both. That holds because both are of one authority. When the authority is another, the old one
-vouches for it once: peers that have the new files trust both, and they show the old one's word along with
-their certificate to peers that do not.
+vouches for it: peers that have the new files trust both, and they show the old one's word along with their
+certificate to peers that do not. What is signed anew for other addresses or by time keeps both, until there
+is yet another authority, or the former one has expired, or its end is said (`overlap`), or the certificate is
+replaced by name: whether all peers had gone over is not known here, and where a run was killed in the middle,
+some trust the former alone.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,6 +35,9 @@ from components import certificates
 from components.certificates import Signed
 from components.dynamic import is_unknown
 from components.peer_authority import PeerAuthority
+
+ONE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", re.DOTALL)
+"""One certificate of several in a text."""
 
 
 class PeerCertificatesProvider(ResourceProvider):
@@ -59,19 +66,26 @@ class PeerCertificatesProvider(ResourceProvider):
         return DiffResult(changes=bool(changed) or certificates.due(olds["certificate"], _now()))
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        """Sign it anew; the authority of before, if it was another one, is trusted until the next time, or
-        with `overlap` as long as that is said.
+        """Sign it anew; the former authority, if there was another one, goes on to be trusted, unless the
+        settings said that (`overlap`) and do no longer: it has ended.
         """
         now = _now()
         made = self.files(news, now)
-        if not certificates.same_key(olds["authority"], news["authority"]):
-            before = Signed(olds["authority"], olds["authority_key"])
-            made["certificate"] += certificates.vouched_for(news["authority"], before, now)
-            made["ca_certificate"] += before.certificate
-        elif news.get("overlap"):
-            for kept in ("certificate", "ca_certificate"):
-                made[kept] += "".join(certificates.each(olds[kept])[1:])
+        former, word = self.former(olds, news, now)
+        if former and not certificates.expired(former, now):
+            made["certificate"] += word
+            made["ca_certificate"] += former
         return UpdateResult({**news, **made})
+
+    def former(self, olds: dict[str, Any], news: dict[str, Any], now: dt.datetime) -> tuple[str, str]:
+        """The authority before the present one, and its word for that; empty where there was none."""
+        if certificates.same_key(olds["authority"], news["authority"]):
+            if olds.get("overlap") and not news.get("overlap"):
+                return "", ""
+            kept, said = ONE.findall(olds["ca_certificate"])[1:2], ONE.findall(olds["certificate"])[1:2]
+            return "".join(kept), "".join(said)
+        before = Signed(olds["authority"], olds["authority_key"])
+        return before.certificate, certificates.vouched_for(news["authority"], before, now)
 
     def signed(self, props: dict[str, Any], authority: Signed, now: dt.datetime) -> Signed:
         """The certificate that `props` say."""
@@ -93,7 +107,7 @@ class PeerCertificates(Resource, module="swarm-galera", name="PeerCertificates")
     """One certificate for all peers.
 
     Attributes:
-        ca_certificate: PEM: whom peers trust; two authorities while one follows the other.
+        ca_certificate: PEM: whom peers trust; behind the authority, the one of before if there was one.
         certificate: PEM; what a peer shows, with the word of the authority before if there is one.
         private_key: PEM (PKCS #8, P-256); secret.
     """
@@ -114,11 +128,13 @@ class PeerCertificates(Resource, module="swarm-galera", name="PeerCertificates")
     ) -> None:
         """Signed when the resource is created, when one of these changes, and in the certificate's last year.
 
+        Replaced (`pulumi up --replace URN`), it trusts the present authority alone.
+
         Args:
             addresses: private IP addresses (or host names) of all peers, in any order.
             authority: signs.
             user: whether the certificate has a common name; see `certificates.peer_certificate`.
-            overlap: an authority before this one goes on to be trusted.
+            overlap: an authority before this one goes on to be trusted; it ends once that is said no longer.
         """
         # Certificates of before say nothing of `user` and `overlap`, and are not to be made anew.
         asked = {"name": name, "addresses": addresses, **({} if user else {"user": False})}

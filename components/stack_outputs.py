@@ -27,6 +27,7 @@ from components.cluster_host import SSH_PORT, ClusterHost
 from components.cluster_hosts import ClusterHosts
 from components.data_layer import DataLayer
 from components.layers import Layers
+from components.own_hosts import look as own_hosts
 from components.softlayer.cost import Estimate
 from components.ssh_access import SshAccess
 from components.ssh_files import ALIAS
@@ -105,6 +106,8 @@ def _of_swarm(settings: Settings, layer: SwarmLayer) -> dict[str, Any]:
             "subnet": network.subnet,
             "encrypted": settings.network.encrypted,
         },
+        # For the look at them; nothing else of the program needs it.
+        **({own_hosts.SWARM: {"id": swarm.cluster}} if settings.servers.own else {}),
         **({} if layer.autolock is None else {autolock.OUTPUT: layer.autolock.as_output(settings.swarm)}),
     }
 

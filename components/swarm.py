@@ -45,6 +45,7 @@ class Member:
         server: the host. engine: its engine. role: manager or worker.
         labels: node labels, for placement.
         before_services: what must be there before the labels are, which bring containers to the host.
+        bore: a label by which it may have borne data, and does no longer.
     """
 
     server: ClusterHost
@@ -52,6 +53,7 @@ class Member:
     role: Role
     labels: Mapping[str, str]
     before_services: Sequence[pulumi.Resource] = ()
+    bore: str | None = None
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,14 @@ class Swarm(pulumi.ComponentResource):
 
     Attributes:
         manager_token, worker_token: join tokens, secret; read again whenever a host or its address changes.
+        cluster: the swarm's id.
         started: the swarm exists (with one node).
         nodes: depend on these to have all nodes in place.
     """
 
     manager_token: pulumi.Output[str]
     worker_token: pulumi.Output[str]
+    cluster: pulumi.Output[str]
     nodes: list[pulumi.Resource]
 
     def __init__(self, name: str, args: SwarmArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -111,7 +115,7 @@ class Swarm(pulumi.ComponentResource):
         tokens = self._rotated(told) if args.token_generation > 1 else facts
         self.manager_token = pulumi.Output.secret(tokens.apply(lambda f: f["manager"]))
         self.worker_token = pulumi.Output.secret(tokens.apply(lambda f: f["worker"]))
-        self._cluster = pulumi.Output.unsecret(facts.apply(lambda f: f["cluster"]))
+        self.cluster = pulumi.Output.unsecret(facts.apply(lambda f: f["cluster"]))
         self._addresses = _lines(*(server.private_ip for server in managers), joined_by=" ")
         nodes: list[pulumi.Resource] = []
         promoted: list[pulumi.Resource] = []
@@ -154,7 +158,7 @@ class Swarm(pulumi.ComponentResource):
             commands.join(hostname),
             pulumi.ResourceOptions(parent=self, depends_on=[member.engine.started, self.started]),
             values=_lines(
-                _lines(self.worker_token, member.server.private_ip, self._cluster, joined_by=" "),
+                _lines(self.worker_token, member.server.private_ip, self.cluster, joined_by=" "),
                 self._addresses,
             ),
         )
@@ -169,7 +173,12 @@ class Swarm(pulumi.ComponentResource):
         hostname, memberships = member.server.hostname, self._args.memberships
         leaves = member.server is not self._first
         text = commands.describe_node(
-            hostname, member.role, member.labels, memberships, autolock=self._args.autolock
+            hostname,
+            member.role,
+            member.labels,
+            memberships,
+            autolock=self._args.autolock,
+            bore=member.bore,
         )
         if not leaves:
             keep = [each.server.hostname for each in self._args.members]

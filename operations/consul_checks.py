@@ -6,11 +6,15 @@ Owned here: the checks, each with what was wanted and what was found. Left to ot
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Iterator, Mapping
 
 from operations.check import Check
 from operations.cluster_facts import HostFacts
+from operations.consul_facts import ConsulFacts
 from operations.outputs import Outputs
+from operations.tls_checks import RENEWED, SOON
 
 AT_MOST = 3
 """Addresses that Consul names in one answer; of more it names some, others each time."""
@@ -42,6 +46,7 @@ SEATS = (
     "consul operator raft list-peers, then remove-peer -id=ID, each with "
     "-token-file=/run/secrets/consul-management-token"
 )
+NEWER_IMAGE = "name the present image (discovery.image), then `up`: its `consul-member certificates` says it"
 OLD_RECORDS = (
     "records of before the change to Consul; a later change back would find them again. Remove them: docker "
     "volume rm etcd-data on that host"
@@ -49,11 +54,13 @@ OLD_RECORDS = (
 
 
 def of_consul(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
-    """A member on each host, servers with one leader, names that lead to who serves, tokens with no more
-    rights than needed.
+    """A member on each host, with certificates that last, servers with one leader, names that lead to who
+    serves, tokens with no more rights than needed.
     """
+    today = dt.datetime.now(dt.UTC).date()
     return [
         *_members(outputs, facts),
+        *(_certificates(host.name, facts[host.name].consul, today) for host in outputs.hosts),
         _servers(outputs, facts),
         *_resolvers(outputs, facts),
         _database(outputs, facts),
@@ -77,6 +84,24 @@ def _members(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check
             seen.healthy and alive == names,
             f"{'healthy' if seen.healthy else 'not healthy'}, {found}" if seen.members else "no answer",
         )
+
+
+def _certificates(name: str, seen: ConsulFacts, today: dt.date) -> Check:
+    """Expired, they let nobody in, and members that were changed one by one would be parted from the rest."""
+    what = f"Consul's certificates are good for {SOON} days"
+    told = seen.certificates
+    if seen.members and not told:
+        return Check(name, what, True, "an older image, which does not say", warns=True, remedy=NEWER_IMAGE)
+    found = re.fullmatch(r"until (\d{4}-\d\d-\d\d)", told)
+    days = (dt.date.fromisoformat(found[1]) - today).days if found else -1
+    return Check(
+        name,
+        what,
+        days >= SOON,
+        f"{days} days, {told}" if found else told or "no answer",
+        warns=days < RENEWED,
+        remedy="`up` renews them; members take them one by one" if days < RENEWED else "",
+    )
 
 
 def _servers(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Check:

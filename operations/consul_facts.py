@@ -24,6 +24,7 @@ class ConsulFacts:
 
     Attributes:
         healthy: its member says that it is.
+        certificates: until when its certificates last (`consul-member certificates`).
         members: status (`alive`, `left`, `failed`) by host name, servers and agents.
         servers: `leader` or `follower` by host name, of those that have a vote.
         resolves: the host's own resolver finds Consul.
@@ -32,6 +33,7 @@ class ConsulFacts:
     """
 
     healthy: bool = False
+    certificates: str = ""
     members: Mapping[str, str] = field(default_factory=dict)
     servers: Mapping[str, str] = field(default_factory=dict)
     resolves: bool = False
@@ -48,6 +50,7 @@ def parse(found: Mapping[str, Sequence[str]]) -> ConsulFacts:
     servers = [row for row in told if row[:1] == ["server"] and len(row) > 5 and ":" in row[3]]
     return ConsulFacts(
         healthy=["healthy"] in told,
+        certificates=next((" ".join(row[1:]) for row in told if row[:1] == ["certificates"]), ""),
         members={row[1]: row[3] for row in members},
         servers={row[1]: row[4] for row in servers if row[5] == "true"},
         resolves=bool(found.get("resolves")),

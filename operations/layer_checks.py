@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from components.application import VOLUME as UPLOADS
 from components.data_layer import VOLUMES
 from components.galera import VOLUME as ROWS
 from operations.check import Check
 from operations.cluster_facts import HostFacts
 from operations.outputs import Outputs
+from settings.application import VOLUME as UPLOADS
 
 ONCE_MORE = "`up` once more: what Pulumi removes at the end of a run is seen to by the next"
 BACK_FIRST = (

@@ -22,6 +22,8 @@ OWN_ENV = ("DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_USER", "
 """What the program tells an application with a database."""
 OWN_SECRETS = "application-"
 """Begins the names of the files that the program gives."""
+VOLUME = "application-uploads"
+"""The volume of each host that has what users upload."""
 CONFIDENTIAL = re.compile(
     r"(PASSW(OR)?D|PASSPHRASE|_PWD|APIKEY|(^|_)(PASS|SECRET|TOKEN|CREDENTIALS?|SALT|(?<!PUBLIC_)KEY))$",
     re.IGNORECASE,

@@ -27,6 +27,7 @@ class PlannedHost:
         own: how one's own is reached; None for one that is ordered.
         labels: further ones of its node.
         encrypted: its data disk is to be encrypted, if it is prepared anew.
+        pooled: it is of a pool, whose labels may come and go.
     """
 
     name: str
@@ -36,11 +37,17 @@ class PlannedHost:
     own: OwnHost | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     encrypted: bool = False
+    pooled: bool = False
 
     @property
     def bears_data(self) -> bool:
         """Whether a node of the database is on it: on every manager, and where the label says so."""
         return self.role == "manager" or self.labels.get(DATA_LABEL) == "true"
+
+    @property
+    def may_have_borne_data(self) -> bool:
+        """Whether its label for that may have been another one before."""
+        return self.pooled and not self.bears_data
 
     @property
     def node_labels(self) -> dict[str, str]:

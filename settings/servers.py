@@ -8,6 +8,7 @@ sections (model.py).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
@@ -189,7 +190,8 @@ class Servers(Server):
     def _of_pool(self, pool: Pool) -> Iterator[PlannedHost]:
         server = self.of_pool(pool)
         if pool.kind == "existing":
-            yield from self._own(pool.hosts, server.datacenter, pool.labels, server.encrypted_disk)
+            for host in self._own(pool.hosts, server.datacenter, pool.labels, server.encrypted_disk):
+                yield replace(host, pooled=True)
             return
         for number in range(1, pool.count + 1):
             name = f"{self.prefix}-{pool.name}-{number}"
@@ -200,6 +202,7 @@ class Servers(Server):
                 ordered=server,
                 labels=pool.labels,
                 encrypted=bool(server.encrypted_disk),
+                pooled=True,
             )
 
     @staticmethod

@@ -1,4 +1,6 @@
 # shellcheck shell=bash
+# SC2016: $name is the template's.
+# shellcheck disable=SC2016
 # shellcheck source=convergence_wait.sh
 . convergence_wait.sh
 ports=(fact fact) held=1
@@ -17,6 +19,7 @@ port_held() {
     [[ $other && $other != "$service" && " ${ports[*]} " == *" $port "* ]] || continue
     found+=", $port by $other"
   done < <(docker service ls -q | xargs -r docker service inspect --format "$format")
-  give_up "A port of $node that $service needs is held by another service of the swarm${found:+ (${found#, })}." \
+  [[ $found ]] || return 0
+  give_up "A port of $node that $service needs is held by another service of the swarm (${found#, })." \
     "give $service another port in the settings, or have the other service end (docker service rm), then repeat"
 }

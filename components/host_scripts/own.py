@@ -53,6 +53,7 @@ def look(
     subnet: str,
     disk: str | None,
     volumes: Sequence[str],
+    shared: Sequence[str] = (),
     places: Places | None = None,
     of_engine: engine.Places | None = None,
 ) -> str:
@@ -62,6 +63,7 @@ def look(
         subnet: the overlay's.
         disk: that the settings name.
         volumes: names of the engine's volumes that would be taken for the cluster's own.
+        shared: of these, the ones that may have been made by hand, with options: then they are not told of.
     """
     at = places or Places()
     facts = assign(
@@ -69,6 +71,7 @@ def look(
         mount=at.mount,
         disk=disk or "",
         volumes=list(volumes),
+        shared=list(shared),
         os_release=at.os_release,
         kernel_hostname=at.kernel_hostname,
         systemd=at.systemd,

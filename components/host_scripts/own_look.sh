@@ -3,7 +3,7 @@
 # shellcheck disable=SC2031
 # shellcheck source=own_note.sh
 . own_note.sh
-notes=fact mount=fact disk=fact volumes=(fact fact) os_release=fact kernel_hostname=fact systemd=fact host_keys=fact
+notes=fact mount=fact disk=fact volumes=(fact fact) shared=(fact fact) os_release=fact kernel_hostname=fact systemd=fact host_keys=fact
 overlap=fact blank=1
 # ---- hosts get what follows ----
 # Looks, and changes nothing: what it can't find out is missing from the answer.
@@ -52,10 +52,20 @@ if type -P dockerd >/dev/null && systemctl cat docker.service >/dev/null 2>&1; t
     format='{{.ServerVersion}}|{{.Driver}}|{{.LiveRestoreEnabled}}|{{.Swarm.LocalNodeState}}|{{.Name}}|{{.SecurityOptions}}'
     docker info --format "$format" 2>/dev/null | tell info
     docker info --format '{{range .Swarm.RemoteManagers}}{{.Addr}} {{end}}' 2>/dev/null | tell managers
+    # Only a manager knows it, and none without a leader.
+    format='{{with .Swarm.Cluster}}{{.ID}}|{{.Spec.Dispatcher.HeartbeatPeriod}}{{end}}'
+    docker info --format "$format" 2>/dev/null | tell cluster
     there=$(docker volume ls --quiet 2>/dev/null)
   fi
 fi
+# by_hand NAME: whether that volume has options, or is another driver's: it leads elsewhere.
+by_hand() {
+  [[ ! -e $mount/volumes/$1/opts.json ]] || return 0
+  [[ $'\n'$there$'\n' == *$'\n'$1$'\n'* ]] || return 1
+  [[ $(docker volume inspect --format '{{if or .Options (ne .Driver "local")}}yes{{end}}' "$1" 2>/dev/null) ]]
+}
 for each in "${volumes[@]}"; do
+  [[ " ${shared[*]} " != *" $each "* ]] || ! by_hand "$each" || continue
   # Of an engine that was removed, or does not run, too: the next one finds them.
   [[ $'\n'$there$'\n' != *$'\n'$each$'\n'* && ! -d $mount/volumes/$each ]] || printf 'volume\t%s\n' "$each"
 done

@@ -23,6 +23,8 @@ NEWS_WITHIN = 60
 """Seconds in which a node hears of a manager that has just come; until then it is no stranger's."""
 LONELY_FOR = 45
 """Seconds without a leader, and without any other manager ever known, until the first one goes on alone."""
+LEAVES = "swarm-galera.leaves"
+"""Node label, `true` on a host whose node of the database is to go, until nobody counts on it any more."""
 Role = Literal["manager", "worker"]
 
 
@@ -81,6 +83,7 @@ def describe_node(
     memberships: Sequence[Membership] = (),
     *,
     autolock: bool = False,
+    bore: str | None = None,
 ) -> str:
     """Shell text for any manager: wait for the node, give it its role and labels.
 
@@ -93,9 +96,14 @@ def describe_node(
     A replaced host comes back under its name as another node. Its former self still has its vote, so that
     goes first: nodes of this name that are down are demoted and removed, never one that answers.
 
-    A manager that becomes a worker is taken off the lists of `memberships`, like one that leaves.
+    A manager that becomes a worker is taken off the lists of `memberships`, like one that leaves. So is, off
+    those without votes, a node that loses the label `bore`, which brings these services to it.
 
     Standard input is the node's id. Labels are set, never removed: give all that may change every time.
+
+    Args:
+        autolock: the swarm has it, or will have.
+        bore: a label that may have been `true` on this node, and is to be no longer.
     """
     every = {**labels, MARK: "true"}
     options = ["--role", role, "--availability", "active"]
@@ -103,10 +111,16 @@ def describe_node(
         option for key, value in sorted(every.items()) for option in ("--label-add", f"{key}={value}")
     ]
     variables = assign(hostname=hostname, wanted=role, options=options, port=PORT, lonely_for=LONELY_FOR)
-    text = f"{_LOCKED_KEY}\n{_DESCRIBE_LOCKED}" if autolock else _DESCRIBE
+    noted = "\n      note_data" if bore else ""
+    text = body("swarm_describe", locks=_LOCKS if autolock else "", noted=noted)
+    if autolock:
+        text = f"{_LOCKED_KEY}\n{text}"
+    if bore:
+        keeping = [f"{each.service} {each.forget}" for each in memberships if not each.votes]
+        text = f"{assign(label=bore, leaves=LEAVES, keeping=keeping)}\n{_DATA_LEAVES}\n{text}\ndata_left"
     return f"{functions(memberships)}\n{variables}\n{text}"
 
 
-_DESCRIBE = body("swarm_describe", locks="")
-_DESCRIBE_LOCKED = body("swarm_describe", locks=" || $(key_is_locked) == yes")
+_LOCKS = " || $(key_is_locked) == yes"
+_DATA_LEAVES = body("swarm_data_leaves")
 _LOCKED_KEY = body("swarm_locked_key")

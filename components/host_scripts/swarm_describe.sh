@@ -47,7 +47,7 @@ while :; do
         give_up_votes "$hostname"
         demoted=1
       fi
-      # Another change of the node in between makes the engine refuse ours: then we look again.
+      # Another change of the node in between makes the engine refuse ours: then we look again.@noted@
       if message=$(docker node update "${options[@]}" "$node" 2>&1); then
         described=1 message=''
         continue

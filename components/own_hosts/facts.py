@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
+from components.host_scripts.swarm import HEARTBEAT
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -25,6 +27,8 @@ class Facts:
         version, driver, swarm, engine_name: the engine's; empty if it does not answer.
         live_restore, rootless: what keeps it out of a swarm.
         managers: addresses of its swarm's.
+        cluster: id of the swarm that it manages; empty of a worker, and while that has no leader.
+        begun: whether that swarm is as the program begins one; else somebody else has.
         volumes: those that would be taken for the cluster's own.
         filesystem: below the engine's data. mounted: what is mounted there, if anything is. holds: name of
             the first thing that is there.
@@ -54,6 +58,8 @@ class Facts:
     engine_name: str = ""
     rootless: bool = False
     managers: str = ""
+    cluster: str = ""
+    begun: bool = False
     volumes: tuple[str, ...] = ()
     filesystem: str = ""
     mounted: str = ""
@@ -75,6 +81,7 @@ def parse(text: str, host_key: str) -> Facts:
     def first(name: str) -> str:
         return next(iter(found[name]), "")
 
+    cluster, _, beats = first("cluster").partition("|")
     info = (first("info").split("|") + [""] * 6)[:6]
     note = first("engine_note")
     return Facts(
@@ -97,6 +104,8 @@ def parse(text: str, host_key: str) -> Facts:
         engine_name=info[4],
         rootless="rootless" in info[5],
         managers=" ".join(first("managers").split()),
+        cluster=cluster,
+        begun=beats in (f"{HEARTBEAT}s", f"{HEARTBEAT}000000000"),
         volumes=tuple(found["volume"]),
         filesystem=first("filesystem"),
         mounted=first("mounted"),

@@ -3,7 +3,7 @@
 Owns: what is refused, and the words. Changes nothing. Leaves to others: finding the facts (look.py).
 
 A host that this stack has taken in already (its mark is on it) is only asked what may have changed: it is in
-a swarm, has the cluster's volumes, and its engine is as the program left it.
+a swarm, which must be the stack's, has the cluster's volumes, and its engine is as the program left it.
 """
 
 from __future__ import annotations
@@ -42,9 +42,16 @@ class Wanted:
 _EACH_ONE = ", and each must be a host of its own. Remedy: correct it in servers.hosts"
 
 
-def problems(wanted: Iterable[Wanted]) -> list[str]:
-    """Everything that is in the way, host by host, in words with a remedy."""
-    found = []
+def problems(wanted: Iterable[Wanted], cluster: str | None = None) -> list[str]:
+    """Everything that is in the way, host by host, in words with a remedy.
+
+    Args:
+        cluster: id of the swarm that the last complete run had; empty if it had none, None if it did not
+            say which.
+    """
+    wanted, found = list(wanted), []
+    if cluster and all(_outside(each.seen, cluster) for each in wanted):
+        cluster = ""  # nobody is in it any more: another one may have been begun in a run that was killed
     boots: dict[str, str] = {}
     whose: dict[str, str] = {}
     for each in wanted:
@@ -66,7 +73,8 @@ def problems(wanted: Iterable[Wanted]) -> list[str]:
                 f"{name}: it is the same machine as {boots[seen.boot]}. Remedy: correct the addresses in "
                 "servers.hosts"
             )
-        found += [f"{name}: {problem}" for problem in (*_always(each), *(() if each.ours else _new(each)))]
+        other = _in_another(each, cluster) if each.ours else _new(each)
+        found += [f"{name}: {problem}" for problem in (*_always(each), *other)]
     return found
 
 
@@ -113,6 +121,27 @@ def _listens(wanted: Wanted) -> Iterable[str]:
             f"{at} (sshHost) is none of its own addresses ({', '.join(seen.addresses) or 'none'}), so its "
             "engine can't listen there with TLS (engine.access). Remedy: leave sshHost out, if this machine "
             "reaches address; or leave engine.access out"
+        )
+
+
+def _outside(seen: Facts, cluster: str) -> bool:
+    """Whether a host is in no swarm, or manages another one. Workers, an engine that does not run and a
+    manager without a leader can't say.
+    """
+    if seen.refused:
+        return False
+    return seen.cluster != cluster if seen.cluster else seen.swarm == "inactive" or not seen.engine
+
+
+def _in_another(wanted: Wanted, cluster: str | None) -> Iterable[str]:
+    """Of a host that this stack has taken in: one that was marked by a run that was killed, or has left
+    since, may manage a swarm that somebody has begun by hand. Any manager is asked: services would go there.
+    """
+    seen = wanted.seen
+    if cluster is not None and seen.cluster and not (seen.cluster == cluster if cluster else seen.begun):
+        yield (
+            f"it manages another swarm than this stack's ({seen.cluster}). Remedy: only if that swarm is of "
+            "no use, docker swarm leave --force there; it then comes to this stack's"
         )
 
 

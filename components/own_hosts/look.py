@@ -17,13 +17,17 @@ from components.host_scripts import own
 from components.own_hosts import fit
 from components.own_hosts.facts import Facts, parse
 from components.own_hosts.way import Refused, Session, TooSlow, Unreachable, Way, session
-from settings import Settings
+from settings import Settings, application
 from settings.errors import UserError
 from settings.own_hosts import OwnHost
 
 T = TypeVar("T")
-VOLUMES = (galera.VOLUME, etcd.VOLUME, consul.VOLUME)
+SWARM = "swarm"
+"""The stack's output by which the next run knows the swarm again: its `id`."""
+VOLUMES = (galera.VOLUME, etcd.VOLUME, consul.VOLUME, application.VOLUME)
 """What a new cluster would take for its own."""
+SHARED = (application.VOLUME,)
+"""What somebody may have made beforehand, to lead to a server of files."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,15 @@ class Looked:
         hosts, seen: by name.
         members: names of those that the last complete run had.
         listen: whether their engines' API is to listen with TLS.
+        cluster: id of the stack's swarm; empty if the last complete run had none, None if it did not say
+            which.
     """
 
     hosts: Mapping[str, OwnHost]
     seen: Mapping[str, Facts]
     members: frozenset[str]
     listen: bool = False
+    cluster: str | None = None
 
     @property
     def marked(self) -> bool:
@@ -53,10 +60,11 @@ class Looked:
 
     def refuse_bad(self, owner: str | None) -> None:
         """Raise UserError with all problems. `owner`: this stack's identity, None before it has one."""
-        found = fit.problems(
+        wanted = [
             fit.Wanted(host, self.seen[name], name in self.members, self._ours(name, owner), self.listen)
             for name, host in self.hosts.items()
-        )
+        ]
+        found = fit.problems(wanted, self.cluster)
         if found:
             count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
             lines = "\n".join(f"  - {problem}" for problem in found)
@@ -91,7 +99,7 @@ def look(settings: Settings, key: str | None, last: Mapping[str, Any]) -> Looked
 
     seen = in_a_loop_of_its_own(all_of_them)
     told = dict(zip(hosts, seen, strict=True))
-    return Looked(hosts, told, frozenset(pinned), settings.engine.access == "tls")
+    return Looked(hosts, told, frozenset(pinned), settings.engine.access == "tls", swarm_of(last))
 
 
 async def seen_of(host: OwnHost, way: Way, subnet: str) -> Facts:
@@ -99,7 +107,7 @@ async def seen_of(host: OwnHost, way: Way, subnet: str) -> Facts:
     try:
         async with session(way) as there:
             await _require_sudo(there)
-            said = await there.run(own.look(host.name, subnet, host.disk, VOLUMES))
+            said = await there.run(own.look(host.name, subnet, host.disk, VOLUMES, SHARED))
             if said.exit_status != 0 or "hostname\t" not in str(said.stdout or ""):
                 words = " ".join(str(said.stderr or "").split()) or "it said nothing"
                 raise Refused(
@@ -132,6 +140,13 @@ def pinned_keys(last: Mapping[str, Any]) -> dict[str, str]:
     return {
         str(host["name"]): str(host["hostKey"]) for host in last.get("hosts") or () if host.get("hostKey")
     }
+
+
+def swarm_of(last: Mapping[str, Any]) -> str | None:
+    """As `Looked.cluster`, from a stack's outputs. Older ones do not say which swarm it is."""
+    if SWARM not in last and "joinTokens" in last:
+        return None
+    return str((last.get(SWARM) or {}).get("id", ""))
 
 
 def in_a_loop_of_its_own(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -8,6 +8,10 @@ It is the first resource of a host, so Pulumi deletes it last: what is then stil
 is taken away, and the host itself stays. One that does not answer any more is given up, and said so: it may
 be gone for good, and nothing of the cluster depends on it. So is one in whose place another one answers, by
 its host key: a machine that was installed anew, or that has got the address.
+
+One that answers and does not let the key in is not given up by itself. Mostly the key is what is missing, an
+SSH agent's for example, and the host still has all that was brought. The error says how to let it in, and how
+to give the host up: no setting could, as it is in none any more.
 """
 
 from __future__ import annotations
@@ -17,11 +21,12 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import asyncssh
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
 
 from components.host_scripts import own
-from components.own_hosts.way import AnotherKey, Refused, Unreachable, Way, session
+from components.own_hosts.way import AnotherKey, NotLetIn, Refused, Unreachable, Way, session
 from components.softlayer.progress import say
 from settings.errors import UserError
 
@@ -83,7 +88,7 @@ class TakenInProvider(ResourceProvider):
         return UpdateResult(self._taken_in(news, str((given and news["seen"]) or olds["host_key"])))
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
-        """Take away what was brought; the host stays. Raises UserError."""
+        """Take away what was brought; the host stays. Raises UserError, with how to go on without it."""
         name, way = str(props["hostname"]), _way(props, str(props["host_key"]))
         text = f"{own.still_ours(name, str(props['owner']))}\n{props['gone']}"
         why = "does not answer"
@@ -91,6 +96,13 @@ class TakenInProvider(ResourceProvider):
             try:
                 _through(_run(name, way, text, TAKEN_WITHIN))
                 return
+            except UserError as failed:
+                raise UserError(f"{failed}. {_given_up(name)}") from None
+            except NotLetIn:
+                raise UserError(
+                    f"{name}: {way} does not let this stack's key in any more, so what the program brought "
+                    f"is still there. Remedy: {_let_in(way)}, then repeat. {_given_up(name)}"
+                ) from None
             except Unreachable:
                 say(f"{name} does not answer ({attempt} of {PATIENCE})")
             except AnotherKey:
@@ -122,7 +134,7 @@ class TakenInProvider(ResourceProvider):
         text = own.taken_in(str(props["owner"]), str(props["user"]))
         try:
             _through(_run(name, _way(props, host_key), text, None))
-        except (Unreachable, AnotherKey) as gone:
+        except (Unreachable, AnotherKey, NotLetIn) as gone:
             raise UserError(f"{name}: {gone}") from None
         return {**props, "host_key": host_key, "private_ip": props["address"]}
 
@@ -130,6 +142,22 @@ class TakenInProvider(ResourceProvider):
 def _way(props: dict[str, Any], host_key: str) -> Way:
     key = props.get("private_key") or None
     return Way(str(props["ssh_host"]), int(float(props["port"])), str(props["user"]), key, host_key)
+
+
+def _let_in(way: Way) -> str:
+    """What its owner does. The state has the key that counts, whatever the settings say by now."""
+    known = f"~{way.user}/.ssh/authorized_keys there"
+    if way.key is None:
+        return f"see that the SSH agent here has the key (`ssh-add -l`), and so has {known}"
+    return f"add `{asyncssh.import_private_key(way.key).export_public_key().decode().strip()}` to {known}"
+
+
+def _given_up(name: str) -> str:
+    return (
+        "If that can't be, or the host is yours no more: `pulumi state delete 'URN'` gives it up, what is "
+        "there stays, and later runs go on (`pulumi stack --show-urns` has the URN, which ends in "
+        f"::{name}-ready)"
+    )
 
 
 async def _run(name: str, way: Way, text: str, limit: float | None) -> None:
@@ -146,7 +174,7 @@ async def _run(name: str, way: Way, text: str, limit: float | None) -> None:
 def _through(work: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.run(work)
-    except (Unreachable, AnotherKey):
+    except (Unreachable, AnotherKey, NotLetIn):
         raise
     except Refused as refused:
         raise UserError(str(refused)) from None

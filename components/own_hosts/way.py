@@ -38,6 +38,10 @@ class TooSlow(Refused):
     """It lets us in, and what is asked of it does not end."""
 
 
+class NotLetIn(Refused):
+    """It answers, and does not know the key, or not for this user."""
+
+
 class AnotherKey(Refused):
     """Whoever answers there is not the host that is known."""
 
@@ -159,7 +163,7 @@ async def _login(way: Way, known: str) -> asyncssh.SSHClientConnection:
             "what its console says)"
         ) from None
     except asyncssh.PermissionDenied:
-        raise Refused(
+        raise NotLetIn(
             f"{way} does not let this stack's key in. Remedy: add the public half to ~{way.user}/.ssh/"
             "authorized_keys there, or give the right key (ssh.privateKeyFile) or user"
         ) from None

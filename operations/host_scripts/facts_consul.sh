@@ -1,4 +1,6 @@
 # shellcheck shell=bash
+# SC2016: what is expanded is so in the container.
+# shellcheck disable=SC2016
 # shellcheck source=facts_host.sh
 . facts_host.sh
 store=fact
@@ -18,5 +20,7 @@ in_consul() {
 [[ ! ${container[$store]:-} ]] || in_consul '
   export CONSUL_HTTP_TOKEN_FILE=/run/secrets/consul-management-token
   consul-member health >/dev/null 2>&1 && echo healthy
+  # An older image has no such command.
+  echo "certificates $(consul-member certificates 2>/dev/null)"
   consul members | sed "s/^/member /"
   consul operator raft list-peers | sed "s/^/server /"' | tell consul

@@ -18,7 +18,13 @@ fi
 df -B1 --output=target,size,avail / "$mount" | tell space
 btrfs filesystem usage -b "$mount" 2>/dev/null | tell btrfs
 [[ ! -e $reserve ]] || printf 'reserve\tyes\n'
-systemctl is-active docker.service | tell engine
+engine=$(systemctl is-active docker.service)
+tell engine <<<"$engine"
+# Any question would start one that somebody has stopped, through its socket, and its containers with it.
+case $engine in
+  inactive|failed|deactivating)
+    if systemctl -q is-active docker.socket; then export DOCKER_HOST=unix:///nobody-is-asked; fi ;;
+esac
 [[ ! -r $kept || $(<"$kept") != kept ]] || printf 'kept\tyes\n'
 IFS='|' read -r driver swarm node trouble < <(
   docker info --format '{{.Driver}}|{{.Swarm.LocalNodeState}}|{{.Swarm.NodeID}}|{{.Swarm.Error}}')

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from components.certificates import VALID_FOR
-from components.database_certificate import ONE
+from components.peer_certificates import ONE
 from harness.image_containers import Container, wait_for
 from tests.images.galera_site import (
     INITDB,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from components.database_certificate import ONE
+from components.peer_certificates import ONE
 from harness.image_containers import Container, wait_for
 from harness.image_roots import image_root
 from tests.images.galera_site import PASSWORDS, GaleraSite, healthy, synced

@@ -3,10 +3,10 @@
 Owns: the answers, as Docker 20.10 gives them (tests/provider/test_swarm_engines.py asks the real one).
 Leaves to others: what scripts are expected to do with them.
 
-`nodes/ID` holds `HOST|STATE|ROLE|VOTE|MARK`; `services/NAME` exists for a service, and holds `running` where
-a container of it runs here; `exec/NAME` is the program that runs in that container. `silent` in the host's
-folder makes the swarm say nothing, `no-quorum` makes it take no change; `late` keeps a promoted node's vote
-from counting, `breaks` makes the first promotion cost the swarm its leader.
+`nodes/ID` holds `HOST|STATE|ROLE|VOTE|MARK`, `labels/ID/NAME` a label's value; `services/NAME` exists for a
+service, and holds `running` where a container of it runs here; `exec/NAME` is the program that runs in that
+container. `silent` in the host's folder makes the swarm say nothing, `no-quorum` makes it take no change;
+`late` keeps a promoted node's vote from counting, `breaks` makes the first promotion cost the leader.
 """
 
 from __future__ import annotations
@@ -62,6 +62,10 @@ case "$1 $2" in
       else echo "$id|$name|${state^}"; fi
     done ;;
   "node inspect")
+    if [[ $4 == *Spec.Labels* ]]; then
+      name=${4#*\"}; cat "labels/$5/${name%%\"*}" 2>/dev/null || :
+      exit
+    fi
     shift 2; if [[ $1 == --format ]]; then shift 2; fi
     for id; do
       [[ -e nodes/$id ]] || { echo "Status: Error: No such node: $id, Code: 1" >&2; exit 1; }
@@ -71,6 +75,14 @@ case "$1 $2" in
   "node update")
     if [[ -e stale ]]; then rm stale; echo "update out of sequence" >&2; exit 1; fi
     id=${!#}
+    mkdir -p "labels/$id"
+    for each; do
+      case $option in
+        --label-add) printf '%s' "${each#*=}" >"labels/$id/${each%%=*}" ;;
+        --label-rm) rm "labels/$id/$each" ;;
+      esac
+      option=$each
+    done
     if [[ $* == *"--role manager"* ]]; then
       set_field "$id" 2 manager
       if [[ -e late ]]; then set_field "$id" 3 unreachable; else set_field "$id" 3 reachable; fi

@@ -77,7 +77,7 @@ def test_every_script_of_the_program_is_in_the_recording() -> None:
     locks = {"autolock_on", "autolock_off", "autolock_turned", "autolock_key", "swarm_locked_key"}
     locks |= {"unlock_functions", "unlock_host", "unlock_start"}
     tls = {"engine_tls", "engine_renewed", "engine_tls_gone", "own_kept"}  # engine.access
-    own.add("own_still_ours")
+    own |= {"own_still_ours", "swarm_data_leaves"}  # servers.pools
     last = {
         "writer_last_hold",
         "writer_last_free",

@@ -289,6 +289,23 @@ def test_data_nodes_in_a_pool_of_workers_are_nodes_of_the_database() -> None:
     assert "galera-data-1" not in etcd["ETCD_INITIAL_CLUSTER"]
 
 
+def test_a_pool_s_workers_without_data_may_have_borne_some_and_nobody_else() -> None:
+    servers = {
+        "workers": 1,
+        "pools": [
+            {"name": "data", "count": 2, "labels": {"galera": "true"}},
+            {"name": "apps", "count": 1},
+            {"name": "mine", "kind": "existing", "hosts": [{**DB1, "role": "worker"}]},
+        ],
+    }
+    made = run({**KEYS, "servers": servers})
+    names = [host["name"] for host in made.outputs["hosts"]]
+    assert [name for name in names if "data_left" in scripts(made, f"swarm-{name}-node")] == [
+        "galera-apps-1",
+        "db1",
+    ]
+
+
 def test_pools_may_have_all_managers() -> None:
     places = ("tor01", "dal13", "wdc04")
     pools = [{"name": place, "count": 1, "role": "manager", "datacenter": place} for place in places]

@@ -11,6 +11,7 @@ from .config import HTTPS
 from .settings import FILES, MANAGEMENT, Settings
 
 TIMEOUT = 5.0  # seconds for one question
+NO_SERVERS = "No known Consul servers"  # Consul's words
 EXPIRED = 10  # what is wrong with a certificate, in OpenSSL's numbers
 
 
@@ -71,7 +72,13 @@ class AgentApi:
 
     def leader(self) -> str:
         """The leader's address as address:port, as this agent knows it; empty if there is none."""
-        return str(self.ask("GET", "/v1/status/leader") or "")
+        try:
+            return str(self.ask("GET", "/v1/status/leader") or "")
+        except ApiError as error:
+            # Of an agent that is no server: none lets it in, or none is there.
+            if error.status == 500 and NO_SERVERS in str(error):
+                return ""
+            raise
 
     def servers(self) -> list[dict[str, Any]]:
         """The servers that have a vote, or are about to: ID, Node, Address, Leader. Needs a majority."""

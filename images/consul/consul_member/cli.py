@@ -25,6 +25,7 @@ ELECTION = 15.0  # seconds in which a leader may be found; longer, and there is 
 ALIVE = 1  # of a member's status
 USAGE = """usage: consul-member run          the container's process
        consul-member health       exit code 0 when this member serves clients
+       consul-member certificates until when this member's certificates last
        consul-member forget NAME  host NAME leaves for good: take away its vote and its entry
        consul-member force-new-cluster
                                   the majority is lost for good: this server goes on alone, with all records.
@@ -69,6 +70,26 @@ def run() -> int:
     if settings.is_server:
         alone.take_word(settings.data_dir, settings.address, log)
     return Supervisor(settings, written, AgentApi(settings), log).run()
+
+
+def certificates(environ: Mapping[str, str] = os.environ) -> int:
+    """For `verify`: until when the first of this member's certificates lasts, or which has expired."""
+    from . import settings as settings_module
+    from .certificate import valid_until
+
+    settings = settings_module.load(environ)
+    ends = {name: valid_until(settings.secrets / name) for name in settings_module.CERTIFICATES}
+    unknown = [name for name, end in ends.items() if end is None]
+    if unknown:
+        print(f"{unknown[0]} can't be read")
+        return 1
+    name, first = min(((name, end) for name, end in ends.items() if end), key=lambda each: each[1])
+    print(
+        f"{name} expired on {first:%Y-%m-%d}"
+        if first.timestamp() < time.time()
+        else f"until {first:%Y-%m-%d}"
+    )
+    return 0
 
 
 def forget(name: str, environ: Mapping[str, str] = os.environ) -> int:
@@ -221,6 +242,8 @@ def main(argv: list[str]) -> int:
     try:
         if argv == ["run"]:
             return run()
+        if argv == ["certificates"]:
+            return certificates()
         if argv == ["force-new-cluster"]:
             return force_new_cluster()
         if len(argv) == 2 and argv[0] == "forget":

@@ -44,6 +44,8 @@ KEEP = frozenset({"galera.cache", "grastate.dat", "gvwstate.dat", AGREED, COPIES
 HANDSHAKE = b"\x16"  # the first byte of TLS
 STAGE = ".transfer"
 IDLE = 60.0  # seconds without a byte before the other side counts as lost
+HELLO = 20.0  # seconds for whoever has begun to speak to say the next part of who it is
+QUIET = 64  # connections that have said nothing yet; of more, the oldest is closed
 
 
 def join(options: Options) -> None:
@@ -116,25 +118,51 @@ def check_version(version: str | None) -> None:
 def accept_donor(
     listener: socket.socket, token: str, options: Options
 ) -> tuple[socket.socket, dict[str, Any]]:
-    """The donor's connection and header. Whoever does not know the token is sent away."""
-    while True:
-        if not select.select([listener], [], [], 1.0)[0]:
-            if not Path(f"/proc/{options.parent}").exists():
-                raise TransferError("mariadbd has gone")
-            # Waiting for a donor that serves somebody else is not a fault that a restart would cure.
-            transfer.write(options.run_dir, "joiner", "waiting", 0)
-            continue
-        stream, (peer, _) = listener.accept()
-        stream.settimeout(IDLE)
-        try:
-            stream = encrypted(stream, options.run_dir / tls.FOLDER)
-            header = receive_record(stream)
-            if compare_digest(str(header.get("token", "")), token):
-                return stream, header
-            log(f"joiner: {peer} does not know this transfer's token; refused")
-        except (TransferError, OSError) as error:
-            log(f"joiner: {peer} connected but is no donor: {error}")
-        stream.close()
+    """The donor's connection and header. Whoever does not know the token is sent away; whoever says nothing
+    is kept waiting, and nobody with him.
+    """
+    quiet: dict[socket.socket, tuple[str, float]] = {}  # the peer, and until when it may stay so
+    try:
+        while True:
+            ready = select.select([listener, *quiet], [], [], 1.0)[0]
+            if not ready:
+                if not Path(f"/proc/{options.parent}").exists():
+                    raise TransferError("mariadbd has gone")
+                # Waiting for a donor that serves somebody else is not a fault that a restart would cure.
+                transfer.write(options.run_dir, "joiner", "waiting", 0)
+            if listener in ready:
+                stream, (peer, _) = listener.accept()
+                quiet[stream] = peer, time.monotonic() + IDLE
+            for stream in [each for each in quiet if each in ready]:
+                peer, _ = quiet.pop(stream)
+                if found := donors(stream, peer, token, options):
+                    return found
+            for stream, (peer, until) in list(quiet.items()):
+                if time.monotonic() >= until or len(quiet) > QUIET:
+                    log(f"joiner: {peer} connected and said nothing")
+                    del quiet[stream]
+                    stream.close()
+    finally:
+        for stream in quiet:
+            stream.close()
+
+
+def donors(
+    stream: socket.socket, peer: str, token: str, options: Options
+) -> tuple[socket.socket, dict[str, Any]] | None:
+    """This connection and its header, if it is the donor's; else it is closed."""
+    stream.settimeout(HELLO)
+    try:
+        stream = encrypted(stream, options.run_dir / tls.FOLDER)
+        header = receive_record(stream)
+        if compare_digest(str(header.get("token", "")), token):
+            stream.settimeout(IDLE)
+            return stream, header
+        log(f"joiner: {peer} does not know this transfer's token; refused")
+    except (TransferError, OSError) as error:
+        log(f"joiner: {peer} connected but is no donor: {error}")
+    stream.close()
+    return None
 
 
 def encrypted(stream: socket.socket, folder: Path) -> socket.socket:

@@ -85,9 +85,27 @@ def test_only_another_generation_rotates_and_removing_autolock_turns_it_off() ->
     assert "--autolock=false" in turned["delete"]
 
 
+def test_the_keys_stay_in_the_state_until_it_is_turned_off() -> None:
+    """Pulumi deletes what depends on another first."""
+    found = run()
+    below, left = set[str](), ["swarm-autolock-off"]
+    while left:
+        for name in found.depends_on.get(left.pop(), ()):
+            if name not in below:
+                below.add(name)
+                left.append(name)
+    assert {"swarm-autolock-keys", "swarm-autolock-key", "swarm-autolock-on"} <= below
+    its = functions(found, "swarm-autolock-off")
+    assert its["create"].strip().splitlines()[0] == ":"
+    assert "--autolock=false" in its["delete"]
+    # Nothing but its end turns anything off: it is never run again with another one first.
+    assert found.resources["swarm-autolock-off"].inputs.get("triggers") is None
+    assert found.deleted_with["swarm-autolock-off"] == "galera-1"
+
+
 def test_steps_on_a_manager_are_among_those_that_a_state_of_before_brings_over() -> None:
     found = run()
-    for name in ("swarm-autolock-on", "swarm-autolock-key"):
+    for name in ("swarm-autolock-on", "swarm-autolock-key", "swarm-autolock-off"):
         assert found.resources[name].typ == "command:local:Command"
         assert moved_steps.ON_A_MANAGER.fullmatch(name)
 

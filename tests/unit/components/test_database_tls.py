@@ -12,9 +12,10 @@ import pytest
 from cryptography import x509
 
 from components import certificates, database_tls, galera
-from components.database_certificate import ONE, DatabaseCertificateProvider
+from components.database_certificate import DatabaseCertificateProvider
 from components.host_scripts import database_tls as tls_script
 from components.peer_authority import PeerAuthorityProvider
+from components.peer_certificates import ONE
 from settings import SettingsError
 from settings.tls import Tls
 from tests.support.node_certificates import NodeCertificates

@@ -178,11 +178,27 @@ def test_a_replaced_authority_is_gone_over_to_without_a_break(tmp_path: Path) ->
     assert shake_hands(second, third, tmp_path)
     # Each trusts the one before it, and none that is two behind.
     assert not shake_hands(first, third, tmp_path)
-    # The next change of anything ends the trust in the one before.
+    # Whether all have gone over is not known when anything else changes: a run may have ended in the middle.
     fourth = updated(third, peers(SECOND, authorities[2]))
-    assert fourth["ca_certificate"] == authorities[2]["certificate"]
-    assert shake_hands(third, fourth, tmp_path)
-    assert not shake_hands(second, fourth, tmp_path)
+    fifth = updated(fourth, peers(PEERS, authorities[2]))
+    for later in (fourth, fifth):
+        assert shake_hands(second, later, tmp_path)
+        assert shake_hands(third, later, tmp_path)
+        assert not shake_hands(first, later, tmp_path)
+    # What is replaced by name ends the trust in the one before, and so does another authority.
+    ended = created(peers(SECOND, authorities[2]))
+    assert ended["ca_certificate"] == authorities[2]["certificate"]
+    assert shake_hands(fifth, ended, tmp_path)
+    assert not shake_hands(second, ended, tmp_path)
+    assert not shake_hands(second, updated(fifth, peers(SECOND, authority_state())), tmp_path)
+
+
+def test_a_former_authority_of_peers_that_has_expired_is_kept_no_longer(tmp_path: Path) -> None:
+    expired = authority_state(dt.datetime.now(dt.UTC) - dt.timedelta(days=3700))
+    authority = authority_state()
+    state = updated(created(peers(PEERS, expired)), peers(PEERS, authority))
+    assert state["ca_certificate"] == authority["certificate"]
+    assert state["certificate"].count("BEGIN CERTIFICATE") == 1
 
 
 def test_a_former_authority_is_trusted_until_that_is_ended_whatever_changes_meanwhile(tmp_path: Path) -> None:

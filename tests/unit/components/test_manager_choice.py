@@ -33,6 +33,7 @@ from components.manager_choice import (
 )
 from components.ssh_files import SshManager, interpreter, write_ssh_files
 from tests.support.ssh_server import SshServer
+from tests.unit.fake_host import FakeHost
 
 pytestmark = pytest.mark.unit
 
@@ -55,6 +56,22 @@ NAMES = ("galera-1", "galera-2", "galera-3")
 )
 def test_what_a_host_is_follows_from_its_engines_words(said: str, found: int) -> None:
     assert rank(said) == found
+
+
+@pytest.mark.parametrize(
+    ("service", "socket", "said"),
+    [(3, 0, ""), (0, 0, "leads\n"), (3, 3, "leads\n"), (127, 127, "leads\n")],
+)
+def test_an_engine_that_somebody_has_stopped_is_not_started_by_the_question(
+    tmp_path: Path, service: int, socket: int, said: str
+) -> None:
+    """By its socket, systemd starts it for whoever asks. Without systemd (127) there is none."""
+    host = FakeHost(tmp_path / "host")
+    host.program("systemctl", f"case $* in *docker.service) exit {service} ;; *) exit {socket} ;; esac")
+    host.program("docker")
+    ran = host.run(manager_choice.PROBE)
+    assert ran.out == said
+    assert bool(ran.called("docker")) is bool(said)
 
 
 class Time:

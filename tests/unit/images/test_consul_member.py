@@ -379,6 +379,31 @@ def test_the_leader_looks_at_the_rights_now_and_then_and_speaks_only_of_what_it_
     assert agent.policies[name]["Rules"] == ""
 
 
+@pytest.mark.parametrize(
+    ("status", "words", "leader"),
+    [
+        (500, "/v1/status/leader: No known Consul servers", ""),
+        (500, "rpc error", None),
+        (403, "denied", None),
+    ],
+)
+def test_an_agent_that_knows_no_server_has_no_leader(
+    monkeypatch: pytest.MonkeyPatch, status: int, words: str, leader: str | None
+) -> None:
+    """As a real one says it; it was taken for ill, and what may be wrong was never told."""
+
+    def ask(*_: Any) -> None:
+        raise ApiError(words, status)
+
+    monkeypatch.setattr(AgentApi, "ask", ask)
+    api = object.__new__(AgentApi)
+    if leader is None:
+        with pytest.raises(ApiError, match=words):
+            api.leader()
+    else:
+        assert api.leader() == leader
+
+
 def test_a_member_is_well_once_it_has_seen_a_leader_whatever_comes(
     agent: Agent,
     supervisor: supervise.Supervisor,
@@ -746,7 +771,23 @@ def test_a_command_that_is_none_shows_what_there_is(
     assert "consul-member force-new-cluster" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("argv", [["force-new-cluster"], ["forget", "x"]])
+def test_a_member_says_until_when_its_certificates_last(
+    environ: dict[str, str], member: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.certificates(environ) == 1
+    assert capsys.readouterr().out == "consul-ca.crt can't be read\n"
+    now = dt.datetime.now(dt.UTC)
+    authority = certificates.new_authority("consul", now)
+    for days, said in ((3650, "until"), (-1, "consul.crt expired on")):
+        signed = now - certificates.VALID_FOR + dt.timedelta(days=days)
+        made = certificates.peer_certificate("consul", ["127.0.0.1"], authority, signed)
+        (member.secrets / "consul-ca.crt").write_text(authority.certificate)
+        (member.secrets / "consul.crt").write_text(made.certificate)
+        assert cli.certificates(environ) == 0
+        assert capsys.readouterr().out == f"{said} {now + dt.timedelta(days=days):%Y-%m-%d}\n"
+
+
+@pytest.mark.parametrize("argv", [["certificates"], ["force-new-cluster"], ["forget", "x"]])
 def test_a_command_without_settings_says_which(
     argv: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

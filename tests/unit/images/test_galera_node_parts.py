@@ -15,7 +15,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -716,8 +716,8 @@ def test_data_of_one_cluster_is_not_replaced_by_anothers(tmp_path: Path) -> None
     joiner.check_history(transfer.history(tmp_path), f"{other}:7")
 
 
-def test_who_does_not_know_the_token_is_sent_away(tmp_path: Path) -> None:
-    options = sst_options.parse(
+def joining(folder: Path) -> sst_options.Options:
+    return sst_options.parse(
         [
             "--role",
             "joiner",
@@ -726,9 +726,13 @@ def test_who_does_not_know_the_token_is_sent_away(tmp_path: Path) -> None:
             "--datadir",
             "/d",
             "--defaults-file",
-            f"{tmp_path}/my.cnf",
+            f"{folder}/my.cnf",
         ]
     )
+
+
+def test_who_does_not_know_the_token_is_sent_away(tmp_path: Path) -> None:
+    options = joining(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         place = listener.getsockname()
 
@@ -746,6 +750,34 @@ def test_who_does_not_know_the_token_is_sent_away(tmp_path: Path) -> None:
         stream.close()
         visitor.join()
     assert header["gtid"] == f"{U}:5"
+
+
+def test_whoever_connects_and_says_nothing_keeps_no_donor_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joiner, "QUIET", 2)
+    options = joining(tmp_path)
+    header = {"token": "right", "mode": "incremental", "gtid": f"{U}:5"}
+    with ExitStack() as open_ones, socket.create_server(("127.0.0.1", 0)) as listener:
+        place = listener.getsockname()
+        strays = [open_ones.enter_context(socket.create_connection(place)) for _ in range(3)]
+        donor = open_ones.enter_context(socket.create_connection(place))
+        framing.send_record(donor, header)
+        found: list[dict[str, Any]] = []
+
+        def wait() -> None:
+            stream, said = joiner.accept_donor(listener, "right", options)
+            found.append(said)
+            stream.close()
+
+        waiting = threading.Thread(target=wait, daemon=True)
+        waiting.start()
+        waiting.join(joiner.IDLE / 3)  # one silent connection alone would take longer
+        assert found == [header]
+        # Nobody is left hanging: the oldest was one too many, the others went with the wait.
+        for stray in strays:
+            stray.settimeout(10)
+            assert stray.recv(1) == b""
 
 
 def test_records_survive_the_store_and_foreign_ones_are_refused() -> None:

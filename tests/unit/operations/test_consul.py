@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +45,7 @@ def printed(manager: bool = True) -> str:
         *(f"named\t10.144.12.{n}" for n in (1, 2, 3)),
         "resolves\tyes",
         "consul\thealthy",
+        "consul\tcertificates until 2036-11-26",
         *(f"consul\tmember {line}" for line in MEMBERS.splitlines()),
         *(f"consul\tserver {line}" for line in PEERS.splitlines()),
     ]
@@ -67,7 +69,7 @@ def test_a_healthy_consul_passes_every_check(found: Outputs) -> None:
     checks = consul_checks.of_consul(found, facts())
     assert failed(checks) == []
     assert not [check for check in checks if check.warns or check.remedy]
-    assert len(checks) == 4 + 1 + 4 + 1 + 4
+    assert len(checks) == 4 + 4 + 1 + 4 + 1 + 4
     assert all(seen.store_healthy for seen in facts().values())
 
 
@@ -84,6 +86,12 @@ def member(status: str) -> Callable[[HostFacts], HostFacts]:
 AMISS: list[tuple[str, str, Callable[[HostFacts], HostFacts], list[tuple[str, str]]]] = [
     ("no answer", "galera-2", lambda _: HostFacts(error="gone"), [("galera-2", "no answer")]),
     ("an ill agent", "galera-4", consul(healthy=False), [("galera-4", "not healthy, 4 alive")]),
+    (
+        "certificates that have expired",
+        "galera-4",
+        consul(certificates="consul.crt expired on 2026-01-01"),
+        [("galera-4", "consul.crt expired on 2026-01-01")],
+    ),
     ("a failed member", "galera-1", member("failed"), [("galera-1", "healthy, 3 alive, galera-3 failed")]),
     (
         "a host that is no member",
@@ -197,6 +205,25 @@ def test_records_of_the_former_store_are_a_warning(found: Outputs) -> None:
     assert "docker volume rm etcd-data" in warning.remedy
 
 
+def test_certificates_are_told_of_before_they_end_and_an_older_image_is_not_blamed(found: Outputs) -> None:
+    today = dt.datetime.now(dt.UTC).date()
+
+    def told(text: str) -> tuple[bool, bool, str]:
+        seen = facts()
+        seen["galera-4"] = consul(certificates=text)(seen["galera-4"])
+        (check,) = [
+            each
+            for each in consul_checks.of_consul(found, seen)
+            if each.where == "galera-4" and "certificates" in each.what
+        ]
+        return check.ok, check.warns, check.remedy
+
+    for days, ok, warns in ((400, True, False), (300, True, True), (20, False, True)):
+        until = f"until {today + dt.timedelta(days=days)}"
+        assert told(until) == (ok, warns, "`up` renews them; members take them one by one" if warns else "")
+    assert told("") == (True, True, consul_checks.NEWER_IMAGE)
+
+
 def test_an_answer_that_is_none_of_consuls_is_no_fact() -> None:
     told = cluster_facts.parse(
         "consul\tmember Error retrieving members: 500\nconsul\tserver Error getting peers\n"
@@ -215,7 +242,7 @@ case $* in
 esac
 """
 INSIDE = {
-    "consul-member": "[[ $1 == health ]]",
+    "consul-member": '[[ $1 == health ]] || { [[ $1 == certificates ]] && echo "until 2036-11-26"; }',
     "consul": r"""
 token=$(<"$CONSUL_HTTP_TOKEN_FILE") 2>/dev/null
 case $* in
@@ -248,6 +275,7 @@ def test_a_host_is_asked_for_what_the_checks_need(found: Outputs, tmp_path: Path
         ran = host.run(cluster_facts.look(found, manager=True, member=False, content=content))
         told = cluster_facts.parse(ran.out)
         assert told.consul.healthy, ran.err
+        assert told.consul.certificates == "until 2036-11-26"
         assert told.consul.members == dict.fromkeys(NAMES, "alive")
         assert told.consul.servers == {"galera-1": "leader", "galera-2": "follower", "galera-3": "follower"}
         assert told.consul.named == {"10.144.12.1", "10.144.12.2"}

@@ -632,6 +632,33 @@ def host(tmp_path: Path) -> FakeHost:
     return made
 
 
+@pytest.mark.parametrize(
+    ("service", "socket", "asks"),
+    [
+        ("inactive", "active", False),
+        ("failed", "active", False),
+        ("inactive", "inactive", True),  # started in another way; the question starts nothing
+        ("active", "active", True),
+        ("activating", "active", True),
+    ],
+)
+def test_an_engine_that_somebody_has_stopped_is_not_started_by_a_question(
+    found: Outputs, host: FakeHost, service: str, socket: str, asks: bool
+) -> None:
+    host.program("docker", f'[[ ! ${{DOCKER_HOST:-}} ]] || exit 1; echo >>"$host/asked"\n{DOCKER}')
+    host.program(
+        "systemctl",
+        f"state={service}; [[ $* != *docker.socket ]] || state={socket}\n"
+        '[[ $1 == -q ]] || echo "$state"; [[ $state == active ]]',
+    )
+    found = replace(found, unlock_keys=("SWMKEY-1-x",))
+    seen = cluster_facts.parse(host.run(cluster_facts.look(found, True, True, content=True)).out)
+    assert seen.engine == service
+    assert (host.folder / "asked").exists() is asks
+    assert seen.driver == ("btrfs" if asks else "")
+    assert seen.volume == "docker_vg/docker_lv1"
+
+
 def test_the_script_for_a_host_prints_what_is_read_from_it(found: Outputs, host: FakeHost) -> None:
     ran = host.run(cluster_facts.look(found, True, True, content=True))
     assert ran.code == 0, ran.err

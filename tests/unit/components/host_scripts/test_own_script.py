@@ -26,13 +26,15 @@ esac
 DOCKER = r"""
 case "$*" in
   *LiveRestore*) echo "24.0.7|$(cat "$host/driver")|false|$(cat "$host/swarm")|db1|[]" ;;
+  *Swarm.Cluster*) cat "$host/cluster" 2>/dev/null ;;
   *RemoteManagers*) echo "10.9.9.9:2377 " ;;
   *DockerRootDir*) echo "$(cat "$host/driver")|24.0.7|/var/lib/docker" ;;
   *LocalNodeState*) cat "$host/swarm" ;;
   "ps "*) cat "$host/running" 2>/dev/null || : ;;
   "stop "*) : >"$host/running" ;;
   "swarm leave"*) echo inactive >"$host/swarm" ;;
-  "volume ls"*) printf "galera-data\nother\n" ;;
+  "volume ls"*) printf "galera-data\nother\n"; cat "$host/further" 2>/dev/null ;;
+  "volume inspect"*) cat "$host/by-hand" 2>/dev/null ;;
 esac
 """
 
@@ -81,8 +83,10 @@ class Host(FakeHost):
         self.file("active", "")
 
     def look(self, disk: str | None = None) -> Ran:
-        volumes = ["galera-data", "etcd-data"]
-        return self.run(own.look("db1", "10.20.0.0/24", disk, volumes, self.places, self.engine))
+        volumes = ["galera-data", "etcd-data", "application-uploads"]
+        return self.run(
+            own.look("db1", "10.20.0.0/24", disk, volumes, ("application-uploads",), self.places, self.engine)
+        )
 
     def taken_in(self, user: str = "root") -> Ran:
         return self.run(own.taken_in(OWNER, user, self.places, self.engine))
@@ -119,16 +123,39 @@ def test_the_look_says_what_a_host_is_and_changes_nothing(tmp_path: Path) -> Non
     assert {call.split()[1] for call in ran.called("docker")} == {"info", "volume"}
 
 
+def test_uploads_of_a_former_stack_are_told_of_and_a_volume_that_leads_elsewhere_is_not(
+    tmp_path: Path,
+) -> None:
+    there = Host(tmp_path / "host")
+    there.file("further", "application-uploads\n")
+    assert parse(there.look().out, "k").volumes == ("galera-data", "application-uploads")
+    there.file("by-hand", "yes\n")
+    assert parse(there.look().out, "k").volumes == ("galera-data",)
+    # Of an engine that was removed.
+    gone = Host(tmp_path / "gone", with_engine=False)
+    gone.file("var/lib/docker/volumes/application-uploads/_data/x", "")
+    assert parse(gone.look().out, "k").volumes == ("application-uploads",)
+    gone.file("var/lib/docker/volumes/application-uploads/opts.json", "{}")
+    assert parse(gone.look().out, "k").volumes == ()
+    # The cluster's data is nothing that anybody makes beforehand.
+    gone.file("var/lib/docker/volumes/etcd-data/opts.json", "{}")
+    assert parse(gone.look().out, "k").volumes == ("etcd-data",)
+
+
 def test_the_look_tells_of_a_swarm_of_an_overlap_and_of_what_is_on_a_disk(tmp_path: Path) -> None:
     there = Host(tmp_path / "host")
     there.file("swarm", "active")
+    there.file("cluster", "c1|20s\n")
     there.program("ip", 'case "$*" in *route*) echo "10.20.0.0/16 dev eth1 scope link" ;; esac')
     there.program("lsblk", 'case "$*" in *TYPE*) echo "disk ext4 /srv" ;; *) printf "vdb\\nvdb1\\n" ;; esac')
     there.program("pvs", "echo ' other_vg'")
     # A block device is nothing that a test can make.
-    text = own.look("db1", "10.20.0.0/24", "/dev/null", ["x"], there.places)
+    text = own.look("db1", "10.20.0.0/24", "/dev/null", ["x"], (), there.places)
     seen = parse(there.run(text.replace("[[ -b $disk ]]", "true")).out, "k")
     assert (seen.swarm, seen.managers) == ("active", "10.9.9.9:2377")
+    assert (seen.cluster, seen.begun) == ("c1", True)
+    there.file("cluster", "c1|5s\n")
+    assert not parse(there.look().out, "k").begun
     assert seen.overlap.startswith("network.subnet 10.20.0.0/24 overlaps 10.20.0.0/16")
     assert (seen.disk, seen.disk_parts, seen.disk_group) == ("disk ext4 /srv", ("vdb1",), "other_vg")
 
@@ -144,7 +171,7 @@ def test_the_look_tells_what_else_is_on_a_disk(
     there.program("lsblk", 'case "$*" in *TYPE*) echo disk ;; *) echo vdb ;; esac')
     there.program("wipefs", f"printf '%s' '{signs}'")
     disk = there.file("disk", "\0" * 5000 + content)
-    text = own.look("db1", "10.20.0.0/24", str(disk), [], there.places)
+    text = own.look("db1", "10.20.0.0/24", str(disk), [], (), there.places)
     seen = parse(there.run(text.replace("[[ -b $disk ]]", "true")).out, "k")
     assert (seen.disk, seen.disk_parts) == ("disk", told)
     assert disk.read_text() == "\0" * 5000 + content

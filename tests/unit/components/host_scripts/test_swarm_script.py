@@ -364,6 +364,74 @@ def test_a_manager_that_becomes_a_worker_gives_up_its_votes_first_and_is_forgott
     assert [call for call in changes(host.run(text, "node4\n")) if "exec" in call] == []
 
 
+MEMBERSHIPS = [
+    Membership("consul", "consul-member forget", votes=True, again=True),
+    Membership("galera", "galera-node forget", votes=False),
+]
+
+
+def losing_its_data(folder: Path) -> FakeHost:
+    """A manager, and a worker that has borne a node of the database, which still stops."""
+    host = manager(
+        folder, nodes={"node4": "galera-data-1|ready|worker||", "node1": "galera-1|ready|manager||"}
+    )
+    service(host, "consul", "echo $3 gone")
+    service(host, "galera", "echo $3 is forgotten")
+    host.file("labels/node4/galera", "true")
+    host.file("tasks", "Running 3 days ago\n")
+    host.program("sleep", ': >"$host/tasks"')
+    return host
+
+
+def without_data() -> str:
+    return swarm.describe_node("galera-data-1", "worker", {"galera": "false"}, MEMBERSHIPS, bore="galera")
+
+
+def told(ran: Ran) -> list[str]:
+    return [call for call in changes(ran) if call.startswith("docker exec")]
+
+
+def test_a_worker_that_loses_its_node_of_the_database_is_forgotten_once_that_has_stopped(
+    tmp_path: Path,
+) -> None:
+    host = losing_its_data(tmp_path / "host")
+    ran = host.run(without_data(), "node4\n")
+    assert ran.code == 0, ran.err
+    # Consul's agent stays, and who is told may not be asked before the task has ended.
+    assert told(ran) == ["docker exec c-galera galera-node forget galera-data-1"]
+    assert [call.split()[0] for call in ran.calls if call.startswith(("sleep", "docker exec"))] == [
+        "sleep",
+        "docker",
+    ]
+    assert not (host.folder / "labels/node4" / swarm.LEAVES).exists()
+    # A host that has borne none is nobody's to forget, and what is done is done.
+    assert told(host.run(without_data(), "node4\n")) == []
+
+
+def test_a_worker_whose_label_went_in_a_run_that_was_killed_is_forgotten_by_the_next(tmp_path: Path) -> None:
+    host = losing_its_data(tmp_path / "host")
+    host.program("sleep", 'kill -9 "$PPID"')
+    assert host.run(without_data(), "node4\n").code != 0
+    assert (host.folder / "labels/node4/galera").read_text() == "false"
+    host.program("sleep", ': >"$host/tasks"')
+    ran = host.run(without_data(), "node4\n")
+    assert ran.code == 0, ran.err
+    assert told(ran) == ["docker exec c-galera galera-node forget galera-data-1"]
+
+
+def test_who_cannot_be_told_of_a_worker_without_data_keeps_the_note_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swarm_leaving, "PATIENCE", 0)
+    host = losing_its_data(tmp_path / "host")
+    service(host, "galera", "echo the store says nothing; exit 1")
+    ran = host.run(without_data(), "node4\n")
+    assert ran.code == 0, ran.err
+    assert "galera still counts on galera-data-1: the store says nothing" in ran.err
+    assert "run 'galera-node forget galera-data-1' in a container of it" in ran.err
+    assert (host.folder / "labels/node4" / swarm.LEAVES).read_text() == "true"
+
+
 LOST = "rpc error: The swarm does not have a leader. It's possible that too few managers are online."
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from components import data_layer
 from components.own_hosts import fit, look
 from components.own_hosts.facts import Facts
+from settings.application import VOLUME
 from settings.errors import UserError
 from settings.own_hosts import OwnHost
-from tests.unit.program import FITTING
+from tests.unit.program import FITTING, run
 
 pytestmark = pytest.mark.unit
 
@@ -154,6 +157,58 @@ def test_a_host_that_is_ours_may_be_in_a_swarm_and_have_data() -> None:
     assert len(refused(own(), facts(**changes | {"hostname": "x"}), ours=True)) == 1
 
 
+def managing(number: int, cluster: str, *, begun: bool = True) -> Facts:
+    swarm: dict[str, Any] = {"swarm": "active", "cluster": cluster, "begun": begun, "mark": OURS}
+    return facts(number, **ENGINE | swarm | {"engine_name": f"db{number}"})
+
+
+AWAY = Facts(refused="no SSH. Remedy: start it", unreachable=True)
+
+
+@pytest.mark.parametrize(
+    ("known", "seen", "strangers"),
+    [
+        # Any manager is asked, so services would go where somebody has begun a swarm by hand.
+        ("c1", [managing(1, "c1"), managing(2, "c1", begun=False), managing(3, "c2")], ["db3"]),
+        ("c1", [AWAY, AWAY, managing(3, "c2")], ["db3"]),
+        ("c1", [managing(1, "c1"), managing(2, ""), facts(3, mark=OURS)], []),
+        # Who can't say may still be in it: an engine that does not run, a manager without a leader.
+        ("c1", [managing(1, "c3"), facts(2, engine=True, unit=True, mark=OURS)], ["db1"]),
+        ("c1", [managing(1, "c3"), managing(2, "")], ["db1"]),
+        # A first run that was killed: what it has begun is its own, what a person has begun is not.
+        ("", [managing(1, "c1"), facts(2, mark=OURS), facts(3, mark=OURS)], []),
+        ("", [managing(1, "c2", begun=False), facts(2, mark=OURS)], ["db1"]),
+        # Outputs of before do not say which swarm it is.
+        (None, [managing(1, "c2", begun=False)], []),
+        # The former swarm is gone for good, and a run was killed after it had begun the next one.
+        ("c1", [managing(1, "c3"), facts(2, mark=OURS), facts(3, mark=OURS)], []),
+        ("c1", [managing(1, "c3", begun=False), facts(2, mark=OURS), facts(3, mark=OURS)], ["db1"]),
+    ],
+)
+def test_a_host_that_is_ours_manages_no_other_swarm_than_the_stack_s(
+    known: str | None, seen: list[Facts], strangers: list[str]
+) -> None:
+    hosts = {f"db{number}": own(number) for number in range(1, len(seen) + 1)}
+    found = look.Looked(hosts, dict(zip(hosts, seen, strict=True)), frozenset(hosts), cluster=known)
+    if not strangers:
+        found.refuse_bad(OURS)
+        return
+    with pytest.raises(UserError, match="it manages another swarm than this stack's") as caught:
+        found.refuse_bad(OURS)
+    assert [line.split(":")[0][4:] for line in str(caught.value).splitlines()[1:]] == strangers
+
+
+def test_outputs_say_which_swarm_it_is_where_there_are_hosts_of_ones_own(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
+    given = [{"name": f"db{n}", "address": f"10.0.0.{n}"} for n in (1, 2, 3)]
+    made = run({"servers": {"kind": "existing", "hosts": given}})
+    assert look.swarm_of(made.outputs) == "c"
+    assert look.swarm_of(run().outputs) is None
+    assert look.swarm_of({}) == look.swarm_of({"hosts": []}) == ""
+
+
 def test_a_host_that_is_ours_gets_no_disk_for_an_engine_that_has_its_data_already() -> None:
     """Bound to a mount that does not come, the engine would not start any more after a reboot."""
     changes: dict[str, Any] = ENGINE | {"swarm": "active", "mark": OURS, "kept": False, "holds": "overlay2"}
@@ -171,6 +226,11 @@ def test_a_host_of_the_cluster_may_be_down_and_a_new_one_may_not() -> None:
     assert refused(own(), away, member=True) == []
     assert len(refused(own(), away)) == 1
     assert len(refused(own(), Facts(refused="another host key. Remedy: look"), member=True)) == 1
+
+
+def test_all_that_a_stack_keeps_on_its_hosts_is_looked_for() -> None:
+    assert set(look.VOLUMES) == {*data_layer.VOLUMES, VOLUME}
+    assert {VOLUME} == set(look.SHARED)
 
 
 def looked(**seen: Facts) -> look.Looked:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 
 from components.host_scripts import own
@@ -260,8 +261,35 @@ def test_a_script_that_fails_and_a_host_that_was_not_seen_are_errors_with_its_na
     with pytest.raises(UserError, match="db1 did not answer when it was looked at"):
         provider.create(props(server, seen=""))
     made, outs = created(provider, server)
-    with pytest.raises(UserError, match=r"^db1: it holds on$"):
+    with pytest.raises(UserError, match=r"^db1: it holds on\. If that can't be, .*pulumi state delete"):
         provider.delete(made, {**outs, "gone": "fail 'it holds on'"})
+
+
+def test_a_host_that_lets_the_key_in_no_more_can_be_had_back_or_given_up(
+    server: SshServer, scripts: Path
+) -> None:
+    """It is in no setting any more, so the error alone can say how the stack goes on."""
+    provider = TakenInProvider()
+    made, outs = created(provider, server)
+    other = SshServer()
+    other.stop()
+    public = asyncssh.import_private_key(other.private_key).export_public_key().decode().strip()
+    with pytest.raises(UserError) as caught:
+        provider.delete(made, {**outs, "private_key": other.private_key})
+    said = str(caught.value)
+    assert said.startswith(
+        f"db1: deploy@127.0.0.1 port {server.port} does not let this stack's key in any more"
+    )
+    assert f"Remedy: add `{public}` to ~deploy/.ssh/authorized_keys there, then repeat" in said
+    assert "`pulumi state delete 'URN'` gives it up, what is there stays, and later runs go on" in said
+    assert "ends in ::db1-ready" in said
+    assert "PRIVATE" not in said
+    with pytest.raises(UserError) as caught:
+        provider.delete(made, {**outs, "private_key": None})
+    assert "see that the SSH agent here has the key" in str(caught.value)
+    assert len(scripts.read_text().splitlines()) == 1
+    with pytest.raises(UserError, match=r"db1: ops@.* does not let this stack's key in\. Remedy: add"):
+        provider.update(made, outs, props(server, user="ops", private_key=other.private_key))
 
 
 def test_a_host_in_whose_place_another_one_answers_is_given_up_and_that_one_left_alone(
