@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck source=swarm_leaving.sh
 . swarm_leaving.sh
-hostname=fact node=fact label=fact options=(fact) leaves=fact keeping=(fact fact)
+hostname=fact node=fact label=fact options=(fact fact) leaves=fact keeping=(fact fact)
 # ---- hosts get what follows ----
 # label_of NAME: what the node has; empty without.
 label_of() { docker node inspect --format "{{with .Spec.Labels}}{{index . \"$1\"}}{{end}}" "$node"; }

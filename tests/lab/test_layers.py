@@ -46,7 +46,8 @@ def passwords() -> dict[str, str]:
 
 
 def swarm_state(host: str) -> str:
-    return on_host(host, "docker info --format '{{.Swarm.LocalNodeState}}'").strip()
+    """Empty while the host does not answer."""
+    return on_host(host, "docker info --format '{{.Swarm.LocalNodeState}}'", check=False).strip()
 
 
 def volumes(host: str) -> set[str]:
