@@ -52,7 +52,7 @@ def report(
             "state": presence.state if presence is not None else None,
             "address": presence.address if presence is not None else None,
             "published": position.seqno if position is not None else None,
-            "publishedAt": (position.at or None) if position is not None else None,
+            "publishedAt": facts.published_at(name),
             "forgotten": name in facts.forgotten,
             "problem": facts.about(name).problem or None,
             "epoch": facts.about(name).epoch if presence is not None and presence.uuid != NO_UUID else None,
@@ -219,7 +219,9 @@ def forget(store: Store, node: str, by: str = "") -> int:
     noted: tuple[dict[str, Put], tuple[str, ...]] = ({}, ())
     if by:
         noted = decision(facts, f"forget {node}", by, f"what only {node} has committed")
-    if not store.commit(expect, {f"forgotten/{node}": Put(""), **noted[0]}, (key, *noted[1])):
+    if not store.commit(
+        expect, {f"forgotten/{node}": Put(""), **noted[0]}, (key, f"published/{node}", *noted[1])
+    ):
         return refuse(f"{node} has just said something; look at galera-node status, then repeat")
     if not known:
         others = ", ".join(names(facts)) or "none"

@@ -22,6 +22,7 @@ from .store import (
     Facts,
     Position,
     Presence,
+    Published,
     Put,
     SessionLost,
     Store,
@@ -188,13 +189,17 @@ class Membership:
         durable = self._sample if self._sample.seqno >= 0 else Position(position.uuid, 0)
         try:
             if before is None or before.uuid != durable.uuid or before.seqno < durable.seqno:
-                node = self._node
-                told = Put(dumps(replace(durable, at=clock())))
-                self.store.commit({}, {f"nodes/{node}": told}, (f"forgotten/{node}",))
+                self.store.commit({}, self._told(durable), (f"forgotten/{self._node}",))
             self._note_recorded(facts)
             self._sample, self._published = position, time.monotonic()
         except StoreError as error:
             self._topics.say("store", str(error))
+
+    def _told(self, position: Position) -> dict[str, Put]:
+        return {
+            f"nodes/{self._node}": Put(dumps(position)),
+            f"published/{self._node}": Put(dumps(Published(position.seqno, clock()))),
+        }
 
     def _note_recorded(self, facts: Facts) -> None:
         """A recovery will wait for this node from the moment the store lists it in the last component."""
@@ -242,8 +247,7 @@ class Membership:
         """Last words to the store: the final position, and the end of the session."""
         try:
             if position is not None and self.recorded:
-                told = Put(dumps(replace(position, at=clock())))
-                self.store.commit({}, {f"nodes/{self._node}": told})
+                self.store.commit({}, self._told(position))
             if self.session:
                 self.store.close_session()
         except StoreError as error:

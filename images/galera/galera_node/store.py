@@ -11,6 +11,7 @@ Keys below `swarm-galera/CLUSTER/`:
 - `aborted/UUID`    a formation that ended before any client was served: data with this UUID is worthless.
 - `bootstrap`       the right to bootstrap; bound to the holder's session, gone with it.
 - `nodes/NAME`      a member's last published position: whoever is here has once been Synced.
+- `published/NAME`  when it published that; see `Published`.
 - `present/NAME`    what a node is now; bound to its session.
 - `details/NAME`    more about it: the epoch of its data, whether that can be trusted; bound to its session.
 - `passwords/NAME`  tells whether nodes have the same secrets; bound to its session.
@@ -23,8 +24,9 @@ Keys below `swarm-galera/CLUSTER/`:
 - `forgotten/NAME`  a node that a person has given up: nobody waits for it, until NAME is Synced again.
 - `restore`         a restore of the whole cluster, and afterwards that there was one; see `restore.fact`.
 
-A later version may add keys, and fields to records: what is not known here is passed over. `details` and
-`view` are keys of their own because the version before refused records with fields it did not know.
+A later version may add keys, and fields to records: what is not known here is passed over. `details`,
+`view` and `published` are keys of their own because early versions refuse records with fields they do not
+know, and in a rolling change they read what is written here.
 """
 
 from __future__ import annotations
@@ -133,11 +135,21 @@ class View:
 
 @dataclass(frozen=True)
 class Position:
-    """A member's last published position. `at`: when that was, in UTC; for people alone."""
+    """A member's last published position."""
 
     uuid: str
     seqno: int
-    at: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Published:
+    """When a member published the position `seqno`: `at`, in UTC; for people alone.
+
+    A node that does not write this may have published another position since.
+    """
+
+    seqno: int
+    at: str
 
 
 @dataclass(frozen=True)
@@ -200,6 +212,7 @@ class Facts:
     cluster: Cluster | None = None
     holder: str | None = None
     nodes: Mapping[str, Position] = field(default_factory=dict)
+    published: Mapping[str, Published] = field(default_factory=dict)
     present: Mapping[str, Presence] = field(default_factory=dict)
     details: Mapping[str, Details] = field(default_factory=dict)
     epoch: Epoch | None = None
@@ -222,6 +235,11 @@ class Facts:
     def revision(self, key: str) -> int:
         return self.revisions.get(key, ABSENT)
 
+    def published_at(self, name: str) -> str | None:
+        """When `name` published its position, if that is known."""
+        position, told = self.nodes.get(name), self.published.get(name)
+        return told.at if position is not None and told is not None and told.seqno == position.seqno else None
+
     def about(self, name: str) -> Details:
         """What `name` says of itself besides what it is."""
         return self.details.get(name, Details())
@@ -230,9 +248,8 @@ class Facts:
 def dumps(record: Any) -> str:
     """A record as it is stored. In a cluster's first epoch it looks as in the version without epochs."""
     values = asdict(record)
-    for kind, key in ((Cluster, "epoch"), (Position, "at")):
-        if isinstance(record, kind) and not values[key]:
-            del values[key]
+    if isinstance(record, Cluster) and not record.epoch:
+        del values["epoch"]
     return json.dumps(values, sort_keys=True)
 
 
@@ -301,6 +318,7 @@ _ONE: Mapping[str, Callable[[str], Any]] = {
 """How the records of which there is one are read."""
 _OF_NODES: Mapping[str, Callable[[str], Any]] = {
     "nodes": lambda text: _load(Position, json.loads(text)),
+    "published": lambda text: _load(Published, json.loads(text)),
     "present": lambda text: _load(Presence, json.loads(text)),
     "details": lambda text: _details(json.loads(text)),
     "passwords": str,
@@ -329,6 +347,7 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
         cluster=one.get("cluster"),
         holder=one.get("bootstrap"),
         nodes=named["nodes"],
+        published=named["published"],
         present=named["present"],
         details=named["details"],
         epoch=one.get("epoch"),
