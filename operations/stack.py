@@ -19,6 +19,7 @@ from operations import (
     care,
     engine_way,
     former_images,
+    held_back,
     left_out,
     locked,
     outputs,
@@ -91,6 +92,7 @@ def deployed(session: StackSession, yes: bool, going: Mapping[str, int] | None =
     if not broken_off or (found is not None and _swarm_cleared(session, found)):
         session.unfinished.unlink(missing_ok=True)
     if found is not None and found.has("data"):
+        held_back.after_up(found, seen)
         former_images.remove(found)
     if found is not None and not without and not going:
         upgrade_hosts.by_setting(found, said(session.name, "hosts").get("upgradeToken"))

@@ -24,6 +24,11 @@ def hold(service: str) -> str:
     return f"{assign(service=service, label=LABEL)}\n{_HOLD}"
 
 
+def only_held(service: str) -> str:
+    """Shell text for a manager that ends the script in order where no host is held back; prints nothing."""
+    return f"{assign(service=service, label=LABEL)}\n{_HELD}"
+
+
 def free(service: str) -> str:
     """Shell text for a manager, before it waits for `service`: a held node that has died is let go.
 
@@ -38,6 +43,8 @@ def release() -> str:
 
 
 _HOLD = body("writer_last_hold")
+
+_HELD = body("writer_last_held")
 
 _FREE = body("writer_last_free")
 

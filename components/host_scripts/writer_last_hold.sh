@@ -3,8 +3,16 @@
 . prologue.sh
 service=fact label=fact
 # ---- hosts get what follows ----
-held=$(docker node ls --filter "node.label=$label=$service" --format '{{.Hostname}}')
-[[ ! $held ]] || { say "$service: $held is the last to be changed, as in the run before"; exit 0; }
+held=$(docker node ls --filter "node.label=$label=$service" --format '{{.ID}}|{{.Hostname}}|{{.Availability}}')
+if [[ $held ]]; then
+  IFS='|' read -r node name availability <<<"$held"
+  if [[ $availability == Pause ]]; then
+    say "$service: $name is the last to be changed, as in the run before"
+    exit 0
+  fi
+  # A person has let it go, and the label has stayed.
+  docker node update --label-rm "$label" "$node" >/dev/null
+fi
 container=$(docker ps -q -f "label=com.docker.swarm.service.name=$service" -f status=running | head -n 1)
 told=''
 [[ ! $container ]] || told=$(docker exec "$container" galera-node status --json 2>/dev/null) || told=''

@@ -81,6 +81,7 @@ def test_every_script_of_the_program_is_in_the_recording() -> None:
     last = {
         "writer_last_hold",
         "writer_last_free",
+        "writer_last_held",
         "writer_last_release",
     }  # the one with a load balancer has one node
     assert missing == {

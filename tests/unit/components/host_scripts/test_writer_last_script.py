@@ -82,10 +82,22 @@ def test_without_a_container_here_or_an_answer_of_it_the_change_goes_on(tmp_path
 
 def test_only_one_is_held_back_at_a_time(tmp_path: Path) -> None:
     made = host(tmp_path / "host")
-    made.file("held", "galera-3\n")
+    made.file("held", "n3|galera-3|Pause\n")
     ran = made.run(writer_last.hold("galera"))
     assert (ran.code, updates(ran)) == (0, [])
     assert "galera-3 is the last to be changed" in ran.err
+
+
+def test_a_label_that_a_person_has_left_on_a_host_that_was_let_go_holds_nobody_back(tmp_path: Path) -> None:
+    """`verify` names the command that lets it go: it says nothing of the label."""
+    made = host(tmp_path / "host")
+    made.file("held", "n3|galera-3|Active\n")
+    ran = made.run(writer_last.hold("galera"))
+    assert ran.code == 0, ran.err
+    assert updates(ran) == [
+        "docker node update --label-rm swarm-galera.last n3",
+        "docker node update --availability pause --label-add swarm-galera.last=galera n2",
+    ]
 
 
 def waited(made: FakeHost) -> Ran:
