@@ -25,6 +25,10 @@ TLS_NEEDED = re.compile(r'"ssl_type":\s*[1-9]')
 DEFINER = ("root", "%")
 NO_PASSWORD = "*THISISNOTAVALIDPASSWORDTHATCANBEUSEDHERE"  # noqa: S105 - as MariaDB writes it: no password has that hash
 
+OVERLAP = "*THEFORMERPASSWORDCOUNTSASWELLFORALITTLEX"
+"""In an account whose former password counts as well: a stored form that no password has. It comes with the
+data, so that each node knows later that the former one is this program's, and may go."""
+
 
 def native_hash(password: str) -> str:
     """MariaDB's stored form of a password (mysql_native_password).
@@ -57,14 +61,23 @@ class Account:
 
     def statement(self, verb: str, lock: str = "") -> Statement:
         """`CREATE USER` or `ALTER USER`; `lock` comes last."""
-        ways = ["unix_socket"] * self.socket + ["mysql_native_password USING %s"] * len(self.hashes)
+        hashes = (*self.hashes, OVERLAP) if self.former else self.hashes
+        ways = ["unix_socket"] * self.socket + ["mysql_native_password USING %s"] * len(hashes)
         only = " REQUIRE SSL" if self.tls else ""
         words = f"{verb} %s@%s IDENTIFIED VIA {' OR '.join(ways)}{only}{lock}"
-        return words, (self.user, self.host, *self.hashes)
+        return words, (self.user, self.host, *hashes)
 
     def holds(self, privileges: str) -> bool:
-        """Whether the account is so: these passwords and no other. `privileges`: as `STORED` has them."""
-        same = set(HASH.findall(privileges)) == set(self.hashes)
+        """Whether the account is so. `privileges`: as `STORED` has them.
+
+        A password that somebody has added stays, unless the account had a former one by `statement`: then
+        these count and no other.
+        """
+        found = set(HASH.findall(privileges))
+        if self.former:
+            same = found == set(self.hashes) and OVERLAP in privileges
+        else:
+            same = self.hash in found and OVERLAP not in privileges
         return same and (not self.tls or TLS_NEEDED.search(privileges) is not None)
 
 

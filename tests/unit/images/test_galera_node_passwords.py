@@ -41,7 +41,8 @@ def end(node: Settings) -> None:
 
 def as_stored(account: Account) -> tuple[str, str, str]:
     """A row of the database for an account that is so."""
-    ways = [{"plugin": "mysql_native_password", "authentication_string": each} for each in account.hashes]
+    hashes = [*account.hashes, *([accounts.OVERLAP] if account.former else [])]
+    ways = [{"plugin": "mysql_native_password", "authentication_string": each} for each in hashes]
     ways += [{"plugin": "unix_socket"}] * account.socket
     told = {"access": 1, **ways[0], "auth_or": [{}, *ways[1:]], "ssl_type": int(account.tls)}
     return account.user, account.host, json.dumps(told)
@@ -59,11 +60,11 @@ def test_both_let_one_in_and_the_new_one_is_asked_for_first(node: Settings) -> N
     root, _, monitor, app = accounts.with_passwords(node)
     native = "mysql_native_password USING %s"
     text, values = app.statement("ALTER USER", " ACCOUNT UNLOCK")
-    assert text == f"ALTER USER %s@%s IDENTIFIED VIA {native} OR {native} ACCOUNT UNLOCK"
+    assert text == f"ALTER USER %s@%s IDENTIFIED VIA {native} OR {native} OR {native} ACCOUNT UNLOCK"
     new, old = (native_hash(f"{which} of galera-app-password") for which in ("next", "first"))
-    assert values == (app.user, "%", new, old)
+    assert values == (app.user, "%", new, old, accounts.OVERLAP)
     assert text.count("%s") == len(values)
-    assert root.statement("ALTER USER")[0].count(" OR ") == 2
+    assert root.statement("ALTER USER")[0].count(" OR ") == 3
     assert monitor.hashes != app.hashes
     assert "next of" not in repr(accounts.accounts(node))
 
@@ -84,6 +85,25 @@ def test_a_rotation_changes_the_accounts_once_in_each_of_its_two_steps(node: Set
     assert accounts.outdated(node, [as_stored(account) for account in alone]) == []
     # Nodes at different steps do not act: each step is agreed on by all.
     assert len(set(marks)) == 3
+
+
+def test_a_password_that_somebody_has_added_stays_where_none_of_ours_was_changed(node: Settings) -> None:
+    """Only an account that had a former password by this program loses what is not the secret's."""
+    theirs = native_hash("theirs")
+    added = [replace(account, former=theirs) for account in accounts.with_passwords(node)]
+    by_hand = [
+        (user, host, told.replace(accounts.OVERLAP, native_hash("also theirs")))
+        for user, host, told in map(as_stored, added)
+    ]
+    assert all(theirs in told for *_, told in by_hand)
+    assert accounts.outdated(node, by_hand) == []
+    assert accounts.outdated(node, [as_stored(account) for account in added]) == accounts.with_passwords(node)
+
+
+def test_the_word_for_two_passwords_is_no_password_and_known_as_none_of_ours() -> None:
+    """The server takes whatever has this length, and lets nobody in by what is not hexadecimal."""
+    assert len(accounts.OVERLAP) == len(native_hash("x"))
+    assert accounts.HASH.findall(accounts.OVERLAP) == []
 
 
 def test_two_orders_of_the_same_passwords_are_not_the_same_secrets(node: Settings) -> None:
