@@ -141,8 +141,8 @@ class Servers(Server):
                 f"replaceServer: {', '.join(kept)} is in adopt, and nothing cancels a server that was there "
                 "before. Remedy: cancel it yourself, and take it out of both; `up` then orders another one"
             )
-        # A token may be one of a reload that is over: what changes is known to the run (plan.py). Two managers
-        # are refused all the same.
+        # A token may be one of a reload that is over: what changes is known to the run (plan.py). Two
+        # managers are refused all the same.
         managers = [name for name in self.manager_names if name in {*self.reload_token, *self.replace}]
         replaced = [name for name in self.data_names if name in self.replace]
         bearing = managers if len(managers) > 1 else replaced

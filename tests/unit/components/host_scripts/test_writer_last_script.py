@@ -171,6 +171,22 @@ def test_where_nobody_is_held_back_nothing_is_done(tmp_path: Path) -> None:
     assert (ran.code, ran.out, updates(ran)) == (0, "10.20.0.2\n", [])
 
 
+def test_the_step_of_a_stack_that_exists_runs_once_more_and_changes_nothing(tmp_path: Path) -> None:
+    """docs/adr/0030: why its text is another one where there is a load balancer, and what that costs."""
+    made = host(tmp_path / "host")
+    made.file("tasks.1", tasks(UP, UP, UP))
+    made.file("update.1", "none|\n")
+    text = [
+        writer_last.free("galera"),
+        convergence.service_running("galera", 3, "galera"),
+        writer_last.release(),
+    ]
+    ran = made.run("\n".join(text))
+    assert (ran.code, ran.out) == (0, "10.20.0.2\n"), ran.err
+    changing = ("update", "create", "rm", "scale", "exec")
+    assert not [call for call in ran.called("docker") if set(call.split()) & set(changing)]
+
+
 def test_a_manager_that_cannot_be_asked_holds_no_change_up() -> None:
     run = asyncio.run
     assert run(hooks.held(["/bin/sh", "-c", "cat >/dev/null"], "x")) == ""
