@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from images.galera.galera_node.restore import objects
 from images.galera.galera_node.restore import plan as plans
 from images.galera.galera_node.restore.catalog import Catalog, catalog
 from images.galera.galera_node.restore.plan import Plan, Present, Unreachable, resolved
@@ -197,6 +198,31 @@ def test_incrementals_come_with_their_parents_oldest_first() -> None:
         [50, 60],
         [(55, 80)],
     )
+
+
+def sizes_of(plan: Plan, changed: dict[str, int | None] | None = None) -> objects.Sizes:
+    """All objects of a plan, but with these sizes; None for one that is gone."""
+    known = {each.key: each.stored for each in plan.objects} | (changed or {})
+
+    def sizes(folder: str) -> dict[str, int]:
+        return {
+            name: size
+            for (where, _, name), size in ((key.rpartition("/"), size) for key, size in known.items())
+            if where == folder and size is not None
+        }
+
+    return sizes
+
+
+def test_all_that_a_plan_needs_must_be_in_the_store_as_its_manifest_says() -> None:
+    plan = made(Latest())
+    assert plan.logs
+    objects.there(plan, sizes_of(plan))
+    for each in (plan.chain[0], plan.logs[-1]):
+        with pytest.raises(Unreachable, match=f"damaged: {each.key} is not there"):
+            objects.there(plan, sizes_of(plan, {each.key: None}))
+        with pytest.raises(Unreachable, match=f"{each.key} has 1 of {each.stored} bytes"):
+            objects.there(plan, sizes_of(plan, {each.key: 1}))
 
 
 def test_a_chain_with_a_link_missing_is_no_backup() -> None:

@@ -67,17 +67,24 @@ def drills(scheduled: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, 
             made.played.killed += 1
 
     now = plan.Present(PRESENT.now, PRESENT.timeline, None, "11.8")
-    look = types.SimpleNamespace(catalog=catalog, source=None, domain=1)
+    made.played.objects = {
+        each.key: each.stored for line in catalog.timelines.values() for each in (*line.bases, *line.logs)
+    }
+
+    def sizes(folder: str) -> dict[str, int]:
+        return {
+            key.rpartition("/")[2]: size
+            for key, size in made.played.objects.items()
+            if key.rpartition("/")[0] == folder
+        }
+
+    look = types.SimpleNamespace(catalog=catalog, source=None, domain=1, sizes=sizes)
     monkeypatch.setattr(scheduled, "Scratch", Scratch)
     monkeypatch.setattr(scheduled, "check", lambda _sql: None)
     monkeypatch.setattr(scheduled, "RemoteSql", lambda *_: types.SimpleNamespace(close=lambda: None))
     monkeypatch.setattr(scheduled.archived, "look", lambda _settings: look)
     monkeypatch.setattr(scheduled.archived, "present", lambda *_: now)
-    monkeypatch.setattr(
-        scheduled.archived,
-        "planned",
-        lambda archive, to, now, line, _key: plan.plan(archive.catalog, to, now, line),
-    )
+    monkeypatch.setattr(scheduled.archived.streams, "readable", lambda *_: None)
     monkeypatch.setattr(
         scheduled.tables, "of_cluster", lambda *_: tables.Sums(made.played.number, dict(SUMS))
     )
@@ -120,6 +127,13 @@ def test_what_differs_or_fails_is_a_report_too(drills: Any, monkeypatch: pytest.
     drills._stop.set()
     drills.played.archive = replace(drills.played.archive, last=7)
     assert "stopped meanwhile" in drilled(drills)["failed"]
+
+
+def test_an_object_that_is_gone_is_seen_before_anything_is_restored(drills: Any) -> None:
+    gone = next(key for key in drills.played.objects if "20261128T123500Z-full" in key)
+    del drills.played.objects[gone]
+    assert f"{gone} is not there" in drilled(drills)["failed"]
+    assert drills.played.made == []
 
 
 def test_a_cadence_that_is_none_is_refused(

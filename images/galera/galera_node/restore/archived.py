@@ -18,12 +18,12 @@ from typing import Any
 
 from ..archive import binlog, layout
 from ..archive import plan as backup
-from ..archive.bucket import ENVIRONMENT, Bucket, brief
+from ..archive.bucket import ENVIRONMENT, Bucket, BucketError, brief
 from ..archive.own_logs import OwnLogs
 from ..settings import Settings
 from ..sql import Sql, SqlError
 from ..store import Facts
-from . import bootstrap, streams
+from . import bootstrap, objects, streams
 from .bootstrap import Beginning
 from .catalog import Catalog, catalog
 from .plan import Plan, Present, Unreachable, plan, resolved
@@ -41,11 +41,12 @@ class ArchiveError(Exception):
 
 @dataclass(frozen=True)
 class Archive:
-    """An archive that has been looked at."""
+    """An archive that has been looked at. `sizes` raises BucketError."""
 
     catalog: Catalog
     source: Fetched
     domain: int
+    sizes: objects.Sizes
 
 
 def look(settings: Settings, beginning: Beginning | None = None) -> Archive:
@@ -66,7 +67,11 @@ def look(settings: Settings, beginning: Beginning | None = None) -> Archive:
     with tempfile.TemporaryDirectory() as folder:
         manifests = _manifests(bucket, root, Path(folder))
     source = Fetched(lambda key: bucket.command("cat", bucket.at(f"{root}/{key}")), brief)
-    return Archive(catalog(manifests), source, backup.DOMAIN)
+
+    def sizes(folder: str) -> dict[str, int]:
+        return {entry.key: entry.size for entry in bucket.listed(f"{root}/{folder}")}
+
+    return Archive(catalog(manifests), source, backup.DOMAIN, sizes)
 
 
 def _manifests(bucket: Bucket, root: str, folder: Path) -> dict[str, Any]:
@@ -118,9 +123,11 @@ def present(settings: Settings, facts: Facts, sql: Sql | None) -> Present:
 def planned(archive: Archive, target: Target, now: Present, timeline: str | None, key: str | None) -> Plan:
     """The plan; with the private key, its exact position, and the knowledge that the key is the right one.
 
-    Raises Unreachable, StreamError.
+    Raises Unreachable, also for an object that is not in the store as its manifest says; StreamError,
+    ArchiveError.
     """
     made = plan(archive.catalog, target, now, timeline)
+    _there(archive, made)
     if key is None:
         return made
     streams.readable(archive.source, made.chain[0], key)
@@ -131,9 +138,18 @@ def planned(archive: Archive, target: Target, now: Present, timeline: str | None
         file = Path(folder) / "log"
         streams.into_file(archive.source, made.search, key, file)
         try:
-            return resolved(made, times(file, made.domain), line, now)
+            exact = resolved(made, times(file, made.domain), line, now)
         except binlog.BinlogError as error:
             raise Unreachable(f"{made.search.key} can't be read: {error}.") from None
+    _there(archive, exact)
+    return exact
+
+
+def _there(archive: Archive, made: Plan) -> None:
+    try:
+        objects.there(made, archive.sizes)
+    except BucketError as error:
+        raise ArchiveError(f"The archive's objects can't be listed: {error}.") from None
 
 
 def times(file: Path, domain: int) -> Iterator[tuple[int, datetime]]:
