@@ -451,9 +451,20 @@ def test_however_old_so_many_full_ones_stay() -> None:
 
 
 def test_a_former_timeline_goes_as_a_whole_once_none_of_its_bases_is_kept() -> None:
-    bases = [old(100, timeline="former"), old(1), old(2)]
+    bases = [old(100, timeline="former"), old(40), old(1), old(2)]
     goes = retention.doomed(bases, [("former", Span(1, 2))], ["former", "t"], "t", Keep(30, 2), NOW)
     assert goes == retention.Doomed(timelines=("former",))
+
+
+def test_the_days_of_a_former_timeline_can_be_reached_though_its_bases_are_older() -> None:
+    """Backups far apart, and a restore yesterday: what was before that can still be asked for."""
+    bases = [old(45, timeline="former"), old(35, timeline="former"), old(1)]
+    logs = [("former", Span(640, 990))]
+    goes = retention.doomed(bases, logs, ["former", "t"], "t", Keep(30, 1), NOW)
+    assert goes == retention.Doomed(bases=(("former", "45"),))
+    long_over = [old(50, timeline="former"), old(40), old(1)]
+    goes = retention.doomed(long_over, [], ["former", "t"], "t", Keep(30, 1), NOW)
+    assert goes.timelines == ("former",)
 
 
 def test_the_newest_log_stays_for_it_says_how_far_the_archive_is() -> None:

@@ -411,6 +411,35 @@ def test_the_retention_deletes_and_a_base_that_is_not_understood_stops_it(bucket
         pruning.prune(FOUND, bucket, known[1:], TIMELINE, NOW)  # type: ignore[arg-type]
 
 
+def test_a_timeline_whose_first_base_is_on_its_way_is_left_alone(bucket: FolderBucket) -> None:
+    """Another cluster that begins in the same folder, or this one's next timeline."""
+    keep(bucket, base_of(name=layout.base_name(NOW, "full"), begun=manifest.said(NOW)))
+    for timeline, ended in (("new.0", NOW), ("old.0", NOW - timedelta(days=40))):
+        log = Log(
+            cluster="galera",
+            timeline=timeline,
+            node="b",
+            server="11.8",
+            begun=manifest.said(ended),
+            ended=manifest.said(ended),
+            domain=1,
+            gtid={"previous": None, "first": 1, "last": 2},
+            time={"first": manifest.said(ended), "last": manifest.said(ended)},
+            gap=None,
+            file="binlog.000001",
+            object="x",
+            bytes={"before": 1, "stored": 1},
+            sha256="00",
+            recipients=("age1abc",),
+        )
+        bucket.put(FOUND.place.log(timeline, Span(1, 2))[1], manifest.dumps(log))
+    half = f"{FOUND.place.base('half.0', layout.base_name(NOW, 'full'))}/{layout.DATA}"
+    bucket.put(half, "half of it")
+    pruning.prune(FOUND, bucket, [], TIMELINE, NOW)  # type: ignore[arg-type]
+    left = {path.name for path in (bucket.folder / FOUND.place.root).iterdir() if any(path.iterdir())}
+    assert left == {TIMELINE, "new.0", "half.0"}
+
+
 # ---- the process
 
 

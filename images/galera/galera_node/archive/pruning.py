@@ -5,7 +5,7 @@ Leaves to others: what that is (`retention`).
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ..words import log
 from . import layout, manifest
@@ -23,21 +23,43 @@ def prune(plan: Plan, bucket: Bucket, bases: list[Backup], present: str, now: da
     Args:
         bases: those that are known; others are read from the bucket. present: the cluster's timeline.
     """
-    place = plan.place
+    place, young = plan.place, now - timedelta(days=plan.keep.days)
     timelines = [entry.key.strip("/") for entry in bucket.listed(place.root, deep=False)]
+    with_base = set[str]()
     all_bases, logs = list[Backup](), list[tuple[str, Span]]()
     for timeline in timelines:
         for entry in bucket.listed(place.bases(timeline)):
             name, _, file = entry.key.partition("/")
             if file == layout.MANIFEST:
                 all_bases.append(_backup(bucket, plan, bases, timeline, name))
+                with_base.add(timeline)
         spans = (layout.span(entry.key) for entry in bucket.listed(place.logs(timeline)))
         logs += [(timeline, span) for span in spans if span is not None]
-    goes = doomed([base.kept() for base in all_bases], logs, timelines, present, plan.keep, now)
+    # One without a base may be new, and the first one on its way; or another cluster's that begins here.
+    over = [
+        timeline
+        for timeline in timelines
+        if timeline in with_base or _written(bucket, plan, timeline, logs, now) < young
+    ]
+    goes = doomed([base.kept() for base in all_bases], logs, over, present, plan.keep, now)
     _delete(plan, bucket, goes)
     bucket.clean()
     gone = {*goes.bases}
     return [base for base in bases if (base.timeline, base.name) in gone or base.timeline in goes.timelines]
+
+
+def _written(
+    bucket: Bucket, plan: Plan, timeline: str, logs: list[tuple[str, Span]], now: datetime
+) -> datetime:
+    """When the newest log of a timeline was archived; now, if nothing says so."""
+    newest = max((span for each, span in logs if each == timeline), default=None)
+    if newest is None:
+        return now
+    try:
+        text = bucket.read(plan.place.log(timeline, newest)[1])
+        return manifest.moment(manifest.loads(manifest.Log, text).ended)
+    except (ManifestError, ValueError):
+        return now
 
 
 def _backup(bucket: Bucket, plan: Plan, bases: list[Backup], timeline: str, name: str) -> Backup:

@@ -54,7 +54,8 @@ def kept(bases: Sequence[Kept], keep: Keep, now: datetime) -> set[tuple[str, str
     # What is asked for within the days must be reachable: so does the newest base before them.
     for timeline in {base.timeline for base in bases}:
         older = [base for base in bases if base.timeline == timeline and base.begun < young]
-        if older and any(base.timeline == timeline and base.begun >= young for base in bases):
+        later = any(base.timeline == timeline and base.begun >= young for base in bases)
+        if older and (later or _until(timeline, bases, now) >= young):
             newest = max(older, key=lambda base: base.begun)
             stays.add((newest.timeline, newest.name))
     for place in list(stays):
@@ -64,6 +65,17 @@ def kept(bases: Sequence[Kept], keep: Keep, now: datetime) -> set[tuple[str, str
             if base is not None:
                 stays.add((base.timeline, base.name))
     return stays
+
+
+def _until(timeline: str, bases: Sequence[Kept], now: datetime) -> datetime:
+    """Until when a timeline was written to, at the most: when the next one got its first base."""
+    begun = {each: min(base.begun for base in bases if base.timeline == each) for each in _names(bases)}
+    last = max(base.begun for base in bases if base.timeline == timeline)
+    return min((first for first in begun.values() if first > last), default=now)
+
+
+def _names(bases: Sequence[Kept]) -> set[str]:
+    return {base.timeline for base in bases}
 
 
 def doomed(
@@ -77,7 +89,8 @@ def doomed(
     """What may be deleted.
 
     Args:
-        timelines: all that the archive has. present: the one that the cluster is in, which always stays.
+        timelines: all that the archive has and that may go as a whole, once none of their bases is kept.
+        present: the one that the cluster is in, which always stays.
     """
     stays = kept(bases, keep, now)
     if not any(timeline == present for timeline, _ in stays):
