@@ -365,7 +365,7 @@ def test_a_new_epoch_of_the_same_cluster_begins_where_the_node_is(bucket: Folder
 
 def keep(bucket: FolderBucket, base: Base) -> Backup:
     folder = FOUND.place.base(base.timeline, base.name)
-    bucket.put(f"{folder}/{layout.DATA}", "data")
+    bucket.put(f"{folder}/{layout.DATA}", "x" * base.bytes["stored"])
     bucket.put(f"{folder}/{layout.MANIFEST}", manifest.dumps(base))
     return Backup.of(base)
 
@@ -778,6 +778,66 @@ def test_who_has_lost_the_right_writes_no_record(nodes: Nodes) -> None:
     nodes.each["b"].ledger._revision = nodes.store.entries["archiver"][1]
     nodes.each["b"].ledger.note(problem="of somebody who has, and knows the key")
     assert nodes.known.archive.problem == ""
+
+
+def test_a_right_that_was_lost_while_logs_are_archived_ends_that(nodes: Nodes) -> None:
+    """A long upload outlives the session, and another node archives by then."""
+    begun(nodes)
+    first = nodes.each["b"].logs.last + 1
+    logged(nodes.sql["b"], first)
+    logged(nodes.sql["b"], first + 1)
+    upload, count = nodes.bucket.upload, []
+
+    def slow(key: str, size: int = 0) -> list[str]:
+        if key.endswith(".zst.age"):
+            count.append(key)
+            nodes.sessions["b"].lost = True
+        return upload(key, size)
+
+    nodes.bucket.upload = slow  # type: ignore[method-assign]
+    nodes.soon("b")
+    nodes.look("b")
+    assert len(count) == 1
+    assert not nodes.each["b"].ledger.holds
+    assert nodes.each["b"].logs is None
+
+
+def test_nothing_is_deleted_while_the_store_is_away(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cluster may be in another timeline by then, of which this node has not heard."""
+    begun(nodes)
+    pruned: list[str] = []
+
+    def prune(*words: Any) -> list[Backup]:
+        pruned.append(words[3])
+        return []
+
+    monkeypatch.setattr(nodes.module, "prune", prune)
+    each = nodes.each["b"]
+    each._pruned_at = float("-inf")
+    nodes.store.away = True
+    nodes.look("b")
+    assert pruned == []
+    nodes.store.away = False
+    nodes.look("b")
+    assert pruned == [TIMELINE]
+
+
+def test_a_backup_whose_data_has_gone_from_the_store_is_none(nodes: Nodes) -> None:
+    """A rule of the bucket's own, or a person, has deleted it: its manifest alone restores nothing."""
+    begun(nodes)
+    (base,) = nodes.known.bases
+    nodes.now += timedelta(days=1, minutes=1)
+    nodes.look("b")
+    assert [each.kind for each in nodes.known.bases] == ["full", "incremental"]
+    folder = FOUND.place.base(base.timeline, base.name)
+    nodes.bucket.put(f"{folder}/{layout.DATA}", "less")
+    nodes.each["b"]._pruned_at = float("-inf")
+    nodes.look("b")
+    assert len(nodes.known.bases) == 0, "nor is what goes on from it"
+    # There is none any more, so that one is due.
+    nodes.now += timedelta(seconds=30)
+    nodes.look("b")
+    assert [each.kind for each in nodes.known.bases] == ["full"]
 
 
 def test_whoever_becomes_the_writer_leaves_it_to_another(nodes: Nodes) -> None:

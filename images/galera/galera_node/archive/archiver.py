@@ -93,12 +93,13 @@ class Archiver:
             return
         try:
             self.making.recover()
-            if self.ledger.hear(self._logging()):
+            heard = self.ledger.hear(self._logging())
+            if heard:
                 self._take_turn(status)
             if not self.ledger.holds:
                 self._give_up()
             elif self.ledger.timeline:
-                self._work(self.ledger.timeline, status)
+                self._work(self.ledger.timeline, status, heard)
             self._remove()
         except SessionLost as error:
             self.ledger.lose(str(error))
@@ -146,7 +147,7 @@ class Archiver:
 
     # ---- what the one does
 
-    def _work(self, timeline: str, status: ServerStatus) -> None:
+    def _work(self, timeline: str, status: ServerStatus, heard: bool) -> None:
         if self.logs is not None and self.logs.where.timeline != timeline:
             self._give_up()
         if self.logs is None or time.monotonic() - self.logs_at >= self._plan.log_seconds:
@@ -161,8 +162,10 @@ class Archiver:
                 log("archive: logs are archived again")
         if self.logs is not None and status.state == "Synced":
             self.making.look(timeline, self.logs, only_asked=self._others_join())
-        if time.monotonic() - self._pruned_at >= PRUNE_EVERY and not self.making.busy:
+        # Not on what was known before the store went away: the cluster may be in another timeline since.
+        if heard and time.monotonic() - self._pruned_at >= PRUNE_EVERY and not self.making.busy:
             self._pruned_at = time.monotonic()
+            self._learn_bases(timeline)
             bases = list(self.ledger.known.bases)
             self.ledger.remove(prune(self._plan, self.bucket, bases, timeline, self._now()))
 
@@ -193,8 +196,17 @@ class Archiver:
             self._learn_bases(timeline)
             self.logs = logs
         logs = self.logs
-        logs.archive(self._now, lambda: self._tell_logs(logs))
+        logs.archive(self._now, lambda: self._after_log(logs))
         self._tell_logs(logs)
+
+    def _after_log(self, logs: Logs) -> None:
+        """Raises SessionLost: who has many logs to archive, or large ones, may do so longer than its session
+        lasts.
+        """
+        self._tell_logs(logs)
+        self.ledger.hear(True)
+        if not self.ledger.holds:
+            raise SessionLost("the right to archive was lost while logs were archived")
 
     def _without_logs(self) -> list[str]:
         """Nodes of the component whose servers write no binary logs yet: their numbers would be others."""
@@ -215,21 +227,40 @@ class Archiver:
         )
 
     def _learn_bases(self, timeline: str) -> None:
-        """Makes the store's records those of the bucket: one of the two may have been lost."""
+        """Makes the store's records those of the bucket: one of the two may have been lost. A manifest whose
+        data is not there, or not all of it, is none.
+        """
         place = self._plan.place
-        names = {
-            entry.key.partition("/")[0]
-            for entry in self.bucket.listed(place.bases(timeline))
-            if entry.key.endswith(f"/{layout.MANIFEST}")
-        }
+        sizes = {entry.key: entry.size for entry in self.bucket.listed(place.bases(timeline))}
+        names = {key.partition("/")[0] for key in sizes if key.endswith(f"/{layout.MANIFEST}")}
         recorded = {backup.name: backup for backup in self.ledger.known.of(timeline)}
-        for name in sorted(names - recorded.keys()):
-            text = self.bucket.read(f"{place.base(timeline, name)}/{layout.MANIFEST}")
-            try:
-                self.ledger.add(Backup.of(manifest.loads(manifest.Base, text)))
-            except ManifestError as error:
-                self._topics.say(f"base {name}", f"archive: {name} is passed over: {error}")
-        self.ledger.remove([recorded[name] for name in recorded.keys() - names])
+        gone, whole = [recorded[name] for name in sorted(recorded.keys() - names)], set[str]()
+        for name in sorted(names):  # and so by time: parents come first
+            backup = recorded.get(name) or self._read_base(timeline, name)
+            if backup is None:
+                continue
+            why = ""
+            if (there := sizes.get(f"{name}/{layout.DATA}", 0)) != backup.stored:
+                why = f"the store has {there} of its {backup.stored} bytes"
+            elif backup.parent is not None and backup.parent not in whole:
+                why = f"it goes on from {backup.parent}, which is none"
+            if why:
+                self._topics.say(f"base {name}", f"archive: {name} is no backup: {why}")
+                gone += [backup] * (name in recorded)
+                continue
+            whole.add(name)
+            if name not in recorded:
+                self.ledger.add(backup)
+        self.ledger.remove(gone)
+
+    def _read_base(self, timeline: str, name: str) -> Backup | None:
+        """By its manifest; None, and said, for one that is not understood."""
+        text = self.bucket.read(f"{self._plan.place.base(timeline, name)}/{layout.MANIFEST}")
+        try:
+            return Backup.of(manifest.loads(manifest.Base, text))
+        except ManifestError as error:
+            self._topics.say(f"base {name}", f"archive: {name} is passed over: {error}")
+            return None
 
     def _remove(self) -> None:
         """Removes this node's own logs that are archived; all nodes do so, each when it looks."""
