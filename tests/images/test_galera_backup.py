@@ -75,7 +75,7 @@ def unbroken(site: BackupSite) -> None:
     spans = site.spans(timeline)
     assert chain.chain(spans).gaps == ()
     for log, span in zip(site.logs(timeline), spans, strict=True):
-        key = PLACE.log(timeline, span)[0]
+        key = PLACE.log(timeline, span, log.node)[0]
         data = (site.bucket / key).read_bytes()
         assert (hashlib.sha256(data).hexdigest(), len(data)) == (log.sha256, log.bytes["stored"])
         content = site.content(key)
@@ -131,7 +131,8 @@ def test_what_is_written_is_in_the_archive_and_can_be_read_with_the_private_key_
     unbroken(site)
     (timeline,) = site.timelines()
     assert timeline == f"{uuids(nodes).pop()}.0"
-    words = b"".join(site.content(PLACE.log(timeline, span)[0]) for span in site.spans(timeline))
+    keys = (f"{PLACE.logs(timeline)}/{log.object}" for log in site.logs(timeline))
+    words = b"".join(map(site.content, keys))
     for node in nodes:
         assert f"{node.name} 4".encode() in words
     # Base backups: the full one, then what a person asks for.

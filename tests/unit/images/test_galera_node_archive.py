@@ -92,8 +92,8 @@ def test_keys_are_as_the_reference_says() -> None:
     assert (
         place.base(TIMELINE, "20261128T143210Z-full") == f"a/b/galera/{TIMELINE}/base/20261128T143210Z-full"
     )
-    data, told = place.log(TIMELINE, Span(7, 12))
-    assert data == f"a/b/galera/{TIMELINE}/log/00000000000000000007-00000000000000000012.zst.age"
+    data, told = place.log(TIMELINE, Span(7, 12), "galera-2")
+    assert data == f"a/b/galera/{TIMELINE}/log/00000000000000000007-00000000000000000012.galera-2.zst.age"
     assert told == f"a/b/galera/{TIMELINE}/log/00000000000000000007-00000000000000000012.json"
 
 
@@ -105,7 +105,9 @@ def test_the_first_epoch_which_has_no_name_is_0() -> None:
 def test_only_a_manifest_tells_of_a_log() -> None:
     stem = layout.log_name(1, 2)
     assert layout.span(f"{stem}.json") == Span(1, 2)
-    assert layout.span(f"{stem}.zst.age") is None
+    assert layout.span(f"{stem}.galera-2.zst.age") is None
+    assert layout.data_span(f"{stem}.galera-2.zst.age") == Span(1, 2)
+    assert layout.data_span(f"{stem}.json") is None
     assert layout.span("reach.json") is None
 
 

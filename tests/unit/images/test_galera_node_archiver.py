@@ -288,6 +288,31 @@ def test_another_node_goes_on_with_the_file_that_has_what_is_missing(
     assert after.chain.gaps == ()
 
 
+def test_two_that_archive_the_same_numbers_at_once_leave_a_log_that_is_what_its_manifest_says(
+    bucket: FolderBucket, sql: FakeSql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One has lost the right and does not know it yet: its manifest comes behind the other one's data."""
+    (tmp_path / "other").mkdir()
+    other = FakeSql(tmp_path / "other")
+    logged(sql, 1, 2)
+    logged(other, 1, 2)
+    (other.folder / "binlog.000001").write_bytes((sql.folder / "binlog.000001").read_bytes() + b"x" * 50)
+    one, two = made(bucket, sql), made(bucket, other, "c")
+    one.last = two.last = 0
+    put, meanwhile = bucket.put, [two]
+
+    def late(key: str, text: str) -> None:
+        if meanwhile:
+            archive(meanwhile.pop())
+        put(key, text)
+
+    monkeypatch.setattr(bucket, "put", late)
+    archive(one)
+    (log,) = manifests(bucket)
+    data = bucket.folder / FOUND.place.logs(TIMELINE) / log.object
+    assert hashlib.sha256(data.read_bytes()).hexdigest() == log.sha256
+
+
 def test_a_gap_is_noted_and_not_passed_over(bucket: FolderBucket, sql: FakeSql) -> None:
     each = made(bucket, sql)
     each.last = 0
@@ -377,14 +402,14 @@ def test_what_is_deleted_ceases_to_exist_before_its_data_goes(
     for at in begun:
         keep(bucket, base_of(name=layout.base_name(at, "full"), begun=manifest.said(at)))
     for span in (Span(1, 20), Span(21, 40)):
-        for key in FOUND.place.log(TIMELINE, span):
+        for key in FOUND.place.log(TIMELINE, span, "b"):
             bucket.put(key, "")
     gone: list[str] = []
     for name in ("delete", "purge"):
         monkeypatch.setattr(bucket, name, gone.append)
     pruning.prune(FOUND, bucket, [], TIMELINE, NOW)  # type: ignore[arg-type]
     folder = FOUND.place.base(TIMELINE, layout.base_name(begun[0], "full"))
-    data, told = FOUND.place.log(TIMELINE, Span(1, 20))
+    data, told = FOUND.place.log(TIMELINE, Span(1, 20), "b")
     assert gone == [f"{folder}/{layout.MANIFEST}", folder, told, data]
 
 
@@ -397,14 +422,14 @@ def test_the_retention_deletes_and_a_base_that_is_not_understood_stops_it(bucket
     known = [keep(bucket, base) for base in bases[:2]]
     keep(bucket, bases[2])  # which the store does not know
     for span in (Span(1, 20), Span(21, 40)):
-        for key in FOUND.place.log(TIMELINE, span):
+        for key in FOUND.place.log(TIMELINE, span, "b"):
             bucket.put(key, "")
     gone = pruning.prune(FOUND, bucket, known, TIMELINE, NOW)  # type: ignore[arg-type]
     assert gone == [known[0]]
     names = {path.parent.name for path in bucket.folder.rglob(layout.DATA)}
     assert names == {bases[1].name, bases[2].name}
     left = {path.name for path in (bucket.folder / FOUND.place.logs(TIMELINE)).iterdir()}
-    assert left == {key.rpartition("/")[2] for key in FOUND.place.log(TIMELINE, Span(21, 40))}
+    assert left == {key.rpartition("/")[2] for key in FOUND.place.log(TIMELINE, Span(21, 40), "b")}
     assert bucket.cleaned == 1
     bucket.put(f"{FOUND.place.base(TIMELINE, '20260101T000000Z-full')}/{layout.MANIFEST}", "{}")
     with pytest.raises(manifest.ManifestError, match="nothing is deleted by the retention"):
@@ -432,7 +457,7 @@ def test_a_timeline_whose_first_base_is_on_its_way_is_left_alone(bucket: FolderB
             sha256="00",
             recipients=("age1abc",),
         )
-        bucket.put(FOUND.place.log(timeline, Span(1, 2))[1], manifest.dumps(log))
+        bucket.put(FOUND.place.log_manifest(timeline, Span(1, 2)), manifest.dumps(log))
     half = f"{FOUND.place.base('half.0', layout.base_name(NOW, 'full'))}/{layout.DATA}"
     bucket.put(half, "half of it")
     pruning.prune(FOUND, bucket, [], TIMELINE, NOW)  # type: ignore[arg-type]
@@ -833,7 +858,7 @@ def test_a_backup_whose_data_has_gone_from_the_store_is_none(nodes: Nodes) -> No
     nodes.bucket.put(f"{folder}/{layout.DATA}", "less")
     nodes.each["b"]._pruned_at = float("-inf")
     nodes.look("b")
-    assert len(nodes.known.bases) == 0, "nor is what goes on from it"
+    assert not list(nodes.known.bases), "nor is what goes on from it"
     # There is none any more, so that one is due.
     nodes.now += timedelta(seconds=30)
     nodes.look("b")

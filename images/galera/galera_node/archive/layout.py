@@ -17,7 +17,8 @@ STAMP = "%Y%m%dT%H%M%SZ"
 DIGITS = 20
 """Of a sequence number in a key: as many as the largest has, so that names are ordered as numbers are."""
 _BASE = re.compile(rf"(\d{{8}}T\d{{6}}Z)-({'|'.join(KINDS)})")
-_LOG = re.compile(rf"(\d{{{DIGITS}}})-(\d{{{DIGITS}}})\.(zst\.age|json)")
+_LOG = re.compile(rf"(\d{{{DIGITS}}})-(\d{{{DIGITS}}})\.json")
+_LOG_DATA = re.compile(rf"(\d{{{DIGITS}}})-(\d{{{DIGITS}}})\.[^/]+\.zst\.age")
 
 
 def timeline(uuid: str, epoch: str) -> str:
@@ -51,8 +52,16 @@ class Span:
 
 def span(name: str) -> Span | None:
     """Of the manifest of a log, by its name in the folder; None for anything else."""
-    found = _LOG.fullmatch(name)
-    return Span(int(found[1]), int(found[2])) if found and found[3] == "json" else None
+    return _span(_LOG.fullmatch(name))
+
+
+def data_span(name: str) -> Span | None:
+    """The same of a log's data, whichever node's."""
+    return _span(_LOG_DATA.fullmatch(name))
+
+
+def _span(found: re.Match[str] | None) -> Span | None:
+    return Span(int(found[1]), int(found[2])) if found else None
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,15 @@ class Place:
         """The folder of its logs."""
         return f"{self.timeline(timeline)}/log"
 
-    def log(self, timeline: str, span: Span) -> tuple[str, str]:
-        """The keys of a log's data and of its manifest."""
-        stem = f"{self.logs(timeline)}/{log_name(span.first, span.last)}"
-        return f"{stem}.zst.age", f"{stem}.json"
+    def log(self, timeline: str, span: Span, node: str) -> tuple[str, str]:
+        """The keys of a log's data and of its manifest.
+
+        The node that archives it is in the data's name: two that do so at once, for one has lost the right
+        and does not know it yet, would else leave the one's data with the other's checksum.
+        """
+        data = f"{self.logs(timeline)}/{log_name(span.first, span.last)}.{node}.zst.age"
+        return data, self.log_manifest(timeline, span)
+
+    def log_manifest(self, timeline: str, span: Span) -> str:
+        """The key of its manifest, whoever wrote it."""
+        return f"{self.logs(timeline)}/{log_name(span.first, span.last)}.json"

@@ -105,7 +105,7 @@ class Logs:
             first = max(first, self.chain.first)
         gap = Span(last + 1, first - 1) if first > last + 1 else None
         span = Span(first, found.last)
-        data, told = self._plan.place.log(self.where.timeline, span)
+        data, told = self._plan.place.log(self.where.timeline, span, self.where.node)
         begun = now()
         path = self._own.path(file)
         with path.open("rb") as source:

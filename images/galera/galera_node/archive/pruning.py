@@ -5,6 +5,7 @@ Leaves to others: what that is (`retention`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ..words import log
@@ -25,7 +26,7 @@ def prune(plan: Plan, bucket: Bucket, bases: list[Backup], present: str, now: da
     """
     place, young = plan.place, now - timedelta(days=plan.keep.days)
     timelines = [entry.key.strip("/") for entry in bucket.listed(place.root, deep=False)]
-    with_base = set[str]()
+    with_base, data = set[str](), dict[tuple[str, Span], list[str]]()
     all_bases, logs = list[Backup](), list[tuple[str, Span]]()
     for timeline in timelines:
         for entry in bucket.listed(place.bases(timeline)):
@@ -33,8 +34,11 @@ def prune(plan: Plan, bucket: Bucket, bases: list[Backup], present: str, now: da
             if file == layout.MANIFEST:
                 all_bases.append(_backup(bucket, plan, bases, timeline, name))
                 with_base.add(timeline)
-        spans = (layout.span(entry.key) for entry in bucket.listed(place.logs(timeline)))
-        logs += [(timeline, span) for span in spans if span is not None]
+        for entry in bucket.listed(place.logs(timeline)):
+            if (span := layout.span(entry.key)) is not None:
+                logs.append((timeline, span))
+            elif (span := layout.data_span(entry.key)) is not None:
+                data.setdefault((timeline, span), []).append(f"{place.logs(timeline)}/{entry.key}")
     # One without a base may be new, and the first one on its way; or another cluster's that begins here.
     over = [
         timeline
@@ -42,7 +46,7 @@ def prune(plan: Plan, bucket: Bucket, bases: list[Backup], present: str, now: da
         if timeline in with_base or _written(bucket, plan, timeline, logs, now) < young
     ]
     goes = doomed([base.kept() for base in all_bases], logs, over, present, plan.keep, now)
-    _delete(plan, bucket, goes)
+    _delete(plan, bucket, goes, data)
     bucket.clean()
     gone = {*goes.bases}
     return [base for base in bases if (base.timeline, base.name) in gone or base.timeline in goes.timelines]
@@ -56,7 +60,7 @@ def _written(
     if newest is None:
         return now
     try:
-        text = bucket.read(plan.place.log(timeline, newest)[1])
+        text = bucket.read(plan.place.log_manifest(timeline, newest))
         return manifest.moment(manifest.loads(manifest.Log, text).ended)
     except (ManifestError, ValueError):
         return now
@@ -74,16 +78,17 @@ def _backup(bucket: Bucket, plan: Plan, bases: list[Backup], timeline: str, name
         raise ManifestError(f"nothing is deleted by the retention: {timeline}/{name}: {error}") from None
 
 
-def _delete(plan: Plan, bucket: Bucket, goes: Doomed) -> None:
+def _delete(plan: Plan, bucket: Bucket, goes: Doomed, data: Mapping[tuple[str, Span], Sequence[str]]) -> None:
+    """`data`: keys of the logs' data, of which more than one node may have written some."""
     place = plan.place
     for timeline, name in goes.bases:
         folder = place.base(timeline, name)
         bucket.delete(f"{folder}/{layout.MANIFEST}")
         bucket.purge(folder)
     for timeline, span in goes.logs:
-        data, told = place.log(timeline, span)
-        bucket.delete(told)
-        bucket.delete(data)
+        bucket.delete(place.log_manifest(timeline, span))
+        for key in data.get((timeline, span), ()):
+            bucket.delete(key)
     for timeline in goes.timelines:
         bucket.purge(place.timeline(timeline))
     if goes:
