@@ -827,6 +827,38 @@ def test_a_right_that_was_lost_while_logs_are_archived_ends_that(nodes: Nodes) -
     assert nodes.each["b"].logs is None
 
 
+def test_a_session_lives_on_while_a_large_log_is_on_its_way(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(nodes)
+    first = nodes.each["b"].logs.last + 1
+    logged(nodes.sql["b"], first)
+    monkeypatch.setattr(pipeline, "CHUNK", 10)
+    monkeypatch.setattr(nodes.module, "HEAR", 0.0)
+    count, lost_at, session = [0], [10**6], nodes.sessions["b"]
+    renew = session.renew
+
+    def counted() -> None:
+        count[0] += 1
+        session.lost = count[0] >= lost_at[0]
+        renew()
+
+    monkeypatch.setattr(session, "renew", counted)
+    nodes.soon("b")
+    nodes.look("b")
+    assert nodes.each["b"].logs.last == first
+    pieces = (nodes.folder / "b" / nodes.sql["b"].files[-2]).stat().st_size // 10
+    assert count[0] > pieces > 5
+    # One that is lost meanwhile ends the upload, and nothing is there of it.
+    logged(nodes.sql["b"], first + 1)
+    lost_at[0] = count[0] + 4
+    nodes.soon("b")
+    nodes.look("b")
+    assert count[0] == lost_at[0]
+    assert [log.gtid["last"] for log in manifests(nodes.bucket)][-1] == first
+    assert not nodes.each["b"].ledger.holds
+
+
 def test_nothing_is_deleted_while_the_store_is_away(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cluster may be in another timeline by then, of which this node has not heard."""
     begun(nodes)

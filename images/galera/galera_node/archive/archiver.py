@@ -36,6 +36,7 @@ from .pruning import prune
 from .records import Backup
 
 LOOK = 3.0  # seconds between looks
+HEAR = 10.0  # seconds between words to the store while a log is on its way
 REMOVE_EVERY = 60.0  # seconds between looks for logs that may go
 PRUNE_EVERY = 6 * 3600.0  # seconds between looks for what the retention lets go
 JOINING = 900.0  # seconds for which a base waits for nodes that join
@@ -68,7 +69,7 @@ class Archiver:
         self.logs: Logs | None = None
         self._vacant: float | None = None
         self._joining: float | None = None
-        self.logs_at = self.removed_at = self._pruned_at = float("-inf")
+        self.logs_at = self.removed_at = self.heard_at = self._pruned_at = float("-inf")
         self._stop = threading.Event()
 
     def run(self) -> int:
@@ -196,14 +197,20 @@ class Archiver:
             self._learn_bases(timeline)
             self.logs = logs
         logs = self.logs
-        logs.archive(self._now, lambda: self._after_log(logs))
+        logs.archive(self._now, lambda: self._after_log(logs), self._while_log)
         self._tell_logs(logs)
 
     def _after_log(self, logs: Logs) -> None:
-        """Raises SessionLost: who has many logs to archive, or large ones, may do so longer than its session
-        lasts.
-        """
         self._tell_logs(logs)
+        self._still_mine()
+
+    def _while_log(self) -> None:
+        if time.monotonic() - self.heard_at >= HEAR:
+            self._still_mine()
+
+    def _still_mine(self) -> None:
+        """Raises SessionLost: many logs, or a large one, may take longer than a session lasts unheard of."""
+        self.heard_at = time.monotonic()
         self.ledger.hear(True)
         if not self.ledger.holds:
             raise SessionLost("the right to archive was lost while logs were archived")

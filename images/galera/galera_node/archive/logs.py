@@ -66,10 +66,16 @@ class Logs:
             self.last = self._own.align(committed()) - 1
         log(f"archive: begins after number {self.last} of {timeline}")
 
-    def archive(self, now: Callable[[], datetime], written: Callable[[], object]) -> None:
+    def archive(
+        self,
+        now: Callable[[], datetime],
+        written: Callable[[], object],
+        going: Callable[[], object] = lambda: None,
+    ) -> None:
         """Archives what there is, and notes how far that reaches.
 
-        `written` is called after each log. Raises SqlError, BinlogError, OSError, PipelineError, BucketError.
+        `written` is called after each log, `going` while one is on its way; what they raise ends it. Raises
+        SqlError, BinlogError, OSError, PipelineError, BucketError.
         """
         if self.last is None:
             raise AssertionError("`begin` comes before")
@@ -77,7 +83,7 @@ class Logs:
         if position > self.last:
             self._own.close()
         for piece in chains.wanted(self._own.closed(), self.last):
-            self._one(piece.file, now)
+            self._one(piece.file, now, going)
             written()
         if self.last >= position:
             reach = Reach(
@@ -92,7 +98,7 @@ class Logs:
             )
             self.reach = reach.at
 
-    def _one(self, file: str, now: Callable[[], datetime]) -> None:
+    def _one(self, file: str, now: Callable[[], datetime], going: Callable[[], object]) -> None:
         """One closed file."""
         found, last = self._own.extent(file), self.last or 0
         if found.first is None or found.last is None or found.last <= last:
@@ -110,7 +116,11 @@ class Logs:
         path = self._own.path(file)
         with path.open("rb") as source:
             made = pipeline.store(
-                pipeline.of_file(source), self._bucket, data, self._plan.recipients, path.stat().st_size
+                pipeline.of_file(source, going),
+                self._bucket,
+                data,
+                self._plan.recipients,
+                path.stat().st_size,
             )
         entry = Log(
             cluster=self._plan.place.cluster,

@@ -170,12 +170,15 @@ def _why(failed: dict[str, int], error: OSError | None, said: IO[bytes]) -> str:
     return f"{names or error}: {words}"
 
 
-def of_file(file: BinaryIO) -> Callable[[Callable[[bytes], None]], None]:
-    """A file as a source, from its beginning."""
+def of_file(
+    file: BinaryIO, going: Callable[[], object] = lambda: None
+) -> Callable[[Callable[[bytes], None]], None]:
+    """A file as a source, from its beginning. `going` is called with each piece; what it raises ends all."""
 
     def give(to: Callable[[bytes], None]) -> None:
         file.seek(0)
         while data := file.read(CHUNK):
+            going()
             to(data)
 
     return give
