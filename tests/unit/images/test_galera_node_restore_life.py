@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import types
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -112,6 +113,30 @@ def test_a_node_stops_holds_and_starts_the_restored_cluster(
     assert "ending mariadbd: the cluster is being restored to latest" in said
     assert "the data of before is kept in" in said
     assert "the cluster is formed: a are Synced" in said
+
+
+def test_nothing_is_loaded_over_data_of_before_that_is_half_aside(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container that died while it put the data aside: the next one goes on with that."""
+    aside, loading = site.module("restore.aside"), site.module("restore.loading")
+    site.has_data(7)
+    folder = site.data / site.module("local_state").ASIDE
+    folder.mkdir()
+    (folder / aside.RESTORE).write_text("one\n")
+    made = loading.Loading.__new__(loading.Loading)
+    made._settings = types.SimpleNamespace(data_dir=site.data, run_dir=site.root / "run")
+    loaded: list[object] = []
+    monkeypatch.setattr(made, "_load", lambda *words: loaded.append(words))
+    monkeypatch.setattr(loading, "LOCKED", 0.0)
+    for step in (None, aside.KEEPING):
+        if step is not None:
+            (folder / aside.STEP).write_text(step)
+        with pytest.raises(site.module("restore.record").NotNow, match="not wholly aside yet"):
+            made._alone("plan", "restore", "key")
+    (folder / aside.STEP).write_text(aside.KEPT)
+    made._alone("plan", "restore", "key")
+    assert loaded == [("plan", "restore", "key")]
 
 
 def test_the_way_back_brings_the_data_and_the_records_of_before(site: Site, restorer: Restorer) -> None:

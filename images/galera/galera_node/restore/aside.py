@@ -64,6 +64,16 @@ def remove(place: Placement) -> None:
         go_on(place)
 
 
+def half_way(data: Path) -> bool:
+    """Whether some of the data of before is still where it was: nobody may load anything over it."""
+    folder = data / ASIDE
+    return (folder / RESTORE).exists() and _step(folder) == KEEPING
+
+
+def _step(folder: Path) -> str:
+    return (folder / STEP).read_text() if (folder / STEP).exists() else KEEPING
+
+
 def go_on(place: Placement) -> None:
     """Finishes what a crash has interrupted; nothing where nothing was.
 
@@ -75,7 +85,7 @@ def go_on(place: Placement) -> None:
         return None
     if not (folder / RESTORE).exists():  # it was just made, and nothing is in it
         return _drop(place, folder)
-    step = (folder / STEP).read_text() if (folder / STEP).exists() else KEEPING
+    step = _step(folder)
     if step == KEEPING:
         _keep(place, folder)
         _replace(folder, STEP, KEPT)

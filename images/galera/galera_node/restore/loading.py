@@ -21,7 +21,7 @@ from ..local_state import NO_UUID, TRANSFER_MARK, UNPACKED, Kind, Note
 from ..settings import Settings
 from ..sql import Sql, SqlError
 from ..store import Facts, Store, StoreError, parse
-from . import record
+from . import aside, record
 from .fact import Restore
 from .node import alone, place
 from .people import as_now
@@ -76,9 +76,12 @@ class Loading:
         """Loads once nobody else works on the directory: the first process may not be quite done with it."""
         deadline = time.monotonic() + LOCKED
         while True:
+            half = False
             with alone(self._settings.run_dir) as free:
-                if free:
+                if free and not (half := aside.half_way(self._settings.data_dir)):
                     return self._load(plan, restore, key)
+            if time.monotonic() > deadline and half:
+                raise NotNow("the data of before is not wholly aside yet: the node goes on with it; repeat")
             if time.monotonic() > deadline:
                 raise NotNow("another load works in this container: wait for it, or undo the restore")
             time.sleep(0.2)
