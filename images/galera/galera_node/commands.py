@@ -19,12 +19,13 @@ from .archive.plan import Plan
 from .decision.others import IN_PRIMARY
 from .decision.restoring import OVER
 from .decision.votes import enough
+from .for_people import Decided
 from .local_state import NO_UUID
 from .membership import Membership, clock
 from .own_report import own_state
 from .restore.record import under_way
 from .settings import NAME
-from .store import Decided, Epoch, Facts, Put, Store, StoreError, dumps, parse
+from .store import Epoch, Facts, Put, Store, StoreError, dumps, parse
 
 DECISIONS = 20
 """Decisions that the store keeps."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from . import accounts
 from .decision.outcomes import Bootstrap, Discard
+from .for_people import Published
 from .local_state import NO_UUID
 from .settings import Settings
 from .store import (
@@ -22,7 +23,6 @@ from .store import (
     Facts,
     Position,
     Presence,
-    Published,
     Put,
     SessionLost,
     Store,

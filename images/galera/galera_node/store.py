@@ -36,6 +36,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Protocol, TypeVar
 
+from .for_people import Decided, Published
 from .restore import fact
 
 ABSENT = 0  # the revision of a key that is not there
@@ -142,17 +143,6 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Published:
-    """When a member published the position `seqno`: `at`, in UTC; for people alone.
-
-    A node that does not write this may have published another position since.
-    """
-
-    seqno: int
-    at: str
-
-
-@dataclass(frozen=True)
 class Presence:
     """What a live node is.
 
@@ -184,20 +174,6 @@ class Details:
     tls: str = ""
     authority: str = ""
     trusts: int = 0
-
-
-@dataclass(frozen=True)
-class Decided:
-    """What a person has decided that is nobody else's, and that may have cost rows.
-
-    `what`: the command. `by`: who, in the words of whoever called it. `at`: in UTC. `lost`: what it has left
-    behind, as far as was known then.
-    """
-
-    what: str
-    by: str
-    at: str
-    lost: str = ""
 
 
 @dataclass(frozen=True)

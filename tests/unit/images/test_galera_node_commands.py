@@ -11,6 +11,7 @@ import pytest
 from images.galera.galera_node import accounts, commands, health, local_state, membership, own_report, store
 from images.galera.galera_node.cli import USAGE, main, said
 from images.galera.galera_node.decision.outcomes import Bootstrap, NewEpoch
+from images.galera.galera_node.for_people import Published
 from images.galera.galera_node.local_state import NO_UUID, Note
 from images.galera.galera_node.store import (
     Cluster,
@@ -20,7 +21,6 @@ from images.galera.galera_node.store import (
     Facts,
     Position,
     Presence,
-    Published,
     Put,
     StoreError,
     View,
