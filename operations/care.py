@@ -138,7 +138,7 @@ async def _look(found: Outputs) -> Seen:
             say(f"{name} does not answer: {why}.")
         answers = await hosts.run_all(
             {
-                name: cluster_facts.look(found, name in managers, name in found.members)
+                name: cluster_facts.brief_look(found, name in managers, name in found.members)
                 for name in hosts.reachable
             },
             limit=PATIENCE,

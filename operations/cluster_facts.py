@@ -19,7 +19,7 @@ from components.host_scripts.own import NOTES
 from components.host_scripts.shell import assign, body
 from operations import consul_facts
 from operations.consul_facts import ConsulFacts
-from operations.galera_variables import OTHER_TABLES, STATUS, VARIABLES
+from operations.galera_variables import OTHER_TABLES, STATE, STATUS, VARIABLES
 from operations.outputs import REPLICATED, Outputs
 from operations.remote_hosts import SCRIPTS
 
@@ -82,7 +82,7 @@ class HostFacts:
         etcd_healthy: a read that needs a majority came through. etcd_members: how many there are.
         etcd_clients: whom the member lets in (`etcd-member clients`).
         etcd_cluster: the cluster's id. etcd_content: what the member says of its content at some revisions,
-            if it was asked: a hash, and the revision from which on it counts.
+            a hash, and the revision from which on it counts.
         error: why the host could not be asked at all.
     """
 
@@ -121,40 +121,63 @@ class HostFacts:
         return self.etcd_healthy or (self.consul.healthy and bool(self.consul.servers))
 
 
-def look(outputs: Outputs, manager: bool, member: bool, *, content: bool = False) -> str:
+def look(outputs: Outputs, manager: bool, member: bool) -> str:
     """Shell text that prints a host's facts as lines `name<TAB>value`; a part that fails prints nothing.
 
     Only what the stack's layer has is asked for.
-
-    `content`: ask a manager for that of its store, too; it takes three questions more, one of a majority.
     """
-    status, variables = (", ".join(f"'{name}'" for name in names) for names in (STATUS, VARIABLES))
-    parts = [
-        assign(
-            mount=MOUNT_POINT,
-            replicated=REPLICATED,
-            network=outputs.network,
-            service=outputs.service,
-            store=outputs.store,
-            query=f"SHOW GLOBAL STATUS WHERE Variable_name IN ({status});\n"
-            f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({variables});\n{OTHER_TABLES}",
-            reserve=f"{MOUNT_POINT}/{RESERVE}",
-            kept=f"{NOTES}/engine",
-        ),
-        _HOST,
-    ]
-    if manager and outputs.has("swarm"):
-        parts += [_MANAGER, *([_AUTOLOCK] if outputs.unlock_keys else [])]
+    asked = (_shown("STATUS", STATUS), _shown("VARIABLES", VARIABLES), OTHER_TABLES)
+    parts = [*_first_questions(outputs, manager, "\n".join(asked)), _DISK_AND_NETWORK]
+    if manager and outputs.unlock_keys and outputs.has("swarm"):
+        parts.append(_AUTOLOCK)
     if outputs.has("data") and outputs.store == "consul":
-        parts += [consul_facts.LOOK, *([consul_facts.RIGHTS] if content and manager else [])]
+        parts += [consul_facts.LOOK, *([consul_facts.RIGHTS] if manager else [])]
     elif manager and outputs.has("data"):
-        parts += [_STORE, *([_CONTENT] if content else [])]
+        parts += [_STORE, _CONTENT]
     if member:
-        parts.append(_GALERA)
+        parts += [_GALERA, _NODE_STATUS]
     if not outputs.has("data"):
         parts.append(_VOLUMES)
-    # What could not be found out is missing from the answer; it is no reason to lose the rest.
+    return _whatever_comes(parts)
+
+
+def brief_look(outputs: Outputs, manager: bool, member: bool) -> str:
+    """The same with only what tells whether a host is well: `up` waits for it before it begins.
+
+    On small hosts each question to a container takes a second or more.
+    """
+    parts = _first_questions(outputs, manager, _shown("STATUS", STATE))
+    if manager and outputs.has("data"):
+        parts.append(consul_facts.HEALTH if outputs.store == "consul" else _STORE_HEALTH)
+    if member:
+        parts.append(_GALERA)
+    return _whatever_comes(parts)
+
+
+def _first_questions(outputs: Outputs, manager: bool, asked: str) -> list[str]:
+    """What both looks begin with; `asked` is for the database."""
+    facts = assign(
+        mount=MOUNT_POINT,
+        replicated=REPLICATED,
+        network=outputs.network,
+        service=outputs.service,
+        store=outputs.store,
+        query=asked,
+        reserve=f"{MOUNT_POINT}/{RESERVE}",
+        kept=f"{NOTES}/engine",
+    )
+    return [facts, _HOST, *([_MANAGER] if manager and outputs.has("swarm") else [])]
+
+
+def _whatever_comes(parts: Sequence[str]) -> str:
+    """What could not be found out is missing from the answer; it is no reason to lose the rest."""
     return "\n".join([*parts, ":"])
+
+
+def _shown(what: str, names: Sequence[str]) -> str:
+    """SQL for these of the database's `STATUS` or `VARIABLES`."""
+    wanted = ", ".join(f"'{name}'" for name in names)
+    return f"SHOW GLOBAL {what} WHERE Variable_name IN ({wanted});"
 
 
 _HOST = body("facts_host", SCRIPTS)
@@ -167,11 +190,17 @@ _AUTOLOCK = body("facts_autolock", SCRIPTS)
 
 _VOLUMES = "docker volume ls --quiet | tell stored"
 
+_DISK_AND_NETWORK = body("facts_disk_and_network", SCRIPTS)
+
 _STORE = body("facts_store", SCRIPTS)
+
+_STORE_HEALTH = body("facts_store_health", SCRIPTS)
 
 _CONTENT = body("facts_store_content", SCRIPTS)
 
 _GALERA = body("facts_galera", SCRIPTS)
+
+_NODE_STATUS = body("facts_node_status", SCRIPTS)
 
 
 def parse(text: str, error: str = "") -> HostFacts:

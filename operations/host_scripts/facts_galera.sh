@@ -3,7 +3,5 @@
 . facts_host.sh
 service=fact query=fact
 # ---- hosts get what follows ----
-if [[ ${container[$service]:-} ]]; then
+[[ ! ${container[$service]:-} ]] ||
   docker exec -u 0 -i "${container[$service]}" mariadb --skip-ssl -NB <<<"$query" | tell galera
-  docker exec "${container[$service]}" galera-node status --json 2>/dev/null | tell status
-fi

@@ -4,9 +4,11 @@
 services=(fact fact)
 # ---- hosts get what follows ----
 declare -A keep=() ours=()
-for container in $(docker ps -aq); do
-  IFS='|' read -r image reference service < <(docker inspect --format \
-    '{{.Image}}|{{.Config.Image}}|{{index .Config.Labels "com.docker.swarm.service.name"}}' "$container")
+mapfile -t ids < <(docker ps -aq)
+label=com.docker.swarm.service.name
+format="{{.Image}}|{{.Config.Image}}|{{index .Config.Labels \"$label\"}}"
+# One question for all: each takes a while on a small host.
+(( ! ${#ids[@]} )) || while IFS='|' read -r image reference service; do
   keep[$image]=1
   for each in "${services[@]}"; do
     [[ $service == "$each" ]] || continue
@@ -14,7 +16,7 @@ for container in $(docker ps -aq); do
     [[ $name != *:* ]] || reference=${reference%:*}
     ours[$reference]=1
   done
-done
+done < <(docker inspect --format "$format" "${ids[@]}")
 while read -r image repository tag; do
   [[ ${ours[$repository]:-} && ! ${keep[$image]:-} ]] || continue
   if docker image rm "$image" >/dev/null; then printf '%s:%s\n' "$repository" "$tag"; fi

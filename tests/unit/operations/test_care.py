@@ -340,11 +340,11 @@ def test_only_images_of_our_services_that_no_container_has_are_removed(tmp_path:
         r"""
 case "$1 $2" in
   "ps -aq") printf 'c1\nc2\nc3\nc4\n' ;;
-  "inspect --format") case $4 in
+  "inspect --format") shift 3; for each; do case $each in
     c1) echo "sha256:g2|registry.lab:5000/swarm-galera/galera:2@sha256:aa|galera" ;;
     c2) echo "sha256:g1|registry.lab:5000/swarm-galera/galera:1|galera" ;;
     c3) echo "sha256:e2|registry.lab:5000/swarm-galera/etcd@sha256:bb|etcd" ;;
-    c4) echo "sha256:m1|mine/galera:1|" ;; esac ;;
+    c4) echo "sha256:m1|mine/galera:1|" ;; esac; done ;;
   "images --no-trunc") printf '%s\n' "sha256:g2 registry.lab:5000/swarm-galera/galera 2" \
     "sha256:g1 registry.lab:5000/swarm-galera/galera 1" "sha256:g0 registry.lab:5000/swarm-galera/galera 0" \
     "sha256:e1 registry.lab:5000/swarm-galera/etcd <none>" "sha256:m0 mine/galera 0" "sha256:d1 debian 12" ;;

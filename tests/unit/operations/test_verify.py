@@ -652,7 +652,7 @@ def test_an_engine_that_somebody_has_stopped_is_not_started_by_a_question(
         '[[ $1 == -q ]] || echo "$state"; [[ $state == active ]]',
     )
     found = replace(found, unlock_keys=("SWMKEY-1-x",))
-    seen = cluster_facts.parse(host.run(cluster_facts.look(found, True, True, content=True)).out)
+    seen = cluster_facts.parse(host.run(cluster_facts.look(found, True, True)).out)
     assert seen.engine == service
     assert (host.folder / "asked").exists() is asks
     assert seen.driver == ("btrfs" if asks else "")
@@ -660,7 +660,7 @@ def test_an_engine_that_somebody_has_stopped_is_not_started_by_a_question(
 
 
 def test_the_script_for_a_host_prints_what_is_read_from_it(found: Outputs, host: FakeHost) -> None:
-    ran = host.run(cluster_facts.look(found, True, True, content=True))
+    ran = host.run(cluster_facts.look(found, True, True))
     assert ran.code == 0, ran.err
     assert cluster_facts.parse(ran.out) == HostFacts(
         mount=("/dev/mapper/docker_vg-docker_lv1[/sub]", "btrfs"),
@@ -697,11 +697,39 @@ def test_an_engine_that_was_there_before_is_known_by_the_note_on_its_host(
         assert cluster_facts.parse(ran.out).kept == (noted == "kept")
 
 
-def test_the_stores_content_is_asked_for_only_where_it_is_compared(found: Outputs, host: FakeHost) -> None:
-    ran = host.run(cluster_facts.look(found, True, True))
-    assert cluster_facts.parse(ran.out).etcd_healthy
-    assert cluster_facts.parse(ran.out).etcd_content == {}
-    assert not [call for call in ran.called("docker") if "hashkv" in call]
+def test_a_brief_look_asks_for_nothing_but_whether_a_host_is_well(found: Outputs, host: FakeHost) -> None:
+    ran = host.run(cluster_facts.brief_look(found, True, True))
+    assert ran.code == 0, ran.err
+    seen = cluster_facts.parse(ran.out)
+    assert seen == HostFacts(
+        driver="btrfs",
+        swarm="active",
+        swarm_error="all is fine",
+        node="n1",
+        ghosts=("etcd.n1.old",),
+        images={"galera": "sha256:9a1e", "etcd": "sha256:e7cd"},
+        space=Space(3000, 2000),
+        system=Space(1000, 900),
+        managers=votes("n1=galera-1=Leader", "n2=galera-2=Reachable", "n3=galera-3=Reachable"),
+        galera={"wsrep_cluster_size": "3", "wsrep_ready": "ON"},
+        etcd_healthy=True,
+    )
+    # `up` waits for it, and on small hosts each question takes a second.
+    assert len(ran.called("docker")) == 6
+    for other in ("lvs", "btrfs", "ip"):
+        assert ran.called(other) == []
+    for question in ("wsrep_local_state_comment", "wsrep_cluster_status"):
+        assert question in cluster_facts.brief_look(found, True, True)
+    assert "information_schema" not in cluster_facts.brief_look(found, True, True)
+
+
+def test_a_brief_look_at_a_sick_host_shows_what_is_amiss(found: Outputs, host: FakeHost) -> None:
+    host.file("down", "")
+    host.program("docker", DOCKER.replace('"exec -e") if', '"exec -e") exit 1; if'))
+    seen = cluster_facts.parse(host.run(cluster_facts.brief_look(found, True, True)).out)
+    assert (seen.galera, seen.store_healthy) == ({}, False)
+    worker = host.run(cluster_facts.brief_look(found, False, False))
+    assert not [call for call in worker.called("docker") if call.startswith(("docker exec", "docker node"))]
 
 
 def test_what_has_been_compacted_by_one_member_only_is_not_compared(found: Outputs) -> None:
