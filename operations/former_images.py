@@ -10,6 +10,8 @@ never what a service names.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 from components.host_scripts.shell import assign, body
 from operations import remote_hosts
@@ -18,7 +20,23 @@ from operations.outputs import Outputs
 from operations.remote_hosts import SCRIPTS, Answer
 from settings.errors import UserError
 
+SERVICE = "docker:index/service:Service"
 _REMOVE = body("former_images", SCRIPTS)
+
+
+def other_images(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether services have other images in one exported state than in another."""
+    return _images(before) != _images(after)
+
+
+def _images(exported: Mapping[str, Any]) -> dict[str, Any]:
+    resources = (exported.get("deployment") or {}).get("resources") or []
+    specs = {
+        each["urn"]: each.get("inputs", {}).get("taskSpec") or {}
+        for each in resources
+        if each["type"] == SERVICE
+    }
+    return {urn: (spec.get("containerSpec") or {}).get("image") for urn, spec in specs.items()}
 
 
 def removal(services: tuple[str, ...]) -> str:
