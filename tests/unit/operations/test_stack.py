@@ -22,7 +22,7 @@ import typer
 from components import manager_choice
 from components.softlayer.errors import SoftLayerFailed
 from components.ssh_files import SshManager, ssh_folder, write_ssh_files
-from operations import cli, left_out, leftovers, passphrase, pulumi_cli, stack, swarm_leftovers
+from operations import cli, former_images, left_out, leftovers, passphrase, pulumi_cli, stack, swarm_leftovers
 from operations.errors import OperationsError
 from operations.outputs import Outputs
 from operations.stack_settings import StackSettings
@@ -315,7 +315,7 @@ def test_hosts_are_asked_for_former_images_only_after_a_run_that_was_broken_off_
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     removed: list[str] = []
-    monkeypatch.setattr(stack.former_images, "remove", lambda found: removed.append(found.service))
+    monkeypatch.setattr(former_images, "remove", lambda found: removed.append(found.service))
     program = project.parent / "bin" / "pulumi"
     text = program.read_text().replace('echo "updating"', 'cp next.json state.json; echo "updating"')
     program.write_text(text)
