@@ -4,7 +4,8 @@
 (sysbench's prime numbers, a thread for each processor of this machine) while eight clients write as fast as
 they can through the writer port and one more writes row after row and tells its longest pause. Each change
 of the cluster's members has a number (`wsrep_cluster_conf_id`): one that differs at the end is a node that
-was thrown out, or came back. Nobody stops, kills or cuts anything, so each such change is a false eviction.
+was thrown out, or came back. Nobody stops, kills or cuts anything, so each such change is a false eviction;
+so is, for its clients, each of the eight connections that is cut.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ HEADINGS = (
     "writes/s",
     "changes of members",
     "changes of the writer",
+    "connections cut",
     "longest pause of a client (s)",
 )
 
@@ -51,6 +53,7 @@ class Told:
     """What the load's processes said, or why they failed."""
 
     writes: float = 0.0
+    lost: int = 0
     pause: float | None = None
     failures: list[str] = field(default_factory=list)
 
@@ -90,12 +93,18 @@ class Load:
         given = f"{password}\n".encode()
         on_host(host, sysbench.command("oltp_write_only", at, "prepare"), given)
         way = failover.ways(network)[0]
+        writes = sysbench.timed("oltp_write_only", at, CLIENTS, seconds, sysbench.GOES_ON)
         self._host, self._way = host, way
         self._threads = [
             threading.Thread(target=self._do, args=work, daemon=True)
             for work in (
                 *((self._computes, each, sysbench.computing(os.cpu_count() or 1, seconds)) for each in HOSTS),
-                (self._writes, host, sysbench.timed("oltp_write_only", at, CLIENTS, seconds), given),
+                (
+                    self._writes,
+                    host,
+                    sysbench.timed("oltp_write_only", at, CLIENTS, seconds, sysbench.GOES_ON),
+                    given,
+                ),
                 (self._pauses, host, way.command(password, writer)),
             )
         ]
@@ -123,7 +132,7 @@ class Load:
             self.told.failures.append(f"sysbench did not compute: {said[-200:]}")
 
     def _writes(self, said: str) -> None:
-        self.told.writes = sysbench.parse(said).committed
+        self.told.writes, self.told.lost = sysbench.parse(said).committed, sysbench.lost(said)
 
     def _pauses(self, said: str) -> None:
         self.told.pause = json.loads(said)["pause"]
@@ -161,7 +170,7 @@ def measured(minutes: int) -> list[str]:
         run("verify", operations("verify"))
         return [
             *(f"{minutes}", f"{100 * worked / passed:.0f}", f"{load.told.writes:.0f}"),
-            *(f"{members}", f"{writers}", f"{load.told.pause:.1f}"),
+            *(f"{members}", f"{writers}", f"{load.told.lost}", f"{load.told.pause:.1f}"),
         ]
 
 

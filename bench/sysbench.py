@@ -37,6 +37,9 @@ CERTIFICATES = {
 """By the names that sysbench looks for: a node's secrets, for it wants a certificate of its own."""
 _COMMITTED = re.compile(r"^\s*transactions:\s+\d+\s+\(([\d.]+) per sec\.\)", re.MULTILINE)
 _REPEATED = re.compile(r"^\s*ignored errors:\s+\d+\s+\(([\d.]+) per sec\.\)", re.MULTILINE)
+_LOST = re.compile(r"^\s*reconnects:\s+(\d+)", re.MULTILINE)
+GOES_ON = "--mysql-ignore-errors=1213,1020,1205,2006,2011,2013,2055"
+"""Option: whoever loses its connection makes another one and goes on, as it does after a deadlock anyway."""
 
 
 @dataclass(frozen=True)
@@ -121,9 +124,10 @@ def _in_container(network: str, inside: str, words: Sequence[str]) -> str:
     )
 
 
-def timed(load: str, target: Target, clients: int, seconds: int) -> str:
+def timed(load: str, target: Target, clients: int, seconds: int, *options: str) -> str:
     """As `command`: so many clients, so many seconds, as fast as they can, no row more often than others."""
-    return command(load, target, "run", f"--threads={clients}", f"--time={seconds}", "--rand-type=uniform")
+    how = (f"--threads={clients}", f"--time={seconds}", "--rand-type=uniform")
+    return command(load, target, "run", *how, *options)
 
 
 def parse(text: str) -> Throughput:
@@ -132,3 +136,11 @@ def parse(text: str) -> Throughput:
     if committed is None or repeated is None or not float(committed[1]):
         raise BenchFailed(f"sysbench reports no transactions: {text.strip()[-400:] or 'it said nothing'}")
     return Throughput(float(committed[1]), float(repeated[1]))
+
+
+def lost(text: str) -> int:
+    """How many connections were lost in a run that reports so. Raises BenchFailed for anything else."""
+    found = _LOST.search(text)
+    if found is None:
+        raise BenchFailed(f"sysbench reports no connections: {text.strip()[-400:] or 'it said nothing'}")
+    return int(found[1])

@@ -40,6 +40,10 @@ class SqlError(Exception):
     """mariadbd does not answer or refuses a statement."""
 
 
+class SqlLateError(SqlError):
+    """mariadbd is there, and has not answered in time."""
+
+
 @dataclass(frozen=True)
 class ServerStatus:
     """The wsrep status of the own mariadbd."""
@@ -81,7 +85,10 @@ class Sql:
                 connection.close()
 
     def run(self, statement: str, parameters: Sequence[str] = ()) -> list[tuple[Any, ...]]:
-        """Runs one statement. Raises SqlError, with the server's words but not the statement's."""
+        """Runs one statement. Raises SqlError, with the server's words but not the statement's.
+
+        SqlLateError is one: there was no answer in time.
+        """
         try:
             if self._connection is None:
                 self._connection = pymysql.connect(
@@ -99,7 +106,7 @@ class Sql:
                 return list(cursor.fetchall())
         except (pymysql.Error, OSError) as error:
             self.close()
-            raise SqlError(str(error)) from error
+            raise (SqlLateError if _is_late(error) else SqlError)(str(error)) from error
 
     def status(self) -> ServerStatus:
         """The wsrep status now. Raises SqlError while mariadbd does not accept connections."""
@@ -154,6 +161,15 @@ class Sql:
             life: its UUID; empty: nobody is kept out any more.
         """
         self.run(f"SET GLOBAL wsrep_provider_options='evs.evict={life}'")
+
+
+def _is_late(error: BaseException | None) -> bool:
+    """The client's library wraps what the socket said, as often as not without naming it the cause."""
+    while error is not None:
+        if isinstance(error, TimeoutError):
+            return True
+        error = error.__context__
+    return False
 
 
 def load_file(settings: Settings, script: IO[bytes], words: Path) -> subprocess.Popen[bytes]:
