@@ -99,12 +99,7 @@ class Load:
             threading.Thread(target=self._do, args=work, daemon=True)
             for work in (
                 *((self._computes, each, sysbench.computing(os.cpu_count() or 1, seconds)) for each in HOSTS),
-                (
-                    self._writes,
-                    host,
-                    sysbench.timed("oltp_write_only", at, CLIENTS, seconds, sysbench.GOES_ON),
-                    given,
-                ),
+                (self._writes, host, writes, given),
                 (self._pauses, host, way.command(password, writer)),
             )
         ]
