@@ -133,9 +133,9 @@ def look(outputs: Outputs, manager: bool, member: bool) -> str:
     if outputs.has("data") and outputs.store == "consul":
         parts += [consul_facts.LOOK, *([consul_facts.RIGHTS] if manager else [])]
     elif manager and outputs.has("data"):
-        parts += [_STORE, _CONTENT]
+        parts.append(_STORE)
     if member:
-        parts += [_GALERA, _NODE_STATUS]
+        parts.append(_GALERA)
     if not outputs.has("data"):
         parts.append(_VOLUMES)
     return _whatever_comes(parts)
@@ -150,7 +150,7 @@ def brief_look(outputs: Outputs, manager: bool, member: bool) -> str:
     if manager and outputs.has("data"):
         parts.append(consul_facts.HEALTH if outputs.store == "consul" else _STORE_HEALTH)
     if member:
-        parts.append(_GALERA)
+        parts.append(_GALERA_HEALTH)
     return _whatever_comes(parts)
 
 
@@ -196,11 +196,9 @@ _STORE = body("facts_store", SCRIPTS)
 
 _STORE_HEALTH = body("facts_store_health", SCRIPTS)
 
-_CONTENT = body("facts_store_content", SCRIPTS)
-
 _GALERA = body("facts_galera", SCRIPTS)
 
-_NODE_STATUS = body("facts_node_status", SCRIPTS)
+_GALERA_HEALTH = body("facts_galera_health", SCRIPTS)
 
 
 def parse(text: str, error: str = "") -> HostFacts:

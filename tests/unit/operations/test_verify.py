@@ -609,14 +609,22 @@ case "$1 $2" in
     'c4|false|etcd|sha256:e7cd|/etcd.n1.old' 'c2|true|etcd|sha256:e7cd|/etcd.n1.b' \
     'c3|true||sha256:123|/mine' ;;
   "node ls") printf 'n1=galera-1=Leader\nn2=galera-2=Reachable\nn3=galera-3=Reachable\nn4=galera-4=\n' ;;
-  "exec -e") if [[ $4 == c2 && $* == *hashkv* ]]; then
-      printf '%s [{"HashKV":{"hash":%s,"compact_revision":9}}]\n' 48 7 40 5
-    elif [[ $4 == c2 ]]; then
-      printf 'healthy\nclients users until 2036-11-26\n{"header":{"cluster_id":77},"members":[{},{},{}]}\n'
-    fi ;;
-  "exec c1") [[ $3 == galera-node && ! -e $host/down ]] && printf '{\n"view": ["galera-1"]\n}\n' ;;
-  "exec -u") [[ ! -e $host/down && $5 == c1 ]] && printf 'wsrep_cluster_size\t3\nwsrep_ready\tON\n' ;;
+  "exec -e") [[ $4 == c2 ]] || exit 1; shift 4; exec "$@" ;;
+  "exec -u") [[ $5 == c1 && ! -e $host/down ]] || exit 1; shift 5; exec "$@" ;;
 esac
+"""
+ETCDCTL = r"""
+case $* in
+  *"endpoint health") [[ ! -e $host/ill ]] ;;
+  *"member list -w json") echo '{"header":{"cluster_id":77},"members":[{},{},{}]}' ;;
+  *"get majority -w json") echo '{"header":{"cluster_id":77,"revision":51}}' ;;
+  *--rev=48*) echo '[{"HashKV":{"hash":7,"compact_revision":9}}]' ;;
+  *--rev=40*) echo '[{"HashKV":{"hash":5,"compact_revision":9}}]' ;;
+esac
+"""
+MARIADB = r"""
+read -r first
+[[ $first == *wsrep_local_state_comment* ]] && printf 'wsrep_cluster_size\t3\nwsrep_ready\tON\n'
 """
 
 
@@ -624,6 +632,10 @@ esac
 def host(tmp_path: Path) -> FakeHost:
     made = FakeHost(tmp_path / "host")
     made.program("docker", DOCKER)
+    made.program("etcdctl", ETCDCTL)
+    made.program("etcd-member", '[[ $1 == clients ]] && echo "users until 2036-11-26"')
+    made.program("mariadb", MARIADB)
+    made.program("galera-node", '[[ $* == "status --json" ]] && printf \'{\n"view": ["galera-1"]\n}\n\'')
     made.program("findmnt", "echo '/dev/mapper/docker_vg-docker_lv1[/sub] btrfs'")
     made.program("lvs", "echo '  docker_vg/docker_lv1'")
     made.program("df", "printf '%s\\n' 'Mounted 1B-blocks Avail' '/ 1000 900' '/var/lib/docker 3000 2000'")
@@ -725,7 +737,7 @@ def test_a_brief_look_asks_for_nothing_but_whether_a_host_is_well(found: Outputs
 
 def test_a_brief_look_at_a_sick_host_shows_what_is_amiss(found: Outputs, host: FakeHost) -> None:
     host.file("down", "")
-    host.program("docker", DOCKER.replace('"exec -e") if', '"exec -e") exit 1; if'))
+    host.file("ill", "")
     seen = cluster_facts.parse(host.run(cluster_facts.brief_look(found, True, True)).out)
     assert (seen.galera, seen.store_healthy) == ({}, False)
     worker = host.run(cluster_facts.brief_look(found, False, False))

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck source=facts_host.sh
 . facts_host.sh
-service=fact
+service=fact query=fact
 # ---- hosts get what follows ----
 [[ ! ${container[$service]:-} ]] ||
-  docker exec "${container[$service]}" galera-node status --json 2>/dev/null | tell status
+  docker exec -u 0 -i "${container[$service]}" mariadb --skip-ssl -NB <<<"$query" | tell galera
