@@ -6,7 +6,7 @@ which says nothing else). Each asks back at an address that the name server has 
 life that is named there (mariadbd's UUID in the group, another one with each start) out of the group, if that
 is how it knows the node of this name. With real processes the others go on after 0.05 s instead of 2.8.
 
-A host that dies tells nobody; that stays Galera's.
+A host that dies tells nobody: see `silence`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from .words import log
 GONE = 5.0  # seconds in which the group is to have left it out
 LOOK = 0.05  # seconds between looks for that
 LIFE = "SELECT node_uuid FROM mysql.wsrep_cluster_members WHERE node_name = %s"
+LIVES = "SELECT node_uuid FROM mysql.wsrep_cluster_members WHERE node_uuid = %s"
 
 
 class Departures:
@@ -68,11 +69,16 @@ class Departures:
         """Raises SqlError."""
         if told is None or not told.departed or sql.run(LIFE, (told.node,)) != [(told.departed,)]:
             return
-        log(f"{told.node} says that its mariadbd has died: the group goes on without it")
+        why = f"{told.node} says that its mariadbd has died: the group goes on without it"
+        self.leave_out(told.departed, why, sql)
+
+    def leave_out(self, life: str, why: str, sql: Sql) -> None:
+        """Has the group go on without a member, and waits until it does. Raises SqlError."""
+        log(why)
         try:
-            sql.leave_out(told.departed)
+            sql.leave_out(life)
             end = time.monotonic() + GONE
-            while sql.run(LIFE, (told.node,)) == [(told.departed,)] and time.monotonic() < end:
+            while sql.run(LIVES, (life,)) and time.monotonic() < end:
                 time.sleep(LOOK)
         finally:
             sql.leave_out("")

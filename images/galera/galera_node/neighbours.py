@@ -2,9 +2,9 @@
 
 Owns the port: `GET /status` (JSON: who this is, its cluster, the epoch of its data, its state) and `GET
 /ready` (200 while clients are served, else 503). For load balancers it has `/writer` and `/reader`, whose
-codes are those of `endpoints`. Whoever asks for `/departed` is asked back (`departure`). The store tells
-more, and counts; this is for when it is away or has lost its record. Nothing secret is told, and nothing can
-be changed through it.
+codes are those of `endpoints`. Whoever asks for `/departed` is asked back (`departure`); `/silent` has whom
+this node misses (`silence`). The store tells more, and counts; this is for when it is away or has lost its
+record. Nothing secret is told, and nothing can be changed through it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
@@ -49,14 +50,16 @@ class Teller:
         port: int = PORT,
         endpoint: Callable[[str], int] = lambda _path: 503,
         departed: Callable[[str], None] = lambda _address: None,
+        silent: Callable[[], Collection[str]] = tuple,
     ) -> None:
         """Listen. Raises OSError when the port is taken.
 
         Args:
             endpoint: the code for one of `ENDPOINTS`.
             departed: called with the address of whoever asks for `/departed`; returns at once.
+            silent: the lives that this node misses.
         """
-        self.told, self._endpoint, self._departed = Told(), endpoint, departed
+        self.told, self._endpoint, self._departed, self._silent = Told(), endpoint, departed, silent
         self._socket = socket.create_server((address, port))
         for _ in range(AT_A_TIME):
             threading.Thread(target=self._serve, name="teller", daemon=True).start()
@@ -90,6 +93,8 @@ class Teller:
         elif words[0] in (b"GET", b"HEAD") and path == b"/departed":
             self._departed(str(stream.getpeername()[0]))
             code, text = "200 OK", ""
+        elif words[0] in (b"GET", b"HEAD") and path == b"/silent":
+            code, text = "200 OK", f"{json.dumps(sorted(self._silent()))}\n"
         elif words[0] not in (b"GET", b"HEAD") or path not in (b"/status", b"/ready"):
             code, text = "404 Not Found", ""
         elif path == b"/ready" and not told.ready:
@@ -115,6 +120,26 @@ def ask(address: str, port: int = PORT, timeout: float = TIMEOUT) -> Told | None
         words = (told.uuid, told.epoch, told.state, told.departed)
         return told if all(isinstance(each, str) for each in words) else None
     except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError):
+        return None
+    finally:
+        connection.close()
+
+
+def silences(addresses: Mapping[str, str], port: int = PORT) -> dict[str, frozenset[str] | None]:
+    """The lives that each of these misses, by the same keys; None where one does not say."""
+    with ThreadPoolExecutor(max(1, len(addresses))) as asking:
+        told = asking.map(lambda address: _silent(address, port), addresses.values())
+        return dict(zip(addresses, told, strict=True))
+
+
+def _silent(address: str, port: int) -> frozenset[str] | None:
+    connection = http.client.HTTPConnection(address, port, timeout=SOON)
+    try:
+        connection.request("GET", "/silent")
+        response = connection.getresponse()
+        values = json.loads(response.read(65536)) if response.status == 200 else None
+        return frozenset(map(str, values)) if isinstance(values, list) else None
+    except (OSError, http.client.HTTPException, ValueError):
         return None
     finally:
         connection.close()

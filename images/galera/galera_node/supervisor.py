@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 
-from . import data_version, local_state, network, transfer
+from . import data_version, local_state, network, silence, transfer
 from .attempt import Attempt
 from .endpoints import Endpoints
 from .first_process import LOOK_EVERY, Renew, StartAnew, Stop
@@ -83,4 +83,6 @@ class Node:
         if why := data_version.refusal(data, settings.version, settings.upgrade_to):
             # A task that fails stops the rolling change here; one that waits would do so after an hour.
             raise Unfit(why)
-        parts.reports.listen(parts.address, parts.departures.hear)
+        parts.reports.listen(parts.address, parts.departures.hear, parts.silence.silent)
+        if silence.OPTION not in parts.tuning.provider:
+            parts.silence.start()
