@@ -22,6 +22,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import NoReturn
 
 from bench import report, sst, sysbench
 from bench.own_lab import BenchFailed, console, ended, tell
@@ -38,15 +39,15 @@ WAYS = (PLAIN, TLS)
 WARM = 5  # seconds before the first round of a load, which do not count
 GOAL = 0.9
 """Of the throughput without TLS, at least."""
-NO_CLIENTS_TLS = "[mysqld]\nskip_ssl\n"
-"""At the end of the option files: else a client that can would speak it, with one of the two or with both."""
 CLIENT = "10.77.0.31"
 USER = "app"
 """And its database. Without a password: nobody else is in these namespaces."""
 GRANTED = f"CREATE DATABASE {USER}; CREATE USER {USER}; GRANT ALL ON {USER}.* TO {USER}"
 STATUS = "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = "
-SEEN = {"WSREP_CLUSTER_SIZE": "2", "WSREP_LOCAL_STATE_COMMENT": "Synced", "SSL_ACCEPTS": "0"}
+SEEN = {"WSREP_CLUSTER_SIZE": "2", "WSREP_LOCAL_STATE_COMMENT": "Synced"}
 """What each node must show after each run."""
+ACCEPTED = f"{STATUS}'SSL_ACCEPTS'"
+"""How many clients have come with TLS, whoever asks with them if they can."""
 HEADINGS = ("load", "clients", "without TLS (transactions/s)", "with TLS", "ratio", "lowest", "highest")
 
 _MET = re.compile(r"connection established to \S+ (\w+)://")
@@ -75,24 +76,36 @@ class Cluster:
         self._pair, self._tree, self._encrypted = pair, tree, files is not None
         self._client = pair.site.network.attach("client", CLIENT)
         pair.seed()
-        pair.start_donor(files, NO_CLIENTS_TLS)
+        pair.start_donor(files)
         try:
-            pair.copy(files, NO_CLIENTS_TLS)
+            pair.copy(files)
             ask(pair.donor, GRANTED)
         except (CopyFailed, OSError) as error:
-            raise BenchFailed(f"a cluster {TLS if files else PLAIN}: {error}") from error
+            self._fail(str(error))
         self._sysbench(LOADS[0], "prepare")
 
     def measure(self, load: str, clients: int, seconds: int) -> Throughput:
         """One run, and that both nodes were in it. Raises BenchFailed."""
+        before, begins = self._accepted(), self._accepted()
         found = sysbench.parse(self._sysbench(load, "run", *sysbench.pace(clients, seconds)))
+        if self._accepted() - begins != begins - before:
+            self._fail("sysbench came with TLS")
         for node in (self._pair.donor, self._pair.joiner):
             if amiss := self._amiss(node):
-                raise BenchFailed(f"{node.name} of the cluster {TLS if self._encrypted else PLAIN}: {amiss}")
+                self._fail(f"{node.name}: {amiss}")
         return found
 
+    def _fail(self, what: str) -> NoReturn:
+        raise BenchFailed(f"the cluster {TLS if self._encrypted else PLAIN}: {what}")
+
+    def _accepted(self) -> int:
+        try:
+            return int(ask(self._pair.donor, ACCEPTED))
+        except (OSError, ValueError) as error:
+            self._fail(f"donor: {error}")
+
     def _amiss(self, node: Container) -> str:
-        """Why a figure is none: of a node that was left alone, or of the other way. Empty if it is one."""
+        """Why a figure is none: of a node that was alone, or of the other way. Empty if it is one."""
         try:
             for name, wanted in SEEN.items():
                 if (found := ask(node, f"{STATUS}'{name}'")) != wanted:
