@@ -104,11 +104,15 @@ def command(load: str, target: Target, what: str, *options: str) -> str:
         load: one of sysbench's own, like `oltp_read_write`.
         what: `prepare`, `run` or `cleanup`.
     """
-    words = [load, "--db-driver=mysql", f"--mysql-host={target.host}", f"--mysql-port={target.port}"]
-    words += [f"--mysql-user={target.user}", f"--mysql-db={target.user}", *DATA, *options]
-    words += ["--mysql-ssl=on"] if target.tls else []
     inside = 'IFS= read -r word; exec chroot /sysbench /usr/bin/sysbench --mysql-password="$word" "$@"'
-    return _in_container(target.network, inside, [*words, what])
+    return _in_container(target.network, inside, words(load, target, what, *options))
+
+
+def words(load: str, target: Target, what: str, *options: str) -> list[str]:
+    """What `command` gives sysbench: all but the password."""
+    given = [load, "--db-driver=mysql", f"--mysql-host={target.host}", f"--mysql-port={target.port}"]
+    given += [f"--mysql-user={target.user}", f"--mysql-db={target.user}", *DATA, *options]
+    return [*given, *(["--mysql-ssl=on"] if target.tls else []), what]
 
 
 def computing(threads: int, seconds: int) -> str:
@@ -126,8 +130,12 @@ def _in_container(network: str, inside: str, words: Sequence[str]) -> str:
 
 def timed(load: str, target: Target, clients: int, seconds: int, *options: str) -> str:
     """As `command`: so many clients, so many seconds, as fast as they can, no row more often than others."""
-    how = (f"--threads={clients}", f"--time={seconds}", "--rand-type=uniform")
-    return command(load, target, "run", *how, *options)
+    return command(load, target, "run", *pace(clients, seconds), *options)
+
+
+def pace(clients: int, seconds: int) -> tuple[str, ...]:
+    """Options of a run: how many, and for how long."""
+    return f"--threads={clients}", f"--time={seconds}", "--rand-type=uniform"
 
 
 def parse(text: str) -> Throughput:

@@ -54,7 +54,7 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     "provider": (("pytest", "tests/provider", "tests/lab_api", "-n", "4", *_BY_FILE, *_MEASURED),),
     "coverage": (("lab.toolchain.coverage_floor", *map(str, MEASURED.values())),),
     "image-test": (("pytest", "tests/images", "-n", "4", "--store", "etcd"),),
-    # Not in CI, which is near its limit: two minutes to compile the program, then eight minutes of stories.
+    # Not in CI, which is near its limit: two minutes to compile the program, then eleven minutes of stories.
     "consul-test": (("pytest", "tests/images", "-n", "2", "-v", "--store", "consul"),),
     "plugin-test": (("pytest", "tests/plugins", *_SIDE_BY_SIDE, *_BY_FILE),),
     "lab-test": (_NETWORK, ("pytest", *_WHOLE_JOB, _END, *_ONE_STORY)),

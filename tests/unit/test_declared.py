@@ -73,7 +73,7 @@ def test_every_script_of_the_program_is_in_the_recording() -> None:
     locks = {"autolock_on", "autolock_off", "autolock_turned", "autolock_key", "swarm_locked_key"}
     locks |= {"unlock_functions", "unlock_host", "unlock_start"}
     tls = {"engine_tls", "engine_renewed", "engine_tls_gone", "own_kept"}  # engine.access
-    own |= {"own_still_ours", "swarm_data_leaves"}  # servers.pools
+    own |= {"own_still_ours", "swarm_data_leaves", "swarm_labels_gone"}  # servers.pools
     assert missing == {
         *("swarm_same_pool", "convergence_no_virtual_ip"),
         "convergence_held",  # of the load balancer
