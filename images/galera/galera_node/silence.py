@@ -23,7 +23,6 @@ from . import neighbours, network
 from .sql import Sql, SqlError
 from .words import Topics
 
-OPTION = "evs.suspect_timeout"
 EVERY = 0.5  # seconds from one question to a kernel to the next
 ANSWER = 0.4  # seconds for its answer
 SILENT = 2.4  # seconds without one: five questions in a row

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import traceback
 
-from . import data_version, local_state, network, silence, transfer
+from . import data_version, local_state, network, transfer
 from .attempt import Attempt
+from .config import LEAVES_IT_TO_GALERA
 from .endpoints import Endpoints
 from .first_process import LOOK_EVERY, Renew, StartAnew, Stop
 from .orderly_stop import OrderlyStop
@@ -84,5 +85,5 @@ class Node:
             # A task that fails stops the rolling change here; one that waits would do so after an hour.
             raise Unfit(why)
         parts.reports.listen(parts.address, parts.departures.hear, parts.silence.silent)
-        if silence.OPTION not in parts.tuning.provider:
+        if LEAVES_IT_TO_GALERA not in parts.tuning.provider:
             parts.silence.start()
