@@ -46,6 +46,13 @@ def test_a_host_that_is_gone_is_left_out_before_galera_would_and_a_busy_one_stay
     assert words not in nodes[1].log
     assert "the host of" not in nodes[1].log
 
+    # And others, with what the first one has left in the nodes' minds.
+    for back, gone in ((1, 0), (0, 1)):
+        site.network.mend(nodes[back].namespace)
+        formed(nodes)
+        site.network.cut(nodes[gone].namespace)
+        wait_for(lambda: synced(nodes[2], 2), "two again")
+        assert "suspecting node" not in nodes[2].log
     site.network.mend(nodes[1].namespace)
     formed(nodes)
     assert len(set(rows(nodes))) == 1

@@ -39,6 +39,7 @@ class Departures:
         self._settings, self._names, self._after = settings, names, after
         self._lock = threading.Lock()
         self._under_way: set[str] = set()
+        self._leaving_out = 0  # how many members, just now
 
     def tell(self, address: str) -> None:
         """Has all other nodes ask here. Args: address: this node's."""
@@ -67,7 +68,11 @@ class Departures:
 
     def _leave_out(self, told: neighbours.Told | None, sql: Sql) -> None:
         """Raises SqlError."""
-        if told is None or not told.departed or sql.run(LIFE, (told.node,)) != [(told.departed,)]:
+        if told is None or not told.departed:
+            return
+        if sql.run(LIFE, (told.node,)) != [(told.departed,)]:
+            if not sql.run(LIVES, (told.departed,)):  # another node was faster
+                self.keep_out_nobody(sql)
             return
         why = f"{told.node} says that its mariadbd has died: the group goes on without it"
         self.leave_out(told.departed, why, sql)
@@ -75,11 +80,25 @@ class Departures:
     def leave_out(self, life: str, why: str, sql: Sql) -> None:
         """Has the group go on without a member, and waits until it does. Raises SqlError."""
         log(why)
+        with self._lock:
+            self._leaving_out += 1
         try:
             sql.leave_out(life)
             end = time.monotonic() + GONE
             while sql.run(LIVES, (life,)) and time.monotonic() < end:
                 time.sleep(LOOK)
         finally:
-            sql.leave_out("")
+            with self._lock:
+                self._leaving_out -= 1
+            self.keep_out_nobody(sql)
         self._after()
+
+    def keep_out_nobody(self, sql: Sql) -> None:
+        """Once a member has gone; raises SqlError.
+
+        Whom one node leaves out all others hear, and keep in mind. At the next change of the group they would
+        wait for whoever is in one's mind and not in another's, until `evs.suspect_timeout` is over (measured).
+        """
+        with self._lock:
+            if not self._leaving_out:
+                sql.leave_out("")

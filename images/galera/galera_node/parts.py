@@ -61,5 +61,5 @@ class Parts:
         )
         self.departures = Departures(settings, names, endpoints.wake)
         own = Sql(settings.socket, timeout=SOON, patience=SOON)
-        self.silence = Silence(settings.node, own, self.departures.leave_out)
+        self.silence = Silence(settings.node, own, self.departures)
         self.formation = Formation(settings, self.membership, self.sql, self.reports.attend, self.topics)

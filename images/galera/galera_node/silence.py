@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from . import neighbours, network
+from .departure import Departures
 from .sql import Sql, SqlError
 from .words import Topics
 
@@ -60,12 +61,13 @@ class Silence:
     """Asks the kernels of the other members' hosts whether they are there.
 
     Args:
-        node: this one. leave_out: takes a member out of the group; raises SqlError.
+        node: this one. departures: take a member out of the group.
     """
 
-    def __init__(self, node: str, sql: Sql, leave_out: Callable[[str, str, Sql], None]) -> None:
-        self._node, self._sql, self._leave_out = node, sql, leave_out
+    def __init__(self, node: str, sql: Sql, departures: Departures) -> None:
+        self._node, self._sql, self._departures = node, sql, departures
         self._topics = Topics()
+        self._lives: frozenset[str] = frozenset()  # of the other members, as the last look saw them
         self._heard: dict[str, float] = {}  # when a kernel last answered, by the member's life
         self._looked = float("-inf")
         self._silent: frozenset[str] = frozenset()
@@ -92,14 +94,17 @@ class Silence:
     def look(self) -> None:
         """Asks once, and leaves out whom the rule says. Raises SqlError."""
         members = self._members()
+        before, self._lives = self._lives, frozenset(each.life for each in members)
+        if before - self._lives:
+            self._departures.keep_out_nobody(self._sql)
         now = time.monotonic()
         answering = network.answering([each.address for each in members], NOBODY_LISTENS, ANSWER)
         late, self._looked = time.monotonic() - self._looked > LATE, time.monotonic()
         # Whoever has never answered, behind a filter that nobody here knows of, is not missed either.
-        before = {
+        known = {
             each.life: now if late else self._heard[each.life] for each in members if each.life in self._heard
         }
-        self._heard = before | {each.life: now for each in members if each.address in answering}
+        self._heard = known | {each.life: now for each in members if each.address in answering}
         silent = frozenset(life for life, heard in self._heard.items() if now - heard >= SILENT)
         self._silent = silent
         if not silent or not self._sql.status().synced:
@@ -107,7 +112,7 @@ class Silence:
         told = neighbours.silences({m.life: m.address for m in members if m.life not in silent})
         for member in to_leave_out(members, silent, told):
             why = f"the host of {member.node} has not answered for {now - self._heard[member.life]:.1f} s"
-            self._leave_out(
+            self._departures.leave_out(
                 member.life, f"{why}, nor any other member: the group goes on without it", self._sql
             )
 

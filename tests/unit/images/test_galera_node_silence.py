@@ -35,7 +35,15 @@ class World:
         )
         monkeypatch.setattr(network, "answering", lambda addresses, *_: self.answering & set(addresses))
         monkeypatch.setattr(neighbours, "silences", lambda at: {life: self.told.get(life) for life in at})
-        self.silence = self.module.Silence("a", self, lambda life, why, _: self.out.append(life))
+        self.cleared = 0
+        self.silence = self.module.Silence("a", self, self)
+
+    def leave_out(self, life: str, why: str, _: object) -> None:
+        assert why.endswith("nor any other member: the group goes on without it")
+        self.out.append(life)
+
+    def keep_out_nobody(self, _: object) -> None:
+        self.cleared += 1
 
     def run(self, _: str) -> list[tuple[str, ...]]:
         if self.fails:
@@ -108,6 +116,16 @@ def test_whoever_has_never_answered_is_not_missed(world: World) -> None:
 def test_a_node_that_was_busy_itself_judges_nobody(world: World) -> None:
     world.answering, world.told = {"c"}, {C: [B]}
     assert world.looks(20, every=2.0) == []
+
+
+def test_once_a_member_has_gone_nobody_is_kept_out(world: World) -> None:
+    """Whoever left it out: all others have heard of it."""
+    world.members = ["c"]
+    world.looks(2)
+    assert world.cleared == 1
+    world.members = ["b", "c"]
+    world.looks(2)
+    assert world.cleared == 1
 
 
 def test_another_life_is_another_member(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
