@@ -96,8 +96,8 @@ class Departures:
     def keep_out_nobody(self, sql: Sql) -> None:
         """Once a member has gone; raises SqlError.
 
-        Whom one node leaves out all others hear, and keep in mind. At the next change of the group they would
-        wait for whoever is in one's mind and not in another's, until `evs.suspect_timeout` is over (measured).
+        Whom one node leaves out all others hear, and keep in mind. At the next change of the group they wait
+        for whoever is in one's mind and not in another's, until `evs.suspect_timeout` is over (measured).
         """
         with self._lock:
             if not self._leaving_out:
