@@ -26,7 +26,7 @@ from .words import Topics
 
 EVERY = 0.5  # seconds from one question to a kernel to the next
 ANSWER = 0.4  # seconds for its answer
-SILENT = 2.4  # seconds without one: five questions in a row
+SILENT = 1.9  # seconds without one: four questions in a row
 LATE = 1.5  # seconds between two looks after which this node was too busy itself to judge others
 NOBODY_LISTENS = 9  # the port: "discard", which no program here has
 MEMBERS = "SELECT node_uuid, node_name, node_incoming_address FROM mysql.wsrep_cluster_members"
