@@ -20,7 +20,7 @@ from components import votes
 from components.host_scripts.engine import settle
 from components.layers import AWAY, LOOK_AGAIN
 from components.turns import NOT_WELL
-from operations import cluster_facts, disk_space, outputs, remote_hosts
+from operations import cluster_facts, disk_space, host_looks, outputs, remote_hosts
 from operations.cluster_facts import HostFacts
 from operations.errors import OperationsError
 from operations.messages import say
@@ -138,7 +138,7 @@ async def _look(found: Outputs) -> Seen:
             say(f"{name} does not answer: {why}.")
         answers = await hosts.run_all(
             {
-                name: cluster_facts.brief_look(found, name in managers, name in found.members)
+                name: host_looks.brief_look(found, name in managers, name in found.members)
                 for name in hosts.reachable
             },
             limit=PATIENCE,

@@ -17,6 +17,7 @@ from components.host_scripts.shell import assign, body
 from operations import remote_hosts
 from operations.messages import say
 from operations.outputs import Outputs
+from operations.pulumi_cli import Pulumi
 from operations.remote_hosts import SCRIPTS, Answer
 from settings.errors import UserError
 
@@ -24,9 +25,9 @@ SERVICE = "docker:index/service:Service"
 _REMOVE = body("former_images", SCRIPTS)
 
 
-def other_images(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Whether services have other images in one exported state than in another."""
-    return _images(before) != _images(after)
+def other_images(before: Mapping[str, Any], pulumi: Pulumi) -> bool:
+    """Whether services have other images now than in an exported state of before."""
+    return _images(before) != _images(pulumi.export() or {})
 
 
 def _images(exported: Mapping[str, Any]) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
             found = _taken_down(session, found)
         if not broken_off or (found is not None and _swarm_cleared(session, found)):
             session.unfinished.unlink(missing_ok=True)
-        if found is not None and found.has("data") and (broken_off or session.has_other_images(before)):
+        if found and found.has("data") and (broken_off or former_images.other_images(before, session.pulumi)):
             former_images.remove(found)
         if without:
             say("Not all is as the settings say: something was left out (see above).")
@@ -203,20 +203,13 @@ class StackSession:
         return seen
 
     def moved(self) -> dict[str, Any]:
-        """Bring a state that an older version left over to steps on any manager; nothing runs for it.
-
-        Returns the state.
-        """
+        """The state; one of an older version is brought over to steps on any manager, and nothing runs for it."""
         way = interpreter(self.project, self.name)
         state, names = moved_steps.moved(self.pulumi.export() or {}, way)
         if names:
             self.pulumi.import_state(state)
             say(f"From now on any manager may do what the first one did: {', '.join(names)}.")
         return state
-
-    def has_other_images(self, before: dict[str, Any]) -> bool:
-        """Whether services have other images than in this state of before."""
-        return former_images.other_images(before, self.pulumi.export() or {})
 
     def taken_out(self, gone: Sequence[str]) -> None:
         """Have the state know that these (URNs) are gone."""

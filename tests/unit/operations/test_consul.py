@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from operations import cluster_facts, consul_checks, last_one, outputs
+from operations import cluster_facts, consul_checks, host_looks, last_one, outputs
 from operations.check import Check
 from operations.cluster_facts import HostFacts
 from operations.consul_facts import ConsulFacts
@@ -272,7 +272,7 @@ def test_a_host_is_asked_for_what_the_checks_need(found: Outputs, tmp_path: Path
     host.file("members", MEMBERS + "\n")
     host.file("peers", PEERS + "\n")
     for manager in (False, True):
-        ran = host.run(cluster_facts.look(found, manager=manager, member=False))
+        ran = host.run(host_looks.look(found, manager=manager, member=False))
         told = cluster_facts.parse(ran.out)
         assert told.consul.healthy, ran.err
         assert told.consul.certificates == "until 2036-11-26"
@@ -283,11 +283,11 @@ def test_a_host_is_asked_for_what_the_checks_need(found: Outputs, tmp_path: Path
         assert told.volumes == frozenset()
         wanted = {key: answer for key, (_, answer) in consul_checks.RIGHTS.items()} if manager else {}
         assert told.consul.rights == wanted
-    told = cluster_facts.parse(host.run(cluster_facts.brief_look(found, manager=True, member=False)).out)
+    told = cluster_facts.parse(host.run(host_looks.brief_look(found, manager=True, member=False)).out)
     assert told.store_healthy
     assert told.consul == ConsulFacts(healthy=True, servers=told.consul.servers)
     host.file("etcd-data", "")
-    told = cluster_facts.parse(host.run(cluster_facts.look(found, manager=False, member=False)).out)
+    told = cluster_facts.parse(host.run(host_looks.look(found, manager=False, member=False)).out)
     assert told.volumes == {"etcd-data"}
     assert told.consul.healthy
 

@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 
 from components.host_scripts.own import NOTES
-from operations import cluster_checks, cluster_facts, galera_checks, galera_variables, outputs, verify
+from operations import (
+    cluster_checks,
+    cluster_facts,
+    galera_checks,
+    galera_variables,
+    host_looks,
+    outputs,
+    verify,
+)
 from operations.check import Check
 from operations.cluster_facts import HostFacts, Manager, Space
 from operations.errors import OperationsError
@@ -664,7 +672,7 @@ def test_an_engine_that_somebody_has_stopped_is_not_started_by_a_question(
         '[[ $1 == -q ]] || echo "$state"; [[ $state == active ]]',
     )
     found = replace(found, unlock_keys=("SWMKEY-1-x",))
-    seen = cluster_facts.parse(host.run(cluster_facts.look(found, True, True)).out)
+    seen = cluster_facts.parse(host.run(host_looks.look(found, True, True)).out)
     assert seen.engine == service
     assert (host.folder / "asked").exists() is asks
     assert seen.driver == ("btrfs" if asks else "")
@@ -672,7 +680,7 @@ def test_an_engine_that_somebody_has_stopped_is_not_started_by_a_question(
 
 
 def test_the_script_for_a_host_prints_what_is_read_from_it(found: Outputs, host: FakeHost) -> None:
-    ran = host.run(cluster_facts.look(found, True, True))
+    ran = host.run(host_looks.look(found, True, True))
     assert ran.code == 0, ran.err
     assert cluster_facts.parse(ran.out) == HostFacts(
         mount=("/dev/mapper/docker_vg-docker_lv1[/sub]", "btrfs"),
@@ -701,7 +709,7 @@ def test_the_script_for_a_host_prints_what_is_read_from_it(found: Outputs, host:
 def test_an_engine_that_was_there_before_is_known_by_the_note_on_its_host(
     found: Outputs, host: FakeHost
 ) -> None:
-    script = cluster_facts.look(found, True, True)
+    script = host_looks.look(found, True, True)
     assert not cluster_facts.parse(host.run(script).out).kept
     for noted in ("kept", "brought"):
         note = host.file("engine", f"{noted}\n")
@@ -710,7 +718,7 @@ def test_an_engine_that_was_there_before_is_known_by_the_note_on_its_host(
 
 
 def test_a_brief_look_asks_for_nothing_but_whether_a_host_is_well(found: Outputs, host: FakeHost) -> None:
-    ran = host.run(cluster_facts.brief_look(found, True, True))
+    ran = host.run(host_looks.brief_look(found, True, True))
     assert ran.code == 0, ran.err
     seen = cluster_facts.parse(ran.out)
     assert seen == HostFacts(
@@ -731,16 +739,16 @@ def test_a_brief_look_asks_for_nothing_but_whether_a_host_is_well(found: Outputs
     for other in ("lvs", "btrfs", "ip"):
         assert ran.called(other) == []
     for question in ("wsrep_local_state_comment", "wsrep_cluster_status"):
-        assert question in cluster_facts.brief_look(found, True, True)
-    assert "information_schema" not in cluster_facts.brief_look(found, True, True)
+        assert question in host_looks.brief_look(found, True, True)
+    assert "information_schema" not in host_looks.brief_look(found, True, True)
 
 
 def test_a_brief_look_at_a_sick_host_shows_what_is_amiss(found: Outputs, host: FakeHost) -> None:
     host.file("down", "")
     host.file("ill", "")
-    seen = cluster_facts.parse(host.run(cluster_facts.brief_look(found, True, True)).out)
+    seen = cluster_facts.parse(host.run(host_looks.brief_look(found, True, True)).out)
     assert (seen.galera, seen.store_healthy) == ({}, False)
-    worker = host.run(cluster_facts.brief_look(found, False, False))
+    worker = host.run(host_looks.brief_look(found, False, False))
     assert not [call for call in worker.called("docker") if call.startswith(("docker exec", "docker node"))]
 
 
@@ -752,7 +760,7 @@ def test_what_has_been_compacted_by_one_member_only_is_not_compared(found: Outpu
 
 def test_a_part_that_fails_does_not_hide_the_others(found: Outputs, host: FakeHost) -> None:
     host.file("down", "")
-    ran = host.run(cluster_facts.look(found, True, True))
+    ran = host.run(host_looks.look(found, True, True))
     assert ran.code == 0, ran.err
     seen = cluster_facts.parse(ran.out)
     assert seen.galera == {}
@@ -761,7 +769,7 @@ def test_a_part_that_fails_does_not_hide_the_others(found: Outputs, host: FakeHo
 
 def test_the_password_is_in_no_script(found: Outputs) -> None:
     texts = [
-        cluster_facts.look(found, True, True),
+        host_looks.look(found, True, True),
         cluster_facts.write_row(found, "t"),
         cluster_facts.read_row(found, "t"),
         cluster_facts.drop_table(found, "t"),
