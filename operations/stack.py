@@ -203,7 +203,7 @@ class StackSession:
         return seen
 
     def moved(self) -> dict[str, Any]:
-        """The state; one of an older version is brought over to steps on any manager, and nothing runs for it."""
+        """The state; one of an older version is brought over to steps on any manager, nothing runs for it."""
         way = interpreter(self.project, self.name)
         state, names = moved_steps.moved(self.pulumi.export() or {}, way)
         if names:
