@@ -58,10 +58,13 @@ class Told:
     failures: list[str] = field(default_factory=list)
 
 
-def seen(host: str = HOSTS[0]) -> Seen:
-    """The cluster as a host's node sees it. Raises BenchFailed."""
+def seen(before: str = "", host: str = HOSTS[0]) -> Seen:
+    """The cluster as a host's node sees it. Raises BenchFailed.
+
+    `before`: the writer that was seen last. Where the store does not answer in time, nobody knows of another.
+    """
     change = int(sql(host, "SHOW STATUS LIKE 'wsrep_cluster_conf_id'").split("\t")[1])
-    return Seen(change, str(failover.status(host)["writer"]))
+    return Seen(change, str(failover.status(host).get("writer") or before))
 
 
 def processors() -> tuple[int, int]:
@@ -142,10 +145,10 @@ def watched(load: Load, seconds: int) -> list[Seen]:
             time.sleep(min(EVERY, seconds - passed))
             if load.told.failures:
                 raise BenchFailed("; ".join(load.told.failures))
-            found.append(seen())
+            found.append(seen(found[-1].writer))
             gone = f"{(time.monotonic() - begin) / 60:.0f} of {seconds / 60:.0f} minutes"
             console.print(f"{gone}: {changes(found)[0]} changes of members, writer {found[-1].writer}")
-    found.append(seen())
+    found.append(seen(found[-1].writer))
     return found
 
 
