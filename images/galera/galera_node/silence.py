@@ -126,7 +126,7 @@ class Silence:
         if not silent:
             return
         status = self._sql.status()
-        if not status.synced or status.votes != status.size:
+        if not status.synced or not status.votes == status.size == len(members) + 1:
             return
         told = neighbours.silences({m.life: m.address for m in members if m.life not in silent})
         out = {}

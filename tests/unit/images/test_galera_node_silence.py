@@ -29,7 +29,7 @@ class World:
         self.members, self.answering, self.synced = list(members), set(members), True
         self.told: dict[str, Collection[str] | None] = {}
         self.out: list[str] = []
-        self.fails, self.votes = False, 0
+        self.fails, self.votes, self.size = False, 0, 0
         monkeypatch.setattr(
             self.module, "time", types.SimpleNamespace(monotonic=lambda: self.now, sleep=lambda _: None)
         )
@@ -52,7 +52,7 @@ class World:
         return [("life-a", "a", "a:3306"), *((f"life-{name}", name, f"{name}:3306") for name in self.members)]
 
     def status(self) -> Any:
-        size = len(self.members) + 1
+        size = self.size or len(self.members) + 1
         return types.SimpleNamespace(synced=self.synced, size=size, votes=self.votes or size)
 
     def looks(self, seconds: float, every: float = 0.5) -> list[str]:
@@ -118,6 +118,12 @@ def test_nobody_is_left_out_while_one_vote_counts_for_more(world: World) -> None
     assert world.looks(0.5) == [B]
 
 
+def test_nobody_is_left_out_while_the_group_is_another_one_than_was_looked_at(world: World) -> None:
+    """Such as with this node's former life in it: it counts, and cannot be asked."""
+    world.answering, world.told, world.size = {"c"}, {C: [B]}, 4
+    assert world.looks(10) == []
+
+
 def test_a_node_that_has_not_looked_for_a_while_says_nobody(world: World) -> None:
     world.answering = {"c"}
     world.looks(3)
@@ -170,9 +176,10 @@ def test_a_server_that_does_not_let_in_is_told_again(world: World, monkeypatch: 
 
     monkeypatch.setattr(world.module.time, "sleep", over)
     world.members, world.cleared = ["c"], 0
-    with monkeypatch.context() as meanwhile, pytest.raises(Over):
+    with monkeypatch.context() as meanwhile:
         meanwhile.setattr(world, "keep_out_nobody", refuse)
-        world.silence._run()
+        with pytest.raises(Over):
+            world.silence._run()
     world.looks(1)
     assert world.cleared == 1
 
