@@ -8,9 +8,10 @@ Galera keeps its five seconds, and whoever's kernel does not answer is left out 
 
 Owns the looking and the rule. Nobody is left out by one node's word: each other member whose kernel answers
 must miss the same one (`GET /silent`), and the silent ones must be fewer than half, so a node that is cut off
-leaves nobody out. That counts heads, so nobody is left out while one vote counts for more, as that of the
-node which has started a component may. Without it the rest has no majority, but Galera waits for nobody who
-was left out before it makes a component Primary again: there would be two.
+leaves nobody out, nor does it while it hears the others again, one after the other. That counts heads, so
+nobody is left out while one vote counts for more, as that of the node which has started a component may.
+Without it the rest has no majority, but Galera waits for nobody who was left out before it makes a component
+Primary again: there would be two.
 
 Leaves to others: the taking out itself (`departure`), the port where others ask (`neighbours`). Whoever sets
 `evs.suspect_timeout` has chosen, and this keeps out of it.
@@ -115,10 +116,13 @@ class Silence:
         answering = network.answering([each.address for each in members], NOBODY_LISTENS, ANSWER)
         late, self._looked = time.monotonic() - self._looked > LATE, time.monotonic()
         heard = {each.life: Heard(now) for each in members if each.address in answering}
-        for life in self._lives - heard.keys():
-            # Whoever has never answered, behind a filter that nobody here knows of, is not missed either.
-            if (last := self._heard.get(life)) is not None:
-                heard[life] = Heard(now) if late else replace(last, unanswered=last.unanswered + 1)
+        # Whoever has never answered, behind a filter that nobody here knows of, is not missed either.
+        missed = self._heard.keys() & (self._lives - heard.keys())
+        # Who hears fewer than half of the others is cut off itself, and may hear one again before another.
+        anew = late or 2 * len(missed) > len(members)
+        for life in missed:
+            last = self._heard[life]
+            heard[life] = Heard(now) if anew else replace(last, unanswered=last.unanswered + 1)
         self._heard = heard
         silent = self._silent = frozenset(
             life for life, last in heard.items() if last.unanswered >= QUESTIONS and now - last.at >= SILENT

@@ -91,6 +91,16 @@ def test_who_hears_nobody_is_cut_off_itself(world: World) -> None:
     assert world.looks(10) == []
 
 
+def test_who_was_cut_off_itself_begins_anew(world: World) -> None:
+    """After the whole network was away for two seconds, whoever is heard again last has not died."""
+    world.answering, world.told = set(), {C: [B]}
+    assert world.looks(1.5) == []
+    world.answering = {"c"}
+    assert world.looks(1.5) == []
+    assert world.silence.silent() == frozenset()
+    assert world.looks(0.5) == [B]
+
+
 def test_of_two_neither_leaves_the_other_out(modules: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     pair = World(modules, monkeypatch, "b")
     pair.looks(1)
