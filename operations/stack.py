@@ -82,8 +82,9 @@ def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
             found = _taken_down(session, found)
         if not broken_off or (found is not None and _swarm_cleared(session, found)):
             session.unfinished.unlink(missing_ok=True)
-        if found and found.has("data") and (broken_off or former_images.other_images(before, session.pulumi)):
-            former_images.remove(found)
+        if found is not None and found.has("data"):
+            mark = session.unfinished.with_suffix(".images")
+            former_images.after_up(found, before, session.pulumi, mark, broken_off=broken_off)
         if without:
             say("Not all is as the settings say: something was left out (see above).")
             raise typer.Exit(1)

@@ -3,5 +3,7 @@
 . facts_host.sh
 store=fact
 # ---- hosts get what follows ----
-[[ ! ${container[$store]:-} ]] || docker exec -e ETCDCTL_API=3 "${container[$store]}" \
-  etcdctl --command-timeout=10s endpoint health >/dev/null 2>&1 && printf 'etcd\thealthy\n'
+if [[ ${container[$store]:-} ]] && docker exec -e ETCDCTL_API=3 "${container[$store]}" \
+  etcdctl --command-timeout=10s endpoint health >/dev/null 2>&1; then
+  printf 'etcd\thealthy\n'
+fi

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from . import neighbours
 from .endpoints import SOON
@@ -39,7 +39,8 @@ class Departures:
         self._settings, self._names, self._after = settings, names, after
         self._lock = threading.Lock()
         self._under_way: set[str] = set()
-        self._leaving_out = 0  # how many members, just now
+        self._letting_in = threading.Lock()  # held while mariadbd is asked: nobody who asks here waits for it
+        self._leaving_out = 0  # by how many threads, just now
 
     def tell(self, address: str) -> None:
         """Has all other nodes ask here. Args: address: this node's."""
@@ -75,20 +76,25 @@ class Departures:
                 self.keep_out_nobody(sql)
             return
         why = f"{told.node} says that its mariadbd has died: the group goes on without it"
-        self.leave_out(told.departed, why, sql)
+        self.leave_out({told.departed: why}, sql)
 
-    def leave_out(self, life: str, why: str, sql: Sql) -> None:
-        """Has the group go on without a member, and waits until it does. Raises SqlError."""
-        log(why)
-        with self._lock:
+    def leave_out(self, lives: Mapping[str, str], sql: Sql) -> None:
+        """Has the group go on without members, and waits until it does. Raises SqlError.
+
+        Args:
+            lives: theirs, and why. All at once: the group waits for each that is dead.
+        """
+        with self._letting_in:
             self._leaving_out += 1
         try:
-            sql.leave_out(life)
+            for life, why in lives.items():
+                log(why)
+                sql.leave_out(life)
             end = time.monotonic() + GONE
-            while sql.run(LIVES, (life,)) and time.monotonic() < end:
+            while any(sql.run(LIVES, (life,)) for life in lives) and time.monotonic() < end:
                 time.sleep(LOOK)
         finally:
-            with self._lock:
+            with self._letting_in:
                 self._leaving_out -= 1
             self.keep_out_nobody(sql)
         self._after()
@@ -99,6 +105,6 @@ class Departures:
         Whom one node leaves out all others hear, and keep in mind. At the next change of the group they wait
         for whoever is in one's mind and not in another's, until `evs.suspect_timeout` is over (measured).
         """
-        with self._lock:
+        with self._letting_in:
             if not self._leaving_out:
                 sql.leave_out("")

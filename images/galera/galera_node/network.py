@@ -121,7 +121,11 @@ def _tried(addresses: Iterable[str], port: int, timeout: float) -> dict[str, int
     for address in set(addresses):
         probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         probe.setblocking(False)
-        probe.connect_ex((address, port))
+        if (code := probe.connect_ex((address, port))) not in (0, errno.EINPROGRESS):
+            # Such as no route to it: the socket itself would know of no error.
+            found[address] = code
+            probe.close()
+            continue
         selector.register(probe, selectors.EVENT_WRITE, address)
     deadline, over = time.monotonic() + timeout, False
     while selector.get_map() and not over:

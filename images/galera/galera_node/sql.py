@@ -26,6 +26,7 @@ STATUS = (
     "wsrep_cluster_size",
     "wsrep_cluster_state_uuid",
     "wsrep_cluster_status",
+    "wsrep_cluster_weight",
     "wsrep_connected",
     "wsrep_flow_control_active",
     "wsrep_gcomm_uuid",
@@ -58,6 +59,7 @@ class ServerStatus:
     queued: int = 0  # write-sets that wait to be sent
     paused: bool = False  # flow control holds writes up
     life: str = ""  # this mariadbd's UUID in its group; the next one has another
+    votes: int = 0  # of all members of the component together
     desynced: bool = False  # it has left flow control, and not because somebody set wsrep_desync
 
     @property
@@ -128,6 +130,7 @@ class Sql:
             queued=int(found.get("wsrep_local_send_queue", 0)),
             paused=found.get("wsrep_flow_control_active", "").lower() in ("true", "on"),
             life=found.get("wsrep_gcomm_uuid", ""),
+            votes=int(found.get("wsrep_cluster_weight", 0)),
             desynced=state == DESYNCED and not asked,
         )
 

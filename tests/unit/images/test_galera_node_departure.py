@@ -118,8 +118,50 @@ def test_nobody_is_let_in_while_another_is_being_left_out(
             departures.keep_out_nobody(group)
 
     monkeypatch.setattr(group, "leave_out", leave_out)
-    departures.leave_out(LIFE, "it is dead", group)
+    departures.leave_out({LIFE: "it is dead"}, group)
     assert group.set == [OUT, IN]
+
+
+def test_several_are_left_out_at_once(
+    modules: Any, settings: Settings, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The group goes on without the first one only once it need not wait for the second one either."""
+    group.lives, group.stays = {"b": LIFE, "c": NEXT}, True
+    asked = group.run
+
+    def run(*words: Any) -> list[tuple[str, ...]]:
+        group.set.append("look")
+        return asked(*words)
+
+    monkeypatch.setattr(group, "run", run)
+    departures = modules.departure.Departures(settings, Names(look=lambda _: []), lambda: None)
+    departures.leave_out({LIFE: "it is dead", NEXT: "it, too"}, group)
+    assert group.set[:3] == [OUT, f"evs.evict={NEXT}", "look"]
+    assert group.set[-1] == IN
+
+
+def test_whoever_tells_of_an_end_waits_for_no_server(
+    modules: Any, settings: Settings, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    departures = modules.departure.Departures(settings, Names(look=lambda _: []), lambda: None)
+    begun, over = threading.Event(), threading.Event()
+
+    def hang(_: str) -> None:
+        begun.set()
+        over.wait(10)
+
+    monkeypatch.setattr(group, "leave_out", hang)
+    letting_in = threading.Thread(target=departures.keep_out_nobody, args=(group,))
+    letting_in.start()
+    assert begun.wait(10)
+    telling = threading.Thread(target=departures.hear, args=(STRANGER,))
+    telling.start()
+    telling.join(5)
+    waits = telling.is_alive()
+    over.set()
+    letting_in.join(10)
+    telling.join(10)
+    assert not waits
 
 
 @pytest.mark.parametrize(

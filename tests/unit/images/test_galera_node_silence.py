@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import threading
 import types
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pytest
@@ -29,18 +29,19 @@ class World:
         self.members, self.answering, self.synced = list(members), set(members), True
         self.told: dict[str, Collection[str] | None] = {}
         self.out: list[str] = []
-        self.fails = False
+        self.fails, self.votes, self.size = False, 0, 0
         monkeypatch.setattr(
             self.module, "time", types.SimpleNamespace(monotonic=lambda: self.now, sleep=lambda _: None)
         )
         monkeypatch.setattr(network, "answering", lambda addresses, *_: self.answering & set(addresses))
         monkeypatch.setattr(neighbours, "silences", lambda at: {life: self.told.get(life) for life in at})
-        self.cleared = 0
+        self.cleared, self.at_once = 0, list[int]()
         self.silence = self.module.Silence("a", self, self)
 
-    def leave_out(self, life: str, why: str, _: object) -> None:
-        assert why.endswith("nor any other member: the group goes on without it")
-        self.out.append(life)
+    def leave_out(self, lives: Mapping[str, str], _: object) -> None:
+        assert all(why.endswith("any other member: the group goes on without it") for why in lives.values())
+        self.out += sorted(lives)
+        self.at_once.append(len(lives))
 
     def keep_out_nobody(self, _: object) -> None:
         self.cleared += 1
@@ -51,7 +52,8 @@ class World:
         return [("life-a", "a", "a:3306"), *((f"life-{name}", name, f"{name}:3306") for name in self.members)]
 
     def status(self) -> Any:
-        return types.SimpleNamespace(synced=self.synced)
+        size = self.size or len(self.members) + 1
+        return types.SimpleNamespace(synced=self.synced, size=size, votes=self.votes or size)
 
     def looks(self, seconds: float, every: float = 0.5) -> list[str]:
         for _ in range(round(seconds / every)):
@@ -89,6 +91,16 @@ def test_who_hears_nobody_is_cut_off_itself(world: World) -> None:
     assert world.looks(10) == []
 
 
+def test_who_was_cut_off_itself_begins_anew(world: World) -> None:
+    """After the whole network was away for two seconds, whoever is heard again last has not died."""
+    world.answering, world.told = set(), {C: [B]}
+    assert world.looks(1.5) == []
+    world.answering = {"c"}
+    assert world.looks(1.5) == []
+    assert world.silence.silent() == frozenset()
+    assert world.looks(0.5) == [B]
+
+
 def test_of_two_neither_leaves_the_other_out(modules: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     pair = World(modules, monkeypatch, "b")
     pair.looks(1)
@@ -105,6 +117,29 @@ def test_only_fewer_than_half_can_be_left_out(
     lives = [f"life-{name}" for name in missed]
     five.answering, five.told = set("bcde") - set(missed), dict.fromkeys((C, D, "life-e"), lives)
     assert sorted(five.looks(2)) == out
+    assert five.at_once == [len(out)] * bool(out)  # the group waits for each that is dead
+
+
+def test_nobody_is_left_out_while_one_vote_counts_for_more(world: World) -> None:
+    """The rest could be no majority, and Galera would make it Primary all the same, beside whom it misses."""
+    world.answering, world.told, world.votes = {"c"}, {C: [B]}, 5
+    assert world.looks(10) == []
+    world.votes = 3
+    assert world.looks(0.5) == [B]
+
+
+def test_nobody_is_left_out_while_the_group_is_another_one_than_was_looked_at(world: World) -> None:
+    """Such as with this node's former life in it: it counts, and cannot be asked."""
+    world.answering, world.told, world.size = {"c"}, {C: [B]}, 4
+    assert world.looks(10) == []
+
+
+def test_a_node_that_has_not_looked_for_a_while_says_nobody(world: World) -> None:
+    world.answering = {"c"}
+    world.looks(3)
+    assert world.silence.silent() == {B}
+    world.now += 2
+    assert world.silence.silent() == frozenset()
 
 
 def test_whoever_has_never_answered_is_not_missed(world: World) -> None:
@@ -118,13 +153,44 @@ def test_a_node_that_was_busy_itself_judges_nobody(world: World) -> None:
     assert world.looks(20, every=2.0) == []
 
 
+def test_a_node_that_asks_less_often_asks_as_many_times(world: World) -> None:
+    world.answering, world.told = {"c"}, {C: [B]}
+    assert world.looks(4.2, every=1.4) == []
+    assert world.looks(1.4, every=1.4) == [B]
+
+
 def test_once_a_member_has_gone_nobody_is_kept_out(world: World) -> None:
     """Whoever left it out: all others have heard of it."""
+    world.cleared = 0
     world.members = ["c"]
     world.looks(2)
     assert world.cleared == 1
     world.members = ["b", "c"]
     world.looks(2)
+    assert world.cleared == 1
+
+
+def test_whoever_joins_keeps_nobody_out_whom_it_has_heard_of_before_it_could_be_asked(world: World) -> None:
+    assert world.cleared == 1
+
+
+def test_a_server_that_does_not_let_in_is_told_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Over(BaseException):
+        pass
+
+    def over(_: float) -> None:
+        raise Over
+
+    def refuse(_: object) -> None:
+        raise world.module.SqlError("timed out")
+
+    monkeypatch.setattr(world.module.time, "sleep", over)
+    world.members, world.cleared = ["c"], 0
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(world, "keep_out_nobody", refuse)
+        with pytest.raises(Over):
+            world.silence._run()
+    world.looks(1)
     assert world.cleared == 1
 
 
@@ -165,6 +231,12 @@ def test_a_kernel_answers_for_a_port_where_nobody_listens_and_none_for_an_addres
     assert network.answering(["127.0.0.1", "127.0.0.2"], open_port, 1.0) == {"127.0.0.1", "127.0.0.2"}
     assert network.accepting(["127.0.0.1"], open_port, 1.0) == []
     assert network.answering([], open_port, 0.1) == set()
+
+
+def test_where_there_is_no_route_nobody_answers() -> None:
+    """That is known at once, from the call and not from the socket."""
+    assert network.answering(["224.0.0.1"], 9, 0.5) == set()
+    assert network.accepting(["224.0.0.1"], 9, 0.5) == []
 
 
 def test_who_listens_and_accepts_nothing_more_does_not_answer() -> None:

@@ -752,6 +752,16 @@ def test_a_brief_look_at_a_sick_host_shows_what_is_amiss(found: Outputs, host: F
     assert not [call for call in worker.called("docker") if call.startswith(("docker exec", "docker node"))]
 
 
+@pytest.mark.parametrize("store", ["etcd", "consul"])
+def test_a_brief_look_at_a_host_without_a_member_finds_none_that_is_well(
+    found: Outputs, host: FakeHost, store: str
+) -> None:
+    host.program("docker", DOCKER.replace("|etcd|", "|other|").replace("|galera|", "|another|"))
+    seen = cluster_facts.parse(host.run(host_looks.brief_look(replace(found, store=store), True, True)).out)
+    assert seen.swarm == "active"
+    assert (seen.galera, seen.store_healthy) == ({}, False)
+
+
 def test_what_has_been_compacted_by_one_member_only_is_not_compared(found: Outputs) -> None:
     seen = facts()
     seen["galera-2"] = replace(seen["galera-2"], etcd_content={48: (1, 47), 40: (120, 9)})
