@@ -12,16 +12,22 @@ import time
 
 import pytest
 
-from harness.image_containers import wait_for
+from harness.image_containers import Container, wait_for
 from tests.images.galera_site import GaleraSite, add, formed, rows, server_pid, start, status, synced
 
 pytestmark = pytest.mark.images
 
 
+def settled(nodes: list[Container]) -> None:
+    """Waits until all serve and have a vote each: the loss of one that has more stops the others."""
+    formed(nodes)
+    wait_for(lambda: {status(node, "wsrep_cluster_weight") for node in nodes} == {"3"}, "a vote each")
+
+
 def test_a_host_that_is_gone_is_left_out_before_galera_would_and_a_busy_one_stays(site: GaleraSite) -> None:
     site.start_store()
     nodes = start(site, 1, 2, 3)
-    formed(nodes)
+    settled(nodes)
     change = status(nodes[0], "wsrep_cluster_conf_id")
 
     # Its processes find no processor for longer than a dead host is given; its kernel answers.
@@ -49,7 +55,7 @@ def test_a_host_that_is_gone_is_left_out_before_galera_would_and_a_busy_one_stay
     # And others, with what the first one has left in the nodes' minds.
     for back, gone in ((1, 0), (0, 1)):
         site.network.mend(nodes[back].namespace)
-        formed(nodes)
+        settled(nodes)
         site.network.cut(nodes[gone].namespace)
         wait_for(lambda: synced(nodes[2], 2), "two again")
         assert "suspecting node" not in nodes[2].log
