@@ -8,7 +8,6 @@ all nodes have come over (host_scripts/database_tls.py).
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +15,8 @@ from typing import Any
 
 import pulumi
 
-from components import certificates
 from components.database_certificate import DatabaseCertificate
-from components.peer_authority import PeerAuthority
+from components.peer_authority import PeerAuthority, has_expired
 from settings import SettingsError
 from settings.tls import Tls
 
@@ -107,12 +105,9 @@ def have_expired(outputs: Mapping[str, Any]) -> bool:
     one that is given new certificates alone is parted from the rest, and the change stands still. So all must
     be given them at once. `outputs`: of the stack's last complete run, of which running nodes have theirs.
     """
-    # What it has signed was signed later, and is good for longer.
     authority = ((outputs.get("galera") or {}).get("tls") or {}).get("caCertificate")
-    if not authority or not certificates.expired(authority, dt.datetime.now(dt.UTC)):
-        return False
-    pulumi.log.warn(
+    return has_expired(
+        authority,
         "the certificates of the database's nodes have expired: no node lets in another one any more. All "
-        "get new ones at the same time, and start anew: clients wait for about a minute"
+        "get new ones at the same time, and start anew: clients wait for about a minute",
     )
-    return True

@@ -6,14 +6,13 @@ Owns: the choice. Leaves to others: the stores (etcd.py, consul.py), a change fr
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pulumi
 
-from components import certificates, consul, etcd, rotation
+from components import consul, etcd, peer_authority, rotation
 from components.cluster_hosts import ClusterHosts
 from components.key_value_store import KeyValueStore
 from components.service_spec import ServiceSpec
@@ -45,13 +44,11 @@ def have_expired(outputs: Mapping[str, Any]) -> bool:
     of the clients, which was made together with that of the members.
     """
     authority = (outputs.get("discoveryAccess") or {}).get("caCertificate")
-    if not authority or not certificates.expired(authority, dt.datetime.now(dt.UTC)):
-        return False
-    pulumi.log.warn(
+    return peer_authority.has_expired(
+        authority,
         "the certificates of the store's members have expired: no member lets in another one any more. All "
-        "get new ones at the same time, and start anew; the database serves meanwhile"
+        "get new ones at the same time, and start anew; the database serves meanwhile",
     )
-    return True
 
 
 def wanted(

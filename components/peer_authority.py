@@ -91,6 +91,18 @@ class PeerAuthority(Resource, module="swarm-galera", name="PeerAuthority"):
         )
 
 
+def has_expired(authority: str | None, told: str) -> bool:
+    """Whether an authority's certificate has expired; then a warning tells what that means.
+
+    Args:
+        authority: PEM; empty or None if there is none yet. What it has signed is good for longer.
+    """
+    if not authority or not certificates.expired(authority, _now()):
+        return False
+    pulumi.log.warn(told)
+    return True
+
+
 def _outputs(authority: Signed) -> dict[str, str]:
     return {"certificate": authority.certificate, "private_key": authority.private_key}
 
