@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
+import subprocess
 import sys
+import tempfile
 import types
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +19,7 @@ import pytest
 from images.galera.galera_node.settings import Settings
 from tests.support.age_key import AgeKey
 from tests.unit.images.test_galera_node_commands import MemoryStore
-from tests.unit.images.test_galera_node_restore_plan import PRESENT, WHOLE
+from tests.unit.images.test_galera_node_restore_plan import PRESENT, WHOLE, minutes
 
 pytestmark = pytest.mark.unit
 
@@ -145,3 +148,45 @@ def test_a_cadence_that_is_none_is_refused(
     assert scheduled.wanted()
     monkeypatch.delenv("DRILL_EVERY")
     assert not scheduled.wanted()
+
+
+# ---- a plan that reads a log
+
+
+AGE = "#!/bin/bash\nexec cat\n"
+
+
+def test_a_log_that_is_looked_through_for_a_moment_is_in_no_folder(
+    scheduled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever kills the plan meanwhile leaves nothing that was encrypted."""
+    archived, binlog = scheduled.archived, importlib.import_module(f"{PACKAGE}.archive.binlog")
+    (tmp_path / "age").write_text(AGE)
+    (tmp_path / "age").chmod(0o755)
+    monkeypatch.setattr(archived.streams, "AGE", str(tmp_path / "age"))
+    (temporary := tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr(archived.streams, "readable", lambda *_: None)
+    monkeypatch.setattr(archived.objects, "there", lambda *_: None)
+    module = importlib.import_module
+    catalog = module(f"{PACKAGE}.restore.catalog").catalog(WHOLE)
+    target = module(f"{PACKAGE}.restore.target").Moment(minutes(35.5))
+    now = module(f"{PACKAGE}.restore.plan").Present(PRESENT.now, PRESENT.timeline, None, "11.8")
+    made = archived.plan(catalog, target, now, None)
+    assert made.search is not None
+    head = binlog.HEAD.pack(int(minutes(1).timestamp()), binlog.GTID, 1, binlog.HEAD.size + 13, 0, 0)
+    content = binlog.MAGIC + head + binlog.GTID_HEAD.pack(made.search.last, 1, 0)
+    stored = subprocess.run(["/usr/bin/zstd", "-qc"], input=content, capture_output=True, check=True).stdout
+    search = replace(made.search, sha256=hashlib.sha256(stored).hexdigest())
+    monkeypatch.setattr(archived, "plan", lambda *_: replace(made, search=search))
+    seen: list[Any] = []
+
+    def resolved(plan: Any, times: Any, *_: Any) -> Any:
+        seen.extend([*times, list(temporary.rglob("*"))])
+        return plan
+
+    monkeypatch.setattr(archived, "resolved", resolved)
+    source = types.SimpleNamespace(pieces=lambda _key: iter([stored]))
+    archive = archived.Archive(catalog, source, 1, dict)
+    archived.planned(archive, target, now, None, KEY)
+    assert seen == [(made.search.last, minutes(1)), []]

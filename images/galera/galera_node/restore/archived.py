@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from ..archive import binlog, layout
 from ..archive import plan as backup
@@ -134,11 +134,12 @@ def planned(archive: Archive, target: Target, now: Present, timeline: str | None
     if made.search is None:
         return made
     line = archive.catalog.timelines[made.timeline]
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "log"
-        streams.into_file(archive.source, made.search, key, file)
+    # Without a name: whatever ends this program, what was encrypted stays nowhere.
+    with tempfile.TemporaryFile() as log:
+        streams.into_open(archive.source, made.search, key, log)
+        log.seek(0)
         try:
-            exact = resolved(made, times(file, made.domain), line, now)
+            exact = resolved(made, times(cast(BinaryIO, log), made.domain), line, now)
         except binlog.BinlogError as error:
             raise Unreachable(f"{made.search.key} can't be read: {error}.") from None
     _there(archive, exact)
@@ -152,11 +153,10 @@ def _there(archive: Archive, made: Plan) -> None:
         raise ArchiveError(f"The archive's objects can't be listed: {error}.") from None
 
 
-def times(file: Path, domain: int) -> Iterator[tuple[int, datetime]]:
+def times(log: BinaryIO, domain: int) -> Iterator[tuple[int, datetime]]:
     """Number and time of each transaction of a domain in a binary log. Raises BinlogError."""
-    with file.open("rb") as log:
-        for event in binlog.events(log):
-            if event.type == binlog.GTID:
-                number, of, _ = binlog.GTID_HEAD.unpack_from(event.body)
-                if of == domain:
-                    yield number, datetime.fromtimestamp(event.time, UTC)
+    for event in binlog.events(log):
+        if event.type == binlog.GTID:
+            number, of, _ = binlog.GTID_HEAD.unpack_from(event.body)
+            if of == domain:
+                yield number, datetime.fromtimestamp(event.time, UTC)

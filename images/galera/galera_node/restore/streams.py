@@ -77,7 +77,12 @@ def into_folder(source: Source, each: Base | Log, key: str, folder: Path, tell: 
 def into_file(source: Source, each: Base | Log, key: str, file: Path, tell: Tell = nothing) -> None:
     """Writes an object's content to a file. Raises StreamError."""
     with open(file, "wb") as out:
-        _through(source, each, key, None, out, tell)
+        into_open(source, each, key, out, tell)
+
+
+def into_open(source: Source, each: Base | Log, key: str, out: IO[bytes], tell: Tell = nothing) -> None:
+    """The same to a file that is open already. Raises StreamError."""
+    _through(source, each, key, None, out, tell)
 
 
 def readable(source: Source, each: Base | Log, key: str) -> None:
