@@ -114,6 +114,62 @@ def test_an_upload_that_is_cut_in_the_middle_is_told_and_leaves_no_object(
     assert not (bucket.folder / "a/b").exists()
 
 
+SLOW = """
+import pathlib, sys, time
+def wait():
+    for _ in range(400):
+        if pathlib.Path(sys.argv[1]).exists():
+            return
+        time.sleep(0.05)
+    sys.exit(3)
+{first}
+sys.stdin.buffer.read()
+{then}
+to = pathlib.Path(sys.argv[2])
+to.parent.mkdir(parents=True, exist_ok=True)
+to.write_text("")
+"""
+"""An upload that goes on once a file is there."""
+
+
+def slow(go: Path, to: Path, *, at_once: bool = False) -> list[str]:
+    """`at_once`: it takes all that comes, and has its time then."""
+    first, then = ("", "wait()") if at_once else ("wait()", "")
+    return [sys.executable, "-c", SLOW.format(first=first, then=then), str(go), str(to)]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_who_waits_for_a_slow_store_is_called_meanwhile_and_may_end_it(
+    bucket: FolderBucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, at_once: bool
+) -> None:
+    monkeypatch.setattr(pipeline, "POLL", 0.05)
+    monkeypatch.setattr(pipeline, "ZSTD", ("cat",))
+    go, to, called = tmp_path / "go", tmp_path / "to", list[float]()
+    upload = slow(go, to, at_once=at_once)
+    content = [b"x" * 1_000_000] * 3  # more than the pipes hold
+
+    def store(waiting: Callable[[], object]) -> Made:
+        return pipeline.store(gives(*content), bucket, "a/b", [], upload=upload, waiting=waiting)  # type: ignore[arg-type]
+
+    def waiting() -> None:
+        called.append(time.monotonic())
+        if len(called) > 5:
+            go.touch()
+
+    assert store(waiting).before == 3_000_000
+    assert to.exists()
+    to.unlink()
+    go.unlink()
+
+    def ends() -> None:
+        go.touch()
+        raise SessionLost("the lease has expired")
+
+    with pytest.raises(SessionLost):
+        store(ends)
+    assert not to.exists()
+
+
 def test_a_wrong_key_leaves_no_object(bucket: FolderBucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "AGE", ("sh", "-c", "echo 'age: error: malformed recipient' >&2; exit 1"))
     with pytest.raises(PipelineError, match="malformed recipient"):
@@ -827,34 +883,45 @@ def test_a_right_that_was_lost_while_logs_are_archived_ends_that(nodes: Nodes) -
     assert nodes.each["b"].logs is None
 
 
+@pytest.mark.parametrize("at_once", [False, True])
 def test_a_session_lives_on_while_a_large_log_is_on_its_way(
-    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, at_once: bool
 ) -> None:
     begun(nodes)
     first = nodes.each["b"].logs.last + 1
     logged(nodes.sql["b"], first)
-    monkeypatch.setattr(pipeline, "CHUNK", 10)
+    monkeypatch.setattr(pipeline, "POLL", 0.02)
     monkeypatch.setattr(nodes.module, "HEAR", 0.0)
-    count, lost_at, session = [0], [10**6], nodes.sessions["b"]
+    go, upload = tmp_path / "go", nodes.bucket.upload
+
+    def slowly(key: str, size: int = 0) -> list[str]:
+        if not key.endswith(".zst.age"):
+            return upload(key, size)
+        return slow(go, nodes.bucket.folder / key, at_once=at_once)
+
+    nodes.bucket.upload = slowly  # type: ignore[method-assign]
+    heard, lost_at, session = [0], [10**6], nodes.sessions["b"]
     renew = session.renew
 
     def counted() -> None:
-        count[0] += 1
-        session.lost = count[0] >= lost_at[0]
+        heard[0] += 1
+        session.lost = heard[0] >= lost_at[0]
         renew()
+        if heard[0] > 8:
+            go.touch()
 
     monkeypatch.setattr(session, "renew", counted)
     nodes.soon("b")
     nodes.look("b")
     assert nodes.each["b"].logs.last == first
-    pieces = (nodes.folder / "b" / nodes.sql["b"].files[-2]).stat().st_size // 10
-    assert count[0] > pieces > 5
+    assert heard[0] > 8
     # One that is lost meanwhile ends the upload, and nothing is there of it.
+    go.unlink()
     logged(nodes.sql["b"], first + 1)
-    lost_at[0] = count[0] + 4
+    heard[0], lost_at[0] = 0, 4
     nodes.soon("b")
     nodes.look("b")
-    assert count[0] == lost_at[0]
+    assert heard[0] == 4
     assert [log.gtid["last"] for log in manifests(nodes.bucket)][-1] == first
     assert not nodes.each["b"].ledger.holds
 

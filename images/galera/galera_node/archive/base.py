@@ -121,15 +121,22 @@ class Bases:
         name = layout.base_name(begun, kind)
         folder = self._plan.place.base(where.timeline, name)
         start, schema = self._own.here(), schema_version(self._sql)
-        notes = Notes()
+        notes, sent = Notes(), 0
+
+        def so_far(count: int) -> None:
+            nonlocal sent
+            sent = count
+            progress(count)
+
         self._desync()
         try:
             made = pipeline.store(
-                self._stream(parent, notes, progress),
+                self._stream(parent, notes, so_far),
                 self._bucket,
                 f"{folder}/{layout.DATA}",
                 self._plan.recipients,
                 size_of(self._folders.data),
+                waiting=lambda: progress(sent),
             )
         finally:
             with suppress(SqlError):  # `resync` tries again

@@ -116,11 +116,12 @@ class Logs:
         path = self._own.path(file)
         with path.open("rb") as source:
             made = pipeline.store(
-                pipeline.of_file(source, going),
+                pipeline.of_file(source),
                 self._bucket,
                 data,
                 self._plan.recipients,
                 path.stat().st_size,
+                waiting=going,
             )
         entry = Log(
             cluster=self._plan.place.cluster,

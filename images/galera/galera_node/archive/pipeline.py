@@ -20,6 +20,7 @@ from .bucket import ENVIRONMENT, Bucket, brief
 ZSTD = ("/usr/bin/nice", "-n", "10", "/usr/bin/zstd", "-q", "-3", "-T1", "-c")
 AGE = ("/usr/bin/nice", "-n", "10", "/usr/bin/age", "--encrypt")
 CHUNK = 1 << 20
+POLL = 0.5  # seconds between two calls of who waits
 ENDED = (-9, -13)
 """Exit codes of a part that ended because another one did: killed, or nobody took what it wrote."""
 
@@ -44,15 +45,19 @@ def store(
     recipients: Sequence[str],
     size: int = 0,
     upload: Sequence[str] = (),
+    waiting: Callable[[], object] = lambda: None,
 ) -> Made:
     """Makes the object `key` of what `source` gives to the function that it is called with.
 
     Args:
-        source: returns once all is given; what it raises ends everything, and nothing was made.
+        source: called in a thread of its own; returns once all is given. What it raises ends everything, and
+            nothing was made.
         size: bytes at the most, as far as known.
         upload: a command instead of rclone's, for tests.
+        waiting: called here, again and again, until all is stored: a store may take nothing for minutes, and
+            may take as long over the last part. What it raises ends everything, too.
 
-    Raises PipelineError; and what `source` raises.
+    Raises PipelineError; and what `source` and `waiting` raise.
     """
     words = [word for recipient in recipients for word in ("--recipient", recipient)]
     with tempfile.TemporaryFile() as said:
@@ -67,21 +72,24 @@ def store(
         )
         children = (zstd, age, up)
         _close(zstd.stdout)  # age has it
-        drain = _Drain(age, up)
+        feed, drain = _Feed(source, zstd), _Drain(age, up)
         drain.start()
+        feed.start()
         try:
-            before = _feed(source, zstd)
-            drain.join()
-            ends = {"zstd": zstd.wait(), "age": age.wait()}
+            _joined(feed, waiting)
+            if feed.error is not None:
+                raise feed.error
+            _joined(drain, waiting)
+            ends = {"zstd": _ended(zstd, waiting), "age": _ended(age, waiting)}
             if drain.error is None and not any(ends.values()):
                 _close(up.stdin)  # now, and only now, it is an object
             else:
                 up.kill()
-            ends["rclone"] = up.wait()
+            ends["rclone"] = _ended(up, waiting)
             failed = {name: code for name, code in ends.items() if code}
             if failed or drain.error is not None:
                 raise PipelineError(_why(failed, drain.error, said))
-            return Made(before, drain.count, drain.digest.hexdigest())
+            return Made(feed.count, drain.count, drain.digest.hexdigest())
         finally:
             # In the order in which an end of input would make an object of half a stream.
             for child in reversed(children):
@@ -89,6 +97,7 @@ def store(
                     child.kill()
                     child.wait()
             drain.join()
+            feed.join()
             for child in children:
                 _close(child.stdin)
                 _close(child.stdout)
@@ -101,6 +110,38 @@ def _start(words: Sequence[str], said: IO[bytes], stdin: IO[bytes] | None) -> su
         stdout=subprocess.PIPE,
         stderr=said,
     )
+
+
+def _joined(thread: threading.Thread, waiting: Callable[[], object]) -> None:
+    while thread.is_alive():
+        thread.join(POLL)
+        waiting()
+
+
+def _ended(child: subprocess.Popen[bytes], waiting: Callable[[], object]) -> int:
+    while True:
+        try:
+            return child.wait(POLL)
+        except subprocess.TimeoutExpired:
+            waiting()
+
+
+class _Feed(threading.Thread):
+    """From the source into the row."""
+
+    def __init__(
+        self, source: Callable[[Callable[[bytes], None]], None], zstd: subprocess.Popen[bytes]
+    ) -> None:
+        super().__init__(name="source", daemon=True)
+        self._source, self._zstd = source, zstd
+        self.count = 0
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self.count = _feed(self._source, self._zstd)
+        except Exception as error:  # it is raised where it was started from
+            self.error = error
 
 
 def _feed(source: Callable[[Callable[[bytes], None]], None], zstd: subprocess.Popen[bytes]) -> int:
@@ -170,15 +211,12 @@ def _why(failed: dict[str, int], error: OSError | None, said: IO[bytes]) -> str:
     return f"{names or error}: {words}"
 
 
-def of_file(
-    file: BinaryIO, going: Callable[[], object] = lambda: None
-) -> Callable[[Callable[[bytes], None]], None]:
-    """A file as a source, from its beginning. `going` is called with each piece; what it raises ends all."""
+def of_file(file: BinaryIO) -> Callable[[Callable[[bytes], None]], None]:
+    """A file as a source, from its beginning."""
 
     def give(to: Callable[[bytes], None]) -> None:
         file.seek(0)
         while data := file.read(CHUNK):
-            going()
             to(data)
 
     return give
