@@ -144,6 +144,7 @@ def test_who_waits_for_a_slow_store_is_called_meanwhile_and_may_end_it(
 ) -> None:
     monkeypatch.setattr(pipeline, "POLL", 0.05)
     monkeypatch.setattr(pipeline, "ZSTD", ("cat",))
+    monkeypatch.setattr(pipeline, "AGE", ("cat",))
     go, to, called = tmp_path / "go", tmp_path / "to", list[float]()
     upload = slow(go, to, at_once=at_once)
     content = [b"x" * 1_000_000] * 3  # more than the pipes hold
