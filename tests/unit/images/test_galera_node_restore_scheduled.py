@@ -65,6 +65,8 @@ def drills(scheduled: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, 
 
         def make(self, plan: Any, _source: object, key: str) -> None:
             made.played.made.append((plan.number, key.strip()))
+            # As the real one does, beside its folder: the log that is being replayed.
+            (made.played.folder.parent / f"{made.played.folder.name}-log").write_text("rows")
 
         def kill(self) -> None:
             made.played.killed += 1
@@ -117,6 +119,7 @@ def test_a_drill_by_schedule_restores_to_the_position_of_the_sums_and_reports(dr
     assert drills.played.memory.read()["drill-good"].value == drills.played.memory.read()["drill"].value
     assert drills.played.killed == 1
     assert not drills.played.folder.exists()
+    assert list(drills._settings.data_dir.iterdir()) == []
     assert KEY not in str(said)
 
 

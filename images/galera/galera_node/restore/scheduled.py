@@ -42,6 +42,7 @@ from .target import Number
 EVERY, IDENTITY, AUTHORITY = "DRILL_EVERY", "drill-identity", "galera-ca.crt"
 """A variable, and two secrets."""
 FOLDER = "scratch"
+"""In the volume: all that a drill unpacks, the log that is being replayed, too."""
 LOOK = 30.0  # seconds between looks at the store
 ARCHIVED = 1800.0  # seconds until the archive has what the cluster had
 POOL = 256 << 20
@@ -117,7 +118,7 @@ class Drills:
             signal.signal(number, lambda *_: self._stop.set())
         self._settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         threading.Thread(target=self._well, daemon=True).start()
-        shutil.rmtree(self._folder.parent / FOLDER, ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
         log("drill: waits until one is due")
         while not self._stop.wait(LOOK):
             with suppress(StoreError):
@@ -167,7 +168,10 @@ class Drills:
         values |= {"base": plan.base.name, "timeline": plan.timeline, "position": plan.gtid(cluster.number)}
         values |= {"logs": len(plan.logs), "tables": len(cluster.tables), "rows": cluster.rows}
         began = time.monotonic()
-        scratch = Scratch(self._folder, settings.run_dir / FOLDER, POOL, self._say, self._progress, "\n")
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(mode=0o700)
+        data, run = self._folder / "data", settings.run_dir / FOLDER
+        scratch = Scratch(data, run, POOL, self._say, self._progress, "\n")
         try:
             scratch.make(plan, archive.source, key)
             values["restoring"] = round(time.monotonic() - began, 1)
