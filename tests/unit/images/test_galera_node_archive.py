@@ -583,10 +583,14 @@ def test_a_gap_is_loud_until_a_backup_is_behind_it() -> None:
     assert wrong(known(base(), behind, **gap)) == []
 
 
+def test_a_retention_that_deletes_nothing_is_loud() -> None:
+    assert wrong(known(base(), kept="another cluster")) == ["the retention lets go what need not be kept"]
+
+
 def test_what_is_wrong_has_a_remedy() -> None:
-    found = known(base(), tried="x", failed="y", reach="", gap=Span(21, 24))
+    found = known(base(), tried="x", failed="y", reach="", gap=Span(21, 24), kept="z")
     sentences = judgement.judge(FOUND, found, TIMELINE, NOW + timedelta(days=9))
-    assert [sentence.ok for sentence in sentences] == [False] * 5
+    assert [sentence.ok for sentence in sentences] == [False] * 6
     assert all(sentence.remedy for sentence in sentences)
 
 

@@ -522,6 +522,37 @@ def test_a_timeline_whose_first_base_is_on_its_way_is_left_alone(bucket: FolderB
     assert left == {TIMELINE, "new.0", "half.0"}
 
 
+def reached(bucket: FolderBucket, timeline: str, at: datetime) -> None:
+    """The last words of whoever archives there."""
+    told = Reach(cluster="galera", timeline=timeline, node="x", at=manifest.said(at), last=1)
+    bucket.put(f"{FOUND.place.logs(timeline)}/{layout.REACH}", manifest.dumps(told))
+
+
+def test_nothing_is_deleted_where_another_cluster_archives_in_the_same_folder(bucket: FolderBucket) -> None:
+    """A stack that was begun from this one's archive, say, with its section `backup` copied: what the one
+    still needs is former, and old, to the other.
+    """
+    begun = [NOW - timedelta(days=days) for days in (100, 50, 1)]
+    for at in begun:
+        keep(bucket, base_of(name=layout.base_name(at, "full"), begun=manifest.said(at)))
+    reached(bucket, "other.0", NOW - timedelta(minutes=2))
+    reached(bucket, TIMELINE, NOW)
+    with pytest.raises(pruning.Shared, match=r"other\.0 at 2026-11-28T14:30:10Z.*prefix"):
+        pruning.prune(FOUND, bucket, [], TIMELINE, NOW)  # type: ignore[arg-type]
+    assert len(list(bucket.folder.rglob(layout.DATA))) == 3
+    # One that has ended is former.
+    reached(bucket, "other.0", NOW - timedelta(minutes=20))
+    pruning.prune(FOUND, bucket, [], TIMELINE, NOW)  # type: ignore[arg-type]
+    assert len(list(bucket.folder.rglob(layout.DATA))) == 2
+
+
+def test_the_timeline_that_ended_a_moment_ago_is_no_other_cluster_s(bucket: FolderBucket) -> None:
+    at = NOW - timedelta(minutes=1)
+    keep(bucket, base_of(name=layout.base_name(at, "full"), begun=manifest.said(at)))
+    reached(bucket, "former.0", at - timedelta(minutes=1))
+    assert pruning.prune(FOUND, bucket, [], TIMELINE, NOW) == []  # type: ignore[arg-type]
+
+
 # ---- the process
 
 
@@ -945,6 +976,21 @@ def test_nothing_is_deleted_while_the_store_is_away(nodes: Nodes, monkeypatch: p
     nodes.store.away = False
     nodes.look("b")
     assert pruned == [TIMELINE]
+
+
+def test_a_retention_that_is_held_up_is_told_and_tried_again(nodes: Nodes) -> None:
+    begun(nodes)
+    nodes.now += timedelta(hours=1)
+    reached(nodes.bucket, "other.0", nodes.now)
+    each = nodes.each["b"]
+    each._pruned_at = float("-inf")
+    nodes.look("b")
+    assert "another cluster archives in" in nodes.known.archive.kept
+    assert each._pruned_at + nodes.module.PRUNE_EVERY < time.monotonic() + nodes.module.PRUNE_AGAIN + 1
+    reached(nodes.bucket, "other.0", nodes.now - timedelta(hours=1))
+    each._pruned_at = float("-inf")
+    nodes.look("b")
+    assert nodes.known.archive.kept == ""
 
 
 def test_a_backup_whose_data_has_gone_from_the_store_is_none(nodes: Nodes) -> None:

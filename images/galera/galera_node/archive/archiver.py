@@ -32,13 +32,14 @@ from .manifest import ManifestError
 from .own_logs import OwnLogs
 from .pipeline import PipelineError
 from .plan import Plan, keys
-from .pruning import prune
+from .pruning import Shared, prune
 from .records import Backup
 
 LOOK = 3.0  # seconds between looks
 HEAR = 10.0  # seconds between words to the store while a log is on its way
 REMOVE_EVERY = 60.0  # seconds between looks for logs that may go
 PRUNE_EVERY = 6 * 3600.0  # seconds between looks for what the retention lets go
+PRUNE_AGAIN = 1800.0  # the same after one that was refused
 JOINING = 900.0  # seconds for which a base waits for nodes that join
 LAST = 10.0  # seconds for a base to be broken off when the process is to end
 FAILURES = (SqlError, BinlogError, PipelineError, BucketError, ManifestError, OSError)
@@ -167,8 +168,19 @@ class Archiver:
         if heard and time.monotonic() - self._pruned_at >= PRUNE_EVERY and not self.making.busy:
             self._pruned_at = time.monotonic()
             self._learn_bases(timeline)
-            bases = list(self.ledger.known.bases)
-            self.ledger.remove(prune(self._plan, self.bucket, bases, timeline, self._now()))
+            self._prune(timeline)
+
+    def _prune(self, timeline: str) -> None:
+        try:
+            gone = prune(self._plan, self.bucket, list(self.ledger.known.bases), timeline, self._now())
+        except (ManifestError, Shared) as error:
+            self.ledger.note(kept=str(error))
+            self._topics.say("archive retention", f"archive: {error}")
+            self._pruned_at += PRUNE_AGAIN - PRUNE_EVERY
+            return
+        self._topics.end("archive retention")
+        self.ledger.note(kept="")
+        self.ledger.remove(gone)
 
     def _others_join(self) -> bool:
         """Whether a node is to get its data, and this one may be its donor: a base would keep it waiting.

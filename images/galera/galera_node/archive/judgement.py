@@ -36,6 +36,7 @@ def judge(plan: Plan, known: Known, timeline: str, now: datetime) -> list[Senten
         _last_try(known),
         _logs(plan, known, timeline, now),
         _gap(known, timeline),
+        _retention(known),
     ]
 
 
@@ -119,6 +120,11 @@ def _gap(known: Known, timeline: str) -> Sentence:
         "`python -m operations backup` makes a full backup, from which on all can be restored again; the log "
         "of the node that archives says when it lost them",
     )
+
+
+def _retention(known: Known) -> Sentence:
+    what, why = "the retention lets go what need not be kept", known.archive.kept
+    return Sentence(what, not why, why or "it does", "mend what is said there" if why else "")
 
 
 def ago(span: timedelta) -> str:

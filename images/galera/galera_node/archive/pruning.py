@@ -18,8 +18,16 @@ from .records import Backup
 from .retention import Doomed, doomed
 
 
+RECENT = timedelta(minutes=15)
+"""Who has archived in this time does so still: each that does writes more often, and clocks differ by less."""
+
+
+class Shared(Exception):
+    """Another cluster archives in the same folder; the message says which, and what to do."""
+
+
 def prune(plan: Plan, bucket: Bucket, bases: list[Backup], present: str, now: datetime) -> list[Backup]:
-    """Deletes it; which bases are gone. Raises BucketError.
+    """Deletes it; which bases are gone. Raises BucketError, ManifestError, Shared.
 
     Args:
         bases: those that are known; others are read from the bucket. present: the cluster's timeline.
@@ -27,7 +35,7 @@ def prune(plan: Plan, bucket: Bucket, bases: list[Backup], present: str, now: da
     place, young = plan.place, now - timedelta(days=plan.keep.days)
     timelines = [entry.key.strip("/") for entry in bucket.listed(place.root, deep=False)]
     with_base, data = set[str](), dict[tuple[str, Span], list[str]]()
-    all_bases, logs = list[Backup](), list[tuple[str, Span]]()
+    all_bases, logs, reaches = list[Backup](), list[tuple[str, Span]](), list[str]()
     for timeline in timelines:
         for entry in bucket.listed(place.bases(timeline)):
             name, _, file = entry.key.partition("/")
@@ -39,6 +47,11 @@ def prune(plan: Plan, bucket: Bucket, bases: list[Backup], present: str, now: da
                 logs.append((timeline, span))
             elif (span := layout.data_span(entry.key)) is not None:
                 data.setdefault((timeline, span), []).append(f"{place.logs(timeline)}/{entry.key}")
+            elif entry.key == layout.REACH and timeline != present:
+                reaches.append(timeline)
+    began = min((base.began for base in all_bases if base.timeline == present), default=now)
+    for timeline in reaches:
+        _alone(bucket, plan, timeline, max(began, now - RECENT))
     # One without a base may be new, and the first one on its way; or another cluster's that begins here.
     over = [
         timeline
@@ -50,6 +63,23 @@ def prune(plan: Plan, bucket: Bucket, bases: list[Backup], present: str, now: da
     bucket.clean()
     gone = {*goes.bases}
     return [base for base in bases if (base.timeline, base.name) in gone or base.timeline in goes.timelines]
+
+
+def _alone(bucket: Bucket, plan: Plan, timeline: str, since: datetime) -> None:
+    """Raises Shared if somebody has written to another timeline since then: whose retention knows nothing of
+    what this one's needs, and this one's nothing of that.
+    """
+    try:
+        text = bucket.read(f"{plan.place.logs(timeline)}/{layout.REACH}")
+        at = manifest.moment(manifest.loads(manifest.Reach, text).at)
+    except (ManifestError, ValueError):
+        return
+    if at > since:
+        raise Shared(
+            f"the retention deletes nothing: another cluster archives in {plan.place.root}, too, on the "
+            f"timeline {timeline} at {manifest.said(at)}, and may need what this one would delete. Remedy: a "
+            "`backup.prefix` of its own for one of the two"
+        )
 
 
 def _written(

@@ -85,6 +85,7 @@ class Archive:
         tried: when the last base was begun; empty for never. failed: why it failed; empty if it did not.
         running: which base is being made, empty for none. done: bytes of it so far.
         asked: which request of a person the last base answers.
+        kept: why the retention deletes nothing; empty where it does.
     """
 
     timeline: str = ""
@@ -99,6 +100,7 @@ class Archive:
     running: str = ""
     done: int = 0
     asked: str = ""
+    kept: str = ""
 
     def dumps(self) -> str:
         """As it is stored."""
