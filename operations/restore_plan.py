@@ -68,7 +68,9 @@ def private_key(identity: str) -> str:
             "What was given is no identity of age: it has a line AGE-SECRET-KEY-1… One with a passphrase "
             "must be decrypted first (`age --decrypt FILE`), for instance into `--identity -`."
         )
-    return text
+    # Without comments and empty lines: on a host an empty one ends the key.
+    lines = (line.strip() for line in text.splitlines())
+    return "".join(f"{line}\n" for line in lines if line and not line.startswith("#"))
 
 
 def refuse_names(what: str, into: str) -> None:

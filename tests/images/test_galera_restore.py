@@ -209,12 +209,13 @@ def test_a_load_that_is_killed_is_gone_on_with_and_there_are_never_two_clusters(
         assert loads.stderr is not None
         loads.stdin.write(site.key.identity)
         loads.stdin.close()
-        for line in loads.stderr:
-            if line.startswith(moment):
-                break
-        # With the container: all of it ends, and the engine starts the node anew.
-        nodes[1].kill()
-        loads.wait()
+        with loads.stderr as said:
+            for line in said:
+                if line.startswith(moment):
+                    break
+            # With the container: all of it ends, and the engine starts the node anew.
+            nodes[1].kill()
+            loads.wait()
         nodes[1].start()
         until(nodes[1], "restore: the cluster is being restored")
         for node in nodes:

@@ -315,8 +315,9 @@ def test_words_that_contradict_each_other_are_refused_before_anything_is_asked(
 
 def test_the_private_key_comes_from_a_file_or_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "key"
-    file.write_text(f"# public key: age1\n{KEY}")
-    assert KEY in restore_plan.private_key(str(file))
+    file.write_text(f"# public key: age1\r\n\n  {KEY}\n{KEY}")
+    # No empty line: on a host it ends the key, and the archive begins.
+    assert restore_plan.private_key(str(file)) == KEY + KEY
     file.write_text("age1public")
     with pytest.raises(OperationsError, match="no identity of age") as raised:
         restore_plan.private_key(str(file))
@@ -362,6 +363,7 @@ case "$1 $2" in
 "ps "*) echo c1 ;;
 "inspect "*) case $* in *Running*) echo true ;; *) echo image@sha256:1 ;; esac ;;
 "exec c1") echo "sent $*" ;;
+"container ls") [ ! -f "$host/scratch" ] || cat "$host/scratch" ;;
 "exec "*) cat >>"$host/sql"; [ ! -f "$host/refuse" ] ;;
 "run "*) cat >"$host/into-scratch"; echo "-- SQL"; [ ! -f "$host/broken" ] ;;
 esac
@@ -405,6 +407,23 @@ def test_half_of_it_does_not_stay(host: FakeHost, into: str, created: bool, undo
     assert done.code == 1
     assert "what had been loaded is removed again" in done.err
     assert (host.folder / "sql").read_text().splitlines()[-1] == undone
+
+
+def test_a_second_scratch_server_on_a_host_is_refused_and_what_does_not_run_goes(host: FakeHost) -> None:
+    host.file("scratch", "galera-drill-1 exited\ngalera-drill-2 created\n")
+    done = host.run(script("new", created=True), KEY)
+    assert done.code == 0, done.err
+    removed = [call for call in done.calls if call.startswith("docker rm")]
+    assert removed[:2] == ["docker rm -f -v galera-drill-1", "docker rm -f -v galera-drill-2"]
+    (run,) = [call for call in done.calls if call.startswith("docker run")]
+    (ls,) = [call for call in done.calls if call.startswith("docker container ls")]
+    assert "--label swarm-galera.scratch " in run
+    assert "label=swarm-galera.scratch " in ls
+    host.file("scratch", "galera-drill-3 running\n")
+    done = host.run(script("new", created=True), KEY)
+    assert done.code == 1
+    assert "works on this host already (galera-drill-3)" in done.err
+    assert not [call for call in done.calls if "run" in call.split()[:2] or "galera-drill-3" in call]
 
 
 # ---- the drill

@@ -17,9 +17,8 @@ from .plan import Plan
 from .records import Backup
 from .retention import Doomed, doomed
 
-
 RECENT = timedelta(minutes=15)
-"""Who has archived in this time does so still: each that does writes more often, and clocks differ by less."""
+"""Who has archived in this time does so still: whoever does writes more often, and clocks differ by less."""
 
 
 class Shared(Exception):
