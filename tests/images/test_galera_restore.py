@@ -314,8 +314,9 @@ def sent(
     assert takes.stdin is not None
     takes.stdin.write(f"{site.key.identity}\n\n".encode())
     takes.stdin.flush()
-    while piece := send.stdout.read(1 << 16):
-        takes.stdin.write(piece)
+    with send.stdout as archive:
+        while piece := archive.read(1 << 16):
+            takes.stdin.write(piece)
     out, err = takes.communicate()
     assert send.wait() == 0
     return subprocess.CompletedProcess([], takes.returncode, out, err)
