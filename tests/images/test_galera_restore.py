@@ -18,7 +18,7 @@ import pytest
 from harness.image_containers import Container, wait_for
 from harness.image_roots import image_root
 from images.galera.galera_node.local_state import ASIDE
-from tests.images.backup_site import BackupSite, number, told
+from tests.images.backup_site import BackupSite, number, told, wrong
 from tests.images.galera_site import (
     PASSWORDS,
     add,
@@ -270,6 +270,8 @@ def test_what_cant_be_restored_is_refused_and_the_cluster_goes_on(site: BackupSi
     taken(nodes[0], "restore", "undo")
     back(nodes)
     assert rows(nodes) == ["first,one"] * 3
+    # Who restarts first may have left the others out for a moment: a timeline of its own, with its first base.
+    wait_for(lambda: wrong(nodes[0]) == [], "a whole archive again", 120)
     # A member that nobody sees could go on by itself.
     nodes[2].kill()
     wait_for(lambda: "galera-3: absent" in tell(nodes[0], "status"), "gone", 90)
