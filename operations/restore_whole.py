@@ -99,9 +99,10 @@ async def _go_on(hosts: RemoteHosts, found: Outputs, name: str, key: str) -> Non
     await _until(hosts, found, name, "the cluster forms", FORMS, forming)
     state = await _state(hosts, found, name)
     say(
-        f"The cluster {state['uuid']} has formed at {state['record']['position']}. Look at it (`verify --deep` "
-        "compares the rows of all nodes; your own programs). Then `restore --done` removes the data of before, or `restore --undo` brings it "
-        "back. Backups of before stay on their timeline; a full one of the new begins by itself."
+        f"The cluster {state['uuid']} has formed at {state['record']['position']}. Look at it (your own "
+        "programs; `verify --deep` compares the rows of all nodes). Then `restore --done` removes the data of "
+        "before, or `restore --undo` brings it back. Backups of before stay on their timeline; a full one of "
+        "the new begins by itself."
     )
 
 

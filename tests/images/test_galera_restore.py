@@ -270,7 +270,7 @@ def test_what_cant_be_restored_is_refused_and_the_cluster_goes_on(site: BackupSi
     taken(nodes[0], "restore", "undo")
     back(nodes)
     assert rows(nodes) == ["first,one"] * 3
-    # Who restarts first may have left the others out for a moment: a timeline of its own, with its first base.
+    # Who restarts first may leave the others out for a moment: a timeline of its own, with its first base.
     wait_for(lambda: wrong(nodes[0]) == [], "a whole archive again", 120)
     # A member that nobody sees could go on by itself.
     nodes[2].kill()
