@@ -100,8 +100,8 @@ async def _go_on(hosts: RemoteHosts, found: Outputs, name: str, key: str) -> Non
     state = await _state(hosts, found, name)
     say(
         f"The cluster {state['uuid']} has formed at {state['record']['position']}. Look at it (your own "
-        "programs; `verify --deep` compares the rows of all nodes). Then `restore --done` removes the data of "
-        "before, or `restore --undo` brings it back. Backups of before stay on their timeline; a full one of "
+        "programs; `verify --deep` compares the rows of all nodes). Then `restore --done` removes the data "
+        "of before, or `restore --undo` brings it back. Backups of before stay on their timeline; a full one of "
         "the new begins by itself."
     )
 
