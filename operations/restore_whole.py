@@ -101,8 +101,8 @@ async def _go_on(hosts: RemoteHosts, found: Outputs, name: str, key: str) -> Non
     say(
         f"The cluster {state['uuid']} has formed at {state['record']['position']}. Look at it (your own "
         "programs; `verify --deep` compares the rows of all nodes). Then `restore --done` removes the data "
-        "of before, or `restore --undo` brings it back. Backups of before stay on their timeline; a full one of "
-        "the new begins by itself."
+        "of before, or `restore --undo` brings it back. Backups of before stay on their timeline; a full "
+        "one of the new begins by itself."
     )
 
 
