@@ -320,6 +320,33 @@ def test_on_the_way_back_everybody_takes_what_was_before() -> None:
     assert "position of a is not known" in waits.reason
 
 
+def test_on_the_way_back_who_needs_nobody_else_waits_for_those_that_put_their_data_back() -> None:
+    """Or they would be left out, and take full copies of what they have."""
+    memory = cluster(view=View(OLD, "", 100, ("c",)))
+    joined(memory)
+    take(memory, record.undo(memory.facts, NOW))
+    at_rest(memory)
+    for number, name in enumerate("ab", start=1):
+        memory.put(f"present/{name}", here("stopped", number, NEW, 9))
+    waits = decide("c", 3, data(OLD), memory.facts, [])
+    assert isinstance(waits, Hold)
+    assert waits.reason == "a, b is to put the data of before back, too"
+    memory.put("present/a", here("stopped", 1))
+    memory.commit({}, {}, ("present/b",))  # one that dies is waited for no more
+    begins = decide("c", 3, data(OLD), memory.facts, [])
+    assert isinstance(begins, Bootstrap)
+    assert begins.epoch is not None
+    assert begins.epoch.left_out == ("b",)
+    memory.put("present/b", here("stopped", 2))
+    begins = decide("c", 3, data(OLD), memory.facts, [])
+    assert isinstance(begins, Bootstrap)
+    assert begins.epoch is None
+    # One that comes late joins those that serve, whoever else is on the way back.
+    memory.put("present/a", here("stopped", 1, NEW, 9))
+    memory.put("present/b", here("synced", 2))
+    assert isinstance(decide("c", 3, data(OLD), memory.facts, ["10.20.0.2"]), Join)
+
+
 def test_without_a_restore_nothing_is_different() -> None:
     memory = cluster()
     assert ends(OLD, memory.facts) == ""
