@@ -35,8 +35,8 @@ def restoring(
     if restore.phase == UNDO:
         if local.aside == restore.id or (local.kind is Kind.DATA and local.uuid == restore.uuid):
             return PutBack(f"the restore to {restore.target} is undone")
-        # Whoever was the last to stop needs nobody else to restart the cluster. But those whose position it has
-        # not heard by then would take full copies, though they are about to have the same data again.
+        # Whoever stopped last needs nobody else to restart the cluster. But those whose position it has not
+        # heard by then would take full copies, though they are about to have the same data again.
         busy = sorted(name for name, presence in others.items() if presence.uuid == restore.uuid)
         if busy and not joinable(others, live, IN_PRIMARY, facts, local.epoch):
             return Hold(f"{', '.join(busy)} is to put the data of before back, too")
