@@ -195,7 +195,9 @@ class Galera(pulumi.ComponentResource):
         tls = DatabaseTls.declare(name, args.tls, child)
         self._name, self._manager, self._tls = name, args.service.manager, args.tls
         self.authority, self.files = tls.authority, tls.files
-        formed = convergence.galera_formed(SERVICE, self.size, arbitrator=args.arbitrator)
+        formed = convergence.galera_formed(
+            SERVICE, self.size, arbitrator=args.arbitrator, backup=args.backup is not None
+        )
         first, then, before = "", formed, None
         if args.writer_last:
             before = writer_last.hook(f"{name}-service", SERVICE, args.service.manager)

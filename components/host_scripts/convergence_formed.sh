@@ -4,7 +4,7 @@
 service=fact size=1 patience=1
 # ---- hosts get what follows ----
 query="SHOW GLOBAL STATUS WHERE Variable_name IN
-  ('wsrep_cluster_size', 'wsrep_cluster_status', 'wsrep_local_state_comment')"
+  ('wsrep_cluster_size', 'wsrep_cluster_status', 'wsrep_local_state_comment')@desync@"
 deadline=$((SECONDS + patience)) told=''
 while :; do
   declare -A status=()
