@@ -18,6 +18,7 @@ import pytest
 from harness.image_containers import Container, wait_for
 from harness.image_roots import image_root
 from images.galera.galera_node.local_state import ASIDE
+from lab import object_store
 from tests.images.backup_site import BackupSite, number, told, wrong
 from tests.images.galera_site import (
     PASSWORDS,
@@ -34,6 +35,7 @@ from tests.images.galera_site import (
     uuids,
 )
 from tests.images.test_galera_backup import archived, same_numbers, whole
+from tests.images.store_access import ETCDCTL
 from tests.support.age_key import AgeKey
 
 pytestmark = pytest.mark.images
@@ -277,6 +279,58 @@ def test_what_cant_be_restored_is_refused_and_the_cluster_goes_on(site: BackupSi
     wait_for(lambda: "galera-3: absent" in tell(nodes[0], "status"), "gone", 90)
     plan = taken(nodes[1], "restore", "plan", "latest", stdin=key)
     assert "galera-3 is not here" in step(nodes[1], "restore", "begin", stdin=json.dumps(plan)).stderr
+
+
+def begins_with(site: BackupSite, node: Container, to: str) -> None:
+    """Tells a node of the archive that a new cluster begins with: its own."""
+    told = json.loads((node.here / "galera-node" / "backup.json").read_text())
+    said = {key: told[key] for key in ("endpoint", "bucket", "prefix", "region", "authority")}
+    (node.here / "galera-node" / "bootstrap.json").write_text(
+        json.dumps({**said, "cluster": "galera", "to": to})
+    )
+    for name, value in (
+        ("bootstrap-access-key", object_store.ACCESS_KEY),
+        ("bootstrap-secret-key", object_store.SECRET_KEY),
+        ("bootstrap-identity", site.key.identity),
+    ):
+        (node.here / "secrets" / name).write_text(value)
+
+
+def test_a_stack_that_has_lost_everything_begins_again_with_its_own_archive(site: BackupSite) -> None:
+    """`bootstrapFrom`, where the new cluster archives in the folder that it has come from."""
+    nodes = whole(site)
+    add(nodes[0], "one")
+    in_archive(site, nodes)
+    kept, former = rows(nodes), uuids(nodes)
+    (timeline,) = site.timelines()
+    (base,) = site.bases(timeline)
+    for node in nodes:
+        node.kill()
+        node.lose_volume()
+    gone = site.containers["etcd-1"].run(*ETCDCTL, "del", "--prefix", "swarm-galera/galera/")
+    assert gone.returncode == 0, gone.stderr
+    for node in nodes:
+        begins_with(site, node, "latest")
+        node.start()
+    back(nodes)
+    assert rows(nodes) == kept
+    assert not uuids(nodes) & former
+    new = uuids(nodes)
+    wait_for(lambda: wrong(nodes[0]) == [], "an archive of the new one", 120)
+    assert len(site.timelines()) == 2
+    assert [each.name for each in site.bases(timeline)] == [base.name]
+    assert record(nodes[0])["record"]["phase"] == "done"
+    assert all(site.key.identity not in node.log for node in nodes)
+    # Never again: what is written since stays over an outage of all nodes.
+    add(nodes[1], "since")
+    same_numbers(nodes)
+    kept = rows(nodes)
+    for node in nodes:
+        node.kill()
+    for node in nodes:
+        node.start()
+    back(nodes)
+    assert (rows(nodes), uuids(nodes)) == (kept, new)
 
 
 def scratch_of(site: BackupSite) -> Container:
