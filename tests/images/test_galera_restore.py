@@ -34,8 +34,8 @@ from tests.images.galera_site import (
     until,
     uuids,
 )
-from tests.images.test_galera_backup import archived, same_numbers, whole
 from tests.images.store_access import ETCDCTL
+from tests.images.test_galera_backup import archived, same_numbers, whole
 from tests.support.age_key import AgeKey
 
 pytestmark = pytest.mark.images
