@@ -121,26 +121,8 @@ class Bases:
         name = layout.base_name(begun, kind)
         folder = self._plan.place.base(where.timeline, name)
         start, schema = self._own.here(), schema_version(self._sql)
-        notes, sent = Notes(), 0
-
-        def so_far(count: int) -> None:
-            nonlocal sent
-            sent = count
-            progress(count)
-
-        self._desync()
-        try:
-            made = pipeline.store(
-                self._stream(parent, notes, so_far),
-                self._bucket,
-                f"{folder}/{layout.DATA}",
-                self._plan.recipients,
-                size_of(self._folders.data),
-                waiting=lambda: progress(sent),
-            )
-        finally:
-            with suppress(SqlError):  # `resync` tries again
-                resync(self._sql, self._folders.run)
+        notes = Notes()
+        made = self._stored(parent, notes, f"{folder}/{layout.DATA}", progress)
         position = self._checked(notes, parent, folder, made)
         base = Base(
             cluster=self._plan.place.cluster,
@@ -166,6 +148,29 @@ class Bases:
         )
         self._bucket.put(f"{folder}/{layout.MANIFEST}", manifest.dumps(base))
         return base
+
+    def _stored(self, parent: Backup | None, notes: Notes, key: str, progress: Callable[[int], None]) -> Made:
+        """The data as an object. The node is desynced meanwhile."""
+        sent = 0
+
+        def so_far(count: int) -> None:
+            nonlocal sent
+            sent = count
+            progress(count)
+
+        self._desync()
+        try:
+            return pipeline.store(
+                self._stream(parent, notes, so_far),
+                self._bucket,
+                key,
+                self._plan.recipients,
+                size_of(self._folders.data),
+                waiting=lambda: progress(sent),
+            )
+        finally:
+            with suppress(SqlError):  # `resync` tries again
+                resync(self._sql, self._folders.run)
 
     def _checked(self, notes: Notes, parent: Backup | None, folder: str, made: Made) -> Position:
         """Where the backup is, once it is seen to fit to its parent and to be in the store as it was sent."""

@@ -76,16 +76,7 @@ def store(
         drain.start()
         feed.start()
         try:
-            _joined(feed, waiting)
-            if feed.error is not None:
-                raise feed.error
-            _joined(drain, waiting)
-            ends = {"zstd": _ended(zstd, waiting), "age": _ended(age, waiting)}
-            if drain.error is None and not any(ends.values()):
-                _close(up.stdin)  # now, and only now, it is an object
-            else:
-                up.kill()
-            ends["rclone"] = _ended(up, waiting)
+            ends = _ends(feed, drain, children, waiting)
             failed = {name: code for name, code in ends.items() if code}
             if failed or drain.error is not None:
                 raise PipelineError(_why(failed, drain.error, said))
@@ -110,6 +101,26 @@ def _start(words: Sequence[str], said: IO[bytes], stdin: IO[bytes] | None) -> su
         stdout=subprocess.PIPE,
         stderr=said,
     )
+
+
+def _ends(
+    feed: _Feed,
+    drain: _Drain,
+    children: tuple[subprocess.Popen[bytes], subprocess.Popen[bytes], subprocess.Popen[bytes]],
+    waiting: Callable[[], object],
+) -> dict[str, int]:
+    """How each part of the row has ended. Raises what the source and `waiting` raise."""
+    zstd, age, up = children
+    _joined(feed, waiting)
+    if feed.error is not None:
+        raise feed.error
+    _joined(drain, waiting)
+    ends = {"zstd": _ended(zstd, waiting), "age": _ended(age, waiting)}
+    if drain.error is None and not any(ends.values()):
+        _close(up.stdin)  # now, and only now, it is an object
+    else:
+        up.kill()
+    return {**ends, "rclone": _ended(up, waiting)}
 
 
 def _joined(thread: threading.Thread, waiting: Callable[[], object]) -> None:
