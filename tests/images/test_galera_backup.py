@@ -278,7 +278,9 @@ def test_a_cluster_that_has_rows_already_comes_to_backups_node_by_node(site: Bac
             node.start()
             formed(nodes)
             assert not site.timelines()  # nobody archives what others number otherwise
-        assert told(nodes[2])["archive"]["problem"] == "waiting for binary logs of galera-1"
+        waits = "waiting for binary logs of galera-1"
+        wait_for(lambda: told(nodes[2])["archive"]["problem"] == waits, "who is waited for", 120)
+        assert not site.timelines()
     assert nodes[0].stop() == 0
     site.tell(nodes[0])
     nodes[0].start()
