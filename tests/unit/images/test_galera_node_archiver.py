@@ -185,7 +185,7 @@ class FakeSql:
     """mariadbd's answers about binary logs below `folder`."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.position, self.said = folder, 0, list[str]()
+        self.folder, self.position, self.said, self.behind = folder, 0, list[str](), False
         self.files: list[str] = []
 
     def log(self, name: str, content: bytes) -> None:
@@ -197,6 +197,10 @@ class FakeSql:
         if statement == "SHOW BINARY LOGS":
             return [(name, 1) for name in self.files]
         if "gtid_binlog_pos" in statement:
+            waits = [said[-1] for said in self.said if "wsrep_sync_wait" in said]
+            if self.behind and waits[-1:] == ["1"]:
+                self.said.append("SET SESSION wsrep_sync_wait = 0")  # as on a connection that is new
+                raise Exception("(1205, 'Lock wait timeout exceeded; try restarting transaction')")
             return [(f"1007-1-3,1-1-{self.position}" if self.position else "",)]
         if "wsrep_gtid_seq_no = " in statement:
             logged(self, int(statement.rpartition(" ")[2]))
@@ -321,6 +325,26 @@ def test_what_others_have_committed_before_is_waited_for(bucket: FolderBucket, s
     archive(each)
     waits = sql.said.index("SET SESSION wsrep_sync_wait = 1")
     assert waits < sql.said.index("SELECT @@GLOBAL.gtid_binlog_pos")
+
+
+def test_a_node_that_is_behind_archives_what_it_has_and_says_so(bucket: FolderBucket, sql: FakeSql) -> None:
+    """It makes a backup, say, out of flow control."""
+    each = made(bucket, sql)
+    each.last = 0
+    logged(sql, 1, 2)
+    archive(each)
+    # Nothing else that is asked on this connection waits.
+    assert [said for said in sql.said if "wsrep_sync_wait" in said][-1].endswith("= 0")
+    reached = reach(bucket)
+    sql.behind = True
+    logged(sql, 3, 4)
+    with pytest.raises(own_logs.Behind, match="is behind the others"):
+        archive(each)
+    assert [log.gtid["last"] for log in manifests(bucket)] == [2, 4]
+    assert reach(bucket) == reached, "others may have committed more"
+    sql.behind = False
+    archive(each)
+    assert reach(bucket).last == 4
 
 
 def test_another_node_goes_on_with_the_file_that_has_what_is_missing(

@@ -17,7 +17,7 @@ from .bucket import Bucket
 from .chain import Chain
 from .layout import Span
 from .manifest import Log, Reach
-from .own_logs import OwnLogs
+from .own_logs import Behind, OwnLogs
 from .plan import DOMAIN, Plan
 
 
@@ -79,12 +79,18 @@ class Logs:
         """
         if self.last is None:
             raise AssertionError("`begin` comes before")
-        at, position = now(), self._own.position()
+        at, behind = now(), None
+        try:
+            position = self._own.position()
+        except Behind as error:  # what is here is archived all the same
+            position, behind = self._own.here(), error
         if position > self.last:
             self._own.close()
         for piece in chains.wanted(self._own.closed(), self.last):
             self._one(piece.file, now, going)
             written()
+        if behind is not None:
+            raise behind
         if self.last >= position:
             reach = Reach(
                 cluster=self._plan.place.cluster,

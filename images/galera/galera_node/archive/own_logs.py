@@ -25,6 +25,14 @@ runs by itself, those who apply it take no number over.
 """
 
 
+TIMEOUT = "(1205,"
+"""How the server's word begins that it has waited in vain, here for what others have committed."""
+
+
+class Behind(BinlogError):
+    """This node has not applied yet what others have committed."""
+
+
 class Ask(Protocol):
     """A connection to the own mariadbd (`sql.Sql`)."""
 
@@ -40,10 +48,18 @@ class OwnLogs:
 
     def position(self) -> int:
         """The last number of the cluster's that is in the logs here, once all is there that was committed
-        anywhere before the question. Raises SqlError.
+        anywhere before the question. Raises SqlError; Behind if that takes too long.
         """
         self._sql.run("SET SESSION wsrep_sync_wait = 1")
-        return self.here()
+        try:
+            reached = self.here()
+        except Exception as error:  # SqlError, and with it goes the connection
+            if TIMEOUT not in str(error):
+                raise
+            raise Behind("this node is behind the others, as one that makes a backup may be") from error
+        # Whatever else is asked on this connection need not wait.
+        self._sql.run("SET SESSION wsrep_sync_wait = 0")
+        return reached
 
     def here(self) -> int:
         """The same, as it is. Raises SqlError."""
