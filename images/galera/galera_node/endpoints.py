@@ -42,21 +42,22 @@ SERVES, DRAINS, DOES_NOT = 200, 404, 503
 
 @dataclass(frozen=True)
 class Look:
-    """What the last look has found. `at`: when mariadbd said so, by the monotonic clock.
+    """What the last look has found besides. `writer`: this node is. `writes`: they may come, too.
 
-    `able`: clients may be served. `writes`: writes may come, too. Neither who refuses them (`read_only`)
-    nor who is cut off from the store, and would never hear that it has become the writer.
+    Neither to who refuses them (`read_only`) nor to who is cut off from the store, and would never hear that
+    it has become the writer.
     """
 
-    at: float = float("-inf")
-    able: bool = False
     writer: bool = False
     writes: bool = True
 
 
 @dataclass(frozen=True)
 class Own:
-    """What the own mariadbd says. `at`: when. `takes`: writes. `members`: of its component."""
+    """What the own mariadbd says. `at`: when, by the monotonic clock. `able`: clients may be served.
+
+    `takes`: writes. `members`: of its component.
+    """
 
     at: float = float("-inf")
     able: bool = False
@@ -93,12 +94,12 @@ class Endpoints:
 
     def answer(self, path: str) -> int:
         """The status code for `/writer`, `/reader` or, for other nodes, `/able`."""
-        now, look = time.monotonic(), self._look
+        now, own, look = time.monotonic(), self._own, self._look
         if path != "/able":
             if now - self._asked > ASKED:
                 self._wake.set()
             self._asked = now
-        if not look.able or now - look.at > FRESH:
+        if not own.able or now - own.at > FRESH:
             return DOES_NOT
         if path == "/writer":
             if look.writer:
@@ -132,10 +133,9 @@ class Endpoints:
 
     def look(self) -> None:
         """Looks once, and names whom the rule names."""
+        # Counts at once: the store may take its time, and changes nothing about it.
         self._own = self._asked_own()
-        able, writes, members = self._own.able, self._own.takes, self._own.members
-        # At once: the store may take its time, and changes nothing about it.
-        self._look = replace(self._look, at=self._own.at, able=able)
+        writes, members = self._own.takes, self._own.members
         self._read()
         now = time.monotonic()
         if writes:
@@ -151,7 +151,7 @@ class Endpoints:
         writer = seen.writer == self._node and not self._is_replaced(members)
         if self._look.writer and not writer:
             self._was_writer = now
-        self._look = Look(self._own.at, able, writer, writes and (writer or not self._away))
+        self._look = Look(writer, writes and (writer or not self._away))
 
     def _asked_own(self) -> Own:
         """What mariadbd says now. Where that is only late, what it said last counts until it is too old.
@@ -241,7 +241,7 @@ class Endpoints:
 
         At once if none asks, or if clients are not served here anyway.
         """
-        if not self._look.able or time.monotonic() - self._asked > ASKED / 10:
+        if not self._own.able or time.monotonic() - self._asked > ASKED / 10:
             self._stopping.set()
             return
         log(f"load balancers are told to send new connections elsewhere; stopping in {DRAIN:.0f} s")

@@ -14,9 +14,9 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from typing import TypeVar
 
 PORT = 4569
 TIMEOUT = 1.5  # seconds for one question
@@ -24,6 +24,8 @@ ENDPOINTS = ("/writer", "/reader", "/able")
 AT_A_TIME = 16  # who connects and says nothing must not keep load balancers from their answer
 SILENT = 2.0  # seconds after which such a one is left
 SOON = 0.5  # seconds for the question whether a node is able; who is asked often answers at once
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -108,41 +110,28 @@ class Teller:
 
 def ask(address: str, port: int = PORT, timeout: float = TIMEOUT) -> Told | None:
     """What the node at `address` says; None when it does not, as one of the version before."""
-    connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:
-        connection.request("GET", "/status")
-        response = connection.getresponse()
-        values = json.loads(response.read(65536))
-        if response.status != 200:
-            return None
+        values = json.loads(_got(address, "/status", port, timeout) or b"")
         told = Told(**{name: values[name] for name in Told.__dataclass_fields__ if name != "departed"})
         told = replace(told, departed=values.get("departed", ""))  # one of the version before does not say
-        words = (told.uuid, told.epoch, told.state, told.departed)
-        return told if all(isinstance(each, str) for each in words) else None
-    except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError):
         return None
-    finally:
-        connection.close()
+    words = (told.uuid, told.epoch, told.state, told.departed)
+    return told if all(isinstance(each, str) for each in words) else None
 
 
 def silences(addresses: Mapping[str, str], port: int = PORT) -> dict[str, frozenset[str] | None]:
     """The lives that each of these misses, by the same keys; None where one does not say."""
-    with ThreadPoolExecutor(max(1, len(addresses))) as asking:
-        told = asking.map(lambda address: _silent(address, port), addresses.values())
-        return dict(zip(addresses, told, strict=True))
+    told = _side_by_side(addresses.values(), lambda address: _silent(address, port))
+    return {key: told.get(address) for key, address in addresses.items()}
 
 
 def _silent(address: str, port: int) -> frozenset[str] | None:
-    connection = http.client.HTTPConnection(address, port, timeout=SOON)
     try:
-        connection.request("GET", "/silent")
-        response = connection.getresponse()
-        values = json.loads(response.read(65536)) if response.status == 200 else None
-        return frozenset(map(str, values)) if isinstance(values, list) else None
-    except (OSError, http.client.HTTPException, ValueError):
+        values = json.loads(_got(address, "/silent", port, SOON) or b"")
+    except ValueError:
         return None
-    finally:
-        connection.close()
+    return frozenset(map(str, values)) if isinstance(values, list) else None
 
 
 def able(address: str, port: int = PORT, timeout: float = SOON) -> bool:
@@ -156,12 +145,18 @@ def any_writes(addresses: Iterable[str], port: int = PORT) -> bool:
 
 
 def _says_yes(address: str, path: str, port: int, timeout: float = SOON) -> bool:
+    return _got(address, path, port, timeout, "HEAD") is not None
+
+
+def _got(address: str, path: str, port: int, timeout: float, method: str = "GET") -> bytes | None:
+    """What is answered with 200; None for anything else, and for nothing."""
     connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:
-        connection.request("HEAD", path)
-        return connection.getresponse().status == 200
+        connection.request(method, path)
+        response = connection.getresponse()
+        return response.read(65536) if response.status == 200 else None
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()
 
@@ -174,11 +169,16 @@ def have_ask(addresses: Iterable[str], port: int = PORT) -> None:
 
 def ask_all(addresses: Iterable[str], port: int = PORT) -> dict[str, Told]:
     """What the nodes at these addresses say, asked side by side; who does not answer is left out."""
-    found: dict[str, Told] = {}
+    return _side_by_side(addresses, lambda address: ask(address, port))
+
+
+def _side_by_side(addresses: Iterable[str], question: Callable[[str], T | None]) -> dict[str, T]:
+    """The answers by address; who gives none is left out."""
+    found: dict[str, T] = {}
 
     def one(address: str) -> None:
-        if (told := ask(address, port)) is not None:
-            found[address] = told
+        if (answer := question(address)) is not None:
+            found[address] = answer
 
     threads = [threading.Thread(target=one, args=(address,), daemon=True) for address in set(addresses)]
     for thread in threads:
