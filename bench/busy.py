@@ -4,7 +4,8 @@
 (sysbench's prime numbers, a thread for each processor of this machine) while eight clients write as fast as
 they can through the writer port and one more writes row after row and tells its longest pause. Each change
 of the cluster's members has a number (`wsrep_cluster_conf_id`): one that differs at the end is a node that
-was thrown out, or came back. Nobody stops, kills or cuts anything, so each such change is a false eviction.
+was thrown out, or came back. Nobody stops, kills or cuts anything, so each such change is a false eviction;
+so is, for its clients, each of the eight connections that is cut.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ HEADINGS = (
     "writes/s",
     "changes of members",
     "changes of the writer",
+    "connections cut",
     "longest pause of a client (s)",
 )
 
@@ -52,14 +54,18 @@ class Told:
     """What the load's processes said, or why they failed."""
 
     writes: float = 0.0
+    lost: int = 0
     pause: float | None = None
     failures: list[str] = field(default_factory=list)
 
 
-def seen(host: str = HOSTS[0]) -> Seen:
-    """The cluster as a host's node sees it. Raises BenchFailed."""
+def seen(before: str = "", host: str = HOSTS[0]) -> Seen:
+    """The cluster as a host's node sees it. Raises BenchFailed.
+
+    `before`: the writer that was seen last. Where the store does not answer in time, nobody knows of another.
+    """
     change = int(sql(host, "SHOW STATUS LIKE 'wsrep_cluster_conf_id'").split("\t")[1])
-    return Seen(change, str(failover.status(host)["writer"]))
+    return Seen(change, str(failover.status(host).get("writer") or before))
 
 
 def processors() -> tuple[int, int]:
@@ -91,12 +97,13 @@ class Load:
         given = f"{password}\n".encode()
         on_host(host, sysbench.command("oltp_write_only", at, "prepare"), given)
         way = failover.ways(network)[0]
+        writes = sysbench.timed("oltp_write_only", at, CLIENTS, seconds, sysbench.GOES_ON)
         self._host, self._way = host, way
         self._threads = [
             threading.Thread(target=self._do, args=work, daemon=True)
             for work in (
                 *((self._computes, each, sysbench.computing(os.cpu_count() or 1, seconds)) for each in HOSTS),
-                (self._writes, host, sysbench.timed("oltp_write_only", at, CLIENTS, seconds), given),
+                (self._writes, host, writes, given),
                 (self._pauses, host, way.command(password, writer)),
             )
         ]
@@ -124,7 +131,7 @@ class Load:
             self.told.failures.append(f"sysbench did not compute: {said[-200:]}")
 
     def _writes(self, said: str) -> None:
-        self.told.writes = sysbench.parse(said).committed
+        self.told.writes, self.told.lost = sysbench.parse(said).committed, sysbench.lost(said)
 
     def _pauses(self, said: str) -> None:
         self.told.pause = json.loads(said)["pause"]
@@ -139,10 +146,10 @@ def watched(load: Load, seconds: int) -> list[Seen]:
             time.sleep(min(EVERY, seconds - passed))
             if load.told.failures:
                 raise BenchFailed("; ".join(load.told.failures))
-            found.append(seen())
+            found.append(seen(found[-1].writer))
             gone = f"{(time.monotonic() - begin) / 60:.0f} of {seconds / 60:.0f} minutes"
             console.print(f"{gone}: {changes(found)[0]} changes of members, writer {found[-1].writer}")
-    found.append(seen())
+    found.append(seen(found[-1].writer))
     return found
 
 
@@ -162,7 +169,7 @@ def measured(minutes: int) -> list[str]:
         run("verify", operations("verify"))
         return [
             *(f"{minutes}", f"{100 * worked / passed:.0f}", f"{load.told.writes:.0f}"),
-            *(f"{members}", f"{writers}", f"{load.told.pause:.1f}"),
+            *(f"{members}", f"{writers}", f"{load.told.lost}", f"{load.told.pause:.1f}"),
         ]
 
 

@@ -52,7 +52,7 @@ GOALS = {DIES: 4.0, "its mariadbd is killed": 3.0, "it is stopped in order": 1.0
 ENDPOINT, VIP = "writer endpoint", "virtual IP"
 HEADINGS = ("the writer", "timeouts", "through", "median (s)", "longest (s)", "runs", "goal (s)")
 OURS, GALERAS = "ours", "Galera's"
-SHORTER = tuple(OF_THE_IMAGE)
+SHORTER = (*OF_THE_IMAGE, "evs.suspect_timeout")
 PROVIDER = "    provider:\n" + "".join(f"      {name}: {DEFAULTS[name]}\n" for name in SHORTER)
 """Galera's defaults of what the nodes' image has shorter."""
 TABLE = "CREATE TABLE failover (id BIGINT AUTO_INCREMENT PRIMARY KEY, way VARCHAR(20))"

@@ -83,7 +83,7 @@ def ended(bench: str, work: Callable[[], None]) -> int:
         console.print(f"Error: {error}", markup=False)
         return 1
     except KeyboardInterrupt:
-        console.print("Interrupted; the lab `bench` is gone.")
+        console.print("Interrupted; what the bench has started is gone.")
         return INTERRUPTED
     return 0
 

@@ -38,6 +38,9 @@ CERTIFICATES = {
 """By the names that sysbench looks for: a node's secrets, for it wants a certificate of its own."""
 _COMMITTED = re.compile(r"^\s*transactions:\s+\d+\s+\(([\d.]+) per sec\.\)", re.MULTILINE)
 _REPEATED = re.compile(r"^\s*ignored errors:\s+\d+\s+\(([\d.]+) per sec\.\)", re.MULTILINE)
+_LOST = re.compile(r"^\s*reconnects:\s+(\d+)", re.MULTILINE)
+GOES_ON = "--mysql-ignore-errors=1213,1020,1205,2006,2011,2013,2055"
+"""Option: whoever loses its connection makes another one and goes on, as it does after a deadlock anyway."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +105,15 @@ def command(load: str, target: Target, what: str, *options: str) -> str:
         load: one of sysbench's own, like `oltp_read_write`.
         what: `prepare`, `run` or `cleanup`.
     """
-    words = [load, "--db-driver=mysql", f"--mysql-host={target.host}", f"--mysql-port={target.port}"]
-    words += [f"--mysql-user={target.user}", f"--mysql-db={target.user}", *DATA, *options]
-    words += ["--mysql-ssl=on"] if target.tls else []
     inside = 'IFS= read -r word; exec chroot /sysbench /usr/bin/sysbench --mysql-password="$word" "$@"'
-    return _in_container(target.network, inside, [*words, what])
+    return _in_container(target.network, inside, words(load, target, what, *options))
+
+
+def words(load: str, target: Target, what: str, *options: str) -> list[str]:
+    """What `command` gives sysbench: all but the password."""
+    given = [load, "--db-driver=mysql", f"--mysql-host={target.host}", f"--mysql-port={target.port}"]
+    given += [f"--mysql-user={target.user}", f"--mysql-db={target.user}", *DATA, *options]
+    return [*given, *(["--mysql-ssl=on"] if target.tls else []), what]
 
 
 def computing(threads: int, seconds: int) -> str:
@@ -122,9 +129,14 @@ def _in_container(network: str, inside: str, words: Sequence[str]) -> str:
     )
 
 
-def timed(load: str, target: Target, clients: int, seconds: int) -> str:
+def timed(load: str, target: Target, clients: int, seconds: int, *options: str) -> str:
     """As `command`: so many clients, so many seconds, as fast as they can, no row more often than others."""
-    return command(load, target, "run", f"--threads={clients}", f"--time={seconds}", "--rand-type=uniform")
+    return command(load, target, "run", *pace(clients, seconds), *options)
+
+
+def pace(clients: int, seconds: int) -> tuple[str, ...]:
+    """Options of a run: how many, and for how long."""
+    return f"--threads={clients}", f"--time={seconds}", "--rand-type=uniform"
 
 
 def parse(text: str) -> Throughput:
@@ -133,3 +145,11 @@ def parse(text: str) -> Throughput:
     if committed is None or repeated is None or not float(committed[1]):
         raise BenchFailed(f"sysbench reports no transactions: {text.strip()[-400:] or 'it said nothing'}")
     return Throughput(float(committed[1]), float(repeated[1]))
+
+
+def lost(text: str) -> int:
+    """How many connections were lost in a run that reports so. Raises BenchFailed for anything else."""
+    found = _LOST.search(text)
+    if found is None:
+        raise BenchFailed(f"sysbench reports no connections: {text.strip()[-400:] or 'it said nothing'}")
+    return int(found[1])

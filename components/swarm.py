@@ -68,6 +68,8 @@ class SwarmArgs:
         before: the state, in a preview: tokens stay what they are.
         autolock: the swarm has it, or will have.
         token_generation: of the join tokens; another one rotates them.
+        described: scripts of the steps that describe nodes, as the state has them, by the step's name: what
+            of a node's labels is the stack's.
     """
 
     members: Sequence[Member]
@@ -77,6 +79,7 @@ class SwarmArgs:
     before: InState = field(default_factory=InState)
     autolock: bool = False
     token_generation: int = 1
+    described: Mapping[str, str] = field(default_factory=dict)
 
 
 class Swarm(pulumi.ComponentResource):
@@ -170,31 +173,43 @@ class Swarm(pulumi.ComponentResource):
         joined: pulumi.Resource,
         promoted: Sequence[pulumi.Resource],
     ) -> pulumi.Resource:
-        hostname, memberships = member.server.hostname, self._args.memberships
-        leaves = member.server is not self._first
-        text = commands.describe_node(
-            hostname,
-            member.role,
+        hostname, leaves = member.server.hostname, member.server is not self._first
+        step = f"{self._name}-{hostname}-node"
+        delete = remove_node(hostname, self._args.memberships, stays=self._stay) if leaves else None
+        gone = commands.labels_gone(
+            self._args.described.get(step, ""),
             member.labels,
-            memberships,
-            autolock=self._args.autolock,
-            bore=member.bore,
+            lambda labels: remote.steps(step, self._description(member, labels), delete),
         )
-        if not leaves:
-            keep = [each.server.hostname for each in self._args.members]
-            text = f"{text}\n{keep_only(keep, memberships)}"
         return remote.run(
-            f"{self._name}-{hostname}-node",
+            step,
             self._args.manager,
-            text,
+            self._description(member, gone),
             pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[joined, *promoted, *member.before_services],
                 deleted_with=self._first.takes_along,
             ),
             values=_lines(node),
-            delete=remove_node(hostname, memberships, stays=self._stay) if leaves else None,
+            delete=delete,
         )
+
+    def _description(self, member: Member, gone: Mapping[str, str]) -> str:
+        """Shell text. gone: labels that go."""
+        memberships = self._args.memberships
+        text = commands.describe_node(
+            member.server.hostname,
+            member.role,
+            member.labels,
+            memberships,
+            autolock=self._args.autolock,
+            bore=member.bore,
+            gone=gone,
+        )
+        if member.server is not self._first:
+            return text
+        keep = [each.server.hostname for each in self._args.members]
+        return f"{text}\n{keep_only(keep, memberships)}"
 
 
 def _named(server: ClusterHost) -> pulumi.Output[str]:

@@ -11,11 +11,12 @@ from typing import Any
 
 import pulumi
 
-from components import remote
+from components import moved_steps, remote
 from components.any_manager import AnyManager
 from components.autolock import Autolock, AutolockArgs, counts
 from components.cluster_hosts import ClusterHosts
 from components.docker_host_access import ByTls, DockerHostAccess, DockerHostAccessArgs
+from components.first_bootstrap import last_resources
 from components.in_state import InState
 from components.overlay_network import OverlayNetwork, OverlayNetworkArgs
 from components.service_spec import ServiceSpec
@@ -71,6 +72,7 @@ class SwarmLayer:
             before or InState(),
             counts(settings, last or {}),
             settings.swarm.join_token_generation,
+            described(settings, last or {}),
         )
         swarm = Swarm("swarm", of_swarm)
         tls = None
@@ -98,3 +100,20 @@ class SwarmLayer:
                 "swarm-autolock", of_locks, pulumi.ResourceOptions(deleted_with=first.takes_along)
             )
         return cls(swarm, network, on_swarm, access.host, autolock)
+
+
+def described(settings: Settings, last: Mapping[str, Any]) -> dict[str, str]:
+    """Scripts that described nodes in the runs before, by the step's name; none where no label comes or goes.
+
+    Args:
+        last: outputs of the last complete run. Without any there may be no state.
+    """
+    # A host of one's own may have been in a pool before: it is named in either place as it is.
+    if not last or not any(host.pooled or host.own for host in settings.servers.planned):
+        return {}
+    found = {}
+    for urn, told in last_resources().items():
+        name = urn.rpartition("::")[2]
+        if moved_steps.ON_A_MANAGER.fullmatch(name) and name.endswith("-node"):
+            found[name] = str((told.get("outputs") or {}).get("stdin") or "")
+    return found

@@ -27,6 +27,9 @@ SWARM = "the swarm"
 DATABASE = "the database"
 """Its nodes' votes go with them when they leave in order. But rows are only where a node is Synced: were
 those to leave that are, nobody could serve or hand on what is stored."""
+LINGERS = "consul"
+"""The store in which a server that becomes an agent has its vote until it has ended: as long as it runs, the
+leader gives back within a minute what was taken away (Consul's `reconcile`)."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ def refusal(body: str, voters: Sequence[Voter], stay: Collection[str], hosts: Co
         stay: who has a vote in the plan. hosts: all of the plan.
     """
     going = [each for each in voters if each.name not in stay]
+    if problem := _lingering(body, voters, stay, hosts):
+        return problem
     # Whoever is down goes first. But a host that stays, and gives up its vote alone, may come before these.
     early = [each for each in going if each.name in hosts and not each.silent]
     for gone in (going, early):
@@ -79,16 +84,35 @@ def refusal(body: str, voters: Sequence[Voter], stay: Collection[str], hosts: Co
         can = [each.name for each in left if not each.silent]
         if not gone or 2 * len(can) > len(left):
             continue
-        leaves = ", ".join(each.name for each in going if not each.silent) or going[0].name
-        silent = "; ".join(f"{each.name}: {each.silent}" for each in left if each.silent)
-        return (
-            f"{leaves} would give up its vote in {body}, and of the {len(left)} that then count only "
-            f"{len(can)} can vote ({silent}). That is no majority: {body} would take no change any more. "
-            "Nothing was changed. Remedy: bring back who cannot vote, or give that host up first, alone, "
-            "which costs no vote (take it out of the settings, or have it replaced: servers.replace); when "
-            "`verify` holds, repeat this"
-        )
+        return _words(body, going, left, len(can))
     return ""
+
+
+def _lingering(body: str, voters: Sequence[Voter], stay: Collection[str], hosts: Collection[str]) -> str:
+    """Why servers of `LINGERS` must not become agents now; empty if they may.
+
+    Their votes count to the last. While all who stay can vote, that is a matter of a minute; with one of them
+    dead, those who are left are no majority, and what has no majority takes no vote away either.
+    """
+    left = [each for each in voters if each.name in hosts]
+    going = [each for each in left if each.name not in stay]
+    can = [each for each in left if each not in going and not each.silent]
+    dead = len(left) - len(going) > len(can)
+    if body != LINGERS or not going or not dead or 2 * len(can) > len(left):
+        return ""
+    return _words(body, going, left, len(can))
+
+
+def _words(body: str, going: Sequence[Voter], left: Sequence[Voter], can: int) -> str:
+    leaves = ", ".join(each.name for each in going if not each.silent) or going[0].name
+    silent = "; ".join(f"{each.name}: {each.silent}" for each in left if each.silent)
+    return (
+        f"{leaves} would give up its vote in {body}, and of the {len(left)} that then count only "
+        f"{can} can vote ({silent}). That is no majority: {body} would take no change any more. "
+        "Nothing was changed. Remedy: bring back who cannot vote, or give that host up first, alone, "
+        "which costs no vote (take it out of the settings, or have it replaced: servers.replace); when "
+        "`verify` holds, repeat this"
+    )
 
 
 def _told() -> dict[str, list[Voter]]:

@@ -17,7 +17,7 @@ from components import votes
 from components.host_scripts.engine import settle
 from components.layers import AWAY, LOOK_AGAIN
 from components.turns import NOT_WELL
-from operations import cluster_facts, disk_space, outputs, outputs_of_state, remote_hosts
+from operations import cluster_facts, disk_space, host_looks, outputs, outputs_of_state, remote_hosts
 from operations.cluster_facts import HostFacts
 from operations.errors import OperationsError
 from operations.messages import say
@@ -142,7 +142,7 @@ async def look_at(found: Outputs) -> Seen:
             say(f"{name} does not answer: {why}.")
         answers = await hosts.run_all(
             {
-                name: cluster_facts.look(found, name in managers, name in found.members)
+                name: host_looks.brief_look(found, name in managers, name in found.members)
                 for name in hosts.reachable
             },
             limit=PATIENCE,

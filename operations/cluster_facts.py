@@ -1,7 +1,7 @@
-"""What is asked on a host of the cluster, in one SSH session, and how the answers read.
+"""What a host of the cluster says of itself, as facts, and what clients of the database are told to do there.
 
-Owned here: the scripts and their parsing. Left to others: what must hold (cluster_checks.py and
-galera_checks.py).
+Owned here: how the answers read, and the clients' scripts. Left to others: what hosts are asked
+(host_looks.py), what must hold (cluster_checks.py and galera_checks.py).
 """
 
 from __future__ import annotations
@@ -14,13 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.host_scripts.disk import MOUNT_POINT, RESERVE
-from components.host_scripts.own import NOTES
+from components.host_scripts.disk import MOUNT_POINT
 from components.host_scripts.shell import assign, body
 from operations import consul_facts, rotation_facts
 from operations.consul_facts import ConsulFacts
-from operations.galera_variables import OTHER_TABLES, STATUS, VARIABLES
-from operations.outputs import REPLICATED, Outputs
+from operations.outputs import Outputs
 from operations.remote_hosts import SCRIPTS
 from operations.rotation_facts import RotationFacts
 
@@ -84,7 +82,7 @@ class HostFacts:
         etcd_healthy: a read that needs a majority came through. etcd_members: how many there are.
         etcd_clients: whom the member lets in (`etcd-member clients`).
         etcd_cluster: the cluster's id. etcd_content: what the member says of its content at some revisions,
-            if it was asked: a hash, and the revision from which on it counts.
+            a hash, and the revision from which on it counts.
         error: why the host could not be asked at all.
     """
 
@@ -123,61 +121,6 @@ class HostFacts:
     def store_healthy(self) -> bool:
         """Of whichever store there is."""
         return self.etcd_healthy or (self.consul.healthy and bool(self.consul.servers))
-
-
-def look(outputs: Outputs, manager: bool, member: bool, *, content: bool = False) -> str:
-    """Shell text that prints a host's facts as lines `name<TAB>value`; a part that fails prints nothing.
-
-    Only what the stack's layer has is asked for.
-
-    `content`: ask a manager for that of its store, too; it takes three questions more, one of a majority.
-    """
-    status, variables = (", ".join(f"'{name}'" for name in names) for names in (STATUS, VARIABLES))
-    parts = [
-        assign(
-            mount=MOUNT_POINT,
-            replicated=REPLICATED,
-            network=outputs.network,
-            service=outputs.service,
-            store=outputs.store,
-            query=f"SHOW GLOBAL STATUS WHERE Variable_name IN ({status});\n"
-            f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({variables});\n{OTHER_TABLES}",
-            reserve=f"{MOUNT_POINT}/{RESERVE}",
-            kept=f"{NOTES}/engine",
-        ),
-        _HOST,
-    ]
-    if manager and outputs.has("swarm"):
-        parts += [_MANAGER, *([_AUTOLOCK] if outputs.unlock_keys else [])]
-    if outputs.has("data") and outputs.store == "consul":
-        parts += [consul_facts.LOOK, *([consul_facts.RIGHTS] if content and manager else [])]
-    elif manager and outputs.has("data"):
-        parts += [_STORE, *([_CONTENT] if content else [])]
-    if member:
-        parts.append(_GALERA)
-    if content and manager and outputs.has("data"):
-        parts.append(rotation_facts.look(outputs.database))
-    if not outputs.has("data"):
-        parts.append(_VOLUMES)
-    # What could not be found out is missing from the answer; it is no reason to lose the rest.
-    return "\n".join([*parts, ":"])
-
-
-_HOST = body("facts_host", SCRIPTS)
-
-_MANAGER = r"""
-docker node ls --format '{{.ID}}={{.Hostname}}={{.ManagerStatus}}={{.Availability}}' | tell manager
-""".strip()
-
-_AUTOLOCK = body("facts_autolock", SCRIPTS)
-
-_VOLUMES = "docker volume ls --quiet | tell stored"
-
-_STORE = body("facts_store", SCRIPTS)
-
-_CONTENT = body("facts_store_content", SCRIPTS)
-
-_GALERA = body("facts_galera", SCRIPTS)
 
 
 def parse(text: str, error: str = "") -> HostFacts:

@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from components.host_scripts.shell import body
 from operations.remote_hosts import SCRIPTS
 
-LOOK = body("facts_consul", SCRIPTS)
+_IN_CONSUL = body("facts_in_consul", SCRIPTS)
+LOOK = f"{_IN_CONSUL}\n{body('facts_consul', SCRIPTS)}"
 """Shell text for any host, behind that of the host's own facts."""
 RIGHTS = body("facts_consul_rights", SCRIPTS)
 """Shell text for a manager, behind `LOOK`."""
+HEALTH = f"{_IN_CONSUL}\n{body('facts_consul_health', SCRIPTS)}"
+"""Shell text for a manager, instead of both: whether its server is well."""
 
 
 @dataclass(frozen=True)

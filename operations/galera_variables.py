@@ -5,11 +5,12 @@ Owned here: the names. Left to others: asking (cluster_facts.py), what must hold
 
 from __future__ import annotations
 
+STATE = ("wsrep_local_state_comment", "wsrep_cluster_status")
+"""What tells whether a node serves."""
 STATUS = (
-    "wsrep_local_state_comment",
+    *STATE,
     "wsrep_cluster_size",
     "wsrep_cluster_state_uuid",
-    "wsrep_cluster_status",
     "wsrep_connected",
     "wsrep_last_committed",
     "wsrep_provider_version",

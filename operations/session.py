@@ -50,13 +50,14 @@ class StackSession:
             engine_way.ready(self.pulumi)
         return seen
 
-    def moved(self) -> None:
-        """Bring a state that an older version left over to steps on any manager; nothing runs for it."""
+    def moved(self) -> dict[str, Any]:
+        """The state; one of an older version is brought over to steps on any manager, nothing runs for it."""
         way = interpreter(self.project, self.name)
         state, names = moved_steps.moved(self.pulumi.export() or {}, way)
         if names:
             self.pulumi.import_state(state)
             say(f"From now on any manager may do what the first one did: {', '.join(names)}.")
+        return state
 
     def taken_out(self, gone: Sequence[str]) -> None:
         """Have the state know that these (URNs) are gone."""

@@ -73,7 +73,7 @@ def deployed(session: StackSession, yes: bool, going: Mapping[str, int] | None =
     without = left_out.of_up(seen, session.informed(seen).pulumi, gone, coming)
     session.confirm(yes, "Do it?", "preview", *left_out.refreshed(gone), *without)
     session.taken_out(list(gone.values()))
-    session.moved()
+    before = session.moved()
     if seen is not None and not going:
         seen = care.heal(seen)
     broken_off = session.unfinished.exists()
@@ -93,7 +93,8 @@ def deployed(session: StackSession, yes: bool, going: Mapping[str, int] | None =
         session.unfinished.unlink(missing_ok=True)
     if found is not None and found.has("data"):
         held_back.after_up(found, seen)
-        former_images.remove(found)
+        mark = session.unfinished.with_suffix(".images")
+        former_images.after_up(found, before, session.pulumi, mark, broken_off=broken_off)
     if found is not None and not without and not going:
         upgrade_hosts.by_setting(found, said(session.name, "hosts").get("upgradeToken"))
     if without:

@@ -34,6 +34,7 @@ from operations import (
     drill_checks,
     engine_checks,
     galera_checks,
+    host_looks,
     layer_checks,
     outputs,
     published_checks,
@@ -169,9 +170,7 @@ async def _looked(found: Outputs, hosts: RemoteHosts, report: Report) -> dict[st
     managers = {host.name for host in found.managers}
     with report.stage("look"):
         texts = {
-            host.name: cluster_facts.look(
-                found, host.name in managers, host.name in found.members, content=True
-            )
+            host.name: host_looks.look(found, host.name in managers, host.name in found.members)
             for host in found.hosts
         }
         answers = await hosts.run_all(texts)

@@ -45,6 +45,7 @@ class Places:
     kernel_hostname: str = "/proc/sys/kernel/hostname"
     systemd: str = "/run/systemd/system"
     host_keys: str = "/etc/ssh"
+    machine_id: str = "/etc/machine-id"
     of_system: host.Places = field(default_factory=host.Places)
 
 
@@ -76,6 +77,7 @@ def look(
         kernel_hostname=at.kernel_hostname,
         systemd=at.systemd,
         host_keys=at.host_keys,
+        machine_id=at.machine_id,
         overlap=host.refuse_overlap(subnet, hostname),
         blank=BLANK,
         daemon_json=(of_engine or engine.Places()).daemon_json,

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2031
 # shellcheck source=own_note.sh
 . own_note.sh
-notes=fact mount=fact disk=fact volumes=(fact fact) shared=(fact fact) os_release=fact kernel_hostname=fact systemd=fact host_keys=fact
+notes=fact mount=fact disk=fact volumes=(fact fact) shared=(fact fact) os_release=fact kernel_hostname=fact systemd=fact host_keys=fact machine_id=fact
 overlap=fact blank=1
 # ---- hosts get what follows ----
 # Looks, and changes nothing: what it can't find out is missing from the answer.
@@ -11,7 +11,8 @@ set +e
 tell() { local name=$1 line; while IFS= read -r line; do printf '%s\t%s\n' "$name" "$line"; done; }
 ( ID='' ID_LIKE='' PRETTY_NAME='' && . "$os_release" \
   && printf 'system\t%s\nsystem_name\t%s\n' "$ID $ID_LIKE" "$PRETTY_NAME" ) 2>/dev/null
-printf 'boot\t%s\n' "$(</proc/sys/kernel/random/boot_id)"
+# Containers of one machine share its kernel's boot; each has an id of its own.
+printf 'boot\t%s %s\n' "$(</proc/sys/kernel/random/boot_id)" "$(cat "$machine_id" 2>/dev/null)"
 printf 'hostname\t%s\n' "$(<"$kernel_hostname")"
 printf 'machine\t%s\n' "$(uname -m)"
 [[ ! -d $systemd ]] || printf 'systemd\tyes\n'

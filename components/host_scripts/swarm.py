@@ -8,7 +8,11 @@ Leaves to others: which hosts and labels (components/swarm.py), leaving (host_sc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise, takewhile
+from types import MappingProxyType
 from typing import Literal
 
 from components.host_scripts.shell import HERE, assign, body, words
@@ -84,6 +88,7 @@ def describe_node(
     *,
     autolock: bool = False,
     bore: str | None = None,
+    gone: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Shell text for any manager: wait for the node, give it its role and labels.
 
@@ -99,11 +104,12 @@ def describe_node(
     A manager that becomes a worker is taken off the lists of `memberships`, like one that leaves. So is, off
     those without votes, a node that loses the label `bore`, which brings these services to it.
 
-    Standard input is the node's id. Labels are set, never removed: give all that may change every time.
+    Standard input is the node's id. A label of the node that is neither in `labels` nor in `gone` stays.
 
     Args:
         autolock: the swarm has it, or will have.
         bore: a label that may have been `true` on this node, and is to be no longer.
+        gone: labels that go, unless they have another value by now (`labels_gone`).
     """
     every = {**labels, MARK: "true"}
     options = ["--role", role, "--availability", "active"]
@@ -118,9 +124,50 @@ def describe_node(
     if bore:
         keeping = [f"{each.service} {each.forget}" for each in memberships if not each.votes]
         text = f"{assign(label=bore, leaves=LEAVES, keeping=keeping)}\n{_DATA_LEAVES}\n{text}\ndata_left"
+    if gone:
+        former = assign(former_labels=[f"{key}={value}" for key, value in sorted(gone.items())])
+        text = f"{former}\n{_LABELS_GONE}\n{text}\nlabels_gone"
     return f"{functions(memberships)}\n{variables}\n{text}"
 
 
 _LOCKS = " || $(key_is_locked) == yes"
 _DATA_LEAVES = body("swarm_data_leaves")
 _LOCKED_KEY = body("swarm_locked_key")
+_LABELS_GONE = body("swarm_labels_gone")
+
+
+def labels_gone(
+    before: str, wanted: Mapping[str, str], step: Callable[[Mapping[str, str]], str]
+) -> Mapping[str, str]:
+    """Labels for `describe_node` to take away: those that its run before has set, and that nobody wants now.
+
+    What it has taken away already it names again, as long as nothing else is said: another text would be run
+    for nothing. Once something else is, it is forgotten; a person may have set it since.
+
+    Args:
+        before: the script that ran last, as the state has it; empty for none.
+        wanted: the labels of the node.
+        step: the script that would take these labels away.
+    """
+    known = {*wanted, MARK}
+    options = _array(before, "options")
+    added = [word for option, word in pairwise(options) if option == "--label-add"]
+    if gone := _without(added, known):
+        return gone
+    taken = _without(_array(before, "former_labels"), known)
+    return taken if taken and before.startswith(step(taken)) else {}
+
+
+def _without(labels: Sequence[str], known: set[str]) -> dict[str, str]:
+    pairs = (label.partition("=") for label in labels)
+    return {key: value for key, _, value in pairs if key not in known}
+
+
+def _array(text: str, name: str) -> list[str]:
+    """The words that `assign` has made an array of."""
+    found = re.search(rf"^{name}=\(", text, re.MULTILINE)
+    if found is None:
+        return []
+    lexer = shlex.shlex(text[found.end() :], posix=True, punctuation_chars="()")
+    lexer.whitespace_split, lexer.commenters = True, ""
+    return list(takewhile(lambda word: word != ")", lexer))

@@ -20,7 +20,7 @@ class Facts:
         refused: why it could not be looked at, with a remedy; empty if it could.
         unreachable: whether that was because nothing answered.
         systems, system_name: words that name its system; its name for people.
-        boot: another one on every machine, and after every boot.
+        boot: another one on every machine and in every container of one, and after every boot.
         mark: whose it is, `StackIdentity.owner`; empty for nobody's.
         kept: whether its engine was there before the program, or will have been.
         engine, unit: there is a docker; it has the unit that the program knows.

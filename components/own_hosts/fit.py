@@ -71,7 +71,7 @@ def problems(wanted: Iterable[Wanted], cluster: str | None = None) -> list[str]:
         if seen.boot and boots.setdefault(seen.boot, name) != name:
             found.append(
                 f"{name}: it is the same machine as {boots[seen.boot]}. Remedy: correct the addresses in "
-                "servers.hosts"
+                "servers.hosts; containers that were copied need a machine-id each (systemd-machine-id-setup)"
             )
         other = _in_another(each, cluster) if each.ours else _new(each)
         found += [f"{name}: {problem}" for problem in (*_always(each), *other)]

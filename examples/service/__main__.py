@@ -14,8 +14,10 @@ Owns: the service, its secret, the way to the swarm. Leaves to others: the clust
 folder). Destroy this stack before the cluster's, and before a change of the cluster's network, which is
 refused as long as services of others are on it.
 
-It goes through the cluster's first manager: with that host down the service runs on, and `up`, `refresh` and
-`destroy` here fail until it is back. By the package (docs/how-to/package.md) any manager will do.
+It goes through the first of the cluster's managers that answers, for each connection anew: one that is down
+keeps no `up`, `refresh` or `destroy` from anything. That is OpenSSH's own doing, and asks each time. The
+package (docs/how-to/package.md) remembers whom it has chosen, and knows a manager that is ill from one that
+is away.
 
 Everything said of the service is written as the docker plugin finds it at the engine (durations without zero
 parts, the image by digest, the network by its id). What is written otherwise differs in every run, and each
@@ -27,7 +29,7 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,8 @@ import pulumi_docker as docker
 CONTRACT = 2
 """The version of the outputs that this program was written for."""
 NAME = "client"
+ANY = "any-manager"
+"""What `ssh` here calls whichever manager answers."""
 CLIENT = """
 trap exit TERM
 tls=
@@ -114,33 +118,48 @@ def way(host: str, ssh: Mapping[str, Any]) -> tuple[str, str, int]:
     return user, ssh["addresses"][host], int((ssh.get("ports") or {}).get(host, 22))
 
 
-def engine(host: str, ssh: Mapping[str, Any]) -> str:
-    """The URL of a host's engine."""
-    user, address, port = way(host, ssh)
-    return f"ssh://{user}@{address}" + ("" if port == 22 else f":{port}")
-
-
-def ssh_options(folder: Path, host: str, ssh: Mapping[str, Any]) -> list[str]:
-    """Write key and pinned host key where only their owner reads them, and return the options that use them.
+def ssh_options(folder: Path, managers: Sequence[str], ssh: Mapping[str, Any]) -> list[str]:
+    """Write key and pinned host keys where only their owner reads them, and return the options that use them.
 
     The files stay: `refresh` and `destroy` do not run this program, and the provider needs them then.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    known_hosts, key = folder / "known_hosts", folder / "id"
-    _, address, port = way(host, ssh)
-    known_as = address if port == 22 else f"[{address}]:{port}"
-    write_private(known_hosts, f"{known_as} {ssh['hostKeys'][host]}\n")
-    options = [
-        *("-o", f"UserKnownHostsFile={known_hosts}"),
-        *("-o", "GlobalKnownHostsFile=/dev/null"),
-        *("-o", "StrictHostKeyChecking=yes"),
-        *("-o", "BatchMode=yes"),
-    ]
+    known = "".join(f"{host} {ssh['hostKeys'][host]}\n" for host in managers)
+    write_private(folder / "known_hosts", known)
     private = ssh.get("privateKey")
-    if private is None:  # the SSH agent holds it
-        return options
-    write_private(key, private.rstrip("\n") + "\n")
-    return ["-i", str(key), "-o", "IdentitiesOnly=yes", *options]
+    if private is not None:  # else the SSH agent holds it
+        write_private(folder / "id", private.rstrip("\n") + "\n")
+    write_private(folder / "config", ssh_config(folder, managers, ssh))
+    return ["-F", str(folder / "config")]
+
+
+def ssh_config(folder: Path, managers: Sequence[str], ssh: Mapping[str, Any]) -> str:
+    """OpenSSH's configuration: ANY leads to the first manager that knows the swarm's nodes.
+
+    The next one is asked only while none before it was taken: then `host` is an address, and no longer ANY.
+    """
+    here = str(folder).replace("%", "%%")
+    lines = []
+    for host in managers:
+        user, address, port = way(host, ssh)
+        asked = f"ssh -F '{here}/config' {host} timeout 10 docker node ls -q"
+        there = [f"  HostName {address}", f"  Port {port}", f"  User {user}", f"  HostKeyAlias {host}"]
+        lines += [f"Host {host}", *there]
+        lines += [f'Match originalhost {ANY} host {ANY} exec "{asked}"', *there]
+    told = f"none of the managers answers: {', '.join(managers)}"
+    lines += [f"Match originalhost {ANY} host {ANY}", f"  ProxyCommand /bin/sh -c 'echo {told} >&2; exit 1'"]
+    lines += [
+        "Host *",
+        f'  UserKnownHostsFile "{here}/known_hosts"',
+        "  GlobalKnownHostsFile /dev/null",
+        "  StrictHostKeyChecking yes",
+        "  BatchMode yes",
+        "  ConnectTimeout 10",
+        "  ServerAliveInterval 5",
+    ]
+    if ssh.get("privateKey") is not None:
+        lines += [f'  IdentityFile "{here}/id"', "  IdentitiesOnly yes"]
+    return "\n".join(lines) + "\n"
 
 
 def write_private(path: Path, text: str) -> None:
@@ -150,16 +169,13 @@ def write_private(path: Path, text: str) -> None:
 
 
 def access(ssh: pulumi.Output[dict[str, Any]], managers: pulumi.Output[list[str]]) -> docker.Provider:
-    """The swarm, through its first manager's engine."""
+    """The swarm, through the engine of any of its managers."""
     base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     folder = base / pulumi.get_project() / pulumi.get_stack()
     known = pulumi.Output.all(ssh, managers)
-    # An address and paths: nothing secret is left in them.
-    return docker.Provider(
-        "swarm",
-        host=pulumi.Output.unsecret(known.apply(lambda both: engine(both[1][0], both[0]))),
-        ssh_opts=pulumi.Output.unsecret(known.apply(lambda both: ssh_options(folder, both[1][0], both[0]))),
-    )
+    # Paths: nothing secret is left in them, and no manager is named.
+    options = pulumi.Output.unsecret(known.apply(lambda both: ssh_options(folder, both[1], both[0])))
+    return docker.Provider("swarm", host=f"ssh://{ANY}", ssh_opts=options)
 
 
 def container(

@@ -29,6 +29,8 @@ SYSTEMS = {"debian-12": "bookworm", "debian-13": "trixie"}
 USUAL = "debian-12"
 ALSO = "SWARM_GALERA_LAB_SYSTEMS"
 """Environment: `debian-13` has the lab install that, too, although no stack's file here names it."""
+_NAMED = r"""^[^#\n]*\bos["']?:\s*["']?{code}(_64)?\b"""
+"""A line of a stack's file with a setting `os`, of all servers or of a pool's."""
 RECIPE = 2  # raise it when the code below changes what is built
 SIZE = 25  # GB of the image that every build makes; others are made from it when they are first ordered
 GB = 1024**3  # SoftLayer's disks count in these
@@ -93,7 +95,7 @@ def wanted(checkout: Path = places.CHECKOUT) -> tuple[str, ...]:
     named = [
         name
         for name, code in codes.items()
-        if any(re.search(rf"\bos: {code}(_64)?\b", text) for text in texts)
+        if any(re.search(_NAMED.format(code=code), text, re.MULTILINE) for text in texts)
     ]
     return tuple(name for name in SYSTEMS if name in (USUAL, *also, *named))
 

@@ -57,7 +57,7 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     "image-test": (("pytest", "tests/images", f"--ignore={_BACKUPS}", "-n", "4", "--store", "etcd"),),
     # Not in CI for its length: a minute or two to compile the S3 server, then minutes of stories.
     "backup-test": (("pytest", _BACKUPS, "-n", "2", "-v"),),
-    # Not in CI, which is near its limit: two minutes to compile the program, then eight minutes of stories.
+    # Not in CI, which is near its limit: two minutes to compile the program, then eleven minutes of stories.
     "consul-test": (("pytest", "tests/images", "-n", "2", "-v", "--store", "consul"),),
     "plugin-test": (("pytest", "tests/plugins", *_SIDE_BY_SIDE, *_BY_FILE),),
     "lab-test": (_NETWORK, ("pytest", *_WHOLE_JOB, _END, *_ONE_STORY)),

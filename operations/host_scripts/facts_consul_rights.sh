@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SC2016: what is expanded is so in the container.
 # shellcheck disable=SC2016
-# shellcheck source=facts_consul.sh
-. facts_consul.sh
+# shellcheck source=facts_in_consul.sh
+. facts_in_consul.sh
 store=fact
 # ---- hosts get what follows ----
 # What a token may not read it may not write either. Nothing is written.

@@ -1,23 +1,11 @@
 # shellcheck shell=bash
-# SC2016: $name and $value are the template's.
-# shellcheck disable=SC2016
 # shellcheck source=../../components/host_scripts/prologue.sh
 . prologue.sh
-mount=fact network=fact reserve=fact kept=fact replicated=(fact fact)
+mount=fact kept=fact replicated=(fact fact)
 # ---- hosts get what follows ----
 set +e
 tell() { local name=$1 line; while IFS= read -r line; do printf '%s\t%s\n' "$name" "$line"; done; }
-read -r source type < <(findmnt -n -o SOURCE,FSTYPE --mountpoint "$mount")
-if [[ $source ]]; then
-  printf 'mount\t%s %s\n' "$source" "$type"
-  device=${source%%\[*}
-  # Mounted by UUID at boot, the kernel's own name is what findmnt knows; LVM knows only the mapper's.
-  if [[ $device == /dev/dm-* ]]; then device=/dev/mapper/$(<"/sys/block/${device#/dev/}/dm/name"); fi
-  lvs --noheadings --separator / -o vg_name,lv_name "$device" | tell volume
-fi
 df -B1 --output=target,size,avail / "$mount" | tell space
-btrfs filesystem usage -b "$mount" 2>/dev/null | tell btrfs
-[[ ! -e $reserve ]] || printf 'reserve\tyes\n'
 engine=$(systemctl is-active docker.service)
 tell engine <<<"$engine"
 # Any question would start one that somebody has stopped, through its socket, and its containers with it.
@@ -29,11 +17,6 @@ esac
 IFS='|' read -r driver swarm node trouble < <(
   docker info --format '{{.Driver}}|{{.Swarm.LocalNodeState}}|{{.Swarm.NodeID}}|{{.Swarm.Error}}')
 printf 'driver\t%s\nswarm\t%s\nnode\t%s\ntrouble\t%s\n' "$driver" "$swarm" "$node" "$trouble"
-options='{{range $name, $value := .Options}}{{println $name}}{{end}}'
-docker network inspect --format "$options" "$network" | tell option
-while read -r word _ _ destination _; do
-  [[ $word != src ]] || printf 'ipsec\t%s\n' "$destination"
-done < <(ip xfrm state)
 declare -A container=()
 mapfile -t ids < <(docker ps -q --no-trunc)
 # Listed as running, one may have ended all the same: an engine without room on its disk can't note that.

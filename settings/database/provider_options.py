@@ -138,7 +138,6 @@ OF_THE_IMAGE = {
     "evs.inactive_check_period": "PT0.2S",
     "evs.join_retrans_period": "PT0.3S",
     "evs.keepalive_period": "PT0.5S",
-    "evs.suspect_timeout": "PT2.5S",
 }
 """What the nodes' image has in their place (images/galera, `config.GROUP`)."""
 

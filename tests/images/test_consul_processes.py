@@ -45,6 +45,7 @@ from tests.images.consul_site import (
 pytestmark = pytest.mark.images
 
 CHECKOUT = Path(__file__).parents[2]
+HEALTH = ("/usr/local/bin/consul-member", "health")
 KEY = "/v1/kv/swarm-galera/test/key"
 SERVICES = [
     {"name": "answers", "port": 8300, "check": {"tcp": "{address}:8300", "interval": "1s"}},
@@ -328,6 +329,30 @@ def test_servers_become_more_and_fewer_with_all_records(site: Members) -> None:
         assert "no seat" in first.run("/usr/local/bin/consul-member", "forget", name).stdout
     assert {each["Name"] for each in ask(first, "/v1/agent/members")[1]} == {"galera-1"}
     assert value(first) == 1
+
+
+def test_with_one_of_five_dead_a_member_that_is_turned_away_stays_unwell_and_a_vote_counts_to_the_last(
+    site: Members,
+) -> None:
+    """What `components/votes.py` rests on, and what stops a rolling change before it costs the majority."""
+    members = site.all_started(range(1, 6), 5)
+    *others, fourth, dead = members
+    dead.kill()
+    first = led(members[:4])
+    asked = next(each for each in others if each.address == first)
+    done = asked.run("/usr/local/bin/consul-member", "forget", "galera-4")
+    assert (done.returncode, done.stdout) == (0, "galera-4 has lost its seat\n"), done.stderr
+    assert "galera-4" not in voters(asked)
+    wait_for(lambda: "galera-4" in voters(asked), "the vote of a server that still runs", 120)
+
+    changed = next(each for each in others if each is not asked)
+    assert changed.stop() == 0
+    for name, text in member_secrets(Authority(), [changed.address]).items():
+        (changed.here / "secrets" / name).write_text(text)
+    changed.start()
+    wait_for(lambda: "though enough other servers run" in changed.run(*HEALTH).stdout, "its verdict", 150)
+    assert not serves(changed)
+    assert all(serves(each) for each in (*others, fourth) if each is not changed)
 
 
 def test_the_last_server_goes_on_alone_with_all_records(site: Members) -> None:

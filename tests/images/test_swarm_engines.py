@@ -231,6 +231,26 @@ def test_a_swarm_is_taken_down_to_its_hosts_and_a_new_one_forms_on_them(engines:
     assert managers(first) == ["galera-1=Leader", "galera-2=Reachable", "galera-3=Reachable"]
 
 
+def test_a_label_goes_only_where_it_still_says_what_the_stack_has_set(engines: Engines) -> None:
+    """A pool's, by another run of the step that has set it (`labels_gone` says which)."""
+    first = engines.add("galera-1", 11)
+    node = start(first)["node"]
+    labels = {"tier": "web", "words": "it's (a) b=c", "empty": "", "rack": "7"}
+
+    def described(wanted: dict[str, str], gone: dict[str, str]) -> dict[str, str]:
+        done(first.run(swarm.describe_node("galera-1", "manager", wanted, gone=gone), f"{node}\n"))
+        there: dict[str, str] = json.loads(
+            done(first.docker("node", "inspect", "--format", "{{json .Spec.Labels}}", node))
+        )
+        return there
+
+    mark = {swarm_leaving.MARK: "true"}
+    assert described(labels, {}) == {**labels, **mark}
+    done(first.docker("node", "update", "--label-add", "rack=8", "--label-add", "own=yes", node))
+    for _again in range(2):
+        assert described({}, labels) == {"rack": "8", "own": "yes", **mark}
+
+
 def test_a_rotated_token_is_recognised_in_dockers_own_words(engines: Engines) -> None:
     first, second = (engines.add(f"galera-{n}", 10 + n) for n in (1, 2))
     facts = start(first, second)

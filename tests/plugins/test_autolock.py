@@ -179,3 +179,22 @@ def test_a_locked_manager_ends_a_run_with_one_clear_line_and_its_key_is_in_the_s
     up(stack)
     assert told(stack)["key"] == in_force(swarm)[1]
     assert told(stack)["former"] == [{"generation": 1, "key": keys[0]}]
+
+
+def test_turned_off_its_keys_go_last_so_that_a_run_that_can_not_turn_it_off_keeps_them(
+    stack: Stack, swarm: TestEngine
+) -> None:
+    up(stack)
+    key = told(stack)["key"]
+    restart(swarm)
+    try:
+        said = up(stack, fails=True, autolock=False)
+        assert "the swarm can't be asked: one is locked (swarm.autolock)" in said
+        kept = unlock_keys.of_state(json.loads(stack.run("stack", "export", "--show-secrets")))
+    finally:
+        assert ran(swarm, autolock.unlock("one"), f"{key}\n") == "active"
+    assert kept == [key]
+    assert in_force(swarm) == (True, key)
+    said = up(stack, autolock=False)
+    assert said.index(" swarm-autolock-off deleted") < said.index(" swarm-autolock-keys delet")
+    assert in_force(swarm) == (False, "")

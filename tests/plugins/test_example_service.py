@@ -22,8 +22,9 @@ import pulumi
 config = pulumi.Config()
 port, host_key = config.require("port"), config.require("hostKey")
 pulumi.export("contractVersion", 2)
-pulumi.export("managers", ["galera-1"])
-pulumi.export("hosts", [{"name": "galera-1", "privateIp": "10.144.12.10"}])
+# The first manager is off: nothing is at its port.
+pulumi.export("managers", ["galera-0", "galera-1"])
+pulumi.export("hosts", [{"name": "galera-0", "privateIp": "10.144.12.10"}])
 pulumi.export("network", {"name": "galera", "id": config.require("network")})
 pulumi.export("galera", {"service": "galera", "vip": "10.20.0.5", "port": 3306, "database": "app"})
 pulumi.export("joinTokens", pulumi.Output.secret({"worker": "SWMTKN-w"}))
@@ -31,9 +32,9 @@ pulumi.export("passwords", pulumi.Output.secret({"app": config.get("app") or "fi
 pulumi.export("ssh", pulumi.Output.secret({
     "user": "root",
     "privateKey": config.require_secret("key"),
-    "addresses": {"galera-1": "127.0.0.1:" + port},
-    # The second line is what a known_hosts file has for a port other than 22.
-    "hostKeys": {"galera-1": host_key + "\\n[127.0.0.1]:" + port + " " + host_key},
+    "addresses": {"galera-0": "127.0.0.1", "galera-1": "127.0.0.1"},
+    "ports": {"galera-0": 1, "galera-1": int(port)},
+    "hostKeys": {"galera-0": host_key, "galera-1": host_key},
 }))
 """
 

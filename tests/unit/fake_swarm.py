@@ -62,6 +62,10 @@ case "$1 $2" in
       else echo "$id|$name|${state^}"; fi
     done ;;
   "node inspect")
+    if [[ $4 == *"range"*Spec.Labels* ]]; then
+      for name in $(ls "labels/$5" 2>/dev/null); do printf '%s=%s\n' "$name" "$(cat "labels/$5/$name")"; done
+      exit
+    fi
     if [[ $4 == *Spec.Labels* ]]; then
       name=${4#*\"}; cat "labels/$5/${name%%\"*}" 2>/dev/null || :
       exit
@@ -79,7 +83,9 @@ case "$1 $2" in
     for each; do
       case $option in
         --label-add) printf '%s' "${each#*=}" >"labels/$id/${each%%=*}" ;;
-        --label-rm) rm "labels/$id/$each" ;;
+        --label-rm)
+          [[ -e labels/$id/$each ]] || { echo "key $each doesn't exist in node's labels" >&2; exit 1; }
+          rm "labels/$id/$each" ;;
       esac
       option=$each
     done

@@ -12,6 +12,7 @@ import pulumi
 import pytest
 
 from components.own_hosts.facts import Facts
+from tests.unit import program
 from tests.unit.program import Recorded, run
 
 pytestmark = pytest.mark.unit
@@ -269,6 +270,46 @@ def test_labels_of_pools_are_on_their_nodes() -> None:
     assert "ssd=true" in scripts(made, "swarm-db1-node")
     assert "galera=false" in scripts(made, "swarm-db1-node")
     assert "datacenter=tor01" in scripts(made, "swarm-db1-node")
+
+
+def after(made: Recorded, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]) -> Recorded:
+    """The run after `made`."""
+    state = {name: {"stdin": step.inputs.get("stdin")} for name, step in made.resources.items()}
+    monkeypatch.setattr(program, "FORMER_OUTPUTS", state)
+    return run(settings, former={"hosts": made.outputs["hosts"]})
+
+
+def test_a_label_that_a_pool_has_no_more_leaves_its_nodes_and_no_other_step_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    apps, mine = POOLS["servers"]["pools"]
+    without = {**KEYS, "servers": {"pools": [{**apps, "labels": {}}, mine]}}
+    first = run(POOLS)
+    assert after(first, monkeypatch, POOLS).resources.keys() == first.resources.keys()
+    second = after(first, monkeypatch, without)
+    changed = {
+        name for name in first.resources if scripts_of(second).get(name) != scripts_of(first).get(name)
+    }
+    assert changed == {"swarm-galera-apps-1-node", "swarm-galera-apps-2-node"}
+    assert "former_labels=(tier=web)" in scripts(second, "swarm-galera-apps-1-node")
+    # The run after it finds nothing to do, and neither does one of a stack that never had the label.
+    assert scripts_of(after(second, monkeypatch, without)) == scripts_of(second)
+    fresh = run(without)
+    assert scripts_of(after(fresh, monkeypatch, without)) == scripts_of(fresh)
+    # Wanted again, it is set and not taken away.
+    assert scripts_of(after(second, monkeypatch, POOLS)) == scripts_of(first)
+
+
+def test_a_host_that_moves_out_of_a_pool_leaves_its_labels_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = POOLS["servers"]["pools"][1]
+    there = {"kind": "existing", "hosts": [DB2, DB3, {**DB4, "role": "manager"}]}
+    pooled = run({"servers": {**there, "pools": [mine]}})
+    moved = {"servers": {**there, "hosts": [*there["hosts"], {**DB1, "role": "worker"}]}}
+    assert "former_labels=(ssd=true)" in scripts(after(pooled, monkeypatch, moved), "swarm-db1-node")
+
+
+def scripts_of(made: Recorded) -> dict[str, Any]:
+    return {name: step.inputs.get("stdin") for name, step in made.resources.items()}
 
 
 def test_the_firewall_of_ordered_hosts_lets_one_s_own_in() -> None:

@@ -30,7 +30,8 @@ SLOW = 10.0  # seconds after which an agent that does not answer is worth a word
 TIDY = 20.0  # seconds between looks at the votes; abandoned at two of them, they are taken away
 RIGHTS = 300.0  # seconds between looks at the rights of a server that leads
 PATIENCE = 90.0  # seconds for which a member without a leader is told to be unwell: no restart brings one
-TURNED_AWAY = "no leader has been found, though all other servers run"
+TURNED_AWAY = "no leader has been found, though enough other servers run to have one"
+LED = "led"  # in the data directory, from the first leader on
 KILL = 8.0  # seconds that an agent is given to end
 ALONE = (
     "no leader has been found. Either too few servers run, or the others turn this member away, for an "
@@ -59,6 +60,7 @@ class Supervisor:
         self._abandoned: set[str] = set()  # ids of servers, at the last look
         self._tidied = self._asked_others = self._righted = float("-inf")
         self._turned_away = False
+        self._led_before = (settings.data_dir / LED).exists()
         self._said = ""
 
     def run(self) -> int:
@@ -132,7 +134,9 @@ class Supervisor:
             )
             self._settled = False
         self._led_by = led_by
-        self._seen_leader = self._seen_leader or bool(led_by)
+        if led_by and not self._seen_leader:
+            self._seen_leader = True
+            self._note_leader()
         if led_by:
             self._tell(True, f"serving, led by {led_by}")
             self._do_duties()
@@ -149,15 +153,24 @@ class Supervisor:
     def _is_turned_away(self, up: float) -> bool:
         """Whether the others have what this member lacks: it stays unwell, and a change goes no further.
 
-        With all servers there, also the first leader is found in seconds. As long as one is not (they are
-        being made, or come back after a power cut), waiting is all that any of them can do.
+        A majority of the servers has a leader without this one. But the first leader of all needs every
+        server: as long as one is missing (they are being made), waiting is all that any of them can do. Who
+        has never had one counts all of them.
         """
         if up - self._asked_others > SLOW:
             self._asked_others = up
             names = (name for name in self._settings.server_names if name != self._settings.name)
             others = [self._settings.hosts[name] for name in names]
-            self._turned_away = bool(others) and all(answers(other) for other in others)
+            needed = self._settings.servers // 2 + 1 if self._led_before else len(others)
+            self._turned_away = bool(others) and sum(map(answers, others)) >= needed
         return self._turned_away
+
+    def _note_leader(self) -> None:
+        """For later starts: there was a leader once, so the servers need not all be there to have one."""
+        try:
+            (self._settings.data_dir / LED).touch()
+        except OSError as error:
+            self._log(f"{self._settings.data_dir} cannot be written: {error}")
 
     def _do_duties(self) -> None:
         """What is to be done once for each leader, and what the leader does now and then."""

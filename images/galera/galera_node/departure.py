@@ -6,14 +6,14 @@ which says nothing else). Each asks back at an address that the name server has 
 life that is named there (mariadbd's UUID in the group, another one with each start) out of the group, if that
 is how it knows the node of this name. With real processes the others go on after 0.05 s instead of 2.8.
 
-A host that dies tells nobody; that stays Galera's.
+A host that dies tells nobody: see `silence`.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from . import neighbours
 from .endpoints import SOON
@@ -25,6 +25,7 @@ from .words import log
 GONE = 5.0  # seconds in which the group is to have left it out
 LOOK = 0.05  # seconds between looks for that
 LIFE = "SELECT node_uuid FROM mysql.wsrep_cluster_members WHERE node_name = %s"
+LIVES = "SELECT node_uuid FROM mysql.wsrep_cluster_members WHERE node_uuid = %s"
 
 
 class Departures:
@@ -38,6 +39,8 @@ class Departures:
         self._settings, self._names, self._after = settings, names, after
         self._lock = threading.Lock()
         self._under_way: set[str] = set()
+        self._letting_in = threading.Lock()  # held while mariadbd is asked: nobody who asks here waits for it
+        self._leaving_out = 0  # by how many threads, just now
 
     def tell(self, address: str) -> None:
         """Has all other nodes ask here. Args: address: this node's."""
@@ -66,14 +69,42 @@ class Departures:
 
     def _leave_out(self, told: neighbours.Told | None, sql: Sql) -> None:
         """Raises SqlError."""
-        if told is None or not told.departed or sql.run(LIFE, (told.node,)) != [(told.departed,)]:
+        if told is None or not told.departed:
             return
-        log(f"{told.node} says that its mariadbd has died: the group goes on without it")
+        if sql.run(LIFE, (told.node,)) != [(told.departed,)]:
+            if not sql.run(LIVES, (told.departed,)):  # another node was faster
+                self.keep_out_nobody(sql)
+            return
+        why = f"{told.node} says that its mariadbd has died: the group goes on without it"
+        self.leave_out({told.departed: why}, sql)
+
+    def leave_out(self, lives: Mapping[str, str], sql: Sql) -> None:
+        """Has the group go on without members, and waits until it does. Raises SqlError.
+
+        Args:
+            lives: theirs, and why. All at once: the group waits for each that is dead.
+        """
+        with self._letting_in:
+            self._leaving_out += 1
         try:
-            sql.leave_out(told.departed)
+            for life, why in lives.items():
+                log(why)
+                sql.leave_out(life)
             end = time.monotonic() + GONE
-            while sql.run(LIFE, (told.node,)) == [(told.departed,)] and time.monotonic() < end:
+            while any(sql.run(LIVES, (life,)) for life in lives) and time.monotonic() < end:
                 time.sleep(LOOK)
         finally:
-            sql.leave_out("")
+            with self._letting_in:
+                self._leaving_out -= 1
+            self.keep_out_nobody(sql)
         self._after()
+
+    def keep_out_nobody(self, sql: Sql) -> None:
+        """Once a member has gone; raises SqlError.
+
+        Whom one node leaves out all others hear, and keep in mind. At the next change of the group they wait
+        for whoever is in one's mind and not in another's, until `evs.suspect_timeout` is over (measured).
+        """
+        with self._letting_in:
+            if not self._leaving_out:
+                sql.leave_out("")

@@ -19,14 +19,16 @@ from dataclasses import dataclass, replace
 from . import neighbours
 from .component import MEMBERS
 from .hearing import Hearing
-from .sql import Sql, SqlError
+from .sql import Sql, SqlError, SqlLateError
 from .store import ABSENT, Entry, Put, Store, StoreError
 from .words import Topics, log
 from .writer import Seen, decide, hands_over, vacancy
 
 EVERY = 0.5  # seconds between looks
 ALARMED = 0.1  # likewise of one that can take writes, while the writer does not say that it can
-FRESH = 3.0  # seconds after which a look is too old to be believed
+FRESH = 5.0
+"""Seconds after which what mariadbd has said is too old to be believed. On a machine whose processors are all
+busy an answer takes a second or more, and who is taken for dead loses all its clients' sessions."""
 ASKED = 30.0  # seconds after the last question for which there is a load balancer
 DRAIN = 2.5  # seconds for which a node that leaves keeps its connections: longer than checks are apart
 SOON = 2.0  # seconds for one answer of mariadbd
@@ -40,16 +42,27 @@ SERVES, DRAINS, DOES_NOT = 200, 404, 503
 
 @dataclass(frozen=True)
 class Look:
-    """What the last look has found; times are of the monotonic clock.
+    """What the last look has found besides. `writer`: this node is. `writes`: they may come, too.
 
-    `able`: clients may be served. `writes`: writes may come, too. Neither who refuses them (`read_only`)
-    nor who is cut off from the store, and would never hear that it has become the writer.
+    Neither to who refuses them (`read_only`) nor to who is cut off from the store, and would never hear that
+    it has become the writer.
+    """
+
+    writer: bool = False
+    writes: bool = True
+
+
+@dataclass(frozen=True)
+class Own:
+    """What the own mariadbd says. `at`: when, by the monotonic clock. `able`: clients may be served.
+
+    `takes`: writes. `members`: of its component.
     """
 
     at: float = float("-inf")
     able: bool = False
-    writer: bool = False
-    writes: bool = True
+    takes: bool = False
+    members: frozenset[str] = frozenset()
 
 
 class Endpoints:
@@ -63,7 +76,7 @@ class Endpoints:
         self.serving = False
         self._node, self._sql, self._store = node, sql, store
         self._topics = Topics()
-        self._look = Look()
+        self._look, self._own = Look(), Own()
         self._asked = float("-inf")
         self._left = float("inf")  # since when this node leaves
         self._was_writer = float("-inf")  # when it last was, and has handed over since
@@ -81,12 +94,12 @@ class Endpoints:
 
     def answer(self, path: str) -> int:
         """The status code for `/writer`, `/reader` or, for other nodes, `/able`."""
-        now, look = time.monotonic(), self._look
+        now, own, look = time.monotonic(), self._own, self._look
         if path != "/able":
             if now - self._asked > ASKED:
                 self._wake.set()
             self._asked = now
-        if not look.able or now - look.at > FRESH:
+        if not own.able or now - own.at > FRESH:
             return DOES_NOT
         if path == "/writer":
             if look.writer:
@@ -120,10 +133,9 @@ class Endpoints:
 
     def look(self) -> None:
         """Looks once, and names whom the rule names."""
-        try:
-            able, writes, members = self._own()
-        except SqlError:
-            able, writes, members = False, False, frozenset[str]()
+        # Counts at once: the store may take its time, and changes nothing about it.
+        self._own = self._asked_own()
+        writes, members = self._own.takes, self._own.members
         self._read()
         now = time.monotonic()
         if writes:
@@ -139,18 +151,24 @@ class Endpoints:
         writer = seen.writer == self._node and not self._is_replaced(members)
         if self._look.writer and not writer:
             self._was_writer = now
-        self._look = Look(time.monotonic(), able, writer, writes and (writer or not self._away))
+        self._look = Look(writer, writes and (writer or not self._away))
 
-    def _own(self) -> tuple[bool, bool, frozenset[str]]:
-        """Whether mariadbd serves, whether it takes writes, and its component's members. Raises SqlError.
+    def _asked_own(self) -> Own:
+        """What mariadbd says now. Where that is only late, what it said last counts until it is too old.
 
         Where all refuse writes, the writer stays where it is: its clients may read, and hear why.
         """
-        if not self.serving or not self._sql.status().synced:
-            return False, False, frozenset()
-        ((refuses,),) = self._sql.run(READ_ONLY)
-        members = frozenset(str(row[2]) for row in self._sql.run(MEMBERS))
-        return True, str(refuses).upper() in TAKES, members
+        try:
+            if not self.serving or not self._sql.status().synced:
+                return Own(time.monotonic())
+            ((refuses,),) = self._sql.run(READ_ONLY)
+            members = frozenset(str(row[2]) for row in self._sql.run(MEMBERS))
+            return Own(time.monotonic(), True, str(refuses).upper() in TAKES, members)
+        except SqlLateError:
+            now = time.monotonic()
+            return self._own if now - self._own.at <= FRESH else Own(now)
+        except SqlError:
+            return Own(time.monotonic())
 
     def _read(self) -> None:
         """Reads the store; while that is away, what it last said counts: the writer stays the writer."""
@@ -223,7 +241,7 @@ class Endpoints:
 
         At once if none asks, or if clients are not served here anyway.
         """
-        if not self._look.able or time.monotonic() - self._asked > ASKED / 10:
+        if not self._own.able or time.monotonic() - self._asked > ASKED / 10:
             self._stopping.set()
             return
         log(f"load balancers are told to send new connections elsewhere; stopping in {DRAIN:.0f} s")

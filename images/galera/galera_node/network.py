@@ -6,6 +6,7 @@ connection, and nobody waits long for a name.
 
 from __future__ import annotations
 
+import errno
 import selectors
 import socket
 import threading
@@ -102,25 +103,41 @@ class Names:
 
 def accepting(addresses: Iterable[str], port: int = GALERA_PORT, timeout: float = 1.5) -> list[str]:
     """Those of `addresses` that accept a TCP connection within `timeout` seconds, tried side by side."""
+    return sorted(address for address, code in _tried(addresses, port, timeout).items() if code == 0)
+
+
+def answering(addresses: Iterable[str], port: int, timeout: float) -> set[str]:
+    """Those of `addresses` whose kernel answers at all: a refusal is an answer, too."""
+    found = _tried(addresses, port, timeout)
+    return {address for address, code in found.items() if code in (0, errno.ECONNREFUSED)}
+
+
+def _tried(addresses: Iterable[str], port: int, timeout: float) -> dict[str, int]:
+    """What became of a connection to each within `timeout` seconds: 0 or the error's number; no answer is
+    none.
+    """
     selector = selectors.DefaultSelector()
-    alive: list[str] = []
-    pending = 0
-    for address in sorted(set(addresses)):
+    found: dict[str, int] = {}
+    for address in set(addresses):
         probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         probe.setblocking(False)
-        probe.connect_ex((address, port))
+        if (code := probe.connect_ex((address, port))) not in (0, errno.EINPROGRESS):
+            # Such as no route to it: the socket itself would know of no error.
+            found[address] = code
+            probe.close()
+            continue
         selector.register(probe, selectors.EVENT_WRITE, address)
-        pending += 1
-    deadline = time.monotonic() + timeout
-    while pending and (left := deadline - time.monotonic()) > 0:
-        for key, _ in selector.select(left):
+    deadline, over = time.monotonic() + timeout, False
+    while selector.get_map() and not over:
+        left = deadline - time.monotonic()
+        # Also when this process was given no processor for so long: what has come meanwhile counts.
+        over = left <= 0
+        for key, _ in selector.select(max(0.0, left)):
             probe = key.fileobj  # type: ignore[assignment]
-            if probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
-                alive.append(key.data)
+            found[key.data] = probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             selector.unregister(probe)
             probe.close()
-            pending -= 1
     for key in list(selector.get_map().values()):
         key.fileobj.close()  # type: ignore[union-attr]
     selector.close()
-    return sorted(alive)
+    return found

@@ -14,7 +14,7 @@ from .component import Component
 from .config import NodeConfig, OptionFile, tune
 from .departure import Departures
 from .encryption import Encryption
-from .endpoints import Endpoints
+from .endpoints import SOON, Endpoints
 from .first_process import FirstProcess
 from .formation import Formation
 from .membership import Membership
@@ -23,6 +23,7 @@ from .one_by_one import OneByOne
 from .reports import Reports
 from .server import Server
 from .settings import Settings
+from .silence import Silence
 from .sql import Sql
 from .store import Store
 from .words import Topics
@@ -63,4 +64,6 @@ class Parts:
             began,
         )
         self.departures = Departures(settings, names, endpoints.wake)
+        own = Sql(settings.socket, timeout=SOON, patience=SOON)
+        self.silence = Silence(settings.node, own, self.departures)
         self.formation = Formation(settings, self.membership, self.sql, self.reports.attend, self.topics)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from . import health, neighbours
@@ -59,10 +59,13 @@ class Reports:
         self.problem = ""
         self.teller: Teller | None = None
 
-    def listen(self, address: str, departed: Callable[[str], None]) -> None:
-        """From now on other nodes are answered, and load balancers. Args: departed: as for `Teller`."""
+    def listen(
+        self, address: str, departed: Callable[[str], None], silent: Callable[[], Collection[str]]
+    ) -> None:
+        """From now on other nodes are answered, and load balancers. Args: as for `Teller`."""
         try:
-            self.teller = Teller(address, endpoint=self._endpoints.answer, departed=departed)
+            endpoint = self._endpoints.answer
+            self.teller = Teller(address, endpoint=endpoint, departed=departed, silent=silent)
             self._endpoints.start()
         except OSError as error:
             log(f"other nodes cannot ask this one when the store is away: port {neighbours.PORT}: {error}")

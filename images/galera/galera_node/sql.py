@@ -26,6 +26,7 @@ STATUS = (
     "wsrep_cluster_size",
     "wsrep_cluster_state_uuid",
     "wsrep_cluster_status",
+    "wsrep_cluster_weight",
     "wsrep_connected",
     "wsrep_flow_control_active",
     "wsrep_gcomm_uuid",
@@ -38,6 +39,10 @@ STATUS = (
 
 class SqlError(Exception):
     """mariadbd does not answer or refuses a statement."""
+
+
+class SqlLateError(SqlError):
+    """mariadbd is there, and has not answered in time."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class ServerStatus:
     queued: int = 0  # write-sets that wait to be sent
     paused: bool = False  # flow control holds writes up
     life: str = ""  # this mariadbd's UUID in its group; the next one has another
+    votes: int = 0  # of all members of the component together
     desynced: bool = False  # it has left flow control, and not because somebody set wsrep_desync
 
     @property
@@ -81,7 +87,10 @@ class Sql:
                 connection.close()
 
     def run(self, statement: str, parameters: Sequence[str] = ()) -> list[tuple[Any, ...]]:
-        """Runs one statement. Raises SqlError, with the server's words but not the statement's."""
+        """Runs one statement. Raises SqlError, with the server's words but not the statement's.
+
+        SqlLateError is one: there was no answer in time.
+        """
         try:
             if self._connection is None:
                 self._connection = pymysql.connect(
@@ -99,7 +108,7 @@ class Sql:
                 return list(cursor.fetchall())
         except (pymysql.Error, OSError) as error:
             self.close()
-            raise SqlError(str(error)) from error
+            raise (SqlLateError if _is_late(error) else SqlError)(str(error)) from error
 
     def status(self) -> ServerStatus:
         """The wsrep status now. Raises SqlError while mariadbd does not accept connections."""
@@ -121,6 +130,7 @@ class Sql:
             queued=int(found.get("wsrep_local_send_queue", 0)),
             paused=found.get("wsrep_flow_control_active", "").lower() in ("true", "on"),
             life=found.get("wsrep_gcomm_uuid", ""),
+            votes=int(found.get("wsrep_cluster_weight", 0)),
             desynced=state == DESYNCED and not asked,
         )
 
@@ -154,6 +164,15 @@ class Sql:
             life: its UUID; empty: nobody is kept out any more.
         """
         self.run(f"SET GLOBAL wsrep_provider_options='evs.evict={life}'")
+
+
+def _is_late(error: BaseException | None) -> bool:
+    """The client's library wraps what the socket said, as often as not without naming it the cause."""
+    while error is not None:
+        if isinstance(error, TimeoutError):
+            return True
+        error = error.__context__
+    return False
 
 
 def load_file(settings: Settings, script: IO[bytes], words: Path) -> subprocess.Popen[bytes]:

@@ -10,6 +10,7 @@ import traceback
 
 from . import data_version, local_state, network, transfer
 from .attempt import Attempt
+from .config import LEAVES_IT_TO_GALERA
 from .endpoints import Endpoints
 from .first_process import LOOK_EVERY, Renew, StartAnew, Stop
 from .orderly_stop import OrderlyStop
@@ -86,4 +87,6 @@ class Node:
         if why := data_version.refusal(data, settings.version, settings.upgrade_to):
             # A task that fails stops the rolling change here; one that waits would do so after an hour.
             raise Unfit(why)
-        parts.reports.listen(parts.address, parts.departures.hear)
+        parts.reports.listen(parts.address, parts.departures.hear, parts.silence.silent)
+        if LEAVES_IT_TO_GALERA not in parts.tuning.provider:
+            parts.silence.start()

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import dataclass
 
-SILENT = 3.0  # seconds in which the writer has not said that it can take writes
+SILENT = 5.0  # seconds in which the writer has not said that it can take writes; who is busy may be late
 UNABLE = 2.0  # seconds for which a writer that cannot serve waits before it hands over
 TURN = 1.0  # seconds that the next candidate leaves to the one before it
 

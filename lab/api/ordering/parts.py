@@ -292,5 +292,6 @@ def check_image(lab: Lab, image: str) -> None:
     if lab.images is not None and image not in lab.images:
         raise errors.invalid_value(
             "operatingSystemReferenceCode",
-            f"The lab's hosts cannot run {image}; they can run: {', '.join(sorted(lab.images))}.",
+            f"The lab's hosts cannot run {image}; they can run: {', '.join(sorted(lab.images))}. "
+            "Another Debian: docs/how-to/versions.md.",
         )

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from bench import busy, report, sysbench
+from bench import busy, failover, report, sysbench
 from bench.busy import Seen
 
 pytestmark = pytest.mark.unit
@@ -17,6 +17,15 @@ def test_each_change_of_members_and_of_the_writer_counts() -> None:
     assert busy.changes(calm) == (0, 0)
     left_and_back = [Seen(7, "galera-1"), Seen(8, "galera-2"), Seen(9, "galera-2"), Seen(9, "galera-1")]
     assert busy.changes(left_and_back) == (2, 2)
+
+
+def test_a_store_that_does_not_answer_is_no_other_writer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(busy, "sql", lambda *_: "wsrep_cluster_conf_id\t7")
+    said: dict[str, str] = {}
+    monkeypatch.setattr(failover, "status", lambda _: said)
+    assert busy.seen("galera-1") == Seen(7, "galera-1")
+    said["writer"] = "galera-2"
+    assert busy.seen("galera-1") == Seen(7, "galera-2")
 
 
 def test_the_machines_ticks_grow() -> None:

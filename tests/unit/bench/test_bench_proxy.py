@@ -55,6 +55,14 @@ def test_a_run_without_transactions_is_no_measurement(text: str) -> None:
         sysbench.parse(text)
 
 
+def test_connections_that_were_lost_are_counted() -> None:
+    assert sysbench.lost(REPORT.replace("reconnects:                          0", "reconnects:      8")) == 8
+    with pytest.raises(BenchFailed, match="sysbench reports no connections: it said nothing"):
+        sysbench.lost("")
+    words = shlex.split(sysbench.timed("oltp_write_only", AT, 8, 20, sysbench.GOES_ON).strip("$()"))
+    assert sysbench.GOES_ON in words
+
+
 def test_the_password_comes_over_standard_input_and_the_rest_on_the_line() -> None:
     words = shlex.split(sysbench.timed("oltp_write_only", AT, 32, 20).replace("$(", "").replace(")", ""))
     assert words[:3] == ["docker", "run", "--rm"]

@@ -78,6 +78,31 @@ def test_a_plan_after_which_those_who_can_vote_are_no_majority_is_refused(
     assert "Remedy: bring back who cannot vote, or give that host up first" in told
 
 
+@pytest.mark.parametrize(
+    ("now", "servers", "others", "allowed"),
+    [
+        (voters(5), "123", "45", True),
+        (voters(5, 5), "123", "45", True),
+        (voters(5, 3), "123", "45", False),
+        # One becomes an agent: three of five are there meanwhile.
+        (voters(5, 4), "1234", "5", True),
+        (voters(5, 3, 4), "1234", "5", False),
+        # Hosts that leave are taken off the list before anything of it changes.
+        (voters(5, 3), "123", "", True),
+        (voters(5, 3), "124", "5", True),
+        (voters(3), "1", "23", True),
+    ],
+)
+def test_servers_of_consul_become_agents_only_while_the_others_can_do_with_their_votes_counted(
+    now: list[Voter], servers: str, others: str, allowed: bool
+) -> None:
+    stay = [f"db{n}" for n in servers]
+    told = refusal("consul", now, stay, [*stay, *(f"db{n}" for n in others)])
+    assert (told == "") is allowed
+    # Who gives a vote up before it ends needs no such care.
+    assert refusal("etcd", voters(5, 3), ["db1", "db2", "db3"], [f"db{n}" for n in range(1, 6)]) == ""
+
+
 def test_who_goes_who_stays_and_who_cannot_vote_is_told() -> None:
     told = refused(voters(3, 3), "13")
     assert told.startswith(
@@ -139,6 +164,18 @@ def test_of_consul_only_the_hosts_with_a_server_count(monkeypatch: pytest.Monkey
     assert "swarm-started" in program.run({"discovery": consul}, GUESTS).resources
     with pytest.raises(pulumi.RunError, match=r"galera-2, galera-3 would give up its vote in consul"):
         program.run({"discovery": {**consul, "servers": None}, "servers": {"managers": 1}}, GUESTS)
+
+
+def test_five_servers_of_consul_are_made_three_while_all_three_are_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    consul = {"kind": "consul", "image": "registry.lab:5000/consul:1", "recursors": ["10.0.80.11"]}
+    settings = {"discovery": {**consul, "servers": 3}, "servers": {"managers": 5}}
+    monkeypatch.setenv(votes.VOTERS, told("consul", "galera-3"))
+    with pytest.raises(pulumi.RunError, match=r"galera-4, galera-5 .* of the 5 that then count only 2 can"):
+        program.run(settings, GUESTS)
+    monkeypatch.setenv(votes.VOTERS, told("consul", "galera-5"))
+    assert "swarm-started" in program.run(settings, GUESTS).resources
 
 
 def own(*numbers: int) -> dict[str, Any]:

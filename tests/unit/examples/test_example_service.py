@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import runpy
+import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,33 +116,79 @@ def test_passwords_keys_and_tokens_stay_secret(cluster: dict[str, Any]) -> None:
     assert found.secret_exports == {"join"}
 
 
-def test_the_swarm_is_reached_with_the_stacks_own_key_and_the_pinned_host_key(
+FOLDER = Path("swarm-galera-service", "test")
+
+
+def test_the_swarm_is_reached_with_the_stacks_own_key_and_the_pinned_host_keys(
     cluster: dict[str, Any], tmp_path: Path
 ) -> None:
     provider = serve(cluster).made["swarm"]
-    folder = tmp_path / "swarm-galera-service" / "test"
-    assert provider["host"] == "ssh://root@203.0.113.11"
-    assert f"UserKnownHostsFile={folder}/known_hosts" in provider["sshOpts"]
-    assert "StrictHostKeyChecking=yes" in provider["sshOpts"]
-    assert (folder / "known_hosts").read_text() == "203.0.113.11 ssh-ed25519 AAAA\n"
+    folder = tmp_path / FOLDER
+    assert provider["host"] == "ssh://any-manager"
+    assert provider["sshOpts"] in (["-F", f"{folder}/config"], json.dumps(["-F", f"{folder}/config"]))
+    known = [f"{name} ssh-ed25519 AAAA" for name in cluster["managers"]]
+    assert (folder / "known_hosts").read_text().splitlines() == known
     assert (folder / "id").read_text() == "PRIVATE KEY\n"
     assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
 
 
-def test_a_host_of_one_s_own_is_reached_as_its_user_at_its_port(
+def led(folder: Path, answering: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Where `ssh` goes for `any-manager`, when these answer; and whom it asked."""
+    programs = folder / "programs"
+    programs.mkdir(exist_ok=True)
+    asked = folder / "asked"
+    asked.unlink(missing_ok=True)
+    answers = f'case " {" ".join(answering)} " in *" $3 "*) exit 0 ;; esac; exit 255'
+    (programs / "ssh").write_text(f'#!/bin/sh\necho "$*" >>{asked}\n{answers}\n')
+    (programs / "ssh").chmod(0o755)
+    done = subprocess.run(
+        ["/usr/bin/ssh", "-G", "-F", str(folder / FOLDER / "config"), "any-manager"],
+        env={**os.environ, "PATH": f"{programs}:/usr/bin:/bin", "SHELL": "/bin/sh"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
+    return told, asked.read_text().splitlines() if asked.exists() else []
+
+
+def test_ssh_goes_to_the_first_manager_that_answers_and_asks_no_further(
     cluster: dict[str, Any], tmp_path: Path
 ) -> None:
-    first = cluster["managers"][0]
-    ssh = {**cluster["ssh"], "users": {first: "deploy"}, "ports": {first: 2222.0}}
-    assert serve({**cluster, "ssh": ssh}).made["swarm"]["host"] == "ssh://deploy@203.0.113.11:2222"
-    known = tmp_path / "swarm-galera-service" / "test" / "known_hosts"
-    assert known.read_text() == "[203.0.113.11]:2222 ssh-ed25519 AAAA\n"
+    first, second, third = cluster["managers"]
+    ssh = {**cluster["ssh"], "users": {second: "deploy"}, "ports": {second: 2222.0}}
+    serve({**cluster, "ssh": ssh})
+    config = tmp_path / FOLDER / "config"
+    told, asked = led(tmp_path, [second, third])
+    assert (told["hostname"], told["user"], told["port"]) == ("203.0.113.12", "deploy", "2222")
+    assert told["hostkeyalias"] == second
+    assert asked == [f"-F {config} {name} timeout 10 docker node ls -q" for name in (first, second)]
+    told, asked = led(tmp_path, [first, second, third])
+    assert (told["hostname"], told["user"], told["port"]) == ("203.0.113.11", "root", "22")
+    assert len(asked) == 1
+    assert told["userknownhostsfile"] == f"{tmp_path / FOLDER}/known_hosts"
+    assert told["identityfile"] == f"{tmp_path / FOLDER}/id"
+    assert told["stricthostkeychecking"] in ("true", "yes")
+
+
+def test_if_no_manager_answers_ssh_says_so(cluster: dict[str, Any], tmp_path: Path) -> None:
+    serve(cluster)
+    told, asked = led(tmp_path, [])
+    assert len(asked) == 3
+    done = subprocess.run(
+        ["/bin/sh", "-c", told["proxycommand"]], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "none of the managers answers: galera-1, galera-2, galera-3\n",
+    )
+    assert "proxycommand" not in led(tmp_path, ["galera-3"])[0]
 
 
 def test_a_key_that_the_agent_holds_is_written_nowhere(cluster: dict[str, Any], tmp_path: Path) -> None:
-    provider = serve({**cluster, "ssh": {**cluster["ssh"], "privateKey": None}}).made["swarm"]
-    assert "-i" not in provider["sshOpts"]
-    assert not (tmp_path / "swarm-galera-service" / "test" / "id").exists()
+    serve({**cluster, "ssh": {**cluster["ssh"], "privateKey": None}})
+    assert "IdentityFile" not in (tmp_path / FOLDER / "config").read_text()
+    assert not (tmp_path / FOLDER / "id").exists()
 
 
 def of_docs(outputs: dict[str, Any]) -> Cluster:

@@ -24,6 +24,7 @@ CLIENTS = (
     "formation",
     "component",
     "departure",
+    "silence",
     "endpoints",
     "observer",
     "reports",

@@ -457,6 +457,35 @@ def test_a_member_that_all_others_turn_away_stays_unwell_so_that_a_change_goes_n
     assert health.check(member.run_dir)[0] == 0
 
 
+def test_of_five_servers_one_may_be_dead_and_the_others_still_turn_a_member_away(
+    agent: Agent, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it was well after 90 s, and the next server would have cost the majority of the four."""
+    hosts = ",".join(f"galera-{n}=10.0.0.{n}" for n in range(1, 6))
+    five = settings.load({**environ, "CONSUL_HOSTS": hosts, "CONSUL_SERVERS": "5"})
+    five.run_dir.mkdir()
+    running = {f"10.0.0.{n}" for n in (2, 3, 4)}
+    monkeypatch.setattr(supervise, "answers", running.__contains__)
+
+    def started() -> supervise.Supervisor:
+        return supervise.Supervisor(five, Path("config.json"), agent, lambda _text: None)  # type: ignore[arg-type]
+
+    def well() -> bool:
+        agent.told[LED] = ""
+        started().look(supervise.PATIENCE + 1)
+        return health.check(five.run_dir)[0] == 0
+
+    assert well()  # the first leader of all needs the fifth, too
+    agent.told[LED] = "10.0.0.2:8300"
+    agent.told["GET /v1/agent/self"] = {"Config": {"NodeID": "own"}}
+    started().look(1.0)
+    assert not well()
+    running.discard("10.0.0.4")  # two others: they have no leader without this one
+    assert well()
+    running.update({"10.0.0.4", "10.0.0.5"})
+    assert not well()
+
+
 def test_an_agent_asks_all_servers_and_a_server_without_others_is_turned_away_by_nobody(
     agent: Agent, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

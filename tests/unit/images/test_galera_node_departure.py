@@ -6,6 +6,7 @@ With real servers: tests/images/test_galera_departure.py.
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,7 +32,8 @@ class Group:
 
     def run(self, statement: str, parameters: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
         assert statement.startswith("SELECT node_uuid")
-        return [(self.lives[name],) for name in parameters if name in self.lives]
+        by_name = "node_name" in statement.partition("WHERE")[2]
+        return [(life,) for name, life in self.lives.items() if (name if by_name else life) in parameters]
 
     def leave_out(self, life: str) -> None:
         self.set.append(f"evs.evict={life}")
@@ -96,17 +98,82 @@ def test_a_group_that_does_not_let_go_is_not_waited_for_for_ever(
     assert group.set == [OUT, IN]
 
 
+def test_where_another_node_was_faster_nobody_is_kept_out_any_more(
+    modules: Any, settings: Settings, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one node says of whom it leaves out all others keep in mind."""
+    assert heard(modules, settings, group, replace(DEAD, departed=NEXT), monkeypatch, NODE) == []
+    assert group.set == [IN]
+
+
+def test_nobody_is_let_in_while_another_is_being_left_out(
+    modules: Any, settings: Settings, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    departures = modules.departure.Departures(settings, Names(look=lambda _: []), lambda: None)
+    plain = group.leave_out
+
+    def leave_out(life: str) -> None:
+        plain(life)
+        if life:
+            departures.keep_out_nobody(group)
+
+    monkeypatch.setattr(group, "leave_out", leave_out)
+    departures.leave_out({LIFE: "it is dead"}, group)
+    assert group.set == [OUT, IN]
+
+
+def test_several_are_left_out_at_once(
+    modules: Any, settings: Settings, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The group goes on without the first one only once it need not wait for the second one either."""
+    group.lives, group.stays = {"b": LIFE, "c": NEXT}, True
+    asked = group.run
+
+    def run(*words: Any) -> list[tuple[str, ...]]:
+        group.set.append("look")
+        return asked(*words)
+
+    monkeypatch.setattr(group, "run", run)
+    departures = modules.departure.Departures(settings, Names(look=lambda _: []), lambda: None)
+    departures.leave_out({LIFE: "it is dead", NEXT: "it, too"}, group)
+    assert group.set[:3] == [OUT, f"evs.evict={NEXT}", "look"]
+    assert group.set[-1] == IN
+
+
+def test_whoever_tells_of_an_end_waits_for_no_server(
+    modules: Any, settings: Settings, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    departures = modules.departure.Departures(settings, Names(look=lambda _: []), lambda: None)
+    begun, over = threading.Event(), threading.Event()
+
+    def hang(_: str) -> None:
+        begun.set()
+        over.wait(10)
+
+    monkeypatch.setattr(group, "leave_out", hang)
+    letting_in = threading.Thread(target=departures.keep_out_nobody, args=(group,))
+    letting_in.start()
+    assert begun.wait(10)
+    telling = threading.Thread(target=departures.hear, args=(STRANGER,))
+    telling.start()
+    telling.join(5)
+    waits = telling.is_alive()
+    over.set()
+    letting_in.join(10)
+    telling.join(10)
+    assert not waits
+
+
 @pytest.mark.parametrize(
     ("told", "at"),
     [
         (DEAD, STRANGER),
         (None, NODE),
         (Told("b", state="synced"), NODE),
-        (Told("b", departed=NEXT), NODE),
         (Told("c", departed=LIFE), NODE),
         (Told("", departed=LIFE), NODE),
     ],
-    ids=["a stranger", "no answer", "it lives", "another life", "another's life", "no name"],
+    ids=["a stranger", "no answer", "it lives", "another's life", "no name"],
 )
 def test_nobody_is_left_out_for_less(
     modules: Any,

@@ -6,6 +6,7 @@ What needs a real server is in tests/images.
 from __future__ import annotations
 
 import time
+import types
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,20 @@ def test_a_memory_that_is_full_ends_nothing(
         node.parts.observer.presence("empty", NO_UUID, -1), ""
     )  # its folder is not there yet
     assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["evs.suspect_timeout", "gcs.fc_limit"])
+def test_whoever_sets_for_how_long_a_node_may_be_silent_leaves_dead_hosts_to_galera(
+    modules: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    node = modules.supervisor.Node(settings, AWAY, Names(look=lambda _: []), NO_BALANCER)
+    asked: list[str] = []
+    monkeypatch.setattr(node.parts, "tuning", types.SimpleNamespace(provider={option: "1"}, words="sizes"))
+    monkeypatch.setattr(node.parts.silence, "start", lambda: asked.append(option))
+    monkeypatch.setattr(node.parts.reports, "listen", lambda *_: None)
+    monkeypatch.setattr(node.parts.first_process, "take_signals", lambda: None)
+    node.prepare()
+    assert asked == ([] if option == "evs.suspect_timeout" else [option])
 
 
 def test_a_node_that_has_served_ends_its_container_before_it_joins_anew(

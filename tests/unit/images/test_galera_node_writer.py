@@ -26,6 +26,8 @@ pytestmark = pytest.mark.unit
 ALL = frozenset("abc")
 SEEN = Seen("b", writer="a", members=ALL, others=ALL - {"b"})
 STOPS = replace(SEEN, writer="b", leaving=True)
+MISSED = round(SILENT / 0.5) + 3
+"""Looks after which a writer that says nothing has been given up."""
 RESTS = replace(SEEN, writer="", resting=True, others=frozenset(), vacant=3 * TURN)
 
 ROWS: list[tuple[str, Seen, str | None]] = [
@@ -98,8 +100,11 @@ class Database:
         self.members = members
         self.synced = True
         self.read_only: object = 0
+        self.fails: Exception | None = None
 
     def status(self) -> Any:
+        if self.fails is not None:
+            raise self.fails
         return types.SimpleNamespace(synced=self.synced)
 
     def run(self, statement: str) -> list[tuple[object, ...]]:
@@ -202,7 +207,7 @@ def test_a_writer_whose_program_hangs_is_given_up_with_one_line_of_the_log(
     world.look()
     capsys.readouterr()
     world.able.discard("a")  # it says nothing, and its database is in the component
-    for _ in range(5):
+    for _ in range(MISSED - 4):
         world.look()
     assert world.store.writer == "a"
     for _ in range(4):
@@ -212,7 +217,7 @@ def test_a_writer_whose_program_hangs_is_given_up_with_one_line_of_the_log(
     for _ in range(10):
         world.look()
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "writes" in line]
-    assert line.endswith("b takes the writes from now on: a has not said for 4 s that it can take writes")
+    assert line.endswith("b takes the writes from now on: a has not said for 6 s that it can take writes")
 
 
 def test_a_writer_that_does_not_answer_holds_no_look_up_and_is_looked_for_more_often(
@@ -287,7 +292,7 @@ def test_a_writer_that_is_cut_off_from_the_store_alone_stays_it(world: World) ->
     # Should its program hang, too, it is given up as any other.
     del world.store.entries["present/a"]
     world.able.discard("a")
-    for _ in range(9):
+    for _ in range(MISSED):
         world.look()
     assert world.store.writer == "b"
 
@@ -310,7 +315,7 @@ def test_who_would_not_hear_of_it_becomes_no_writer(world: World, monkeypatch: p
     # Named all the same, as it was cut off a moment later.
     del world.store.entries["maintenance/a"]
     world.store.put("writer", json.dumps({"node": "b"}))
-    for _ in range(9):
+    for _ in range(MISSED):
         world.look()
     assert (world.store.writer, world.codes("/writer")) == ("a", {"a": 200, "b": 503, "c": 503})
     # The writer itself has no need to hear that it is.
@@ -326,7 +331,7 @@ def test_a_writer_that_hung_and_is_cut_off_from_the_store_hears_from_the_others_
     world.look()
     cut_off(world.nodes["a"])
     world.able.discard("a")  # it hangs
-    for _ in range(9):
+    for _ in range(MISSED):
         world.look()
     assert world.store.writer == "b"
     world.able.add("a")
@@ -486,6 +491,51 @@ def test_a_look_that_is_old_is_not_believed(world: World) -> None:
     world.look()
     world.now += world.module.FRESH + 0.1
     assert set(world.codes("/reader").values()) == {503}
+
+
+def test_a_late_answer_changes_nothing_until_the_last_one_is_too_old(world: World) -> None:
+    """All processors of a host may be busy for seconds, and its clients' sessions are not to end for it."""
+    late = importlib.import_module("images.galera.galera_node.sql").SqlLateError
+    world.look()
+    world.look()
+    world.nodes["a"]._sql.fails = late("timed out")
+    for _ in range(round(world.module.FRESH / 0.5)):
+        world.look()
+        assert (world.codes("/writer")["a"], world.codes("/reader")["a"], world.store.writer) == (
+            200,
+            200,
+            "a",
+        )
+    world.look()
+    world.able.discard("a")
+    assert (world.codes("/writer")["a"], world.codes("/reader")["a"], world.codes("/able")["a"]) == (503,) * 3
+    for _ in range(MISSED):
+        world.look()
+    assert world.codes("/writer") == {"a": 503, "b": 200, "c": 503}
+
+
+def test_a_mariadbd_that_is_gone_is_told_at_once(world: World) -> None:
+    gone = importlib.import_module("images.galera.galera_node.sql").SqlError
+    world.look()
+    world.look()
+    world.nodes["a"]._sql.fails = gone("Connection refused")
+    world.look()
+    assert (world.codes("/writer")["a"], world.codes("/reader")["a"], world.codes("/able")["a"]) == (503,) * 3
+
+
+def test_a_slow_store_makes_no_look_old(world: World) -> None:
+    world.look()
+    world.look()
+    node, read = world.nodes["a"], world.store.read
+
+    def slow() -> dict[str, Entry]:
+        world.now += world.module.FRESH - 0.2
+        assert node.answer("/writer") == 200
+        return read()
+
+    world.store.read = slow  # type: ignore[method-assign]
+    world.now += 0.5
+    node.look()
 
 
 def test_of_two_that_name_a_writer_one_succeeds(world: World) -> None:

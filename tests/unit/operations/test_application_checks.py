@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from operations import application_checks, cluster_facts, outputs, verify
+from operations import application_checks, cluster_facts, host_looks, outputs, verify
 from operations.check import Check
 from operations.outputs import Application, Host, Outputs
 from operations.remote_hosts import Answer
@@ -219,6 +219,6 @@ def test_a_second_container_of_it_on_a_host_is_no_ghost_but_one_that_has_ended_i
     for program in ("findmnt", "lvs", "df", "btrfs", "ip", "systemctl"):
         host.program(program)
     host.program("docker", DOCKER)
-    seen = cluster_facts.parse(host.run(cluster_facts.look(found, False, False)).out)
+    seen = cluster_facts.parse(host.run(host_looks.look(found, False, False)).out)
     assert seen.ghosts == ("application.1.old", "galera.n1.old")
     assert seen.images == {"application": "sha256:ab", "galera": "sha256:cd"}

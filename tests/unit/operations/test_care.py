@@ -15,7 +15,7 @@ import pytest
 from components import votes
 from components.layers import AWAY
 from components.turns import NOT_WELL, refuse_while_others_are_not_well
-from operations import care, outputs, outputs_of_state, remote_hosts, run_watch
+from operations import care, former_images, outputs, outputs_of_state, remote_hosts, run_watch
 from operations.care import Seen
 from operations.cluster_facts import HostFacts, Manager
 from operations.errors import OperationsError
@@ -343,11 +343,11 @@ def test_only_images_of_our_services_that_no_container_has_are_removed(tmp_path:
         r"""
 case "$1 $2" in
   "ps -aq") printf 'c1\nc2\nc3\nc4\n' ;;
-  "inspect --format") case $4 in
-    c1) echo "sha256:g2|registry.lab:5000/swarm-galera/galera:2@sha256:aa|galera" ;;
-    c2) echo "sha256:g1|registry.lab:5000/swarm-galera/galera:1|galera" ;;
-    c3) echo "sha256:e2|registry.lab:5000/swarm-galera/etcd@sha256:bb|etcd" ;;
-    c4) echo "sha256:m1|mine/galera:1|" ;; esac ;;
+  "inspect --format") shift 3; for each; do case $each in
+    c1) echo "sha256:g2|registry.lab:5000/swarm-galera/galera:2@sha256:aa|galera|true" ;;
+    c2) echo "sha256:g1|registry.lab:5000/swarm-galera/galera:1|galera|false" ;;
+    c3) echo "sha256:e2|registry.lab:5000/swarm-galera/etcd@sha256:bb|etcd|true" ;;
+    c4) echo "sha256:m1|mine/galera:1||true" ;; esac; done ;;
   "images --no-trunc") printf '%s\n' "sha256:g2 registry.lab:5000/swarm-galera/galera 2" \
     "sha256:g1 registry.lab:5000/swarm-galera/galera 1" "sha256:g0 registry.lab:5000/swarm-galera/galera 0" \
     "sha256:e1 registry.lab:5000/swarm-galera/etcd <none>" "sha256:m0 mine/galera 0" "sha256:d1 debian 12" ;;
@@ -360,10 +360,42 @@ esac
         "docker image rm sha256:g0",
         "docker image rm sha256:e1",
     ]
-    assert ran.out.split() == [
-        "registry.lab:5000/swarm-galera/galera:0",
-        "registry.lab:5000/swarm-galera/etcd:<none>",
+    assert ran.out.splitlines() == [
+        "held\tregistry.lab:5000/swarm-galera/galera:1",
+        "removed\tregistry.lab:5000/swarm-galera/galera:0",
+        "removed\tregistry.lab:5000/swarm-galera/etcd:<none>",
     ]
+
+
+@pytest.mark.parametrize(
+    ("away", "said", "none_left"),
+    [
+        ((), "removed\tgalera:0\n", True),
+        ((), "", True),
+        ((), "held\tgalera:1\nremoved\tgalera:0\n", False),
+        (("galera-3",), "", False),
+    ],
+)
+def test_images_are_asked_for_again_until_none_is_left_anywhere(
+    monkeypatch: pytest.MonkeyPatch, away: tuple[str, ...], said: str, none_left: bool
+) -> None:
+    told: list[str] = []
+
+    class Asked:
+        reachable = tuple(name for name in NAMES if name not in away)
+
+        async def run_all(self, texts: dict[str, str]) -> dict[str, Answer]:
+            return {name: Answer(said) for name in texts}
+
+    @contextlib.asynccontextmanager
+    async def connected(_: object) -> AsyncIterator[Asked]:
+        yield Asked()
+
+    monkeypatch.setattr("operations.remote_hosts.connected", connected)
+    monkeypatch.setattr(former_images, "say", told.append)
+    assert former_images.remove(FOUND) is none_left
+    assert all(line.endswith("any more: galera:0.") for line in told)
+    assert bool(told) == ("removed" in said)
 
 
 # -- looking

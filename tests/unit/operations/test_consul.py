@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from operations import cluster_facts, consul_checks, last_one, outputs
+from operations import cluster_facts, consul_checks, host_looks, last_one, outputs
 from operations.check import Check
 from operations.cluster_facts import HostFacts
 from operations.consul_facts import ConsulFacts
@@ -271,8 +271,8 @@ def test_a_host_is_asked_for_what_the_checks_need(found: Outputs, tmp_path: Path
         path.chmod(0o755)
     host.file("members", MEMBERS + "\n")
     host.file("peers", PEERS + "\n")
-    for content in (False, True):
-        ran = host.run(cluster_facts.look(found, manager=True, member=False, content=content))
+    for manager in (False, True):
+        ran = host.run(host_looks.look(found, manager=manager, member=False))
         told = cluster_facts.parse(ran.out)
         assert told.consul.healthy, ran.err
         assert told.consul.certificates == "until 2036-11-26"
@@ -281,10 +281,13 @@ def test_a_host_is_asked_for_what_the_checks_need(found: Outputs, tmp_path: Path
         assert told.consul.named == {"10.144.12.1", "10.144.12.2"}
         assert told.consul.resolves
         assert told.volumes == frozenset()
-        wanted = {key: answer for key, (_, answer) in consul_checks.RIGHTS.items()} if content else {}
+        wanted = {key: answer for key, (_, answer) in consul_checks.RIGHTS.items()} if manager else {}
         assert told.consul.rights == wanted
+    told = cluster_facts.parse(host.run(host_looks.brief_look(found, manager=True, member=False)).out)
+    assert told.store_healthy
+    assert told.consul == ConsulFacts(healthy=True, servers=told.consul.servers)
     host.file("etcd-data", "")
-    told = cluster_facts.parse(host.run(cluster_facts.look(found, manager=False, member=False)).out)
+    told = cluster_facts.parse(host.run(host_looks.look(found, manager=False, member=False)).out)
     assert told.volumes == {"etcd-data"}
     assert told.consul.healthy
 

@@ -22,6 +22,7 @@ from operations import (
     care,
     cluster_checks,
     cluster_facts,
+    host_looks,
     locked,
     outputs,
     remote_hosts,
@@ -445,7 +446,7 @@ def test_only_managers_of_a_stack_with_autolock_are_asked_for_it(
     stack: dict[str, Any], manager: bool, asks: bool
 ) -> None:
     found: Outputs = outputs.parse("dev", stack)
-    assert ("unlock-key" in cluster_facts.look(found, manager, False)) is asks
+    assert ("unlock-key" in host_looks.look(found, manager, False)) is asks
 
 
 def test_the_key_itself_never_leaves_the_host_that_is_asked(tmp_path: Path) -> None:
@@ -455,7 +456,7 @@ def test_the_key_itself_never_leaves_the_host_that_is_asked(tmp_path: Path) -> N
     for name in ("findmnt", "df", "btrfs", "systemctl", "ip"):
         host.program(name)
     found = replace(FOUND, layer="swarm")
-    ran = host.run(cluster_facts.look(found, True, False))
+    ran = host.run(host_looks.look(found, True, False))
     told = cluster_facts.parse(ran.out)
     assert told.autolock == "true"
     assert told.unlock_digest == hashlib.sha256(NOW.encode()).hexdigest()

@@ -22,7 +22,17 @@ import typer
 from components import manager_choice
 from components.softlayer.errors import SoftLayerFailed
 from components.ssh_files import SshManager, ssh_folder, write_ssh_files
-from operations import cli, left_out, leftovers, passphrase, pulumi_cli, session, stack, swarm_leftovers
+from operations import (
+    cli,
+    former_images,
+    left_out,
+    leftovers,
+    passphrase,
+    pulumi_cli,
+    session,
+    stack,
+    swarm_leftovers,
+)
 from operations.errors import OperationsError
 from operations.outputs import Outputs
 from operations.stack_settings import StackSettings
@@ -285,9 +295,9 @@ def test_up_makes_the_stack_once_and_then_only_updates_it(project: Path) -> None
     stack.up("dev", yes=True)
     # Before each run the outputs are asked for the hosts, to look at them, and the state for steps that an
     # older version left (components/moved_steps.py); after it the state for what was ordered
-    # (tests/provider/test_destroy.py), and the outputs for hosts with images that nothing runs now.
-    asked = "stack output --json --show-secrets"
-    update = [asked, "stack export", "up --yes --skip-preview --parallel 64", "stack export", asked]
+    # (tests/provider/test_destroy.py), the outputs, and the state for services that have another image now.
+    asked, exported = "stack output --json --show-secrets", "stack export"
+    update = [asked, exported, "up --yes --skip-preview --parallel 64", exported, asked, exported]
     assert calls(project) == [
         "stack export",
         "stack init --secrets-provider passphrase",
@@ -295,6 +305,54 @@ def test_up_makes_the_stack_once_and_then_only_updates_it(project: Path) -> None
         "stack export",
         *update,
     ]
+
+
+def state_with(image: str) -> str:
+    """A state with one service, as JSON."""
+    service = {
+        "urn": "urn:pulumi:dev::swarm-galera::docker:index/service:Service::galera",
+        "type": "docker:index/service:Service",
+        "inputs": {"taskSpec": {"containerSpec": {"image": image}}},
+    }
+    stack_itself = {
+        "urn": "urn:pulumi:dev::swarm-galera::pulumi:pulumi:Stack::s",
+        "type": "pulumi:pulumi:Stack",
+    }
+    return json.dumps({"version": 3, "deployment": {"resources": [stack_itself, service]}})
+
+
+def test_hosts_are_asked_for_former_images_only_after_a_run_that_was_broken_off_or_changed_one(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[str] = []
+    none_left = True
+
+    def remove(found: Outputs) -> bool:
+        removed.append(found.service)
+        return none_left
+
+    monkeypatch.setattr(former_images, "remove", remove)
+    program = project.parent / "bin" / "pulumi"
+    text = program.read_text().replace('echo "updating"', 'cp next.json state.json; echo "updating"')
+    program.write_text(text)
+    for image, expected in (("galera:1", 1), ("galera:1", 1), ("galera:2", 2), ("galera:2", 2)):
+        (project / "next.json").write_text(state_with(image))
+        if image == "galera:1" and not (project / "state.json").exists():
+            (project / "state.json").write_text(state_with("galera:0"))
+        stack.up("dev", yes=True)
+        assert len(removed) == expected
+    (project / "next.json").write_text(state_with("galera:3"))
+    # Ended containers have one, or a host is away.
+    for none_left, expected in ((False, 3), (True, 4), (True, 4)):  # noqa: B007 - `remove` says it
+        stack.up("dev", yes=True)
+        assert len(removed) == expected
+    (project / "broken").touch()
+    with pytest.raises(typer.Exit):
+        stack.up("dev", yes=True)
+    assert len(removed) == 4
+    (project / "broken").unlink()
+    stack.up("dev", yes=True)
+    assert len(removed) == 5
 
 
 def test_a_passphrase_that_does_not_fit_is_refused_before_pulumi_runs(

@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 
 from components.host_scripts.own import NOTES
-from operations import cluster_checks, cluster_facts, galera_checks, galera_variables, outputs, verify
+from operations import (
+    cluster_checks,
+    cluster_facts,
+    galera_checks,
+    galera_variables,
+    host_looks,
+    outputs,
+    verify,
+)
 from operations.check import Check
 from operations.cluster_facts import HostFacts, Manager, Space
 from operations.errors import OperationsError
@@ -609,14 +617,22 @@ case "$1 $2" in
     'c4|false|etcd|sha256:e7cd|/etcd.n1.old' 'c2|true|etcd|sha256:e7cd|/etcd.n1.b' \
     'c3|true||sha256:123|/mine' ;;
   "node ls") printf 'n1=galera-1=Leader\nn2=galera-2=Reachable\nn3=galera-3=Reachable\nn4=galera-4=\n' ;;
-  "exec -e") if [[ $4 == c2 && $* == *hashkv* ]]; then
-      printf '%s [{"HashKV":{"hash":%s,"compact_revision":9}}]\n' 48 7 40 5
-    elif [[ $4 == c2 ]]; then
-      printf 'healthy\nclients users until 2036-11-26\n{"header":{"cluster_id":77},"members":[{},{},{}]}\n'
-    fi ;;
-  "exec c1") [[ $3 == galera-node && ! -e $host/down ]] && printf '{\n"view": ["galera-1"]\n}\n' ;;
-  "exec -u") [[ ! -e $host/down && $5 == c1 ]] && printf 'wsrep_cluster_size\t3\nwsrep_ready\tON\n' ;;
+  "exec -e") [[ $4 == c2 ]] || exit 1; shift 4; exec "$@" ;;
+  "exec -u") [[ $5 == c1 && ! -e $host/down ]] || exit 1; shift 5; exec "$@" ;;
 esac
+"""
+ETCDCTL = r"""
+case $* in
+  *"endpoint health") [[ ! -e $host/ill ]] ;;
+  *"member list -w json") echo '{"header":{"cluster_id":77},"members":[{},{},{}]}' ;;
+  *"get majority -w json") echo '{"header":{"cluster_id":77,"revision":51}}' ;;
+  *--rev=48*) echo '[{"HashKV":{"hash":7,"compact_revision":9}}]' ;;
+  *--rev=40*) echo '[{"HashKV":{"hash":5,"compact_revision":9}}]' ;;
+esac
+"""
+MARIADB = r"""
+read -r first
+[[ $first == *wsrep_local_state_comment* ]] && printf 'wsrep_cluster_size\t3\nwsrep_ready\tON\n'
 """
 
 
@@ -624,6 +640,10 @@ esac
 def host(tmp_path: Path) -> FakeHost:
     made = FakeHost(tmp_path / "host")
     made.program("docker", DOCKER)
+    made.program("etcdctl", ETCDCTL)
+    made.program("etcd-member", '[[ $1 == clients ]] && echo "users until 2036-11-26"')
+    made.program("mariadb", MARIADB)
+    made.program("galera-node", '[[ $* == "status --json" ]] && printf \'{\n"view": ["galera-1"]\n}\n\'')
     made.program("findmnt", "echo '/dev/mapper/docker_vg-docker_lv1[/sub] btrfs'")
     made.program("lvs", "echo '  docker_vg/docker_lv1'")
     made.program("df", "printf '%s\\n' 'Mounted 1B-blocks Avail' '/ 1000 900' '/var/lib/docker 3000 2000'")
@@ -652,7 +672,7 @@ def test_an_engine_that_somebody_has_stopped_is_not_started_by_a_question(
         '[[ $1 == -q ]] || echo "$state"; [[ $state == active ]]',
     )
     found = replace(found, unlock_keys=("SWMKEY-1-x",))
-    seen = cluster_facts.parse(host.run(cluster_facts.look(found, True, True, content=True)).out)
+    seen = cluster_facts.parse(host.run(host_looks.look(found, True, True)).out)
     assert seen.engine == service
     assert (host.folder / "asked").exists() is asks
     assert seen.driver == ("btrfs" if asks else "")
@@ -660,7 +680,7 @@ def test_an_engine_that_somebody_has_stopped_is_not_started_by_a_question(
 
 
 def test_the_script_for_a_host_prints_what_is_read_from_it(found: Outputs, host: FakeHost) -> None:
-    ran = host.run(cluster_facts.look(found, True, True, content=True))
+    ran = host.run(host_looks.look(found, True, True))
     assert ran.code == 0, ran.err
     assert cluster_facts.parse(ran.out) == HostFacts(
         mount=("/dev/mapper/docker_vg-docker_lv1[/sub]", "btrfs"),
@@ -689,7 +709,7 @@ def test_the_script_for_a_host_prints_what_is_read_from_it(found: Outputs, host:
 def test_an_engine_that_was_there_before_is_known_by_the_note_on_its_host(
     found: Outputs, host: FakeHost
 ) -> None:
-    script = cluster_facts.look(found, True, True)
+    script = host_looks.look(found, True, True)
     assert not cluster_facts.parse(host.run(script).out).kept
     for noted in ("kept", "brought"):
         note = host.file("engine", f"{noted}\n")
@@ -697,11 +717,49 @@ def test_an_engine_that_was_there_before_is_known_by_the_note_on_its_host(
         assert cluster_facts.parse(ran.out).kept == (noted == "kept")
 
 
-def test_the_stores_content_is_asked_for_only_where_it_is_compared(found: Outputs, host: FakeHost) -> None:
-    ran = host.run(cluster_facts.look(found, True, True))
-    assert cluster_facts.parse(ran.out).etcd_healthy
-    assert cluster_facts.parse(ran.out).etcd_content == {}
-    assert not [call for call in ran.called("docker") if "hashkv" in call]
+def test_a_brief_look_asks_for_nothing_but_whether_a_host_is_well(found: Outputs, host: FakeHost) -> None:
+    ran = host.run(host_looks.brief_look(found, True, True))
+    assert ran.code == 0, ran.err
+    seen = cluster_facts.parse(ran.out)
+    assert seen == HostFacts(
+        driver="btrfs",
+        swarm="active",
+        swarm_error="all is fine",
+        node="n1",
+        ghosts=("etcd.n1.old",),
+        images={"galera": "sha256:9a1e", "etcd": "sha256:e7cd"},
+        space=Space(3000, 2000),
+        system=Space(1000, 900),
+        managers=votes("n1=galera-1=Leader", "n2=galera-2=Reachable", "n3=galera-3=Reachable"),
+        galera={"wsrep_cluster_size": "3", "wsrep_ready": "ON"},
+        etcd_healthy=True,
+    )
+    # `up` waits for it, and on small hosts each question takes a second.
+    assert len(ran.called("docker")) == 6
+    for other in ("lvs", "btrfs", "ip"):
+        assert ran.called(other) == []
+    for question in ("wsrep_local_state_comment", "wsrep_cluster_status"):
+        assert question in host_looks.brief_look(found, True, True)
+    assert "information_schema" not in host_looks.brief_look(found, True, True)
+
+
+def test_a_brief_look_at_a_sick_host_shows_what_is_amiss(found: Outputs, host: FakeHost) -> None:
+    host.file("down", "")
+    host.file("ill", "")
+    seen = cluster_facts.parse(host.run(host_looks.brief_look(found, True, True)).out)
+    assert (seen.galera, seen.store_healthy) == ({}, False)
+    worker = host.run(host_looks.brief_look(found, False, False))
+    assert not [call for call in worker.called("docker") if call.startswith(("docker exec", "docker node"))]
+
+
+@pytest.mark.parametrize("store", ["etcd", "consul"])
+def test_a_brief_look_at_a_host_without_a_member_finds_none_that_is_well(
+    found: Outputs, host: FakeHost, store: str
+) -> None:
+    host.program("docker", DOCKER.replace("|etcd|", "|other|").replace("|galera|", "|another|"))
+    seen = cluster_facts.parse(host.run(host_looks.brief_look(replace(found, store=store), True, True)).out)
+    assert seen.swarm == "active"
+    assert (seen.galera, seen.store_healthy) == ({}, False)
 
 
 def test_what_has_been_compacted_by_one_member_only_is_not_compared(found: Outputs) -> None:
@@ -712,7 +770,7 @@ def test_what_has_been_compacted_by_one_member_only_is_not_compared(found: Outpu
 
 def test_a_part_that_fails_does_not_hide_the_others(found: Outputs, host: FakeHost) -> None:
     host.file("down", "")
-    ran = host.run(cluster_facts.look(found, True, True))
+    ran = host.run(host_looks.look(found, True, True))
     assert ran.code == 0, ran.err
     seen = cluster_facts.parse(ran.out)
     assert seen.galera == {}
@@ -721,7 +779,7 @@ def test_a_part_that_fails_does_not_hide_the_others(found: Outputs, host: FakeHo
 
 def test_the_password_is_in_no_script(found: Outputs) -> None:
     texts = [
-        cluster_facts.look(found, True, True),
+        host_looks.look(found, True, True),
         cluster_facts.write_row(found, "t"),
         cluster_facts.read_row(found, "t"),
         cluster_facts.drop_table(found, "t"),

@@ -242,9 +242,9 @@ def test_no_option_of_wsrep_is_accepted_but_those_that_are_listed() -> None:
         ({"gcs.sync_donor": "maybe"}, "yes or no"),
         # Together, with what is not set.
         ({"evs.suspect_timeout": "PT1.2S"}, "set evs.keepalive_period to PT0.4S or less"),
-        ({"evs.keepalive_period": "PT1S"}, "third of evs.suspect_timeout (PT2.5S, the default)"),
-        ({"evs.inactive_check_period": "PT1.3S"}, "half of evs.suspect_timeout"),
-        ({"evs.inactive_timeout": "PT2.5S"}, "set evs.inactive_timeout to PT7.5S"),
+        ({"evs.keepalive_period": "PT2S"}, "third of evs.suspect_timeout (PT5S, the default)"),
+        ({"evs.inactive_check_period": "PT2.6S"}, "half of evs.suspect_timeout"),
+        ({"evs.inactive_timeout": "PT5S"}, "set evs.inactive_timeout to PT15S"),
         ({"evs.suspect_timeout": "PT30S"}, "set evs.inactive_timeout to PT90S"),
         ({"evs.install_timeout": "PT0.4S"}, "from evs.keepalive_period (PT0.5S, the default)"),
         ({"evs.install_timeout": "PT16S"}, "to evs.inactive_timeout (PT15S, the default)"),

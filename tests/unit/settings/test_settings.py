@@ -755,8 +755,8 @@ def test_a_password_of_root_is_taken_and_never_shown() -> None:
 
 def test_timers_of_provider_options_that_do_not_fit_together_are_refused_in_one_list() -> None:
     provider = {
-        "evs.keepalive_period": "PT1S",
-        "evs.inactive_timeout": "PT2S",
+        "evs.keepalive_period": "PT2S",
+        "evs.inactive_timeout": "PT3S",
         "pc.weight": 3,
         "gcache.size": "1.5G",
     }

@@ -66,6 +66,7 @@ class Host(FakeHost):
             state=str(folder / "state"),
             kernel_hostname=str(folder / "hostname"),
             systemd=str(folder / "systemd"),
+            machine_id=str(folder / "machine-id"),
             of_system=host.Places(*(str(folder / name) for name in ("resolv.conf", "r", "a", "motd"))),
         )
         self.engine = engine.Places(
@@ -121,6 +122,21 @@ def test_the_look_says_what_a_host_is_and_changes_nothing(tmp_path: Path) -> Non
     assert not seen.rootless
     assert sorted(tmp_path.rglob("*")) == before
     assert {call.split()[1] for call in ran.called("docker")} == {"info", "volume"}
+
+
+def test_containers_of_one_machine_are_told_apart_and_two_addresses_of_one_host_are_not(
+    tmp_path: Path,
+) -> None:
+    """They have one kernel, and with it one boot id."""
+    boots = []
+    for name, machine in (("first", "0a1b"), ("second", "2c3d"), ("first again", "0a1b"), ("without", "")):
+        there = Host(tmp_path / name)
+        if machine:
+            there.file("machine-id", f"{machine}\n")
+        boots.append(parse(there.look().out, "k").boot)
+    assert boots[0] == boots[2]
+    assert len(set(boots)) == 3
+    assert all(boot.startswith(boots[3]) and boots[3] for boot in boots)
 
 
 def test_uploads_of_a_former_stack_are_told_of_and_a_volume_that_leads_elsewhere_is_not(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from components import remote
 from components.host_scripts import swarm, swarm_leaving
 from components.host_scripts.swarm_leaving import Membership
 from tests.unit.fake_host import FakeHost, Ran
@@ -509,6 +511,88 @@ def test_labels_are_given_again_when_the_node_changed_in_between(tmp_path: Path)
     ran = host.run(swarm.describe_node("galera-2", "manager", {"galera": "true"}), "node2\n")
     assert ran.code == 0, ran.err
     assert len(changes(ran)) == 2
+
+
+NASTY = {
+    "tier": "web",
+    "rack": "",
+    "words": 'it\'s (a) "b" #c; d=e',
+    "lines": "one\n)two",
+    "path": "a/b:c,d@e%f+g",
+}
+
+
+def described(labels: Mapping[str, str], gone: Mapping[str, str] | None = None) -> str:
+    return remote.steps(
+        "swarm-db1-node", swarm.describe_node("db1", "worker", labels, MEMBERSHIPS, gone=gone or {}), None
+    )
+
+
+def left_over(before: str, wanted: dict[str, str]) -> dict[str, str]:
+    return dict(swarm.labels_gone(before, wanted, lambda gone: described(wanted, gone)))
+
+
+def in_state(script: str) -> str:
+    """As a step has it in the state, with its values."""
+    return remote.with_values(script, "node4\n")
+
+
+def test_labels_that_a_step_has_set_and_that_nobody_wants_now_are_gone_whatever_they_say() -> None:
+    before = in_state(described({**NASTY, "galera": "false"}))
+    assert left_over(before, {"galera": "false"}) == NASTY
+    assert left_over(before, {"galera": "false", **NASTY, "tier": "db"}) == {}
+    assert left_over(before, {**NASTY}) == {"galera": "false"}
+    # The mark of a member is always wanted, and a host that was never described has no labels of ours.
+    assert left_over("", {"tier": "web"}) == {}
+
+
+def test_a_label_that_is_gone_makes_no_step_run_again_and_is_forgotten_when_one_runs() -> None:
+    wanted = {"galera": "false"}
+    before = described({**wanted, "tier": "web", "rack": "7"})
+    once = described(wanted, left_over(in_state(before), wanted))
+    assert once != described(wanted)
+    assert described(wanted, left_over(in_state(once), wanted)) == once
+    # Something else changes: a person may have set `rack` meanwhile, and what was done is done.
+    more = {**wanted, "zone": "a"}
+    assert left_over(in_state(once), more) == {}
+    # So it is where another label goes, or one of them is wanted again.
+    assert left_over(in_state(described(more, {"tier": "web"})), wanted) == {"zone": "a"}
+    assert left_over(in_state(once), {**wanted, "rack": "7"}) == {}
+
+
+def test_a_label_goes_only_where_it_still_says_what_the_stack_has_set(tmp_path: Path) -> None:
+    host = manager(tmp_path / "host", nodes={"node4": "db1|ready|worker||"})
+    there = {"tier": "web", "rack": "8", "empty": "", "mine": "yes"}
+    for name, value in there.items():
+        host.file(f"labels/node4/{name}", value)
+    gone = {"tier": "web", "rack": "7", "empty": "", "never": "was"}
+    text = swarm.describe_node("db1", "worker", {"galera": "false"}, gone=gone)
+    ran = host.run(text, "node4\n")
+    assert ran.code == 0, ran.err
+    labels = sorted(path.name for path in (host.folder / "labels/node4").iterdir())
+    assert labels == ["galera", "mine", "rack", swarm_leaving.MARK]
+    assert "db1 has the label tier=web no more" in ran.err
+    again = host.run(text, "node4\n")
+    assert again.code == 0
+    assert not [call for call in changes(again) if "--label-rm" in call]
+
+
+def test_a_label_that_cannot_be_taken_away_is_tried_again_and_then_named(tmp_path: Path) -> None:
+    host = manager(tmp_path / "host", nodes={"node4": "db1|ready|worker||"})
+    host.file("labels/node4/tier", "web")
+    text = swarm.describe_node("db1", "worker", {}, gone={"tier": "web"})
+    # What the swarm refuses first is the removal, and what it does not say is no answer either.
+    host.program("sleep", ":")
+    for fault, code in (("no-quorum", 1), ("silent", 1), ("stale", 0)):
+        begins = f"labels_gone() {{\n  : >{host.folder}/{fault}"
+        ran = host.run(text.replace("labels_gone() {", begins, 1), "node4\n")
+        assert ran.code == code, ran.err
+        assert ("the label tier=web, which the settings no longer have, stays on db1" in ran.err) == bool(
+            code
+        )
+        assert (host.folder / "labels/node4/tier").exists() == bool(code)
+        (host.folder / fault).unlink(missing_ok=True)
+    assert "labels_gone" not in swarm.describe_node("db1", "worker", {})
 
 
 def test_what_marks_a_member_is_what_is_looked_for_when_hosts_leave() -> None:

@@ -382,6 +382,12 @@ def test_the_root_file_systems_key_follows_its_system(tmp_path: Path) -> None:
         ("os: DEBIAN_13_64", "", ("debian-12", "debian-13")),
         ("os: DEBIAN_13", "", ("debian-12", "debian-13")),
         ("os: DEBIAN_130", "", ("debian-12",)),
+        ('os: "DEBIAN_13_64"', "", ("debian-12", "debian-13")),
+        ("os:  'DEBIAN_13_64'", "", ("debian-12", "debian-13")),
+        ("- {name: new, count: 1, os: DEBIAN_13_64}", "", ("debian-12", "debian-13")),
+        ('- {"name": "new", "os": "DEBIAN_13_64"}', "", ("debian-12", "debian-13")),
+        ("# os: DEBIAN_13_64", "", ("debian-12",)),
+        ("cos: DEBIAN_13_64", "", ("debian-12",)),
         ("os: DEBIAN_LATEST", "debian-13", ("debian-12", "debian-13")),
     ],
 )
