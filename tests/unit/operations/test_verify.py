@@ -731,6 +731,7 @@ def test_a_brief_look_asks_for_nothing_but_whether_a_host_is_well(found: Outputs
         space=Space(3000, 2000),
         system=Space(1000, 900),
         managers=votes("n1=galera-1=Leader", "n2=galera-2=Reachable", "n3=galera-3=Reachable"),
+        node_status={"view": ["galera-1"]},
         galera={"wsrep_cluster_size": "3", "wsrep_ready": "ON"},
         etcd_healthy=True,
     )
