@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -16,8 +17,11 @@ pytestmark = pytest.mark.unit
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any]]:
+def both(
+    tmp_path_factory: pytest.TempPathFactory, loop: asyncio.AbstractEventLoop
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """What was recorded, and what is declared now."""
+    asyncio.set_event_loop(loop)  # a module's fixtures come before `thread_has_a_loop`
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         patch.delenv("SWARM_GALERA_SSH", raising=False)
