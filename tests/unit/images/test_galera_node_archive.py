@@ -57,6 +57,8 @@ PLAN = {
 
 
 def base(**changes: object) -> Base:
+    if "begun" in changes:
+        changes = {"ended": changes["begun"], **changes}
     made = Base(
         cluster="galera",
         timeline=TIMELINE,
@@ -421,7 +423,7 @@ def test_one_node_archives_and_not_the_writer_if_there_is_another(seen: Seen, do
 
 def old(days: float, kind: str = "full", parent: str | None = None, timeline: str = "t") -> Kept:
     begun = NOW - timedelta(days=days)
-    return Kept(timeline, f"{days}", kind, parent, begun, int(1000 - days * 10))
+    return Kept(timeline, f"{days}", kind, parent, begun, int(1000 - days * 10), begun)
 
 
 def test_nothing_goes_that_a_kept_base_needs() -> None:

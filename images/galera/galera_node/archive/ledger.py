@@ -61,7 +61,8 @@ class Ledger:
         self.facts, self.known, self.holds = Facts(), Known(), False
         self._session = self._shown = False
         self._revision = 0  # of the key that this node holds
-        self._written = Archive()
+        self._written, self._owes = Archive(), False
+        self._unrecorded: list[Backup] = []
         self._lock = threading.Lock()
 
     @property
@@ -74,7 +75,7 @@ class Ledger:
 
     @property
     def noted(self) -> Archive:
-        """The record of the logs, as this node has last written it, or else has found it."""
+        """The record of the logs, as this node has last told it, or else has found it."""
         return self._written if self._written.node else self.known.archive
 
     def hear(self, logging: bool) -> bool:
@@ -90,6 +91,7 @@ class Ledger:
                 self._store.commit({}, {f"{records.LOGGING}{self._node}": Put("", bound=True)})
                 self._shown = True
             self._store.renew()
+            self._record()
             self._read()
         except SessionLost as error:
             self.lose(str(error))
@@ -117,7 +119,7 @@ class Ledger:
         if not self._store.commit({records.ARCHIVER: 0}, {records.ARCHIVER: Put(self._node, bound=True)}):
             return False
         self._read()
-        self.holds, self._written = True, Archive()
+        self.holds, self._written, self._owes = True, Archive(), False
         log(f"archive: {self._node} archives from now on")
         if broken := self.known.archive.running:
             by = self.known.archive.node
@@ -139,15 +141,17 @@ class Ledger:
     def note(self, **changes: object) -> None:
         """Changes the record of the logs, as long as this node holds the right.
 
-        What could not be written is written with the next change.
+        What could not be written is written with the next call, whatever that changes: a failure must not go
+        unsaid because the store was away when it was to be told.
         """
         with self._lock:
             before = self.noted
             if changes.get("timeline", before.timeline) != before.timeline:
                 before = replace(before, first=None, last=None, reach="", gap=None)
             after = replace(before, node=self._node, **changes)  # type: ignore[arg-type]
-            if after == before or not self.holds:
+            if (after == before and not self._owes) or not self.holds:
                 return
+            self._written, self._owes = after, True
             try:
                 written = self._store.commit(
                     {records.ARCHIVER: self._revision}, {records.ARCHIVE: Put(after.dumps())}
@@ -155,16 +159,25 @@ class Ledger:
             except StoreError as error:
                 self._topics.say("archive store", f"archive: {error}")
                 return
-            if written:
-                self._written = after
-            else:
+            self._owes = False
+            if not written:
                 self._topics.say("archive record", "archive: another node holds the right to archive")
 
     def add(self, backup: Backup) -> None:
-        """Records a base that is in the bucket; who comes next learns it from there, should this fail."""
+        """Records a base that is in the bucket; while the store is away, once it is there again."""
+        with self._lock:
+            self._unrecorded.append(backup)
         with suppress(StoreError):
-            self._store.commit({}, {records.key(backup): Put(records.dumps(backup))})
+            self._record()
         self.known = replace(self.known, bases=(*self.known.bases, backup))
+
+    def _record(self) -> None:
+        """Writes down the bases that are not in the store yet. Raises StoreError."""
+        with self._lock:
+            while self._unrecorded:
+                backup = self._unrecorded[0]
+                self._store.commit({}, {records.key(backup): Put(records.dumps(backup))})
+                self._unrecorded.pop(0)
 
     def remove(self, gone: list[Backup]) -> None:
         """Forgets bases that are not in the bucket. Raises StoreError."""

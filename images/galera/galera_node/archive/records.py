@@ -69,7 +69,8 @@ class Backup:
 
     def kept(self) -> Kept:
         """As the retention needs it."""
-        return Kept(self.timeline, self.name, self.kind, self.parent, self.began, self.gtid)
+        ended = moment(self.ended)
+        return Kept(self.timeline, self.name, self.kind, self.parent, self.began, self.gtid, ended)
 
 
 @dataclass(frozen=True)

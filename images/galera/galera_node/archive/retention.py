@@ -22,7 +22,9 @@ class Keep:
 
 @dataclass(frozen=True)
 class Kept:
-    """A base as this needs it. `gtid`: where its logs begin."""
+    """A base as this needs it. `gtid`: where its logs begin. `ended`: only what is after that can be reached
+    from it, as the data are those of its end.
+    """
 
     timeline: str
     name: str
@@ -30,6 +32,7 @@ class Kept:
     parent: str | None
     begun: datetime
     gtid: int
+    ended: datetime
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,13 @@ def kept(bases: Sequence[Kept], keep: Keep, now: datetime) -> set[tuple[str, str
     young = now - timedelta(days=keep.days)
     fulls = sorted((base for base in bases if base.kind == "full"), key=lambda base: base.begun, reverse=True)
     stays = {(base.timeline, base.name) for base in fulls[: keep.fulls]}
-    stays |= {(base.timeline, base.name) for base in bases if base.begun >= young}
+    stays |= {(base.timeline, base.name) for base in bases if base.ended >= young}
     # What is asked for within the days must be reachable: so does the newest base before them.
     for timeline in {base.timeline for base in bases}:
-        older = [base for base in bases if base.timeline == timeline and base.begun < young]
-        later = any(base.timeline == timeline and base.begun >= young for base in bases)
+        older = [base for base in bases if base.timeline == timeline and base.ended < young]
+        later = any(base.timeline == timeline and base.ended >= young for base in bases)
         if older and (later or _until(timeline, bases, now) >= young):
-            newest = max(older, key=lambda base: base.begun)
+            newest = max(older, key=lambda base: base.ended)
             stays.add((newest.timeline, newest.name))
     for place in list(stays):
         base: Kept | None = known[place]
