@@ -197,7 +197,7 @@ def read(content: bytes) -> Extent:
 
 def test_a_log_says_which_transactions_it_has_and_when_they_were() -> None:
     log = HEADS + gtid_list(d1=6, d7=3) + transaction(7, 100) + ddl(8, 105) + event(binlog.ROTATE)
-    assert read(log) == Extent(6, 7, 8, 100, 105, closed=True)
+    assert read(log) == Extent(6, 7, 8, 100, 105, goes_on=True)
 
 
 def test_transactions_of_other_domains_are_not_the_cluster_s() -> None:
@@ -219,7 +219,7 @@ def test_a_transaction_ends_with_a_commit_of_its_own_text_too() -> None:
 
 
 def test_a_log_without_anything_says_so() -> None:
-    assert read(HEADS + gtid_list(d1=6) + event(binlog.STOP)) == Extent(before=6, closed=True)
+    assert read(HEADS + gtid_list(d1=6) + event(binlog.STOP)) == Extent(before=6)
 
 
 def test_what_is_no_binary_log_or_encrypted_by_the_server_is_refused() -> None:

@@ -896,6 +896,7 @@ def test_a_backup_whose_node_died_is_told(nodes: Nodes) -> None:
     nodes.store.put("archive", replace(archive, running="20261128T150000Z-full").dumps())
     nodes.sessions["b"].end()
     del nodes.store.entries["present/b"]
+    nodes.sql["c"].position = nodes.sql["b"].position
     nodes.look("c")
     nodes.look("c")
     assert nodes.known.archive.failed == "20261128T150000Z-full of b did not come to its end"

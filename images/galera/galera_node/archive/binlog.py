@@ -35,7 +35,7 @@ class Extent:
         before: the domain's last number before this file; None if the file does not say.
         first, last: the numbers of the first and the last whole transaction.
         first_time, last_time: when these began, Unix time.
-        closed: the file ends as one does that was closed in order.
+        goes_on: the file ends as one does after which the same run of the server went on in the next.
     """
 
     before: int | None = None
@@ -43,7 +43,7 @@ class Extent:
     last: int | None = None
     first_time: int = 0
     last_time: int = 0
-    closed: bool = False
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,10 @@ def events(file: BinaryIO, body: int = 512) -> Iterator[Event]:
     size, at = file.seek(0, 2), len(MAGIC)
     while at + HEAD.size <= size:
         file.seek(at)
-        time, kind, _server, length, _next, _flags = HEAD.unpack(file.read(HEAD.size))
+        head = file.read(HEAD.size)
+        time, kind, _server, length, _next, _flags = HEAD.unpack(head)
+        if not any(head):
+            return  # nor written, though the file has the length: a power cut leaves that on some file systems
         if length < HEAD.size:
             raise BinlogError(f"the event at {at} says that it has {length} bytes")
         if at + length > size:
@@ -107,9 +110,9 @@ def extent(file: BinaryIO, domain: int) -> Extent:
     first = last = None
     first_time = last_time = 0
     open_number: tuple[int, int] | None = None  # number and time of the group whose end is not there yet
-    standalone = closed = False
+    standalone = goes_on = False
     for event in events(file):
-        closed = event.type in (ROTATE, STOP)
+        goes_on = event.type == ROTATE
         if event.type == GTID_LIST:
             before = listed(event.body).get(domain)
         elif event.type == GTID:
@@ -121,7 +124,7 @@ def extent(file: BinaryIO, domain: int) -> Extent:
             if first is None:
                 first, first_time = number, time
             last, last_time, open_number = number, time, None
-    return Extent(before, first, last, first_time, last_time, closed)
+    return Extent(before, first, last, first_time, last_time, goes_on)
 
 
 def ends(event: Event) -> bool:

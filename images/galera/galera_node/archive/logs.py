@@ -43,12 +43,15 @@ class Logs:
         self.chain = Chain()
         self.last: int | None = None
         self.reach = ""
+        self._committed: Callable[[], int] = lambda: 0
+        self._from = 0  # the number to which all nodes were brought anew; what is before it means nothing
 
     def begin(self, committed: Callable[[], int]) -> None:
         """Finds out how far the archive is; at the very beginning, brings all nodes to one number.
 
         `committed`: Galera's count. Raises BucketError, SqlError.
         """
+        self._committed = committed
         place, timeline = self._plan.place, self.where.timeline
         names = [entry.key for entry in self._bucket.listed(place.logs(timeline))]
         self.chain = chains.chain(span for name in names if (span := layout.span(name)) is not None)
@@ -84,6 +87,8 @@ class Logs:
             position = self._own.position()
         except Behind as error:  # what is here is archived all the same
             position, behind = self._own.here(), error
+        if position < self.last and behind is None:
+            position = self._anew(position, self.last)
         if position > self.last:
             self._own.close()
         for piece in chains.wanted(self._own.closed(), self.last):
@@ -104,19 +109,39 @@ class Logs:
             )
             self.reach = reach.at
 
-    def _one(self, file: str, now: Callable[[], datetime], going: Callable[[], object]) -> None:
-        """One closed file."""
+    def _anew(self, position: int, last: int) -> int:
+        """Brings all nodes to one number once more; returns it.
+
+        The cluster has given numbers that the archive has already, which a reader would leave out: the nodes
+        ran without binary logs for a while, or a person has reset them. What lies between is a gap.
+        """
+        log(f"archive: the nodes are at number {position}, and {last} is archived: they are counted anew")
+        self._from = self._own.align(max(self._committed(), last))
+        return self._from
+
+    def _what(self, file: str) -> tuple[Span | None, tuple[int, int], Span | None]:
+        """What of a file is to be archived (None: nothing), when that began and ended, and the gap before."""
         found, last = self._own.extent(file), self.last or 0
+        times = (found.first_time, found.last_time)
         if found.first is None or found.last is None or found.last <= last:
-            return
+            return None, times, None
         # A file from before all nodes were brought to one number has older ones, which mean nothing.
         first = found.first
         if self.chain.first is None and first <= last:
             first = last + 1
         elif self.chain.first is not None:
             first = max(first, self.chain.first)
-        gap = Span(last + 1, first - 1) if first > last + 1 else None
-        span = Span(first, found.last)
+        if last < self._from <= found.last:
+            first = max(first, self._from)
+        elif first > last + 1 and self._own.follows(file, last):
+            first = last + 1
+        return Span(first, found.last), times, Span(last + 1, first - 1) if first > last + 1 else None
+
+    def _one(self, file: str, now: Callable[[], datetime], going: Callable[[], object]) -> None:
+        """One closed file."""
+        span, times, gap = self._what(file)
+        if span is None:
+            return
         data, told = self._plan.place.log(self.where.timeline, span, self.where.node)
         begun = now()
         path = self._own.path(file)
@@ -138,7 +163,7 @@ class Logs:
             ended=manifest.said(now()),
             domain=DOMAIN,
             gtid={"previous": self.chain.last, "first": span.first, "last": span.last},
-            time={"first": _time(found.first_time), "last": _time(found.last_time)},
+            time={"first": _time(times[0]), "last": _time(times[1])},
             gap=None if gap is None else {"first": gap.first, "last": gap.last},
             file=file,
             object=data.rpartition("/")[2],

@@ -113,6 +113,19 @@ class OwnLogs:
         with self.path(name).open("rb") as file:
             return binlog.extent(file, DOMAIN)
 
+    def follows(self, name: str, last: int) -> bool:
+        """Whether a file goes on where `last` was, though its first number is a later one.
+
+        A statement that fails takes its number along (`CREATE TABLE` of one that is there), and is in no log.
+        That it was so is known where the server itself went on from the file before: what it has logged
+        since `last` is in this one. After a start of the server it is not: what it did without binary logs
+        has numbers, too. Raises SqlError, OSError, BinlogError.
+        """
+        names = self.names()
+        at = names.index(name) if name in names else 0
+        before = self._before(name)
+        return at > 0 and before is not None and before <= last and self.extent(names[at - 1]).goes_on
+
     def remove(self, until: str) -> None:
         """Removes the files before this one. Raises SqlError."""
         self._sql.run(f"PURGE BINARY LOGS TO '{until}'")
