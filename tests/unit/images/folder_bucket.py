@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from images.galera.galera_node.archive.bucket import BucketError, Listed
@@ -16,10 +18,11 @@ WHOLE = (
 
 
 class FolderBucket:
-    """Implements `Bucket`; `away`: the store does not answer."""
+    """Implements `Bucket`; `away`: the store does not answer. `time`: by its clock."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.away, self.cleaned = folder, False, 0
+        self.folder, self.away, self.cleaned = folder, False, list[str]()
+        self.time = datetime(2026, 11, 28, 14, 32, 10, tzinfo=UTC)
 
     def _there(self) -> None:
         if self.away:
@@ -61,5 +64,14 @@ class FolderBucket:
         self._there()
         shutil.rmtree(self.folder / folder, ignore_errors=True)
 
-    def clean(self) -> None:
-        self.cleaned += 1
+    def delete_all(self, folder: str, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.delete(f"{folder}/{key}")
+
+    def written(self, key: str) -> datetime:
+        self._there()
+        return self.time
+
+    def clean(self, folder: str) -> None:
+        self._there()
+        self.cleaned.append(folder)

@@ -10,6 +10,7 @@ alone is found out anew by whoever comes next.
 
 from __future__ import annotations
 
+import copy
 import signal
 import threading
 import time
@@ -32,7 +33,7 @@ from .manifest import ManifestError
 from .own_logs import OwnLogs
 from .pipeline import PipelineError
 from .plan import Plan, keys
-from .pruning import Shared, prune
+from .pruning import Clock, Shared, prune
 from .records import Backup
 
 LOOK = 3.0  # seconds between looks
@@ -66,7 +67,8 @@ class Archiver:
         self.bucket = Bucket(plan.target, *keys(settings.secrets), settings.run_dir / "archive")
         self._own = OwnLogs(self._sql, settings.data_dir)
         self.ledger = Ledger(store, settings.node, self._topics)
-        self.making = Making(plan, settings, self.bucket, sql(), self.ledger, now)
+        self.making = Making(plan, settings, copy.copy(self.bucket), sql(), self.ledger, now)
+        self.bucket.waiting = self._while_log  # here, and not in the thread of a base
         self.logs: Logs | None = None
         self._vacant: float | None = None
         self._joining: float | None = None
@@ -173,7 +175,7 @@ class Archiver:
     def _prune(self, timeline: str) -> None:
         try:
             gone = prune(self._plan, self.bucket, list(self.ledger.known.bases), timeline, self._now())
-        except (ManifestError, Shared) as error:
+        except (ManifestError, BucketError, Shared, Clock) as error:
             self.ledger.note(kept=str(error))
             self._topics.say("archive retention", f"archive: {error}")
             self._pruned_at += PRUNE_AGAIN - PRUNE_EVERY

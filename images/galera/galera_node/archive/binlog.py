@@ -68,7 +68,7 @@ def events(file: BinaryIO, body: int = 512) -> Iterator[Event]:
         head = file.read(HEAD.size)
         time, kind, _server, length, _next, _flags = HEAD.unpack(head)
         if not any(head):
-            return  # nor written, though the file has the length: a power cut leaves that on some file systems
+            return  # never written, though the file is so long: what a power cut leaves on some
         if length < HEAD.size:
             raise BinlogError(f"the event at {at} says that it has {length} bytes")
         if at + length > size:

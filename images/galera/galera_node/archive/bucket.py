@@ -11,7 +11,12 @@ import json
 import os
 import re
 import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from .plan import Target
@@ -20,6 +25,10 @@ RCLONE = "/usr/bin/rclone"
 REMOTE = "archive"
 PATIENCE = 120.0
 """Seconds for one question; an upload is waited for as long as it goes on."""
+MANY = 3600.0
+"""Seconds for a question about many objects: a list of a year's logs comes a thousand at a time."""
+POLL = 0.5
+"""Seconds between two calls of who waits."""
 PART = 16
 """MB (2^20) of one part of an upload, at the least; rclone holds three in memory."""
 PARTS = 9000
@@ -59,10 +68,16 @@ def configuration(target: Target, access: str, secret: str) -> str:
 
 
 class Bucket:
-    """One bucket. `folder`: in memory, this program's own."""
+    """One bucket. `folder`: in memory, this program's own.
+
+    Attributes:
+        waiting: called again and again while the store is waited for; what it raises ends the question. An
+            upload has its own (`pipeline`).
+    """
 
     def __init__(self, target: Target, access: str, secret: str, folder: Path) -> None:
         self._bucket, self._folder = target.bucket, folder
+        self.waiting: Callable[[], object] = lambda: None
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._config = folder / "rclone.conf"
         self._write(self._config, configuration(target, access, secret))
@@ -104,7 +119,7 @@ class Bucket:
         """What is below a folder; nothing if there is no such folder. Raises BucketError."""
         words = ["lsjson", "--no-modtime", "--no-mimetype", *(["-R", "--files-only"] if deep else [])]
         try:
-            text = self._run(self.command(*words, self.at(folder)))
+            text = self._run(self.command(*words, self.at(folder)), patience=MANY)
         except BucketError as error:
             if "directory not found" in str(error):
                 return []
@@ -122,28 +137,71 @@ class Bucket:
             if "not found" not in str(error) and "is a directory" not in str(error):
                 raise
 
+    def delete_all(self, folder: str, keys: Sequence[str]) -> None:
+        """Deletes objects below a folder, by one program: one each would take an hour for a day's logs.
+
+        Those that are not there are no error. Raises BucketError.
+        """
+        if not keys:
+            return
+        with tempfile.NamedTemporaryFile("w", dir=self._folder) as names:
+            names.write("".join(f"{key}\n" for key in keys))
+            names.flush()
+            words = ("delete", "--files-from-raw", names.name, self.at(folder))
+            self._run(self.command(*words), patience=MANY)
+
     def purge(self, folder: str) -> None:
-        """Deletes all below a folder. Raises BucketError."""
-        for entry in self.listed(folder):
-            self.delete(f"{folder}/{entry.key}")
+        """Deletes all below a folder, manifests first. Raises BucketError."""
+        keys = [entry.key for entry in self.listed(folder)]
+        self.delete_all(folder, [key for key in keys if key.endswith(".json")])
+        self.delete_all(folder, [key for key in keys if not key.endswith(".json")])
 
-    def clean(self) -> None:
-        """Ends uploads that were begun a day ago and never came to their end; the store charges for them."""
-        words = ("backend", "cleanup", "-o", "max-age=24h", f"{REMOTE}:{self._bucket}")
-        self._run(self.command(*words))
-
-    def _run(self, words: list[str], stdin: bytes = b"") -> bytes:
+    def written(self, key: str) -> datetime:
+        """When an object was written, by the store's own clock. Raises BucketError."""
+        words = ("lsjson", "--stat", "--use-server-modtime", "--no-mimetype", self.at(key))
+        text = self._run(self.command(*words))
         try:
-            done = subprocess.run(
-                words, input=stdin, capture_output=True, timeout=PATIENCE, check=False, env=ENVIRONMENT
-            )
-        except subprocess.TimeoutExpired:
-            raise BucketError(f"the object store has not answered for {PATIENCE:.0f} s") from None
-        except OSError as error:
-            raise BucketError(f"{words[0]} can't be run: {error}") from None
-        if done.returncode != 0:
-            raise BucketError(brief(done.stderr.decode(errors="replace")))
-        return done.stdout
+            found = json.loads(text)
+            if found["IsDir"]:
+                raise BucketError(f"{key} is not there")
+            return datetime.fromisoformat(found["ModTime"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise BucketError(f"rclone tells of {key} in a form that is not known: {error!r}") from None
+
+    def clean(self, folder: str) -> None:
+        """Ends uploads to below a folder that were begun a day ago and never came to their end; the store
+        charges for them. Others' in the same bucket are theirs. Raises BucketError.
+        """
+        self._run(self.command("backend", "cleanup", "-o", "max-age=24h", self.at(folder)), patience=MANY)
+
+    def _run(self, words: list[str], stdin: bytes = b"", patience: float = PATIENCE) -> bytes:
+        """What it writes; raises BucketError, and what `waiting` raises."""
+        pipe = subprocess.PIPE
+        with tempfile.TemporaryFile(dir=self._folder) as given:
+            given.write(stdin)
+            given.seek(0)
+            try:
+                child = subprocess.Popen(words, stdin=given, stdout=pipe, stderr=pipe, env=ENVIRONMENT)
+            except OSError as error:
+                raise BucketError(f"{words[0]} can't be run: {error}") from None
+        with child:
+            try:
+                out, said = self._communicate(child, patience)
+            finally:
+                if child.poll() is None:
+                    child.kill()
+        if child.returncode != 0:
+            raise BucketError(brief(said.decode(errors="replace")))
+        return out
+
+    def _communicate(self, child: subprocess.Popen[bytes], patience: float) -> tuple[bytes, bytes]:
+        until = time.monotonic() + patience
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return child.communicate(timeout=POLL)
+            self.waiting()
+            if time.monotonic() > until:
+                raise BucketError(f"the object store has not answered for {patience:.0f} s")
 
 
 def brief(said: str) -> str:

@@ -53,8 +53,7 @@ class Logs:
         """
         self._committed = committed
         place, timeline = self._plan.place, self.where.timeline
-        names = [entry.key for entry in self._bucket.listed(place.logs(timeline))]
-        self.chain = chains.chain(span for name in names if (span := layout.span(name)) is not None)
+        self.chain = chains.chain(self._whole())
         if self.chain.last is not None:
             self.last = self.chain.last
             log(f"archive: goes on after number {self.last} of {timeline}")
@@ -68,6 +67,15 @@ class Logs:
         else:
             self.last = self._own.align(committed()) - 1
         log(f"archive: begins after number {self.last} of {timeline}")
+
+    def _whole(self) -> list[Span]:
+        """The logs that are there: one whose data has gone from the bucket is none. Raises BucketError."""
+        listed = self._bucket.listed(self._plan.place.logs(self.where.timeline))
+        data = {layout.data_span(entry.key) for entry in listed if entry.size}
+        told = [span for entry in listed if (span := layout.span(entry.key)) is not None]
+        if lost := [span for span in told if span not in data]:
+            log(f"archive: the data of {len(lost)} logs has gone from the bucket, first of {min(lost)}")
+        return [span for span in told if span in data]
 
     def archive(
         self,
