@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from images.galera.galera_node.archive import binlog, layout, manifest, pruning, retention
+from images.galera.galera_node.archive import binlog, judgement, layout, manifest, pruning, retention
 from images.galera.galera_node.archive import bucket as buckets
 from images.galera.galera_node.archive.bucket import Bucket, BucketError
+from images.galera.galera_node.archive.cadence import Rhythm
 from images.galera.galera_node.archive.layout import Span
 from images.galera.galera_node.archive.manifest import Base
 from images.galera.galera_node.archive.pipeline import PipelineError
@@ -22,14 +24,17 @@ from tests.unit.images.test_galera_node_archive import (
     TIMELINE,
     event,
     gtid_list,
+    known,
     old,
     read,
     transaction,
+    wrong,
 )
 from tests.unit.images.test_galera_node_archive import base as base_of
 from tests.unit.images.test_galera_node_archiver import (
     FOUND,
     NOW,
+    PACKAGE,
     FakeSql,
     Nodes,
     archive,
@@ -323,11 +328,61 @@ def test_the_session_is_kept_while_the_bucket_is_waited_for_but_not_by_a_base(
 
     monkeypatch.setattr(nodes.module, "Making", shown)
     buckets_of: list[Bucket] = []
-    monkeypatch.setattr(
-        nodes.module, "Bucket", lambda *words: buckets_of.append(Bucket(*words)) or buckets_of[-1]
-    )
+
+    def bucket_of(*words: object) -> Bucket:
+        buckets_of.append(Bucket(*words))  # type: ignore[arg-type]
+        return buckets_of[-1]
+
+    monkeypatch.setattr(nodes.module, "Bucket", bucket_of)
     each = nodes.add("b")
     assert buckets_of[0].waiting == each._while_log
     ((of_base, waits),) = made_of
     assert of_base is not buckets_of[0]
     assert waits != each._while_log
+
+
+# ---- clocks that differ
+
+
+def test_a_base_of_a_clock_that_was_ahead_holds_no_backup_up() -> None:
+    rhythm = Rhythm(timedelta(days=7), timedelta(days=1))
+    ahead, full = NOW + timedelta(days=300), NOW - timedelta(days=2)
+    assert rhythm.due([ahead], [ahead], NOW) == "full"
+    assert rhythm.due([full], [full, ahead], NOW) == "incremental"
+    a_bit = NOW + timedelta(minutes=1)
+    assert rhythm.due([a_bit], [a_bit], NOW) is None
+
+
+def test_a_base_of_a_clock_that_was_ahead_is_not_young() -> None:
+    at = NOW + timedelta(days=300)
+    ahead = base_of(name=layout.base_name(at, "full"), begun=manifest.said(at))
+    assert wrong(known(ahead)) == ["a full backup that is young enough", "a backup that is young enough"]
+    (told, *_) = judgement.judge(FOUND, known(ahead), TIMELINE, NOW)
+    assert f"{ahead.name} is of a clock that is ahead" in told.found
+    assert wrong(known(ahead, base_of())) == []
+
+
+def test_logs_that_reach_into_the_future_are_loud() -> None:
+    """Else nobody would hear for hours that no logs are archived any more."""
+    found = known(base_of(), reach=manifest.said(NOW + timedelta(hours=3)))
+    assert wrong(found) == ["binary logs are archived as they are written"]
+    assert wrong(known(base_of(), reach=manifest.said(NOW + timedelta(minutes=1)))) == []
+
+
+def test_an_incremental_goes_on_from_the_newest_data_whatever_the_clocks_said(nodes: Nodes) -> None:
+    begun(nodes)
+    (full,) = nodes.known.bases
+    back = NOW - timedelta(hours=3)
+    made_late = base_of(
+        name=layout.base_name(back, "incremental"),
+        kind="incremental",
+        parent=full.name,
+        begun=manifest.said(back),
+        node="b",
+        data=full.data,
+        gtid={"start": full.gtid, "end": full.gtid + 5},
+    )
+    late = keep(nodes.bucket, made_late)
+    nodes.each["b"]._learn_bases(TIMELINE)
+    assert late in nodes.known.bases, "its parent has a later name, and is there"
+    assert sys.modules[f"{PACKAGE}.base"].parent_of(list(nodes.known.bases), "b", full.data) == late

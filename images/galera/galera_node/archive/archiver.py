@@ -14,7 +14,7 @@ import copy
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from ..settings import Settings
@@ -255,22 +255,14 @@ class Archiver:
         sizes = {entry.key: entry.size for entry in self.bucket.listed(place.bases(timeline))}
         names = {key.partition("/")[0] for key in sizes if key.endswith(f"/{layout.MANIFEST}")}
         recorded = {backup.name: backup for backup in self.ledger.known.of(timeline)}
-        gone, whole = [recorded[name] for name in sorted(recorded.keys() - names)], set[str]()
-        for name in sorted(names):  # and so by time: parents come first
-            backup = recorded.get(name) or self._read_base(timeline, name)
-            if backup is None:
-                continue
-            why = ""
-            if (there := sizes.get(f"{name}/{layout.DATA}", 0)) != backup.stored:
-                why = f"the store has {there} of its {backup.stored} bytes"
-            elif backup.parent is not None and backup.parent not in whole:
-                why = f"it goes on from {backup.parent}, which is none"
-            if why:
+        read = {name: recorded.get(name) or self._read_base(timeline, name) for name in sorted(names)}
+        found = {name: backup for name, backup in read.items() if backup is not None}
+        gone = [recorded[name] for name in sorted(recorded.keys() - names)]
+        for name, backup in found.items():
+            if why := broken(backup, found, sizes):
                 self._topics.say(f"base {name}", f"archive: {name} is no backup: {why}")
                 gone += [backup] * (name in recorded)
-                continue
-            whole.add(name)
-            if name not in recorded:
+            elif name not in recorded:
                 self.ledger.add(backup)
         self.ledger.remove(gone)
 
@@ -292,3 +284,20 @@ class Archiver:
         until = chains.removable(self._own.closed(), archive.last)
         if until is not None:
             self._own.remove(until)
+
+
+def broken(backup: Backup, found: Mapping[str, Backup], sizes: Mapping[str, int]) -> str:
+    """Why a base is none; empty for one that is whole, with all that it goes on from.
+
+    `found`: bases with a manifest, by name. `sizes`: bytes of the objects that are there.
+    """
+    each, seen = backup, {backup.name}
+    while True:
+        if (there := sizes.get(f"{each.name}/{layout.DATA}", 0)) != each.stored:
+            return f"the store has {there} of the {each.stored} bytes of {each.name}"
+        if each.parent is None:
+            return ""
+        if each.parent not in found or each.parent in seen:
+            return f"it goes on from {each.parent}, which is none"
+        each = found[each.parent]
+        seen.add(each.name)

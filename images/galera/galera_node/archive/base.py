@@ -75,8 +75,11 @@ def data_mark(data: Path) -> str:
 
 
 def parent_of(bases: list[Backup], node: str, mark: str) -> Backup | None:
-    """What an incremental of this node's data goes on from: the newest base, if it is of that data."""
-    newest = max(bases, key=lambda base: base.began, default=None)
+    """What an incremental of this node's data goes on from: the newest base, if it is of that data.
+
+    By its position, as clocks may differ.
+    """
+    newest = max(bases, key=lambda base: (base.gtid, base.began), default=None)
     return newest if newest is not None and (newest.node, newest.data) == (node, mark) else None
 
 

@@ -16,6 +16,13 @@ CADENCE = re.compile(r"(?:(\d{1,3}) )?(hour|day|week)s?")
 WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 NEVER = "never"
 DAY = timedelta(days=1)
+AHEAD = timedelta(minutes=10)
+"""By how much clocks may differ: what is later than that from now is of one that was, or is, wrong."""
+
+
+def past(times: Sequence[datetime], now: datetime) -> list[datetime]:
+    """Those that are not in the future."""
+    return [time for time in times if time <= now + AHEAD]
 
 
 def every(text: str) -> timedelta | None:
@@ -75,7 +82,9 @@ class Rhythm:
 
         Args:
             fulls: when the full ones of this timeline began. all_bases: likewise, with the incrementals.
+                Those of the future count for nothing: there would be no backup until then.
         """
+        fulls, all_bases = past(fulls, now), past(all_bases, now)
         if not fulls:
             return "full"  # nothing can be restored: no window holds that up
         if self.window is not None and not self.window.is_open(now):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from .cadence import AHEAD
 from .chain import missing
 from .manifest import moment
 from .plan import Plan
@@ -46,10 +47,14 @@ def _newest(plan: Plan, known: Known, timeline: str, now: datetime, *, full: boo
         "`python -m operations backup` makes one now and says what is in its way; the log of the node that "
         "archives says why there was none (docs/how-to/backup.md)"
     )
-    bases = [base for base in known.of(timeline) if base.kind == "full" or not full]
+    dated = [base for base in known.of(timeline) if base.kind == "full" or not full]
+    bases = [base for base in dated if base.began <= now + AHEAD]
     if not bases:
         before = f"; {len(known.bases)} of former timelines" if known.bases else ""
-        return Sentence(what, False, f"there is none of the cluster as it is{before}", remedy)
+        found = f"there is none of the cluster as it is{before}"
+        if dated:
+            found = f"{dated[-1].name} is of a clock that is ahead of this node's"
+        return Sentence(what, False, found, remedy)
     newest = max(bases, key=lambda base: base.began)
     late = plan.rhythm.late(newest.began, now, full=full)
     return Sentence(
@@ -91,7 +96,9 @@ def _logs(plan: Plan, known: Known, timeline: str, now: datetime) -> Sentence:
     found = f"all until {ago(behind)} ago, number {archive.last or 0}, by {who}"
     if archive.problem:
         found += f": {archive.problem}"
-    ok = behind <= most
+    if behind < -AHEAD:
+        found = f"all until {archive.reach}, which is in the future by the clock of the node that was asked"
+    ok = -AHEAD <= behind <= most
     return Sentence(what, ok, found, "" if ok else remedy)
 
 
