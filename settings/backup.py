@@ -7,6 +7,7 @@ Owns: its settings, and what of them must fit together. Leaves to others: what t
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Annotated, ClassVar
@@ -26,18 +27,28 @@ LEAST_WINDOW = 30
 BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 RECIPIENT = re.compile(rf"age1([{BECH32}]{{58}})")
 IDENTITY = re.compile(rf"AGE-SECRET-KEY-1[{BECH32.upper()}]{{58}}")
-FILTERS = frozenset({"binlog-do-db", "binlog-ignore-db"})
-"""Options of the server by which its logs lack what was written."""
+FILTERS = {
+    "binlog-do-db": "the binary logs would lack what it leaves out",
+    "binlog-ignore-db": "the binary logs would lack what it leaves out",
+    "binlog-space-limit": "the server would remove binary logs that are not archived yet",
+    "log-bin": "there would be no binary logs",
+    "max-binlog-total-size": "the server would remove binary logs that are not archived yet",
+}
+"""Options of the server by which its logs lack what was written, and why."""
 
 
 def endpoint(value: str) -> str:
     """The store's address: https, and nothing but the host and a port."""
-    parts = urlsplit(value)
-    if parts.scheme != "https" or not parts.hostname or re.search(r"\s", value):
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0 or parts.scheme != "https" or not parts.hostname or re.search(r"\s", value):
         raise values.Refused(f"{value!r} is no https address", "give one like https://s3.example.com")
     if parts.username or parts.password:
         raise values.Refused("the address holds a user or password", "use accessKey and secretKey")
-    if parts.path.strip("/") or parts.query:
+    if parts.path.strip("/") or parts.query or parts.fragment:
         raise values.Refused(
             f"{value!r} has more than a host", "leave the bucket out: it is a setting of its own"
         )
@@ -59,15 +70,30 @@ def prefix(value: str) -> str:
         raise values.Refused(
             f"{value!r} is no prefix", "write it like prod or backups/prod, without slashes at its ends"
         )
+    if any(set(part) == {"."} for part in value.split("/")):
+        raise values.Refused(
+            f"{value!r} leads out of the bucket or nowhere", "name folders without '.' and '..'"
+        )
     return value
 
 
 def authority(value: str) -> str:
-    """A certificate in PEM."""
+    """A certificate in PEM, which the nodes can read."""
+    if "PRIVATE KEY" in value:
+        raise values.Refused(
+            "this holds a private key, which would lie on every host in plain text",
+            "paste the certificate alone, and hold the key for disclosed",
+        )
     if "-----BEGIN CERTIFICATE-----" not in value or "-----END CERTIFICATE-----" not in value:
         raise values.Refused(
             "this is no certificate in PEM", "paste the authority's certificate, or leave it out"
         )
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=value)
+    except (ssl.SSLError, ValueError) as error:
+        raise values.Refused(
+            f"this certificate can't be read ({error})", "paste it whole, with its lines as they are"
+        ) from None
     return value.strip() + "\n"
 
 
@@ -101,7 +127,7 @@ def checksum_holds(data: str) -> bool:
 
 def cadence(value: str) -> str:
     """How often, in plain words."""
-    if value != NEVER and not re.fullmatch(r"(?:0*[1-9]\d{0,2} )?(hour|day|week)s?", value):
+    if value != NEVER and not re.fullmatch(r"(?:(?!0+ )\d{1,3} )?(hour|day|week)s?", value):
         raise values.Refused(
             f"{value!r} is no cadence", "write it like 6 hours, 1 day, week, 2 weeks; or never"
         )
@@ -258,8 +284,8 @@ class Backup(Section):
     def clashes(self, config: Mapping[str, str]) -> Iterable[str]:
         """What of `galera.config` would keep something out of the logs."""
         for key in config:
-            if server_options.resolve(key).option in FILTERS:
+            if (why := FILTERS.get(server_options.resolve(key).option)) is not None:
                 yield (
-                    f"galera.config.{key}: the binary logs would lack what it leaves out, and with `backup` "
-                    "these are for restoring everything. Remedy: remove it"
+                    f"galera.config.{key}: {why}, and with `backup` these are for restoring everything. "
+                    "Remedy: remove it"
                 )

@@ -24,6 +24,7 @@ BACKUP = {
     "secretKey": "TOPSECRET",
     "recipients": [KEY],
 }
+CUT = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
 
 def refused(**changes: Any) -> list[str]:
@@ -55,7 +56,15 @@ def test_no_refusal_shows_a_key() -> None:
         ("backup.endpoint", {"endpoint": "s3.example.com"}, "no https address"),
         ("backup.endpoint", {"endpoint": "https://s3.example.com/backups"}, "leave the bucket out"),
         ("backup.endpoint", {"endpoint": "https://a:b@s3.example.com"}, "use accessKey and secretKey"),
+        ("backup.endpoint", {"endpoint": "https://s3.example.com:70700"}, "no https address"),
+        ("backup.endpoint", {"endpoint": "https://s3.example.com:s3"}, "no https address"),
+        ("backup.endpoint", {"endpoint": "https://s3.example.com#prod"}, "leave the bucket out"),
         ("backup.bucket", {"bucket": "My_Bucket"}, "small letters"),
+        ("backup.prefix", {"prefix": ".."}, "leads out of the bucket"),
+        ("backup.prefix", {"prefix": "prod/../other"}, "leads out of the bucket"),
+        ("backup.authority", {"authority": CUT}, "can't be read"),
+        ("backup.authority", {"authority": f"{CUT}-----BEGIN PRIVATE KEY-----\nx\n"}, "for disclosed"),
+        ("backup.full", {"full": "0002 weeks"}, "like 6 hours, 1 day, week"),
         ("backup.prefix", {"prefix": "/prod"}, "without slashes at its ends"),
         ("backup.region", {"region": "us east"}, "pattern"),
         ("backup.accessKey", {"accessKey": None}, "this is missing"),
@@ -82,12 +91,27 @@ def test_a_bad_value_is_refused_with_its_remedy(key: str, changes: dict[str, Any
     assert "Remedy: " in line
 
 
-@pytest.mark.parametrize("option", ["binlog_do_db", "binlog-ignore-db"])
-def test_options_that_keep_something_out_of_the_logs_are_refused_with_backups_only(option: str) -> None:
-    options = {"galera": {"config": {option: "app"}}}
+@pytest.mark.parametrize(
+    ("option", "value", "why"),
+    [
+        ("binlog_do_db", "app", "the binary logs would lack"),
+        ("binlog-ignore-db", "app", "the binary logs would lack"),
+        ("skip_log_bin", "", "there would be no binary logs"),
+        (
+            "loose_max_binlog_total_size",
+            "1G",
+            "the server would remove binary logs that are not archived yet",
+        ),
+        ("loose_binlog_space_limit", "1G", "the server would remove binary logs that are not archived yet"),
+    ],
+)
+def test_options_that_keep_something_out_of_the_logs_are_refused_with_backups_only(
+    option: str, value: str, why: str
+) -> None:
+    options = {"galera": {"config": {option: value}}}
     parse(config(**options))
     (line,) = problems(**options, backup=BACKUP)
-    assert line.startswith(f"swarm-galera:galera.config.{option}: the binary logs would lack")
+    assert line.startswith(f"swarm-galera:galera.config.{option}: {why}")
 
 
 def test_log_bin_is_refused_and_the_section_named() -> None:
@@ -96,7 +120,11 @@ def test_log_bin_is_refused_and_the_section_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["week", "1 week", "2 weeks", "day", "3 days", "6 hours", "never", "weekly", "0 days", "x", ""]
+    "text",
+    [
+        *("week", "1 week", "2 weeks", "day", "3 days", "6 hours", "never", "weekly", "0 days", "x", ""),
+        *("01 day", "001 day", "0001 day", "000 days", "999 hours", "1000 hours"),
+    ],
 )
 def test_settings_and_nodes_understand_the_same_cadences(text: str) -> None:
     def means(read: Any) -> Any:
