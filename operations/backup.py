@@ -130,17 +130,27 @@ async def _make(found: Outputs, kind: str) -> None:
             if archive.get("asked") == asked:
                 break
             now = time.monotonic()
-            if not archive.get("running") and now - began > BEGINS:
+            if archive.get("running"):
+                began = now  # another one, before it
+            elif now - began > BEGINS:
                 raise OperationsError(waits(told))
             if now - spoke >= TOLD:
                 spoke = now
                 say(progress(told))
             await asyncio.sleep(EVERY)
+    say(outcome(told))
+
+
+def outcome(told: Mapping[str, Any]) -> str:
+    """What came of the last try. Raises OperationsError if that failed."""
+    archive = told["archive"]
     if archive.get("failed"):
         raise OperationsError(f"The backup failed on {archive['node']}: {archive['failed']}.")
-    made = told["bases"][-1]
+    made = next((base for base in told["bases"] if base["begun"] == archive.get("tried")), None)
+    if made is None:
+        return "The backup is there, and not in the list yet: `python -m operations backups`."
     sizes = f"{size(made['before'])}, {size(made['stored'])} stored"
-    say(f"{made['name']} is there: {sizes}, from {made['node']}.")
+    return f"{made['name']} is there: {sizes}, from {made['node']}."
 
 
 def waits(told: Mapping[str, Any]) -> str:

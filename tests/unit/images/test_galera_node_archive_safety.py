@@ -386,3 +386,22 @@ def test_an_incremental_goes_on_from_the_newest_data_whatever_the_clocks_said(no
     nodes.each["b"]._learn_bases(TIMELINE)
     assert late in nodes.known.bases, "its parent has a later name, and is there"
     assert sys.modules[f"{PACKAGE}.base"].parent_of(list(nodes.known.bases), "b", full.data) == late
+
+
+# ---- one node's trouble
+
+
+def test_the_archiving_process_of_one_node_that_is_gone_does_not_hold_up_the_logs_of_all(
+    nodes: Nodes,
+) -> None:
+    begun(nodes)
+    nodes.sessions["c"].end()
+    nodes.look("b")
+    first = nodes.each["b"].logs.last + 1
+    logged(nodes.sql["b"], first)
+    nodes.now += timedelta(minutes=2)
+    nodes.soon("b")
+    nodes.look("b")
+    archive = nodes.known.archive
+    assert (archive.last, archive.reach) == (first, manifest.said(nodes.now))
+    assert archive.problem == "no word of binary logs of c"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from typing import Any
 
@@ -109,3 +111,40 @@ def test_the_table_has_what_was_asked_for(capsys: pytest.CaptureFixture[str]) ->
     said = " ".join(capsys.readouterr().out.split())
     for word in ("51288", "1.3 GB", "FAILED", "Remedy: look", "42:9b1f"):
         assert word in said
+
+
+def test_who_asked_hears_of_the_backup_that_was_made_for_it() -> None:
+    """Not of the last one in the list: another clock, or timeline, may come behind it there."""
+    made = {"name": "20261128T143210Z-full", "begun": "2026-11-28T14:32:10Z", "node": "galera-2"}
+    sizes = {"before": 5_000_000, "stored": 1_000_000}
+    later = {**made, **sizes, "name": "20270101T000000Z-full", "begun": "2027-01-01T00:00:00Z"}
+    answered = told(archive={**ARCHIVE, "tried": made["begun"]}, bases=[{**made, **sizes}, later])
+    assert backup.outcome(answered) == "20261128T143210Z-full is there: 5.0 MB, 1.0 MB stored, from galera-2."
+    assert "not in the list yet" in backup.outcome({**answered, "bases": []})
+    with pytest.raises(OperationsError, match="on galera-2: disk full"):
+        backup.outcome(told(archive={**ARCHIVE, "failed": "disk full"}))
+
+
+def test_a_backup_that_waits_for_another_one_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large one took longer than the patience for one that does not begin."""
+    clock, said, looks = [0.0], list[str](), [0]
+
+    async def on_any(_hosts: object, _found: object, *words: str) -> str:
+        if words[0] == "backup":
+            return "mine\n"
+        looks[0] += 1
+        clock[0] += 100.0
+        running = "20261128T010000Z-full" if looks[0] < 6 else ""
+        asked = "mine" if looks[0] > 6 else "before"
+        return json.dumps(told(archive={**ARCHIVE, "running": running, "asked": asked}))
+
+    async def at_once(_seconds: float) -> None:
+        return None
+
+    monkeypatch.setattr(backup, "_on_any", on_any)
+    monkeypatch.setattr(backup, "connected", lambda _found: contextlib.nullcontext())
+    monkeypatch.setattr("operations.backup.asyncio.sleep", at_once)
+    monkeypatch.setattr("operations.backup.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(backup, "say", said.append)
+    asyncio.run(backup._make(outputs(**WITH), "full"))
+    assert "not in the list yet" in said[-1]

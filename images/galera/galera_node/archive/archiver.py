@@ -27,7 +27,7 @@ from .binlog import BinlogError
 from .bucket import Bucket, BucketError
 from .holder import Do, Seen, decide
 from .ledger import Ledger
-from .logs import Logs, Where
+from .logs import Logs, Waits, Where
 from .making import Making
 from .manifest import ManifestError
 from .own_logs import OwnLogs
@@ -198,16 +198,17 @@ class Archiver:
         return now - self._joining < JOINING
 
     def _archive_logs(self, timeline: str, status: ServerStatus) -> None:
-        if waited := self._without_logs():
-            self.ledger.note(timeline=timeline, problem=f"waiting for binary logs of {', '.join(waited)}")
-            self._topics.say("archive wait", f"archive: waits for {', '.join(waited)}, without binary logs")
-            return
-        self._topics.end("archive wait")
         if self.logs is None:
             ((version,),) = self._sql.run("SELECT @@GLOBAL.version")
             where = Where(timeline, self._settings.node, str(version))
             logs = Logs(self._plan, self.bucket, self._own, where)
-            logs.begin(lambda: status.committed)
+            try:
+                logs.begin(lambda: status.committed, self._without_logs())
+            except Waits as error:
+                self.ledger.note(timeline=timeline, problem=f"{error}")
+                self._topics.say("archive wait", f"archive: {error}")
+                return
+            self._topics.end("archive wait")
             self._learn_bases(timeline)
             self.logs = logs
         logs = self.logs
@@ -230,7 +231,7 @@ class Archiver:
             raise SessionLost("the right to archive was lost while logs were archived")
 
     def _without_logs(self) -> list[str]:
-        """Nodes of the component whose servers write no binary logs yet: their numbers would be others."""
+        """Nodes of the component that do not say that their servers write binary logs."""
         return sorted(
             name
             for name, presence in self.ledger.facts.present.items()
@@ -238,12 +239,14 @@ class Archiver:
         )
 
     def _tell_logs(self, logs: Logs) -> None:
+        # No reason to hold up the logs of all: their numbers are the same since the archive's first.
+        silent = ", ".join(self._without_logs())
         self.ledger.note(
             timeline=logs.where.timeline,
             first=logs.chain.first,
             last=logs.last,
             gap=logs.chain.gaps[-1] if logs.chain.gaps else None,
-            problem="",
+            problem=f"no word of binary logs of {silent}" if silent else "",
             **({"reach": logs.reach} if logs.reach else {}),
         )
 

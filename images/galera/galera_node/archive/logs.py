@@ -6,7 +6,7 @@ it. Leaves to others: whose turn it is (`archiver`), the node's own files (`own_
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -30,6 +30,10 @@ class Where:
     server: str
 
 
+class Waits(Exception):
+    """A new timeline begins once all nodes write binary logs; the message names those that do not."""
+
+
 class Logs:
     """The logs of one timeline.
 
@@ -46,10 +50,14 @@ class Logs:
         self._committed: Callable[[], int] = lambda: 0
         self._from = 0  # the number to which all nodes were brought anew; what is before it means nothing
 
-    def begin(self, committed: Callable[[], int]) -> None:
+    def begin(self, committed: Callable[[], int], without: Sequence[str] = ()) -> None:
         """Finds out how far the archive is; at the very beginning, brings all nodes to one number.
 
-        `committed`: Galera's count. Raises BucketError, SqlError.
+        Args:
+            committed: Galera's count.
+            without: nodes that write no binary logs yet: their numbers would be others.
+
+        Raises Waits, BucketError, SqlError.
         """
         self._committed = committed
         place, timeline = self._plan.place, self.where.timeline
@@ -58,6 +66,8 @@ class Logs:
             self.last = self.chain.last
             log(f"archive: goes on after number {self.last} of {timeline}")
             return
+        if without:
+            raise Waits(f"waiting for binary logs of {', '.join(without)}")
         uuid = timeline.partition(".")[0]
         others = [entry.key.strip("/") for entry in self._bucket.listed(place.root, deep=False)]
         if any(other.startswith(f"{uuid}.") for other in others if other != timeline):
