@@ -203,15 +203,16 @@ class FakeSql:
                 raise Exception("(1205, 'Lock wait timeout exceeded; try restarting transaction')")
             return [(f"1007-1-3,1-1-{self.position}" if self.position else "",)]
         if "wsrep_gtid_seq_no = " in statement:
-            logged(self, int(statement.rpartition(" ")[2]))
+            logged(self, int(statement.rpartition(" ")[2]), after=self.position)
         return []
 
 
-def logged(sql: FakeSql, *numbers: int) -> None:
-    """A closed file with these transactions, and an empty one after it."""
+def logged(sql: FakeSql, *numbers: int, after: int | None = None) -> None:
+    """A closed file with these transactions, and an empty one after it. `after`: the last one before it."""
     if sql.files:
         sql.files.pop()
-    before = {"d1": numbers[0] - 1} if numbers[0] > 1 else {}
+    last = numbers[0] - 1 if after is None else after
+    before = {"d1": last} if last else {}
     body = b"".join(transaction(number, 1_764_340_000 + number % 1000) for number in numbers)
     sql.log(f"binlog.{len(sql.files) + 1:06d}", HEADS + gtid_list(**before) + body + event(binlog.ROTATE))
     sql.log(f"binlog.{len(sql.files) + 1:06d}", HEADS + gtid_list(d1=numbers[-1]))
@@ -263,7 +264,7 @@ def test_at_the_beginning_all_nodes_are_brought_to_one_number(bucket: FolderBuck
 def test_a_server_that_does_not_take_the_number_is_not_archived_from(
     bucket: FolderBucket, sql: FakeSql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules[__name__], "logged", lambda *_: None)
+    monkeypatch.setattr(sys.modules[__name__], "logged", lambda *_, **__: None)
     with pytest.raises(binlog.BinlogError, match="logs are at number 0, and should be at"):
         made(bucket, sql).begin(lambda: 33)
 

@@ -214,6 +214,8 @@ class Archiver:
         logs = self.logs
         logs.archive(self._now, lambda: self._after_log(logs), self._while_log)
         self._tell_logs(logs)
+        if logs.uneven and not self._without_logs():
+            logs.even()
 
     def _after_log(self, logs: Logs) -> None:
         self._tell_logs(logs)

@@ -39,7 +39,8 @@ class Logs:
 
     Attributes:
         chain: what is archived. last: the number up to which nothing need be archived any more; None until
-            that is known. reach: as in the store's record.
+            that is known. reach: as in the store's record. uneven: a gap was met, since which the
+            nodes may count differently (`even`).
     """
 
     def __init__(self, plan: Plan, bucket: Bucket, own: OwnLogs, where: Where) -> None:
@@ -47,6 +48,7 @@ class Logs:
         self.chain = Chain()
         self.last: int | None = None
         self.reach = ""
+        self.uneven = self._evened = False
         self._committed: Callable[[], int] = lambda: 0
         self._from = 0  # the number to which all nodes were brought anew; what is before it means nothing
 
@@ -137,6 +139,14 @@ class Logs:
         self._from = self._own.align(max(self._committed(), last))
         return self._from
 
+    def even(self) -> None:
+        """Brings all nodes to one number after a gap: they may have come back to binary logs one by one, and
+        whoever archives next would take another transaction for the one that is archived. Raises SqlError,
+        BinlogError.
+        """
+        self._own.align(max(self._committed(), self.last or 0))
+        self.uneven, self._evened = False, True
+
     def _what(self, file: str) -> tuple[Span | None, tuple[int, int], Span | None]:
         """What of a file is to be archived (None: nothing), when that began and ended, and the gap before."""
         found, last = self._own.extent(file), self.last or 0
@@ -195,6 +205,7 @@ class Logs:
                 f"archive: numbers {gap.first} to {gap.last} are in no log: no moment after them can be "
                 "restored until there is a new full backup, which is made now"
             )
+            self.uneven = not self._evened
         gaps = (*self.chain.gaps, gap) if gap is not None else self.chain.gaps
         self.chain = Chain(self.chain.first or span.first, span.last, gaps)
         self.last = span.last
