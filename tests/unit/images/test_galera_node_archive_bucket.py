@@ -23,11 +23,15 @@ from tests.unit.images.test_galera_node_archive import base as base_of
 from tests.unit.images.test_galera_node_archiver import (
     FOUND,
     NOW,
+    FakeSql,
     Nodes,
+    archive,
     archiver,
     begun,
     bucket,
     keep,
+    logged,
+    made,
     nodes,
     sql,
 )
@@ -103,6 +107,31 @@ def test_a_bucket_that_lets_nothing_be_deleted_is_loud_and_tried_again(nodes: No
     nodes.module.prune = prune
     assert "a lock on its objects" in nodes.known.archive.kept
     assert each._pruned_at + nodes.module.PRUNE_EVERY < time.monotonic() + nodes.module.PRUNE_AGAIN + 1
+
+
+def test_a_bucket_that_is_not_there_is_not_taken_for_an_empty_one(
+    bucket: FolderBucket, sql: FakeSql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of both a store says that there is nothing. What the nodes have still belongs behind the archive."""
+    each = made(bucket, sql)
+    each.last = 0
+    logged(sql, 1, 2)
+    archive(each)
+    logged(sql, 3, 4)
+
+    def missing(*_: object) -> None:
+        raise BucketError("NoSuchBucket")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bucket, "listed", lambda *_, **__: [])
+        patch.setattr(bucket, "put", missing)
+        with pytest.raises(BucketError, match="NoSuchBucket"):
+            made(bucket, sql).begin(lambda: 0)
+    after = made(bucket, sql)
+    after.begin(lambda: 0)
+    archive(after)
+    assert (after.chain.gaps, after.last) == ((), 4)
+    assert not any("wsrep_gtid_seq_no" in words for words in sql.said)
 
 
 # ---- the bucket's program

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 DATA = "data.mbs.zst.age"
 MANIFEST = "manifest.json"
 REACH = "reach.json"
+BEGUN = "begun"
 KINDS = ("full", "incremental")
 STAMP = "%Y%m%dT%H%M%SZ"
 DIGITS = 20

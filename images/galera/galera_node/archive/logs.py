@@ -70,6 +70,9 @@ class Logs:
             return
         if without:
             raise Waits(f"waiting for binary logs of {', '.join(without)}")
+        # A bucket that is not there lists nothing, too: whoever took that for a beginning would leave out
+        # what the nodes still have of before.
+        self._bucket.put(f"{place.logs(timeline)}/{layout.BEGUN}", f"{self.where.node}\n")
         uuid = timeline.partition(".")[0]
         others = [entry.key.strip("/") for entry in self._bucket.listed(place.root, deep=False)]
         if any(other.startswith(f"{uuid}.") for other in others if other != timeline):
