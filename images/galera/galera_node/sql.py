@@ -28,6 +28,7 @@ STATUS = (
     "wsrep_cluster_status",
     "wsrep_cluster_weight",
     "wsrep_connected",
+    "wsrep_evs_evict_list",
     "wsrep_flow_control_active",
     "wsrep_gcomm_uuid",
     "wsrep_last_committed",
@@ -60,6 +61,7 @@ class ServerStatus:
     paused: bool = False  # flow control holds writes up
     life: str = ""  # this mariadbd's UUID in its group; the next one has another
     votes: int = 0  # of all members of the component together
+    kept_out: frozenset[str] = frozenset()  # lives that no group may have in it, as far as this one is told
     desynced: bool = False  # it has left flow control, and not because somebody set wsrep_desync
 
     @property
@@ -131,6 +133,7 @@ class Sql:
             paused=found.get("wsrep_flow_control_active", "").lower() in ("true", "on"),
             life=found.get("wsrep_gcomm_uuid", ""),
             votes=int(found.get("wsrep_cluster_weight", 0)),
+            kept_out=frozenset(found.get("wsrep_evs_evict_list", "").lower().split(",")) - {""},
             desynced=state == DESYNCED and not asked,
         )
 
