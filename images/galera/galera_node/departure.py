@@ -119,7 +119,7 @@ class Departures:
         The vote that counts for more, if there is one, may be of one of these. Raises SqlError.
         """
         status = sql.status()
-        gone = [life for life in {*lives, *status.kept_out} if sql.run(LIVES, (life,))]
+        gone = [life for life in {*lives, *sql.kept_out()} if sql.run(LIVES, (life,))]
         return status.primary and status.size <= status.votes < 2 * (status.size - len(gone))
 
     def keep_out_nobody(self, sql: Sql) -> None:

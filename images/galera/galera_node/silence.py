@@ -111,7 +111,7 @@ class Silence:
 
     def look(self) -> None:
         """Asks once, and leaves out whom the rule says. Raises SqlError."""
-        kept_out, members = self._sql.status().kept_out, self._members()
+        kept_out, members = self._sql.kept_out(), self._members()
         lives = {each.life for each in members}
         # Not while one of them is in the group: he is being left out. Others' words may come back until all
         # have let him in again, and whoever joins hears them, too; so it is not asked who has gone.

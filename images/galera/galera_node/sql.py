@@ -28,7 +28,6 @@ STATUS = (
     "wsrep_cluster_status",
     "wsrep_cluster_weight",
     "wsrep_connected",
-    "wsrep_evs_evict_list",
     "wsrep_flow_control_active",
     "wsrep_gcomm_uuid",
     "wsrep_last_committed",
@@ -61,7 +60,6 @@ class ServerStatus:
     paused: bool = False  # flow control holds writes up
     life: str = ""  # this mariadbd's UUID in its group; the next one has another
     votes: int = 0  # of all members of the component together
-    kept_out: frozenset[str] = frozenset()  # lives that no group may have in it, as far as this one is told
     desynced: bool = False  # it has left flow control, and not because somebody set wsrep_desync
 
     @property
@@ -133,7 +131,6 @@ class Sql:
             paused=found.get("wsrep_flow_control_active", "").lower() in ("true", "on"),
             life=found.get("wsrep_gcomm_uuid", ""),
             votes=int(found.get("wsrep_cluster_weight", 0)),
-            kept_out=frozenset(found.get("wsrep_evs_evict_list", "").lower().split(",")) - {""},
             desynced=state == DESYNCED and not asked,
         )
 
@@ -159,6 +156,11 @@ class Sql:
     def set_weight(self, weight: int) -> None:
         """This node's vote in the Primary component. Raises SqlError."""
         self.run(f"SET GLOBAL wsrep_provider_options='pc.weight={weight}'")
+
+    def kept_out(self) -> frozenset[str]:
+        """The lives that this node lets into no group, by its own word or by others'. Raises SqlError."""
+        found = self.run("SHOW GLOBAL STATUS LIKE 'wsrep_evs_evict_list'")
+        return frozenset(life for _, lives in found for life in lives.lower().split(",") if life)
 
     def leave_out(self, life: str) -> None:
         """Has the group go on without a member. Raises SqlError.

@@ -29,8 +29,7 @@ class Group:
 
     def __init__(self, stays: bool = False) -> None:
         self.lives, self.set, self.stays = {"b": LIFE}, list[str](), stays
-        self.primary, self.size, self.votes, self.kept_out = True, 3, 3, frozenset[str]()
-        self.asked = 0
+        self.primary, self.size, self.votes, self.listed = True, 3, 3, frozenset[str]()
         self.closed = threading.Event()
 
     def run(self, statement: str, parameters: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -44,10 +43,10 @@ class Group:
             self.lives = {name: each for name, each in self.lives.items() if each != life}
 
     def status(self) -> Any:
-        self.asked += 1
-        return types.SimpleNamespace(
-            primary=self.primary, size=self.size, votes=self.votes, kept_out=self.kept_out
-        )
+        return types.SimpleNamespace(primary=self.primary, size=self.size, votes=self.votes)
+
+    def kept_out(self) -> frozenset[str]:
+        return self.listed
 
     def close(self) -> None:
         self.closed.set()
@@ -133,7 +132,7 @@ def test_whom_others_leave_out_is_no_part_of_the_rest(
     modules: Any, settings: Settings, group: Group, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two of three die at once: with either of them gone alone, there would be a majority."""
-    group.lives, group.kept_out = {"b": LIFE, "c": NEXT}, frozenset({NEXT})
+    group.lives, group.listed = {"b": LIFE, "c": NEXT}, frozenset({NEXT})
     assert heard(modules, settings, group, DEAD, monkeypatch, NODE) == []
     assert group.set == []
     group.lives, group.closed = {"b": LIFE}, threading.Event()  # it has gone before, and is still in mind

@@ -32,7 +32,7 @@ class World:
         self.told: dict[str, Collection[str] | None] = {}
         self.out: list[str] = []
         self.fails, self.votes, self.size = False, 0, 0
-        self.kept_out, self.acknowledging = set[str](), set[str]()
+        self.listed, self.acknowledging = set[str](), set[str]()
         monkeypatch.setattr(
             self.module, "time", types.SimpleNamespace(monotonic=lambda: self.now, sleep=lambda _: None)
         )
@@ -49,7 +49,7 @@ class World:
 
     def keep_out_nobody(self, _: object) -> None:
         self.cleared += 1
-        self.kept_out.clear()
+        self.listed.clear()
 
     def peers(self, within: float) -> set[str]:
         assert 2 * 0.5 < within < 1.5  # two keepalives, and less than whoever has died is silent for by then
@@ -62,9 +62,10 @@ class World:
 
     def status(self) -> Any:
         size = self.size or len(self.members) + 1
-        return types.SimpleNamespace(
-            synced=self.synced, size=size, votes=self.votes or size, kept_out=frozenset(self.kept_out)
-        )
+        return types.SimpleNamespace(synced=self.synced, size=size, votes=self.votes or size)
+
+    def kept_out(self) -> frozenset[str]:
+        return frozenset(self.listed)
 
     def looks(self, seconds: float, every: float = 0.5) -> list[str]:
         for _ in range(round(seconds / every)):
@@ -194,7 +195,7 @@ def test_a_node_that_asks_less_often_asks_as_many_times(world: World) -> None:
 
 def test_once_a_member_has_gone_nobody_is_kept_out(world: World) -> None:
     """Whoever left it out: all others have heard of it."""
-    world.kept_out = {B}
+    world.listed = {B}
     world.looks(2)
     assert world.cleared == 0  # it is being left out
     world.members = ["c"]
@@ -205,9 +206,9 @@ def test_once_a_member_has_gone_nobody_is_kept_out(world: World) -> None:
 def test_nobody_is_kept_out_whom_others_have_repeated_later(world: World) -> None:
     """Such as to whoever joins: nobody goes at that time, nor need this program be a new one."""
     for _ in range(2):
-        world.kept_out = {"life-of-before"}
+        world.listed = {"life-of-before"}
         world.looks(0.5)
-        assert world.kept_out == set()
+        assert world.listed == set()
     assert world.cleared == 2
 
 
@@ -222,7 +223,7 @@ def test_a_server_that_does_not_let_in_is_told_again(world: World, monkeypatch: 
         raise world.module.SqlError("timed out")
 
     monkeypatch.setattr(world.module.time, "sleep", over)
-    world.kept_out = {D}
+    world.listed = {D}
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(world, "keep_out_nobody", refuse)
         with pytest.raises(Over):
@@ -330,4 +331,4 @@ def test_the_server_says_whom_it_keeps_out(
 ) -> None:
     sql = modules.sql.Sql(Path("socket"))
     monkeypatch.setattr(sql, "run", lambda statement: row if "'wsrep_evs_evict_list'" in statement else [])
-    assert sql.status().kept_out == lives
+    assert sql.kept_out() == lives
