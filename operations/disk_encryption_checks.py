@@ -37,11 +37,14 @@ def of_disks(outputs: Outputs, answers: Mapping[str, Answer]) -> Iterator[Check]
         state, *rest = answer.text.split() or [""]
         found = answer.error or {
             disk_crypt.NONE: "it is not encrypted",
+            disk_crypt.NEW: "its preparation has not come to its end: `up` goes on with it",
+            disk_crypt.BESIDE: "what is mounted is not on it, and in plain",
+            disk_crypt.WAITING: "it is open, and the engine does not run",
             disk_crypt.LOCKED: "it is locked since the host's last boot",
             disk_crypt.CLOSED: "it is open, and not mounted",
             disk_crypt.OPEN: " ".join(rest),
         }.get(state, "no answer")
-        waits = state in (disk_crypt.LOCKED, disk_crypt.CLOSED)
+        waits = state in (disk_crypt.LOCKED, disk_crypt.CLOSED, disk_crypt.WAITING)
         yield Check(name, WHAT, state == disk_crypt.OPEN, found, remedy=UNLOCK if waits else "")
     if answers:
         for host in outputs.hosts:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from operations.errors import OperationsError
 from operations.messages import say
 from operations.outputs import Host, Outputs
 from operations.pulumi_cli import Pulumi
+from operations.remote_hosts import Answer
 from operations.stack_settings import StackSettings
 from operations.unlock_keys import plain
 from settings.servers import names_of
@@ -49,6 +50,14 @@ def keys_of(exported: Mapping[str, Any]) -> dict[str, str]:
             if value:
                 found[name.removesuffix(KEY)] = value
     return found
+
+
+class StillLocked(OperationsError):
+    """Disks that could not be opened. Attributes: why: by the hosts' names."""
+
+    def __init__(self, why: Mapping[str, str]) -> None:
+        super().__init__(f"Still locked: {'; '.join(f'{name}: {each}' for name, each in why.items())}")
+        self.why = why
 
 
 @dataclass(frozen=True)
@@ -94,21 +103,29 @@ async def _opened(reached: Reached, keys: Mapping[str, str]) -> list[str]:
         for name, why in hosts.unreachable.items():
             say(f"{name} could not be asked: {why}.")
         asked = {name: disk_crypt.state(name) for name in hosts.reachable}
-        answers = await hosts.run_all(asked)
-        locked = [
-            name
-            for name, answer in answers.items()
-            if answer.text.strip() in (disk_crypt.LOCKED, disk_crypt.CLOSED)
-        ]
+        locked = _waiting(await hosts.run_all(asked))
         if not locked:
             return []
         say(f"Opening the disk of {', '.join(locked)} …")
         runs = (hosts.run(name, disk_crypt.unlock(name), f"{keys[name]}\n", LIMIT) for name in locked)
         done = dict(zip(locked, await asyncio.gather(*runs), strict=True))
     if refused := {name: answer.error for name, answer in done.items() if answer.error}:
-        told = "; ".join(f"{name}: {why}" for name, why in refused.items())
-        raise OperationsError(f"Still locked: {told}")
+        raise StillLocked(refused)
     return locked
+
+
+def _waiting(answers: Mapping[str, Answer]) -> list[str]:
+    """Whose disk is to be opened, or whose engine waits since then; says of whom that is not known."""
+    found = []
+    for name, answer in answers.items():
+        state = answer.text.strip()
+        if answer.error:
+            say(f"{name} does not say how its disk is: {answer.error}.")
+        elif state == disk_crypt.NEW:
+            say(f"{name}: its disk is not prepared yet, or not since its system was made anew: `up` does it.")
+        elif state in (disk_crypt.LOCKED, disk_crypt.CLOSED, disk_crypt.WAITING):
+            found.append(name)
+    return found
 
 
 # -- met by `up` and `preview` -------------------------------------------------------------------------------
@@ -132,10 +149,14 @@ def told(seen: Seen | None, stack: str) -> None:
         )
 
 
-def opened(pulumi: Pulumi, seen: Seen | None, yes: bool) -> Seen | None:
+def opened(pulumi: Pulumi, seen: Seen | None, yes: bool, going: Collection[str] = ()) -> Seen | None:
     """Open the disks that `up` has met locked, asking first unless `yes`; the hosts after it.
 
-    What is not back within `BACK_WITHIN` seconds is said and left. Raises OperationsError if one stays so.
+    What is not back within `BACK_WITHIN` seconds is said and left. Raises OperationsError if one stays so
+    that is not to be replaced: without its key, another server is all that helps.
+
+    Args:
+        going: hosts whose servers are replaced in this run, besides those in servers.replace.
     """
     if seen is None or not suspects(seen):
         return seen
@@ -148,8 +169,19 @@ def opened(pulumi: Pulumi, seen: Seen | None, yes: bool) -> Seen | None:
         say("Nothing was changed.")
         raise typer.Exit(1)
     hosts = tuple(host for host in seen.outputs.hosts if host.name in keys)
-    found = asyncio.run(_opened(Reached(hosts, seen.outputs.private_key), keys))
+    try:
+        found = asyncio.run(_opened(Reached(hosts, seen.outputs.private_key), keys))
+    except StillLocked as error:
+        if not error.why.keys() <= {*going, *_replaced(pulumi)}:
+            raise
+        say(f"{error}. Going on: {', '.join(error.why)} will be another server.")
+        found = [name for name in keys if name not in error.why]
     return _back(pulumi, seen, found)
+
+
+def _replaced(pulumi: Pulumi) -> set[str]:
+    """The hosts that the settings have replaced."""
+    return set(StackSettings.of(pulumi).section("swarm-galera:servers").get("replace") or ())
 
 
 def _back(pulumi: Pulumi, seen: Seen, names: Sequence[str]) -> Seen:

@@ -21,8 +21,10 @@ NAME = "docker_crypt"
 NOTED = "/var/lib/swarm-galera/disk-being-encrypted"
 """On the host's own disk, while a blank one is being made an encrypted one."""
 DAEMON_JSON = "/etc/docker/daemon.json"
-NONE, LOCKED, CLOSED, OPEN = "none", "locked", "closed", "open"
-"""What `state` begins with: there is no encrypted disk; it is locked; open, and not mounted; in use."""
+NONE, NEW, LOCKED, CLOSED = "none", "new", "locked", "closed"
+BESIDE, WAITING, OPEN = "beside", "waiting", "open"
+"""What `state` begins with: there is no encrypted disk; its preparation, `up`'s business, has not come to its
+end; it is locked; open, and not mounted; mounted is something else; all but the engine is there; in use."""
 
 
 def require(hostname: str) -> str:
@@ -49,7 +51,7 @@ def prepare(hostname: str, places: disk.Places | None = None, find: str = "", no
 def unlock(hostname: str, places: disk.Places | None = None) -> str:
     """Shell text for a host that has booted: its disk is opened and mounted, and the engine started.
 
-    Standard input: the key. Prints `NONE` or `OPEN`.
+    Standard input: the key. Prints `NONE`, `NEW` (then nothing was done) or `OPEN`.
     """
     at = places or disk.Places()
     return f"{_facts(hostname, at)}\n{_FUNCTIONS}\n{_UNLOCK}"

@@ -7,8 +7,11 @@ mapper=fact crypt=fact mount=fact
 # ---- hosts get what follows ----
 find_crypt
 if [[ ! $luks ]]; then echo none
+elif ! is_listed; then echo new
 elif [[ ! -e $mapper/$crypt ]]; then echo locked
 elif ! findmnt --mountpoint "$mount" >/dev/null; then echo closed
+elif ! is_within; then echo beside
+elif engine_waits && never_ran; then echo waiting
 else
   cipher=''
   while read -r line; do

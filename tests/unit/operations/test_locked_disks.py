@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -63,7 +63,9 @@ class Hosts:
         monkeypatch.setattr(remote_hosts, "connected", connected)
 
     async def run_all(self, texts: Mapping[str, str], *_: Any) -> dict[str, Answer]:
-        return {name: Answer(f"{self.states[name]}\n") for name in texts}
+        told = {name: self.states[name] for name in texts}
+        failed = Answer(error="two of them")
+        return {name: failed if state == "error" else Answer(f"{state}\n") for name, state in told.items()}
 
     async def run(self, name: str, text: str, stdin: str = "", limit: float = 0.0) -> Answer:
         assert KEYS[name] not in text
@@ -116,6 +118,17 @@ def test_one_that_stays_locked_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
         all_opened(wrong)
 
 
+def test_what_is_not_prepared_yet_or_can_not_be_told_is_said_and_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hosts = Hosts(monkeypatch, {"galera-1": "new", "galera-2": "error", "galera-3": "waiting"})
+    assert all_opened() == ["galera-3"]
+    assert hosts.given.keys() == {"galera-3"}
+    said = capsys.readouterr().err
+    assert "galera-1: its disk is not prepared yet" in said
+    assert "galera-2 does not say how its disk is: two of them" in said
+
+
 def seen(**engines: str) -> Seen:
     told = facts()
     for name, engine in engines.items():
@@ -124,10 +137,18 @@ def seen(**engines: str) -> Seen:
     return Seen(ENCRYPTED, told, {})
 
 
-def met(monkeypatch: pytest.MonkeyPatch, now: Seen, *, yes: bool = True) -> Seen | None:
+def met(
+    monkeypatch: pytest.MonkeyPatch,
+    now: Seen,
+    *,
+    yes: bool = True,
+    replace: Sequence[str] = (),
+    going: Sequence[str] = (),
+) -> Seen | None:
     monkeypatch.setattr(care, "look", lambda _: seen())
-    pulumi = cast(Any, type("P", (), {"export": lambda self, show_secrets: EXPORTED})())
-    return locked_disks.opened(pulumi, now, yes)
+    servers = {"swarm-galera:servers": {"objectValue": {"replace": list(replace)}}}
+    known = {"export": lambda self, show_secrets: EXPORTED, "config": lambda self: servers}
+    return locked_disks.opened(cast(Any, type("P", (), known)()), now, yes, going)
 
 
 def test_up_opens_what_it_meets_locked_and_looks_again(
@@ -139,6 +160,20 @@ def test_up_opens_what_it_meets_locked_and_looks_again(
     assert after.facts["galera-2"].engine == "active"
     assert hosts.given.keys() == {"galera-2"}
     assert "galera-2: the data disk is locked since the host's last boot" in capsys.readouterr().err
+
+
+def test_up_goes_on_without_a_disk_that_no_key_opens_only_where_its_host_is_to_be_replaced(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Hosts(monkeypatch, {"galera-2": "locked", "galera-3": "locked"})
+    monkeypatch.setitem(EXPORTED["deployment"]["resources"][1]["outputs"], "value", "of another state")
+    now = seen(galera_2="inactive", galera_3="inactive")
+    for named in ((), ("galera-3",)):
+        with pytest.raises(OperationsError, match="Still locked: galera-2: is not opened by the key"):
+            met(monkeypatch, now, replace=named)
+    assert met(monkeypatch, now, replace=("galera-2",)) is not None
+    assert met(monkeypatch, seen(galera_2="inactive"), going=["galera-2"]) is not None
+    assert capsys.readouterr().err.count("Going on: galera-2 will be another server") == 2
 
 
 def test_up_asks_before_it_opens_and_leaves_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,6 +212,11 @@ def test_an_open_encrypted_disk_holds_and_others_are_named() -> None:
     assert (locked.ok, locked.found) == (False, "it is locked since the host's last boot")
     assert "operations unlock" in locked.remedy
     assert (plain.ok, plain.found) == (False, "it is not encrypted")
+    new, beside, waiting, *_ = checks(galera_1="new", galera_2="beside", galera_3="waiting")
+    assert "`up` goes on with it" in new.found
+    assert (beside.ok, beside.found) == (False, "what is mounted is not on it, and in plain")
+    assert (waiting.ok, waiting.found) == (False, "it is open, and the engine does not run")
+    assert "operations unlock" in waiting.remedy
 
 
 def test_hosts_in_plain_beside_encrypted_ones_are_warned_of_and_without_any_nobody_is_asked() -> None:
