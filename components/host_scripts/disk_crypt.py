@@ -22,9 +22,10 @@ NOTED = "/var/lib/swarm-galera/disk-being-encrypted"
 """On the host's own disk, while a blank one is being made an encrypted one."""
 DAEMON_JSON = "/etc/docker/daemon.json"
 NONE, NEW, LOCKED, CLOSED = "none", "new", "locked", "closed"
-BESIDE, WAITING, OPEN = "beside", "waiting", "open"
+BESIDE, WAITING, STRANGER, OPEN = "beside", "waiting", "stranger", "open"
 """What `state` begins with: there is no encrypted disk; its preparation, `up`'s business, has not come to its
-end; it is locked; open, and not mounted; mounted is something else; all but the engine is there; in use."""
+end; it is locked; open, and not mounted; mounted is something else; all but the engine is there; the key that
+was given is not its own; in use."""
 
 
 def require(hostname: str) -> str:
@@ -58,7 +59,10 @@ def unlock(hostname: str, places: disk.Places | None = None) -> str:
 
 
 def state(hostname: str, places: disk.Places | None = None) -> str:
-    """Shell text that says how it is, and changes nothing."""
+    """Shell text that says how it is, and changes nothing.
+
+    Standard input: the key, to be told whether it is the disk's; or nothing.
+    """
     return f"{_facts(hostname, places or disk.Places())}\n{_FUNCTIONS}\n{_STATE}"
 
 

@@ -43,6 +43,9 @@ it was left as it is. Remedy: close it (cryptsetup close $crypt), then repeat"
   say "$luks: open"
 }
 
+# fits: whether the key opens it; changes nothing.
+fits() { printf '%s' "$key" | cryptsetup open --test-passphrase --type luks2 --key-file - "$luks" >/dev/null 2>&1; }
+
 # is_listed: whether the table mounts the data. Until it does, the disk is only being prepared.
 is_listed() {
   local spec target

@@ -5,6 +5,7 @@
 . disk_crypt_functions.sh
 mapper=fact crypt=fact mount=fact
 # ---- hosts get what follows ----
+IFS= read -r key || :
 find_crypt
 if [[ ! $luks ]]; then echo none
 elif ! is_listed; then echo new
@@ -12,6 +13,7 @@ elif [[ ! -e $mapper/$crypt ]]; then echo locked
 elif ! findmnt --mountpoint "$mount" >/dev/null; then echo closed
 elif ! is_within; then echo beside
 elif engine_waits && never_ran; then echo waiting
+elif [[ $key ]] && ! fits; then echo stranger
 else
   cipher=''
   while read -r line; do

@@ -26,7 +26,12 @@ KEYS = {name: f"key-of-{name}" for name in NAMES[:3]}
 TOKEN = "pulumi-python:dynamic/swarm-galera:Token"
 OPEN = "open /dev/xvdc aes-xts-plain64"
 ENCRYPTED = parse(
-    "dev", {**VALUES, "hosts": [{**host, "encrypted": host["name"] in KEYS} for host in VALUES["hosts"]]}
+    "dev",
+    {
+        **VALUES,
+        "hosts": [{**host, "encrypted": host["name"] in KEYS} for host in VALUES["hosts"]],
+        "diskKeys": KEYS,
+    },
 )
 
 
@@ -223,8 +228,24 @@ def test_hosts_in_plain_beside_encrypted_ones_are_warned_of_and_without_any_nobo
     *_, last = checks(galera_1=OPEN)
     assert (last.where, last.ok, last.warns) == ("galera-4", True, True)
     assert checks() == []
-    assert disk_encryption_checks.ask(parse("dev", VALUES)) == {}
-    assert set(disk_encryption_checks.ask(ENCRYPTED)) == set(KEYS)
+    assert disk_encryption_checks.hosts_of(parse("dev", VALUES)) == []
+    assert disk_encryption_checks.hosts_of(ENCRYPTED) == list(KEYS)
+
+
+def test_a_key_that_is_not_the_disks_is_found_before_the_next_boot(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = Hosts(monkeypatch, dict.fromkeys(KEYS, OPEN))
+    answers = asyncio.run(disk_encryption_checks.ask(ENCRYPTED, cast(remote_hosts.RemoteHosts, hosts)))
+    assert hosts.given == {name: f"{key}\n" for name, key in KEYS.items()}
+    assert answers.keys() == KEYS.keys()
+    stranger, *_ = checks(galera_1="stranger")
+    assert (stranger.ok, stranger.found) == (
+        False,
+        "it is open, and the key in the stack's state does not open it",
+    )
+    without = replace(ENCRYPTED, disk_keys={})
+    lost, *_ = disk_encryption_checks.of_disks(without, {"galera-1": Answer(OPEN)})
+    assert not lost.ok
+    assert "after its next boot nobody can open it" in stranger.remedy == lost.remedy
 
 
 def test_a_host_that_does_not_say_fails() -> None:

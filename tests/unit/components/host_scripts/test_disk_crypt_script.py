@@ -21,7 +21,7 @@ case $1 in
   luksFormat)
     [[ ! -e fails ]] || { echo "Device write error" >&2; exit 1; }
     cat >luks-key; echo "${!#}" >luks; echo "$6" >label ;;
-  open) fits; : >mapper/docker_crypt ;;
+  open) fits; [[ $* == *--test-passphrase* ]] || : >mapper/docker_crypt ;;
   status) printf '  type:    LUKS2\n  cipher:  aes-xts-plain64\n  device:  %s\n' "$(<luks)" ;;
   resize) fits ;;
   config) echo "$3" >label ;;
@@ -68,8 +68,8 @@ class Encrypted(Host):
     def unlock(self, key: str = KEY) -> Ran:
         return self.run(disk_crypt.unlock("galera-1", self.places()), f"{key}\n")
 
-    def state(self) -> str:
-        return self.run(disk_crypt.state("galera-1", self.places())).out.strip()
+    def state(self, key: str = "") -> str:
+        return self.run(disk_crypt.state("galera-1", self.places()), key and f"{key}\n").out.strip()
 
     def run(self, text: str, stdin: str = "") -> Ran:
         at = str(self.fake.folder / "daemon.json")
@@ -308,6 +308,18 @@ def test_by_another_key_nothing_is_opened(tmp_path: Path) -> None:
     assert ran.code == 1
     assert "is not opened by the key in the stack's state (No key available" in ran.err
     assert host.state() == "locked"
+
+
+def test_another_key_than_that_of_an_open_disk_is_told_before_the_next_boot(tmp_path: Path) -> None:
+    host = Encrypted(tmp_path / "host")
+    host.encrypt()
+    assert (host.state(), host.state(KEY)) == ("open /dev/xvdc aes-xts-plain64",) * 2
+    assert host.state("another") == "stranger"
+    ran = host.encrypt("another")
+    assert ran.code == 1
+    assert "is open, and the key in the stack's state is not its own" in ran.err
+    assert "resize" not in " ".join(ran.calls)
+    assert host.encrypt().code == 0
 
 
 def test_a_host_without_an_encrypted_disk_is_left_alone(tmp_path: Path) -> None:
