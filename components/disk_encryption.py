@@ -48,6 +48,7 @@ class Disks:
         last: Mapping[str, Any],
         resources: Callable[[], Any],
         anew: Collection[str] = (),
+        seen: Collection[str] = (),
     ) -> Disks:
         """As settings, outputs and state have it. Raises SettingsError.
 
@@ -55,11 +56,13 @@ class Disks:
             last: outputs of the last complete run.
             resources: the state's, by URN; not asked before the first complete run, when there may be none.
             anew: names of hosts that get another server in this run, besides those in servers.replace.
+            seen: names of one's own on which an encrypted disk is open: its key is in the state of a first
+                run that came to no end, or nowhere, which the disk's step then says.
         """
         hosts = [host for host in settings.servers.planned if has_disk(host)]
         state = resources() if last else {}
         own = {host.name for host in hosts if host.own}
-        guests, known = _guests(state), {**_told(last), **_prepared(state, own)}
+        guests, known = _guests(state), {**_told(last), **_prepared(state, own), **dict.fromkeys(seen, True)}
         if not any((*known.values(), *guests.values(), *(host.encrypted for host in hosts))):
             return cls()
         replaced = {*settings.servers.replace, *anew}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from components.disk_encryption import Disks
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
 from settings import Settings, SettingsError, parse
-from tests.unit.program import SETTINGS, Recorded, run
+from tests.unit.program import FITTING, SETTINGS, Recorded, run
 
 pytestmark = pytest.mark.unit
 
@@ -201,6 +202,16 @@ def test_a_host_of_ones_own_that_came_encrypted_in_a_run_without_an_end_keeps_it
     assert disks(settings(**own), former, known(False)) == Disks()
     # The outputs may be of before it was taken out and named again.
     assert disks(settings(**own), last("db1", "db2", "db3"), known(True)).encrypted == {"db3"}
+
+
+def test_an_open_encrypted_disk_of_ones_own_host_is_never_taken_for_a_plain_one(home: Path) -> None:
+    """In a first run that came to no end, or of a former stack: there are no outputs, and no state to ask."""
+    own = {"kind": "existing", "hosts": DB}
+    seen = {"db2": replace(FITTING, hostname="db2", addresses=("10.0.0.2",), boot="2", encrypted=True)}
+    made = run({"servers": own}, seen=seen)
+    assert "cryptsetup luksFormat" in made.resources["db2-disk-prepared"].inputs["stdin"]
+    assert [name for name in made.resources if name.endswith("-disk-key")] == ["db2-disk-key"]
+    assert set(made.outputs["diskKeys"]) == {"db2"}
 
 
 def test_own_hosts_without_a_disk_are_refused_rather_than_left_in_plain() -> None:
