@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,7 @@ from operations.pulumi_cli import Pulumi
 from operations.remote_hosts import Answer
 from operations.stack_settings import StackSettings
 from operations.unlock_keys import plain
+from settings.errors import UserError
 from settings.servers import names_of
 
 KEY = "-disk-key"
@@ -45,6 +47,8 @@ def keys_of(exported: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for each in (exported.get("deployment") or {}).get("resources") or ():
         name = str(each.get("urn")).rpartition("::")[2]
+        if each.get("delete"):  # of a former server, which a run that was cut off has not taken out
+            continue
         if str(each.get("type")).endswith(":Token") and name.endswith(KEY):
             value = str(plain(each.get("outputs") or {}).get("value") or "")
             if value:
@@ -85,17 +89,34 @@ async def unlocked(found: Outputs) -> None:
     await _opened(Reached(hosts, found.private_key), found.disk_keys)
 
 
+async def require_key(found: Outputs, name: str) -> None:
+    """For before a host boots. Raises OperationsError if the outputs have no key that opens its disk."""
+    hosts = tuple(host for host in found.hosts if host.name == name and host.encrypted)
+    if not hosts:
+        return
+    key = found.disk_keys.get(name, "")
+    async with remote_hosts.connected(Reached(hosts, found.private_key)) as reached:
+        answer = await reached.run(name, disk_crypt.state(name), f"{key}\n")
+    if not key or answer.text.strip() == disk_crypt.STRANGER:
+        raise OperationsError(
+            f"{name} is not rebooted: its data disk is encrypted, and the stack has no key that opens it, so "
+            "its data would be lost. Nothing was changed. Remedy: bring back the state, or the copy of the "
+            "keys, that it was made with; or have it replaced (docs/how-to/encryption-at-rest.md)"
+        )
+
+
 def _reached(pulumi: Pulumi, exported: Mapping[str, Any], names: Mapping[str, Any]) -> Reached:
-    """These hosts by the stack's outputs, or by its state where no run has come to its end."""
-    try:
-        found = outputs.read(pulumi)
-        return Reached(tuple(host for host in found.hosts if host.name in names), found.private_key)
-    except OperationsError:
+    """These hosts by the state, which knows those of a run that came to no end; else by the outputs."""
+    hosts: tuple[Host, ...] = ()
+    with suppress(UserError):  # above all a private key that can't be read here
         settings = StackSettings.of(pulumi)
         managers = names_of(settings.section("swarm-galera:servers"))[0]
         key_file = settings.section("swarm-galera:ssh").get("privateKeyFile")
         hosts, key = outputs_of_state.hosts_of_state(exported, managers, key_file)
-        return Reached(tuple(host for host in hosts if host.name in names), key)
+    if not hosts:
+        found = outputs.read(pulumi)
+        hosts, key = found.hosts, found.private_key
+    return Reached(tuple(host for host in hosts if host.name in names), key)
 
 
 async def _opened(reached: Reached, keys: Mapping[str, str]) -> list[str]:

@@ -59,6 +59,7 @@ class Hosts:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, states: Mapping[str, str]) -> None:
         self.states, self.given = dict(states), dict[str, str]()
+        self.looks = False  # what is run only looks
         self.reachable, self.unreachable = list(states), {"galera-9": "no SSH"}
 
         @contextlib.asynccontextmanager
@@ -75,6 +76,8 @@ class Hosts:
     async def run(self, name: str, text: str, stdin: str = "", limit: float = 0.0) -> Answer:
         assert KEYS[name] not in text
         self.given[name] = stdin
+        if self.looks:
+            return Answer(f"{self.states[name]}\n")
         if stdin != f"{KEYS[name]}\n":
             return Answer(error="is not opened by the key")
         self.states[name] = OPEN
@@ -84,11 +87,14 @@ class Hosts:
 def test_keys_are_found_in_the_state_by_their_hosts() -> None:
     assert locked_disks.keys_of(EXPORTED) == KEYS
     assert locked_disks.keys_of({}) == {}
+    former = {**token("galera-2-disk-key", "of the former server"), "delete": True}
+    for resources in ([former, token("galera-2-disk-key", "k")], [token("galera-2-disk-key", "k"), former]):
+        assert locked_disks.keys_of({"deployment": {"resources": resources}}) == {"galera-2": "k"}
 
 
 def all_opened(exported: Mapping[str, Any] = EXPORTED) -> list[str]:
-    pulumi = cast(Any, type("P", (), {"stack": "dev", "outputs": lambda self: VALUES})())
-    return locked_disks.all_opened(pulumi, exported)
+    known = {"stack": "dev", "outputs": lambda self: VALUES, "config": lambda self: {}}
+    return locked_disks.all_opened(cast(Any, type("P", (), known)()), exported)
 
 
 def test_only_what_is_locked_is_opened_each_by_its_own_key(
@@ -102,6 +108,32 @@ def test_only_what_is_locked_is_opened_each_by_its_own_key(
     assert "The disk of galera-2, galera-3 is open" in said
     assert "key-of" not in said
     assert all_opened() == []
+
+
+def test_hosts_are_reached_as_the_state_knows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that came to no end has replaced one: the outputs have the address and the key of the former."""
+    Hosts(monkeypatch, {"galera-2": "locked"})
+    asked: list[remote_hosts.Reachable] = []
+    connected = remote_hosts.connected
+
+    def noted(reached: remote_hosts.Reachable) -> Any:
+        asked.append(reached)
+        return connected(reached)
+
+    monkeypatch.setattr(remote_hosts, "connected", noted)
+    ready = {
+        "urn": "urn:pulumi:dev::p::x:GuestReady::galera-2-ready",
+        "type": "x:GuestReady",
+        "outputs": {
+            "hostname": "galera-2",
+            "private_ip": "10.0.0.99",
+            "public_ip": "203.0.113.99",
+            "host_key": "ssh-ed25519 NEW",
+        },
+    }
+    resources = [*EXPORTED["deployment"]["resources"], ready]
+    assert all_opened({"deployment": {"resources": resources}}) == ["galera-2"]
+    assert [(host.name, host.address) for host in asked[0].hosts] == [("galera-2", "203.0.113.99")]
 
 
 def test_after_a_reboot_of_ours_the_keys_of_the_outputs_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +233,17 @@ def test_a_preview_only_says_it(capsys: pytest.CaptureFixture[str]) -> None:
     locked_disks.told(seen(), "prod")
     locked_disks.told(None, "prod")
     assert capsys.readouterr().err == ""
+
+
+def test_a_host_is_booted_only_where_the_key_opens_its_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = Hosts(monkeypatch, {"galera-1": OPEN, "galera-2": "stranger", "galera-3": "locked"})
+    hosts.looks = True
+    for name in ("galera-1", "galera-3", "galera-4"):
+        asyncio.run(locked_disks.require_key(ENCRYPTED, name))
+    assert hosts.given == {name: f"{KEYS[name]}\n" for name in ("galera-1", "galera-3")}
+    for found, name in ((ENCRYPTED, "galera-2"), (replace(ENCRYPTED, disk_keys={}), "galera-1")):
+        with pytest.raises(OperationsError, match=f"{name} is not rebooted: its data disk is encrypted"):
+            asyncio.run(locked_disks.require_key(found, name))
 
 
 # -- verify
