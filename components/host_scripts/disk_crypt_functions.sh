@@ -90,10 +90,10 @@ mount_others() {
   done <"$fstab"
 }
 
-# engine_waits: whether the engine was not started, for its disk was not there. One that has never run here is not
-# waited for: what configures it starts it.
+# engine_waits: whether the engine was not started, for its disk was not there. One without its configuration does not
+# wait for that: the system was only just made, and what configures it starts it.
 engine_waits() {
-  [[ -e $daemon_json || -d $mount/volumes ]] || return 1
+  [[ -e $daemon_json ]] || return 1
   systemctl -q is-enabled docker.service 2>/dev/null && ! systemctl -q is-active docker.service
 }
 

@@ -75,6 +75,11 @@ class Encrypted(Host):
         at = str(self.fake.folder / "daemon.json")
         return self.fake.run(text.replace(disk_crypt.DAEMON_JSON, at), stdin)
 
+    def file_on_disk(self, name: str) -> None:
+        """Once that is mounted."""
+        program = self.fake.bin / "mount"
+        program.write_text(f"{program.read_text()}\nmkdir -p {self.mount}/{name}\n")
+
     def booted(self) -> None:
         """As after a boot: nothing is open, nothing is mounted, the engine was not started."""
         self.fake.file("daemon.json", "{}")
@@ -276,6 +281,12 @@ def test_an_engine_that_was_never_configured_is_not_started(tmp_path: Path) -> N
     assert host.unlock().code == 0
     assert host.text("engine") == "inactive"
     assert host.state().startswith("open")
+    # Its data may be of before the system was made anew.
+    host.booted()
+    (host.fake.folder / "daemon.json").unlink()
+    host.file_on_disk("volumes")
+    assert host.encrypt().code == 0
+    assert host.text("engine") == "inactive"
 
 
 def test_data_beside_the_encrypted_disk_does_not_count_as_encrypted(tmp_path: Path) -> None:
