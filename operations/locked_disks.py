@@ -144,6 +144,8 @@ def _waiting(answers: Mapping[str, Answer]) -> list[str]:
             say(f"{name} does not say how its disk is: {answer.error}.")
         elif state == disk_crypt.NEW:
             say(f"{name}: its disk is not prepared yet, or not since its system was made anew: `up` does it.")
+        elif state == disk_crypt.BESIDE:
+            say(f"{name}: what is mounted is not on its encrypted disk, and in plain: see `lsblk` on it.")
         elif state in (disk_crypt.LOCKED, disk_crypt.CLOSED, disk_crypt.WAITING):
             found.append(name)
     return found
@@ -185,8 +187,11 @@ def opened(pulumi: Pulumi, seen: Seen | None, yes: bool, going: Collection[str] 
     keys = {name: key for name, key in keys_of(exported).items() if name in suspects(seen)}
     if not keys:
         return seen
-    say(f"{', '.join(keys)}: the data disk is locked since the host's last boot (servers.encryptedDisk).")
-    if not yes and not typer.confirm("Open it?"):
+    say(
+        f"{', '.join(keys)}: no engine runs, and the data disk is encrypted: it may be locked since the host's "
+        "last boot (servers.encryptedDisk)."
+    )
+    if not yes and not typer.confirm("Open it, if so, and start the engine?"):
         say("Nothing was changed.")
         raise typer.Exit(1)
     hosts = tuple(host for host in seen.outputs.hosts if host.name in keys)

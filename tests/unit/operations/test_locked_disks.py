@@ -164,6 +164,9 @@ def test_what_is_not_prepared_yet_or_can_not_be_told_is_said_and_holds_up_nobody
     said = capsys.readouterr().err
     assert "galera-1: its disk is not prepared yet" in said
     assert "galera-2 does not say how its disk is: two of them" in said
+    Hosts(monkeypatch, {"galera-1": "beside"})
+    assert all_opened() == []
+    assert "galera-1: what is mounted is not on its encrypted disk" in capsys.readouterr().err
 
 
 def seen(**engines: str) -> Seen:
@@ -196,7 +199,7 @@ def test_up_opens_what_it_meets_locked_and_looks_again(
     assert after is not None
     assert after.facts["galera-2"].engine == "active"
     assert hosts.given.keys() == {"galera-2"}
-    assert "galera-2: the data disk is locked since the host's last boot" in capsys.readouterr().err
+    assert "galera-2: no engine runs, and the data disk is encrypted: it may be" in capsys.readouterr().err
 
 
 def test_up_goes_on_without_a_disk_that_no_key_opens_only_where_its_host_is_to_be_replaced(
