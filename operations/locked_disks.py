@@ -188,8 +188,8 @@ def opened(pulumi: Pulumi, seen: Seen | None, yes: bool, going: Collection[str] 
     if not keys:
         return seen
     say(
-        f"{', '.join(keys)}: no engine runs, and the data disk is encrypted: it may be locked since the host's "
-        "last boot (servers.encryptedDisk)."
+        f"{', '.join(keys)}: no engine runs, and the data disk is encrypted: it may be locked since the "
+        "host's last boot (servers.encryptedDisk)."
     )
     if not yes and not typer.confirm("Open it, if so, and start the engine?"):
         say("Nothing was changed.")
