@@ -67,7 +67,7 @@ def deployed(session: StackSession, yes: bool, going: Mapping[str, int] | None =
     session = session.replacing(going)
     # A host that is about to go has left the swarm, and its engine finds that an error.
     looked = session.looked(ill=False) if going else session.looked()
-    seen = locked.opened(session.pulumi, looked, yes)
+    seen = locked.opened(session.pulumi, looked, yes, going)
     gone = left_out.cancelled(session.pulumi, seen)
     coming = [*going, *replacement.coming(seen)]
     without = left_out.of_up(seen, session.informed(seen).pulumi, gone, coming)

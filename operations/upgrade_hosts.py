@@ -162,6 +162,7 @@ async def _one(found: Outputs, name: str, updates: Updates, everything: bool) ->
         raise OperationsError(
             f"{name} is not upgraded: {why}. Nothing of it was changed; repeat the command."
         )
+    await locked_disks.require_key(found, name)
     others = [host.name for host in found.managers if host.name != name and host.name not in seen.away]
     if found.has("swarm") and not others:
         raise OperationsError(f"No other manager answers that could do without {name}.")

@@ -272,6 +272,18 @@ def test_disks_that_a_reboot_has_locked_are_opened_before_the_host_is_waited_for
     assert made.done[at - 1 : at + 2] == ["reboot galera-2", "open galera-2", "active galera-2 by galera-1"]
 
 
+def test_a_host_whose_disk_nobody_could_open_is_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Hosts(monkeypatch, {"galera-2": KERNEL})
+
+    async def refused(_: Outputs, name: str) -> None:
+        raise OperationsError(f"{name} is not rebooted")
+
+    monkeypatch.setattr(locked_disks, "require_key", refused)
+    with pytest.raises(OperationsError, match="galera-2 is not rebooted"):
+        made.upgrade("galera-2")
+    assert made.done == []
+
+
 def test_the_next_host_is_not_touched_while_not_all_is_well_again(monkeypatch: pytest.MonkeyPatch) -> None:
     made = Hosts(monkeypatch, {"galera-1": KERNEL, "galera-2": KERNEL})
     made.unwell_after = "galera-1"
