@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from components import votes
@@ -254,12 +254,15 @@ def _serves(seen: Seen, host: str) -> bool:
     return seen.facts[host].galera.get("wsrep_local_state_comment") == "Synced"
 
 
-def heal(seen: Seen) -> Seen:
+def heal(seen: Seen, but: Collection[str] = ()) -> Seen:
     """Restart the engines that need it, one after the other, once the others are well; the hosts after it.
+
+    Args:
+        but: left as they are: who is being replaced has left the swarm, and no restart brings it back.
 
     What can't be done now is said, with the reason, and left. Raises OperationsError if a host is not back.
     """
-    tried: set[str] = set()
+    tried = set(but)
     while True:
         waiting = [name for name in seen.ill if name not in tried]
         order = sorted(waiting, key=lambda name: _serves(seen, name))

@@ -93,6 +93,18 @@ def test_a_former_self_that_still_votes_counts_among_the_dead() -> None:
     assert "only 2 of the 4 votes in the swarm" in well.refusal(two, "galera-2", "leaves")
 
 
+def test_a_swarm_that_says_nothing_is_known_before_anything_is_touched() -> None:
+    """Each engine is active in it, and it takes no change: nobody could be drained, or leave."""
+
+    def silent(host: HostFacts) -> HostFacts:
+        return replace(host, managers=())
+
+    now = seen(galera_1=silent, galera_2=silent, galera_3=silent)
+    assert "no manager says who the swarm's nodes are" in well.refusal(now, "galera-2", "returns")
+    without = replace(now, outputs=replace(now.outputs, layer="hosts"))
+    assert well.refusal(without, "galera-4", "returns") == ""
+
+
 def test_a_worker_has_no_vote_to_take_away() -> None:
     now = seen(galera_1=managers(galera_3_former="Unreachable"))
     assert well.refusal(now, "galera-4", "returns") == ""
@@ -147,6 +159,11 @@ def test_maintenance_of_a_host_that_is_being_replaced_is_not_ended_by_hand() -> 
     note = Note("replaced", server="2").dumps()
     now = seen(galera_1=in_maintenance("galera-2", note=note))
     assert "galera-2 is being replaced" in maintenance.refusal(now, "galera-2", Word.off)
+    # A note in place of that one would have its new server replaced by the next `replace`.
+    assert "galera-2 is being replaced" in maintenance.refusal(now, "galera-2", Word.on)
+    begun = seen(galera_1=in_maintenance("galera-2", note=Note("upgraded").dumps()))
+    assert "`python -m operations upgrade-hosts galera-2`" in maintenance.refusal(begun, "galera-2", Word.on)
+    assert maintenance.refusal(begun, "galera-2", Word.off) == ""
     other = seen(galera_1=in_maintenance("galera-2", note=Note(text="noisy disk").dumps()))
     assert maintenance.refusal(other, "galera-2", Word.off) == ""
 
@@ -172,7 +189,7 @@ class Told:
         words = next(line for line in text.splitlines() if line.startswith("words="))
         if "status" in words:
             writer = self.writers.pop(0) if len(self.writers) > 1 else self.writers[0]
-            return Answer(json.dumps({"writer": writer}))
+            return Answer(json.dumps({"cluster": {"uuid": "u"}, "writer": writer}) if writer else "")
         self.told.append(f"{name}: {words}")
         return self.answer
 
@@ -198,6 +215,17 @@ def test_a_node_is_taken_out_by_another_one_and_the_writes_are_waited_for(
     assert '"by": "' in told
     assert made.writers == ["galera-2"]
     assert "galera-1 is in maintenance" in capsys.readouterr().err
+
+
+def test_a_node_that_does_not_say_who_takes_the_writes_has_not_said_that_they_are_moved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = Told(monkeypatch, balanced(seen()), ["", "galera-2"])
+    made.maintain("galera-1", Word.on)
+    assert made.writers == ["galera-2"]
+    made.writers = [""]
+    with pytest.raises(OperationsError, match="galera-2 does not say whether galera-1 takes the writes"):
+        made.maintain("galera-1", Word.on)
 
 
 def test_writes_that_stay_are_an_error_and_the_note_stays(monkeypatch: pytest.MonkeyPatch) -> None:
