@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +15,7 @@ import typer
 from components.host_scripts import swarm_leaving
 from operations import care, host_updates, locked_disks, node_program, upgrade_hosts, well
 from operations.care import Seen
+from operations.cluster_facts import HostFacts
 from operations.errors import OperationsError
 from operations.host_updates import Package, Updates, package, parse, told
 from operations.notes import Note
@@ -113,18 +114,55 @@ def test_a_host_says_what_there_is_and_whether_it_must_be_rebooted(tmp_path: Pat
     assert "could not be fetched" in made.run(host_updates.look()).err
 
 
-def test_a_host_is_drained_by_another_one_and_comes_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(swarm_leaving, "PATIENCE", 1)
-    made = manager(tmp_path / "host", nodes={"node2": "galera-2|ready|manager|reachable|true"})
-    for word in ("drain", "active"):
-        ran = made.run(upgrade_hosts.draining("galera-2", word))
-        assert ran.code == 0, ran.err
-        assert changes(ran) == [f"docker node update --availability {word} node2"]
+WORKER = {"node4": "galera-4|ready|worker||true"}
+DRAINS = "docker node update --availability drain node4"
+BACK = "docker node update --availability active"
+
+
+def test_a_host_is_drained_by_another_one_and_comes_back(tmp_path: Path) -> None:
+    made = manager(tmp_path / "host", nodes=WORKER)
+    ran = made.run(upgrade_hosts.draining("galera-4", "drain"))
+    assert ran.code == 0, ran.err
+    assert changes(ran) == ["docker node update --label-add swarm-galera.upgraded=true node4", DRAINS]
+    ran = made.run(upgrade_hosts.draining("galera-4", "active"))
+    assert changes(ran) == [f"{BACK} --label-rm swarm-galera.upgraded node4"], ran.err
     ran = made.run(upgrade_hosts.draining("galera-9", "drain"))
     assert "the swarm has no node galera-9 that is ready" in ran.err
     assert ran.code == 1
+
+
+def test_a_host_that_a_person_has_drained_stays_so_unless_a_database_is_to_come_back(tmp_path: Path) -> None:
+    made = manager(tmp_path / "host", nodes=WORKER)
+    made.file("availability/node4", "Drain\n")
+    assert changes(made.run(upgrade_hosts.draining("galera-4", "drain"))) == [DRAINS]
+    ran = made.run(upgrade_hosts.draining("galera-4", "active"))
+    assert (ran.code, changes(ran)) == (0, []), ran.err
+    ran = made.run(upgrade_hosts.draining("galera-4", "active", required=True))
+    assert changes(ran) == [f"{BACK} node4"], ran.err
+
+
+def test_nothing_is_installed_while_containers_still_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database with much to write takes longer than the 90 s that a host which leaves is given."""
+    monkeypatch.setattr(
+        swarm_leaving, "_FUNCTIONS", swarm_leaving._FUNCTIONS.replace("SECONDS + 90", "SECONDS")
+    )
+    made = manager(tmp_path / "host", nodes=WORKER)
+    made.program("sleep")
+    made.file("tasks", "Running 3 hours ago\n")
+    monkeypatch.setattr(upgrade_hosts, "ENDS_WITHIN", 0)
+    ran = made.run(upgrade_hosts.draining("galera-4", "drain"))
+    assert ran.code == 1
+    assert "galera-4 has not stopped its containers. Nothing was installed" in ran.err
+    monkeypatch.setattr(upgrade_hosts, "ENDS_WITHIN", 600)
+    made.file("ending", "")
+    ran = made.run(upgrade_hosts.draining("galera-4", "drain"))
+    assert ran.code == 0, ran.err
+
+
+def paused(name: str) -> Callable[[HostFacts], HostFacts]:
+    return lambda host: replace(host, paused=(name,))
 
 
 BEGUN = Note("upgraded", "ann@desk", "2026-11-30 04:00 UTC").dumps()
@@ -147,6 +185,17 @@ def test_workers_come_first_the_writer_last_and_what_was_broken_off_before_all()
         (
             seen(galera_1=in_maintenance("galera-2", note=Note("replaced", server="2").dumps())),
             "`python -m operations replace galera-2` first",
+        ),
+        (
+            seen(galera_1=in_maintenance("galera-2", note=Note(by="ann@desk", text="noisy disk").dumps())),
+            "it is in maintenance (by ann@desk, noisy disk), which this would end: `python -m operations "
+            "maintenance galera-2 off` first",
+        ),
+        (seen(galera_1=paused("galera-2")), "a change that was broken off: `up` first"),
+        (seen(galera_1=paused("galera-4")), ""),
+        (
+            replace(seen(), outputs=replace(seen().outputs, hosts=seen().outputs.hosts[1:2], members=())),
+            "no other manager answers that could do without galera-2",
         ),
     ],
 )
@@ -177,6 +226,7 @@ class Hosts:
         self.fails = ""
         self.tokens: dict[str, str] = {}
         self.unwell_after = ""
+        self.drained = set[str]()
         monkeypatch.setattr(upgrade_hosts, "connected", self.connected)
         monkeypatch.setattr(care, "look_at", self.look_at)
         monkeypatch.setattr(node_program, "tell", self.tell)
@@ -212,9 +262,13 @@ class Hosts:
             return Answer(self.boots[name])
         if text.startswith("cat /var"):
             return Answer(self.tokens.get(name, ""))
+        if text == upgrade_hosts.drained():
+            return Answer("".join(f"{each}\n" for each in sorted(self.drained)))
         words = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and " " not in line)
         if "availability" in words:
             self.done.append(f"{words['availability']} {words['hostname']} by {name}")
+            change = self.drained.add if words["availability"] == "drain" else self.drained.discard
+            change(words["hostname"])
         elif "packages=(" in text:
             self.done.append(f"install on {name}")
             if self.fails:
@@ -293,6 +347,38 @@ def test_one_that_could_not_be_installed_stays_drained_and_the_next_call_goes_on
     # Though nothing is left to be installed, one that was broken off is let back.
     made.now = seen(galera_1=in_maintenance("galera-2", note=BEGUN))
     assert made.upgrade()[-2:] == ["active galera-2 by galera-1", "maintenance off galera-2"]
+
+
+def test_a_host_without_a_node_of_the_database_that_was_left_drained_is_let_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No note says of it that it was broken off, it is well, and nothing is left to be installed."""
+    made = Hosts(monkeypatch, {"galera-2": KERNEL, "galera-4": TZ.replace("stable", "stable-security")})
+    made.fails = "the connection broke"
+    with pytest.raises(OperationsError, match="galera-4 could not be brought up to date"):
+        made.upgrade()
+    made.packages.pop("galera-4", None)
+    made.fails = ""
+    assert made.upgrade()[:2] == ["drain galera-4 by galera-1", "active galera-4 by galera-1"]
+    assert made.drained == set()
+
+
+def test_all_that_can_be_known_of_all_hosts_is_said_before_the_first_is_touched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = Hosts(monkeypatch, dict.fromkeys(NAMES, KERNEL))
+    made.now = seen(galera_1=in_maintenance("galera-3", note="noisy disk"))
+    with pytest.raises(
+        OperationsError, match=r"galera-3 is not upgraded: it is in maintenance \(noisy disk\)"
+    ):
+        made.upgrade()
+    # Behind one that was broken off, too, which is not well yet.
+    begun = in_maintenance("galera-2", note=BEGUN)
+    made.now = seen(galera_1=lambda host: in_maintenance("galera-3")(begun(host)), galera_2=without_database)
+    with pytest.raises(OperationsError, match="galera-3 is not upgraded: it is in maintenance"):
+        made.upgrade()
+    assert made.done == []
+    assert upgrade_hosts.in_the_way(seen(galera_1=begun, galera_2=without_database), NAMES[1:], []) == ""
 
 
 def test_nothing_is_touched_without_a_yes_or_while_others_are_not_well(
