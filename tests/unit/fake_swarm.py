@@ -4,9 +4,10 @@ Owns: the answers, as Docker 20.10 gives them (tests/provider/test_swarm_engines
 Leaves to others: what scripts are expected to do with them.
 
 `nodes/ID` holds `HOST|STATE|ROLE|VOTE|MARK`, `labels/ID/NAME` a label's value, `availability/ID` a node's;
-`services/NAME` exists for a service, and holds `running` where a container of it runs here; `exec/NAME` is the program that runs in that
-container. `silent` in the host's folder makes the swarm say nothing, `no-quorum` makes it take no change;
-`late` keeps a promoted node's vote from counting, `breaks` makes the first promotion cost the leader.
+`services/NAME` exists for a service, and holds `running` where a container of it runs here; `exec/NAME` is
+the program that runs in that container. `silent` in the host's folder makes the swarm say nothing,
+`no-quorum` makes it take no change; `late` keeps a promoted node's vote from counting, `breaks` makes the
+first promotion cost the leader, `ending` has the node's `tasks` end once somebody has seen them.
 """
 
 from __future__ import annotations
