@@ -119,7 +119,7 @@ def _changed(session: StackSession, yes: bool, settings: Mapping[str, Any]) -> N
             if isinstance(value, str):
                 session.pulumi.write_setting(f"{PREFIX}{key}", value)
         session.confirm(yes, "Do it?", "preview")
-    except (typer.Exit, OperationsError, KeyboardInterrupt):
+    except BaseException:  # Ctrl-C at the question is a no as well
         file.write_text(before, encoding="utf-8")
         raise
     deployed(session, True)

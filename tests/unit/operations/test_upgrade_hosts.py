@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 import typer
 
 from components.host_scripts import swarm_leaving
-from operations import care, host_updates, locked_disks, node_program, upgrade_hosts, well
+from operations import care, host_updates, locked_disks, node_program, outputs, upgrade_hosts, well
 from operations.care import Seen
 from operations.cluster_facts import HostFacts
 from operations.errors import OperationsError
@@ -410,6 +411,23 @@ def test_by_setting_it_is_done_once_for_each_text(monkeypatch: pytest.MonkeyPatc
     assert made.done == []
     upgrade_hosts.by_setting(seen().outputs, "2026-12")
     assert "reboot galera-2" in made.done
+
+
+def test_the_command_holds_its_stack_as_up_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at a time might each drain a host while the other one still is well."""
+    done = list[str]()
+
+    @contextlib.contextmanager
+    def opened(stack: str) -> Iterator[Any]:
+        done.append(f"held {stack}")
+        yield SimpleNamespace(pulumi=None)
+        done.append("let go")
+
+    monkeypatch.setattr(upgrade_hosts, "opened", opened)
+    monkeypatch.setattr(outputs, "read", lambda _: seen().outputs)
+    monkeypatch.setattr(upgrade_hosts, "upgraded", lambda *_: done.append("upgraded"))
+    upgrade_hosts.upgrade_hosts(["galera-2"], stack="dev", yes=True)
+    assert done == ["held dev", "upgraded", "let go"]
 
 
 def test_the_note_of_a_host_that_is_upgraded_tells_who_and_since_when() -> None:
