@@ -15,6 +15,7 @@ from typing import Any
 import typer
 
 from operations import outputs
+from operations.care import Seen
 from operations.errors import OperationsError
 from operations.messages import say
 from operations.options import StackOption, YesOption
@@ -46,6 +47,8 @@ def pause(stack: StackOption = "dev", yes: YesOption = False) -> None:
     with opened(stack) as session:
         found = outputs.read(session.pulumi)
         if why := why_not_paused(found, said(stack)):
+            raise OperationsError(f"Stack {stack} is not paused: {why}.")
+        if why := why_not_back(session.looked()):
             raise OperationsError(f"Stack {stack} is not paused: {why}.")
         _changed(session, yes, {UP_TO: PAUSED, DOWN: goes(found)})
         say(
@@ -93,6 +96,20 @@ def why_not_paused(found: Outputs, settings: Mapping[str, Any]) -> str:
     if not found.has("data"):
         return f"it is deployed up to the layer {found.layer}, and nothing runs that could stop"
     return ""
+
+
+def why_not_back(seen: Seen | None) -> str:
+    """Why `resume` could not have all back; empty if it could."""
+    if seen is None or not seen.outputs.has("data"):
+        return ""
+    paused = {name for facts in seen.facts.values() for name in facts.paused} & {*seen.outputs.members}
+    if not paused:
+        return ""
+    return (
+        f"the swarm starts nothing on {' and '.join(sorted(paused))}, as on the last host of a change that "
+        "was broken off, and the store would wait there for its member. Remedy: `up` first; `verify` names "
+        "the host, and how it is let go by hand"
+    )
 
 
 def why_not_resumed(settings: Mapping[str, Any]) -> str:

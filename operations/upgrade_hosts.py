@@ -287,16 +287,12 @@ async def _rebooted(found: Outputs, name: str, boot: str) -> None:
         )
     if found.disk_keys:  # first: without its disk no engine runs
         await locked_disks.unlocked(found)
-    if found.unlock_keys:
-        await locked.unlocked(found)
 
 
 async def _engine_restarted(found: Outputs, name: str) -> None:
     async with connected(found) as hosts:
         answer = await telling(f"{name}: restarting its engine", hosts.run(name, "systemctl restart docker"))
     _require(answer, name, "given its new engine")
-    if found.unlock_keys:
-        await locked.unlocked(found)
 
 
 async def _back(found: Outputs, name: str, others: Sequence[str]) -> None:
@@ -307,6 +303,9 @@ async def _back(found: Outputs, name: str, others: Sequence[str]) -> None:
     back = draining(name, "active", required=bears)
 
     async def active() -> str:
+        # Each time: a newer engine restarts with its package, and after a reboot it comes up late.
+        if found.unlock_keys:
+            await locked.unlocked(found)
         async with connected(found) as hosts:
             return (await hosts.run(others[0], back)).error
 

@@ -15,6 +15,7 @@ from operations import outputs, pause
 from operations.errors import OperationsError
 from operations.outputs import Application
 from operations.session import StackSession
+from tests.unit.operations.test_care import seen
 from tests.unit.operations.test_verify import VALUES
 
 pytestmark = pytest.mark.unit
@@ -54,6 +55,15 @@ def test_the_application_goes_with_its_database() -> None:
         "data",
         "application",
     ]
+
+
+def test_a_stack_one_of_whose_hosts_is_held_back_is_not_paused() -> None:
+    """The swarm would start neither store nor database there again, and `resume` would wait for both."""
+    assert pause.why_not_back(None) == pause.why_not_back(seen()) == ""
+    held = seen(galera_1=lambda host: replace(host, paused=("galera-2", "galera-4")))
+    assert "starts nothing on galera-2, as on the last host" in pause.why_not_back(held)
+    worker = seen(galera_1=lambda host: replace(host, paused=("galera-4",)))
+    assert pause.why_not_back(worker) == ""
 
 
 class Config:

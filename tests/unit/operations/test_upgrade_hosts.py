@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -14,7 +15,7 @@ import pytest
 import typer
 
 from components.host_scripts import swarm_leaving
-from operations import care, host_updates, locked_disks, node_program, outputs, upgrade_hosts, well
+from operations import care, host_updates, locked, locked_disks, node_program, outputs, upgrade_hosts, well
 from operations.care import Seen
 from operations.cluster_facts import HostFacts
 from operations.errors import OperationsError
@@ -325,6 +326,47 @@ def test_disks_that_a_reboot_has_locked_are_opened_before_the_host_is_waited_for
     upgrade_hosts.upgraded(encrypted, [], everything=False, yes=True)
     at = made.done.index("open galera-2")
     assert made.done[at - 1 : at + 2] == ["reboot galera-2", "open galera-2", "active galera-2 by galera-1"]
+
+
+def test_a_manager_whose_engine_restarted_with_its_package_is_unlocked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With autolock it would be no part of the swarm, and waited for in vain."""
+    made = Hosts(monkeypatch, {"galera-2": ENGINE})
+
+    async def unlocked(_found: Outputs) -> None:
+        made.done.append("unlock")
+
+    monkeypatch.setattr(locked, "unlocked", unlocked)
+    upgrade_hosts.upgraded(replace(seen().outputs, unlock_keys=("k",)), [], everything=False, yes=True)
+    at = made.done.index("unlock")
+    assert made.done[at - 1 : at + 2] == ["install on galera-2", "unlock", "active galera-2 by galera-1"]
+
+
+def test_an_engine_that_comes_up_late_after_a_reboot_is_unlocked_once_it_says_that_it_is_locked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = Hosts(monkeypatch, {"galera-2": KERNEL})
+    monkeypatch.setattr(upgrade_hosts, "BOOTS_WITHIN", 60.0)
+    monkeypatch.setattr(asyncio, "sleep", nothing)
+    run, states = made.run, ["no answer yet", "locked"]
+
+    async def unlocked(_found: Outputs) -> None:
+        if states and states.pop(0) == "locked":
+            made.done.append("unlock")
+
+    async def ready(name: str, text: str, limit: float = 0) -> Answer:
+        comes_back = "availability=active" in text and "unlock" not in made.done
+        return Answer(error="no node that is ready") if comes_back else await run(name, text, limit)
+
+    monkeypatch.setattr(locked, "unlocked", unlocked)
+    monkeypatch.setattr(made, "run", ready)
+    upgrade_hosts.upgraded(replace(seen().outputs, unlock_keys=("k",)), [], everything=False, yes=True)
+    assert made.done[-2:] == ["active galera-2 by galera-1", "maintenance off galera-2"]
+
+
+async def nothing(_seconds: float) -> None:
+    """In place of a wait."""
 
 
 def test_the_next_host_is_not_touched_while_not_all_is_well_again(monkeypatch: pytest.MonkeyPatch) -> None:
