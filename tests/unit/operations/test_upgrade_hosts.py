@@ -88,11 +88,17 @@ def test_what_will_be_done_is_said_before(text: str, everything: bool, words: st
 def test_just_the_versions_that_were_shown_are_installed_and_nothing_goes_for_them(tmp_path: Path) -> None:
     made = FakeHost(tmp_path / "host")
     made.program("apt-get")
+    made.program("apt-mark", "[[ $1 != showmanual ]] || echo libc6")
     ran = made.run(host_updates.install(parse(printed(LIBC, KERNEL)).wanted(False)))
     assert ran.code == 0, ran.err
     (call,) = ran.called("apt-get")
     assert call.endswith("--force-confold install libc6=2.36-9+deb12u9 linux-image-6.1.0-28-amd64=6.1.119-1")
     assert "--no-remove" in call
+    # What nobody has asked for stays so: else no former kernel would ever go by itself.
+    assert ran.called("apt-mark")[1:] == ["apt-mark auto linux-image-6.1.0-28-amd64"]
+    made.program("apt-mark", "exit 100")
+    ran = made.run(host_updates.install([Package("x", "1")]))
+    assert (ran.code, len(ran.called("apt-mark"))) == (0, 1), "who can't say has not said that nobody has"
     made.program("apt-get", "echo 'E: no network' >&2; exit 100")
     ran = made.run(host_updates.install([Package("x", "1")]))
     assert ran.code == 1
