@@ -121,6 +121,10 @@ def told(updates: Updates, everything: bool) -> str:
 
 
 def reboots(updates: Updates, packages: Sequence[Package]) -> str:
-    """Why the host will be rebooted, as far as that can be known before; empty if it will not."""
+    """Why the host is rebooted, once `packages` are installed; empty if it is not.
+
+    Before they are, as far as that can be known. What is foretold is done: few packages ask for it by
+    themselves, and with a newer libssl all that runs keeps the old one.
+    """
     names = [each.name for each in packages if REBOOTS.match(each.name)]
     return updates.reboot or ", ".join(names)

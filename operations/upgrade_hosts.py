@@ -251,8 +251,8 @@ async def _one(found: Outputs, name: str, updates: Updates, everything: bool) ->
         )
         _require(answer, name, "looked at")
     now = host_updates.parse(answer.text)
-    if now.reboot:
-        say(f"{name}: rebooting ({now.reboot}) …")
+    if why := host_updates.reboots(now, packages):
+        say(f"{name}: rebooting ({why}) …")
         await _rebooted(found, name, now.boot)
     elif now.restart:
         await _engine_restarted(found, name)

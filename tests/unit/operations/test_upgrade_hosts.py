@@ -371,6 +371,16 @@ def test_an_engine_that_comes_up_late_after_a_reboot_is_unlocked_once_it_says_th
     assert made.done[-2:] == ["active galera-2 by galera-1", "maintenance off galera-2"]
 
 
+def test_a_reboot_that_was_foretold_is_done_though_nothing_on_the_host_asks_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Plain Debian notes nowhere that a new OpenSSL is used by nobody yet."""
+    ssl = LIBC.replace("libc6", "libssl3").replace("2.36", "3.0")
+    made = Hosts(monkeypatch, {"galera-2": ssl})
+    assert "a reboot (libssl3)" in told(parse(printed(ssl)), everything=False)
+    assert "reboot galera-2" in made.upgrade()
+
+
 async def nothing(_seconds: float) -> None:
     """In place of a wait."""
 
