@@ -109,7 +109,7 @@ def preview(stack: StackOption = "dev") -> None:
         going = replaced_by_setting.first_by_setting(session)
         told = session.replacing(going)
         seen = locked.told(told.looked(), stack)
-        gone = left_out.cancelled(told.pulumi, seen)
+        gone = left_out.cancelled(told.pulumi, seen, going)
         coming = [*going, *replacement.coming(seen)]
         without = left_out.of_up(seen, told.informed(seen).pulumi, gone, coming)
         told.informed(seen).run("preview", *left_out.refreshed(gone), *without)
