@@ -1122,7 +1122,7 @@ def test_an_arbitrator_is_one_task_on_a_host_without_data_and_the_odd_vote_of_fo
 def test_an_arbitrator_that_goes_is_in_the_group_until_the_run_ends(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pulumi deletes it last: three nodes that are waited for are four until then, in this run and each next."""
+    """Pulumi deletes it last: three nodes that are waited for are four until then, each time."""
     urn = "urn:pulumi:test::swarm-galera::x$docker:index/service:Service::arbitrator-service"
     monkeypatch.setattr(program, "FORMER_URNS", [urn])
     going = run(former={"galera": {}})
