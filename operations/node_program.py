@@ -30,11 +30,15 @@ DRAINED = 4.0
 (`DRAIN` in images/galera/galera_node/endpoints.py) and checks are apart."""
 
 
-def text(outputs: Outputs, *words: str) -> str:
-    """Shell text for a host that has a node: `galera-node WORDS`; what it says, and its exit code."""
+def text(outputs: Outputs, *words: str, errors: bool = True) -> str:
+    """Shell text for a host that has a node: `galera-node WORDS`; what it says, and its exit code.
+
+    Args:
+        errors: among what it says; without, what it answers alone.
+    """
     return (
         f"{assign(service=outputs.service, words=list(words))}\n{FIND_CONTAINER}\n"
-        'docker exec "$container" galera-node "${words[@]}" 2>&1'
+        f'docker exec "$container" galera-node "${{words[@]}}" 2>{"&1" if errors else "/dev/null"}'
     )
 
 
@@ -70,7 +74,7 @@ def refused(host: str, answer: Answer, command: str) -> str:
 
 async def status(hosts: RemoteHosts, outputs: Outputs, host: str) -> Mapping[str, Any]:
     """What the node on a host knows of the cluster; empty while it does not say."""
-    answer = await hosts.run(host, text(outputs, "status", "--json"))
+    answer = await hosts.run(host, text(outputs, "status", "--json", errors=False))
     return json_object(answer.text)
 
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -19,6 +20,7 @@ from operations.maintenance import Word
 from operations.notes import Note
 from operations.outputs import Balancer
 from operations.remote_hosts import Answer
+from tests.unit.fake_host import FakeHost
 from tests.unit.operations.test_care import error, seen, without_database
 
 pytestmark = pytest.mark.unit
@@ -226,6 +228,17 @@ def test_a_node_that_does_not_say_who_takes_the_writes_has_not_said_that_they_ar
     made.writers = [""]
     with pytest.raises(OperationsError, match="galera-2 does not say whether galera-1 takes the writes"):
         made.maintain("galera-1", Word.on)
+
+
+def test_what_a_node_says_of_errors_is_no_part_of_what_it_answers(tmp_path: Path) -> None:
+    """A warning beside the JSON would be taken for no answer."""
+    made = FakeHost(tmp_path)
+    made.program(
+        "docker", """case $1 in ps) echo c1 ;; exec) echo warning >&2; echo '{"writer": "x"}' ;; esac"""
+    )
+    ran = made.run(node_program.text(seen().outputs, "status", "--json", errors=False))
+    assert (ran.code, ran.out) == (0, '{"writer": "x"}\n'), ran.err
+    assert "warning" in made.run(node_program.text(seen().outputs, "maintenance", "on", "galera-1")).out
 
 
 def test_writes_that_stay_are_an_error_and_the_note_stays(monkeypatch: pytest.MonkeyPatch) -> None:
