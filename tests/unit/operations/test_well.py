@@ -233,9 +233,8 @@ def test_a_node_that_does_not_say_who_takes_the_writes_has_not_said_that_they_ar
 def test_what_a_node_says_of_errors_is_no_part_of_what_it_answers(tmp_path: Path) -> None:
     """A warning beside the JSON would be taken for no answer."""
     made = FakeHost(tmp_path)
-    made.program(
-        "docker", """case $1 in ps) echo c1 ;; exec) echo warning >&2; echo '{"writer": "x"}' ;; esac"""
-    )
+    said = 'exec) echo warning >&2; echo \'{"writer": "x"}\' ;;'
+    made.program("docker", f"case $1 in ps) echo c1 ;; inspect) echo true ;; {said} esac")
     ran = made.run(node_program.text(seen().outputs, "status", "--json", errors=False))
     assert (ran.code, ran.out) == (0, '{"writer": "x"}\n'), ran.err
     assert "warning" in made.run(node_program.text(seen().outputs, "maintenance", "on", "galera-1")).out
