@@ -1,8 +1,8 @@
 """`upgrade-hosts`: security updates and reboots, one host at a time, each once all others are well.
 
-Owned here: the command, the order of hosts, what is done with each and what is waited for. Left to others:
-what there is to be updated (host_updates.py), when a host may be taken out (well.py), taking its node out of
-the endpoints (node_program.py).
+Owned here: the command, what is done with each host and what is waited for. Left to others: what there is to
+be updated (host_updates.py), when a host may be taken out, and in which order (upgrade_refusals.py), taking
+its node out of the endpoints (node_program.py).
 
 A host is drained before anything is installed on it, because a newer engine restarts all containers by
 itself, and a reboot gives a database no more time than systemd does. Where it was broken off is seen: the
@@ -13,7 +13,7 @@ that host is the first of the next call. Who was drained by a person stays so.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -30,8 +30,9 @@ from operations.node_program import telling
 from operations.notes import Note
 from operations.options import StackOption, YesOption
 from operations.outputs import Outputs
-from operations.remote_hosts import SCRIPTS, Answer, connected
+from operations.remote_hosts import SCRIPTS, Answer, RemoteHosts, connected
 from operations.session import opened, require_terminal_or_yes
+from operations.upgrade_refusals import begun, in_the_way, order, others, refusal
 
 LOOKS_WITHIN = 600.0
 """Seconds for a host to fetch its lists of packages."""
@@ -82,62 +83,6 @@ def upgraded(found: Outputs, names: Sequence[str], everything: bool, yes: bool, 
     asyncio.run(_upgraded(found, names, everything, yes, token))
 
 
-def order(seen: Seen, names: Sequence[str], left: Collection[str] = ()) -> list[str]:
-    """Whose turn comes when: what was broken off first, hosts without data before others, the writer last.
-
-    Args:
-        left: whom an earlier call has drained, and left so.
-    """
-    takes_writes = well.writer(seen)
-    return sorted(
-        dict.fromkeys(names),
-        key=lambda name: (
-            not _begun(seen, name, left),
-            name in seen.outputs.members,
-            name == takes_writes,
-        ),
-    )
-
-
-def unfit(seen: Seen, host: str, left: Collection[str] = ()) -> str:
-    """Why a host is not upgraded, however the others are; empty if it may be. Args: as of `order`."""
-    kept, begun = well.maintained(seen), _begun(seen, host, left)
-    note = notes.read(kept.get(host, ""))
-    if note.why == "replaced":
-        return f"it is being replaced: `python -m operations replace {host}` first"
-    if host in kept and not begun:
-        return (
-            f"it is in maintenance{f' ({note.told})' if note.told else ''}, which this would end: "
-            f"`python -m operations maintenance {host} off` first"
-        )
-    paused = any(host in facts.paused for facts in seen.facts.values())
-    if paused and host in seen.outputs.members and not begun:
-        return "the swarm starts nothing there, as after a change that was broken off: `up` first"
-    if seen.outputs.has("swarm") and not _others(seen, host):
-        return f"no other manager answers that could do without {host}"
-    return ""
-
-
-def refusal(seen: Seen, host: str, left: Collection[str] = ()) -> str:
-    """Why a host is not upgraded now; empty if it may be. Args: as of `order`."""
-    # One that was drained by a call which was broken off is not well, and has to be gone on with.
-    ill = _begun(seen, host, left)
-    return unfit(seen, host, left) or well.refusal(seen, host, "returns", ill=ill)
-
-
-def in_the_way(seen: Seen, due: Sequence[str], left: Collection[str]) -> str:
-    """What keeps these from being upgraded in this order; empty for nothing.
-
-    Behind one that was broken off, the others are as they will be only once it is through: they are asked
-    again in their turn.
-    """
-    for at, name in enumerate(due):
-        begun = any(_begun(seen, each, left) for each in due[:at])
-        if why := (unfit if begun else refusal)(seen, name, left):
-            return f"{name} is not upgraded: {why}"
-    return ""
-
-
 def draining(host: str, availability: str, *, required: bool = False) -> str:
     """Shell text for another manager: have a host's containers end in order, or come back.
 
@@ -159,11 +104,6 @@ def drained() -> str:
     return f"docker node ls --filter node.label={LABEL}=true --format '{{{{.Hostname}}}}'"
 
 
-def _others(seen: Seen, host: str) -> list[str]:
-    """Managers that could drain a host."""
-    return [each.name for each in seen.outputs.managers if each.name != host and each.name not in seen.away]
-
-
 # -- doing it ------------------------------------------------------------------------------------------------
 
 
@@ -176,7 +116,7 @@ async def _upgraded(found: Outputs, names: Sequence[str], everything: bool, yes:
     updates = await _looked(found, wanted)
     for name in wanted:
         say(f"{name}: {host_updates.told(updates[name], everything) or 'nothing to do'}.")
-    due = [name for name in wanted if updates[name].due(everything) or _begun(seen, name, left)]
+    due = [name for name in wanted if updates[name].due(everything) or begun(seen, name, left)]
     if due:
         due = order(seen, due, left)
         if why := in_the_way(seen, due, left):
@@ -194,18 +134,13 @@ async def _upgraded(found: Outputs, names: Sequence[str], everything: bool, yes:
 
 async def _left(seen: Seen) -> list[str]:
     """Whom an earlier call has drained, and left so. Raises OperationsError."""
-    if not seen.outputs.has("swarm") or not (managers := _others(seen, "")):
+    if not seen.outputs.has("swarm") or not (managers := others(seen, "")):
         return []
     async with connected(seen.outputs) as hosts:
         answer = await hosts.run(managers[0], drained())
     if answer.error:
         raise OperationsError(f"Who is drained could not be found out: {answer.error}. Nothing was changed.")
     return answer.text.split()
-
-
-def _begun(seen: Seen, name: str, left: Collection[str]) -> bool:
-    """Whether an earlier call has drained the host, and did not come to its end."""
-    return name in left or notes.read(well.maintained(seen).get(name, "")).why == "upgraded"
 
 
 async def _without(found: Outputs, names: Sequence[str], token: str) -> list[str]:
@@ -233,30 +168,37 @@ async def _one(found: Outputs, name: str, updates: Updates, everything: bool) ->
         raise OperationsError(
             f"{name} is not upgraded: {why}. Nothing of it was changed; repeat the command."
         )
-    others = _others(seen, name)
+    managers = others(seen, name)
     async with connected(found) as hosts:
         if found.has("data") and name in found.members:
             note = Note("upgraded", notes.somebody(), notes.now())
             await node_program.take_out(hosts, seen, name, note)
         if found.has("swarm"):
-            run = hosts.run(others[0], draining(name, "drain"), limit=DRAINS_WITHIN)
+            run = hosts.run(managers[0], draining(name, "drain"), limit=DRAINS_WITHIN)
             _require(await telling(f"{name} is stopping its containers", run), name, "drained")
+        if updates.half:
+            run = hosts.run(name, host_updates.finish(), limit=INSTALLS_WITHIN)
+            _require(await telling(f"{name} is finishing an installation", run), name, "brought up to date")
+            updates = await _looked_again(hosts, name)
         packages = updates.wanted(everything)
         if packages:
             say(f"{name}: installing {len(packages)} packages …")
             run = hosts.run(name, host_updates.install(packages), limit=INSTALLS_WITHIN)
             _require(await telling(f"{name} is installing", run), name, "brought up to date")
-        answer = await telling(
-            f"{name} is looked at again", hosts.run(name, host_updates.look(), limit=LOOKS_WITHIN)
-        )
-        _require(answer, name, "looked at")
-    now = host_updates.parse(answer.text)
+        now = await _looked_again(hosts, name)
     if why := host_updates.reboots(now, packages):
         say(f"{name}: rebooting ({why}) …")
         await _rebooted(found, name, now.boot)
     elif now.restart:
         await _engine_restarted(found, name)
-    await _back(found, name, others)
+    await _back(found, name, managers)
+
+
+async def _looked_again(hosts: RemoteHosts, name: str) -> Updates:
+    run = hosts.run(name, host_updates.look(), limit=LOOKS_WITHIN)
+    answer = await telling(f"{name} is looked at again", run)
+    _require(answer, name, "looked at")
+    return host_updates.parse(answer.text)
 
 
 def _require(answer: Answer, name: str, done: str) -> None:
@@ -295,7 +237,7 @@ async def _engine_restarted(found: Outputs, name: str) -> None:
     _require(answer, name, "given its new engine")
 
 
-async def _back(found: Outputs, name: str, others: Sequence[str]) -> None:
+async def _back(found: Outputs, name: str, managers: Sequence[str]) -> None:
     """Have containers run there again, wait until all is well, and let clients back."""
     now: Seen | None = None
 
@@ -307,7 +249,7 @@ async def _back(found: Outputs, name: str, others: Sequence[str]) -> None:
         if found.unlock_keys:
             await locked.unlocked(found)
         async with connected(found) as hosts:
-            return (await hosts.run(others[0], back)).error
+            return (await hosts.run(managers[0], back)).error
 
     async def problem() -> str:
         nonlocal now

@@ -15,7 +15,17 @@ import pytest
 import typer
 
 from components.host_scripts import swarm_leaving
-from operations import care, host_updates, locked, locked_disks, node_program, outputs, upgrade_hosts, well
+from operations import (
+    care,
+    host_updates,
+    locked,
+    locked_disks,
+    node_program,
+    outputs,
+    upgrade_hosts,
+    upgrade_refusals,
+    well,
+)
 from operations.care import Seen
 from operations.cluster_facts import HostFacts
 from operations.errors import OperationsError
@@ -178,8 +188,8 @@ BEGUN = Note("upgraded", "ann@desk", "2026-11-30 04:00 UTC").dumps()
 
 def test_workers_come_first_the_writer_last_and_what_was_broken_off_before_all() -> None:
     now = seen(galera_1=in_maintenance("galera-3", note=BEGUN, writer="galera-1"))
-    assert upgrade_hosts.order(now, NAMES) == ["galera-3", "galera-4", "galera-2", "galera-1"]
-    assert upgrade_hosts.order(seen(), ["galera-2", "galera-2"]) == ["galera-2"]
+    assert upgrade_refusals.order(now, NAMES) == ["galera-3", "galera-4", "galera-2", "galera-1"]
+    assert upgrade_refusals.order(seen(), ["galera-2", "galera-2"]) == ["galera-2"]
 
 
 @pytest.mark.parametrize(
@@ -208,16 +218,16 @@ def test_workers_come_first_the_writer_last_and_what_was_broken_off_before_all()
     ],
 )
 def test_a_host_is_upgraded_only_if_it_and_the_others_are_well(now: Seen, words: str) -> None:
-    found = upgrade_hosts.refusal(now, "galera-2")
+    found = upgrade_refusals.refusal(now, "galera-2")
     assert words in found
     assert bool(found) is bool(words)
 
 
 def test_one_that_was_broken_off_is_gone_on_with_though_it_is_not_well() -> None:
     now = seen(galera_1=in_maintenance("galera-2", note=BEGUN), galera_2=without_database)
-    assert upgrade_hosts.refusal(now, "galera-2") == ""
+    assert upgrade_refusals.refusal(now, "galera-2") == ""
     dead = seen(galera_1=in_maintenance("galera-2", note=BEGUN), galera_3=without_database)
-    assert "galera-3" in upgrade_hosts.refusal(dead, "galera-2")
+    assert "galera-3" in upgrade_refusals.refusal(dead, "galera-2")
 
 
 class Hosts:
@@ -235,6 +245,7 @@ class Hosts:
         self.tokens: dict[str, str] = {}
         self.unwell_after = ""
         self.drained = set[str]()
+        self.half = set[str]()
         monkeypatch.setattr(upgrade_hosts, "connected", self.connected)
         monkeypatch.setattr(care, "look_at", self.look_at)
         monkeypatch.setattr(node_program, "tell", self.tell)
@@ -261,11 +272,19 @@ class Hosts:
     async def run_all(self, texts: Mapping[str, str], limit: float = 0) -> dict[str, Answer]:
         return {name: await self.run(name, text) for name, text in texts.items()}
 
+    def looked(self, name: str) -> str:
+        more = {"reboot": "a package asks for it"} if name in self.needs else {}
+        if name in self.half:  # apt says nothing else then
+            return printed(boot=self.boots[name], half="libc6", **more)
+        return printed(*filter(None, [self.packages.get(name, "")]), boot=self.boots[name], **more)
+
     async def run(self, name: str, text: str, limit: float = 0) -> Answer:
         if "fetching lists of packages" in text:
-            line = self.packages.get(name, "")
-            reboot = {"reboot": "a package asks for it"} if name in self.needs else {}
-            return Answer(printed(*filter(None, [line]), boot=self.boots[name], **reboot))
+            return Answer(self.looked(name))
+        if text == host_updates.finish():
+            self.done.append(f"finish on {name}")
+            self.half.discard(name)
+            return Answer()
         if text.startswith("cat /proc"):
             return Answer(self.boots[name])
         if text.startswith("cat /var"):
@@ -371,6 +390,42 @@ def test_an_engine_that_comes_up_late_after_a_reboot_is_unlocked_once_it_says_th
     assert made.done[-2:] == ["active galera-2 by galera-1", "maintenance off galera-2"]
 
 
+def test_what_an_installation_that_was_broken_off_has_left_is_finished_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = Hosts(monkeypatch, {"galera-2": TZ.replace("stable", "stable-security")})
+    made.half.add("galera-2")
+    assert told(parse(printed(half="libc6 ")), False) == (
+        "the end of an installation that was broken off (libc6)"
+    )
+    assert made.upgrade()[1:5] == [
+        "drain galera-2 by galera-1",
+        "finish on galera-2",
+        "install on galera-2",
+        "active galera-2 by galera-1",
+    ]
+
+
+def test_a_host_says_what_is_half_there_though_apt_says_nothing_then(tmp_path: Path) -> None:
+    made = FakeHost(tmp_path / "host")
+    made.program("apt-get", "[[ $* != *upgrade* ]] || { echo 'E: dpkg was interrupted' >&2; exit 100; }")
+    made.program("dpkg-query", "printf '%s\\n' 'installed bash' 'half-configured libc6' 'unpacked tzdata'")
+    made.program("pidof", "exit 1")
+    made.program("needrestart", "exit 1")
+    found = parse(made.run(host_updates.look()).out)
+    assert (found.half, found.packages, bool(found.boot)) == ("libc6 tzdata", (), True)
+    assert found.due(everything=False)
+    made.program("dpkg-query", "echo installed bash")
+    assert "apt does not say what there is" in made.run(host_updates.look()).err
+    made.program("dpkg")
+    made.program("apt-get")
+    ran = made.run(host_updates.finish())
+    assert ran.called("dpkg") == ["dpkg --force-confold --configure -a"], ran.err
+    assert "--no-remove" in ran.called("apt-get")[-1]
+    made.program("dpkg", "exit 1")
+    assert "could not be finished" in made.run(host_updates.finish()).err
+
+
 def test_a_reboot_that_was_foretold_is_done_though_nothing_on_the_host_asks_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -437,7 +492,7 @@ def test_all_that_can_be_known_of_all_hosts_is_said_before_the_first_is_touched(
     with pytest.raises(OperationsError, match="galera-3 is not upgraded: it is in maintenance"):
         made.upgrade()
     assert made.done == []
-    assert upgrade_hosts.in_the_way(seen(galera_1=begun, galera_2=without_database), NAMES[1:], []) == ""
+    assert upgrade_refusals.in_the_way(seen(galera_1=begun, galera_2=without_database), NAMES[1:], []) == ""
 
 
 def test_nothing_is_touched_without_a_yes_or_while_others_are_not_well(
