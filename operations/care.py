@@ -17,7 +17,7 @@ from components import votes
 from components.host_scripts.engine import settle
 from components.layers import AWAY, LOOK_AGAIN
 from components.turns import NOT_WELL
-from operations import cluster_facts, disk_space, host_looks, outputs, outputs_of_state, remote_hosts
+from operations import cluster_facts, disk_space, host_looks, notes, outputs, outputs_of_state, remote_hosts
 from operations.cluster_facts import HostFacts
 from operations.errors import OperationsError
 from operations.messages import say
@@ -159,8 +159,11 @@ _KEPT = (
 
 
 def tell(seen: Seen) -> None:
-    """Say whose engine needs a restart."""
+    """Say whose engine needs a restart; not of who is being replaced, and has left the swarm for good."""
+    kept = notes.maintained(facts.node_status for facts in seen.facts.values())
     for name in seen.ill:
+        if notes.read(kept.get(name, "")).why == "replaced":
+            continue
         mended = f"Its engine is not restarted: {_KEPT}"
         if not seen.facts[name].kept:
             mended = "`up` restarts its engine once the other hosts are well"

@@ -410,6 +410,15 @@ def test_maintenance_ends_too_where_no_node_says_who_is_in_it(monkeypatch: pytes
     assert made.done == ["maintenance off galera-2 by galera-1"]
 
 
+def test_nobody_is_told_that_up_restarts_the_engine_of_a_host_that_is_being_replaced(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    care.tell(seen(galera_2=error, galera_3=error, galera_1=in_maintenance("galera-2", note=GOES.dumps())))
+    said = capsys.readouterr().err
+    assert "galera-2" not in said
+    assert "galera-3: its engine is not active in the swarm (error). `up` restarts" in said
+
+
 # -- by setting
 
 
