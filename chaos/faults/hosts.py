@@ -7,6 +7,7 @@ import time
 from chaos import scripts
 from chaos.fault import Fault, Struck, Whom, Writes
 from chaos.site import Site
+from harness.lab_cluster import LabFailed
 
 HOUR = 3600
 BACK = 900.0
@@ -40,11 +41,14 @@ def _rebooted(site: Site, struck: Struck) -> None:
 
 def _back(site: Site, struck: Struck) -> None:
     before = struck.notes.get("boot")
-    site.until(
-        f"another boot of {struck.host}",
-        lambda: site.answers(struck.host) and _boot(site, struck.host) != before,
-        300,
-    )
+
+    def another() -> bool:
+        try:
+            return _boot(site, struck.host) != before
+        except LabFailed:  # it goes down, or is not up yet
+            return False
+
+    site.until(f"another boot of {struck.host}", another, 300)
 
 
 def _boot(site: Site, host: str) -> str:
@@ -70,9 +74,18 @@ def _resumed(site: Site, struck: Struck) -> None:
 
 def _off_for_an_hour(site: Site, struck: Struck) -> None:
     """The host is off while every clock goes on by an hour, its own from its next boot on."""
-    site.sh(struck.host, scripts.boots_not_before(int(time.time()) + HOUR))
+    struck.notes["then"] = int(time.time()) + HOUR
+    site.sh(struck.host, scripts.boots_not_before(struck.notes["then"]))
     site.off(struck.hosts, "--hard")
     site.everywhere(scripts.clock_moved(HOUR), struck.others)
+
+
+def _on_an_hour_later(site: Site, struck: Struck) -> None:
+    """It is on, and its own clock shows that it was off for an hour: else nothing but its power was lost."""
+    site.on(struck.hosts)
+    shown = site.sh(struck.host, "date +%s", 30).strip()
+    if not shown.isdecimal() or int(shown) < struck.notes.get("then", 0):
+        raise LabFailed(f"{struck.host} shows {shown!r}, before the hour was over: its clock has not gone on")
 
 
 def clocks_right(site: Site, _struck: Struck) -> None:
@@ -117,7 +130,7 @@ FAULTS = (
         "the host loses its power; meanwhile all clocks move on by an hour",
         Whom.ANY,
         _off_for_an_hour,
-        _on,
+        _on_an_hour_later,
         takes_clients=True,
         first=True,
         afterwards=clocks_right,

@@ -29,7 +29,12 @@ class FakeSite(Site):
         if "boot_id" in script:
             self.boots += 1
             return f"boot {self.boots}"
-        return self._did(f"{host}: {script}")
+        self._did(f"{host}: {script}")
+        return self.says(script)
+
+    def says(self, script: str) -> str:
+        """What a host prints: it is long past any hour, and a table was locked."""
+        return "99999999999\n" if script == "date +%s" else "held\n" if "LOCK TABLES" in script else ""
 
     def sql(self, host: str, statements: str, limit: float = 120) -> str:
         self._did(f"{host}: sql {statements}")

@@ -192,3 +192,45 @@ def test_a_huge_transaction_is_one_and_ddl_leaves_the_table_as_it_was(site: Fake
     words = " ".join(site.done)
     assert words.count("ADD COLUMN later") == words.count("DROP COLUMN later") == 1
     assert words.rindex("MODIFY body VARCHAR(20) NOT NULL") > words.rindex("MODIFY body CHAR(20) NOT NULL")
+
+
+def test_a_lock_that_nobody_had_is_no_table_locked(site: FakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site, "says", lambda _script: "")
+    with pytest.raises(LabFailed, match="could not be locked on galera-2"):
+        FAULTS["table locked"].does(site, struck(FAULTS["table locked"]))
+
+
+def test_a_host_whose_clock_has_not_gone_on_was_not_off_for_an_hour(
+    site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = FAULTS["host off for an hour"]
+    whom = struck(one)
+    one.does(site, whom)
+    for shown in ("1000\n", ""):
+        monkeypatch.setattr(site, "says", lambda _script, shown=shown: shown)
+        with pytest.raises(LabFailed, match="its clock has not gone on"):
+            one.undone(site, whom)
+
+
+def test_a_host_that_reboots_may_be_gone_between_two_looks(
+    site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+
+    def sh(host: str, script: str, _limit: float = 0) -> str:
+        looks.append(host)
+        if len(looks) == 2:
+            raise LabFailed("connection reset")
+        return f"boot {len(looks)}"
+
+    def until(_what: str, holds: Any, _limit: float) -> None:
+        while not holds():
+            assert len(looks) < 9
+
+    monkeypatch.setattr(site, "sh", sh)
+    monkeypatch.setattr(site, "until", until)
+    one = FAULTS["host rebooted"]
+    whom = Struck(("galera-1",), FACTS, random.Random(1), {"boot": "boot 1"})
+    looks.append("before")
+    one.undone(site, whom)
+    assert len(looks) == 3

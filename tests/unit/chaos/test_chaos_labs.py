@@ -221,7 +221,7 @@ class Suite:
         monkeypatch.setattr(command, "carry_out", self._carry_out)
         monkeypatch.setattr(command, "names", lambda *_: ("chaos-1",))
         self.written: list[str] = []
-        monkeypatch.setattr("chaos.results.write", lambda _f, _r, how, _s: self.written.append(how))
+        monkeypatch.setattr("chaos.results.write", lambda _f, _k, how, _s: self.written.append(how))
 
     def _carry_out(self, left: Sequence[Run], _workers: Any, done: Any) -> list[LabFailed]:
         for run in left:

@@ -62,10 +62,10 @@ class Stage:
         self.said: list[str] = []
         self.copies: Callable[[Said], dict[str, Copy]] = lambda said: dict.fromkeys(HOSTS, held(said))
         self.journal: Journal | None = None
-        for name in ("CALM", "SETTLED", "APART"):
+        for name in ("CALM", "SETTLED", "APART", "COMPARED", "AGAIN"):
             monkeypatch.setattr(one_run, name, 0.0)
         cluster = type(self.site.cluster)
-        monkeypatch.setattr(cluster, "wait_whole", lambda _self, _limit=0: HOSTS[1])
+        monkeypatch.setattr(cluster, "wait_whole", lambda _self, _limit=0, _goes_on=None: HOSTS[1])
         monkeypatch.setattr(cluster, "status", lambda _self, _host: {"self": {"uuid": "u"}})
         monkeypatch.setattr(clients.Stack, "of", lambda _site: None)
         monkeypatch.setattr(one_run, "Clients", self._clients)
@@ -168,7 +168,7 @@ def test_a_fault_that_fails_in_an_odd_way_is_red_and_undone_all_the_same(stage: 
 def test_a_cluster_that_does_not_come_back_is_red(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def whole(_self: Any, _limit: float = 0) -> str:
+    def whole(_self: Any, _limit: float, _goes_on: Any) -> str:
         calls.append(1)
         if len(calls) > 1:
             raise LabFailed("not all of them are Synced within 1 s")
