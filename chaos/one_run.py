@@ -16,7 +16,7 @@ from pathlib import Path
 from bench import report
 from chaos import breaks, clients, copies, judge
 from chaos.clients import Clients
-from chaos.fault import Facts, Fault, Struck, Writes, strike
+from chaos.fault import TOLD, Facts, Fault, Struck, Writes, strike
 from chaos.faults import FAULTS
 from chaos.journal import Journal, first_after, without_writes
 from chaos.judge import Finding, Kind
@@ -180,6 +180,9 @@ class OneRun:
         except LabFailed as error:
             self._course.missed.append(fault.name)
             self._course.notes.append(f"{fault.name} did not happen: {error}")
+            return
+        if TOLD in struck.notes:
+            self._course.notes.append(f"{fault.name}: {struck.notes[TOLD]}")
 
     def _heal(self) -> None:
         """Everything is undone, hosts first, and the cluster is whole again."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from chaos import scripts
-from chaos.fault import Fault, Struck, Whom, Writes
+from chaos.fault import TOLD, Fault, Struck, Whom, Writes
 from chaos.site import Site
 from harness.lab_cluster import LabFailed
+from lab.hosts.uml import SHUTDOWN
 
 HOUR = 3600
 BACK = 900.0
@@ -19,7 +21,17 @@ def _killed(site: Site, struck: Struck) -> None:
 
 
 def _stopped(site: Site, struck: Struck) -> None:
-    site.off(struck.hosts, "--soft")
+    _in_order(site, struck, struck.hosts)
+
+
+def _in_order(site: Site, struck: Struck, hosts: Sequence[str]) -> None:
+    """Shut down; the run tells of an end that may have been none in order."""
+    begin = time.monotonic()
+    site.off(hosts, "--soft")
+    if (took := time.monotonic() - begin) > SHUTDOWN:
+        struck.notes[TOLD] = (
+            f"{', '.join(hosts)} took {took:.0f} s: the lab may have pulled the plug after {SHUTDOWN:.0f} s"
+        )
 
 
 def _on(site: Site, struck: Struck) -> None:
@@ -31,7 +43,7 @@ def _mixed(site: Site, struck: Struck) -> None:
     clean = struck.draw.choice(struck.hosts)
     site.note(f"{clean} is shut down, the others lose their power")
     unclean = [host for host in struck.hosts if host != clean]
-    site.at_once([lambda: site.off([clean], "--soft"), lambda: site.off(unclean, "--hard")])
+    site.at_once([lambda: _in_order(site, struck, [clean]), lambda: site.off(unclean, "--hard")])
 
 
 def _rebooted(site: Site, struck: Struck) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from chaos import one_run
 from chaos.fault import Struck
+from chaos.faults import hosts
 from chaos.journal import Said
 from chaos.judge import Copy
 from chaos.site import Site
@@ -116,3 +117,15 @@ def test_two_of_a_pair_draw_each_by_itself(stage: Stage) -> None:
     for draws in (0, 5):
         stage.run(stage.fault("one", does=one(draws)), "other")
     assert drawn[0] == drawn[1]
+
+
+def test_hosts_that_may_have_been_unplugged_instead_of_shut_down_are_named(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chaos.one_run.time.sleep", lambda _seconds: None)
+    assert stage.run("all hosts shut down").notes == []
+    monkeypatch.setattr(hosts, "SHUTDOWN", -1.0)
+    for name in ("all hosts shut down", "all hosts go down, mixed"):
+        (note,) = stage.run(name).notes
+        assert note.startswith(f"{name}: galera-")
+        assert "may have pulled the plug" in note
