@@ -6,7 +6,6 @@ others: the runs (`one_run.py`), what a lab is (`python -m lab`).
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import queue
 import re
@@ -122,8 +121,10 @@ class Worker:
             return
         self._tell("takes the lab down")
         self._up = False
-        with contextlib.suppress(LabFailed):
+        try:
             self._at(DOWN).run(python("-m", "lab", "down", "--name", self.cluster.lab), 300)
+        except LabFailed as error:
+            self._tell(f"is still there, with its hosts: {error}")
         self.cluster.settings.unlink(missing_ok=True)
 
     def _made(self) -> None:

@@ -16,6 +16,7 @@ from chaos import labs
 from chaos.labs import Options, Worker
 from chaos.plan import Run
 from chaos.results import Result
+from chaos.site import Site
 from harness.lab_cluster import STORES, LabCluster, LabFailed, with_store
 from settings import parse
 
@@ -253,3 +254,15 @@ def test_only_somebody_elses_lab_stays_and_only_its_end_is_done_after_an_interru
         with pytest.raises(LabFailed, match="interrupted"):
             one._at("b/log.txt").run(["true"], 60)
         one._at(labs.DOWN).run(["true"], 60)
+
+
+def test_a_lab_that_cannot_be_taken_down_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its hosts would keep the memory that the next one needs."""
+    said: list[str] = []
+
+    def fails(_self: Site, _words: Sequence[str], _limit: float) -> str:
+        raise LabFailed("`make up` is at work on it")
+
+    monkeypatch.setattr(Site, "run", fails)
+    Worker("chaos-none", Options(7, tmp_path, None, True, False), said.append, own=True).down()
+    assert said[-1] == "chaos-none: is still there, with its hosts: `make up` is at work on it"
