@@ -163,7 +163,7 @@ class Site:
     def off(self, hosts: Sequence[str], how: str) -> None:
         """Hosts are switched off, `--hard` or `--soft`, and are off. Raises LabFailed."""
         self.power(hosts, "power-off", how)
-        self.until(f"the end of {', '.join(hosts)}", lambda: self._halted(hosts), 180)
+        self.until(f"the end of {', '.join(hosts)}", lambda: self._halted(hosts), 300)
 
     def on(self, hosts: Sequence[str]) -> None:
         """Hosts are switched on, and answer. Raises LabFailed."""
