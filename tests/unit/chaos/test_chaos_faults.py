@@ -269,3 +269,14 @@ def test_a_swarm_that_still_has_a_leader_is_not_without_quorum(
     monkeypatch.setattr(site, "holds", lambda _host, _test: True)
     with pytest.raises(AssertionError):  # of the wait, which has no limit here
         FAULTS["swarm without quorum"].does(site, struck(FAULTS["swarm without quorum"]))
+
+
+def test_nobody_is_killed_in_a_later_copy(site: FakeSite) -> None:
+    """A look that was broken off here may go on over there."""
+    site.fails = ("mariadb-backup",)
+    whom = struck(FAULTS["donor killed"])
+    with pytest.raises(LabFailed):
+        FAULTS["donor killed"].does(site, whom)
+    assert {line.partition(":")[0] for line in site.done if "rm -f /run/chaos-armed" in line} == {
+        *whom.others
+    }
