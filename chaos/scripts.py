@@ -195,8 +195,8 @@ def store_wiped() -> str:
 def killed_in_a_transfer(victim: str, limit: float) -> str:
     """Waits until this host sends or receives a copy of the data, and kills `victim` then.
 
-    Exit code 3: no copy within `limit` seconds of the host's uptime: its clock may be set meanwhile, and a look
-    takes a slow host longer than the nap after it. 4: it was disarmed meanwhile.
+    Exit code 3: no copy within `limit` seconds of the host's uptime: its clock may be set meanwhile, and a
+    look takes a slow host longer than the nap after it. 4: it was disarmed meanwhile.
     """
     return f"""touch {_ARMED}
 read -r now _ <{_UPTIME}; end=$(( ${{now%.*}} + {math.ceil(limit)} ))
