@@ -143,9 +143,10 @@ bench: toolchain venv ## pulumi up against the same job by hand, both kernels of
 chaos: toolchain venv ## runs of Pulumi killed at random moments (SEED=…)
 	@$(VENV) -m bench.chaos $(if $(SEED),--seed $(SEED))
 
-chaos-data: toolchain venv ## faults in hosts while clients write: is every acknowledged write there? (SEED=, RUNS=, PAIRS=, ONLY="name", STORE=consul, ANEW=1)
+chaos-data: toolchain venv ## faults in hosts while clients write: is every acknowledged write there? (SEED=, RUNS=, PAIRS=, LABS=1, ONLY="name", STORE=consul, ANEW=1, FAILED=1, TABLE=1)
 	@$(VENV) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(if $(PAIRS),--pairs $(PAIRS)) \
-	  $(if $(ONLY),--only "$(ONLY)") $(if $(STORE),--store $(STORE)) $(if $(ANEW),--anew)
+	  $(if $(ONLY),--only "$(ONLY)") $(if $(STORE),--store $(STORE)) $(if $(LABS),--labs $(LABS)) \
+	  $(if $(ANEW),--anew) $(if $(FAILED),--failed) $(if $(TABLE),--table)
 
 clean-cache: ## remove what was downloaded and built
 	$(DRIVER) clean-cache

@@ -51,7 +51,7 @@ def deploy(settings: stack_settings.Settings) -> None:
     layers = Layers.of(settings, last)
     plan = Plan.of(settings, last)
     anew = {*plan.replaced, *plan.estimate.adds}
-    disks = disk_encryption.Disks.of(settings, last, first_bootstrap.last_resources, anew)
+    disks = disk_encryption.Disks.of(settings, last, first_bootstrap.last_resources, anew, plan.opened)
     if layers.note:
         pulumi.log.warn(layers.note)
     disks.tell()

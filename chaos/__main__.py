@@ -55,7 +55,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--break", dest="broken", choices=list(BREAKS), help="break a promise: must end red")
     made.add_argument("--without-deep", action="store_true", help="do not compare all tables each time")
     made.add_argument("--keep", action="store_true", help="a run that fails ends its lab's work; it stays")
-    made.add_argument("--anew", action="store_true", help="forget the results there are")
+    made.add_argument(
+        "--anew", action="store_true", help="forget all results; with --only or --share: repeat those runs"
+    )
+    made.add_argument("--failed", action="store_true", help="repeat the runs that failed, of those asked for")
+    made.add_argument("--table", action="store_true", help="run nothing; write the tables of what was run")
     made.add_argument("--results", type=Path, default=None, help="the file that keeps them (JSON)")
     made.add_argument("--no-document", action="store_true", help="leave docs/reference/reliability.md alone")
     made.add_argument("--list", action="store_true", help="the faults, and end")
@@ -145,7 +149,9 @@ def carried_out(options: argparse.Namespace, kept: Results, runs: Sequence[Run])
 
 
 def show(kept: Results, runs: Sequence[Run], store: str, *, document: bool) -> None:
-    """Tables of these runs, on the terminal and in the document. Raises ReportError, OSError."""
+    """Tables of these runs on the terminal, and of all that is kept in the document, also if they are not all
+    that were to be. Raises ReportError, OSError.
+    """
     names_ = {run.id for run in runs}
     found = [one for one in kept.runs.values() if one.id in names_]
     with_runs = [FAULTS[name] for name in FAULTS if any(name in one.faults for one in found)]
@@ -154,11 +160,12 @@ def show(kept: Results, runs: Sequence[Run], store: str, *, document: bool) -> N
         console.print(report.shown(results.HEADINGS, singles))
     if pairs := results.pairs_table(found):
         console.print(report.shown(results.PAIRS, pairs))
-    console.print(results.verdict(found), markup=False)
-    if document:
-        commits = ", ".join(sorted({one.commit for one in found}))
-        how = f"{report.machine()}; store {store}; seed {kept.seed}; runs of {commits}"
-        results.write(chosen(store), found, how, store)
+    console.print(results.verdict(found, kept.former), markup=False)
+    if document and kept.runs:
+        commits = ", ".join(sorted({one.commit for one in kept.runs.values()}))
+        part = f"{len(found)} of {len(runs)} runs so far, " if len(found) < len(runs) else ""
+        how = f"{report.machine()}; store {store}; seed {kept.seed}; {part}runs of {commits}"
+        results.write(chosen(store), kept, how, store)
 
 
 def kept_in(options: argparse.Namespace) -> Path:
@@ -168,16 +175,32 @@ def kept_in(options: argparse.Namespace) -> Path:
     return places.state() / "chaos-data" / f"{name}{store}.json"
 
 
+def repeated(options: argparse.Namespace, kept: Results, runs: Sequence[Run]) -> list[str]:
+    """Names of the runs that have a result, and are to be carried out again."""
+    if options.table:
+        return []
+    known = [kept.runs[run.id] for run in runs if run.id in kept.runs]
+    return [one.id for one in known if options.anew or (options.failed and one.verdict == "red")]
+
+
 def work(options: argparse.Namespace) -> int:
     """The whole; the exit code. Raises what `main` explains."""
-    path = options.results or kept_in(options)
-    if options.anew or options.broken:  # what was broken on purpose is no result to go on with
-        path.unlink(missing_ok=True)
+    path, part = options.results or kept_in(options), bool(options.only or options.share)
     runs = wanted(options, chosen(options.store))
+    if options.broken or (options.anew and not part):  # what was broken on purpose is nothing to go on with
+        path.unlink(missing_ok=True)
     kept = Results(path, options.seed)
-    well = carried_out(options, kept, runs)
-    whole = not (options.only or options.share or options.broken or options.lab)
-    show(kept, runs, options.store, document=whole and not options.no_document)
+    if again := repeated(options, kept, runs):
+        kept.repeat(again)
+    document = not (options.broken or options.lab or options.no_document or (part and not options.table))
+    well = False
+    try:
+        if not options.table:
+            well = carried_out(options, kept, runs)
+    finally:  # what was run is told, whatever has ended it
+        show(kept, runs, options.store, document=document)
+    if options.table:
+        return 0
     if options.broken and well:
         console.print(f"Error: --break {options.broken} was not found: the judgement misses it.")
     return 0 if well and not options.broken else 1
@@ -194,13 +217,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lock = places.state() / "locks" / "chaos-data.lock"
     refusal = "{holder} is at work already: wait for its end, or end it with Ctrl-C where it runs."
     try:
+        if options.table:  # also meanwhile
+            return work(options)
         with locks.held(lock, "make chaos-data", refusal=refusal):
             return work(options)
     except (LabFailed, ResultsError, ToolchainError, report.ReportError, OSError) as error:
         console.print(f"Error: {error}", markup=False)
         return 1
     except KeyboardInterrupt:
-        console.print("Interrupted; its labs are gone. The same command goes on with what is left.")
+        console.print("Interrupted; its labs are gone, or as they were. The same command goes on.")
         return INTERRUPTED
 
 

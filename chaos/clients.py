@@ -33,6 +33,11 @@ WAYS = {WRITER: "writer endpoint", VIP: "virtual IP", NODE: "the host's own node
 """The ways that rows are written on, and what people call them; accounts go through the writer endpoint."""
 ENOUGH = 5
 """Writes that each client must have got through before anything happens."""
+CONTAINERS = ("chaos-host", "chaos-overlay")
+GONE = f"""docker rm -f {" ".join(CONTAINERS)} >/dev/null 2>&1
+left=$(docker ps -q --filter name=chaos-) || exit 1
+test -z "$left" """
+"""Fails where one is left, or where nobody can tell."""
 AGAIN = 2.0  # seconds before a client is started again
 GRACE = 30  # seconds that an answer may be waited for at the end
 
@@ -65,11 +70,11 @@ def ways(host: str, port: int) -> dict[str, list[dict[str, Any]]]:
     endpoint = {"host": "127.0.0.1", "port": port, "node": None}
     overlay = {"port": 3306, "kind": "row", "apart": 0.25}
     return {
-        "chaos-host": [
+        CONTAINERS[0]: [
             {"name": f"{WRITER}@{host}", "kind": "row", "apart": 0.1, **endpoint},
             {"name": f"{ACCOUNT}@{host}", "kind": "account", "apart": 0.3, **endpoint},
         ],
-        "chaos-overlay": [
+        CONTAINERS[1]: [
             {"name": f"{VIP}@{host}", "host": "galera", "node": None, **overlay},
             {"name": f"{NODE}@{host}", "host": "tasks.galera", "node": host, **overlay},
         ],
@@ -80,7 +85,7 @@ def command(container: str, stack: Stack) -> str:
     """What starts a client on a host. Its words go nowhere else: the disk with the logs may be the one that
     stands still.
     """
-    network = "host" if container == "chaos-host" else stack.network
+    network = "host" if container == CONTAINERS[0] else stack.network
     return (
         f"docker rm -f {container} >/dev/null 2>&1; exec docker run -i --rm --name {container} "
         f"--network {shlex.quote(network)} --log-driver none --entrypoint python3 {shlex.quote(stack.image)} "
@@ -108,24 +113,32 @@ class Clients:
         names = [way["name"] for host in HOSTS for doing in self._all(host) for way in doing]
         end = time.monotonic() + limit
         while missing := [name for name in names if len(self._journal.said.times.get(name, ())) < ENOUGH]:
+            self._site.goes_on()
             if time.monotonic() > end:
                 told = {name: self._journal.said.errors.get(name, [])[-1:] for name in missing}
                 raise LabFailed(f"clients do not write: {told}, {self._journal.odd[-3:]}")
             time.sleep(0.5)
 
     def wait_for(self, name: str, since: float, limit: float) -> bool:
-        """Whether that way's clients on all hosts write again after `since`, within so many seconds."""
+        """Whether that way's clients on all hosts write again after `since`, within so many seconds.
+
+        Raises LabFailed once it was interrupted.
+        """
         end = time.monotonic() + limit
         while not all((self._journal.last(f"{name}@{host}") or 0.0) > since for host in HOSTS):
+            self._site.goes_on()
             if time.monotonic() > end:
                 return False
             time.sleep(0.5)
         return True
 
     def stop(self) -> None:
-        """They write their last, and are gone."""
+        """They write their last, and are gone.
+
+        Raises LabFailed if one may still write: then nodes cannot be compared.
+        """
         self._over.set()
-        stop = f"timeout {GRACE + 15} docker stop --time {GRACE} chaos-host chaos-overlay"
+        stop = f"timeout {GRACE + 15} docker stop --time {GRACE} {' '.join(CONTAINERS)}"
         with contextlib.suppress(LabFailed):  # one that is gone has been stopped
             self._site.everywhere(f"{stop} 2>/dev/null || true", limit=GRACE + 60)
         for thread in self._threads:
@@ -135,6 +148,7 @@ class Clients:
                 process.kill()
         for thread in self._threads:
             thread.join()
+        self._site.everywhere(GONE, limit=90)  # one may have been about to start
 
     def _all(self, host: str) -> Sequence[list[dict[str, Any]]]:
         return list(ways(host, self._stack.port).values())

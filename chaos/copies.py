@@ -5,6 +5,7 @@ Owns: the clients' tables, the questions, their answers. Leaves to others: what 
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -34,6 +35,11 @@ SELECT 'account', id, balance FROM chaos_account;
 """
 
 
+TRIES = 3
+"""Of each node: the store may be back a moment later than the database."""
+AGAIN = 5.0  # seconds
+
+
 def parse(text: str, status: Mapping[str, Any]) -> Copy:
     """What a node answered to `QUESTIONS`, and what it says of itself. Raises ValueError, KeyError."""
     rows: Counter[tuple[str, int, str]] = Counter()
@@ -57,11 +63,18 @@ def parse(text: str, status: Mapping[str, Any]) -> Copy:
 
 def read(site: Site) -> dict[str, Copy]:
     """Of every host that could be asked; what kept others from it is in the log."""
-    found: dict[str, Copy] = {}
-    for host in HOSTS:
+    copies = {host: _copy(site, host) for host in HOSTS}
+    return {host: copy for host, copy in copies.items() if copy is not None}
+
+
+def _copy(site: Site, host: str) -> Copy | None:
+    for number in range(TRIES):
+        if number:
+            time.sleep(AGAIN)
         try:
+            site.goes_on()
             text = site.cluster.sql(host, QUESTIONS, limit=180)
-            found[host] = parse(text, site.cluster.status(host))
+            return parse(text, site.cluster.status(host))
         except (LabFailed, ValueError, KeyError, TypeError) as error:
-            site.note(f"what {host} holds could not be read: {error}")
-    return found
+            site.note(f"what {host} holds could not be read: {type(error).__name__}: {error}")
+    return None

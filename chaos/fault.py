@@ -45,6 +45,10 @@ class Facts:
     leader: str
 
 
+TOLD = "told"
+"""Of a fault's notes, the one that stands in the run's result: what one should know of how it happened."""
+
+
 @dataclass
 class Struck:
     """Whom a fault strikes in one run, the run's own draw, and what one of its functions tells the other."""

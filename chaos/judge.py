@@ -124,10 +124,10 @@ def _rows(said: Said, host: str, copy: Copy) -> list[Finding]:
     damaged = sorted((checker, n) for checker, n, text in copy.rows if text != body(checker, n))
     if damaged:
         found.append(_named(Kind.DAMAGED, host, "rows are not as they were written", damaged))
-    # The last word of a client may not have arrived, so a number that nobody has heard of may be there; a
-    # checker that nobody has heard of may not.
-    known = {checker for checker, _ in said.tried}
-    if strange := sorted(key for key in held if key[0] not in known):
+    # A client's last word may not have arrived, and be the first one of its life: so a number that nobody
+    # has heard of may be there, and a life; a way that nobody has heard of may not.
+    known = {way(checker) for checker, _ in said.tried}
+    if strange := sorted(key for key in held if way(key[0]) not in known):
         found.append(_named(Kind.UNKNOWN, host, "rows are there that no client has written", strange))
     return found
 

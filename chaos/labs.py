@@ -6,7 +6,7 @@ others: the runs (`one_run.py`), what a lab is (`python -m lab`).
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import queue
 import re
 import threading
@@ -27,6 +27,8 @@ NEEDED = 8.0
 """GiB of memory for a lab: three hosts of 2 GiB, and what stands around them."""
 UP = 2400.0
 """Seconds for a lab and its stack, with a cold cache."""
+DOWN = "down.txt"
+"""The log of a lab's end."""
 Say = Callable[[str], None]
 
 
@@ -70,7 +72,7 @@ class Worker:
     def __init__(self, lab: str, options: Options, say: Say, *, own: bool) -> None:
         """`own`: the lab is made for this and taken down at the end; else it is used as it is."""
         self.cluster, self._options, self._own = LabCluster(lab), options, own
-        self._say, self._up = say, False
+        self._say, self._up, self._aborted = say, False, False
         self._site: Site | None = None
 
     def work(
@@ -84,7 +86,11 @@ class Worker:
                 except queue.Empty:
                     return
                 if self._own and not self._up:
-                    self._make()
+                    try:
+                        self._made()
+                    except BaseException:
+                        runs.put(run)  # another lab may do it
+                        raise
                 result = self._one(run)
                 if stop.is_set():
                     return  # what happened to it was the end of this suite
@@ -102,7 +108,10 @@ class Worker:
             self.down()
 
     def abort(self) -> None:
-        """What it does at this moment fails; `work` then takes its lab down and ends."""
+        """What it does at this moment fails; `work` then takes its lab down and ends. In somebody else's lab
+        faults are taken back before.
+        """
+        self._aborted = True
         if self._site is not None:
             self._site.abort()
 
@@ -112,9 +121,21 @@ class Worker:
             return
         self._tell("takes the lab down")
         self._up = False
-        with contextlib.suppress(LabFailed):
-            self._at("down.txt").run(python("-m", "lab", "down", "--name", self.cluster.lab), 300)
+        try:
+            self._at(DOWN).run(python("-m", "lab", "down", "--name", self.cluster.lab), 300)
+        except LabFailed as error:
+            self._tell(f"is still there, with its hosts: {error}")
         self.cluster.settings.unlink(missing_ok=True)
+
+    def _made(self) -> None:
+        """Made, in the second try at the latest: hours of runs may be left. Raises LabFailed."""
+        try:
+            self._make()
+        except LabFailed as error:
+            if self._aborted:
+                raise
+            self._tell(f"could not be made, once more: {error}")
+            self._make()
 
     def _make(self) -> None:
         site = self._at("up.txt")
@@ -130,6 +151,7 @@ class Worker:
 
     def _one(self, run: Run) -> Result:
         folder = self._options.folder / file_name(run.id)
+        set_aside(folder)
         self._tell(f"{run.id} …")
         site = self._at(f"{folder.name}/log.txt")
         one = OneRun(site, run, self._options.seed, folder, lambda text: self._tell(f"{run.id}: {text}"))
@@ -141,13 +163,23 @@ class Worker:
     def _at(self, log: str) -> Site:
         """The site for its next work. Logs that are not of a run have the lab's name before theirs."""
         name = log if "/" in log else f"{self.cluster.lab}-{log}"
-        self._site = Site(self.cluster, self._options.folder / name, self._options.store)
+        path = self._options.folder / name
+        self._site = Site(self.cluster, path, self._options.store, stays=not self._own)
+        if self._aborted and log != DOWN:
+            self._site.abort()
         return self._site
 
 
 def file_name(run: str) -> str:
     """A run's name as that of its folder."""
     return re.sub(r"[^\w#]+", "-", run).strip("-")
+
+
+def set_aside(folder: Path) -> None:
+    """What an earlier try of that run has left stays beside it, with a number: it may be why this one is."""
+    if folder.exists():
+        number = next(n for n in itertools.count(1) if not folder.with_name(f"{folder.name}~{n}").exists())
+        folder.rename(folder.with_name(f"{folder.name}~{number}"))
 
 
 def carry_out(
@@ -168,6 +200,8 @@ def carry_out(
             worker.work(waiting, one, stop)
         except LabFailed as error:
             failed.append(error)
+        except Exception as error:  # of a thread nobody would hear
+            failed.append(LabFailed(f"{worker.cluster.lab}: {type(error).__name__}: {error}"))
 
     threads = [threading.Thread(target=work, args=(worker,), daemon=True) for worker in workers]
     for thread in threads:

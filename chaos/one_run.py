@@ -5,7 +5,9 @@ Owns: the order of it all, and what makes a run green, red or void. Leaves to ot
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +16,7 @@ from pathlib import Path
 from bench import report
 from chaos import breaks, clients, copies, judge
 from chaos.clients import Clients
-from chaos.fault import Facts, Fault, Struck, Writes, strike
+from chaos.fault import TOLD, Facts, Fault, Struck, Writes, strike
 from chaos.faults import FAULTS
 from chaos.journal import Journal, first_after, without_writes
 from chaos.judge import Finding, Kind
@@ -31,6 +33,10 @@ RESUMED = 120.0
 """Seconds within which clients on all hosts write again, once three nodes are Synced."""
 BEFORE = 900.0
 """Seconds in which the run before may still be healing."""
+COMPARED = 180.0
+"""Seconds within which all checks of `verify --deep` hold: a load balancer may need some to see all nodes.
+With nobody writing, rows that differ do not come to be the same meanwhile."""
+AGAIN = 10.0  # seconds before the next comparison
 
 Say = Callable[[str], None]
 
@@ -86,9 +92,9 @@ class OneRun:
                 course.findings += judge.judge(journal.said, found, HOSTS, uuid)
                 if deep:
                     self._compare_all()
-                self._afterwards()
-            except (LabFailed, ValueError, KeyError) as error:
+            except Exception as error:  # whatever it was: this run shows nothing, and the next one is begun
                 course.findings.append(Finding(Kind.UNJUDGED, f"{type(error).__name__}: {error}"))
+            self._afterwards()
             said = journal.said
             self._site.note(f"said that is no line: {journal.odd[-20:]}")
         if course.missed and len(self._faults) == 1:
@@ -119,10 +125,12 @@ class OneRun:
         """Three Synced nodes with empty tables; who is struck. The cluster's UUID. Raises LabFailed."""
         site = self._site
         self._say("waits for three Synced nodes")
-        writer = site.cluster.wait_whole(BEFORE)
+        writer = site.cluster.wait_whole(BEFORE, site.goes_on)
         facts = Facts(writer, site.leader())
         for fault in self._faults:
-            self._course.struck.append((fault, strike(fault, facts, self._draw)))
+            # A draw of its own for each: two of a pair draw at the same time.
+            own = random.Random(self._draw.random())
+            self._course.struck.append((fault, strike(fault, facts, own)))
         site.note(f"writer {facts.writer}, leader {facts.leader}")
         site.sql(writer, copies.TABLES)
         return str(site.cluster.status(writer)["self"]["uuid"])
@@ -145,7 +153,8 @@ class OneRun:
         finally:
             until = time.monotonic()
             self._say("ends the clients")
-            site_clients.stop()
+            with self._site.healing():
+                self._must(site_clients.stop, "the clients' end", Kind.UNJUDGED)
             if course.begun is not None:
                 for name in clients.WAYS:
                     pauses[name] = without_writes(
@@ -171,6 +180,9 @@ class OneRun:
         except LabFailed as error:
             self._course.missed.append(fault.name)
             self._course.notes.append(f"{fault.name} did not happen: {error}")
+            return
+        if TOLD in struck.notes:
+            self._course.notes.append(f"{fault.name}: {struck.notes[TOLD]}")
 
     def _heal(self) -> None:
         """Everything is undone, hosts first, and the cluster is whole again."""
@@ -180,19 +192,22 @@ class OneRun:
         left = sorted(course.struck, key=lambda each: not each[0].first)
         # What another one keeps from being undone may be undone once all others are.
         for last in (False, True):
-            left = [each for each in left if not self._undone(*each, last=last)]
+            with self._site.healing():
+                left = [each for each in left if not self._undone(*each, last=last)]
+        self._site.goes_on()
         if any(fault.mended_by_up for fault in self._faults):
             self._say("up")
             self._must(self._site.up, "`up` at the end")
         limit = max(fault.heals for fault in self._faults)
         self._say("waits for three Synced nodes")
-        if self._must(lambda: self._site.cluster.wait_whole(limit), "the cluster"):
+        if self._must(lambda: self._site.cluster.wait_whole(limit, self._site.goes_on), "the cluster"):
             course.healed = time.monotonic() - begin
 
     def _undone(self, fault: Fault, struck: Struck, *, last: bool) -> bool:
         try:
             fault.undone(self._site, struck)
-        except LabFailed as error:
+        except Exception as error:  # whatever it was: the others are undone all the same
+            self._site.note(f"{fault.name} could not be undone: {type(error).__name__}: {error}")
             if last:
                 text = f"{fault.name} could not be undone: {error}"
                 self._course.findings.append(Finding(Kind.BROKEN, text))
@@ -211,21 +226,28 @@ class OneRun:
     def _compare_all(self) -> None:
         self._say("compares all tables")
         verify = self._site.cluster.operations("verify", "--deep")
+        end = time.monotonic() + COMPARED
+        while time.monotonic() < end:
+            with contextlib.suppress(LabFailed):
+                self._site.run(verify, 600)
+                return
+            time.sleep(AGAIN)
         self._must(lambda: self._site.run(verify, 600), "`verify --deep`")
 
     def _afterwards(self) -> None:
         """The site is as it was; what is wrong with its rows stays to be looked at."""
-        for fault, struck in self._course.struck:
-            fault.afterwards(self._site, struck)
+        with self._site.healing():
+            for fault, struck in self._course.struck:
+                self._must(lambda f=fault, s=struck: f.afterwards(self._site, s), f"after {fault.name}")  # type: ignore[misc]
         if not self._course.findings:
-            self._site.sql(HOSTS[0], copies.NO_TABLES)
+            self._must(lambda: self._site.sql(HOSTS[0], copies.NO_TABLES), "the tables' end")
 
-    def _must(self, act: Callable[[], object], what: str) -> bool:
+    def _must(self, act: Callable[[], object], what: str, kind: Kind = Kind.BROKEN) -> bool:
         """Whether it went well; a finding if not."""
         try:
             act()
         except LabFailed as error:
-            self._course.findings.append(Finding(Kind.BROKEN, f"{what}: {error}"))
+            self._course.findings.append(Finding(kind, f"{what}: {error}"))
             return False
         return True
 

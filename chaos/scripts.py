@@ -8,6 +8,8 @@ like one that was survived.
 
 from __future__ import annotations
 
+import math
+
 DATA = "/var/lib/docker/volumes/galera-data/_data"
 """Of a node of the database."""
 STORE_DATA = "/var/lib/docker/volumes/etcd-data/_data/member"
@@ -15,6 +17,7 @@ DISK = "/var/lib/docker"
 _DEVICE = f'device=$(basename "$(findmnt -nvo SOURCE {DISK})") && test -e "/dev/mapper/$device" || exit 1'
 _TABLE = "/run/chaos-disk-table"
 _ARMED = "/run/chaos-armed"
+_UPTIME = "/proc/uptime"
 RHYTHM = "chaos-rhythm"
 SWARM_PORT = 2377
 """Managers and their members speak there; the overlay network's data and gossip do not."""
@@ -192,11 +195,12 @@ def store_wiped() -> str:
 def killed_in_a_transfer(victim: str, limit: float) -> str:
     """Waits until this host sends or receives a copy of the data, and kills `victim` then.
 
-    Exit code 3: no copy within `limit` seconds. 4: it was disarmed meanwhile.
+    Exit code 3: no copy within `limit` seconds of the host's uptime: its clock may be set meanwhile, and a
+    look takes a slow host longer than the nap after it. 4: it was disarmed meanwhile.
     """
-    tries = round(limit / 0.1)
     return f"""touch {_ARMED}
-for try in $(seq {tries}); do
+read -r now _ <{_UPTIME}; end=$(( ${{now%.*}} + {math.ceil(limit)} ))
+while test ${{now%.*}} -lt $end; do
   if pgrep -x 'mariadb-backup|mbstream' >/dev/null; then
     sleep 0.5
     test -e {_ARMED} && rm {_ARMED} && pkill -KILL -x {victim}
@@ -204,7 +208,9 @@ for try in $(seq {tries}); do
   fi
   test -e {_ARMED} || exit 4
   sleep 0.1
+  read -r now _ <{_UPTIME}
 done
+rm -f {_ARMED}
 exit 3"""
 
 

@@ -27,14 +27,15 @@ SHOWN = 1500  # characters of a command's last words in an error
 class Site:
     """One lab. Everything that is done in it is written to `log`, with the seconds since the run began.
 
-    store: `etcd` or `consul`; so are its processes called.
+    store: `etcd` or `consul`; so are its processes called. stays: the lab is somebody else's, who finds it
+    again as it was, also when this is interrupted.
     """
 
-    def __init__(self, cluster: LabCluster, log: Path, store: str = "etcd") -> None:
-        self.cluster, self.log, self.store = cluster, log, store
+    def __init__(self, cluster: LabCluster, log: Path, store: str = "etcd", *, stays: bool = False) -> None:
+        self.cluster, self.log, self.store, self.stays = cluster, log, store, stays
         self._begin, self._lock = time.monotonic(), threading.Lock()
         self._running: set[subprocess.Popen[str]] = set()
-        self._over = False
+        self._over, self._healing = False, False
         log.parent.mkdir(parents=True, exist_ok=True)
 
     def note(self, text: str) -> None:
@@ -49,13 +50,23 @@ class Site:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
-    def _goes_on(self) -> None:
-        if self._over:
+    def goes_on(self) -> None:
+        """Raises LabFailed once it was interrupted."""
+        if self._over and not self._healing:
             raise LabFailed("it was interrupted")
+
+    @contextlib.contextmanager
+    def healing(self) -> Iterator[None]:
+        """What is done in it is done to a lab that stays even after an interruption."""
+        before, self._healing = self._healing, self.stays
+        try:
+            yield
+        finally:
+            self._healing = before
 
     def sh(self, host: str, script: str, limit: float = 120) -> str:
         """What a shell script prints on a host. Raises LabFailed, also after `limit` seconds."""
-        self._goes_on()
+        self.goes_on()
         self.note(f"on {host}: {script}")
         try:
             said = self.cluster.on_host(host, f"bash -c {shlex.quote(script)}", limit=limit)
@@ -117,7 +128,7 @@ class Site:
 
     def start(self, words: Sequence[str], extra: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """A command whose end is not waited for; `extra` is in its environment."""
-        self._goes_on()
+        self.goes_on()
         return subprocess.Popen(
             words,
             cwd=places.CHECKOUT,
@@ -145,15 +156,14 @@ class Site:
         self.run(self.cluster.operations("up", "--yes"), limit)
 
     def power(self, hosts: Sequence[str], *how: str) -> None:
-        """The same for several hosts, as a person with `slcli` does it. Raises LabFailed."""
-        for host in hosts:
-            self.note(f"slcli vs {' '.join(how)}: {host}")
-            self.cluster.power(host, *how)
+        """The same for several hosts at once, as persons with `slcli` do it. Raises LabFailed."""
+        self.note(f"slcli vs {' '.join(how)}: {', '.join(hosts)}")
+        self.at_once([lambda host=host: self.cluster.power(host, *how) for host in hosts])  # type: ignore[misc]
 
     def off(self, hosts: Sequence[str], how: str) -> None:
         """Hosts are switched off, `--hard` or `--soft`, and are off. Raises LabFailed."""
         self.power(hosts, "power-off", how)
-        self.until(f"the end of {', '.join(hosts)}", lambda: self._halted(hosts), 180)
+        self.until(f"the end of {', '.join(hosts)}", lambda: self._halted(hosts), 300)
 
     def on(self, hosts: Sequence[str]) -> None:
         """Hosts are switched on, and answer. Raises LabFailed."""
@@ -180,7 +190,7 @@ class Site:
         self.note(f"waits for {what}")
         end = time.monotonic() + limit
         while not holds():
-            self._goes_on()
+            self.goes_on()
             if time.monotonic() > end:
                 raise LabFailed(f"{what}: not within {limit:.0f} s")
             time.sleep(POLL)

@@ -15,6 +15,7 @@ import pulumi
 
 from components import database_tls, galera
 from components.cluster_hosts import ClusterHosts
+from components.first_bootstrap import last_resources
 from components.service_spec import ConfigFile, HealthCheck, ServiceSpec, UpdatePolicy
 from components.services import ServiceArgs, Services, declare
 from settings import Settings
@@ -49,6 +50,20 @@ def specs(settings: Settings) -> list[ServiceSpec]:
             stop_grace=15,
         )
     ]
+
+
+def votes(settings: Settings, *, serves: bool) -> bool:
+    """Whether one votes while the database is made or changed.
+
+    Also the one that goes in this run: Pulumi deletes last what is declared no more, so the nodes have it in
+    their group until then, and whoever waits for them without it would wait in vain.
+
+    Args:
+        serves: there was a database before this run, and so a state.
+    """
+    if settings.arbitrator is not None:
+        return True
+    return serves and any(urn.endswith(f"::{SERVICE}-service") for urn in last_resources())
 
 
 def wanted(

@@ -127,7 +127,7 @@ def _database(
         _given(settings),
         said.passwords,
         writer_last=last,
-        arbitrator=settings.arbitrator is not None,
+        arbitrator=arbitrator.votes(settings, serves=serves),
         backup=settings.backup,
         source=settings.bootstrap_from,
     )

@@ -21,6 +21,8 @@ from settings.planned import PlannedHost
 
 GUEST = "-guest"
 """Ends the name of the resource of an ordered server."""
+PREPARED = "-disk-prepared"
+"""Ends the name of a disk's step (docker_disk.py)."""
 OUTPUT = "encrypted"
 """In the output `hosts`, of a host whose data disk is."""
 KEYS = "diskKeys"
@@ -46,19 +48,23 @@ class Disks:
         last: Mapping[str, Any],
         resources: Callable[[], Any],
         anew: Collection[str] = (),
+        seen: Collection[str] = (),
     ) -> Disks:
         """As settings, outputs and state have it. Raises SettingsError.
 
         Args:
             last: outputs of the last complete run.
-            resources: the state's, by URN; asked only where any disk is encrypted, or is to be.
+            resources: the state's, by URN; not asked before the first complete run, when there may be none.
             anew: names of hosts that get another server in this run, besides those in servers.replace.
+            seen: names of one's own on which an encrypted disk is open: its key is in the state of a first
+                run that came to no end, or nowhere, which the disk's step then says.
         """
         hosts = [host for host in settings.servers.planned if has_disk(host)]
-        known = {host["name"]: bool(host.get(OUTPUT)) for host in last.get("hosts") or ()}
-        if not any(host.encrypted for host in hosts) and not any(known.values()):
+        state = resources() if last else {}
+        own = {host.name for host in hosts if host.own}
+        guests, known = _guests(state), {**_told(last), **_prepared(state, own), **dict.fromkeys(seen, True)}
+        if not any((*known.values(), *guests.values(), *(host.encrypted for host in hosts))):
             return cls()
-        guests = _guests(resources() if last else {})
         replaced = {*settings.servers.replace, *anew}
         were = {
             host.name: guests.get(host.name) if host.ordered else known.get(host.name)
@@ -68,7 +74,6 @@ class Disks:
         wanted = {host.name: host.encrypted for host in hosts}
         encrypted = {name for name in wanted if (wanted[name] if were.get(name) is None else were[name])}
         plain = [name for name in wanted if wanted[name] and name not in encrypted]
-        own = {host.name for host in hosts if host.own}
         if plain and not encrypted and set(plain) <= own:
             raise SettingsError([refusal(plain)])
         return cls(frozenset(encrypted), plain)
@@ -96,6 +101,23 @@ def refusal(plain: list[str]) -> str:
 def has_disk(host: PlannedHost) -> bool:
     """Whether the engine's data is on a disk that the program prepares."""
     return host.own is None or host.own.disk is not None
+
+
+def _told(last: Mapping[str, Any]) -> dict[str, bool]:
+    """Whose disk is encrypted, by the outputs of the last complete run."""
+    return {host["name"]: bool(host.get(OUTPUT)) for host in last.get("hosts") or ()}
+
+
+def _prepared(resources: Mapping[str, Any], own: Collection[str]) -> dict[str, bool]:
+    """Those of `own` whose disk was prepared as an encrypted one, by the state: a run that comes to no
+    end leaves the outputs as they are. The step has the reboots as a trigger, and none in plain.
+    """
+    found = {}
+    for urn, told in resources.items():
+        name = urn.rpartition("::")[2].removesuffix(PREPARED)
+        if name in own and urn.endswith(PREPARED) and (told.get("outputs") or {}).get("triggers"):
+            found[name] = True
+    return found
 
 
 def _guests(resources: Mapping[str, Any]) -> dict[str, bool]:

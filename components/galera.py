@@ -136,7 +136,7 @@ class GaleraArgs:
         tls: as in the settings.
         writer_last: in a rolling change, the node that takes the writes is the last. Only load balancers have
             one take them.
-        arbitrator: there is one, or will be.
+        arbitrator: there is one, or will be, or goes at the end of this run.
         root_password: None to have one drawn.
         passwords: generations of those that are drawn.
         backup: as in the settings; None for no backups.

@@ -56,6 +56,11 @@ class Plan:
     own: look.Looked | None = None
     replaced: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def opened(self) -> list[str]:
+        """Hosts of one's own with an open encrypted disk."""
+        return self.own.encrypted if self.own else []
+
     @classmethod
     def of(cls, settings: Settings, last: Mapping[str, Any]) -> Plan:
         """Ask the account and hosts of one's own, show the price, refuse what must not be.

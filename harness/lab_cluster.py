@@ -13,7 +13,7 @@ import re
 import shlex
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,30 @@ IMAGE = "$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.I
 PYMYSQL = "/usr/local/lib/galera-node"
 """Where that image has the client's library."""
 STORES = ("etcd", "consul")
+PATIENCE = 180.0
+"""Seconds for a question to Pulumi or to the account, and for an order of power."""
 LOOKS = 4
 """Looks, two seconds apart, in which the cluster must be whole."""
 
 
 class LabFailed(Exception):
     """Something in a lab, or of a bench in it, failed; says what."""
+
+
+def _finished(words: Sequence[str], env: Mapping[str, str] | None) -> subprocess.CompletedProcess[bytes]:
+    """A command here, to its end. Raises LabFailed after PATIENCE seconds."""
+    try:
+        return subprocess.run(
+            words,
+            cwd=places.CHECKOUT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise LabFailed(f"no end within {PATIENCE:g} s: {shlex.join(words)[-200:]}") from None
 
 
 def python(*words: str) -> list[str]:
@@ -99,11 +117,9 @@ class LabCluster:
 
     def ask(self, what: str, words: Sequence[str]) -> Any:
         """The JSON that a command prints. Raises LabFailed."""
-        done = subprocess.run(
-            words, cwd=places.CHECKOUT, env=environment(), capture_output=True, text=True, check=False
-        )
+        done = _finished(words, environment())
         if done.returncode != 0:
-            raise LabFailed(f"{what} failed: {done.stderr.strip()}")
+            raise LabFailed(f"{what} failed: {done.stderr.decode(errors='replace').strip()}")
         return json.loads(done.stdout)
 
     def outputs(self) -> Any:
@@ -146,21 +162,24 @@ class LabCluster:
 
     def power(self, host: str, *how: str) -> None:
         """As a person with `slcli` does it. Raises LabFailed."""
-        words = self.in_lab("slcli", "-y", "vs", *how, self.guests()[host])
-        done = subprocess.run(
-            words, cwd=places.CHECKOUT, stdin=subprocess.DEVNULL, capture_output=True, check=False
-        )
+        guests = self.guests()
+        if host not in guests:
+            raise LabFailed(f"{' '.join(how)} of {host}: the account has no such host")
+        words = self.in_lab("slcli", "-y", "vs", *how, guests[host])
+        done = _finished(words, None)
         if done.returncode != 0:
             raise LabFailed(f"{' '.join(how)} of {host}: {done.stderr.decode(errors='replace').strip()}")
 
-    def wait_whole(self, limit: float = 900) -> str:
+    def wait_whole(self, limit: float = 900, goes_on: Callable[[], None] = lambda: None) -> str:
         """Waits until all nodes are Synced and the store names one of them as the writer; that one's host.
 
         On a host that boots the engine first starts what ran there, and then what the swarm wants instead:
-        so it must hold for some looks. Raises LabFailed.
+        so it must hold for some looks. Raises LabFailed, and what `goes_on` raises, which is asked before
+        each look.
         """
         end, held = time.monotonic() + limit, 0
         while time.monotonic() < end:
+            goes_on()
             try:
                 told = self.status(HOSTS[0])
                 states = {name: each["state"] for name, each in told["members"].items()}

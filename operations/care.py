@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from components import votes
 from components.host_scripts.engine import settle
 from components.layers import AWAY, LOOK_AGAIN
 from components.turns import NOT_WELL
-from operations import cluster_facts, disk_space, host_looks, outputs, outputs_of_state, remote_hosts
+from operations import cluster_facts, disk_space, host_looks, notes, outputs, outputs_of_state, remote_hosts
 from operations.cluster_facts import HostFacts
 from operations.errors import OperationsError
 from operations.messages import say
@@ -159,8 +159,11 @@ _KEPT = (
 
 
 def tell(seen: Seen) -> None:
-    """Say whose engine needs a restart."""
+    """Say whose engine needs a restart; not of who is being replaced, and has left the swarm for good."""
+    kept = notes.maintained(facts.node_status for facts in seen.facts.values())
     for name in seen.ill:
+        if notes.read(kept.get(name, "")).why == "replaced":
+            continue
         mended = f"Its engine is not restarted: {_KEPT}"
         if not seen.facts[name].kept:
             mended = "`up` restarts its engine once the other hosts are well"
@@ -254,12 +257,15 @@ def _serves(seen: Seen, host: str) -> bool:
     return seen.facts[host].galera.get("wsrep_local_state_comment") == "Synced"
 
 
-def heal(seen: Seen) -> Seen:
+def heal(seen: Seen, but: Collection[str] = ()) -> Seen:
     """Restart the engines that need it, one after the other, once the others are well; the hosts after it.
+
+    Args:
+        but: left as they are: who is being replaced has left the swarm, and no restart brings it back.
 
     What can't be done now is said, with the reason, and left. Raises OperationsError if a host is not back.
     """
-    tried: set[str] = set()
+    tried = set(but)
     while True:
         waiting = [name for name in seen.ill if name not in tried]
         order = sorted(waiting, key=lambda name: _serves(seen, name))

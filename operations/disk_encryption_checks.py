@@ -6,14 +6,19 @@ Owns: what is asked on a host, and the check made of the answer. Leaves to other
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 
 from components.host_scripts import disk_crypt
 from operations.check import Check
 from operations.outputs import Outputs
-from operations.remote_hosts import Answer
+from operations.remote_hosts import Answer, RemoteHosts
 
 WHAT = "the data disk is encrypted (LUKS2), and open"
+KEY = (
+    "after its next boot nobody can open it: bring back the state, or the copy of the keys, that it was made "
+    "with, or have the host replaced before it boots (servers.replace)"
+)
 UNLOCK = "`python -m operations unlock` opens it and starts the engine"
 REPLACE = (
     "what is on these disks is in plain: have their hosts replaced one after the other "
@@ -26,9 +31,12 @@ def hosts_of(outputs: Outputs) -> list[str]:
     return [host.name for host in outputs.hosts if host.encrypted]
 
 
-def ask(outputs: Outputs) -> dict[str, str]:
-    """Shell text for each of them."""
-    return {name: disk_crypt.state(name) for name in hosts_of(outputs)}
+async def ask(outputs: Outputs, hosts: RemoteHosts) -> dict[str, Answer]:
+    """How the disk of each of them is, and whether the key of the outputs opens it."""
+    names = hosts_of(outputs)
+    keys = (f"{outputs.disk_keys.get(name, '')}\n" for name in names)
+    runs = (hosts.run(name, disk_crypt.state(name), key) for name, key in zip(names, keys, strict=True))
+    return dict(zip(names, await asyncio.gather(*runs), strict=True))
 
 
 def of_disks(outputs: Outputs, answers: Mapping[str, Answer]) -> Iterator[Check]:
@@ -37,12 +45,20 @@ def of_disks(outputs: Outputs, answers: Mapping[str, Answer]) -> Iterator[Check]
         state, *rest = answer.text.split() or [""]
         found = answer.error or {
             disk_crypt.NONE: "it is not encrypted",
+            disk_crypt.NEW: "its preparation has not come to its end: `up` goes on with it",
+            disk_crypt.BESIDE: "what is mounted is not on it, and in plain",
+            disk_crypt.WAITING: "it is open, and the engine does not run",
             disk_crypt.LOCKED: "it is locked since the host's last boot",
             disk_crypt.CLOSED: "it is open, and not mounted",
+            disk_crypt.STRANGER: "it is open, and the key in the stack's state does not open it",
             disk_crypt.OPEN: " ".join(rest),
         }.get(state, "no answer")
-        waits = state in (disk_crypt.LOCKED, disk_crypt.CLOSED)
-        yield Check(name, WHAT, state == disk_crypt.OPEN, found, remedy=UNLOCK if waits else "")
+        keyless = state in (disk_crypt.STRANGER, disk_crypt.OPEN) and name not in outputs.disk_keys
+        if keyless:
+            found = "it is open, and the outputs have no key of it (diskKeys)"
+        waits = state in (disk_crypt.LOCKED, disk_crypt.CLOSED, disk_crypt.WAITING)
+        remedy = UNLOCK if waits else KEY if keyless or state == disk_crypt.STRANGER else ""
+        yield Check(name, WHAT, state == disk_crypt.OPEN and not keyless, found, remedy=remedy)
     if answers:
         for host in outputs.hosts:
             if not host.encrypted:

@@ -115,14 +115,15 @@ def _out(facts: Mapping[str, HostFacts]) -> Iterator[Check]:
     """A warning for each node that load balancers send nobody to, because a person has said so."""
     for name, text in sorted(notes.maintained(told.node_status for told in facts.values()).items()):
         note = notes.read(text)
-        word = "replace" if note.why == "replaced" else "maintenance"
+        # Who is being upgraded is drained as well, which the end of its maintenance would not change.
+        ends = {"replaced": f"replace {name}", "upgraded": f"upgrade-hosts {name}"}
         yield Check(
             name,
             "load balancers may send clients here",
             True,
             f"no: in maintenance{f' {note.told}' if note.told else ''}",
             warns=True,
-            remedy=f"`python -m operations {word} {name}{' off' if word == 'maintenance' else ''}` ends it",
+            remedy=f"`python -m operations {ends.get(note.why, f'maintenance {name} off')}` ends it",
         )
 
 

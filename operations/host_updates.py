@@ -41,12 +41,15 @@ class Updates:
         reboot: why it must be rebooted for what is installed already; empty if it need not.
         restart: the same of the engine.
         boot: tells one boot from the next.
+        half: what an installation that was broken off has left; until it is finished, what else there is may
+            be unknown.
     """
 
     packages: Sequence[Package] = ()
     reboot: str = ""
     restart: str = ""
     boot: str = ""
+    half: str = ""
 
     def wanted(self, everything: bool) -> list[Package]:
         """Those that are installed. `everything`: not the security updates alone."""
@@ -54,7 +57,7 @@ class Updates:
 
     def due(self, everything: bool) -> bool:
         """Whether there is anything to be done."""
-        return bool(self.wanted(everything) or self.reboot or self.restart)
+        return bool(self.wanted(everything) or self.reboot or self.restart or self.half)
 
 
 def look() -> str:
@@ -66,6 +69,11 @@ def install(packages: Sequence[Package]) -> str:
     """Shell text for a host: just these versions."""
     named = [f"{each.name}={each.version}" for each in packages]
     return f"{assign(packages=named)}\n{body('upgrade_install', SCRIPTS)}"
+
+
+def finish() -> str:
+    """Shell text for a host: what an installation that was broken off has left is finished."""
+    return body("upgrade_finish", SCRIPTS)
 
 
 def reboot(boot: str) -> str:
@@ -94,6 +102,7 @@ def parse(text: str) -> Updates:
         reboot="; ".join(found.get("reboot", ())),
         restart="; ".join(found.get("restart", ())),
         boot=next(iter(found.get("boot", ())), ""),
+        half=next(iter(found.get("half", ())), ""),
     )
 
 
@@ -110,6 +119,8 @@ def told(updates: Updates, everything: bool) -> str:
     """What will be done on a host, for people; empty for nothing."""
     packages = updates.wanted(everything)
     parts = []
+    if updates.half:
+        parts.append(f"the end of an installation that was broken off ({updates.half})")
     if packages:
         names = ", ".join(f"{each.name} {each.version}" for each in packages)
         parts.append(f"{len(packages)} package{'s' if len(packages) > 1 else ''} ({names})")
@@ -121,6 +132,10 @@ def told(updates: Updates, everything: bool) -> str:
 
 
 def reboots(updates: Updates, packages: Sequence[Package]) -> str:
-    """Why the host will be rebooted, as far as that can be known before; empty if it will not."""
+    """Why the host is rebooted, once `packages` are installed; empty if it is not.
+
+    Before they are, as far as that can be known. What is foretold is done: few packages ask for it by
+    themselves, and with a newer libssl all that runs keeps the old one.
+    """
     names = [each.name for each in packages if REBOOTS.match(each.name)]
     return updates.reboot or ", ".join(names)

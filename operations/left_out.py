@@ -96,14 +96,15 @@ def _listed(section: Mapping[str, Any], key: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def cancelled(pulumi: Pulumi, seen: Seen | None) -> dict[str, str]:
+def cancelled(pulumi: Pulumi, seen: Seen | None, going: Collection[str] = ()) -> dict[str, str]:
     """The URNs of servers that the account no longer has, by host name; says which.
 
-    Only hosts that do not answer are asked for.
+    Only hosts that do not answer are asked for, and those that are `going`: one whose cancellation was broken
+    off may answer for some minutes more.
     """
-    if seen is None or not seen.away:
+    if seen is None or not (seen.away or going):
         return {}
-    exported, away = pulumi.export() or {}, seen.away
+    exported, away = pulumi.export() or {}, dict.fromkeys([*seen.away, *going])
     ours = {
         str((each.get("inputs") or {}).get("hostname")): each
         for each in _resources(exported)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import typer
@@ -194,12 +194,15 @@ def told(seen: Seen | None, stack: str) -> Seen | None:
     return seen
 
 
-def opened(pulumi: Pulumi, seen: Seen | None, yes: bool) -> Seen | None:
+def opened(pulumi: Pulumi, seen: Seen | None, yes: bool, going: Collection[str] = ()) -> Seen | None:
     """Unlock what `up` has met locked, asking first unless `yes`: disks, then managers; the hosts after it.
 
     What is not back within `BACK_WITHIN` seconds is said and left. Raises OperationsError if one stays so.
+
+    Args:
+        going: hosts whose servers are replaced in this run.
     """
-    seen = locked_disks.opened(pulumi, seen, yes)
+    seen = locked_disks.opened(pulumi, seen, yes, going)
     if seen is None or not (found := names(seen)):
         return seen
     say(f"{_names(found)} locked since engine or host has restarted (swarm.autolock).")

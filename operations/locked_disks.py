@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +26,10 @@ from operations.errors import OperationsError
 from operations.messages import say
 from operations.outputs import Host, Outputs
 from operations.pulumi_cli import Pulumi
+from operations.remote_hosts import Answer
 from operations.stack_settings import StackSettings
 from operations.unlock_keys import plain
+from settings.errors import UserError
 from settings.servers import names_of
 
 KEY = "-disk-key"
@@ -44,11 +47,21 @@ def keys_of(exported: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for each in (exported.get("deployment") or {}).get("resources") or ():
         name = str(each.get("urn")).rpartition("::")[2]
+        if each.get("delete"):  # of a former server, which a run that was cut off has not taken out
+            continue
         if str(each.get("type")).endswith(":Token") and name.endswith(KEY):
             value = str(plain(each.get("outputs") or {}).get("value") or "")
             if value:
                 found[name.removesuffix(KEY)] = value
     return found
+
+
+class StillLocked(OperationsError):
+    """Disks that could not be opened. Attributes: why: by the hosts' names."""
+
+    def __init__(self, why: Mapping[str, str]) -> None:
+        super().__init__(f"Still locked: {'; '.join(f'{name}: {each}' for name, each in why.items())}")
+        self.why = why
 
 
 @dataclass(frozen=True)
@@ -76,17 +89,34 @@ async def unlocked(found: Outputs) -> None:
     await _opened(Reached(hosts, found.private_key), found.disk_keys)
 
 
+async def require_key(found: Outputs, name: str) -> None:
+    """For before a host boots. Raises OperationsError if the outputs have no key that opens its disk."""
+    hosts = tuple(host for host in found.hosts if host.name == name and host.encrypted)
+    if not hosts:
+        return
+    key = found.disk_keys.get(name, "")
+    async with remote_hosts.connected(Reached(hosts, found.private_key)) as reached:
+        answer = await reached.run(name, disk_crypt.state(name), f"{key}\n")
+    if not key or answer.text.strip() == disk_crypt.STRANGER:
+        raise OperationsError(
+            f"{name} is not rebooted: its data disk is encrypted, and the stack has no key that opens it, so "
+            "its data would be lost. Nothing was changed. Remedy: bring back the state, or the copy of the "
+            "keys, that it was made with; or have it replaced (docs/how-to/encryption-at-rest.md)"
+        )
+
+
 def _reached(pulumi: Pulumi, exported: Mapping[str, Any], names: Mapping[str, Any]) -> Reached:
-    """These hosts by the stack's outputs, or by its state where no run has come to its end."""
-    try:
-        found = outputs.read(pulumi)
-        return Reached(tuple(host for host in found.hosts if host.name in names), found.private_key)
-    except OperationsError:
+    """These hosts by the state, which knows those of a run that came to no end; else by the outputs."""
+    hosts: tuple[Host, ...] = ()
+    with suppress(UserError):  # above all a private key that can't be read here
         settings = StackSettings.of(pulumi)
         managers = names_of(settings.section("swarm-galera:servers"))[0]
         key_file = settings.section("swarm-galera:ssh").get("privateKeyFile")
         hosts, key = outputs_of_state.hosts_of_state(exported, managers, key_file)
-        return Reached(tuple(host for host in hosts if host.name in names), key)
+    if not hosts:
+        found = outputs.read(pulumi)
+        hosts, key = found.hosts, found.private_key
+    return Reached(tuple(host for host in hosts if host.name in names), key)
 
 
 async def _opened(reached: Reached, keys: Mapping[str, str]) -> list[str]:
@@ -94,21 +124,31 @@ async def _opened(reached: Reached, keys: Mapping[str, str]) -> list[str]:
         for name, why in hosts.unreachable.items():
             say(f"{name} could not be asked: {why}.")
         asked = {name: disk_crypt.state(name) for name in hosts.reachable}
-        answers = await hosts.run_all(asked)
-        locked = [
-            name
-            for name, answer in answers.items()
-            if answer.text.strip() in (disk_crypt.LOCKED, disk_crypt.CLOSED)
-        ]
+        locked = _waiting(await hosts.run_all(asked))
         if not locked:
             return []
         say(f"Opening the disk of {', '.join(locked)} …")
         runs = (hosts.run(name, disk_crypt.unlock(name), f"{keys[name]}\n", LIMIT) for name in locked)
         done = dict(zip(locked, await asyncio.gather(*runs), strict=True))
     if refused := {name: answer.error for name, answer in done.items() if answer.error}:
-        told = "; ".join(f"{name}: {why}" for name, why in refused.items())
-        raise OperationsError(f"Still locked: {told}")
+        raise StillLocked(refused)
     return locked
+
+
+def _waiting(answers: Mapping[str, Answer]) -> list[str]:
+    """Whose disk is to be opened, or whose engine waits since then; says of whom that is not known."""
+    found = []
+    for name, answer in answers.items():
+        state = answer.text.strip()
+        if answer.error:
+            say(f"{name} does not say how its disk is: {answer.error}.")
+        elif state == disk_crypt.NEW:
+            say(f"{name}: its disk is not prepared yet, or not since its system was made anew: `up` does it.")
+        elif state == disk_crypt.BESIDE:
+            say(f"{name}: what is mounted is not on its encrypted disk, and in plain: see `lsblk` on it.")
+        elif state in (disk_crypt.LOCKED, disk_crypt.CLOSED, disk_crypt.WAITING):
+            found.append(name)
+    return found
 
 
 # -- met by `up` and `preview` -------------------------------------------------------------------------------
@@ -132,10 +172,14 @@ def told(seen: Seen | None, stack: str) -> None:
         )
 
 
-def opened(pulumi: Pulumi, seen: Seen | None, yes: bool) -> Seen | None:
+def opened(pulumi: Pulumi, seen: Seen | None, yes: bool, going: Collection[str] = ()) -> Seen | None:
     """Open the disks that `up` has met locked, asking first unless `yes`; the hosts after it.
 
-    What is not back within `BACK_WITHIN` seconds is said and left. Raises OperationsError if one stays so.
+    What is not back within `BACK_WITHIN` seconds is said and left. Raises OperationsError if one stays so
+    that is not to be replaced: without its key, another server is all that helps.
+
+    Args:
+        going: hosts whose servers are replaced in this run, besides those in servers.replace.
     """
     if seen is None or not suspects(seen):
         return seen
@@ -143,13 +187,27 @@ def opened(pulumi: Pulumi, seen: Seen | None, yes: bool) -> Seen | None:
     keys = {name: key for name, key in keys_of(exported).items() if name in suspects(seen)}
     if not keys:
         return seen
-    say(f"{', '.join(keys)}: the data disk is locked since the host's last boot (servers.encryptedDisk).")
-    if not yes and not typer.confirm("Open it?"):
+    say(
+        f"{', '.join(keys)}: no engine runs, and the data disk is encrypted: it may be locked since the "
+        "host's last boot (servers.encryptedDisk)."
+    )
+    if not yes and not typer.confirm("Open it, if so, and start the engine?"):
         say("Nothing was changed.")
         raise typer.Exit(1)
     hosts = tuple(host for host in seen.outputs.hosts if host.name in keys)
-    found = asyncio.run(_opened(Reached(hosts, seen.outputs.private_key), keys))
+    try:
+        found = asyncio.run(_opened(Reached(hosts, seen.outputs.private_key), keys))
+    except StillLocked as error:
+        if not error.why.keys() <= {*going, *_replaced(pulumi)}:
+            raise
+        say(f"{error}. Going on: {', '.join(error.why)} will be another server.")
+        found = [name for name in keys if name not in error.why]
     return _back(pulumi, seen, found)
+
+
+def _replaced(pulumi: Pulumi) -> set[str]:
+    """The hosts that the settings have replaced."""
+    return set(StackSettings.of(pulumi).section("swarm-galera:servers").get("replace") or ())
 
 
 def _back(pulumi: Pulumi, seen: Seen, names: Sequence[str]) -> Seen:

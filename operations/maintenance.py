@@ -54,15 +54,18 @@ def refusal(seen: Seen, host: str, word: Word) -> str:
     members = seen.outputs.members
     if host not in members:
         return f"{host} has no node of the database; hosts that have: {', '.join(members)}"
-    if word == Word.on:
-        return well.refusal(seen, host, "returns")
     note = notes.read(well.maintained(seen).get(host, ""))
+    # Another note in its place, and nobody would know that its server is the new one already.
     if note.why == "replaced":
         return (
             f"{host} is being replaced. `python -m operations replace {host}` goes on, and ends its "
             "maintenance"
         )
-    return ""
+    if word == Word.off:
+        return ""
+    if note.why == "upgraded":
+        return f"{host} is being upgraded: `python -m operations upgrade-hosts {host}` goes on"
+    return well.refusal(seen, host, "returns")
 
 
 async def _maintain(looking: Awaitable[Seen], host: str, word: Word, because: str) -> None:

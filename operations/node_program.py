@@ -30,11 +30,15 @@ DRAINED = 4.0
 (`DRAIN` in images/galera/galera_node/endpoints.py) and checks are apart."""
 
 
-def text(outputs: Outputs, *words: str) -> str:
-    """Shell text for a host that has a node: `galera-node WORDS`; what it says, and its exit code."""
+def text(outputs: Outputs, *words: str, errors: bool = True) -> str:
+    """Shell text for a host that has a node: `galera-node WORDS`; what it says, and its exit code.
+
+    Args:
+        errors: among what it says; without, what it answers alone.
+    """
     return (
         f"{assign(service=outputs.service, words=list(words))}\n{FIND_CONTAINER}\n"
-        'docker exec "$container" galera-node "${words[@]}" 2>&1'
+        f'docker exec "$container" galera-node "${{words[@]}}" 2>{"&1" if errors else "/dev/null"}'
     )
 
 
@@ -70,7 +74,7 @@ def refused(host: str, answer: Answer, command: str) -> str:
 
 async def status(hosts: RemoteHosts, outputs: Outputs, host: str) -> Mapping[str, Any]:
     """What the node on a host knows of the cluster; empty while it does not say."""
-    answer = await hosts.run(host, text(outputs, "status", "--json"))
+    answer = await hosts.run(host, text(outputs, "status", "--json", errors=False))
     return json_object(answer.text)
 
 
@@ -83,11 +87,11 @@ async def take_out(hosts: RemoteHosts, seen: Seen, host: str, note: Note) -> Non
     if found.balancer is None:
         return  # nobody asks who takes the writes, so nobody is named
     began = told = time.monotonic()
-    while (await status(hosts, found, by)).get("writer") == host:
+    while problem := _still(await status(hosts, found, by), host, by):
         now = time.monotonic()
         if now - began > MOVED_WITHIN:
             raise OperationsError(
-                f"{host} still takes the writes after {MOVED_WITHIN:.0f} s, though it is to be taken out. "
+                f"{problem} after {MOVED_WITHIN:.0f} s, though it is to be taken out. "
                 f"Remedy: `galera-node status` in a container of {found.service} says who is able; the "
                 "command may be repeated"
             )
@@ -96,6 +100,16 @@ async def take_out(hosts: RemoteHosts, seen: Seen, host: str, note: Note) -> Non
             say(f"waiting for another node to take the writes of {host}")
         await asyncio.sleep(0.5)
     await asyncio.sleep(DRAINED)
+
+
+def _still(told: Mapping[str, Any], host: str, by: str) -> str:
+    """Why the writes may still be made on `host`, as `by` has `told`; empty if they are not.
+
+    A node that does not say has not said no.
+    """
+    if not told.get("cluster"):
+        return f"{by} does not say whether {host} takes the writes ({told.get('store') or 'no answer'})"
+    return f"{host} still takes the writes" if told.get("writer") == host else ""
 
 
 async def bring_back(hosts: RemoteHosts, seen: Seen, host: str) -> None:

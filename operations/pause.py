@@ -15,6 +15,7 @@ from typing import Any
 import typer
 
 from operations import outputs
+from operations.care import Seen
 from operations.errors import OperationsError
 from operations.messages import say
 from operations.options import StackOption, YesOption
@@ -46,6 +47,8 @@ def pause(stack: StackOption = "dev", yes: YesOption = False) -> None:
     with opened(stack) as session:
         found = outputs.read(session.pulumi)
         if why := why_not_paused(found, said(stack)):
+            raise OperationsError(f"Stack {stack} is not paused: {why}.")
+        if why := why_not_back(session.looked()):
             raise OperationsError(f"Stack {stack} is not paused: {why}.")
         _changed(session, yes, {UP_TO: PAUSED, DOWN: goes(found)})
         say(
@@ -95,6 +98,20 @@ def why_not_paused(found: Outputs, settings: Mapping[str, Any]) -> str:
     return ""
 
 
+def why_not_back(seen: Seen | None) -> str:
+    """Why `resume` could not have all back; empty if it could."""
+    if seen is None or not seen.outputs.has("data"):
+        return ""
+    paused = {name for facts in seen.facts.values() for name in facts.paused} & {*seen.outputs.members}
+    if not paused:
+        return ""
+    return (
+        f"the swarm starts nothing on {' and '.join(sorted(paused))}, as on the last host of a change that "
+        "was broken off, and the store would wait there for its member. Remedy: `up` first; `verify` names "
+        "the host, and how it is let go by hand"
+    )
+
+
 def why_not_resumed(settings: Mapping[str, Any]) -> str:
     """Why not; empty if it may be."""
     if settings.get(UP_TO) == PAUSED:
@@ -119,7 +136,7 @@ def _changed(session: StackSession, yes: bool, settings: Mapping[str, Any]) -> N
             if isinstance(value, str):
                 session.pulumi.write_setting(f"{PREFIX}{key}", value)
         session.confirm(yes, "Do it?", "preview")
-    except (typer.Exit, OperationsError, KeyboardInterrupt):
+    except BaseException:  # Ctrl-C at the question is a no as well
         file.write_text(before, encoding="utf-8")
         raise
     deployed(session, True)

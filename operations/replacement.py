@@ -1,7 +1,8 @@
 """A host that is replaced: drained, left, cancelled, ordered anew, prepared, joined, synced.
 
 Owns: when that is refused, the order of its parts, and at which part a call goes on that follows one which
-was broken off. Leaves to others: the command (replace.py), the run of Pulumi (stack.py), the order in the
+was broken off. Leaves to others: the command (replace.py), who is named in the settings
+(replaced_by_setting.py), the run of Pulumi (stack.py), the order in the
 account (components/replaced.py), leaving (components/host_scripts/swarm_leaving.py).
 
 Where it is, is seen, not remembered. The outputs of the last complete run say which server the host had, the
@@ -20,7 +21,7 @@ from typing import Any, Literal
 from components import consul, etcd, galera
 from components.host_scripts.shell import assign, body
 from components.host_scripts.swarm_leaving import Membership, functions
-from operations import care, node_program, notes, well
+from operations import care, left_out, node_program, notes, well
 from operations.care import Seen
 from operations.errors import OperationsError
 from operations.messages import say
@@ -29,7 +30,6 @@ from operations.notes import Note
 from operations.outputs import Outputs
 from operations.remote_hosts import SCRIPTS, connected
 from operations.session import StackSession
-from operations.stack_settings import said
 
 GUEST = ":VirtualGuest"
 """End of the type of a server in the state."""
@@ -74,8 +74,8 @@ def part(seen: Seen, host: Replaced) -> Part:
     return "take away"
 
 
-def refusal(seen: Seen, host: Replaced, ordered: Mapping[str, int]) -> str:
-    """Why a host is not replaced now; empty if it may be. What has begun goes on.
+def unfit(seen: Seen, host: Replaced, ordered: Mapping[str, int]) -> str:
+    """Why a host is never replaced, however the others are; empty if it may be. What has begun goes on.
 
     Args:
         ordered: ids of servers in the state, by host name.
@@ -93,13 +93,6 @@ def refusal(seen: Seen, host: Replaced, ordered: Mapping[str, int]) -> str:
         return ""
     if host.name not in ordered:
         return f"the state has no server for {host.name}: `up` orders it"
-    if others := [
-        name for name, note in _notes(seen).items() if note.why == "replaced" and name != host.name
-    ]:
-        return (
-            f"{' and '.join(others)} is being replaced. End that first: "
-            f"`python -m operations replace {' '.join(others)}`"
-        )
     if host.name in found.kept_on:
         return f"{host.name} keeps data of a cluster that does not run, and its copy would go: `resume` first"
     if host.adopted:
@@ -109,18 +102,52 @@ def refusal(seen: Seen, host: Replaced, ordered: Mapping[str, int]) -> str:
         )
     if len(found.managers) == 1 and known[host.name].role == "manager":
         return f"{host.name} is the only manager: the swarm, and the database, would go with it"
+    return ""
+
+
+def refusal(seen: Seen, host: Replaced, ordered: Mapping[str, int]) -> str:
+    """Why a host is not replaced now; empty if it may be. What has begun goes on. Args: as of `unfit`."""
+    if why := unfit(seen, host, ordered):
+        return why
+    if part(seen, host) != "take away":
+        return ""
+    if others := [name for name in coming(seen) if name != host.name]:
+        return (
+            f"{' and '.join(others)} is being replaced. End that first: "
+            f"`python -m operations replace {' '.join(others)}`"
+        )
     return well.refusal(seen, host.name, "leaves")
 
 
+def in_the_way(seen: Seen, hosts: Sequence[Replaced], ordered: Mapping[str, int]) -> str:
+    """What keeps these from being replaced in this order; empty for nothing.
+
+    Behind one that has begun, or is ill itself, the others are as they will be only once it is through: they
+    are asked again in their turn.
+    """
+    settled = True
+    for host in hosts:
+        if why := (refusal if settled else unfit)(seen, host, ordered):
+            return f"{host.name} is not replaced: {why}"
+        settled = settled and host.name not in seen.unwell and not host.under_way
+        settled = settled and part(seen, host) == "take away"
+    return ""
+
+
 def plan(seen: Seen, hosts: Sequence[Replaced]) -> list[Replaced]:
-    """In which order: what has begun first, then those that bear no data, the writer last.
+    """In which order: what has begun first, then who is ill, then those that bear no data, the writer last.
 
     The writes then move once; and whoever takes them over is not replaced after that.
     """
     takes_writes = well.writer(seen)
     return sorted(
         hosts,
-        key=lambda host: (not host.under_way, host.name in seen.outputs.members, host.name == takes_writes),
+        key=lambda host: (
+            not host.under_way,
+            host.name not in seen.unwell,
+            host.name in seen.outputs.members,
+            host.name == takes_writes,
+        ),
     )
 
 
@@ -158,13 +185,14 @@ def leaving(found: Outputs, host: str) -> str:
     )
 
 
-def _notes(seen: Seen) -> dict[str, Note]:
+def noted(seen: Seen) -> dict[str, Note]:
+    """The note on each node that is in maintenance, by its name."""
     return {name: notes.read(text) for name, text in well.maintained(seen).items()}
 
 
 def of(seen: Seen, name: str, exported: Mapping[str, Any]) -> Replaced:
     """A host as it is now. Args: exported: the state."""
-    return Replaced(name, servers(exported).get(name, 0), _notes(seen).get(name), name in adopted(exported))
+    return Replaced(name, servers(exported).get(name, 0), noted(seen).get(name), name in adopted(exported))
 
 
 # -- doing it ------------------------------------------------------------------------------------------------
@@ -176,10 +204,9 @@ def replace_all(session: StackSession, names: Sequence[str], yes: bool, deploys:
     exported = session.pulumi.export() or {}
     ordered = servers(exported)
     hosts = plan(seen, [of(seen, name, exported) for name in dict.fromkeys(names)])
-    for host in hosts:
-        # All that can be known before is said before anything is touched.
-        if why := refusal(seen, host, ordered):
-            raise OperationsError(f"{host.name} is not replaced: {why}. Nothing was changed.")
+    # All that can be known before is said before anything is touched.
+    if why := in_the_way(seen, hosts, ordered):
+        raise OperationsError(f"{why}. Nothing was changed.")
     for host in hosts:
         replace_one(session, host.name, yes, deploys)
 
@@ -194,7 +221,7 @@ def replace_one(session: StackSession, name: str, yes: bool, deploys: Deploys) -
     todo = part(seen, host)
     if todo == "take away":
         say(f"{name}: its server {host.server} goes, with all its disks, and another one is ordered.")
-        session.replacing({name: host.server}).confirm(yes, f"Replace {name}?", "preview")
+        _foreseen(session, seen, host, yes)
         asyncio.run(_taken_away(seen, host))
         deploys(session, True, {name: host.server})
     elif todo == "bring in":
@@ -202,6 +229,19 @@ def replace_one(session: StackSession, name: str, yes: bool, deploys: Deploys) -
         deploys(session, yes, {name: _former(seen, host)})
     asyncio.run(_finished(_look(session), name))
     say(f"{name} has been replaced.")
+
+
+def _foreseen(session: StackSession, seen: Seen, host: Replaced, yes: bool) -> None:
+    """Show the plan, and ask unless `yes`; ends the program for a plan that Pulumi refuses.
+
+    It is made with `yes`, too: what the program refuses (a price, a setting) must be known before the host
+    leaves, not once it has left.
+    """
+    gone = left_out.refreshed(left_out.cancelled(session.pulumi, seen, [host.name]))
+    told = session.replacing({host.name: host.server}).informed(seen)
+    if yes:
+        told.run("preview", *gone)
+    told.confirm(yes, f"Replace {host.name}?", "preview", *gone)
 
 
 def _former(seen: Seen, host: Replaced) -> int:
@@ -213,49 +253,7 @@ def _former(seen: Seen, host: Replaced) -> int:
 
 def coming(seen: Seen | None) -> list[str]:
     """Hosts that are being replaced, as their notes say: they may answer at other addresses by now."""
-    return [] if seen is None else [name for name, note in _notes(seen).items() if note.why == "replaced"]
-
-
-def by_setting(session: StackSession, yes: bool, deploys: Deploys) -> None:
-    """Replace what servers.replaceServer names, one after the other."""
-    names = _named(session)
-    if names:
-        replace_all(session, names, yes, deploys)
-
-
-def first_by_setting(session: StackSession) -> dict[str, int]:
-    """The one that goes first, for a preview, with its server; says who comes after it."""
-    wanted, there = _wanted(session), servers(session.pulumi.export() or {})
-    due = [name for name, server in wanted.items() if there.get(name) == server]
-    if len(due) > 1:
-        say(f"One after the other, each once the one before is back: {', '.join(due)}. Shown is the first.")
-    return {name: wanted[name] for name in due[:1]}
-
-
-def _wanted(session: StackSession) -> dict[str, int]:
-    servers = said(session.name, "servers").get("replaceServer")
-    if not isinstance(servers, Mapping):
-        return {}
-    # A wrong value is the program's to refuse.
-    return {str(name): int(server) for name, server in servers.items() if str(server).isdigit()}
-
-
-def _named(session: StackSession) -> list[str]:
-    """Hosts whose server is still to go, or was on its way when a run was broken off."""
-    wanted = _wanted(session)
-    if not wanted:
-        return []
-    there = servers(session.pulumi.export() or {})
-    due = [name for name, server in wanted.items() if there.get(name) == server]
-    seen = care.look(session.pulumi)
-    begun = {} if seen is None else _notes(seen)
-    return due + [
-        name
-        for name, server in wanted.items()
-        if name not in due
-        and (note := begun.get(name)) is not None
-        and (note.why, note.server) == ("replaced", str(server))
-    ]
+    return [] if seen is None else [name for name, note in noted(seen).items() if note.why == "replaced"]
 
 
 def _look(session: StackSession) -> Seen:
@@ -270,7 +268,7 @@ async def _taken_away(seen: Seen, host: Replaced) -> None:
     found, name = seen.outputs, host.name
     others = [each.name for each in found.managers if each.name != name]
     async with connected(found) as hosts:
-        if found.has("data") and name in found.members:
+        if _has_note(seen, name):
             note = Note("replaced", notes.somebody(), notes.now(), str(host.server))
             await node_program.take_out(hosts, seen, name, note)
             say(f"{name}: load balancers send nobody there, and its node takes no writes.")
@@ -288,6 +286,18 @@ async def _taken_away(seen: Seen, host: Replaced) -> None:
         say(f"{name} has left the swarm{', the store and the database' if name in found.members else ''}.")
 
 
+def _has_note(seen: Seen, name: str) -> bool:
+    """Whether the store knows that a host is being replaced."""
+    return seen.outputs.has("data") and name in seen.outputs.members
+
+
+def _then(seen: Seen, name: str) -> str:
+    """What is to be done once all is well."""
+    if _has_note(seen, name):
+        return f"load balancers send nobody to {name} yet, and the same command goes on"
+    return "this command has nothing left to do, and a further one would replace the new server, too"
+
+
 async def _finished(seen: Seen, name: str) -> None:
     """Wait until the host and all others are well, and let clients back."""
     now = seen
@@ -301,10 +311,9 @@ async def _finished(seen: Seen, name: str) -> None:
         f"waiting until {name} and the others are well", problem, WELL_WITHIN
     ):
         raise OperationsError(
-            f"{name} has another server, and not all is well after {WELL_WITHIN:.0f} s: {why}. Load "
-            f"balancers send nobody to {name} yet. Remedy: `verify` names what is amiss; the same command "
-            "goes on"
+            f"{name} has another server, and not all is well after {WELL_WITHIN:.0f} s: {why}. Remedy: "
+            f"`verify` names what is amiss; {_then(seen, name)}"
         )
-    if seen.outputs.has("data") and name in well.maintained(now):
+    if _has_note(seen, name) and (name in well.maintained(now) or not well.told(now)):
         async with connected(seen.outputs) as hosts:
             await node_program.bring_back(hosts, now, name)

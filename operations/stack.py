@@ -23,6 +23,7 @@ from operations import (
     left_out,
     locked,
     outputs,
+    replaced_by_setting,
     replacement,
     run_watch,
     strays,
@@ -52,7 +53,7 @@ def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
     """Bring everything to what the stack's settings say; makes the stack if there is none."""
     require_terminal_or_yes(yes)
     with opened(stack, create=True) as session:
-        replacement.by_setting(session, yes, deployed)
+        replaced_by_setting.by_setting(session, yes, deployed)
         deployed(session, yes)
 
 
@@ -67,15 +68,15 @@ def deployed(session: StackSession, yes: bool, going: Mapping[str, int] | None =
     session = session.replacing(going)
     # A host that is about to go has left the swarm, and its engine finds that an error.
     looked = session.looked(ill=False) if going else session.looked()
-    seen = locked.opened(session.pulumi, looked, yes)
-    gone = left_out.cancelled(session.pulumi, seen)
+    seen = locked.opened(session.pulumi, looked, yes, going)
+    gone = left_out.cancelled(session.pulumi, seen, going)
     coming = [*going, *replacement.coming(seen)]
     without = left_out.of_up(seen, session.informed(seen).pulumi, gone, coming)
     session.confirm(yes, "Do it?", "preview", *left_out.refreshed(gone), *without)
     session.taken_out(list(gone.values()))
     before = session.moved()
     if seen is not None and not going:
-        seen = care.heal(seen)
+        seen = care.heal(seen, coming)
     broken_off = session.unfinished.exists()
     session.unfinished.touch()
     try:
@@ -105,10 +106,10 @@ def deployed(session: StackSession, yes: bool, going: Mapping[str, int] | None =
 def preview(stack: StackOption = "dev") -> None:
     """Show what `up` would do and what it would cost; changes and orders nothing."""
     with opened(stack, create=True) as session:
-        going = replacement.first_by_setting(session)
+        going = replaced_by_setting.first_by_setting(session)
         told = session.replacing(going)
         seen = locked.told(told.looked(), stack)
-        gone = left_out.cancelled(told.pulumi, seen)
+        gone = left_out.cancelled(told.pulumi, seen, going)
         coming = [*going, *replacement.coming(seen)]
         without = left_out.of_up(seen, told.informed(seen).pulumi, gone, coming)
         told.informed(seen).run("preview", *left_out.refreshed(gone), *without)

@@ -1,12 +1,13 @@
 """`upgrade-hosts`: security updates and reboots, one host at a time, each once all others are well.
 
-Owned here: the command, the order of hosts, what is done with each and what is waited for. Left to others:
-what there is to be updated (host_updates.py), when a host may be taken out (well.py), taking its node out of
-the endpoints (node_program.py).
+Owned here: the command, what is done with each host and what is waited for. Left to others: what there is to
+be updated (host_updates.py), when a host may be taken out, and in which order (upgrade_refusals.py), taking
+its node out of the endpoints (node_program.py).
 
 A host is drained before anything is installed on it, because a newer engine restarts all containers by
 itself, and a reboot gives a database no more time than systemd does. Where it was broken off is seen: the
-node's note says that its host is being upgraded, and that host is the first of the next call.
+node's note says that its host is being upgraded, and a label of the swarm's whom this command has drained;
+that host is the first of the next call. Who was drained by a person stays so.
 """
 
 from __future__ import annotations
@@ -29,13 +30,18 @@ from operations.node_program import telling
 from operations.notes import Note
 from operations.options import StackOption, YesOption
 from operations.outputs import Outputs
-from operations.remote_hosts import SCRIPTS, Answer, connected
-from operations.session import require_terminal_or_yes
+from operations.remote_hosts import SCRIPTS, Answer, RemoteHosts, connected
+from operations.session import opened, require_terminal_or_yes
+from operations.upgrade_refusals import begun, in_the_way, order, others, refusal
 
 LOOKS_WITHIN = 600.0
 """Seconds for a host to fetch its lists of packages."""
 INSTALLS_WITHIN = 3600.0
 DRAINS_WITHIN = 900.0
+ENDS_WITHIN = 600
+"""Seconds within that for containers to end which the swarm was told to stop."""
+LABEL = "swarm-galera.upgraded"
+"""Node label, `true` on a host that this command has drained."""
 BOOTS_WITHIN = 900.0
 """Seconds for a host to be back after a reboot."""
 WELL_WITHIN = 1800.0
@@ -61,7 +67,8 @@ def upgrade_hosts(
     the same command goes on.
     """
     require_terminal_or_yes(yes)
-    upgraded(outputs.of_stack(stack), hosts or [], everything, yes)
+    with opened(stack) as session:  # two calls at a time might each take the host that the other counts on
+        upgraded(outputs.read(session.pulumi), hosts or [], everything, yes)
 
 
 def upgraded(found: Outputs, names: Sequence[str], everything: bool, yes: bool, token: str = "") -> None:
@@ -76,33 +83,25 @@ def upgraded(found: Outputs, names: Sequence[str], everything: bool, yes: bool, 
     asyncio.run(_upgraded(found, names, everything, yes, token))
 
 
-def order(seen: Seen, names: Sequence[str]) -> list[str]:
-    """Whose turn comes when: what was broken off first, hosts without data before others, the writer last."""
-    takes_writes = well.writer(seen)
-    return sorted(
-        dict.fromkeys(names),
-        key=lambda name: (not _begun(seen, name), name in seen.outputs.members, name == takes_writes),
+def draining(host: str, availability: str, *, required: bool = False) -> str:
+    """Shell text for another manager: have a host's containers end in order, or come back.
+
+    Args:
+        required: have them come back also where somebody else has drained it.
+    """
+    facts = assign(
+        hostname=host,
+        availability=availability,
+        label=LABEL,
+        ends_within=ENDS_WITHIN,
+        required="1" if required else "",
     )
+    return "\n".join([functions([]), facts, body("upgrade_drain", SCRIPTS)])
 
 
-def refusal(seen: Seen, host: str) -> str:
-    """Why a host is not upgraded now; empty if it may be."""
-    note = notes.read(well.maintained(seen).get(host, ""))
-    if note.why == "replaced":
-        return f"it is being replaced: `python -m operations replace {host}` first"
-    # One that was drained by a call which was broken off is not well, and has to be gone on with.
-    return well.refusal(seen, host, "returns", ill=note.why == "upgraded")
-
-
-def draining(host: str, availability: str) -> str:
-    """Shell text for another manager: have a host's containers end in order, or come back."""
-    return "\n".join(
-        [
-            functions([]),
-            assign(hostname=host, availability=availability),
-            body("upgrade_drain", SCRIPTS),
-        ]
-    )
+def drained() -> str:
+    """Shell text for a manager that prints whom an earlier call has drained."""
+    return f"docker node ls --filter node.label={LABEL}=true --format '{{{{.Hostname}}}}'"
 
 
 # -- doing it ------------------------------------------------------------------------------------------------
@@ -113,14 +112,15 @@ async def _upgraded(found: Outputs, names: Sequence[str], everything: bool, yes:
     if token and not (wanted := await _without(found, wanted, token)):
         return
     seen = await care.look_at(found)
+    left = await _left(seen)
     updates = await _looked(found, wanted)
     for name in wanted:
         say(f"{name}: {host_updates.told(updates[name], everything) or 'nothing to do'}.")
-    due = [name for name in wanted if updates[name].due(everything) or _begun(seen, name)]
+    due = [name for name in wanted if updates[name].due(everything) or begun(seen, name, left)]
     if due:
-        due = order(seen, due)
-        if why := refusal(seen, due[0]):
-            raise OperationsError(f"{due[0]} is not upgraded: {why}. Nothing was changed.")
+        due = order(seen, due, left)
+        if why := in_the_way(seen, due, left):
+            raise OperationsError(f"{why}. Nothing was changed.")
         say(f"One after the other, each once the one before is well again: {', '.join(due)}.")
         if not yes and not typer.confirm("Do it?"):
             say("Nothing was changed.")
@@ -132,9 +132,15 @@ async def _upgraded(found: Outputs, names: Sequence[str], everything: bool, yes:
         await _noted(found, wanted, token)
 
 
-def _begun(seen: Seen, name: str) -> bool:
-    """Whether an earlier call has drained the host, and did not come to its end."""
-    return notes.read(well.maintained(seen).get(name, "")).why == "upgraded"
+async def _left(seen: Seen) -> list[str]:
+    """Whom an earlier call has drained, and left so. Raises OperationsError."""
+    if not seen.outputs.has("swarm") or not (managers := others(seen, "")):
+        return []
+    async with connected(seen.outputs) as hosts:
+        answer = await hosts.run(managers[0], drained())
+    if answer.error:
+        raise OperationsError(f"Who is drained could not be found out: {answer.error}. Nothing was changed.")
+    return answer.text.split()
 
 
 async def _without(found: Outputs, names: Sequence[str], token: str) -> list[str]:
@@ -158,36 +164,42 @@ async def _looked(found: Outputs, names: Sequence[str]) -> dict[str, Updates]:
 async def _one(found: Outputs, name: str, updates: Updates, everything: bool) -> None:
     """One host, from its last client to the first one after it."""
     seen = await care.look_at(found)
-    if why := refusal(seen, name):
+    if why := refusal(seen, name, await _left(seen)):
         raise OperationsError(
             f"{name} is not upgraded: {why}. Nothing of it was changed; repeat the command."
         )
-    others = [host.name for host in found.managers if host.name != name and host.name not in seen.away]
-    if found.has("swarm") and not others:
-        raise OperationsError(f"No other manager answers that could do without {name}.")
+    await locked_disks.require_key(found, name)
+    managers = others(seen, name)
     async with connected(found) as hosts:
         if found.has("data") and name in found.members:
             note = Note("upgraded", notes.somebody(), notes.now())
             await node_program.take_out(hosts, seen, name, note)
         if found.has("swarm"):
-            drained = hosts.run(others[0], draining(name, "drain"), limit=DRAINS_WITHIN)
-            _require(await telling(f"{name} is stopping its containers", drained), name, "drained")
+            run = hosts.run(managers[0], draining(name, "drain"), limit=DRAINS_WITHIN)
+            _require(await telling(f"{name} is stopping its containers", run), name, "drained")
+        if updates.half:
+            run = hosts.run(name, host_updates.finish(), limit=INSTALLS_WITHIN)
+            _require(await telling(f"{name} is finishing an installation", run), name, "brought up to date")
+            updates = await _looked_again(hosts, name)
         packages = updates.wanted(everything)
         if packages:
             say(f"{name}: installing {len(packages)} packages …")
             run = hosts.run(name, host_updates.install(packages), limit=INSTALLS_WITHIN)
             _require(await telling(f"{name} is installing", run), name, "brought up to date")
-        answer = await telling(
-            f"{name} is looked at again", hosts.run(name, host_updates.look(), limit=LOOKS_WITHIN)
-        )
-        _require(answer, name, "looked at")
-    now = host_updates.parse(answer.text)
-    if now.reboot:
-        say(f"{name}: rebooting ({now.reboot}) …")
+        now = await _looked_again(hosts, name)
+    if why := host_updates.reboots(now, packages):
+        say(f"{name}: rebooting ({why}) …")
         await _rebooted(found, name, now.boot)
     elif now.restart:
         await _engine_restarted(found, name)
-    await _back(found, name, others)
+    await _back(found, name, managers)
+
+
+async def _looked_again(hosts: RemoteHosts, name: str) -> Updates:
+    run = hosts.run(name, host_updates.look(), limit=LOOKS_WITHIN)
+    answer = await telling(f"{name} is looked at again", run)
+    _require(answer, name, "looked at")
+    return host_updates.parse(answer.text)
 
 
 def _require(answer: Answer, name: str, done: str) -> None:
@@ -218,25 +230,27 @@ async def _rebooted(found: Outputs, name: str, boot: str) -> None:
         )
     if found.disk_keys:  # first: without its disk no engine runs
         await locked_disks.unlocked(found)
-    if found.unlock_keys:
-        await locked.unlocked(found)
 
 
 async def _engine_restarted(found: Outputs, name: str) -> None:
     async with connected(found) as hosts:
         answer = await telling(f"{name}: restarting its engine", hosts.run(name, "systemctl restart docker"))
     _require(answer, name, "given its new engine")
-    if found.unlock_keys:
-        await locked.unlocked(found)
 
 
-async def _back(found: Outputs, name: str, others: Sequence[str]) -> None:
+async def _back(found: Outputs, name: str, managers: Sequence[str]) -> None:
     """Have containers run there again, wait until all is well, and let clients back."""
     now: Seen | None = None
 
+    bears = found.has("data") and name in found.members
+    back = draining(name, "active", required=bears)
+
     async def active() -> str:
+        # Each time: a newer engine restarts with its package, and after a reboot it comes up late.
+        if found.unlock_keys:
+            await locked.unlocked(found)
         async with connected(found) as hosts:
-            return (await hosts.run(others[0], draining(name, "active"))).error
+            return (await hosts.run(managers[0], back)).error
 
     async def problem() -> str:
         nonlocal now
@@ -258,7 +272,7 @@ async def _back(found: Outputs, name: str, others: Sequence[str]) -> None:
             f"After the upgrade of {name} not all is well: {why}. No further host was touched. Remedy: "
             "`verify` names what is amiss; then repeat the command"
         )
-    if now is not None and name in well.maintained(now):
+    if bears and now is not None and (name in well.maintained(now) or not well.told(now)):
         async with connected(found) as hosts:
             await node_program.bring_back(hosts, now, name)
 

@@ -128,9 +128,10 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
         if found.engine is not None or found.listened:
             with report.stage("engines' API"):
                 report.checks += engine_checks.of_engines(found, await engine_checks.ask(found))
-        if texts := disk_encryption_checks.ask(found):
+        if disk_encryption_checks.hosts_of(found):
             with report.stage("disks"):
-                report.checks += disk_encryption_checks.of_disks(found, await hosts.run_all(texts))
+                asked = await disk_encryption_checks.ask(found, hosts)
+                report.checks += disk_encryption_checks.of_disks(found, asked)
         if on_hosts := data_path_checks.hosts_of(found):
             with report.stage("data path"):
                 answers = await hosts.run_all(dict.fromkeys(on_hosts, data_path_checks.ask(found)))

@@ -37,6 +37,8 @@ def _reasons(seen: Seen, host: str, absence: Absence, ill: bool) -> Iterator[str
     if others := {name: why for name, why in unwell.items() if name != host}:
         yield "others are not well: " + "; ".join(f"{name}: {why}" for name, why in others.items())
         return
+    if found.has("swarm") and not any(facts.managers for facts in seen.facts.values()):
+        yield "no manager says who the swarm's nodes are: it has no leader, and takes no change"
     if host in found.members:
         yield from _of_database(seen, host)
     for body, voters in care.bodies(seen).items():
@@ -80,6 +82,11 @@ def _of_majority(body: str, voters: Collection[tuple[str, str]], host: str, abse
 def maintained(seen: Seen) -> dict[str, str]:
     """The note on each node that is in maintenance, by its name."""
     return notes.maintained(facts.node_status for facts in seen.facts.values())
+
+
+def told(seen: Seen) -> bool:
+    """Whether any node says what the store knows; without, `maintained` knows of nobody."""
+    return bool(_first(seen, "cluster"))
 
 
 def writer(seen: Seen) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from chaos import scripts
-from chaos.fault import Fault, Struck, Whom, Writes
+from chaos.fault import TOLD, Fault, Struck, Whom, Writes
 from chaos.site import Site
+from harness.lab_cluster import LabFailed
+from lab.hosts.uml import SHUTDOWN
 
 HOUR = 3600
 BACK = 900.0
@@ -18,7 +21,17 @@ def _killed(site: Site, struck: Struck) -> None:
 
 
 def _stopped(site: Site, struck: Struck) -> None:
-    site.off(struck.hosts, "--soft")
+    _in_order(site, struck, struck.hosts)
+
+
+def _in_order(site: Site, struck: Struck, hosts: Sequence[str]) -> None:
+    """Shut down; the run tells of an end that may have been none in order."""
+    begin = time.monotonic()
+    site.off(hosts, "--soft")
+    if (took := time.monotonic() - begin) > SHUTDOWN:
+        struck.notes[TOLD] = (
+            f"{', '.join(hosts)} took {took:.0f} s: the lab may have pulled the plug after {SHUTDOWN:.0f} s"
+        )
 
 
 def _on(site: Site, struck: Struck) -> None:
@@ -30,7 +43,7 @@ def _mixed(site: Site, struck: Struck) -> None:
     clean = struck.draw.choice(struck.hosts)
     site.note(f"{clean} is shut down, the others lose their power")
     unclean = [host for host in struck.hosts if host != clean]
-    site.at_once([lambda: site.off([clean], "--soft"), lambda: site.off(unclean, "--hard")])
+    site.at_once([lambda: _in_order(site, struck, [clean]), lambda: site.off(unclean, "--hard")])
 
 
 def _rebooted(site: Site, struck: Struck) -> None:
@@ -40,11 +53,14 @@ def _rebooted(site: Site, struck: Struck) -> None:
 
 def _back(site: Site, struck: Struck) -> None:
     before = struck.notes.get("boot")
-    site.until(
-        f"another boot of {struck.host}",
-        lambda: site.answers(struck.host) and _boot(site, struck.host) != before,
-        300,
-    )
+
+    def another() -> bool:
+        try:
+            return _boot(site, struck.host) != before
+        except LabFailed:  # it goes down, or is not up yet
+            return False
+
+    site.until(f"another boot of {struck.host}", another, 300)
 
 
 def _boot(site: Site, host: str) -> str:
@@ -70,9 +86,18 @@ def _resumed(site: Site, struck: Struck) -> None:
 
 def _off_for_an_hour(site: Site, struck: Struck) -> None:
     """The host is off while every clock goes on by an hour, its own from its next boot on."""
-    site.sh(struck.host, scripts.boots_not_before(int(time.time()) + HOUR))
+    struck.notes["then"] = int(time.time()) + HOUR
+    site.sh(struck.host, scripts.boots_not_before(struck.notes["then"]))
     site.off(struck.hosts, "--hard")
     site.everywhere(scripts.clock_moved(HOUR), struck.others)
+
+
+def _on_an_hour_later(site: Site, struck: Struck) -> None:
+    """It is on, and its own clock shows that it was off for an hour: else nothing but its power was lost."""
+    site.on(struck.hosts)
+    shown = site.sh(struck.host, "date +%s", 30).strip()
+    if not shown.isdecimal() or int(shown) < struck.notes.get("then", 0):
+        raise LabFailed(f"{struck.host} shows {shown!r}, before the hour was over: its clock has not gone on")
 
 
 def clocks_right(site: Site, _struck: Struck) -> None:
@@ -117,7 +142,7 @@ FAULTS = (
         "the host loses its power; meanwhile all clocks move on by an hour",
         Whom.ANY,
         _off_for_an_hour,
-        _on,
+        _on_an_hour_later,
         takes_clients=True,
         first=True,
         afterwards=clocks_right,

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
+import shlex
 
 from chaos.fault import Fault, Struck, Whom, Writes
 from chaos.faults.disks import MUCH
 from chaos.site import Site
-from harness.lab_cluster import LabFailed
+from harness.lab_cluster import IN_CONTAINER, LabFailed
 
 LOCKED = 15
 """Seconds."""
+HELD = "held"
+"""What the session says once it has the lock."""
 ROWS = 60_000
 """Of 500 bytes each, in one transaction: some 40 MB of write-set."""
 LARGE = f"INSERT INTO chaos_much (t) SELECT REPEAT('x', 500) FROM seq_1_to_{ROWS}"
 
 
 def _locked(site: Site, struck: Struck) -> None:
-    """The lock ends with its session, also where Galera ends that to apply another node's write."""
-    with contextlib.suppress(LabFailed):
-        site.sql(struck.facts.writer, f"LOCK TABLES chaos_row WRITE; SELECT SLEEP({LOCKED}); UNLOCK TABLES")
+    """The lock ends with its session, also where Galera ends that to apply another node's write.
+
+    So the session may fail; that it had the lock before is what it must have said.
+    """
+    text = f"LOCK TABLES chaos_row WRITE; SELECT '{HELD}'; SELECT SLEEP({LOCKED}); UNLOCK TABLES"
+    words = f"{IN_CONTAINER} mariadb --unbuffered -NB app -e {shlex.quote(text)} || true"
+    if HELD not in site.sh(struck.facts.writer, words).split():
+        raise LabFailed(f"the table could not be locked on {struck.facts.writer}")
 
 
 def _huge(site: Site, struck: Struck) -> None:

@@ -17,6 +17,8 @@ def _engine_back(site: Site, struck: Struck) -> None:
 
 def _no_quorum(site: Site, struck: Struck) -> None:
     site.everywhere(scripts.manager_port_closed(), struck.hosts)
+    leads = "timeout 20 docker node ls >/dev/null"
+    site.until("a swarm without a leader", lambda: not site.holds(struck.host, leads), 90)
 
 
 def _quorum(site: Site, struck: Struck) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 from chaos import scripts
@@ -34,6 +35,8 @@ def _during_a_copy(site: Site, struck: Struck, victims: tuple[str, ...]) -> None
             watcher.start()
     for watcher in watchers:
         watcher.join()
+    with contextlib.suppress(LabFailed):  # one that is down kills nobody; a look that was broken off may
+        site.everywhere(scripts.disarmed(), victims)
     if not hit:
         raise LabFailed(f"no copy to {struck.host} was seen on {', '.join(victims)} within {WAIT:.0f} s")
     site.note(f"killed in the copy to {struck.host}: {', '.join(hit)}")

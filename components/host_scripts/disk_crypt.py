@@ -21,8 +21,11 @@ NAME = "docker_crypt"
 NOTED = "/var/lib/swarm-galera/disk-being-encrypted"
 """On the host's own disk, while a blank one is being made an encrypted one."""
 DAEMON_JSON = "/etc/docker/daemon.json"
-NONE, LOCKED, CLOSED, OPEN = "none", "locked", "closed", "open"
-"""What `state` begins with: there is no encrypted disk; it is locked; open, and not mounted; in use."""
+NONE, NEW, LOCKED, CLOSED = "none", "new", "locked", "closed"
+BESIDE, WAITING, STRANGER, OPEN = "beside", "waiting", "stranger", "open"
+"""What `state` begins with: there is no encrypted disk; its preparation, `up`'s business, has not come to its
+end; it is locked; open, and not mounted; mounted is something else; all but the engine is there; the key that
+was given is not its own; in use."""
 
 
 def require(hostname: str) -> str:
@@ -49,14 +52,17 @@ def prepare(hostname: str, places: disk.Places | None = None, find: str = "", no
 def unlock(hostname: str, places: disk.Places | None = None) -> str:
     """Shell text for a host that has booted: its disk is opened and mounted, and the engine started.
 
-    Standard input: the key. Prints `NONE` or `OPEN`.
+    Standard input: the key. Prints `NONE`, `NEW` (then nothing was done) or `OPEN`.
     """
     at = places or disk.Places()
     return f"{_facts(hostname, at)}\n{_FUNCTIONS}\n{_UNLOCK}"
 
 
 def state(hostname: str, places: disk.Places | None = None) -> str:
-    """Shell text that says how it is, and changes nothing."""
+    """Shell text that says how it is, and changes nothing.
+
+    Standard input: the key, to be told whether it is the disk's; or nothing.
+    """
     return f"{_facts(hostname, places or disk.Places())}\n{_FUNCTIONS}\n{_STATE}"
 
 

@@ -56,6 +56,10 @@ group='' luks='' label='' opened=''
 find_crypt
 if [[ $luks ]]; then
   open_crypt
+  [[ $opened ]] || fits || fail "the encrypted disk $luks of $hostname is open, and the key in the stack's state is not \
+its own: after the next boot nobody could open it, and its data would be lost; nothing was changed. Remedy: the state \
+of before, or the copy of its key (diskKeys); without either, have the host replaced before it boots (servers.replace; one of \
+your own: unmount it, close it and clear it, if nothing on it is needed)"
   [[ ! $opened || $label == "$tag-new" ]] || mount_data
 elif findmnt --mountpoint "$mount" >/dev/null || { look_for_ours; [[ $group ]]; }; then
   fail "the data disk of $hostname was prepared without encryption, and a disk with data is never formatted anew; \

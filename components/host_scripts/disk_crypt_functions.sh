@@ -43,13 +43,35 @@ it was left as it is. Remedy: close it (cryptsetup close $crypt), then repeat"
   say "$luks: open"
 }
 
+# fits: whether the key opens it; changes nothing.
+fits() { printf '%s' "$key" | cryptsetup open --test-passphrase --type luks2 --key-file - "$luks" >/dev/null 2>&1; }
+
+# is_listed: whether the table mounts the data. Until it does, the disk is only being prepared.
+is_listed() {
+  local spec target
+  while read -r spec target _ || [[ $spec ]]; do
+    [[ ${target:-} != "$mount" || $spec == \#* ]] || return 0
+  done <"$fstab"
+  return 1
+}
+
+# is_within: whether what is mounted at $mount is on the open encrypted disk, and not beside it.
+is_within() {
+  local source below
+  source=$(findmnt -n -o SOURCE --mountpoint "$mount") || return 1
+  below=$(lsblk -n -r -s -o NAME "${source%%\[*}") || return 1
+  [[ $'\n'$below$'\n' == *$'\n'$crypt$'\n'* ]]
+}
+
+# require_within: fails if the data is in plain although there is an encrypted disk.
+require_within() {
+  is_within || fail "what is mounted at $mount of $hostname is not on its encrypted disk $luks; it was left as it is. \
+Remedy: see 'lsblk' on it: a volume group $vg of another disk is in the way (rename it, or take that disk away), then repeat"
+}
+
 # mount_data: once it is open, if the table has it. Systemd may do so at the same moment, as it has waited for it.
 mount_data() {
-  local spec target listed=''
-  while read -r spec target _; do
-    [[ ${target:-} != "$mount" || $spec == \#* ]] || listed=1
-  done <"$fstab"
-  [[ $listed ]] || return 0
+  is_listed || return 0
   vgchange -q -a y "$vg" >/dev/null || fail "the volume group $vg of $hostname is not there (see above), though its \
 disk is open. Remedy: look into the host's kernel log (dmesg), then repeat"
   findmnt --mountpoint "$mount" >/dev/null || mount "$mount" || findmnt --mountpoint "$mount" >/dev/null \
@@ -60,7 +82,7 @@ Remedy: see its line in $fstab, and the host's kernel log (dmesg), then repeat"
 # mount_others: what else of this file system the table mounts, like the path of the database's data.
 mount_others() {
   local spec target
-  while read -r spec target _; do
+  while read -r spec target _ || [[ $spec ]]; do
     [[ $spec == "UUID=$1" && $target != "$mount" ]] || continue
     findmnt --mountpoint "$target" >/dev/null || mount "$target" \
       || fail "$target of $hostname could not be mounted (see above). Remedy: look into the host's kernel log \
@@ -68,9 +90,19 @@ mount_others() {
   done <"$fstab"
 }
 
-# start_what_waits: the engine was not started at boot, because its disk was not there.
+# engine_waits: whether the engine was not started, for its disk was not there. One without its configuration does not
+# wait for that: the system was only just made, and what configures it starts it.
+engine_waits() {
+  [[ -e $daemon_json ]] || return 1
+  systemctl -q is-enabled docker.service 2>/dev/null && ! systemctl -q is-active docker.service
+}
+
+# never_ran: whether the engine has not run since the boot. One that did was stopped by somebody, who may want it so.
+never_ran() { [[ $(systemctl show -p ActiveEnterTimestampMonotonic --value docker.service) == 0 ]]; }
+
+# start_what_waits: has it run.
 start_what_waits() {
-  systemctl -q is-enabled docker.service 2>/dev/null && ! systemctl -q is-active docker.service || return 0
+  engine_waits || return 0
   systemctl reset-failed docker.service 2>/dev/null || :
   systemctl start docker.service || fail "the engine of $hostname does not start although its disk is there. \
 Remedy: see 'journalctl -u docker' on it, then repeat"

@@ -5,7 +5,8 @@
 . disk_crypt.sh
 uuid=fact
 # ---- hosts get what follows ----
+require_within
 [[ $label == "$tag" ]] || must cryptsetup config --label "$tag" "$luks"
 mount_others "$uuid"
 # After a boot. A host that is only being installed starts it with its configuration, in a step of its own.
-[[ ! $opened || ! -e $daemon_json ]] || start_what_waits
+[[ ! $opened ]] || start_what_waits

@@ -9,8 +9,11 @@ export LVM_SUPPRESS_FD_WARNINGS=1
 IFS= read -r key
 find_crypt
 if [[ ! $luks ]]; then echo none; exit 0; fi
+# A run was cut off while it prepared the disk, or the system's one was made anew: the disk's own step goes on.
+if ! is_listed; then echo new; exit 0; fi
 open_crypt
 mount_data
+require_within
 read -r uuid < <(findmnt -n -o UUID --mountpoint "$mount")
 mount_others "$uuid"
 start_what_waits

@@ -7,7 +7,14 @@ service=fact patience=1 program=fact
 # ---- hosts get what follows ----
 read -r key
 [[ $key ]] || fail "no key came. Remedy: this is a bug, please report it"
-if ! docker service inspect "$service" >/dev/null 2>&1; then
+deadline=$((SECONDS + patience)) told=''
+# A swarm without a leader finds no service either: only a list without it says that it is not there.
+until services=$(docker service ls --format '{{.Name}}' 2>&1); do
+  (( SECONDS < deadline )) || fail "whether $service runs is not known: $services. Nothing was changed. Remedy: bring a \
+majority of the managers back ('verify' says what is amiss), then repeat"
+  sleep 3
+done
+if [[ $'\n'$services$'\n' != *$'\n'$service$'\n'* ]]; then
   say "$service does not run yet: it will start with this key"
   exit 0
 fi
@@ -18,7 +25,6 @@ spoken() {
   # The key comes over standard input: it is in no list of processes.
   docker exec -u 0 -i "$container" python3 -ISc "$program" <<<"$key" 2>&1
 }
-deadline=$((SECONDS + patience)) told=''
 until answer=$(spoken); do
   (( SECONDS < deadline )) || fail "not all members of $service have taken the new key: $answer. They go on with the \
 former one. Remedy: bring back who is down ('docker service ps $service'; 'verify'), or take its host out of the \

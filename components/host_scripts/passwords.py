@@ -15,10 +15,13 @@ from components.host_scripts.shell import assign, body
 PATIENCE = 600
 """Seconds. The nodes wait a minute for a member that is away, before they act without it."""
 
+OVERLAP = "*THEFORMERPASSWORDCOUNTSASWELLFORALITTLEX"
+"""In an account whose former password counts as well; as in images/galera."""
+
 
 def count(service: str) -> str:
     """Shell text for a manager with a node. Standard input: `lines`."""
-    return f"{assign(service=service, patience=PATIENCE)}\n{_COUNT}"
+    return f"{assign(service=service, patience=PATIENCE, overlap=OVERLAP)}\n{_COUNT}"
 
 
 _COUNT = body("passwords")

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck source=prologue.sh
 . prologue.sh
-service=fact patience=1
+service=fact patience=1 overlap=fact
 # ---- hosts get what follows ----
 # USER HOST HASH…: of each account the passwords' stored forms, which are sorted to be compared.
 declare -A wanted=()
@@ -16,6 +16,14 @@ ask() {
   [[ $container ]] || { echo "no container of $service runs here"; return 1; }
   docker exec -u 0 -i "$container" mariadb --skip-ssl -NB 2>&1
 }
+# counts KNOWN HASHES: whether an account is as the nodes want it (images/galera, `accounts`). Of two passwords both
+# count, and no other; beside one alone may be another that a person has put there, but no former one of ours.
+counts() {
+  local has
+  has=$(grep -oE '\*[0-9A-F]{40}' <<<"$1" | sort -u)
+  if [[ $2 == *$'\n'* ]]; then [[ $has == "$2" && $1 == *"$overlap"* ]]
+  else [[ $'\n'$has$'\n' == *$'\n'$2$'\n'* && $1 != *"$overlap"* ]]; fi
+}
 # waiting: the accounts that still have others, or why none can be seen; empty once all are so. One that somebody has
 # dropped is not waited for.
 waiting() {
@@ -23,7 +31,7 @@ waiting() {
   answer=$(ask <<<"SELECT User, Host, Priv FROM mysql.global_priv;") || { echo "$answer"; return; }
   while IFS=$'\t' read -r user host known; do
     [[ ${wanted["$user@$host"]:-} ]] || continue
-    [[ $(grep -oE '\*[0-9A-F]{40}' <<<"$known" | sort -u) == "${wanted["$user@$host"]}" ]] || found+=" $user@$host"
+    counts "$known" "${wanted["$user@$host"]}" || found+=" $user@$host"
   done <<<"$answer"
   [[ ! $found ]] || echo "not yet:$found"
 }

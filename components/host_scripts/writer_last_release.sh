@@ -15,8 +15,12 @@ if [[ $held ]]; then
   docker node update --availability active --label-rm "$label" "$node" >/dev/null
   if [[ $update == completed ]]; then
     say "$service: the others are changed; now $name, whose node hands the writes over before it stops"
-    now=$before state='' error='' deadline=$((SECONDS + patience)) told_at=$SECONDS
-    until [[ $now && $now != "$before" && $state == Running* ]]; do
+    now=$before state='' error='' since=$SECONDS deadline=$((SECONDS + patience)) told_at=$SECONDS
+    # changed: a task that is as the service says already, because its change was taken back, is not replaced.
+    changed() {
+      [[ $now && $state == Running* ]] && { [[ $now != "$before" ]] || (( SECONDS - since >= begins )); }
+    }
+    until changed; do
       (( SECONDS < deadline )) || give_up "$service on $name is not back after its change (${state:-no task}${error:+: $error})."
       if (( SECONDS - told_at >= 10 )); then
         say "$service: $name, the last one: ${state:-no task}${error:+: $error}"

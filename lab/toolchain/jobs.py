@@ -120,7 +120,7 @@ APART = frozenset(
 )
 """The checks that `make test` leaves out."""
 IN_TEST = tuple(name for name in CHECKS if name not in APART)
-"""The checks of `make test`; with outages its last one is `lab-and-outage-test`."""
+"""The checks of `make test`; with outages `lab-and-outage-test` is in place of `lab-test`."""
 WITH_PLUGINS = (APART - {"backup-test", "consul-test"}) | {"plugin-test", "lab-test"}
 """The checks that run with Pulumi's plugins: the note says which."""
 CLOSING_LINE = re.compile(r"^=+ .*\b\d+ \w+.* in [\d.]+s.* =+$")
@@ -174,25 +174,22 @@ def up(lab: str, stack: str) -> list[Stage]:
 def test(*, outages: bool) -> list[Stage]:
     """Every check of `IN_TEST`, the last one with or without outages.
 
-    Building pulumi takes longest and waits for nothing; what needs no pulumi runs beside it, the images'
-    tests as soon as the lab's cache holds the images. What needs pulumi comes after it, one after the other:
-    engines that get too little of two cores give up. The hosts come last and alone: they take all of it.
+    Building pulumi takes longest and waits for nothing. The hosts take longest after that, and mostly wait
+    (for boots, elections, proofs that a node is well): all others run beside them, one after the other, for
+    engines that get too little of two cores give up. Pulumi is built while those run that do not need it.
     """
     hosts = "lab-and-outage-test" if outages else "lab-test"
     return [
         *toolchain(),
         *environment(),
         Stage("lab cache", _runs(python("-m", "lab", "prepare")), ("packages", "venv")),
-        *(check(name, NEEDS[name]) for name in ("lint", "type", "unit")),
-        check("image-test", (*NEEDS["image-test"], "lab cache")),
-        check("provider", (*NEEDS["provider"], "unit")),
+        check(hosts, (*NEEDS[hosts], "lab cache"), show=True),
+        *(check(name, NEEDS[name]) for name in ("lint", "type")),
+        check("unit", (*NEEDS["unit"], "lint", "type")),
+        check("image-test", (*NEEDS["image-test"], "lab cache", "unit")),
+        check("provider", (*NEEDS["provider"], "image-test")),
         check("coverage", NEEDS["coverage"]),
         check("plugin-test", (*NEEDS["plugin-test"], "provider")),
-        check(
-            hosts,
-            (*NEEDS[hosts], "lab cache", *(name for name in IN_TEST if name != "lab-test")),
-            show=True,
-        ),
     ]
 
 

@@ -5,9 +5,16 @@
 command -v apt-get >/dev/null || fail "this host has no apt-get: bring its packages up to date by hand"
 patiently "fetching lists of packages" apt-get -q -o Acquire::Retries=3 -o DPkg::Lock::Timeout=600 update \
   || fail "the lists of packages could not be fetched (see above)"
-apt-get -s -q --with-new-pkgs -o Debug::NoLocking=true upgrade | while IFS= read -r line; do
+# What is half there, as after a power cut amid an installation: apt may then say nothing else.
+half=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' \
+  | sed -nE 's/^(half-installed|unpacked|half-configured) //p' | tr '\n' ' ') || half=''
+[[ $half || ! $(compgen -G '/var/lib/dpkg/updates/[0-9]*') ]] || half="dpkg's own notes"
+[[ ! $half ]] || printf 'half\t%s\n' "$half"
+updates=$(apt-get -s -q --with-new-pkgs -o Debug::NoLocking=true upgrade) || updates=''
+[[ $updates || $half ]] || fail "apt does not say what there is to be updated (see above)"
+while IFS= read -r line; do
   [[ $line != Inst\ * ]] || printf 'install\t%s\n' "$line"
-done
+done <<<"$updates"
 printf 'boot\t%s\n' "$(</proc/sys/kernel/random/boot_id)"
 # Why it must be rebooted for what is installed already.
 [[ ! -e /run/reboot-required && ! -e /var/run/reboot-required ]] || printf 'reboot\t%s\n' "a package asks for it"

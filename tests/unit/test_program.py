@@ -1117,3 +1117,16 @@ def test_an_arbitrator_is_one_task_on_a_host_without_data_and_the_odd_vote_of_fo
     assert "arbitrator-service" not in plain.resources
     assert "more=" not in plain.resources["galera-formed"].inputs["stdin"]
     assert "arbitrator" not in plain.outputs["galera"]
+
+
+def test_an_arbitrator_that_goes_is_in_the_group_until_the_run_ends(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pulumi deletes it last: three nodes that are waited for are four until then, each time."""
+    urn = "urn:pulumi:test::swarm-galera::x$docker:index/service:Service::arbitrator-service"
+    monkeypatch.setattr(program, "FORMER_URNS", [urn])
+    going = run(former={"galera": {}})
+    assert "arbitrator-service" not in going.resources
+    assert "more=4" in going.resources["galera-formed"].inputs["stdin"]
+    monkeypatch.setattr(program, "FORMER_URNS", [])
+    assert "more=" not in run(former={"galera": {}}).resources["galera-formed"].inputs["stdin"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from components.disk_encryption import Disks
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
 from settings import Settings, SettingsError, parse
-from tests.unit.program import SETTINGS, Recorded, run
+from tests.unit.program import FITTING, SETTINGS, Recorded, run
 
 pytestmark = pytest.mark.unit
 
@@ -133,12 +134,21 @@ def test_turned_off_an_encrypted_disk_stays_one_and_new_hosts_have_none() -> Non
     assert found.plain == []
 
 
-def test_the_state_is_asked_only_where_a_disk_is_encrypted_or_is_to_be() -> None:
+def test_before_the_first_complete_run_there_may_be_no_state_to_ask() -> None:
     def never() -> Any:
         raise AssertionError
 
-    assert Disks.of(settings(), last(*HOSTS), never) == Disks()
+    assert Disks.of(settings(), {}, never) == Disks()
     assert Disks.of(settings(encryptedDisk=True), {}, never).encrypted == set(HOSTS)
+
+
+def test_a_server_that_came_encrypted_in_a_run_without_an_end_keeps_its_key() -> None:
+    """The outputs are of before, the setting is off again, and another server is replaced: this one stays."""
+    known = state(galera_1=True, galera_2=None, galera_3=None)
+    for wanted in (settings(), settings(replace=["galera-2"])):
+        assert disks(wanted, last(*HOSTS), known).encrypted == {"galera-1"}
+    assert disks(settings(replace=["galera-1"]), last(*HOSTS), known).encrypted == set()
+    assert disks(settings(), last(*HOSTS), state(galera_1=None)) == Disks()
 
 
 def test_pools_may_differ() -> None:
@@ -177,6 +187,31 @@ def test_own_hosts_that_were_prepared_before_are_refused_where_nothing_would_be_
     assert (set(found.encrypted), found.plain) == ({"db1"}, ["db2", "db3"])
     known = last("db1", "db2", "db3", encrypted=("db1",))
     assert disks(settings(**own), known, {}).plain == ["db2", "db3"]
+
+
+def test_a_host_of_ones_own_that_came_encrypted_in_a_run_without_an_end_keeps_its_key(home: Path) -> None:
+    own = {"kind": "existing", "hosts": DB}
+    step = "urn:pulumi:dev::p::command:remote:Command::db3-disk-prepared"
+
+    def known(encrypted: bool) -> Mapping[str, Any]:
+        made = run({"servers": {**own, "encryptedDisk": encrypted}})
+        return {step: {"outputs": made.resources["db3-disk-prepared"].inputs}}
+
+    former = last("db1", "db2")
+    assert disks(settings(**own), former, known(True)).encrypted == {"db3"}
+    assert disks(settings(**own), former, known(False)) == Disks()
+    # The outputs may be of before it was taken out and named again.
+    assert disks(settings(**own), last("db1", "db2", "db3"), known(True)).encrypted == {"db3"}
+
+
+def test_an_open_encrypted_disk_of_ones_own_host_is_never_taken_for_a_plain_one(home: Path) -> None:
+    """In a first run that came to no end, or of a former stack: there are no outputs, and no state to ask."""
+    own = {"kind": "existing", "hosts": DB}
+    seen = {"db2": replace(FITTING, hostname="db2", addresses=("10.0.0.2",), boot="2", encrypted=True)}
+    made = run({"servers": own}, seen=seen)
+    assert "cryptsetup luksFormat" in made.resources["db2-disk-prepared"].inputs["stdin"]
+    assert [name for name in made.resources if name.endswith("-disk-key")] == ["db2-disk-key"]
+    assert set(made.outputs["diskKeys"]) == {"db2"}
 
 
 def test_own_hosts_without_a_disk_are_refused_rather_than_left_in_plain() -> None:

@@ -33,6 +33,16 @@ def run() -> int:
     from . import settings as settings_module
 
     settings = settings_module.load()
+    process: subprocess.Popen[bytes] | None = None
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        if process is None:
+            sys.exit(0)
+        process.terminate()  # it leaves its group in order
+
+    # Before the wait: the container's first process is not ended by a signal that it does not handle.
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     CONNECTED.unlink(missing_ok=True)
     peers = wait_for_nodes(settings.peers)
     address = garbd.own_address(settings.subnet, garbd.resolve(socket.gethostname()))
@@ -41,12 +51,6 @@ def run() -> int:
         return 2
     log(f"a vote in {settings.cluster}, at {address}, with {', '.join(peers)}")
     process = subprocess.Popen(garbd.arguments(settings, address, peers))
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        process.terminate()  # it leaves its group in order
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
     heard = time.monotonic()
     while process.poll() is None:
         if garbd.connected(garbd.connections(), garbd.resolve(settings.peers)):

@@ -23,7 +23,6 @@ GROUP = {
     "evs.inactive_check_period": "PT0.2S",
     "evs.join_retrans_period": "PT0.3S",
     "evs.keepalive_period": "PT0.5S",
-    "evs.suspect_timeout": "PT2.5S",
 }
 """As the nodes have them (images/galera/galera_node/config.py; a unit test compares)."""
 

@@ -146,7 +146,8 @@ class Component:
         """Whether a person has started this component (pc.bootstrap) without all of the last one.
 
         It then begins an epoch, unless another node is faster.
-        Galera itself restores a component only when all of it meet; and one that has lived on has members
+        Galera itself restores a component only when all of it meet but those whom somebody had left out, whom
+        `departure` does only where a majority goes on; and one that has lived on has members
         that were never outside.
         """
         before = self._before if self._before is not None else facts

@@ -38,6 +38,7 @@ class Database:
         self.statements: list[str] = []
         self.down: set[str] = set()
         self.lose_answer_of = 0
+        self.breaks: Exception = Failed("lost connection")
         self.closed = 0
 
     def connect(self, host: str, **_: Any) -> Database:
@@ -60,7 +61,7 @@ class Database:
         if text.startswith("INSERT INTO chaos_row"):
             self.rows.append(values)
             if values[1] == self.lose_answer_of:
-                raise Failed("lost connection")
+                raise self.breaks
 
     def fetchone(self) -> tuple[Any, ...]:
         return (self.node,) if "wsrep_node_name" in self.statements[-1] else (12,)
@@ -242,3 +243,58 @@ def test_the_program_is_whole_on_one_line(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("odd", [AttributeError("'NoneType' has no attribute 'read'"), IndexError("packet")])
+def test_whatever_a_broken_connection_raises_a_way_goes_on(
+    database: Database, capsys: pytest.CaptureFixture[str], odd: Exception
+) -> None:
+    database.lose_answer_of, database.breaks = 2, odd
+    work_until(database, 6, WAY)
+    acked = [number for kind, _, number, *_ in lines(capsys) if kind == "ack"]
+    assert 2 not in acked
+    assert 3 in acked
+
+
+def test_a_client_that_may_still_write_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was about to start as all were stopped: nodes would be read while it writes."""
+    site = FakeSite(tmp_path)
+    Here("print()", site, monkeypatch)
+    with Journal(tmp_path / "journal") as journal:
+        run = Clients(site, journal, STACK)
+        with pytest.raises(LabFailed):
+            run.start(0.2)
+        site.fails = ("docker ps -q --filter name=chaos-",)
+        with pytest.raises(LabFailed):
+            run.stop()
+    stopped, looked = (
+        max(at for at, line in enumerate(site.done) if words in line)
+        for words in ("docker stop", "docker ps -q")
+    )
+    assert stopped < looked
+
+
+@pytest.mark.parametrize(("there", "code"), [("", 0), ("4711", 1)])
+def test_the_look_for_clients_fails_where_one_is_left(tmp_path: Path, there: str, code: int) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/bash\nif test "$1" = ps; then echo {there}; else exit 1; fi\n')
+    docker.chmod(0o755)
+    done = subprocess.run(["/bin/bash", "-c", clients.GONE], env={"PATH": str(tmp_path)}, check=False)
+    assert done.returncode == code
+    docker.unlink()
+    assert subprocess.run(
+        ["/bin/bash", "-c", clients.GONE], env={"PATH": str(tmp_path)}, check=False
+    ).returncode
+
+
+def test_an_interruption_ends_the_waits_for_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = FakeSite(tmp_path)
+    Here("print()", site, monkeypatch)
+    with Journal(tmp_path / "journal") as journal:
+        run = Clients(site, journal, STACK)
+        site.abort()
+        with pytest.raises(LabFailed, match="interrupted"):
+            run.wait_for("writer", 0.0, 60)
+        with pytest.raises(LabFailed, match="interrupted"):
+            run.start(60)
+        run.stop()

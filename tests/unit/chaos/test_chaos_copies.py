@@ -53,11 +53,27 @@ def test_a_node_that_cannot_be_read_has_no_copy(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(type(site.cluster), "sql", sql)
     monkeypatch.setattr(type(site.cluster), "status", status)
+    monkeypatch.setattr(copies, "AGAIN", 0.0)
     assert copies.read(site).keys() == {HOSTS[2]}
-    assert "what galera-1 holds could not be read: gone" in site.log.read_text()
+    assert "what galera-1 holds could not be read: LabFailed: gone" in site.log.read_text()
 
 
 def test_a_second_row_of_one_write_would_not_be_refused() -> None:
     """Else a write that came twice could not be seen."""
     assert "UNIQUE" not in copies.TABLES
     assert copies.TABLES.count("PRIMARY KEY") == 3
+
+
+def test_a_node_that_answers_at_the_second_time_has_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, asked = FakeSite(tmp_path), list[str]()
+
+    def status(_self: Any, host: str) -> Any:
+        asked.append(host)
+        return {**STATUS, "cluster": None} if asked.count(host) == 1 else STATUS
+
+    monkeypatch.setattr(type(site.cluster), "sql", lambda _self, _host, _text, limit=0: TEXT)
+    monkeypatch.setattr(type(site.cluster), "status", status)
+    monkeypatch.setattr(copies, "AGAIN", 0.0)
+    assert copies.read(site).keys() == {*HOSTS}

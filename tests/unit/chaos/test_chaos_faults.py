@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chaos import fault as fault_module
-from chaos import faults
+from chaos import faults, scripts
 from chaos.fault import Facts, Fault, Struck, Whom, Writes, strike
 from chaos.faults import FAULTS, load, ups
 from harness.lab_cluster import HOSTS, LabFailed
@@ -32,6 +32,8 @@ BY_ITSELF = {
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chaos.faults.networks.time.sleep", lambda _seconds: None)
+    monkeypatch.setattr(ups, "EARLIEST", 0.1)
+    monkeypatch.setattr(ups, "LATEST", 0.1)
 
 
 @pytest.fixture
@@ -145,12 +147,15 @@ def test_all_go_down_in_two_ways_at_once(site: FakeSite) -> None:
     assert {line.partition(":")[0] for line in site.done} == {*HOSTS}
 
 
-def test_an_up_that_ended_by_itself_is_well_or_refused(
-    site: FakeSite, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_up_that_ended_by_itself_was_not_killed(site: FakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
     up = FAULTS[ups.NAME]
-    up.does(site, struck(up))
-    assert "hosts.motd" in site.done[0]
+    site.ups_last = False
+    monkeypatch.setattr(ups, "LATEST", 30.0)
+    monkeypatch.setattr(ups, "EARLIEST", 30.0)
+    monkeypatch.setattr(ups, "SHARE", 100.0)
+    with pytest.raises(LabFailed, match="none of 3 runs of `up` lasted"):
+        up.does(site, struck(up))
+    assert sum("hosts.motd" in line for line in site.done) == ups.TRIES
     assert up.mended_by_up
 
     def crashes(*_: Any) -> subprocess.Popen[str]:
@@ -192,3 +197,84 @@ def test_a_huge_transaction_is_one_and_ddl_leaves_the_table_as_it_was(site: Fake
     words = " ".join(site.done)
     assert words.count("ADD COLUMN later") == words.count("DROP COLUMN later") == 1
     assert words.rindex("MODIFY body VARCHAR(20) NOT NULL") > words.rindex("MODIFY body CHAR(20) NOT NULL")
+
+
+def test_a_lock_that_nobody_had_is_no_table_locked(site: FakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site, "says", lambda _script: "")
+    with pytest.raises(LabFailed, match="could not be locked on galera-2"):
+        FAULTS["table locked"].does(site, struck(FAULTS["table locked"]))
+
+
+def test_a_host_whose_clock_has_not_gone_on_was_not_off_for_an_hour(
+    site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = FAULTS["host off for an hour"]
+    whom = struck(one)
+    one.does(site, whom)
+    for shown in ("1000\n", ""):
+        monkeypatch.setattr(site, "says", lambda _script, shown=shown: shown)
+        with pytest.raises(LabFailed, match="its clock has not gone on"):
+            one.undone(site, whom)
+
+
+def test_a_host_that_reboots_may_be_gone_between_two_looks(
+    site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+
+    def sh(host: str, script: str, _limit: float = 0) -> str:
+        looks.append(host)
+        if len(looks) == 2:
+            raise LabFailed("connection reset")
+        return f"boot {len(looks)}"
+
+    def until(_what: str, holds: Any, _limit: float) -> None:
+        while not holds():
+            assert len(looks) < 9
+
+    monkeypatch.setattr(site, "sh", sh)
+    monkeypatch.setattr(site, "until", until)
+    one = FAULTS["host rebooted"]
+    whom = Struck(("galera-1",), FACTS, random.Random(1), {"boot": "boot 1"})
+    looks.append("before")
+    one.undone(site, whom)
+    assert len(looks) == 3
+
+
+def test_what_is_killed_again_has_come_back_before(site: FakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was just killed is seen for a moment longer: it is not killed twice."""
+    alive, killed = iter(["7", "7", "7", "7", "", "8", "8", "", "9", "9"]), list[str]()
+
+    def sh(host: str, script: str, _limit: float = 0) -> str:
+        if "pkill" in script:
+            killed.append(host)
+            return ""
+        return f"{next(alive)}\n"
+
+    def until(_what: str, holds: Any, _limit: float) -> None:
+        while not holds():
+            pass
+
+    monkeypatch.setattr(site, "sh", sh)
+    monkeypatch.setattr(site, "until", until)
+    one = FAULTS["mariadbd killed again and again"]
+    one.does(site, struck(one))
+    assert len(killed) == 3
+    assert not list(alive)
+
+
+def test_a_swarm_that_still_has_a_leader_is_not_without_quorum(
+    site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "holds", lambda _host, _test: True)
+    with pytest.raises(AssertionError):  # of the wait, which has no limit here
+        FAULTS["swarm without quorum"].does(site, struck(FAULTS["swarm without quorum"]))
+
+
+def test_nobody_is_killed_in_a_later_copy(site: FakeSite) -> None:
+    """A look that was broken off here may go on over there."""
+    site.fails = ("mariadb-backup",)
+    whom = struck(FAULTS["donor killed"])
+    with pytest.raises(LabFailed):
+        FAULTS["donor killed"].does(site, whom)
+    assert {host for host in HOSTS if f"{host}: {scripts.disarmed()}" in site.done} == {*whom.others}

@@ -168,3 +168,9 @@ def test_of_many_lost_writes_some_are_named() -> None:
     worst = judge.judge(said(), {**{host: copy() for host in HOSTS}, HOSTS[0]: bare}, HOSTS, "u")[0]
     assert "8 acknowledged writes are not there" in worst.text
     assert "and 3 more" in worst.text
+
+
+def test_a_client_that_died_as_it_began_may_have_written_without_a_word() -> None:
+    """What it said of its first write was on its way when its host lost its power."""
+    extra = replace(copy(), rows=copy().rows + Counter({row(1, "writer@galera-2/2"): 1}))
+    assert kinds(dict.fromkeys(HOSTS, extra)) == set()

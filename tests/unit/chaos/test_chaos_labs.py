@@ -1,4 +1,4 @@
-"""Runs are drawn from one queue by labs side by side; the command line asks for them and tells what came."""
+"""Runs are drawn from one queue by labs side by side, each made for them, and anew after a failure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import pytest
 import yaml
 
 from bench.own_lab import SETTINGS
-from chaos import __main__ as command
 from chaos import labs
-from chaos.faults import FAULTS
 from chaos.labs import Options, Worker
 from chaos.plan import Run
-from chaos.results import Result, Results
+from chaos.results import Result
+from chaos.site import Site
 from harness.lab_cluster import STORES, LabCluster, LabFailed, with_store
 from settings import parse
 
@@ -193,124 +192,77 @@ def test_a_runs_folder_has_a_name_that_a_shell_takes() -> None:
     )
 
 
-def options(*words: str) -> Any:
-    return command.parser().parse_args(words)
-
-
-def test_the_whole_suite_is_each_fault_alone_and_pairs() -> None:
-    found = command.wanted(options("--runs", "2", "--pairs", "5"), list(FAULTS.values()))
-    assert len(found) == 2 * len(FAULTS) + 5
-    more = command.wanted(options("--runs", "1", "--pairs", "0", "--ups"), list(FAULTS.values()))
-    assert len(more) == len(FAULTS) + len(FAULTS) - 1
-
-
-def test_one_fault_or_pair_can_be_asked_for_by_name() -> None:
-    words = ("--only", "host killed", "--only", "disk slow + up killed", "--runs", "2")
-    found = command.wanted(options(*words), list(FAULTS.values()))
-    assert [run.faults for run in found] == [("host killed",), ("disk slow", "up killed")] * 2
-    with pytest.raises(LabFailed, match="no fault disk sloww"):
-        command.wanted(options("--only", "disk sloww"), list(FAULTS.values()))
-
-
-class Suite:
-    """The command with runs that are made up."""
-
-    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.file, self.verdicts, self.begun = tmp_path / "results.json", {}, list[str]()  # type: ignore[var-annotated]
-        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-        monkeypatch.setattr(command, "carry_out", self._carry_out)
-        monkeypatch.setattr(command, "names", lambda *_: ("chaos-1",))
-        self.written: list[str] = []
-        monkeypatch.setattr("chaos.results.write", lambda _f, _r, how, _s: self.written.append(how))
-
-    def _carry_out(self, left: Sequence[Run], _workers: Any, done: Any) -> list[LabFailed]:
-        for run in left:
-            self.begun.append(run.id)
-            done(result(run, self.verdicts.get(run.faults[0], "green")))
-        return []
-
-    def __call__(self, *words: str) -> int:
-        return command.main([*words, "--results", str(self.file)])
-
-
-@pytest.fixture
-def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Suite:
-    return Suite(tmp_path, monkeypatch)
-
-
-ALL = ("--runs", "1", "--pairs", "2")
-
-
-def test_a_suite_that_is_well_ends_with_0_and_writes_the_document(suite: Suite) -> None:
-    assert suite(*ALL) == 0
-    assert len(suite.begun) == len(FAULTS) + 2
-    assert len(suite.written) == 1
-    assert "seed 14" in suite.written[0]
-
-
-def test_a_suite_that_was_interrupted_goes_on_with_what_is_left(suite: Suite) -> None:
-    kept = Results(suite.file, command.SEED)
-    planned = command.wanted(options(*ALL), list(FAULTS.values()))
-    for run in planned[:10]:
-        kept.add(result(run))
-    assert suite(*ALL) == 0
-    assert suite.begun == [run.id for run in planned[10:]]
-    assert suite(*ALL, "--anew") == 0
-    assert len(suite.begun) == len(planned) - 10 + len(planned)
-
-
-@pytest.mark.parametrize("verdict", ["red", "void"])
-def test_one_red_run_is_a_failure_and_a_void_one_is_not(suite: Suite, verdict: str) -> None:
-    suite.verdicts = {"host killed": verdict}
-    assert suite(*ALL) == (1 if verdict == "red" else 0)
-
-
-def test_runs_that_were_not_carried_out_are_a_failure(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "carry_out", lambda *_: [LabFailed("no lab")])
-    assert suite(*ALL) == 1
-
-
-@pytest.mark.parametrize("part", [("--only", "host killed"), ("--share", "10"), ("--lab", "dev")])
-def test_a_part_of_the_suite_does_not_write_the_document(suite: Suite, part: tuple[str, ...]) -> None:
-    assert suite(*part, "--runs", "1", "--pairs", "0") == 0
-    assert suite.written == []
-
-
-def test_a_broken_promise_that_is_found_ends_red_and_so_does_one_that_is_not(
-    suite: Suite, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert suite("--only", "host killed", "--runs", "1") == 0
-    words = ("--only", "host killed", "--runs", "1", "--break", "lose-row")
-    suite.verdicts = {"host killed": "red"}
-    assert suite(*words) == 1
-    assert "was not found" not in capsys.readouterr().out
-    suite.verdicts = {}
-    assert suite(*words) == 1
-    assert "--break lose-row was not found" in capsys.readouterr().out
-
-
-def test_results_of_another_seed_are_explained(suite: Suite, capsys: pytest.CaptureFixture[str]) -> None:
-    assert suite("--only", "host killed", "--runs", "1") == 0
-    assert suite("--only", "host killed", "--runs", "1", "--seed", "15") == 1
-    assert "--seed 14 goes on with them" in " ".join(capsys.readouterr().out.split())
-
-
-def test_the_faults_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["--list"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) >= len(FAULTS)
-
-
-def test_what_was_broken_and_other_labs_have_results_of_their_own() -> None:
-    words = [(), ("--lab", "dev"), ("--lab", "dev", "--break", "lose-row"), ("--store", "consul")]
-    assert [command.kept_in(options(*each)).name for each in words] == [
-        *("results.json", "lab-dev.json", "broken.json", "results-consul.json")
-    ]
-
-
-def test_what_makes_no_sense_with_a_store_is_not_run_with_it() -> None:
-    assert {fault.name for fault in command.chosen("etcd")} == FAULTS.keys()
-    assert FAULTS.keys() - {fault.name for fault in command.chosen("consul")} == {"store wiped"}
-
-
 def test_a_labs_settings_are_those_of_its_stack() -> None:
     assert LabCluster("chaos-1").settings.name == "Pulumi.chaos-1.yaml"
+
+
+def test_a_lab_is_tried_to_be_made_twice_and_its_run_is_left_to_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, tries = worker(tmp_path), list[int]()
+
+    def fails(times: int) -> None:
+        tries.append(1)
+        if len(tries) <= times:
+            raise LabFailed("no memory")
+        one._up = True
+
+    monkeypatch.setattr(one, "_make", lambda: fails(1))
+    assert all_of([one], "a") == ["a"]
+    tries.clear()
+    monkeypatch.setattr(one, "_make", lambda: fails(2))
+    waiting = queue.SimpleQueue[Run]()
+    waiting.put(Run(("a",), 1))
+    with pytest.raises(LabFailed, match="no memory"):
+        one.work(waiting, lambda _result: None, threading.Event())
+    assert waiting.get_nowait() == runs("a")[0]
+    one.abort()
+    tries.clear()
+    with pytest.raises(LabFailed):
+        one._made()
+    assert len(tries) == 1, "whoever interrupts does not wait for a second try"
+
+
+def test_what_goes_wrong_in_a_labs_thread_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = worker(tmp_path)
+
+    def odd(_run: Run) -> Result:
+        raise KeyError("galera-9")
+
+    monkeypatch.setattr(one, "_one", odd)
+    (failed,) = labs.carry_out(runs("a"), [one], lambda _result: None)
+    assert str(failed) == "chaos-1: KeyError: 'galera-9'"
+    assert one.done == ["up", "down"]
+
+
+def test_what_an_earlier_try_of_a_run_has_left_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "host-killed-#1"
+    labs.set_aside(folder)
+    for number in (1, 2):
+        folder.mkdir()
+        (folder / "journal.jsonl").write_text(f"try {number}")
+        labs.set_aside(folder)
+        assert not folder.exists()
+        assert (tmp_path / f"host-killed-#1~{number}" / "journal.jsonl").read_text() == f"try {number}"
+
+
+def test_only_somebody_elses_lab_stays_and_only_its_end_is_done_after_an_interruption(tmp_path: Path) -> None:
+    for own in (True, False):
+        one = worker(tmp_path, own=own)
+        assert one._at("a/log.txt").stays is not own
+        one.abort()
+        with pytest.raises(LabFailed, match="interrupted"):
+            one._at("b/log.txt").run(["true"], 60)
+        one._at(labs.DOWN).run(["true"], 60)
+
+
+def test_a_lab_that_cannot_be_taken_down_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its hosts would keep the memory that the next one needs."""
+    said: list[str] = []
+
+    def fails(_self: Site, _words: Sequence[str], _limit: float) -> str:
+        raise LabFailed("`make up` is at work on it")
+
+    monkeypatch.setattr(Site, "run", fails)
+    Worker("chaos-none", Options(7, tmp_path, None, True, False), said.append, own=True).down()
+    assert said[-1] == "chaos-none: is still there, with its hosts: `make up` is at work on it"

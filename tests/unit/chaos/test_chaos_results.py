@@ -102,7 +102,7 @@ def test_each_pair_is_named_with_its_result() -> None:
 def test_the_verdict_names_every_run_that_failed() -> None:
     text = results.verdict([ONE, BAD, VOID])
     assert text.startswith("3 runs, 300 acknowledged writes, 2 of them lost; 1 runs failed, 1 pairs")
-    assert "- host killed #3: lost: galera-1: 2 …" in text
+    assert "- host killed #3 (abc): lost: galera-1: 2 …" in text
 
 
 def test_the_document_gets_the_tables_and_keeps_the_rest() -> None:
@@ -130,3 +130,36 @@ def test_the_file_is_json_for_others(tmp_path: Path) -> None:
     kept = json.loads(path.read_text())
     assert kept["seed"] == 7
     assert kept["runs"][0]["struck"] == {"host killed": ["galera-2"]}
+
+
+def test_a_failure_that_was_repeated_is_still_told(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    kept = Results(path, 7)
+    for one in (ONE, BAD):
+        kept.add(one)
+    kept.repeat([BAD.id])
+    assert list(Results(path, 7).runs) == [ONE.id]
+    kept.add(replace(BAD, verdict="green", findings=[], lost=0))
+    again = Results(path, 7)
+    text = results.verdict([*again.runs.values()], again.former)
+    assert "0 of them lost; 0 runs failed" in text
+    assert "Before they were repeated, 1 runs had failed:" in text
+    assert "- host killed #3 (abc): lost: galera-1: 2 …" in text
+
+
+def test_losses_that_nobody_could_count_are_not_none() -> None:
+    blind = replace(
+        ONE, verdict="red", findings=["cannot be judged: galera-1: nobody has read what it holds"]
+    )
+    (line,) = results.singles_table([FAULTS["host killed"]], [ONE, blind])
+    assert line[results.HEADINGS.index("lost")] == "0 (unknown in 1)"
+    assert "0 (unknown in 1) of them lost" in results.verdict([ONE, blind])
+
+
+def test_what_a_program_said_does_not_break_the_table() -> None:
+    bad = replace(PAIR, verdict="red", findings=["not well again: up: | a | table\n\n<b>" + "x" * 1000])
+    text = results.written(MARKED, FAULTS.values(), [bad], "How")
+    (line,) = (each for each in text.splitlines() if each.startswith("| host killed + disk slow |"))
+    assert line.replace("\\|", "").count("|") == len(results.PAIRS) + 1
+    assert "<b>" not in text
+    assert max(len(each) for each in text.splitlines()) < 600

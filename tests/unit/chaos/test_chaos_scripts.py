@@ -215,3 +215,20 @@ def test_a_clock_jumps_from_what_it_shows(tmp_path: Path) -> None:
     for seconds, shown in ((1800, 11800), (-1800, 8200)):
         assert host.run(scripts.clock_moved(seconds)) == 0
         assert host.called()[-1] == f"date -s @{shown}"
+
+
+def test_a_copy_is_waited_for_by_the_hosts_own_time_and_then_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a slow host a look takes longer than a nap: counted looks would go on after everybody has left."""
+    armed, uptime = tmp_path / "armed", tmp_path / "uptime"
+    monkeypatch.setattr(scripts, "_ARMED", f"{armed}")
+    monkeypatch.setattr(scripts, "_UPTIME", f"{uptime}", raising=False)
+    uptime.write_text("100.51 90.00\n")
+    host = Host(tmp_path)
+    later = "case $(cat U) in 100*) t=140;; 140*) t=180;; *) t=260;; esac; echo $t.07 90.00 >U; exit 1"
+    host.has("pgrep", later.replace("U", f"{uptime}"))
+    host.has("sleep")
+    assert host.run(scripts.killed_in_a_transfer("mariadbd", 150)) == 3
+    assert sum(call.startswith("pgrep") for call in host.called()) == 3
+    assert not armed.exists()

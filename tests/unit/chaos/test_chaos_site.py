@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +115,53 @@ def test_the_swarm_is_asked_on_any_other_host(
     monkeypatch.setattr(site, "sh", sh)
     site.by_any_other("galera-2", "docker node ls")
     assert asked == (["galera-1"] if first_works else ["galera-1", "galera-3"])
+
+
+def test_a_lab_that_stays_is_healed_also_after_an_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LabCluster, "ssh", lambda _self, _host, command: ["sh", "-c", command])
+    for stays in (True, False):
+        site = Site(LabCluster("fake"), tmp_path / "log.txt", stays=stays)
+        site.abort()
+        with site.healing():
+            if stays:
+                assert site.sh("galera-1", "echo healed") == "healed\n"
+            else:
+                with pytest.raises(LabFailed, match="interrupted"):
+                    site.sh("galera-1", "true")
+        with pytest.raises(LabFailed, match="interrupted"):
+            site.sh("galera-1", "true")
+
+
+def test_several_hosts_lose_their_power_at_the_same_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(len(HOSTS), timeout=20)
+
+    def power(_self: Any, _host: str, *_how: str) -> None:
+        together.wait()  # breaks if one is waited for before the next
+
+    monkeypatch.setattr(LabCluster, "power", power)
+    site.power(HOSTS, "power-off", "--hard")
+
+
+def test_what_pulumi_or_the_account_does_not_answer_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("harness.lab_cluster.PATIENCE", 0.2)
+    cluster = LabCluster("fake")
+    with pytest.raises(LabFailed, match=r"no end within 0\.2 s"):
+        cluster.ask("outputs", ["sleep", "60"])
+    monkeypatch.setattr(LabCluster, "guests", lambda _self: {"galera-1": "1"})
+    monkeypatch.setattr(LabCluster, "in_lab", lambda _self, *_words: ["sleep", "60"])
+    with pytest.raises(LabFailed, match=r"no end within 0\.2 s"):
+        cluster.power("galera-1", "power-on")
+    with pytest.raises(LabFailed, match="power-on of galera-2: the account has no such host"):
+        cluster.power("galera-2", "power-on")
+
+
+def test_the_wait_for_three_nodes_ends_with_an_interruption(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.lab_cluster.time.sleep", lambda _seconds: site.abort())
+    with pytest.raises(LabFailed, match="interrupted"):
+        site.cluster.wait_whole(60, site.goes_on)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -137,3 +138,19 @@ def test_its_health_is_that_it_is_connected_now(tmp_path: Path, capsys: pytest.C
     assert "not connected with any node for" in capsys.readouterr().out
     assert cli.main(["nothing"]) == 2
     assert cli.FRESH > 2 * cli.EVERY
+
+
+def test_it_ends_at_once_while_it_waits_for_the_nodes(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel ends no container's first process by a signal that it does not handle."""
+    made = settings.load(environ(secrets))
+    monkeypatch.setattr(settings, "load", lambda: made)
+    monkeypatch.setattr(cli, "CONNECTED", secrets / "connected")
+    monkeypatch.setattr(cli, "wait_for_nodes", lambda _: signal.raise_signal(signal.SIGTERM))
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with pytest.raises(SystemExit) as ended:
+            cli.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert ended.value.code == 0

@@ -216,7 +216,8 @@ def test_an_incremental_goes_on_from_the_newest_data_whatever_the_clocks_said(no
     late = keep(nodes.bucket, made_late)
     nodes.each["b"]._learn_bases(TIMELINE)
     assert late in nodes.known.bases, "its parent has a later name, and is there"
-    assert sys.modules[f"{PACKAGE}.base"].parent_of(list(nodes.known.bases), "b", full.data) == late
+    parent_of = sys.modules[f"{PACKAGE}.base"].parent_of
+    assert parent_of(list(nodes.known.bases), "b", full.data, late.keys) == late
 
 
 # ---- one node's trouble

@@ -743,6 +743,7 @@ class Nodes:
             timeline=where.timeline,
             data=self.mark(self.folder / where.node),
             gtid={"start": 0, "end": self.sql[where.node].position},
+            recipients=self.each[where.node].making._plan.recipients,
         )
         keep(self.bucket, made)
         return made
@@ -834,6 +835,31 @@ def test_an_incremental_never_goes_on_from_other_data(nodes: Nodes) -> None:
     nodes.soon("b")
     nodes.look("b")
     assert [base.kind for base in nodes.known.bases] == ["full", "full"]
+
+
+def test_an_incremental_never_goes_on_from_a_backup_for_other_keys(nodes: Nodes) -> None:
+    """Whoever has the new key alone could not open what it goes on from."""
+    begun(nodes)
+    making = nodes.each["b"].making
+    former = making._plan.recipients
+    for days, recipients in ((1, (*former, "age1new")), (2.1, ("age1new", *former)), (3.2, ("age1new",))):
+        making._plan = replace(making._plan, recipients=recipients)
+        nodes.now = NOW + timedelta(days=days)
+        nodes.soon("b")
+        nodes.look("b")
+    assert [base.kind for base in nodes.known.bases] == ["full", "full", "incremental", "full"]
+
+
+def test_a_base_that_was_noted_before_keys_were_is_gone_on_from(nodes: Nodes) -> None:
+    begun(nodes)
+    (base,) = nodes.known.bases
+    told = json.loads(records.dumps(base))
+    assert told.pop("keys")
+    nodes.store.put(records.key(base), json.dumps(told))
+    nodes.now = NOW + timedelta(days=1)
+    nodes.soon("b")
+    nodes.look("b")
+    assert [each.kind for each in nodes.known.bases] == ["full", "incremental"]
 
 
 def test_a_backup_that_fails_is_told_and_tried_again_later(nodes: Nodes) -> None:

@@ -179,6 +179,15 @@ def test_an_engine_in_error_is_restarted_once_and_the_host_looked_at_again(
     ]
 
 
+def test_the_engine_of_a_host_that_is_being_replaced_is_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has left the swarm, which no restart mends: an `up` in between would wait for it in vain."""
+    restarts = Restarts(monkeypatch, now := seen(galera_3=both(error, without_database)), ())
+    assert care.heal(now, ["galera-3"]) is now
+    assert restarts.order == []
+
+
 def test_an_engine_that_systemd_gave_up_is_started_again_and_one_that_somebody_stopped_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -12,8 +12,10 @@ import pytest
 import typer
 
 from operations import outputs, pause
+from operations.errors import OperationsError
 from operations.outputs import Application
 from operations.session import StackSession
+from tests.unit.operations.test_care import seen
 from tests.unit.operations.test_verify import VALUES
 
 pytestmark = pytest.mark.unit
@@ -55,11 +57,21 @@ def test_the_application_goes_with_its_database() -> None:
     ]
 
 
+def test_a_stack_one_of_whose_hosts_is_held_back_is_not_paused() -> None:
+    """The swarm would start neither store nor database there again, and `resume` would wait for both."""
+    assert pause.why_not_back(None) == pause.why_not_back(seen()) == ""
+    held = seen(galera_1=lambda host: replace(host, paused=("galera-2", "galera-4")))
+    assert "starts nothing on galera-2, as on the last host" in pause.why_not_back(held)
+    worker = seen(galera_1=lambda host: replace(host, paused=("galera-4",)))
+    assert pause.why_not_back(worker) == ""
+
+
 class Config:
     """A stack's file as `pulumi config` changes it."""
 
     def __init__(self, file: Path, answer: bool) -> None:
         self.file, self.answer, self.deployed = file, answer, False
+        self.no: BaseException = typer.Exit(1)
 
     def write_setting(self, key: str, value: str) -> None:
         self.file.write_text(f"{self.file.read_text()}{key}={value}\n")
@@ -74,7 +86,7 @@ class Config:
 
     def _confirm(self, *_: object) -> None:
         if not self.answer:
-            raise typer.Exit(1)
+            raise self.no
 
 
 @pytest.mark.parametrize("answer", [True, False])
@@ -100,3 +112,18 @@ def test_the_words_are_in_the_stack_s_file_and_a_no_takes_them_back(
     ]
     pause._changed(config.session, False, dict.fromkeys(pause.WORDS))
     assert (file.read_text(), config.deployed) == ("# a comment\n", True)
+
+
+@pytest.mark.parametrize("no", [typer.Abort(), KeyboardInterrupt(), OperationsError("no such stack")])
+def test_whatever_ends_the_question_leaves_the_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no: BaseException
+) -> None:
+    """Ctrl-C at typer's question is none of Python's own; the next `up` would stop the database."""
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_text("# a comment\n")
+    config = Config(file, answer=False)
+    config.no = no
+    monkeypatch.setattr(pause, "stack_file", lambda _: file)
+    with pytest.raises(type(no)):
+        pause._changed(config.session, False, {"deployUpTo": "swarm"})
+    assert file.read_text() == "# a comment\n"

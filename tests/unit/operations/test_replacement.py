@@ -11,9 +11,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import typer
 
 from components.host_scripts import swarm_leaving
-from operations import care, node_program, replacement, stack_settings, well
+from operations import care, left_out, node_program, replaced_by_setting, replacement, stack_settings, well
 from operations.care import Seen
 from operations.errors import OperationsError
 from operations.notes import Note
@@ -21,7 +22,7 @@ from operations.remote_hosts import Answer
 from operations.replacement import Replaced, part, plan, refusal
 from operations.session import StackSession
 from tests.unit.fake_swarm import changes, manager, service
-from tests.unit.operations.test_care import seen, without_database
+from tests.unit.operations.test_care import error, seen, without_database
 from tests.unit.operations.test_well import in_maintenance
 
 pytestmark = pytest.mark.unit
@@ -212,6 +213,10 @@ class Stack:
         monkeypatch.setattr(replacement, "connected", self._connected)
         monkeypatch.setattr(node_program, "tell", self._tell)
         self.reachable = list(ORDERED)
+        self.plan_fails = False
+        self.lost = dict[str, str]()
+        self.previews = list[tuple[str, ...]]()
+        monkeypatch.setattr(left_out, "cancelled", lambda *_: self.lost)
 
     async def _look_at(self, _found: object) -> Seen:
         return self.now
@@ -247,10 +252,18 @@ class Stack:
     def session(self) -> StackSession:
         held = SimpleNamespace(name="dev", pulumi=SimpleNamespace(export=dict), confirm=self._confirm)
         held.replacing = lambda going: held
+        held.informed = lambda seen: held
+        held.run = self._preview
         return cast(StackSession, held)
 
-    def _confirm(self, yes: bool, question: str, *_: str) -> None:
+    def _preview(self, *words: str) -> None:
+        self.previews.append(words)
+        if self.plan_fails:
+            raise typer.Exit(255)
+
+    def _confirm(self, yes: bool, question: str, *words: str) -> None:
         if not yes:
+            self._preview(*words)
             self.done.append(question)
 
     def replace(self, *names: str, yes: bool = True) -> list[str]:
@@ -316,6 +329,96 @@ def test_after_the_order_only_the_rest_is_done(monkeypatch: pytest.MonkeyPatch) 
     assert made.replace("galera-2") == ["maintenance off galera-2 by galera-1"]
 
 
+@pytest.mark.parametrize("yes", [True, False])
+def test_a_plan_that_pulumi_refuses_is_known_before_the_host_is_touched(
+    monkeypatch: pytest.MonkeyPatch, yes: bool
+) -> None:
+    """A price above maxMonthlyCost, say: the host would have left, and nothing would come in its place."""
+    made = Stack(monkeypatch)
+    made.plan_fails = True
+    with pytest.raises(typer.Exit):
+        made.replace("galera-2", yes=yes)
+    assert made.done == []
+    made.plan_fails, made.lost = False, {"galera-2": "urn"}
+    made.replace("galera-2", yes=yes)
+    assert made.previews[-1] == ("preview", "--refresh"), "a server that the account has lost is missed"
+
+
+def test_several_go_on_where_the_first_of_them_was_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`the same command goes on`, also while the one that has begun is not well."""
+    made = Stack(monkeypatch)
+    note = replace(GOES, server="1").dumps()
+    asyncio.run(made._tell(None, None, "galera-2", "maintenance", "on", "galera-1", "--note", note))
+    made.state["galera-1"] = 91
+    assert [each for each in made.replace("galera-3", "galera-1") if each.startswith("up")] == [
+        "up {'galera-1': 1}",
+        "up {'galera-3': 3}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("now", "hosts", "told"),
+    [
+        (seen(away=("galera-2",)), [host(), host("galera-3")], ""),
+        (seen(away=("galera-3",)), [host(), host("galera-3")], "galera-2 is not replaced: others are not"),
+        (seen(away=("galera-2",)), [host(), host("galera-9")], "galera-9 is no host of this stack"),
+        (seen(), [host("galera-4", 44), host("galera-3")], ""),
+        (seen(galera_4=error), [host("galera-4"), host("galera-3")], ""),
+    ],
+    ids=["the dead one first", "the dead one last", "nobody's host", "ordered", "a worker that has left"],
+)
+def test_those_behind_one_that_is_ill_are_asked_again_in_their_turn(
+    now: Seen, hosts: list[Replaced], told: str
+) -> None:
+    found = replacement.in_the_way(now, hosts, ORDERED)
+    assert told in found
+    assert bool(found) is bool(told)
+
+
+def test_who_is_ill_is_replaced_before_others() -> None:
+    now = seen(away=("galera-2",))
+    assert [each.name for each in plan(now, [host("galera-4"), host("galera-3"), host()])] == [
+        "galera-2",
+        "galera-4",
+        "galera-3",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("galera-2", "load balancers send nobody to galera-2 yet, and the same command goes on"),
+        ("galera-4", "nothing left to do, and a further one would replace the new server, too"),
+    ],
+)
+def test_only_what_the_store_knows_of_is_gone_on_with_by_the_same_command(
+    monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    """Of a worker there is no note: once its new server is in the outputs, it would be ordered twice."""
+    monkeypatch.setattr(replacement, "WELL_WITHIN", 0.0)
+    made = Stack(monkeypatch)
+    made.now = seen(galera_3=without_database)
+    with pytest.raises(OperationsError, match=words):
+        asyncio.run(replacement._finished(made.now, name))
+
+
+def test_maintenance_ends_too_where_no_node_says_who_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Stack(monkeypatch)
+    silent = {name: replace(told, node_status={}) for name, told in made.now.facts.items()}
+    made.now = replace(made.now, facts=silent)
+    asyncio.run(replacement._finished(made.now, "galera-2"))
+    assert made.done == ["maintenance off galera-2 by galera-1"]
+
+
+def test_nobody_is_told_that_up_restarts_the_engine_of_a_host_that_is_being_replaced(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    care.tell(seen(galera_2=error, galera_3=error, galera_1=in_maintenance("galera-2", note=GOES.dumps())))
+    said = capsys.readouterr().err
+    assert "galera-2" not in said
+    assert "galera-3: its engine is not active in the swarm (error). `up` restarts" in said
+
+
 # -- by setting
 
 
@@ -325,17 +428,17 @@ def test_by_setting_those_are_due_whose_server_is_still_there(
     made = Stack(monkeypatch)
     file = tmp_path / "Pulumi.dev.yaml"
     monkeypatch.setattr(stack_settings, "stack_file", lambda _: file)
-    replacement.by_setting(made.session, True, made.deployed)
+    replaced_by_setting.by_setting(made.session, True, made.deployed)
     assert made.done == []
     file.write_text(
         "config:\n  swarm-galera:servers:\n    replaceServer: {galera-1: 77, galera-2: 2, galera-3: 3}\n"
     )
-    assert replacement.first_by_setting(made.session) == {"galera-2": 2}
-    replacement.by_setting(made.session, True, made.deployed)
+    assert replaced_by_setting.first_by_setting(made.session) == {"galera-2": 2}
+    replaced_by_setting.by_setting(made.session, True, made.deployed)
     assert [each for each in made.done if each.startswith("up")] == [
         "up {'galera-2': 2}",
         "up {'galera-3': 3}",
     ]
     made.done.clear()
-    replacement.by_setting(made.session, True, made.deployed)
+    replaced_by_setting.by_setting(made.session, True, made.deployed)
     assert made.done == [], "another server is there by now"

@@ -801,6 +801,18 @@ def test_a_node_in_maintenance_is_named_with_who_and_why_and_fails_nothing(found
     assert not [each for each in galera_checks.of_galera(found, facts()) if "may send clients" in each.what]
 
 
+@pytest.mark.parametrize(("why", "words"), [("replaced", "replace"), ("upgraded", "upgrade-hosts")])
+def test_what_was_broken_off_is_ended_by_what_has_begun_it(found: Outputs, why: str, words: str) -> None:
+    """Who was drained stays so when only the maintenance ends."""
+    status = node_status(1)
+    note = json.dumps({"why": why})
+    status["members"]["galera-2"] = {**status["members"]["galera-2"], "maintenance": True, "note": note}
+    told = facts()
+    told["galera-1"] = replace(told["galera-1"], node_status=status)
+    (check,) = [each for each in galera_checks.of_galera(found, told) if "may send clients" in each.what]
+    assert check.remedy == f"`python -m operations {words} galera-2` ends it"
+
+
 def test_what_a_person_has_decided_is_shown_with_what_it_left_behind(found: Outputs) -> None:
     decided = [
         {"what": "forget galera-3", "by": "ann@desk", "at": "2026-11-30 03:59:00 UTC", "lost": "x"},

@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -19,6 +20,7 @@ from operations.maintenance import Word
 from operations.notes import Note
 from operations.outputs import Balancer
 from operations.remote_hosts import Answer
+from tests.unit.fake_host import FakeHost
 from tests.unit.operations.test_care import error, seen, without_database
 
 pytestmark = pytest.mark.unit
@@ -93,6 +95,18 @@ def test_a_former_self_that_still_votes_counts_among_the_dead() -> None:
     assert "only 2 of the 4 votes in the swarm" in well.refusal(two, "galera-2", "leaves")
 
 
+def test_a_swarm_that_says_nothing_is_known_before_anything_is_touched() -> None:
+    """Each engine is active in it, and it takes no change: nobody could be drained, or leave."""
+
+    def silent(host: HostFacts) -> HostFacts:
+        return replace(host, managers=())
+
+    now = seen(galera_1=silent, galera_2=silent, galera_3=silent)
+    assert "no manager says who the swarm's nodes are" in well.refusal(now, "galera-2", "returns")
+    without = replace(now, outputs=replace(now.outputs, layer="hosts"))
+    assert well.refusal(without, "galera-4", "returns") == ""
+
+
 def test_a_worker_has_no_vote_to_take_away() -> None:
     now = seen(galera_1=managers(galera_3_former="Unreachable"))
     assert well.refusal(now, "galera-4", "returns") == ""
@@ -147,6 +161,11 @@ def test_maintenance_of_a_host_that_is_being_replaced_is_not_ended_by_hand() -> 
     note = Note("replaced", server="2").dumps()
     now = seen(galera_1=in_maintenance("galera-2", note=note))
     assert "galera-2 is being replaced" in maintenance.refusal(now, "galera-2", Word.off)
+    # A note in place of that one would have its new server replaced by the next `replace`.
+    assert "galera-2 is being replaced" in maintenance.refusal(now, "galera-2", Word.on)
+    begun = seen(galera_1=in_maintenance("galera-2", note=Note("upgraded").dumps()))
+    assert "`python -m operations upgrade-hosts galera-2`" in maintenance.refusal(begun, "galera-2", Word.on)
+    assert maintenance.refusal(begun, "galera-2", Word.off) == ""
     other = seen(galera_1=in_maintenance("galera-2", note=Note(text="noisy disk").dumps()))
     assert maintenance.refusal(other, "galera-2", Word.off) == ""
 
@@ -172,7 +191,7 @@ class Told:
         words = next(line for line in text.splitlines() if line.startswith("words="))
         if "status" in words:
             writer = self.writers.pop(0) if len(self.writers) > 1 else self.writers[0]
-            return Answer(json.dumps({"writer": writer}))
+            return Answer(json.dumps({"cluster": {"uuid": "u"}, "writer": writer}) if writer else "")
         self.told.append(f"{name}: {words}")
         return self.answer
 
@@ -198,6 +217,27 @@ def test_a_node_is_taken_out_by_another_one_and_the_writes_are_waited_for(
     assert '"by": "' in told
     assert made.writers == ["galera-2"]
     assert "galera-1 is in maintenance" in capsys.readouterr().err
+
+
+def test_a_node_that_does_not_say_who_takes_the_writes_has_not_said_that_they_are_moved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = Told(monkeypatch, balanced(seen()), ["", "galera-2"])
+    made.maintain("galera-1", Word.on)
+    assert made.writers == ["galera-2"]
+    made.writers = [""]
+    with pytest.raises(OperationsError, match="galera-2 does not say whether galera-1 takes the writes"):
+        made.maintain("galera-1", Word.on)
+
+
+def test_what_a_node_says_of_errors_is_no_part_of_what_it_answers(tmp_path: Path) -> None:
+    """A warning beside the JSON would be taken for no answer."""
+    made = FakeHost(tmp_path)
+    said = 'exec) echo warning >&2; echo \'{"writer": "x"}\' ;;'
+    made.program("docker", f"case $1 in ps) echo c1 ;; inspect) echo true ;; {said} esac")
+    ran = made.run(node_program.text(seen().outputs, "status", "--json", errors=False))
+    assert (ran.code, ran.out) == (0, '{"writer": "x"}\n'), ran.err
+    assert "warning" in made.run(node_program.text(seen().outputs, "maintenance", "on", "galera-1")).out
 
 
 def test_writes_that_stay_are_an_error_and_the_note_stays(monkeypatch: pytest.MonkeyPatch) -> None:

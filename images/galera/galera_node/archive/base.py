@@ -74,13 +74,16 @@ def data_mark(data: Path) -> str:
     return path.read_text()
 
 
-def parent_of(bases: list[Backup], node: str, mark: str) -> Backup | None:
+def parent_of(bases: list[Backup], node: str, mark: str, keys: str) -> Backup | None:
     """What an incremental of this node's data goes on from: the newest base, if it is of that data.
 
-    By its position, as clocks may differ.
+    The newest by its position, as clocks may differ. And if it is for the same `keys` (`records.keys_of`):
+    whoever has a new one alone could open an incremental, and not what that goes on from.
     """
     newest = max(bases, key=lambda base: (base.gtid, base.began), default=None)
-    return newest if newest is not None and (newest.node, newest.data) == (node, mark) else None
+    if newest is None or (newest.node, newest.data) != (node, mark) or newest.keys not in ("", keys):
+        return None
+    return newest
 
 
 def schema_version(sql: Sql) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from .ledger import Ledger
 from .logs import Logs, Where
 from .pipeline import PipelineError
 from .plan import Plan
-from .records import Backup
+from .records import Backup, keys_of
 
 AGAIN = 300.0  # seconds after one that failed until the next try, doubled up to an hour
 LONGEST = 3600.0
@@ -80,9 +80,13 @@ class Making:
         parent = None
         if kind == "incremental":
             mark = data_mark(self._settings.data_dir)
-            parent = parent_of(bases, self._settings.node, mark)
+            keys = keys_of(self._plan.recipients)
+            parent = parent_of(bases, self._settings.node, mark, keys)
             if parent is None:
-                log("archive: the last backup is not of this node's data: a full one is made instead")
+                log(
+                    "archive: the last backup is not of this node's data, or for other keys: a full one is "
+                    "made instead"
+                )
         self.cancel.clear()
         answers = asked.id if asked is not None else noted.asked
         self.thread = threading.Thread(

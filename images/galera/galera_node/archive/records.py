@@ -7,8 +7,9 @@ written (`archiver`), what follows from them (`judgement`).
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -25,7 +26,10 @@ BACKUPS, LOGGING = "backups/", "logging/"
 
 @dataclass(frozen=True)
 class Backup:
-    """A base, in short; the fields are those of its manifest. `gtid`: of the data."""
+    """A base, in short; the fields are those of its manifest. `gtid`: of the data.
+
+    `keys`: tells for whom it is encrypted (`keys_of`); empty in records of before.
+    """
 
     timeline: str
     name: str
@@ -41,6 +45,7 @@ class Backup:
     stored: int
     sha256: str
     schema: str
+    keys: str = ""
 
     @classmethod
     def of(cls, base: Base) -> Backup:
@@ -60,6 +65,7 @@ class Backup:
             stored=base.bytes["stored"],
             sha256=base.sha256,
             schema=f"{base.schema.get('tables', 0)}:{str(base.schema.get('sha256', ''))[:16]}",
+            keys=keys_of(base.recipients),
         )
 
     @property
@@ -134,6 +140,11 @@ class Known:
     def of(self, timeline: str) -> list[Backup]:
         """The bases of a timeline."""
         return [base for base in self.bases if base.timeline == timeline]
+
+
+def keys_of(recipients: Iterable[str]) -> str:
+    """Tells these public keys from others, in any order."""
+    return hashlib.sha256(" ".join(sorted(recipients)).encode()).hexdigest()[:16]
 
 
 def known(entries: Mapping[str, Entry]) -> Known:

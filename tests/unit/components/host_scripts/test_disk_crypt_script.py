@@ -21,7 +21,7 @@ case $1 in
   luksFormat)
     [[ ! -e fails ]] || { echo "Device write error" >&2; exit 1; }
     cat >luks-key; echo "${!#}" >luks; echo "$6" >label ;;
-  open) fits; : >mapper/docker_crypt ;;
+  open) fits; [[ $* == *--test-passphrase* ]] || : >mapper/docker_crypt ;;
   status) printf '  type:    LUKS2\n  cipher:  aes-xts-plain64\n  device:  %s\n' "$(<luks)" ;;
   resize) fits ;;
   config) echo "$3" >label ;;
@@ -38,6 +38,7 @@ SYSTEMCTL = """
 case "$*" in
   *is-enabled*) [[ -e $host/engine ]] ;;
   *is-active*) [[ -e $host/engine && $(<"$host/engine") == active ]] ;;
+  show*) echo "$(<"$host/ran")" ;;
   start*) [[ ! -e $host/broken ]] || exit 1; echo active >"$host/engine" ;;
 esac
 """
@@ -53,21 +54,35 @@ class Encrypted(Host):
         first, second, rest = whole.split("\n", 2)
         (self.fake.bin / "blkid").write_text(f"{first}\n{second}\n{BLKID}\n{rest}")
         self.fake.program("systemctl", SYSTEMCTL)
+        self.fake.file("ran", "0")
+        # With -s: on what the mounted volume is.
+        within = 'if [[ $* == *" -s "* ]]; then cat "$host/below"; else cat "$host/lsblk"; fi'
+        self.fake.program("lsblk", within)
+        self.fake.file("below", "docker_vg-docker_lv1\ndocker_crypt\nxvdc\n")
         self.fake.program("mount", f'echo "{self.volume} btrfs $(cat "$host/uuid")" >"$host/mounted"')
 
     def encrypt(self, key: str = KEY) -> Ran:
         text = disk_crypt.prepare("galera-1", self.places(), noted=str(self.fake.folder / "notes/new"))
-        text = text.replace(disk_crypt.DAEMON_JSON, str(self.fake.folder / "daemon.json"))
-        return self.fake.run(f"IFS= read -r key\n{text}", f"{key}\n")
+        return self.run(f"IFS= read -r key\n{text}", f"{key}\n")
 
     def unlock(self, key: str = KEY) -> Ran:
-        return self.fake.run(disk_crypt.unlock("galera-1", self.places()), f"{key}\n")
+        return self.run(disk_crypt.unlock("galera-1", self.places()), f"{key}\n")
 
-    def state(self) -> str:
-        return self.fake.run(disk_crypt.state("galera-1", self.places())).out.strip()
+    def state(self, key: str = "") -> str:
+        return self.run(disk_crypt.state("galera-1", self.places()), key and f"{key}\n").out.strip()
+
+    def run(self, text: str, stdin: str = "") -> Ran:
+        at = str(self.fake.folder / "daemon.json")
+        return self.fake.run(text.replace(disk_crypt.DAEMON_JSON, at), stdin)
+
+    def file_on_disk(self, name: str) -> None:
+        """Once that is mounted."""
+        program = self.fake.bin / "mount"
+        program.write_text(f"{program.read_text()}\nmkdir -p {self.mount}/{name}\n")
 
     def booted(self) -> None:
         """As after a boot: nothing is open, nothing is mounted, the engine was not started."""
+        self.fake.file("daemon.json", "{}")
         (self.fake.folder / "mapper/docker_crypt").unlink()
         self.volume.unlink()
         self.rebooted()
@@ -209,6 +224,93 @@ def test_after_a_boot_the_disk_waits_and_is_opened_mounted_and_the_engine_starte
     )
 
 
+@pytest.mark.parametrize("stop", ["vgcreate", "lvcreate", "mkfs.btrfs"])
+@pytest.mark.parametrize("boots", [False, True])
+def test_a_disk_that_a_run_has_not_prepared_to_its_end_is_left_to_the_next_run(
+    tmp_path: Path, stop: str, boots: bool
+) -> None:
+    host = Encrypted(tmp_path / "host")
+    whole = (host.fake.bin / stop).read_text()
+    (host.fake.bin / stop).write_text(f"{whole}\nexit 1\n")
+    assert host.encrypt().code != 0
+    (host.fake.bin / stop).write_text(whole)
+    if boots:
+        (host.fake.folder / "mapper/docker_crypt").unlink()
+    assert host.state() == "new"
+    ran = host.unlock()
+    assert (ran.code, ran.out, changes(ran)) == (0, "new\n", []), ran.err
+    assert host.encrypt().code == 0
+    assert host.state().startswith("open")
+
+
+def test_a_system_that_was_made_anew_has_its_disk_opened_by_the_disks_own_step(tmp_path: Path) -> None:
+    host = Encrypted(tmp_path / "host")
+    host.encrypt()
+    host.booted()
+    host.fake.file("fstab", "UUID=root / ext4 defaults 0 1\n")
+    assert host.state() == "new"
+    assert host.unlock().out == "new\n"
+    assert host.encrypt().code == 0
+    assert len(host.fstab()) == 1
+
+
+def test_an_engine_that_waits_on_an_open_disk_is_started_by_the_next_unlock(tmp_path: Path) -> None:
+    host = Encrypted(tmp_path / "host")
+    host.encrypt()
+    host.fake.file("engine", "inactive")
+    host.fake.file("broken", "")
+    host.booted()
+    assert host.unlock().code == 1
+    assert host.state() == "waiting"
+    (host.fake.folder / "broken").unlink()
+    assert host.unlock().code == 0
+    assert host.text("engine") == "active"
+    assert host.state().startswith("open")
+    # Since then somebody has stopped it.
+    host.fake.file("engine", "inactive")
+    host.fake.file("ran", "123456")
+    assert host.state().startswith("open")
+
+
+def test_an_engine_that_was_never_configured_is_not_started(tmp_path: Path) -> None:
+    host = Encrypted(tmp_path / "host")
+    host.encrypt()
+    host.fake.file("engine", "inactive")
+    host.booted()
+    (host.fake.folder / "daemon.json").unlink()
+    assert host.unlock().code == 0
+    assert host.text("engine") == "inactive"
+    assert host.state().startswith("open")
+    # Its data may be of before the system was made anew.
+    host.booted()
+    (host.fake.folder / "daemon.json").unlink()
+    host.file_on_disk("volumes")
+    assert host.encrypt().code == 0
+    assert host.text("engine") == "inactive"
+
+
+def test_data_beside_the_encrypted_disk_does_not_count_as_encrypted(tmp_path: Path) -> None:
+    host = Encrypted(tmp_path / "host")
+    host.encrypt()
+    host.fake.file("label", "swarm-galera-new\n")
+    host.fake.file("below", "docker_vg-docker_lv1\nxvdd\n")
+    assert host.state() == "beside"
+    for ran in (host.encrypt(), host.unlock()):
+        assert ran.code == 1
+        assert "is not on its encrypted disk /dev/xvdc" in ran.err
+    assert host.text("label") == "swarm-galera-new"
+
+
+def test_the_last_line_of_the_table_counts_without_its_end(tmp_path: Path) -> None:
+    host = Encrypted(tmp_path / "host")
+    host.encrypt()
+    table = host.fake.folder / "fstab"
+    table.write_text(table.read_text().rstrip("\n"))
+    host.booted()
+    assert host.state() == "locked"
+    assert host.unlock().out == "open\n"
+
+
 def test_by_another_key_nothing_is_opened(tmp_path: Path) -> None:
     host = Encrypted(tmp_path / "host")
     host.encrypt()
@@ -217,6 +319,18 @@ def test_by_another_key_nothing_is_opened(tmp_path: Path) -> None:
     assert ran.code == 1
     assert "is not opened by the key in the stack's state (No key available" in ran.err
     assert host.state() == "locked"
+
+
+def test_another_key_than_that_of_an_open_disk_is_told_before_the_next_boot(tmp_path: Path) -> None:
+    host = Encrypted(tmp_path / "host")
+    host.encrypt()
+    assert (host.state(), host.state(KEY)) == ("open /dev/xvdc aes-xts-plain64",) * 2
+    assert host.state("another") == "stranger"
+    ran = host.encrypt("another")
+    assert ran.code == 1
+    assert "is open, and the key in the stack's state is not its own" in ran.err
+    assert "resize" not in " ".join(ran.calls)
+    assert host.encrypt().code == 0
 
 
 def test_a_host_without_an_encrypted_disk_is_left_alone(tmp_path: Path) -> None:
@@ -277,7 +391,7 @@ def test_the_disk_that_the_settings_name_is_the_one_that_is_encrypted(tmp_path: 
     host = Encrypted(tmp_path / "host", [line("vda", at="/"), line("vdb"), line("vdc")])
     find = "find_disk() { disk=/dev/vdc; }"
     text = disk_crypt.prepare("db1", host.places(), find, str(tmp_path / "noted"))
-    ran = host.fake.run(f"IFS= read -r key\n{text}", f"{KEY}\n")
+    ran = host.run(f"IFS= read -r key\n{text}", f"{KEY}\n")
     assert ran.code == 0, ran.err
     assert host.text("luks") == "/dev/vdc"
 

@@ -23,6 +23,8 @@ from tests.unit.fake_host import FakeHost, Ran
 pytestmark = pytest.mark.unit
 
 NEW, OLD = stored("new"), stored("old")
+OVERLAP = passwords.OVERLAP
+ROOT = Path(__file__).parents[4]
 SUBNET = "10.20.0.0/24"
 NETWORK = "10.20.0.0/255.255.255.0"
 
@@ -74,7 +76,7 @@ def counted(host: FakeHost, *words: str) -> Ran:
 
 
 def test_accounts_that_have_just_these_passwords_are_not_waited_for(host: FakeHost) -> None:
-    accounts(host, NEW, OLD)
+    accounts(host, NEW, OLD, OVERLAP)
     for words in (("new", "old"), ("old", "new")):
         ran = counted(host, *words)
         assert ran.code == 0, ran.err
@@ -84,12 +86,20 @@ def test_accounts_that_have_just_these_passwords_are_not_waited_for(host: FakeHo
 
 @pytest.mark.parametrize(
     ("has", "wanted"),
-    [((OLD,), ("new", "old")), ((NEW, OLD), ("new",)), ((NEW,), ("new", "old")), ((OLD,), ("new",))],
+    [
+        ((OLD,), ("new", "old")),
+        ((NEW, OLD, OVERLAP), ("new",)),
+        ((NEW,), ("new", "old")),
+        ((OLD,), ("new",)),
+        # A person's own: the nodes have not come to it yet.
+        ((NEW, OLD), ("new", "old")),
+        ((NEW, OLD, stored("third"), OVERLAP), ("new", "old")),
+    ],
 )
 def test_accounts_with_fewer_or_more_are_named_without_what_they_have(
     host: FakeHost, has: tuple[str, ...], wanted: tuple[str, ...]
 ) -> None:
-    accounts(host, *has, root=tuple(stored(word) for word in wanted))
+    accounts(host, *has, root=(*map(stored, wanted), *[OVERLAP] * (len(wanted) > 1)))
     ran = counted(host, *wanted)
     assert ran.code == 1
     assert "not yet: monitor@% shop@%" in ran.err
@@ -101,7 +111,7 @@ def test_they_are_waited_for_and_a_node_that_is_away_is_asked_again(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passwords, "PATIENCE", 30)
-    accounts(host, NEW, OLD)
+    accounts(host, NEW, OLD, OVERLAP)
     (host.folder / "rows").rename(host.folder / "later")
     accounts(host, OLD)
     ran = counted(host, "new", "old")
@@ -121,12 +131,24 @@ def test_an_account_that_somebody_has_dropped_is_not_waited_for(host: FakeHost) 
     assert counted(host, "new").code == 0
 
 
+def test_a_password_that_a_person_has_put_beside_ours_is_not_waited_for_to_go(host: FakeHost) -> None:
+    """The nodes leave it, too: see the test of `Account.holds`."""
+    accounts(host, NEW, stored("of a person"))
+    assert counted(host, "new").code == 0
+
+
+def test_the_mark_of_a_former_password_is_the_nodes_one() -> None:
+    text = (ROOT / "images/galera/galera_node/accounts.py").read_text()
+    assert f'OVERLAP = "{OVERLAP}"' in text
+
+
 # -- the gossip key
 
 KEY = "bmV3IGtleSBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVzLi4="
 ENGINE = """
 case "$1 $2" in
-  "service inspect") [[ ! -e $host/none ]] ;;
+  "service ls") [[ ! -e $host/leaderless ]] || { echo "The swarm does not have a leader." >&2; exit 1; }
+    echo consul-ui; [[ -e $host/none ]] || echo consul ;;
   "ps -q") [[ -e $host/gone ]] || echo c1 ;;
   "exec -u") cat >>"$host/given"
     [[ ! -e $host/down ]] || { echo "1/4 nodes reported failure"; exit 1; } ;;
@@ -154,6 +176,17 @@ def test_a_service_that_is_not_there_starts_with_the_key(member: FakeHost) -> No
     member.file("none", "")
     ran = member.run(gossip_key.in_use("consul"), f"{KEY}\n")
     assert ran.code == 0
+    assert not [call for call in ran.calls if "exec" in call]
+
+
+def test_a_swarm_that_does_not_say_which_services_it_has_is_no_swarm_without_the_service(
+    member: FakeHost,
+) -> None:
+    """Else members would start that know no other key, one by one, among those that do not know it."""
+    member.file("leaderless", "")
+    ran = member.run(gossip_key.in_use("consul"), f"{KEY}\n")
+    assert ran.code == 1
+    assert "whether consul runs is not known: The swarm does not have a leader" in ran.err
     assert not [call for call in ran.calls if "exec" in call]
 
 

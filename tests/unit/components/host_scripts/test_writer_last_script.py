@@ -127,6 +127,23 @@ def test_it_is_let_go_once_the_others_are_changed_and_waited_for_until_its_new_t
     assert (made.folder / "last.turn").read_text().strip() == "4"
 
 
+def test_one_that_is_as_the_service_says_already_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The change was taken back: the last update has ended, and the node held back had no part in it."""
+    monkeypatch.setattr(convergence, "BEGINS_WITHIN", 0)
+    made = host(tmp_path / "host")
+    made.file("held", "n2|galera-2\n")
+    made.file("tasks.1", tasks(UP, UP, UP))
+    made.file("update.1", "completed|\n")
+    made.file("last.1", f"old|{UP}|\n")
+    made.program(
+        "sleep", 'cd "$host"; n=$(( $(cat naps 2>/dev/null || echo 0) + 1 )); echo $n >naps; (( n < 9 ))'
+    )
+    ran = waited(made)
+    assert (ran.code, ran.out, updates(ran)) == (0, "10.20.0.2\n", [RELEASED]), ran.err
+
+
 def test_a_change_that_replaces_no_task_only_lets_it_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
