@@ -294,6 +294,24 @@ def test_a_cluster_that_has_rows_already_comes_to_backups_node_by_node(site: Bac
     wait_for(lambda: not wrong(nodes[0]), "all as it must be", 60)
 
 
+def test_what_a_failed_backup_has_left_goes_and_the_store_s_own_clock_is_asked_before(
+    site: BackupSite,
+) -> None:
+    """All that deleting asks of rclone, and a real store: many at once, a time, broken-off uploads."""
+    nodes = whole(site)
+    (timeline,) = site.timelines()
+    half = site.bucket / PLACE.base(timeline, "20200101T000000Z-full") / layout.DATA
+    half.parent.mkdir()
+    half.write_bytes(b"half of it")
+    holder = archiver(nodes)
+    assert holder.stop() == 0
+    left = next(node for node in nodes if node is not holder)
+    wait_for(lambda: not half.exists(), "the half gone", 180)
+    assert told(left)["archive"]["kept"] == ""
+    assert not any("are not ended" in node.log for node in nodes)
+    unbroken(site)
+
+
 def test_a_wrong_key_and_a_missing_bucket_are_told_in_words(site: BackupSite) -> None:
     site.start_store()
     nodes = [site.add_node(number, bucket="no-such-bucket") for number in (1, 2, 3)]
