@@ -22,7 +22,7 @@ from operations.nodes import Hosts, asked, command
 from operations.outputs import Outputs
 from operations.remote_hosts import RemoteHosts
 
-NAME = re.compile(r"[^./\\\s\x00-\x1f]{1,64}(\.[^./\\\s\x00-\x1f]{1,64})?")
+NAME = re.compile(r"(?!-)[^./\\\s\x00-\x1f]{1,64}(\.[^./\\\s\x00-\x1f]{1,64})?")
 OVER = ("done", "undone")
 IdentityOption = Annotated[
     str,

@@ -16,7 +16,15 @@ import typer
 from typer.testing import CliRunner
 
 from components.host_scripts.shell import assign
-from operations import backup_checks, drill, drill_checks, restore_beside, restore_plan, restore_whole
+from operations import (
+    backup_checks,
+    drill,
+    drill_checks,
+    outputs,
+    restore_beside,
+    restore_plan,
+    restore_whole,
+)
 from operations.cli import build
 from operations.cluster_facts import HostFacts
 from operations.errors import OperationsError
@@ -303,6 +311,11 @@ def test_data_of_before_is_removed_by_a_word_of_its_own(cluster: Cluster) -> Non
         (["--to", "latest", "--into", "app_before", "--what", "app.word"], "both be a database, or both"),
         (["--to", "latest", "--into", "a/b"], "must be DATABASE or DATABASE.TABLE"),
         (["--to", "latest", "--into", "a.b.c", "--what", "a.b"], "must be DATABASE or DATABASE.TABLE"),
+        (["--to", "latest", "--into=-x", "--what", "app"], "must be DATABASE or DATABASE.TABLE"),
+        # Whoever forgets INTO wants a table, and not all nodes stopped.
+        (["--to", "latest", "--what", "app.word", "--yes"], "would restore the whole cluster"),
+        (["--undo", "--into", "app_before"], "exclude each other"),
+        (["--done", "--what", "app.word"], "exclude each other"),
     ],
 )
 def test_words_that_contradict_each_other_are_refused_before_anything_is_asked(
@@ -311,6 +324,23 @@ def test_words_that_contradict_each_other_are_refused_before_anything_is_asked(
     done = CliRunner().invoke(build(), ["restore", *words])
     assert done.exit_code == 1
     assert said in str(done.exception)
+
+
+@pytest.mark.parametrize("word", ["undo", "done"])
+def test_a_restore_is_ended_without_the_section_of_backups(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    without = parse("dev", {name: value for name, value in VALUES.items() if name != "backup"})
+    monkeypatch.setattr(outputs, "of_stack", lambda _stack: without)
+    called: list[str] = []
+
+    async def ends(_found: Outputs, yes: bool) -> None:
+        called.append(f"{word} {yes}")
+
+    monkeypatch.setattr(restore_whole, word, ends)
+    ran = CliRunner().invoke(build(), ["restore", f"--{word}", "--yes"])
+    assert ran.exit_code == 0, ran.exception
+    assert called == [f"{word} True"]
 
 
 def test_the_private_key_comes_from_a_file_or_is_refused(tmp_path: Path) -> None:
