@@ -26,7 +26,15 @@ from operations.options import StackOption
 from operations.outputs import Outputs
 from operations.remote_hosts import SCRIPTS, RemoteHosts, connected
 from operations.restore_beside import scratch
-from operations.restore_plan import IdentityOption, Wish, planned, private_key, states, with_backup
+from operations.restore_plan import (
+    IdentityOption,
+    Wish,
+    planned,
+    private_key,
+    refuse_scratch_room,
+    states,
+    with_backup,
+)
 
 ARCHIVED = 1800.0
 """Seconds until the archive has what the cluster had."""
@@ -69,7 +77,7 @@ async def _drill(found: Outputs, key: str, wish: str) -> dict[str, Any]:
         began = time.monotonic()
         given: dict[str, Any] = {}
         try:
-            given = await _compared(hosts, found, name, key, values)
+            given = await _compared(hosts, found, said[name], key, values)
         except OperationsError as error:
             values["failed"] = str(error)
         values["seconds"] = round(time.monotonic() - began, 1)
@@ -100,9 +108,14 @@ def _on(found: Outputs, said: dict[str, Any], wish: str, writer: str) -> str:
 
 
 async def _compared(
-    hosts: RemoteHosts, found: Outputs, name: str, key: str, values: dict[str, Any]
+    hosts: RemoteHosts, found: Outputs, state: dict[str, Any], key: str, values: dict[str, Any]
 ) -> dict[str, Any]:
-    """Checksums of the cluster and of what was restored. Fills in `values`. Raises OperationsError."""
+    """Checksums of the cluster and of what was restored. Fills in `values`. Raises OperationsError.
+
+    Args:
+        state: what the node says that is compared, and whose host has the scratch server.
+    """
+    name = str(state["node"])
     say(f"Checksums of {name}'s tables, from a snapshot …")
     cluster = await asked(hosts, found, name, "drill", "sums", limit=12 * 3600.0)
     number = int(cluster["number"])
@@ -111,6 +124,7 @@ async def _compared(
     began = time.monotonic()
     plan = await planned(hosts, found, name, Wish(f"1-1-{number}", "", ""), key)
     values |= {field: plan[field] for field in ("base", "timeline", "position", "logs")}
+    refuse_scratch_room(name, state, int(plan["room"]))
     text = f"{scratch(found, plan, ['drill'], 'galera-drill')}\n{_DRILL}"
     said = await told(hosts, name, text, key)
     try:

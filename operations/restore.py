@@ -73,7 +73,7 @@ def _refuse_contradictions(to: str, into: str, what: str, undo: bool, done: bool
     if what and not into:
         raise OperationsError(
             f"--what {what} without --into would restore the whole cluster. Remedy: say what it is to be "
-            f"called beside the running one (--into {what}_before); or, for the whole cluster, leave --what out."
+            f"called beside the running one (--into {what}_before); for the whole cluster, leave --what out."
         )
     if into:
         refuse_names(what, into)

@@ -142,6 +142,15 @@ def test_an_object_that_is_gone_is_seen_before_anything_is_restored(drills: Any)
     assert drills.played.made == []
 
 
+def test_a_drill_that_would_fill_the_disk_of_a_node_is_not_made(
+    drills: Any, scheduled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = types.SimpleNamespace(free=7_000_000)
+    monkeypatch.setattr(scheduled.shutil, "disk_usage", lambda _folder: usage)
+    assert "7 MB are free on this host" in drilled(drills)["failed"]
+    assert drills.played.made == []
+
+
 def test_a_cadence_that_is_none_is_refused(
     scheduled: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -169,6 +169,11 @@ class Drills:
         values |= {"logs": len(plan.logs), "tables": len(cluster.tables), "rows": cluster.rows}
         began = time.monotonic()
         shutil.rmtree(self._folder, ignore_errors=True)
+        if (free := shutil.disk_usage(settings.data_dir).free) < plan.room:
+            raise TablesError(
+                f"the scratch server needs {plan.room / 1e6:.0f} MB; {free / 1e6:.0f} MB are free on this "
+                "host, and a node's database fills the same disk. Remedy: larger disks (servers.disks)"
+            )
         self._folder.mkdir(mode=0o700)
         data, run = self._folder / "data", settings.run_dir / FOLDER
         scratch = Scratch(data, run, POOL, self._say, self._progress, "\n")
