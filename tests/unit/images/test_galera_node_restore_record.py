@@ -548,6 +548,7 @@ def test_who_asks_for_the_clusters_state_hears_of_a_restore_until_it_is_over() -
     assert "restore" not in commands.report(memory.facts, own)
     restore = begun(memory)
     assert "waits until nobody runs" in commands.report(memory.facts, own)["restore"]
+    assert commands.report(memory.facts, own)["restorePhase"] == "stop"
     assert any("waits until nobody runs" in line for line in commands.describe(memory.facts, 3))
     memory.put("restore", replace(restore, phase="done"))
     assert "restore" not in commands.report(memory.facts, own)

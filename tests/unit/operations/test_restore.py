@@ -683,6 +683,7 @@ def told_of(days: float, equal: bool = True, good: bool = True) -> dict[str, Any
         pytest.param({"last": None, "good": None}, True, True, "never", id="never"),
         pytest.param(told_of(3), True, False, "3 d ago", id="young"),
         pytest.param(told_of(9), True, True, "9 d ago", id="too old"),
+        pytest.param(told_of(-3), True, True, "yet to come", id="of a clock that is wrong"),
         pytest.param(told_of(1, equal=False), False, False, "the last good one: 2026-11-01", id="differs"),
         pytest.param(told_of(1, equal=False, good=False), False, False, "drill of", id="never a good one"),
     ],
@@ -693,6 +694,16 @@ def test_verify_says_what_the_backups_are_worth(said: Any, ok: bool, warns: bool
     assert (check.ok, check.warns) == (ok, warns)
     assert words in check.found
     assert bool(check.remedy) == (warns or not ok)
+
+
+@pytest.mark.parametrize(("timeline", "warns"), [("new.1-x", True), ("old.0", False)])
+def test_a_drill_of_a_former_timeline_says_nothing_of_the_present_one(timeline: str, warns: bool) -> None:
+    said = told_of(1)
+    said["last"]["timeline"] = "old.0"
+    status = {"backup": {"drill": said, "timeline": timeline, "sentences": []}}
+    facts = {name: HostFacts(node_status=status) for name in NODES}
+    (check,) = drill_checks.of_drill(FOUND, facts, NOW)
+    assert (check.ok, check.warns, "former timeline old.0" in check.found) == (True, warns, warns)
 
 
 def test_verify_says_that_a_restore_waits_for_a_word() -> None:
