@@ -199,7 +199,7 @@ def _given_up(nodes: Sequence[Node], best: int) -> str:
         alone = (
             ""
             if node.runs and node.seqno >= 0  # it is here, and this is all
-            else f"what it alone has committed, at the most after it last told its position (every "
+            else "what it alone has committed, at the most after it last told its position (every "
             f"{PUBLISHED_EVERY} s)"
         )
         if known or alone:
@@ -323,7 +323,7 @@ def _lines(text: str) -> dict[str, list[str]]:
 
 
 def _number(text: str) -> int:
-    """A position; -1 for what is none: a file that a full disk has cut must not keep the others from sight."""
+    """A position; -1 for what is none: a file that a full disk has cut must not hide the others."""
     return int(text) if re.fullmatch(r"-?\d+", text) else -1
 
 
