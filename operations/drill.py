@@ -104,6 +104,10 @@ def _on(found: Outputs, said: dict[str, Any], wish: str, writer: str) -> str:
         raise OperationsError(
             "No node is Synced: there is nothing to compare with. `verify` names what is amiss."
         )
+    if wish and wish not in fit:
+        raise OperationsError(
+            f"{wish} is not Synced: its rows are not the cluster's. One of: {', '.join(fit)}."
+        )
     return wish or next((name for name in fit if name != writer), fit[0])
 
 

@@ -209,6 +209,7 @@ async def undo(found: Outputs, yes: bool) -> None:
         say(next(iter(said.values()))["told"])
         name = str(record["node"]) if record["node"] in said else next(iter(said))
         if record["phase"] != "undo":
+            _refuse_nothing_kept(found, said, record)
             say(
                 "What was written since is lost. Every node puts the data of before back, and the most "
                 "advanced restarts the cluster."
@@ -223,6 +224,24 @@ async def undo(found: Outputs, yes: bool) -> None:
 
         await _until(hosts, found, name, "the cluster of before comes back", FORMS, back)
         say("The cluster of before runs again, with all nodes.")
+
+
+def _refuse_nothing_kept(
+    found: Outputs, said: Mapping[str, Mapping[str, Any]], record: Mapping[str, Any]
+) -> None:
+    """Raise OperationsError where the way back would leave no data at all. Before all have stopped and one is
+    loaded, the data of before is where it was.
+    """
+    if record["phase"] != "join":
+        return
+    if not [name for name, state in said.items() if state.get("aside") == record.get("id")]:
+        silent = ", ".join(name for name in found.members if name not in said)
+        raise OperationsError(
+            "No node that answers keeps the data of before: their volumes were made anew since. The way back "
+            "would remove the restored data, and bring nothing. Remedy: "
+            + (f"have {silent} answer, which may keep it; or " if silent else "")
+            + "`restore --done`, and another restore to the moment that you want."
+        )
 
 
 async def done(found: Outputs, yes: bool) -> None:

@@ -85,6 +85,7 @@ class Cluster:
         self.on: dict[str, Callable[[], None]] = {}
         self.answers: dict[str, Any] = {"restore plan": PLAN, "restore begin": None, "restore undo": None}
         self.texts: list[str] = []
+        self.aside: dict[str, str] = {}
         self.compared: list[list[str]] = []
         self.checks = [Check("cluster", "all nodes hold the same", True, "3 tables with 9 rows")]
 
@@ -94,6 +95,7 @@ class Cluster:
             "free": self.free[name],
             "record": self.record,
             "told": f"The restore is in {self.record['phase']}." if self.record else "",
+            "aside": self.aside.get(name, ""),
             "runs": self.runs,
             "formed": self.formed,
             "uuid": "new",
@@ -346,7 +348,7 @@ def test_a_load_that_fails_is_the_error_and_nothing_is_waited_for(cluster: Clust
 
 
 def test_the_way_back_waits_for_all_nodes(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
-    cluster.set(record=record("join"))
+    cluster.set(record=record("join", id="one"), aside={"galera-3": "one"})
     cluster.on["restore undo"] = lambda: cluster.set(record=record("undo"))
     looks = [0]
 
@@ -361,6 +363,26 @@ def test_the_way_back_waits_for_all_nodes(cluster: Cluster, capsys: pytest.Captu
     assert "runs again, with all nodes" in capsys.readouterr().err
     with pytest.raises(OperationsError, match="no restore that could be undone"):
         asyncio.run(restore_whole.undo(FOUND, yes=True))
+
+
+@pytest.mark.parametrize("aside", [{}, {"galera-1": "an elder one"}])
+def test_there_is_no_way_back_to_data_that_nobody_keeps(cluster: Cluster, aside: dict[str, str]) -> None:
+    """All hosts were replaced since: each node would empty itself."""
+    cluster.set(record=record("join", id="one"), aside=aside)
+    with pytest.raises(OperationsError, match="would remove the restored data, and bring nothing"):
+        asyncio.run(restore_whole.undo(FOUND, yes=True))
+    cluster.silent.add("galera-3")
+    with pytest.raises(OperationsError, match="have galera-3 answer, which may keep it"):
+        asyncio.run(restore_whole.undo(FOUND, yes=True))
+    assert cluster.steps() == []
+
+
+@pytest.mark.parametrize("phase", ["stop", "load"])
+def test_the_way_back_right_after_the_word_needs_nothing_aside(cluster: Cluster, phase: str) -> None:
+    cluster.set(record=record(phase, id="one"))
+    cluster.on["restore undo"] = lambda: cluster.set(record=record("undone", id="one"))
+    asyncio.run(restore_whole.undo(FOUND, yes=True))
+    assert [step for _, step in cluster.steps()] == ["restore undo"]
 
 
 def test_data_of_before_is_removed_by_a_word_of_its_own(cluster: Cluster) -> None:
@@ -655,6 +677,14 @@ def test_an_archive_that_stands_still_fails_the_drill(
     cluster.answers["backups --json"] = {"archive": {"last": 7, "problem": "no room"}}
     asyncio.run(drill._drill(FOUND, KEY, ""))
     assert "it is at 7): no room" in json.loads(cluster.given["drill report"])["values"]["failed"]
+
+
+def test_a_node_that_is_not_synced_is_not_compared_even_if_it_is_named(cluster: Cluster) -> None:
+    drills(cluster)
+    cluster.runs = ["galera-1 (synced)", "galera-2 (synced)", "galera-3 (starting)"]
+    with pytest.raises(OperationsError, match="galera-3 is not Synced"):
+        asyncio.run(drill._drill(FOUND, KEY, "galera-3"))
+    assert asyncio.run(drill._drill(FOUND, KEY, "galera-1"))["equal"]
 
 
 def test_without_a_synced_node_there_is_no_drill(cluster: Cluster) -> None:
