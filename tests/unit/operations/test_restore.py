@@ -149,6 +149,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
     async def alike(_found: Outputs, nodes: list[str], _hosts: object) -> list[Check]:
         made.compared.append(list(nodes))
+        if made.silent:
+            raise OSError("no session on galera-3")
         return made.checks
 
     monkeypatch.setattr(deep_verify, "of_nodes", alike)
@@ -327,6 +329,9 @@ def test_nodes_that_differ_after_a_restore_are_an_error_and_what_was_not_compare
     cluster.checks = [Check("cluster", "all nodes hold the same", False, "not compared: a node has gone")]
     asyncio.run(restore_whole.whole(FOUND, Wish("", "", ""), KEY, yes=True))
     assert "NOT: all nodes hold the same: not compared: a node has gone" in capsys.readouterr().err
+    cluster.silent.add("galera-3")
+    asyncio.run(restore_whole.whole(FOUND, Wish("", "", ""), KEY, yes=True))
+    assert "not compared: no session on galera-3" in capsys.readouterr().err
 
 
 def test_where_new_rows_may_not_fit_is_said_before_anything_is_touched(
