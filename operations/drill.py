@@ -143,8 +143,11 @@ async def _archived(hosts: Hosts, found: Outputs, name: str, number: int) -> Non
     """Until the archive has a number. Raises OperationsError after `ARCHIVED` seconds."""
     began = spoke = time.monotonic()
     while True:
-        archive = (await asked(hosts, found, name, "backups", "--json") or {}).get("archive") or {}
-        last = archive.get("last")
+        said = await asked(hosts, found, name, "backups", "--json") or {}
+        archive = said.get("archive") or {}
+        # After a restore or a recovery the numbers of the former timeline say nothing.
+        present = archive.get("timeline") == said.get("timeline")
+        last = archive.get("last") if present else None
         if last is not None and int(last) >= number:
             return
         now = time.monotonic()

@@ -133,6 +133,9 @@ def test_what_differs_or_fails_is_a_report_too(drills: Any, monkeypatch: pytest.
     drills._stop.set()
     drills.played.archive = replace(drills.played.archive, last=7)
     assert "stopped meanwhile" in drilled(drills)["failed"]
+    # Its number would do, and is of another history.
+    drills.played.archive = replace(drills.played.archive, last=140, timeline="former.0")
+    assert "stopped meanwhile" in drilled(drills)["failed"]
 
 
 def test_an_object_that_is_gone_is_seen_before_anything_is_restored(drills: Any) -> None:

@@ -655,6 +655,25 @@ def test_a_drill_waits_until_the_archive_has_what_the_cluster_had(cluster: Clust
     assert looks[0] > 1
 
 
+def test_numbers_of_the_former_timeline_are_not_taken_for_what_a_drill_waits_for(cluster: Cluster) -> None:
+    """Right after a restore: else each drill would fail, and `verify` with it."""
+    drills(cluster)
+    looks = [0]
+
+    def look() -> None:
+        looks[0] += 1
+        line = "old.0" if looks[0] < 3 else "new.1-x"
+        cluster.answers["backups --json"] = {
+            "timeline": "new.1-x",
+            "archive": {"last": 95, "timeline": line},
+        }
+
+    cluster.on["backups --json"] = look
+    cluster.answers["backups --json"] = {"timeline": "new.1-x", "archive": {"last": 900, "timeline": "old.0"}}
+    assert asyncio.run(drill._drill(FOUND, KEY, ""))["equal"]
+    assert looks[0] >= 3
+
+
 @pytest.mark.parametrize("step", ["drill sums", "restore plan", "restore send"])
 def test_a_drill_that_fails_is_a_fact_too(cluster: Cluster, step: str) -> None:
     drills(cluster, equal=False, told="failed")

@@ -23,7 +23,7 @@ from typing import Any
 import pymysql
 
 from .. import health
-from ..archive import cadence, records
+from ..archive import cadence, layout, records
 from ..archive.plan import DOMAIN
 from ..settings import Settings, SettingsError, one_line
 from ..sql import SqlError
@@ -161,7 +161,7 @@ class Drills:
         finally:
             sql.close()
         log(f"drill: {len(cluster.tables)} tables of {name} at number {cluster.number}")
-        self._archived(cluster.number)
+        self._archived(cluster.number, facts)
         archive = archived.look(settings)
         now = archived.present(settings, facts, None)
         plan = archived.planned(archive, Number(DOMAIN, 1, cluster.number), now, None, key)
@@ -186,12 +186,14 @@ class Drills:
             scratch.kill()
         return tables.differences(cluster, restored)
 
-    def _archived(self, number: int) -> None:
-        """Until the archive has a number. Raises TablesError after `ARCHIVED` seconds."""
+    def _archived(self, number: int, facts: Facts) -> None:
+        """Until the archive has a number, of the present timeline. Raises TablesError after `ARCHIVED` s."""
+        cluster = facts.cluster
+        timeline = "" if cluster is None else layout.timeline(cluster.uuid, cluster.epoch)
         deadline = time.monotonic() + ARCHIVED
         while True:
             archive = records.known(self._store.read()).archive
-            if archive.last is not None and archive.last >= number:
+            if archive.timeline == timeline and archive.last is not None and archive.last >= number:
                 return
             if time.monotonic() > deadline:
                 raise TablesError(
