@@ -26,7 +26,15 @@ from operations.options import StackOption
 from operations.outputs import Outputs
 from operations.remote_hosts import SCRIPTS, RemoteHosts, connected
 from operations.restore_beside import scratch
-from operations.restore_plan import IdentityOption, Wish, planned, private_key, states, with_backup
+from operations.restore_plan import (
+    IdentityOption,
+    Wish,
+    planned,
+    private_key,
+    refuse_scratch_room,
+    states,
+    with_backup,
+)
 
 ARCHIVED = 1800.0
 """Seconds until the archive has what the cluster had."""
@@ -69,7 +77,7 @@ async def _drill(found: Outputs, key: str, wish: str) -> dict[str, Any]:
         began = time.monotonic()
         given: dict[str, Any] = {}
         try:
-            given = await _compared(hosts, found, name, key, values)
+            given = await _compared(hosts, found, said[name], key, values)
         except OperationsError as error:
             values["failed"] = str(error)
         values["seconds"] = round(time.monotonic() - began, 1)
@@ -96,13 +104,22 @@ def _on(found: Outputs, said: dict[str, Any], wish: str, writer: str) -> str:
         raise OperationsError(
             "No node is Synced: there is nothing to compare with. `verify` names what is amiss."
         )
+    if wish and wish not in fit:
+        raise OperationsError(
+            f"{wish} is not Synced: its rows are not the cluster's. One of: {', '.join(fit)}."
+        )
     return wish or next((name for name in fit if name != writer), fit[0])
 
 
 async def _compared(
-    hosts: RemoteHosts, found: Outputs, name: str, key: str, values: dict[str, Any]
+    hosts: RemoteHosts, found: Outputs, state: dict[str, Any], key: str, values: dict[str, Any]
 ) -> dict[str, Any]:
-    """Checksums of the cluster and of what was restored. Fills in `values`. Raises OperationsError."""
+    """Checksums of the cluster and of what was restored. Fills in `values`. Raises OperationsError.
+
+    Args:
+        state: what the node says that is compared, and whose host has the scratch server.
+    """
+    name = str(state["node"])
     say(f"Checksums of {name}'s tables, from a snapshot …")
     cluster = await asked(hosts, found, name, "drill", "sums", limit=12 * 3600.0)
     number = int(cluster["number"])
@@ -111,6 +128,7 @@ async def _compared(
     began = time.monotonic()
     plan = await planned(hosts, found, name, Wish(f"1-1-{number}", "", ""), key)
     values |= {field: plan[field] for field in ("base", "timeline", "position", "logs")}
+    refuse_scratch_room(name, state, int(plan["room"]))
     text = f"{scratch(found, plan, ['drill'], 'galera-drill')}\n{_DRILL}"
     said = await told(hosts, name, text, key)
     try:
@@ -125,8 +143,11 @@ async def _archived(hosts: Hosts, found: Outputs, name: str, number: int) -> Non
     """Until the archive has a number. Raises OperationsError after `ARCHIVED` seconds."""
     began = spoke = time.monotonic()
     while True:
-        archive = (await asked(hosts, found, name, "backups", "--json") or {}).get("archive") or {}
-        last = archive.get("last")
+        said = await asked(hosts, found, name, "backups", "--json") or {}
+        archive = said.get("archive") or {}
+        # After a restore or a recovery the numbers of the former timeline say nothing.
+        present = archive.get("timeline") == said.get("timeline")
+        last = archive.get("last") if present else None
         if last is not None and int(last) >= number:
             return
         now = time.monotonic()

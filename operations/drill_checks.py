@@ -16,6 +16,8 @@ from operations.outputs import Outputs
 
 OLD = timedelta(days=8)
 """After this a drill no longer speaks for the backups: a week and a day."""
+AHEAD = timedelta(hours=1)
+"""By so much may the clocks of two hosts differ."""
 WHAT = "the backups were restored and compared"
 REMEDY = "`make restore-drill` (docs/how-to/backup-and-restore.md)"
 
@@ -46,8 +48,17 @@ def _drill(outputs: Outputs, facts: Mapping[str, HostFacts], now: datetime | Non
         before = f"; the last good one: {good['when']}" if isinstance(good, Mapping) else ""
         return [Check("cluster", WHAT, False, f"{words}{before}", remedy=_MEND)]
     age = (now or datetime.now(UTC)) - _when(last)
-    old = age > OLD
-    return [Check("cluster", WHAT, True, f"{age.days} d ago: {words}", old, REMEDY if old else "")]
+    if age < -AHEAD:  # it would never grow old
+        return [
+            Check("cluster", WHAT, True, f"{words}, which is yet to come: a clock is wrong", True, REMEDY)
+        ]
+    present, of = str(found.get("timeline") or ""), str(last.get("timeline") or "")
+    former = bool(present and of) and present != of
+    told_of = f"{age.days} d ago: {words}"
+    if former:  # another archive, in effect: what is written since was never restored
+        told_of += f"; of the former timeline {of}, and none of the present one"
+    old = age > OLD or former
+    return [Check("cluster", WHAT, True, told_of, old, REMEDY if old else "")]
 
 
 _WORD = "`make restore DONE=1` once you are content, `make restore UNDO=1` for the data of before"

@@ -66,7 +66,7 @@ async def _recover(found: Outputs, source: str, forget: Sequence[str], as_json: 
         if why := recovery.refusal(outage, source, forget):
             raise OperationsError(f"Nothing was told to the nodes: {why}.")
         chosen = f"--from {source}" if source else " ".join(f"--forget {name}" for name in forget)
-        lost = next((way.loses for way in ways if way.command == f"recover {chosen}"), "")
+        lost = recovery.price(outage, source, forget)
         typer.echo(f"You choose: {chosen}. It may lose: {lost or 'nothing that is known'}.")
         if not yes and not typer.confirm("Is that what you want?"):
             typer.echo("Nothing was changed.")

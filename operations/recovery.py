@@ -21,6 +21,8 @@ from operations.remote_hosts import SCRIPTS, Answer
 
 NO_UUID = "00000000-0000-0000-0000-000000000000"
 IN_PRIMARY = ("primary", "synced")
+HELD = ("stop", "load")
+"""Phases of a restore in which no node starts (`decision/restoring.py` in images/galera)."""
 PUBLISHED_EVERY = 10
 """Seconds between two positions that a running node publishes (`PUBLISH_EVERY` in its membership.py)."""
 
@@ -75,6 +77,7 @@ class Outage:
         store: why the store does not answer; empty if it does.
         decided: what persons have decided before: `what`, `by`, `at`, `lost`.
         chosen: whose data a person has chosen; empty if nobody's.
+        restoring: what is under way, where a restore from backups keeps all nodes from starting; else empty.
     """
 
     nodes: Sequence[Node]
@@ -84,6 +87,7 @@ class Outage:
     store: str = ""
     decided: Sequence[Mapping[str, str]] = field(default_factory=tuple)
     chosen: str = ""
+    restoring: str = ""
 
     @property
     def serving(self) -> list[str]:
@@ -144,6 +148,7 @@ def read(answers: Mapping[str, Answer]) -> Outage:
         store="" if cluster else (stores[0] if stores else "no node runs that could ask it"),
         decided=tuple(first.get("decided") or ()),
         chosen=str(first.get("chosen") or ""),
+        restoring=str(first.get("restore") or "") if first.get("restorePhase") in HELD else "",
     )
 
 
@@ -151,6 +156,11 @@ def ways(outage: Outage) -> list[Way]:
     """The ways out, what loses nothing first; none where there is nothing to recover or nobody to tell."""
     if outage.serving or outage.store:
         return []
+    if outage.restoring:
+        return [
+            Way(f"{outage.restoring} Go on with it.", "restore", ""),
+            Way("Go back to the data of before it.", "restore --undo", ""),
+        ]
     return [*_waiting(outage), *_forgetting(outage), *_choosing(outage)]
 
 
@@ -173,21 +183,36 @@ def _forgetting(outage: Outage) -> Iterator[Way]:
     if not missing or best < 0:
         return
     names = [node.name for node in missing]
-    told = []
-    for node in missing:
-        more = (node.published if node.published is not None else -1) - best
-        known = ""
-        if more > 0:
-            known = f"at least {more} transactions ({node.published} was published, {best} is here), and "
-        told.append(
-            f"of {node.name} {known}what it alone has committed, at the most after it last told its position "
-            f"(every {PUBLISHED_EVERY} s)"
-        )
     yield Way(
         f"Give up {' and '.join(names)}: the others restart from {best} as a new epoch.",
         f"recover {' '.join(f'--forget {name}' for name in names)}",
-        "; ".join(told),
+        _given_up(missing, best),
     )
+
+
+def _given_up(nodes: Sequence[Node], best: int) -> str:
+    """What giving these up may lose, where the others restart from `best`; empty for nothing."""
+    told = []
+    for node in nodes:
+        more, where = node.known - best, "is there" if node.known == node.seqno else "was published"
+        known = f"at least {more} transactions ({node.known} {where}, {best} is here)" if more > 0 else ""
+        alone = (
+            ""
+            if node.runs and node.seqno >= 0  # it is here, and this is all
+            else "what it alone has committed, at the most after it last told its position (every "
+            f"{PUBLISHED_EVERY} s)"
+        )
+        if known or alone:
+            told.append(f"of {node.name} {', and '.join(filter(None, (known, alone)))}")
+    return "; ".join(told)
+
+
+def price(outage: Outage, source: str, forget: Sequence[str]) -> str:
+    """What a choice may lose, whether it is one of `ways` or not; empty for nothing that is known."""
+    if source:
+        return next((way.loses for way in _choosing(outage) if way.command == f"recover --from {source}"), "")
+    best = max((node.seqno for node in _current(outage) if node.name not in forget), default=-1)
+    return _given_up([node for node in outage.nodes if node.name in forget], best)
 
 
 def _choosing(outage: Outage) -> Iterator[Way]:
@@ -233,6 +258,10 @@ def refusal(outage: Outage, source: str, forget: Sequence[str]) -> str:
             f"{source} is not here with data whose position is known; nodes that are: "
             f"{', '.join(here) or 'none'}. Start its container first"
         )
+    if source and outage.restoring:
+        return f"{outage.restoring} `restore` goes on with it, `restore --undo` goes back"
+    if forget and not outage.restoring and not set(here) - set(forget):
+        return f"without {', '.join(forget)} nobody is here with data whose position is known"
     if running := [name for name in forget if names[name].state not in ("", "stopped", "empty")]:
         return f"{', '.join(running)} runs: who is to be forgotten must be stopped first"
     return ""
@@ -268,7 +297,7 @@ def _node(
     uuid, seqno = _value(state, "uuid"), _value(state, "seqno")
     on_disk = uuid if uuid != NO_UUID else ""
     position = own.get("seqno")
-    position = position if isinstance(position, int) and position >= 0 else int(seqno or -1)
+    position = position if isinstance(position, int) and position >= 0 else _number(seqno)
     epoch = own.get("epoch")
     if epoch is None:
         epoch = json_object("\n".join(lines.get("note", ()))).get("epoch")
@@ -291,6 +320,11 @@ def _lines(text: str) -> dict[str, list[str]]:
         key, _, value = line.partition("\t")
         found.setdefault(key, []).append(value)
     return found
+
+
+def _number(text: str) -> int:
+    """A position; -1 for what is none: a file that a full disk has cut must not hide the others."""
+    return int(text) if re.fullmatch(r"-?\d+", text) else -1
 
 
 def _value(state: str, key: str) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from operations import restore_beside, restore_whole
+from operations import outputs, restore_beside, restore_whole
 from operations.errors import OperationsError
 from operations.options import StackOption
 from operations.restore_plan import IdentityOption, Wish, private_key, refuse_names, with_backup
@@ -51,19 +51,29 @@ def restore(
     is touched. Then all nodes stop, one is loaded, and the others take full copies. The data of before stays
     on the nodes until --done, and comes back with --undo. Interrupted, the same command goes on.
     """
-    if sum(map(bool, (undo, done, to))) > 1:
-        raise OperationsError("--to, --undo and --done exclude each other.")
-    if into:
-        refuse_names(what, into)
+    _refuse_contradictions(to, into, what, undo, done)
+    if undo or done:
+        # Neither needs the archive: the section `backup` may have gone meanwhile.
+        found = outputs.of_stack(stack)
+        found.require_data(stack, "restore")
+        asyncio.run((restore_whole.undo if undo else restore_whole.done)(found, yes))
+        return
     found = with_backup(stack, "restore")
-    if not undo and not done:
-        key = private_key(identity)
-    if undo:
-        asyncio.run(restore_whole.undo(found, yes))
-    elif done:
-        asyncio.run(restore_whole.done(found, yes))
-    elif into:
-        wish = Wish(to, timeline, node)
+    key, wish = private_key(identity), Wish(to, timeline, node)
+    if into:
         asyncio.run(restore_beside.beside(found, wish, key, (what or found.database, into), yes))
     else:
-        asyncio.run(restore_whole.whole(found, Wish(to, timeline, node), key, yes))
+        asyncio.run(restore_whole.whole(found, wish, key, yes))
+
+
+def _refuse_contradictions(to: str, into: str, what: str, undo: bool, done: bool) -> None:
+    """Raise OperationsError for options that are not one wish: none is passed over."""
+    if sum(map(bool, (undo, done, to or into or what))) > 1:
+        raise OperationsError("--to, --undo and --done exclude each other; --into and --what go with --to.")
+    if what and not into:
+        raise OperationsError(
+            f"--what {what} without --into would restore the whole cluster. Remedy: say what it is to be "
+            f"called beside the running one (--into {what}_before); for the whole cluster, leave --what out."
+        )
+    if into:
+        refuse_names(what, into)

@@ -22,7 +22,7 @@ from operations.nodes import Hosts, asked, command
 from operations.outputs import Outputs
 from operations.remote_hosts import RemoteHosts
 
-NAME = re.compile(r"[^./\\\s\x00-\x1f]{1,64}(\.[^./\\\s\x00-\x1f]{1,64})?")
+NAME = re.compile(r"(?!-)[^./\\\s\x00-\x1f]{1,64}(\.[^./\\\s\x00-\x1f]{1,64})?")
 OVER = ("done", "undone")
 IdentityOption = Annotated[
     str,
@@ -123,6 +123,26 @@ def short_of_room(said: Mapping[str, Mapping[str, Any]], room: int) -> list[str]
         for name, state in said.items()
         if int(state["free"]) < room
     ]
+
+
+def refuse_scratch_room(name: str, state: Mapping[str, Any], room: int) -> None:
+    """Raise OperationsError where a scratch server would fill the disk of a node that serves."""
+    if short := short_of_room({name: state}, room):
+        raise OperationsError(
+            f"A scratch server needs {room / 1e6:.0f} MB on a host, beside the node that serves: {short[0]}. "
+            "Nothing was touched. Remedy: another node (--node), or larger disks (servers.disks)."
+        )
+
+
+def warn_of_growth(said: Mapping[str, Mapping[str, Any]], plan: Mapping[str, Any]) -> None:
+    """Say where the data may not fit if all that the logs hold is new rows; nobody knows that before."""
+    growth = int(plan.get("growth") or 0)
+    if short := short_of_room(said, int(plan["room"]) + growth):
+        say(
+            f"  Room may not do: the logs can bring up to {growth / 1e6:.0f} MB of new rows, and "
+            f"{'; '.join(short)}. If it does not, the restore ends with an error, and `restore --undo` goes "
+            "back."
+        )
 
 
 def refuse_room(said: Mapping[str, Mapping[str, Any]], room: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from components import votes
 from components.votes import Voter
-from operations import care, notes
+from operations import backup_checks, care, notes
 from operations.care import Seen
 from operations.cluster_facts import HostFacts
 
@@ -49,6 +49,7 @@ def _reasons(seen: Seen, host: str, absence: Absence, ill: bool) -> Iterator[str
 def _of_database(seen: Seen, host: str) -> Iterator[str]:
     """The others serve, and are enough."""
     rest = [name for name in seen.outputs.members if name != host]
+    making = backup_checks.making(seen.outputs, seen.facts)
     if not rest:
         yield f"{host} has the only node of the database, and nobody could serve without it"
     for name in rest:
@@ -56,7 +57,8 @@ def _of_database(seen: Seen, host: str) -> Iterator[str]:
         state = galera.get("wsrep_local_state_comment", "not running")
         if state != "Synced":
             # A donor: the one that receives from it is not whole yet.
-            yield f"the database of {name} is {state}"
+            why = f"the database of {name} is {state}"
+            yield f"{why}, for a backup: wait for its end (`operations backups`)" if name == making else why
     out = sorted(set(maintained(seen)) & set(rest))
     if rest and len(out) == len(rest):
         yield f"load balancers send nobody to {' and '.join(out)}, which are in maintenance"

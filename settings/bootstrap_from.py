@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
@@ -25,18 +25,29 @@ DAY = re.compile(r"\d{4}-?\d\d-?\d\d")
 def target(value: str) -> str:
     """A moment, a GTID, or latest."""
     text = value.strip()
-    if DAY.fullmatch(text):
+    if DAY.fullmatch(text) or _is_day(text):
         raise values.Refused(f"{value} is a day", "say which moment of it, like '2026-11-28 14:32:10' (UTC)")
     if text == "latest" or GTID.fullmatch(text):
         return text
     try:
-        datetime.fromisoformat(text)
+        at = datetime.fromisoformat(text)
     except ValueError:
         raise values.Refused(
             f"{value!r} is no target of a restore",
             "write '2026-11-28 14:32:10' (UTC, or with an offset), a GTID like 1-1-51288, or latest",
         ) from None
+    if (at.replace(tzinfo=UTC) if at.tzinfo is None else at) > datetime.now(UTC):
+        raise values.Refused(f"{value} is yet to come", "a time without an offset is UTC")
     return text
+
+
+def _is_day(text: str) -> bool:
+    """Whether it is a day in any of the forms that there are, which would be taken for its midnight."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def timeline(value: str) -> str:

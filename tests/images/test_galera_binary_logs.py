@@ -93,7 +93,7 @@ def test_the_files_say_what_is_in_them_on_either_node(pair: Pair) -> None:
         own.close()
         assert own.begins() == begins
         found = [own.extent(piece.file) for piece in own.closed()]
-        assert all(extent.closed for extent in found)
+        assert all(extent.goes_on for extent in found)
         spans = [Span(extent.first, extent.last) for extent in found if extent.first and extent.last]
         assert chain.chain(spans) == chain.Chain(begins + 1, last)
         assert [piece.until for piece in own.closed()][-1] == last

@@ -429,7 +429,7 @@ def test_one_table_and_a_whole_database_come_back_beside_the_running_ones(site: 
     sql(nodes[0], "DELETE FROM app.word")
     scratch = scratch_of(site)
     for what, into, schema in (("app.word", "app.word_before", "app"), ("app", "earlier", "earlier")):
-        done = sent(site, nodes[1], scratch, plan, "dump", what, into)
+        done = sent(site, nodes[1], scratch, plan, "dump", what, into, str(1 << 30))
         assert done.returncode == 0, done.stderr.decode()
         sql(nodes[1], f"CREATE DATABASE IF NOT EXISTS {schema}")
         loaded = nodes[1].run("/usr/bin/mariadb", schema, stdin=done.stdout.decode())
@@ -438,6 +438,12 @@ def test_one_table_and_a_whole_database_come_back_beside_the_running_ones(site: 
         assert sql(node, "SET SESSION wsrep_sync_wait = 1; SELECT COUNT(*) FROM app.word") == "0"
         for table in ("app.word_before", "earlier.word", "earlier.words"):
             assert sql(node, f"SELECT GROUP_CONCAT(text ORDER BY text) FROM {table}") == "first,kept"
-    gone = sent(site, nodes[1], scratch, plan, "dump", "app.nothing", "app.x")
+    again = sent(site, nodes[1], scratch, plan, "dump", "app.word", "app.word", str(1 << 30))
+    assert again.returncode == 0, again.stderr.decode()
+    assert b"CREATE TABLE `word`" in again.stdout
+    full = sent(site, nodes[1], scratch, plan, "dump", "app.word", "app.x", "1")
+    assert full.returncode == 1
+    assert b"the fullest one has room for 0 MB" in full.stderr
+    gone = sent(site, nodes[1], scratch, plan, "dump", "app.nothing", "app.x", str(1 << 30))
     assert gone.returncode == 1
     assert b"there is no table app.nothing" in gone.stderr

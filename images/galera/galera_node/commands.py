@@ -78,7 +78,11 @@ def report(
         "decided": [asdict(facts.decided[key]) for key in sorted(facts.decided)],
         "writer": facts.writer,
         "tls": facts.tls,
-        **({} if restore is None or restore.phase in OVER else {"restore": under_way(restore, facts)}),
+        **(
+            {}
+            if restore is None or restore.phase in OVER
+            else {"restore": under_way(restore, facts), "restorePhase": restore.phase}
+        ),
         **({"backup": backup} if backup is not None else {}),
     }
 

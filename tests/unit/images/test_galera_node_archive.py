@@ -200,6 +200,12 @@ def test_a_log_says_which_transactions_it_has_and_when_they_were() -> None:
     assert read(log) == Extent(6, 7, 8, 100, 105, goes_on=True)
 
 
+def test_a_long_transaction_at_the_end_does_not_hide_a_later_time_before_it() -> None:
+    """Whoever looks for the moment of the DROP must find it in this log, and not behind it."""
+    log = HEADS + gtid_list(d1=6) + transaction(7, 100) + ddl(8, 130) + transaction(9, 105)
+    assert read(log) == Extent(6, 7, 9, 100, 130)
+
+
 def test_transactions_of_other_domains_are_not_the_cluster_s() -> None:
     log = HEADS + gtid_list(d1=6) + transaction(50, 99, domain=7) + transaction(7, 100)
     assert read(log) == Extent(6, 7, 7, 100, 100)

@@ -114,6 +114,8 @@ def names(plan: Plan) -> tuple[list[int], list[tuple[int, int]]]:
         ("1-1-51288", Number(1, 1, 51288)),
         ("2026-11-28 14:32:10", Moment(datetime(2026, 11, 28, 14, 32, 10, tzinfo=UTC))),
         ("2026-11-28T14:32:10Z", Moment(datetime(2026, 11, 28, 14, 32, 10, tzinfo=UTC))),
+        # The log's clock has whole seconds: what was at .7 would count as before .9, the DROP, too.
+        ("2026-11-28 14:32:10.9", Moment(datetime(2026, 11, 28, 14, 32, 10, tzinfo=UTC))),
         ("2026-11-28 14:32", Moment(datetime(2026, 11, 28, 14, 32, tzinfo=UTC))),
         ("2026-11-28 16:32:10+02:00", Moment(datetime(2026, 11, 28, 14, 32, 10, tzinfo=UTC))),
         ("2026-11-28 08:32:10-06:00", Moment(datetime(2026, 11, 28, 14, 32, 10, tzinfo=UTC))),
@@ -132,6 +134,7 @@ def test_a_target_is_a_moment_in_utc_a_transaction_or_the_end(said: str, meant: 
         ("2026-13-28 14:00:00", "is no target"),
         ("2026-11-28", "which moment"),
         ("20261128", "which moment"),
+        ("2026-W48-6", "which moment"),
         ("2026-11-28 16:00:01", "yet to come"),
         ("2026-11-28 14:00:00-06:00", "yet to come"),
     ],
@@ -309,6 +312,7 @@ def test_a_base_that_turns_out_to_be_behind_the_position_is_not_taken() -> None:
         pytest.param(Number(1, 1, 49), WHOLE, "before the oldest base backup", id="too early"),
         pytest.param(Number(1, 1, 121), WHOLE, "ends with 1-1-120", id="not archived yet"),
         pytest.param(Number(7, 1, 60), WHOLE, "transactions have domain 1", id="of another domain"),
+        pytest.param(Number(1, 7, 60), WHOLE, "transactions have server 1", id="of another server"),
         pytest.param(Moment(minutes(9)), WHOLE, "before the oldest base backup", id="a moment too early"),
         pytest.param(Moment(minutes(91)), WHOLE, "is not whole: it is until", id="a moment too late"),
         pytest.param(
@@ -435,6 +439,9 @@ def test_the_room_is_that_of_all_that_is_unpacked() -> None:
     plan = made(Number(1, 1, 95))
     assert plan.room == 1000 + 2 * 500 + plans.SPARE
     assert plan.stored == 100 + 2 * 50
+    # Two logs of new rows may make the data larger than the base was.
+    assert plan.growth == 2 * 500
+    assert any("up to 0.0 MB more" in line for line in told(plan, PRESENT))
 
 
 # ---- manifests

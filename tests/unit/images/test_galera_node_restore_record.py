@@ -401,7 +401,7 @@ def test_data_goes_aside_and_comes_back_as_it_was(place: Placement) -> None:
     local_state.clear(place.data)  # whatever empties the directory leaves it there
     assert local_state.read(place.data).aside == "one"
     (place.data / "ibdata1").write_text("new")
-    aside.put_back(place)
+    aside.put_back(place, "one")
     assert content(place.data) == before
     assert local_state.read(place.data).aside == ""
     assert not (place.data / local_state.UNPACKED).exists()
@@ -422,7 +422,7 @@ def test_what_lies_outside_goes_along(tmp_path: Path) -> None:
     assert not list(place.undo.iterdir())
     assert [path.name for path in (tmp_path / "log").iterdir()] == ["other"]
     (place.undo / "undo001").write_text("new")
-    aside.put_back(place)
+    aside.put_back(place, "one")
     assert (place.undo / "undo001").read_text() == "old"
     assert (tmp_path / "log" / "bin.000001").read_text() == "old"
 
@@ -473,11 +473,11 @@ def test_a_crash_while_data_goes_aside_or_comes_back_is_gone_on_from(
     # With the mark, too, it counts as nothing.
     assert local_state.read(place.data).kind in (Kind.EMPTY, Kind.PARTIAL)
     fill(place.data, "new")
-    crash.during(lambda: aside.put_back(place))
+    crash.during(lambda: aside.put_back(place, "one"))
     assert now() in ("old", "new", None)
     aside.go_on(place)
     if local_state.read(place.data).aside:
-        aside.put_back(place)
+        aside.put_back(place, "one")
     assert content(place.data) == before
     assert now() == "old"
     assert not (place.data / TRANSFER_MARK).exists()
@@ -532,13 +532,22 @@ def test_data_of_a_restore_that_is_over_makes_room_for_the_next(place: Placement
     fill(place.data, "newer")
     aside.keep(place, "two")
     assert local_state.read(place.data).aside == "two"
-    aside.put_back(place)
+    aside.put_back(place, "two")
     assert (place.data / "ibdata1").read_text() == "newer"
+
+
+def test_data_of_before_an_elder_restore_is_not_put_back_for_this_one(place: Placement) -> None:
+    fill(place.data, "old")
+    aside.keep(place, "one")
+    fill(place.data, "new")
+    aside.put_back(place, "two")  # this node had nothing when the second one began
+    local = local_state.read(place.data)
+    assert (local.kind, local.aside) == (Kind.EMPTY, "")
 
 
 def test_a_directory_without_anything_aside_is_emptied_on_the_way_back(place: Placement) -> None:
     fill(place.data, "new")
-    aside.put_back(place)
+    aside.put_back(place, "one")
     assert local_state.read(place.data).kind is Kind.EMPTY
 
 
@@ -548,6 +557,7 @@ def test_who_asks_for_the_clusters_state_hears_of_a_restore_until_it_is_over() -
     assert "restore" not in commands.report(memory.facts, own)
     restore = begun(memory)
     assert "waits until nobody runs" in commands.report(memory.facts, own)["restore"]
+    assert commands.report(memory.facts, own)["restorePhase"] == "stop"
     assert any("waits until nobody runs" in line for line in commands.describe(memory.facts, 3))
     memory.put("restore", replace(restore, phase="done"))
     assert "restore" not in commands.report(memory.facts, own)

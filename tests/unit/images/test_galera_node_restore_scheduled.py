@@ -133,12 +133,24 @@ def test_what_differs_or_fails_is_a_report_too(drills: Any, monkeypatch: pytest.
     drills._stop.set()
     drills.played.archive = replace(drills.played.archive, last=7)
     assert "stopped meanwhile" in drilled(drills)["failed"]
+    # Its number would do, and is of another history.
+    drills.played.archive = replace(drills.played.archive, last=140, timeline="former.0")
+    assert "stopped meanwhile" in drilled(drills)["failed"]
 
 
 def test_an_object_that_is_gone_is_seen_before_anything_is_restored(drills: Any) -> None:
     gone = next(key for key in drills.played.objects if "20261128T123500Z-full" in key)
     del drills.played.objects[gone]
     assert f"{gone} is not there" in drilled(drills)["failed"]
+    assert drills.played.made == []
+
+
+def test_a_drill_that_would_fill_the_disk_of_a_node_is_not_made(
+    drills: Any, scheduled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = types.SimpleNamespace(free=7_000_000)
+    monkeypatch.setattr(scheduled.shutil, "disk_usage", lambda _folder: usage)
+    assert "7 MB are free on this host" in drilled(drills)["failed"]
     assert drills.played.made == []
 
 

@@ -151,6 +151,18 @@ def test_a_wrong_key_is_noticed_by_the_head_of_an_object_alone(age: Path) -> Non
         streams.readable(Kept(key=stored), log_of(stored), "AGE-SECRET-KEY-1OTHER\n")
 
 
+def test_a_program_that_never_ends_with_the_key_is_an_error_and_no_traceback(
+    age: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (age / "slow").write_text("#!/bin/bash\nexec sleep 60\n")
+    (age / "slow").chmod(0o755)
+    monkeypatch.setattr(streams, "AGE", str(age / "slow"))
+    monkeypatch.setattr(streams, "PATIENCE", 0.2)
+    stored = packed(b"x")
+    with pytest.raises(StreamError, match="has not tried the key"):
+        streams.readable(Kept(key=stored), log_of(stored), f"{KEY}\n")
+
+
 def test_a_base_is_unpacked_where_it_is_to_be(age: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unpack = age / "mbstream"
     unpack.write_text('#!/bin/bash\n[[ $1 == -x && $2 == -C ]] || exit 9\ncat > "$3/base"\n')

@@ -90,6 +90,11 @@ def test_what_a_node_has_is_read_from_its_program_or_from_its_files() -> None:
     assert (seen.uuid, seen.epoch, seen.view) == (U, "", MEMBERS)
 
 
+def test_a_damaged_file_keeps_nothing_else_from_sight() -> None:
+    seen = outage(host(None, grastate=f"uuid: {U}\nseqno: x9"), host(status(100)), AWAY)
+    assert [node.seqno for node in seen.nodes] == [-1, 100, -1]
+
+
 def test_the_script_reads_a_host_and_changes_nothing(tmp_path: Path) -> None:
     made = FakeHost(tmp_path / "host")
     data = made.file("volume/grastate.dat", f"uuid: {U}\nseqno: 97\nsafe_to_bootstrap: 1\n").parent
@@ -200,6 +205,45 @@ def test_one_that_runs_is_not_forgotten_and_one_that_only_waits_is() -> None:
     seen = outage(host(told), host(status(99)), AWAY)
     assert "galera-2 runs" in recovery.refusal(seen, "", ["galera-2"])
     assert recovery.refusal(outage(host(status(1)), host(status(-1)), AWAY), "", ["galera-2"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("forget", "words"),
+    [
+        # Nobody has offered these ways; what they lose is known all the same.
+        (["galera-1"], "of galera-1 at least 6 transactions (105 is there, 99 is here)"),
+        (
+            ["galera-3", "galera-1"],
+            "of galera-1 at least 6 transactions (105 is there, 99 is here); of galera-3 at least 5 "
+            "transactions (104 was published, 99 is here), and what it alone has committed",
+        ),
+        (["galera-2"], ""),
+    ],
+)
+def test_a_choice_that_is_none_of_the_ways_has_its_price_too(forget: list[str], words: str) -> None:
+    seen = outage(host(status(105, galera_3=104)), host(status(99, galera_3=104)), AWAY)
+    assert f"recover {' '.join(f'--forget {name}' for name in forget)}" not in by_command(seen)
+    assert recovery.price(seen, "", forget).startswith(words)
+    assert bool(recovery.price(seen, "", forget)) is bool(words)
+    for command, loses in by_command(seen).items():
+        words_of = command.split()[1:]
+        chosen = words_of[1] if "--from" in words_of else ""
+        assert recovery.price(seen, chosen, [] if chosen else words_of[1::2]) == loses
+
+
+def test_nobody_gives_up_all_that_is_here() -> None:
+    seen = outage(host(status(100)), host(status(-1)), AWAY)
+    assert "nobody is here with data" in recovery.refusal(seen, "", ["galera-1", "galera-3"])
+
+
+def test_while_a_restore_holds_all_nodes_it_is_the_way_out() -> None:
+    told = {**status(100), "restore": "The restore to latest is loading on galera-2.", "restorePhase": "load"}
+    seen = outage(*(host(told) for _ in MEMBERS))
+    assert list(by_command(seen)) == ["restore", "restore --undo"]
+    assert "is loading on galera-2" in recovery.refusal(seen, "galera-1", [])
+    assert recovery.refusal(seen, "", ["galera-3"]) == ""  # who is away keeps it from going on
+    over = outage(*(host({**told, "restorePhase": "join"}) for _ in MEMBERS))
+    assert "restore" not in by_command(over)
 
 
 # -- the command

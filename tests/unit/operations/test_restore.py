@@ -15,8 +15,17 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from components.host_scripts.shell import assign
-from operations import backup_checks, drill, drill_checks, restore_beside, restore_plan, restore_whole
+from operations import (
+    backup_checks,
+    deep_verify,
+    drill,
+    drill_checks,
+    outputs,
+    restore_beside,
+    restore_plan,
+    restore_whole,
+)
+from operations.check import Check
 from operations.cli import build
 from operations.cluster_facts import HostFacts
 from operations.errors import OperationsError
@@ -62,7 +71,8 @@ class Cluster:
 
     Attributes:
         asked: node and step, in order. given: what came on standard input, by step.
-        silent: nodes that do not answer. on: what a step changes.
+        silent: nodes that do not answer. on: what a step changes. compared: nodes whose rows were compared;
+        checks: what came of that.
     """
 
     def __init__(self) -> None:
@@ -75,6 +85,9 @@ class Cluster:
         self.on: dict[str, Callable[[], None]] = {}
         self.answers: dict[str, Any] = {"restore plan": PLAN, "restore begin": None, "restore undo": None}
         self.texts: list[str] = []
+        self.aside: dict[str, str] = {}
+        self.compared: list[list[str]] = []
+        self.checks = [Check("cluster", "all nodes hold the same", True, "3 tables with 9 rows")]
 
     def status(self, name: str) -> dict[str, Any]:
         return {
@@ -82,6 +95,7 @@ class Cluster:
             "free": self.free[name],
             "record": self.record,
             "told": f"The restore is in {self.record['phase']}." if self.record else "",
+            "aside": self.aside.get(name, ""),
             "runs": self.runs,
             "formed": self.formed,
             "uuid": "new",
@@ -133,6 +147,13 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
             raise OperationsError(answer.error)
         return answer.text
 
+    async def alike(_found: Outputs, nodes: list[str], _hosts: object) -> list[Check]:
+        made.compared.append(list(nodes))
+        if made.silent:
+            raise OSError("no session on galera-3")
+        return made.checks
+
+    monkeypatch.setattr(deep_verify, "of_nodes", alike)
     for module in (restore_whole, restore_beside, drill):
         monkeypatch.setattr(module, "connected", connected)
         monkeypatch.setattr(module, "told", told)
@@ -175,6 +196,8 @@ def test_a_restore_from_the_plan_to_a_cluster_that_has_formed(
     said = capsys.readouterr().err
     assert "lost: none for good" in said
     assert "has formed at 1-1-95" in said
+    assert cluster.compared == [NODES]
+    assert "ok: all nodes hold the same: 3 tables with 9 rows" in said
     assert "restore --undo" in said
     begun = json.loads(cluster.given["restore begin"])
     assert (begun["position"], begun["timeline"]) == ("1-1-95", "line")
@@ -250,12 +273,76 @@ def test_an_interrupted_restore_goes_on_where_it_was(cluster: Cluster, phase: st
 
 def test_another_target_waits_for_the_end_of_the_first(cluster: Cluster) -> None:
     cluster.set(record=record("load"))
-    with pytest.raises(OperationsError, match="It goes to latest, not to 1-1-7"):
+    with pytest.raises(OperationsError, match="and not to target 1-1-7"):
         asyncio.run(restore_whole.whole(FOUND, Wish("1-1-7", "", ""), KEY, yes=True))
     cluster.set(record=record("undo"))
     with pytest.raises(OperationsError, match="--undo"):
         asyncio.run(restore_whole.whole(FOUND, Wish("", "", ""), KEY, yes=True))
     assert cluster.steps() == []
+
+
+@pytest.mark.parametrize(
+    "wish", [Wish("", "other", ""), Wish("", "", "galera-1"), Wish("latest", "line", "galera-3")]
+)
+def test_another_timeline_or_node_is_not_passed_over_on_the_way(cluster: Cluster, wish: Wish) -> None:
+    cluster.set(record=record("load", timeline="line"))
+    with pytest.raises(OperationsError, match="and not to"):
+        asyncio.run(restore_whole.whole(FOUND, wish, KEY, yes=True))
+    assert cluster.steps() == []
+
+
+def test_a_restore_that_waits_for_a_word_is_not_taken_for_the_one_that_is_wanted_now(
+    cluster: Cluster,
+) -> None:
+    """Monday's went to `latest`, too: whoever asks on Wednesday must not hear that it has been done."""
+    cluster.set(record=record("join"), formed=True)
+    with pytest.raises(OperationsError, match="nothing was restored now"):
+        asyncio.run(restore_whole.whole(FOUND, Wish("latest", "", ""), KEY, yes=True))
+    assert cluster.steps() == []
+
+
+@pytest.mark.parametrize("phase", ["stop", "join"])
+def test_one_that_somebody_else_has_undone_meanwhile_has_not_come_to_its_end(
+    cluster: Cluster, phase: str
+) -> None:
+    cluster.set(record=record(phase, id="one"), formed=False)
+    looks = [0]
+
+    def look() -> None:
+        looks[0] += 1
+        if looks[0] > 5:  # the cluster of before is a formed one, too
+            cluster.set(record=record("undo", id="one"), formed=True)
+
+    cluster.on["restore status"] = look
+    with pytest.raises(OperationsError, match="undone by somebody else"):
+        asyncio.run(restore_whole.whole(FOUND, Wish("", "", ""), KEY, yes=True))
+    assert "restore load" not in [step for _, step in cluster.steps()]
+
+
+def test_nodes_that_differ_after_a_restore_are_an_error_and_what_was_not_compared_is_said(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.set(record=record("join"), formed=True)
+    cluster.checks = [Check("galera-3", "rows of app.word as on galera-1", False, "2 rows, not 3")]
+    with pytest.raises(OperationsError, match=r"nodes differ after the restore \(rows of app\.word"):
+        asyncio.run(restore_whole.whole(FOUND, Wish("", "", ""), KEY, yes=True))
+    cluster.checks = [Check("cluster", "all nodes hold the same", False, "not compared: a node has gone")]
+    asyncio.run(restore_whole.whole(FOUND, Wish("", "", ""), KEY, yes=True))
+    assert "NOT: all nodes hold the same: not compared: a node has gone" in capsys.readouterr().err
+    cluster.silent.add("galera-3")
+    asyncio.run(restore_whole.whole(FOUND, Wish("", "", ""), KEY, yes=True))
+    assert "not compared: no session on galera-3" in capsys.readouterr().err
+
+
+def test_where_new_rows_may_not_fit_is_said_before_anything_is_touched(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(typer, "confirm", lambda *_, **__: False)
+    for growth, said in ((4000, False), (4001, True)):
+        cluster.answers["restore plan"] = {**PLAN, "growth": growth}
+        with pytest.raises(typer.Exit):
+            asyncio.run(restore_whole.whole(FOUND, Wish("latest", "", ""), KEY, yes=False))
+        assert ("Room may not do" in capsys.readouterr().err) is said
 
 
 def test_a_load_that_fails_is_the_error_and_nothing_is_waited_for(cluster: Cluster) -> None:
@@ -266,7 +353,7 @@ def test_a_load_that_fails_is_the_error_and_nothing_is_waited_for(cluster: Clust
 
 
 def test_the_way_back_waits_for_all_nodes(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
-    cluster.set(record=record("join"))
+    cluster.set(record=record("join", id="one"), aside={"galera-3": "one"})
     cluster.on["restore undo"] = lambda: cluster.set(record=record("undo"))
     looks = [0]
 
@@ -281,6 +368,26 @@ def test_the_way_back_waits_for_all_nodes(cluster: Cluster, capsys: pytest.Captu
     assert "runs again, with all nodes" in capsys.readouterr().err
     with pytest.raises(OperationsError, match="no restore that could be undone"):
         asyncio.run(restore_whole.undo(FOUND, yes=True))
+
+
+@pytest.mark.parametrize("aside", [{}, {"galera-1": "an elder one"}])
+def test_there_is_no_way_back_to_data_that_nobody_keeps(cluster: Cluster, aside: dict[str, str]) -> None:
+    """All hosts were replaced since: each node would empty itself."""
+    cluster.set(record=record("join", id="one"), aside=aside)
+    with pytest.raises(OperationsError, match="would remove the restored data, and bring nothing"):
+        asyncio.run(restore_whole.undo(FOUND, yes=True))
+    cluster.silent.add("galera-3")
+    with pytest.raises(OperationsError, match="have galera-3 answer, which may keep it"):
+        asyncio.run(restore_whole.undo(FOUND, yes=True))
+    assert cluster.steps() == []
+
+
+@pytest.mark.parametrize("phase", ["stop", "load"])
+def test_the_way_back_right_after_the_word_needs_nothing_aside(cluster: Cluster, phase: str) -> None:
+    cluster.set(record=record(phase, id="one"))
+    cluster.on["restore undo"] = lambda: cluster.set(record=record("undone", id="one"))
+    asyncio.run(restore_whole.undo(FOUND, yes=True))
+    assert [step for _, step in cluster.steps()] == ["restore undo"]
 
 
 def test_data_of_before_is_removed_by_a_word_of_its_own(cluster: Cluster) -> None:
@@ -303,6 +410,11 @@ def test_data_of_before_is_removed_by_a_word_of_its_own(cluster: Cluster) -> Non
         (["--to", "latest", "--into", "app_before", "--what", "app.word"], "both be a database, or both"),
         (["--to", "latest", "--into", "a/b"], "must be DATABASE or DATABASE.TABLE"),
         (["--to", "latest", "--into", "a.b.c", "--what", "a.b"], "must be DATABASE or DATABASE.TABLE"),
+        (["--to", "latest", "--into=-x", "--what", "app"], "must be DATABASE or DATABASE.TABLE"),
+        # Whoever forgets INTO wants a table, and not all nodes stopped.
+        (["--to", "latest", "--what", "app.word", "--yes"], "would restore the whole cluster"),
+        (["--undo", "--into", "app_before"], "exclude each other"),
+        (["--done", "--what", "app.word"], "exclude each other"),
     ],
 )
 def test_words_that_contradict_each_other_are_refused_before_anything_is_asked(
@@ -311,6 +423,23 @@ def test_words_that_contradict_each_other_are_refused_before_anything_is_asked(
     done = CliRunner().invoke(build(), ["restore", *words])
     assert done.exit_code == 1
     assert said in str(done.exception)
+
+
+@pytest.mark.parametrize("word", ["undo", "done"])
+def test_a_restore_is_ended_without_the_section_of_backups(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    without = parse("dev", {name: value for name, value in VALUES.items() if name != "backup"})
+    monkeypatch.setattr(outputs, "of_stack", lambda _stack: without)
+    called: list[str] = []
+
+    async def ends(_found: Outputs, yes: bool) -> None:
+        called.append(f"{word} {yes}")
+
+    monkeypatch.setattr(restore_whole, word, ends)
+    ran = CliRunner().invoke(build(), ["restore", f"--{word}", "--yes"])
+    assert ran.exit_code == 0, ran.exception
+    assert called == [f"{word} True"]
 
 
 def test_the_private_key_comes_from_a_file_or_is_refused(tmp_path: Path) -> None:
@@ -330,19 +459,43 @@ def test_the_private_key_comes_from_a_file_or_is_refused(tmp_path: Path) -> None
 
 
 def test_what_exists_is_not_written_over(cluster: Cluster) -> None:
-    for into, what, counts in (("app", "app", "1\n0\n"), ("app.word", "app.word", "1\n1\n")):
+    for into, what, counts in (("app", "app", "1\n0\n0\n"), ("app.word", "app.word", "1\n1\n0\n")):
         cluster.answers["sql"] = counts
         with pytest.raises(OperationsError, match=f"{into} exists, and would be written over"):
             asyncio.run(restore_beside.beside(FOUND, Wish("latest", "", ""), KEY, (what, into), yes=True))
     assert cluster.steps() == [("galera-2", "sql")] * 2
 
 
+@pytest.mark.parametrize("names", [("app", "half"), ("app.word", "half.word")])
+def test_half_of_a_database_that_a_killed_command_has_left_is_said_to_be_that(
+    cluster: Cluster, names: tuple[str, str]
+) -> None:
+    cluster.answers["sql"] = "1\n0\n1\n"
+    with pytest.raises(OperationsError, match="half of what a restore was to bring"):
+        asyncio.run(restore_beside.beside(FOUND, Wish("latest", "", ""), KEY, names, yes=True))
+
+
+def test_a_scratch_server_that_would_fill_the_disk_of_its_host_is_not_started(cluster: Cluster) -> None:
+    cluster.answers |= {"sql": "0\n0\n0\n", "restore plan": {**PLAN, "room": 9001}}
+    with pytest.raises(OperationsError, match="galera-2 has 0 MB free"):
+        asyncio.run(restore_beside.beside(FOUND, Wish("latest", "", ""), KEY, ("app", "new"), yes=True))
+    assert "restore send" not in [step for _, step in cluster.steps()]
+
+
+def test_no_more_is_loaded_than_the_fullest_node_has_room_for() -> None:
+    spare = restore_beside.SPARE
+    said = {"a": {"free": spare + 5000}, "b": {"free": spare + 4000}}
+    assert restore_beside.room_on_all(said, "a", {"room": 100}) == 4000
+    assert restore_beside.room_on_all(said, "a", {"room": 3000}) == 2000  # the scratch server has its part
+    assert restore_beside.room_on_all(said, "b", {"room": 9000}) == 0
+
+
 @pytest.mark.parametrize(
     ("into", "what", "counts", "created"),
     [
-        ("app_before", "app", "0\n0\n", True),
-        ("app.word_before", "app.word", "1\n0\n", False),
-        ("new.word", "app.word", "0\n0\n", True),
+        ("app_before", "app", "0\n0\n0\n", True),
+        ("app.word_before", "app.word", "1\n0\n0\n", False),
+        ("new.word", "app.word", "0\n0\n0\n", True),
     ],
 )
 def test_one_of_them_is_loaded_under_another_name(
@@ -352,7 +505,8 @@ def test_one_of_them_is_loaded_under_another_name(
     asyncio.run(restore_beside.beside(FOUND, Wish("1-1-95", "", ""), KEY, (what, into), yes=True))
     assert [step for _, step in cluster.steps()] == ["sql", "restore plan", "restore send"]
     text = cluster.texts[-1]
-    assert f"words=(dump {what} {into})" in text
+    loaded = rf"{into.partition('.')[0]}\.restoring_[0-9a-f]{{8}}" if "." in into else into
+    assert re.search(rf"^words=\(dump {what} {loaded} 0\)$", text, re.MULTILINE)
     assert f"created={'1' if created else chr(39) * 2}" in text
     assert "--network none" in text
     assert cluster.given["restore send"] == KEY
@@ -364,7 +518,9 @@ case "$1 $2" in
 "inspect "*) case $* in *Running*) echo true ;; *) echo image@sha256:1 ;; esac ;;
 "exec c1") echo "sent $*" ;;
 "container ls") [ ! -f "$host/scratch" ] || cat "$host/scratch" ;;
-"exec "*) cat >>"$host/sql"; [ ! -f "$host/refuse" ] ;;
+"exec "*)
+  cat >"$host/now"; cat "$host/now" >>"$host/sql"
+  read -r word _ <"$host/now"; [ ! -f "$host/refuse-$word" ] ;;
 "run "*) cat >"$host/into-scratch"; echo "-- SQL"; [ ! -f "$host/broken" ] ;;
 esac
 """
@@ -378,11 +534,7 @@ def host(tmp_path: Path) -> FakeHost:
 
 
 def script(into: str, created: bool) -> str:
-    schema, _, table = into.partition(".")
-    facts = assign(schema=schema, table=table, created="1" if created else "")
-    return "\n".join(
-        [restore_beside.scratch(FOUND, PLAN, ["dump", "app", into], "one"), facts, restore_beside._BESIDE]
-    )
+    return restore_beside.script(FOUND, PLAN, ("app", into), created, 1000)
 
 
 def test_the_scratch_server_gets_the_key_first_and_then_the_archive(host: FakeHost) -> None:
@@ -392,21 +544,47 @@ def test_the_scratch_server_gets_the_key_first_and_then_the_archive(host: FakeHo
     key, empty, sent = (host.folder / "into-scratch").read_text().split("\n", 2)
     assert (f"{key}\n", empty) == (KEY, "")
     assert sent.startswith("sent exec c1 galera-node restore send line 95")
-    assert (host.folder / "sql").read_text().splitlines() == ["CREATE DATABASE `a``b`", "-- SQL"]
+    assert (host.folder / "sql").read_text().splitlines() == [
+        "CREATE DATABASE `a``b` COMMENT 'restore: not whole yet'",
+        "-- SQL",
+        "ALTER DATABASE `a``b` COMMENT ''",
+    ]
     assert not [call for call in done.calls if "SECRET" in call]
-    assert done.calls[-1].startswith("docker rm -f -v one-")
+    assert done.calls[-1].startswith("docker rm -f -v galera-restore-")
+
+
+def test_a_table_gets_its_name_once_it_is_whole_and_writes_over_nothing(host: FakeHost) -> None:
+    done = host.run(script("app.w", created=False), KEY)
+    assert done.code == 0, done.err
+    sql, rename = (host.folder / "sql").read_text().splitlines()
+    assert sql == "-- SQL"
+    staging = re.fullmatch(r"RENAME TABLE `app`\.`(restoring_[0-9a-f]{8})` TO `app`\.`w`", rename)
+    assert staging is not None
+    (run,) = [call for call in done.calls if call.startswith("docker run")]
+    assert run.endswith(f"scratch dump app app.{staging[1]} 1000")
+    # Somebody has made a table of that name meanwhile: it is not theirs that goes.
+    host.file("sql", "")
+    host.file("refuse-RENAME", "")
+    done = host.run(script("app.w", created=False), KEY)
+    assert done.code == 1
+    undone = (host.folder / "sql").read_text().splitlines()[-1]
+    assert re.fullmatch(r"DROP TABLE IF EXISTS `app`\.`restoring_[0-9a-f]{8}`", undone)
 
 
 @pytest.mark.parametrize(
     ("into", "created", "undone"),
-    [("new", True, "DROP DATABASE `new`"), ("app.w", False, "DROP TABLE IF EXISTS `app`.`w`")],
+    [
+        ("new", True, "DROP DATABASE `new`"),
+        ("new.w", True, "DROP DATABASE `new`"),
+        ("app.w", False, r"DROP TABLE IF EXISTS `app`\.`restoring_[0-9a-f]{8}`"),
+    ],
 )
 def test_half_of_it_does_not_stay(host: FakeHost, into: str, created: bool, undone: str) -> None:
     host.file("broken", "")
     done = host.run(script(into, created), KEY)
     assert done.code == 1
     assert "what had been loaded is removed again" in done.err
-    assert (host.folder / "sql").read_text().splitlines()[-1] == undone
+    assert re.fullmatch(undone, (host.folder / "sql").read_text().splitlines()[-1])
 
 
 def test_a_second_scratch_server_on_a_host_is_refused_and_what_does_not_run_goes(host: FakeHost) -> None:
@@ -477,6 +655,25 @@ def test_a_drill_waits_until_the_archive_has_what_the_cluster_had(cluster: Clust
     assert looks[0] > 1
 
 
+def test_numbers_of_the_former_timeline_are_not_taken_for_what_a_drill_waits_for(cluster: Cluster) -> None:
+    """Right after a restore: else each drill would fail, and `verify` with it."""
+    drills(cluster)
+    looks = [0]
+
+    def look() -> None:
+        looks[0] += 1
+        line = "old.0" if looks[0] < 3 else "new.1-x"
+        cluster.answers["backups --json"] = {
+            "timeline": "new.1-x",
+            "archive": {"last": 95, "timeline": line},
+        }
+
+    cluster.on["backups --json"] = look
+    cluster.answers["backups --json"] = {"timeline": "new.1-x", "archive": {"last": 900, "timeline": "old.0"}}
+    assert asyncio.run(drill._drill(FOUND, KEY, ""))["equal"]
+    assert looks[0] >= 3
+
+
 @pytest.mark.parametrize("step", ["drill sums", "restore plan", "restore send"])
 def test_a_drill_that_fails_is_a_fact_too(cluster: Cluster, step: str) -> None:
     drills(cluster, equal=False, told="failed")
@@ -488,6 +685,14 @@ def test_a_drill_that_fails_is_a_fact_too(cluster: Cluster, step: str) -> None:
     assert "restored" not in given
 
 
+def test_a_drill_that_would_fill_the_disk_of_its_host_is_not_made(cluster: Cluster) -> None:
+    drills(cluster, equal=False, told="failed")
+    cluster.answers["restore plan"] = {**PLAN, "room": 9001}
+    asyncio.run(drill._drill(FOUND, KEY, ""))
+    assert "galera-2 has 0 MB free" in json.loads(cluster.given["drill report"])["values"]["failed"]
+    assert "restore send" not in [step for _, step in cluster.steps()]
+
+
 def test_an_archive_that_stands_still_fails_the_drill(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -496,6 +701,14 @@ def test_an_archive_that_stands_still_fails_the_drill(
     cluster.answers["backups --json"] = {"archive": {"last": 7, "problem": "no room"}}
     asyncio.run(drill._drill(FOUND, KEY, ""))
     assert "it is at 7): no room" in json.loads(cluster.given["drill report"])["values"]["failed"]
+
+
+def test_a_node_that_is_not_synced_is_not_compared_even_if_it_is_named(cluster: Cluster) -> None:
+    drills(cluster)
+    cluster.runs = ["galera-1 (synced)", "galera-2 (synced)", "galera-3 (starting)"]
+    with pytest.raises(OperationsError, match="galera-3 is not Synced"):
+        asyncio.run(drill._drill(FOUND, KEY, "galera-3"))
+    assert asyncio.run(drill._drill(FOUND, KEY, "galera-1"))["equal"]
 
 
 def test_without_a_synced_node_there_is_no_drill(cluster: Cluster) -> None:
@@ -524,6 +737,7 @@ def told_of(days: float, equal: bool = True, good: bool = True) -> dict[str, Any
         pytest.param({"last": None, "good": None}, True, True, "never", id="never"),
         pytest.param(told_of(3), True, False, "3 d ago", id="young"),
         pytest.param(told_of(9), True, True, "9 d ago", id="too old"),
+        pytest.param(told_of(-3), True, True, "yet to come", id="of a clock that is wrong"),
         pytest.param(told_of(1, equal=False), False, False, "the last good one: 2026-11-01", id="differs"),
         pytest.param(told_of(1, equal=False, good=False), False, False, "drill of", id="never a good one"),
     ],
@@ -534,6 +748,16 @@ def test_verify_says_what_the_backups_are_worth(said: Any, ok: bool, warns: bool
     assert (check.ok, check.warns) == (ok, warns)
     assert words in check.found
     assert bool(check.remedy) == (warns or not ok)
+
+
+@pytest.mark.parametrize(("timeline", "warns"), [("new.1-x", True), ("old.0", False)])
+def test_a_drill_of_a_former_timeline_says_nothing_of_the_present_one(timeline: str, warns: bool) -> None:
+    said = told_of(1)
+    said["last"]["timeline"] = "old.0"
+    status = {"backup": {"drill": said, "timeline": timeline, "sentences": []}}
+    facts = {name: HostFacts(node_status=status) for name in NODES}
+    (check,) = drill_checks.of_drill(FOUND, facts, NOW)
+    assert (check.ok, check.warns, "former timeline old.0" in check.found) == (True, warns, warns)
 
 
 def test_verify_says_that_a_restore_waits_for_a_word() -> None:

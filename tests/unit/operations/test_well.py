@@ -59,6 +59,15 @@ def test_of_three_that_are_well_any_one_can_be_done_without(host: str, absence: 
     assert well.refusal(seen(), host, absence) == ""
 
 
+def test_a_backup_that_keeps_a_host_from_going_is_named() -> None:
+    def makes(host: HostFacts) -> HostFacts:
+        told = {"archive": {"running": "full", "node": "galera-3"}}
+        return replace(host, node_status={**host.node_status, "backup": told})
+
+    now = seen(galera_1=makes, galera_3=lambda host: makes(galera("Donor/Desynced")(host)))
+    assert "galera-3 is Donor/Desynced, for a backup: wait" in well.refusal(now, "galera-2", "returns")
+
+
 def test_a_host_that_is_itself_ill_or_away_can_be_done_without_where_that_may_be() -> None:
     for now in (seen(away=("galera-3",)), seen(galera_3=without_database), seen(galera_3=error)):
         assert well.refusal(now, "galera-3", "leaves") == ""

@@ -37,7 +37,7 @@ SOURCE = {
 node = node_settings
 
 
-@pytest.mark.parametrize("to", ["latest", "1-1-51288", "2026-11-28 14:32:10", "2026-11-28T14:32:10+02:00"])
+@pytest.mark.parametrize("to", ["latest", "1-1-51288", "2025-11-28 14:32:10", "2025-11-28T14:32:10+02:00"])
 def test_a_new_cluster_may_begin_with_an_archive(to: str) -> None:
     found = parse(config(bootstrapFrom={**SOURCE, "to": to})).bootstrap_from
     assert found is not None
@@ -51,6 +51,10 @@ def test_a_new_cluster_may_begin_with_an_archive(to: str) -> None:
     [
         ("bootstrapFrom.to", {"to": "yesterday"}, "is no target"),
         ("bootstrapFrom.to", {"to": "2026-11-28"}, "is a day"),
+        ("bootstrapFrom.to", {"to": "2026-W48-6"}, "is a day"),
+        # The nodes would try it every half minute until then.
+        ("bootstrapFrom.to", {"to": "2099-11-28 14:32:10"}, "is yet to come"),
+        ("bootstrapFrom.to", {"to": "2099-11-28 14:32:10+02:00"}, "is yet to come"),
         ("bootstrapFrom.identity", {"identity": "age1public"}, "no private key of age"),
         ("bootstrapFrom.identity", {"identity": KEY[:-3]}, "no private key of age"),
         ("bootstrapFrom.timeline", {"timeline": "old"}, "is no timeline"),

@@ -34,7 +34,8 @@ class Extent:
     Attributes:
         before: the domain's last number before this file; None if the file does not say.
         first, last: the numbers of the first and the last whole transaction.
-        first_time, last_time: when these began, Unix time.
+        first_time: when the first began; last_time: the latest time at which any of them began, Unix time.
+            Their order is that of the commits: one that took long has an earlier time than those before it.
         goes_on: the file ends as one does after which the same run of the server went on in the next.
     """
 
@@ -123,7 +124,7 @@ def extent(file: BinaryIO, domain: int) -> Extent:
             number, time = open_number
             if first is None:
                 first, first_time = number, time
-            last, last_time, open_number = number, time, None
+            last, last_time, open_number = number, max(last_time, time), None
     return Extent(before, first, last, first_time, last_time, goes_on)
 
 

@@ -83,8 +83,9 @@ class SetAside:
 
 @dataclass(frozen=True)
 class PutBack:
-    """Put the data of before a restore back in the place of what it has brought."""
+    """Put the data of before a restore back in the place of what it has brought. restore: which one."""
 
+    restore: str
     reason: str
 
 

@@ -34,7 +34,7 @@ def restoring(
         return Hold(f"the cluster is being restored to {restore.target}, on {restore.node}")
     if restore.phase == UNDO:
         if local.aside == restore.id or (local.kind is Kind.DATA and local.uuid == restore.uuid):
-            return PutBack(f"the restore to {restore.target} is undone")
+            return PutBack(restore.id, f"the restore to {restore.target} is undone")
         # Whoever stopped last needs nobody else to restart the cluster. But those whose position it has not
         # heard by then would take full copies, though they are about to have the same data again.
         busy = sorted(name for name, presence in others.items() if presence.uuid == restore.uuid)

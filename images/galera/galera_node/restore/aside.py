@@ -42,9 +42,15 @@ def keep(place: Placement, restore: str) -> None:
     go_on(place)
 
 
-def put_back(place: Placement) -> None:
-    """Empties the directory, and puts back what is aside; where nothing is, it stays empty."""
+def put_back(place: Placement, restore: str) -> None:
+    """Empties the directory, and puts back what is aside; where nothing is, it stays empty.
+
+    Args:
+        restore: which one is undone. What is aside of an elder one is not what was here before this one.
+    """
     folder = place.data / ASIDE
+    if folder.is_dir() and kept_from(place.data) not in ("", restore):
+        remove(place)
     shutil.rmtree(place.data / UNPACKED, ignore_errors=True)
     if folder.is_dir():
         go_on(place)

@@ -49,7 +49,9 @@ class Base:
 
 @dataclass(frozen=True)
 class Log:
-    """A binary log: the transactions `first` to `last`, and when their first and last began."""
+    """A binary log: the transactions `first` to `last`; `began`: when the first one did, `ended`: the latest
+    time at which any of them did.
+    """
 
     key: str
     timeline: str

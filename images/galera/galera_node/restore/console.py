@@ -32,7 +32,7 @@ from .fact import Restore
 from .loading import Loading
 from .plan import Plan, Unreachable
 from .record import Commit, NotNow, Wanted
-from .scratch import ScratchError
+from .scratch import READ, ScratchError
 from .streams import StreamError
 from .tables import TablesError
 from .target import Number, TargetError
@@ -46,7 +46,7 @@ USAGE = """usage: galera-node restore plan TO [TIMELINE]   what it would take; s
        galera-node restore bootstrap            a new cluster from an archive (started by `run`)
        galera-node restore undo | done | status
        galera-node restore send TIMELINE NUMBER
-       galera-node restore scratch drill | dump WHAT INTO
+       galera-node restore scratch drill | dump WHAT INTO ROOM
        galera-node drill sums | report"""
 FAILURES = (
     NotNow,
@@ -128,6 +128,7 @@ def _as_json(made: Plan, to: str, lines: list[str]) -> dict[str, Any]:
         "base": made.base.name,
         "logs": len(made.logs),
         "room": made.room,
+        "growth": made.growth,
         "stored": made.stored,
         "lost": asdict(made.lost),
         "lines": lines,
@@ -239,7 +240,7 @@ def _sums() -> int:
             told[0] = now
             say(f"  {text}")
 
-    print(json.dumps(tables.of_cluster(Sql(settings.socket), DOMAIN, tell).as_json()))
+    print(json.dumps(tables.of_cluster(Sql(settings.socket, patience=READ), DOMAIN, tell).as_json()))
     return 0
 
 

@@ -83,7 +83,7 @@ class Restoring:
                 aside.keep(where, decision.restore)
                 log(f"the data of before is kept in {where.data / ASIDE}")
             else:
-                aside.put_back(where)
+                aside.put_back(where, decision.restore)
                 log("the data of before is in its place again")
         return self._own_data.local()
 

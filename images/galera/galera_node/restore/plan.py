@@ -14,6 +14,8 @@ from .. import data_version
 from .catalog import Base, Catalog, Log, Timeline
 from .target import Latest, Moment, Number, Target, shown
 
+SERVER = 1
+"""The server_id of all nodes, and so of all GTIDs."""
 SPARE = 512 << 20
 """Bytes that must stay free beside what a restore unpacks: redo logs, system tables, the write-set cache."""
 
@@ -88,6 +90,11 @@ class Plan:
         return sum(base.before for base in self.chain) + 2 * largest + SPARE
 
     @property
+    def growth(self) -> int:
+        """Bytes by which the logs may make the data grow, beside `room`: if all that they say is new rows."""
+        return sum(log.before for log in self.logs)
+
+    @property
     def objects(self) -> tuple[Base | Log, ...]:
         """All that is fetched, in this order."""
         return (*self.chain, *self.logs)
@@ -103,8 +110,8 @@ class Plan:
 
 
 def gtid(domain: int, number: int) -> str:
-    """A number of the cluster's as a GTID: all nodes have one server_id."""
-    return f"{domain}-1-{number}"
+    """A number of the cluster's as a GTID."""
+    return f"{domain}-{SERVER}-{number}"
 
 
 def plan(catalog: Catalog, target: Target, present: Present, timeline: str | None = None) -> Plan:
@@ -168,6 +175,10 @@ def _wanted(line: Timeline, domain: int, target: Target) -> tuple[int | None, Lo
             if target.domain != domain:
                 raise Unreachable(
                     f"{target} is of domain {target.domain}; the cluster's transactions have domain {domain}."
+                )
+            if target.server != SERVER:
+                raise Unreachable(
+                    f"{target} is of server {target.server}; the cluster's transactions have server {SERVER}."
                 )
             if target.number > last:
                 raise Unreachable(f"{target} is not archived: the archive ends with {gtid(domain, last)}.")

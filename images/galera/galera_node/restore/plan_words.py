@@ -26,7 +26,7 @@ def told(made: Plan, present: Present) -> list[str]:
         lines.append("position: the last one before that moment, which is found in the log")
     else:
         lines.append(f"position: {made.gtid(number)}, which is in it; none after it is")
-    return [*lines, *_loses(made, present), f"room on a node: {_size(made.room)} beside what it has"]
+    return [*lines, *_loses(made, present), _room(made)]
 
 
 def _loses(made: Plan, present: Present) -> Sequence[str]:
@@ -52,6 +52,11 @@ def _loses(made: Plan, present: Present) -> Sequence[str]:
     if lost.seconds is not None:
         lines.append(f"the archive was last whole {lost.seconds:.0f} s ago")
     return lines
+
+
+def _room(made: Plan) -> str:
+    more = f"; up to {_size(made.growth)} more, as far as the logs bring new rows" if made.logs else ""
+    return f"room on a node: {_size(made.room)} beside what it has{more}"
 
 
 def _size(count: int) -> str:

@@ -23,7 +23,7 @@ from typing import Any
 import pymysql
 
 from .. import health
-from ..archive import cadence, records
+from ..archive import cadence, layout, records
 from ..archive.plan import DOMAIN
 from ..settings import Settings, SettingsError, one_line
 from ..sql import SqlError
@@ -161,7 +161,7 @@ class Drills:
         finally:
             sql.close()
         log(f"drill: {len(cluster.tables)} tables of {name} at number {cluster.number}")
-        self._archived(cluster.number)
+        self._archived(cluster.number, facts)
         archive = archived.look(settings)
         now = archived.present(settings, facts, None)
         plan = archived.planned(archive, Number(DOMAIN, 1, cluster.number), now, None, key)
@@ -169,6 +169,11 @@ class Drills:
         values |= {"logs": len(plan.logs), "tables": len(cluster.tables), "rows": cluster.rows}
         began = time.monotonic()
         shutil.rmtree(self._folder, ignore_errors=True)
+        if (free := shutil.disk_usage(settings.data_dir).free) < plan.room:
+            raise TablesError(
+                f"the scratch server needs {plan.room / 1e6:.0f} MB; {free / 1e6:.0f} MB are free on this "
+                "host, and a node's database fills the same disk. Remedy: larger disks (servers.disks)"
+            )
         self._folder.mkdir(mode=0o700)
         data, run = self._folder / "data", settings.run_dir / FOLDER
         scratch = Scratch(data, run, POOL, self._say, self._progress, "\n")
@@ -181,12 +186,14 @@ class Drills:
             scratch.kill()
         return tables.differences(cluster, restored)
 
-    def _archived(self, number: int) -> None:
-        """Until the archive has a number. Raises TablesError after `ARCHIVED` seconds."""
+    def _archived(self, number: int, facts: Facts) -> None:
+        """Until the archive has a number, of the present timeline. Raises TablesError after `ARCHIVED` s."""
+        cluster = facts.cluster
+        timeline = "" if cluster is None else layout.timeline(cluster.uuid, cluster.epoch)
         deadline = time.monotonic() + ARCHIVED
         while True:
             archive = records.known(self._store.read()).archive
-            if archive.last is not None and archive.last >= number:
+            if archive.timeline == timeline and archive.last is not None and archive.last >= number:
                 return
             if time.monotonic() > deadline:
                 raise TablesError(

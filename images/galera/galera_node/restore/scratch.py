@@ -32,6 +32,8 @@ LOG = "replay"
 START = 3600.0
 """Seconds without work after which a start counts as failed: InnoDB may have much to recover."""
 STOP = 1800.0
+READ = 12 * 3600.0
+"""Seconds for one answer: all rows of a large table are read for its checksum."""
 MY_CNF = Path("/etc/mysql/my.cnf")
 Say = Callable[[str], None]
 
@@ -97,7 +99,7 @@ class Scratch:
         self._words = run / "scratch.log"
         self._pool, self._more = pool, more
         self._process: subprocess.Popen[bytes] | None = None
-        self.sql = Sql(run / "mysqld.sock")
+        self.sql = Sql(run / "mysqld.sock", patience=READ)
 
     def make(self, plan: Plan, source: Source, key: str) -> None:
         """All of it, up to a server that runs at the plan's position. Raises ScratchError, StreamError."""

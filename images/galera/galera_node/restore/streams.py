@@ -26,6 +26,8 @@ AGE, ZSTD = "/usr/bin/age", "/usr/bin/zstd"
 IDENTITY = re.compile(r"AGE-SECRET-KEY-1[A-Z0-9]+")
 
 
+PATIENCE = 60.0
+"""Seconds for age to try a key."""
 LONGEST = 32768
 """A pipe holds it, so that it need not be read at once."""
 HEAD = 1 << 18
@@ -106,7 +108,9 @@ def readable(source: Source, each: Base | Log, key: str) -> None:
                         break
             with suppress(BrokenPipeError):
                 sink.close()
-            code = age.wait(timeout=60)
+            code = age.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise StreamError(f"age has not tried the key on {each.key} within {PATIENCE:.0f} s") from None
         finally:
             if age.poll() is None:
                 age.kill()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 GTID = re.compile(r"(\d+)-(\d+)-(\d+)")
 REMEDY = (
@@ -25,7 +25,7 @@ class Moment:
     """All transactions before this moment, none of it or later.
 
     So the moment of a statement that should not have been is the target that lacks it. The log's clock has
-    whole seconds.
+    whole seconds, so a moment has, too: a later part of its second would take that statement along.
     """
 
     at: datetime
@@ -68,7 +68,7 @@ def parse(text: str, now: datetime) -> Target:
     if said.lower() == "latest":
         return Latest()
     # Before the GTID: a day looks like one.
-    if re.fullmatch(r"\d{4}-?\d\d-?\d\d", said):
+    if re.fullmatch(r"\d{4}-?\d\d-?\d\d", said) or _is_day(said):
         raise TargetError(f"{text!r} is a day: which moment of it? {REMEDY}.")
     if found := GTID.fullmatch(said):
         return Number(int(found[1]), int(found[2]), int(found[3]))
@@ -77,8 +77,18 @@ def parse(text: str, now: datetime) -> Target:
     except ValueError:
         raise TargetError(f"{text!r} is no target of a restore. {REMEDY}.") from None
     at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    at = at.replace(microsecond=0)
     if at > now:
         raise TargetError(
             f"{shown(at)} is yet to come (it is {shown(now)}). A time without an offset is UTC. {REMEDY}."
         )
     return Moment(at)
+
+
+def _is_day(text: str) -> bool:
+    """Whether it is a day in any of the forms that there are, which would be taken for its midnight."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
