@@ -22,8 +22,8 @@ endif
 LOCKER     := uv==0.13.9 # resolves for every platform and writes hashes; only `make lock` needs it
 
 .DEFAULT_GOAL := help
-.PHONY: help preflight toolchain venv up verify balance unlock down test fmt lint type unit provider coverage image-test \
-        plugin-test lab-test lab-and-outage-test consul-test outage-test recovery-test own-hosts-test application-test lock docs bench chaos audit preview refresh destroy clean-cache
+.PHONY: help preflight toolchain venv up verify backups backup restore restore-drill balance replace maintenance pause resume upgrade-hosts recover unlock down test fmt lint type unit provider coverage image-test \
+        plugin-test lab-test lab-and-outage-test backup-test consul-test outage-test recovery-test growth-test own-hosts-test application-test chaos-data-test chaos-data lock docs bench chaos audit preview refresh destroy clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,10 +34,39 @@ up: ## everything from a bare machine to a running cluster; again: brings it to 
 verify: ## check the cluster; exit code 0 only if all holds (DEEP=1: compare all rows of all nodes, too)
 	$(call operations,verify $(if $(DEEP),--deep))
 
+backups: ## the backups that there are, and whether all is as it must be
+	$(call operations,backups)
+
+backup: ## make a backup now, and wait for it (INCREMENTAL=1: only what has changed)
+	$(call operations,backup $(if $(INCREMENTAL),--incremental))
+
+restore: ## the cluster as it was: TO='2026-11-28 14:32:10'|GTID|latest; beside it: INTO=name WHAT=app; UNDO=1, DONE=1 after it (IDENTITY=file, TIMELINE=, NODE=)
+	$(call operations,restore $(if $(TO),--to '$(TO)') $(if $(INTO),--into '$(INTO)') $(if $(WHAT),--what '$(WHAT)') \
+	  $(if $(TIMELINE),--timeline '$(TIMELINE)') $(if $(NODE),--node $(NODE)) $(if $(IDENTITY),--identity '$(IDENTITY)') \
+	  $(if $(UNDO),--undo) $(if $(DONE),--done) $(ASKED))
+
+restore-drill: ## the latest backup on a scratch server, every table compared with the cluster (IDENTITY=file, NODE=)
+	$(call operations,restore-drill $(if $(NODE),--node $(NODE)) $(if $(IDENTITY),--identity '$(IDENTITY)'))
+
 balance: ## which node each of some connections gets (CONNECTIONS=N; READER=1: through the load balancer only)
 	$(call operations,balance $(if $(CONNECTIONS),--connections $(CONNECTIONS)) $(if $(READER),--reader))
 
-unlock: ## unlock all managers that were locked when their engine or host restarted (swarm.autolock)
+replace: ## cancel the server of HOST and order it anew: drained, left, joined, synced (HOST=galera-2, or several; YES=1)
+	$(call operations,replace $(HOST) $(ASKED))
+
+maintenance: ## take the database's node on HOST out of both endpoints (HOST=galera-2), or bring it back (OFF=1)
+	$(call operations,maintenance $(HOST) $(if $(OFF),off,on))
+
+upgrade-hosts: ## security updates and reboots, one host at a time (HOST=galera-2: that one only; ALL=1: all updates; YES=1)
+	$(call operations,upgrade-hosts $(HOST) $(if $(ALL),--all) $(ASKED))
+
+pause resume: ## stop store, database and application in order, keeping all data (pause), and have them back (resume)
+	$(call operations,$@ $(ASKED))
+
+recover: ## after an outage: what each node has, and what each way out would lose; changes nothing
+	$(call operations,recover)
+
+unlock: ## open encrypted disks and unlock managers, since their hosts have restarted (servers.encryptedDisk, swarm.autolock)
 	$(call operations,unlock)
 
 preview: ## what `make up` would change, and what it would cost
@@ -76,16 +105,25 @@ outage-test: ## changes under clients, dead host, power cut, full disk, forgotte
 lab-and-outage-test: ## lab-test and outage-test with one cluster: what CI runs
 	$(DRIVER) $@
 
+backup-test: ## backups of real processes to a real S3 server, and what breaks one of them in the middle; not in CI
+	$(DRIVER) $@
+
 consul-test: ## Consul's members, and the stories that rest on the store with Consul, as real processes; not in CI
 	$(DRIVER) $@
 
-recovery-test: ## layers down and up, engines' TLS, first manager lost, the last host of three goes on alone, two stacks at once, on real hosts; not in CI
+recovery-test: ## layers down and up, engines' TLS, first manager lost, the last host of three goes on alone, two stacks at once, rotation with encrypted disks, on real hosts; not in CI
+	$(DRIVER) $@
+
+growth-test: ## hosts replaced, rolling changes, maintenance, a pause, host and MariaDB upgrades, more nodes and fewer, on real hosts; not in CI
 	$(DRIVER) $@
 
 own-hosts-test: ## the program on hosts that were ordered by hand, one with an engine, one with sudo, one with a disk; not in CI
 	$(DRIVER) $@
 
 application-test: ## a site on the cluster, seen by a browser, before and after a host dies; not in CI
+	$(DRIVER) $@
+
+chaos-data-test: ## a tenth of chaos-data, with a fixed seed, on the tests' cluster; not in CI yet
 	$(DRIVER) $@
 
 lock: venv ## write requirements*.lock anew from requirements*.txt
@@ -104,6 +142,11 @@ bench: toolchain venv ## pulumi up against the same job by hand, both kernels of
 
 chaos: toolchain venv ## runs of Pulumi killed at random moments (SEED=…)
 	@$(VENV) -m bench.chaos $(if $(SEED),--seed $(SEED))
+
+chaos-data: toolchain venv ## faults in hosts while clients write: is every acknowledged write there? (SEED=, RUNS=, PAIRS=, LABS=1, ONLY="name", STORE=consul, ANEW=1, FAILED=1, TABLE=1)
+	@$(VENV) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(if $(PAIRS),--pairs $(PAIRS)) \
+	  $(if $(ONLY),--only "$(ONLY)") $(if $(STORE),--store $(STORE)) $(if $(LABS),--labs $(LABS)) \
+	  $(if $(ANEW),--anew) $(if $(FAILED),--failed) $(if $(TABLE),--table)
 
 clean-cache: ## remove what was downloaded and built
 	$(DRIVER) clean-cache

@@ -12,12 +12,15 @@ import settings as stack_settings
 from components import (
     application,
     autolock,
+    backup,
     data_layer,
     database_tls,
     discovery,
+    disk_encryption,
     engine_tls,
     first_bootstrap,
     registration,
+    rotation,
     stack_outputs,
 )
 from components.any_manager import AnyManager
@@ -40,12 +43,18 @@ def deploy(settings: stack_settings.Settings) -> None:
     database_tls.refuse_a_leap(settings.galera.tls, last)
     if settings.deploys("data"):
         database_tls.refuse_an_image_without(settings.galera.image)
+        backup.refuse_an_image_without(settings)
     autolock.refuse_going_back(settings.swarm, last)
+    rotation.refuse_a_leap(settings, last)
+    rotation.refuse_an_image_without(settings)
     engine_tls.refuse_to_leave(settings, last)
     layers = Layers.of(settings, last)
     plan = Plan.of(settings, last)
+    anew = {*plan.replaced, *plan.estimate.adds}
+    disks = disk_encryption.Disks.of(settings, last, first_bootstrap.last_resources, anew, plan.opened)
     if layers.note:
         pulumi.log.warn(layers.note)
+    disks.tell()
     owner = plan.identity.owner
     # Also of layers that are not deployed: what hosts open to one another must not close while one of them is
     # only being taken down.
@@ -62,7 +71,8 @@ def deploy(settings: stack_settings.Settings) -> None:
     asks = layers.hosts_ask_the_swarm
     locks = autolock.counts(settings, last)
     of_hosts = ClusterHostsArgs(
-        owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, asks, before, listened, locks
+        *(owner, settings, ssh, plan.own, firewall, plan.in_turn, moving, asks, before, listened, locks),
+        *(disks.encrypted, plan.replaced),
     )
     hosts = ClusterHosts("hosts", of_hosts)
     any_manager = AnyManager.of(hosts.managers, ssh, last, locks=locks)

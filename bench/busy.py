@@ -22,9 +22,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench import failover, report, sysbench
-from bench.failover import HOSTS, on_host, sql, wait_whole
+from bench.failover import on_host, sql, wait_whole
 from bench.own_lab import BALANCER, BenchFailed, console, ended, operations, outputs, own_lab, run, tell
 from bench.sysbench import Target
+from harness.lab_cluster import HOSTS
 
 CLIENTS = 8
 EVERY = 30.0

@@ -30,11 +30,11 @@ from bench.own_lab import (
     in_lab,
     operations,
     own_lab,
-    python,
     run,
 )
 from components.etcd import SERVICE as ETCD
 from components.galera import SERVICE as GALERA
+from harness.lab_cluster import python
 from lab.toolchain import places
 
 HALF, SLACK = 0.5, 1.3

@@ -11,10 +11,8 @@ own timeouts, which count only there: whoever stops or is killed closes its conn
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import shlex
-import subprocess
 import sys
 import threading
 import time
@@ -27,34 +25,27 @@ from typing import Any
 from bench import report
 from bench.own_lab import (
     BALANCER,
+    CLUSTER,
     GALERA_SECTION,
-    IMAGE,
-    LAB,
     OWN_SETTINGS,
     BenchFailed,
-    ask,
     console,
     ended,
-    in_lab,
     operations,
     outputs,
     own_lab,
-    python,
     run,
     tell,
 )
+from harness.lab_cluster import HOSTS, IMAGE, in_image
 from settings.database.provider_options import DEFAULTS, OF_THE_IMAGE
 
-HOSTS = ("galera-1", "galera-2", "galera-3")
 CLIENT = Path(__file__).with_name("failover_client.py")
-PYMYSQL = "/usr/local/lib/galera-node"
-"""Where the image of the nodes has the client's library."""
 CALM = 3.0  # seconds of writes before something happens
 LONG = 12.0
 """Seconds that the clients write after it has happened."""
 LONGER = 35.0
 """Likewise when a host dies: through the virtual IP a dead host may be met twice."""
-LOOKS = 4  # two seconds apart, in which the cluster must be whole
 DIES = "its host dies"
 GOALS = {DIES: 4.0, "its mariadbd is killed": 3.0, "it is stopped in order": 1.0}
 """Seconds without writes through the writer endpoint, as a median, by what happens to the writer."""
@@ -66,43 +57,13 @@ PROVIDER = "    provider:\n" + "".join(f"      {name}: {DEFAULTS[name]}\n" for n
 """Galera's defaults of what the nodes' image has shorter."""
 TABLE = "CREATE TABLE failover (id BIGINT AUTO_INCREMENT PRIMARY KEY, way VARCHAR(20))"
 """Where the clients write."""
-IN_CONTAINER = 'docker exec -i "$(docker ps -q --filter name=galera)" '
 
 Pauses = dict[tuple[str, str, str], list[float]]
 """Seconds by what happened, whose timeouts and the way that the client took."""
 
 
-def on_host(host: str, command: str, given: bytes = b"") -> str:
-    """What a shell command prints on a host. Raises BenchFailed. Args: given: its standard input."""
-    words = python("-m", "lab", "ssh", "--name", LAB, host, command)
-    done = subprocess.run(words, input=given, capture_output=True, check=False)
-    said, errors = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
-    if done.returncode != 0:
-        raise BenchFailed(f"on {host}: {errors.strip() or said.strip()}")
-    return said
-
-
-def sql(host: str, statement: str) -> str:
-    """What the host's own node answers. Raises BenchFailed."""
-    return on_host(host, f"{IN_CONTAINER} mariadb -NB app -e {shlex.quote(statement)}").strip()
-
-
-def status(host: str) -> Any:
-    """What the host's node says of the cluster. Raises BenchFailed, ValueError."""
-    return json.loads(on_host(host, f"{IN_CONTAINER} galera-node status --json"))
-
-
-def guests() -> dict[str, str]:
-    """The ids of the hosts."""
-    listed = ask("slcli", in_lab("slcli", "--format", "json", "vs", "list", "--columns", "id,hostname"))
-    return {guest["hostname"]: str(guest["id"]) for guest in listed}
-
-
-def power(host: str, *how: str) -> None:
-    """As a person with `slcli` does it. Raises BenchFailed."""
-    words = in_lab("slcli", "-y", "vs", *how, guests()[host])
-    if subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode != 0:
-        raise BenchFailed(f"{' '.join(how)} of {host}")
+on_host, sql, status, power = CLUSTER.on_host, CLUSTER.sql, CLUSTER.status, CLUSTER.power
+wait_whole = CLUSTER.wait_whole
 
 
 HAPPENS: Mapping[str, Callable[[str], object]] = {
@@ -112,26 +73,6 @@ HAPPENS: Mapping[str, Callable[[str], object]] = {
         host, 'docker stop "$(docker ps -q --filter name=galera)"'
     ),
 }
-
-
-def wait_whole(limit: float = 900) -> str:
-    """Waits until all nodes are Synced and the store names one of them as the writer; that one's host.
-
-    On a host that boots the engine first starts what ran there, and then what the swarm wants instead: so it
-    must hold for some looks.
-    """
-    end, held = time.monotonic() + limit, 0
-    while time.monotonic() < end:
-        try:
-            told = status(HOSTS[0])
-            states = {name: each["state"] for name, each in told["members"].items()}
-            held = held + 1 if all(states.get(host) == "synced" for host in HOSTS) else 0
-            if held >= LOOKS and told["writer"] in HOSTS:
-                return str(told["writer"])
-        except (BenchFailed, ValueError, KeyError):
-            held = 0
-        time.sleep(2)
-    raise BenchFailed(f"not all of {', '.join(HOSTS)} are Synced within {limit:.0f} s")
 
 
 @dataclass(frozen=True)
@@ -155,13 +96,11 @@ class Way:
 
     def command(self, password: str, node: str) -> str:
         """What starts the client on a host; it begins on `node`, and writes until its container stops."""
-        text = base64.b64encode(CLIENT.read_bytes()).decode()
-        start = f"import base64, sys; sys.path.append({PYMYSQL!r}); exec(base64.b64decode({text!r}))"
         known = {"USER": "app", "DATABASE": "app", "PASSWORD": password, "WAY": self.name, "NODE": node}
         env = " ".join(f"-e {name}={shlex.quote(value)}" for name, value in known.items())
         return (
             f"docker run --rm --name {self.container} --network {self.network} {env} --entrypoint python3 "
-            f"{IMAGE} -c {shlex.quote(start)} {self.host} {self.port}"
+            f"{IMAGE} {in_image(CLIENT)} {self.host} {self.port}"
         )
 
 

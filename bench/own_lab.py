@@ -6,25 +6,24 @@ One bench at a time: a second one is refused.
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 
 from bench import report
+from harness.lab_cluster import LabCluster, LabFailed, environment, python
 from lab.toolchain import locks, places
 from lab.toolchain.errors import ToolchainError
 
 LAB = STACK = "bench"
+CLUSTER = LabCluster(LAB)
 SETTINGS = places.CHECKOUT / "Pulumi.dev.yaml"
-OWN_SETTINGS = places.CHECKOUT / f"Pulumi.{STACK}.yaml"
+OWN_SETTINGS = CLUSTER.settings
 GALERA_SECTION = "  swarm-galera:galera:\n"
 """How it begins in a stack's file."""
 _HAPROXY = (places.CHECKOUT / "images/haproxy/TAG").read_text(encoding="utf-8").strip()
@@ -32,8 +31,6 @@ BALANCER = f"""  swarm-galera:loadBalancer:
     image: registry.lab:5000/swarm-galera/haproxy:{_HAPROXY}
 """
 """A section for `own_lab`."""
-IMAGE = "$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' galera)"
-"""Of the database's nodes, for a shell on a manager."""
 INTERRUPTED = 130
 """What a shell says of a command that Ctrl-C ended."""
 
@@ -42,29 +39,9 @@ Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 console = Console(highlight=False)
 
 
-class BenchFailed(Exception):
-    """A part of a bench failed; says which. Its own words have been shown."""
-
-
-def python(*words: str) -> list[str]:
-    """Words for the checkout's own Python, whichever one runs the bench."""
-    return [str(places.VENV_PYTHON), *words]
-
-
-def in_lab(*words: str) -> list[str]:
-    """Words that run in the network of the bench's lab, with its account and its Pulumi state."""
-    return python("-m", "lab", "exec", "--name", LAB, "--", *words)
-
-
-def operations(*words: str) -> list[str]:
-    """`python -m operations WORDS` on the bench's stack, in its lab."""
-    return in_lab(*python("-m", "operations"), *words, "--stack", STACK)
-
-
-def _environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's, without a passphrase: the lab has its own, which fits the settings."""
-    dropped = {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", "LAB", "STACK"}
-    return {**{k: v for k, v in os.environ.items() if k not in dropped}, **(extra or {})}
+BenchFailed = LabFailed
+"""A part of a bench failed; says which. Its own words have been shown."""
+in_lab, operations, ask, outputs = CLUSTER.in_lab, CLUSTER.operations, CLUSTER.ask, CLUSTER.outputs
 
 
 def run(what: str, words: Sequence[str], extra: Mapping[str, str] | None = None) -> float:
@@ -72,27 +49,11 @@ def run(what: str, words: Sequence[str], extra: Mapping[str, str] | None = None)
     console.rule(what)
     begin = time.perf_counter()
     code = subprocess.run(
-        words, cwd=places.CHECKOUT, env=_environment(extra), stdin=subprocess.DEVNULL, check=False
+        words, cwd=places.CHECKOUT, env=environment(extra), stdin=subprocess.DEVNULL, check=False
     ).returncode
     if code != 0:
         raise BenchFailed(f"{what} ended with exit code {code}; its own words are above")
     return time.perf_counter() - begin
-
-
-def ask(what: str, words: Sequence[str]) -> Any:
-    """The JSON that a command prints. Raises BenchFailed."""
-    done = subprocess.run(
-        words, cwd=places.CHECKOUT, env=_environment(), capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise BenchFailed(f"{what} failed: {done.stderr.strip()}")
-    return json.loads(done.stdout)
-
-
-def outputs() -> Any:
-    """The stack's, secrets too. Raises BenchFailed."""
-    words = ("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", STACK)
-    return ask("outputs", in_lab(*words))
 
 
 def tell(section: str, table: Table, how: str, verdict: str = "", *, document: bool = True) -> None:

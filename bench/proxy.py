@@ -21,6 +21,7 @@ from bench import failover, report, sysbench
 from bench.failover import on_host
 from bench.own_lab import BALANCER, BenchFailed, console, ended, operations, outputs, own_lab, run, tell
 from bench.sysbench import Target, Throughput
+from harness.lab_cluster import HOSTS, IN_CONTAINER
 
 LOADS = ("oltp_read_write", "oltp_write_only")
 CLIENTS = (1, 8, 32)
@@ -112,11 +113,11 @@ class Bench:
 
     def _client(self, writer: str) -> str:
         """A host that is not the writer's, with sysbench on it."""
-        host = next(name for name in failover.HOSTS if name != writer)
+        host = next(name for name in HOSTS if name != writer)
         if host not in self._ready:
             on_host(host, sysbench.unpack(), sysbench.archive().read_bytes())
             for name, secret in sysbench.CERTIFICATES.items():
-                kept = on_host(writer, f"{failover.IN_CONTAINER} cat /run/secrets/{secret}")
+                kept = on_host(writer, f"{IN_CONTAINER} cat /run/secrets/{secret}")
                 on_host(host, sysbench.put(name), kept.encode())
             self._ready.add(host)
         return host

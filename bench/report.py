@@ -67,15 +67,15 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def replaced(document: str, section: str, text: str) -> str:
-    """`document` with `text` between the markers of `section`.
+def replaced(document: str, section: str, text: str, name: str = DOCUMENT.name) -> str:
+    """`document`, of that name in docs/reference, with `text` between the markers of `section`.
 
     Raises ReportError when the markers are not there exactly once.
     """
     begin, end = f"<!-- measured: {section} -->", f"<!-- end: {section} -->"
     if document.count(begin) != 1 or document.count(end) != 1 or document.index(begin) > document.index(end):
         raise ReportError(
-            f"docs/reference/benchmarks.md does not hold the lines `{begin}` and `{end}` once each and in "
+            f"docs/reference/{name} does not hold the lines `{begin}` and `{end}` once each and in "
             "this order. Restore them from version control: what was measured goes between them"
         )
     head, rest = document.split(begin)

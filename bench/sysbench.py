@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.own_lab import IMAGE, BenchFailed
+from bench.own_lab import BenchFailed
+from harness.lab_cluster import IMAGE
 from lab.toolchain import places
 
 FOLDER = "/root/sysbench"

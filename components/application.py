@@ -11,12 +11,13 @@ are in a volume of each host (docs/adr/0016-application.md).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 
-from components import galera, load_balancer, remote
+from components import galera, load_balancer, remote, rotation
 from components.cluster_hosts import ClusterHosts
 from components.data_layer import DataLayer
 from components.host_scripts import account
@@ -109,7 +110,7 @@ def keep_secrets(settings: Settings, hosts: ClusterHosts) -> None:
     opts = pulumi.ResourceOptions(deleted_with=hosts.managers[0].takes_along)
     child = pulumi.ResourceOptions(parent=pulumi.ComponentResource(TYPE, SERVICE, None, opts))
     drawn_salt(SERVICE, child)
-    password_of(SERVICE, settings.application, child)
+    passwords_of(SERVICE, settings.application, child)
 
 
 def drawn_salt(name: str, child: pulumi.ResourceOptions) -> pulumi.Output[str]:
@@ -117,13 +118,14 @@ def drawn_salt(name: str, child: pulumi.ResourceOptions) -> pulumi.Output[str]:
     return Password(f"{name}-salt", SALT_LENGTH, child).value
 
 
-def password_of(name: str, wanted: Wanted, child: pulumi.ResourceOptions) -> pulumi.Output[str] | None:
-    """That of its account in the database, given or drawn; None without one."""
+def passwords_of(name: str, wanted: Wanted, child: pulumi.ResourceOptions) -> list[pulumi.Output[str]]:
+    """Those of its account in the database that count, the newest first: given or drawn. None without one."""
     if wanted.database is None:
-        return None
-    if wanted.database.password is None:
-        return pulumi.Output.secret(Password(f"{name}-database-password", opts=child).value)
-    return pulumi.Output.secret(wanted.database.password.get_secret_value())
+        return []
+    if wanted.database.password is not None:
+        return [pulumi.Output.secret(wanted.database.password.get_secret_value())]
+    names = [rotation.numbered(f"{name}-database-password", n) for n in wanted.database.passwords.counting]
+    return [pulumi.Output.secret(Password(each, opts=child).value) for each in names]
 
 
 def uploads_volumes(settings: Settings) -> list[str]:
@@ -167,16 +169,21 @@ class Application(pulumi.ComponentResource):
         self._args, child = args, pulumi.ResourceOptions(parent=self)
         given = {file: value.get_secret_value() for file, value in args.settings.secrets.items()}
         contents: dict[str, pulumi.Input[str]] = {SALT: drawn_salt(name, child), **given}
-        self.password, made = password_of(name, args.settings, child), []
-        if args.settings.database and self.password is not None:
-            contents |= {PASSWORD: self.password, CA: args.database.authority}
-            made = [self._account(name, args.settings.database, self.password, child)]
+        passwords, made = passwords_of(name, args.settings, child), []
+        self.password = passwords[0] if passwords else None
+        if args.settings.database and passwords:
+            contents |= {PASSWORD: passwords[0], CA: args.database.authority}
+            made = [self._account(name, args.settings.database, passwords, child)]
         running = declare(name, args.service, self, contents, {}, after=made)
         self.vip = running.stdout
         self.register_outputs({"vip": self.vip})
 
     def _account(
-        self, name: str, wanted: Database, password: pulumi.Output[str], child: pulumi.ResourceOptions
+        self,
+        name: str,
+        wanted: Database,
+        passwords: Sequence[pulumi.Output[str]],
+        child: pulumi.ResourceOptions,
     ) -> pulumi.Resource:
         """Its database and account; depend on it to use them.
 
@@ -186,9 +193,9 @@ class Application(pulumi.ComponentResource):
         return remote.run(
             f"{name}-database",
             self._args.service.manager,
-            account.made(database.service, wanted.name, wanted.account),
+            account.made(database.service, wanted.name, wanted.account, former=len(passwords) > 1),
             pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[database.settled])),
-            values=password.apply(account.stored),
+            values=pulumi.Output.all(*passwords).apply(lambda told: "\n".join(map(account.stored, told))),
             triggers=[database.formed.id],
         )
 
@@ -208,5 +215,6 @@ class Application(pulumi.ComponentResource):
                 "port": port,
                 "name": wanted.database.name,
                 "user": wanted.database.account,
+                **rotation.shown(wanted.database.passwords, rotation.PASSWORDS),
             }
         return told

@@ -104,6 +104,12 @@ def vouched_for(newcomer: str, by: Signed, now: dt.datetime) -> str:
     return _pem(certificate)
 
 
+def each(bundle: str) -> list[str]:
+    """The certificates of a text that has one or more, as they stand there."""
+    end = "-----END CERTIFICATE-----\n"
+    return [f"{part}{end}" for part in bundle.split(end) if part.strip()]
+
+
 def same_key(one: str, other: str) -> bool:
     """Whether two certificates are of the same key: one authority with two dates, for example."""
     return _read(one).public_key() == _read(other).public_key()

@@ -69,6 +69,7 @@ class ClientCertificate(Resource, module="swarm-galera", name="ClientCertificate
         opts: pulumi.ResourceOptions | None = None,
         *,
         user: bool = False,
+        overlap: bool = False,
     ) -> None:
         """Signed when the resource is created, when one of these changes, and in the certificate's last year.
 
@@ -76,6 +77,7 @@ class ClientCertificate(Resource, module="swarm-galera", name="ClientCertificate
             called: as what the client shows itself.
             authority: signs.
             user: whether the store knows a user by that name, whom the certificate alone lets in.
+            overlap: as of `PeerCertificates`.
         """
-        asked = {"called": called, "user": user}
+        asked = {"called": called, "user": user, **({"overlap": True} if overlap else {})}
         super().__init__(ClientCertificateProvider(), name, signed_by(authority, asked), with_secrets(opts))

@@ -7,7 +7,7 @@ Leaves to others: the steps themselves; swarm and services.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
@@ -46,8 +46,10 @@ class ClusterHostsArgs:
         replicated: names of services whose tasks may move to another host.
         listened: the engines' API may listen with TLS, and is to end that (`engine_tls.ended`).
         locks: managers whose engine restarts may be locked then (`autolock.counts`).
+        encrypted: names of hosts whose data disk is.
         ask_swarm: have a manager's engine ask the swarm, before it restarts, whether the others are well.
         before: the state, in a preview.
+        replaced: ids of servers that are replaced for their own sake, by host name.
     """
 
     owner: pulumi.Input[str]
@@ -61,6 +63,8 @@ class ClusterHostsArgs:
     before: InState = field(default_factory=InState)
     listened: bool = False
     locks: bool | None = None
+    encrypted: frozenset[str] = frozenset()
+    replaced: Mapping[str, int] = field(default_factory=dict)
 
 
 class ClusterHosts(pulumi.ComponentResource):
@@ -70,6 +74,7 @@ class ClusterHosts(pulumi.ComponentResource):
         members: for the swarm, managers first.
         managers, servers: the managers; all hosts.
         bearing: those that bear a node of the database.
+        disk_keys: of data disks that are encrypted, by the host's name; secret.
         data_paths: by the host's name, where the database's data has a path of its own.
         engine_tls: certificates of the engines' API; None where that is reached over SSH alone.
         opened: depend on these to find open in the firewall what is to be; none without one.
@@ -90,6 +95,7 @@ class ClusterHosts(pulumi.ComponentResource):
         self.managers = [server for server, host in pairs if host.role == "manager"]
         self.bearing = [server for server, host in pairs if host.bears_data]
         self.data_paths: dict[str, DataPath] = {}
+        self.disk_keys: dict[str, pulumi.Output[str]] = {}
         self.engine_tls = engine_tls.wanted(args.settings, pairs, pulumi.ResourceOptions(parent=self))
         self.members = [
             Member(
@@ -122,11 +128,13 @@ class ClusterHosts(pulumi.ComponentResource):
         """One server.
 
         While `servers.replace` names any host, the others stay what they are; while it is empty, a change
-        that replaces is refused. A host that it names is not protected.
+        that replaces is refused. A host that it names is not protected. So it is, too, while a server is
+        replaced for its own sake (`ClusterHostsArgs.replaced`).
         """
         servers, firewall = args.settings.servers, args.firewall
         hostname, ordered = host.name, host.ordered or servers.each
-        named = hostname in servers.replace
+        named = hostname in servers.replace or hostname in args.replaced
+        keeps = servers.replace or args.replaced
         guest = VirtualGuestArgs(
             args.owner,
             hostname,
@@ -136,7 +144,8 @@ class ClusterHosts(pulumi.ComponentResource):
             ),
             private_security_groups=[] if firewall is None else [firewall.private_group_id],
             reload_token=servers.reload_token.get(hostname, ""),
-            on_replacement="replace" if named else "keep" if servers.replace else "refuse",
+            on_replacement="replace" if named else "keep" if keeps else "refuse",
+            replaces=args.replaced.get(hostname),
             adopt=servers.adopt.get(hostname),
         )
         return VirtualServer(
@@ -159,8 +168,11 @@ class ClusterHosts(pulumi.ComponentResource):
         disk = None
         if host.own is None or host.own.disk is not None:
             sizes = () if host.ordered is None else host.ordered.disks
-            of_disk = DockerDiskArgs(server, sizes, None if host.own is None else host.own.disk)
+            named = None if host.own is None else host.own.disk
+            of_disk = DockerDiskArgs(server, sizes, named, name in args.encrypted)
             disk = DockerDisk(f"{name}-disk", of_disk, child)
+            if disk.key is not None:
+                self.disk_keys[name] = disk.key
         of_system = HostSystemArgs(server, settings.network.subnet, settings.hosts, own_disk=disk is not None)
         system = HostSystem(f"{name}-system", of_system, child)
         of_engine = DockerEngineArgs(

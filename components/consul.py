@@ -17,7 +17,9 @@ from typing import Any
 
 import pulumi
 
+from components import remote, rotation
 from components.client_certificate import ClientCertificate
+from components.host_scripts import gossip_key
 from components.host_scripts.swarm_leaving import Membership
 from components.hosts_ask_consul import HostsAskConsul, HostsAskConsulArgs
 from components.peer_authority import PeerAuthority
@@ -27,6 +29,7 @@ from components.services import ServiceArgs, declare
 from components.store_access import StoreAccess
 from components.token import Token
 from settings import Hosts, Settings
+from settings.discovery import Discovery
 
 TYPE = "swarm-galera:consul:Consul"
 SERVICE = "consul"
@@ -51,6 +54,9 @@ TOKENS = {
 }
 """Secrets of the service, and whose token each is."""
 
+MEMBERSHIP = Membership(SERVICE, "consul-member forget", votes=True, again=True)
+"""What is to be done when a host leaves."""
+
 
 def spec(settings: Settings) -> ServiceSpec:
     """The service, as far as it is known before the run."""
@@ -74,7 +80,7 @@ def spec(settings: Settings) -> ServiceSpec:
         update=UpdatePolicy(proven=20),
         stop_grace=30,
         # A server gives up its vote while it still runs, and is taken off the list once it has ended.
-        membership=Membership(SERVICE, "consul-member forget", votes=True, again=True),
+        membership=MEMBERSHIP,
     )
 
 
@@ -120,12 +126,14 @@ class ConsulArgs:
         token: tells this cluster's members from another's; the stack's identity.
         datacenter: SoftLayer's name of it, which is Consul's, too.
         hosts: what is said of every host's system.
+        wanted: as in the settings; of it, generations.
     """
 
     service: ServiceArgs
     token: pulumi.Input[str]
     datacenter: str
     hosts: Hosts
+    wanted: Discovery
 
 
 class Consul(pulumi.ComponentResource):
@@ -150,7 +158,7 @@ class Consul(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         servers = args.service.servers
         addresses = pulumi.Output.all(*(server.private_ip for server in servers))
-        drawn = _Drawn(name, child)
+        drawn = _Drawn(name, args.wanted, child)
         self.access = drawn.access("galera")
         self.consumer_access = drawn.access("consumer").as_output()
         names = server_names(args.datacenter)
@@ -159,6 +167,7 @@ class Consul(pulumi.ComponentResource):
             addresses.apply(lambda known: [*names, *known]),
             drawn.authority,
             child,
+            overlap=drawn.overlap,
         )
         contents: dict[str, pulumi.Input[str]] = dict(
             zip(
@@ -175,13 +184,27 @@ class Consul(pulumi.ComponentResource):
         contents |= {file: drawn.tokens[whose] for file, whose in TOKENS.items()}
         hostnames = [server.hostname for server in servers]
         hosts = addresses.apply(lambda known: members(dict(zip(hostnames, known, strict=True))))
-        formed = declare(
-            name, args.service, self, contents, {"CONSUL_HOSTS": hosts, "CLUSTER_TOKEN": args.token}
-        )
+        env = {"CONSUL_HOSTS": hosts, "CLUSTER_TOKEN": args.token}
+        known = self._known_key(name, args, drawn.gossip)
+        formed = declare(name, args.service, self, contents, env, after=known)
         self.vip = formed.stdout
         asking = HostsAskConsul(f"{name}-asked", HostsAskConsulArgs(servers, args.hosts, formed), child)
         self.running = [formed, *asking.hosts]
         self.register_outputs({"url": self.url})
+
+    def _known_key(self, name: str, args: ConsulArgs, key: pulumi.Output[str]) -> Sequence[pulumi.Resource]:
+        """All members speak and understand the key before the first one starts that knows no other."""
+        if args.wanted.gossip_key_generation == 1:
+            return []
+        step = remote.run(
+            f"{name}-gossip-key",
+            args.service.manager,
+            gossip_key.in_use(SERVICE),
+            pulumi.ResourceOptions(parent=self, depends_on=[*args.service.nodes]),
+            values=key,
+            triggers=[args.wanted.gossip_key_generation],
+        )
+        return [step]
 
     def settle(self, clients: Sequence[pulumi.CustomResource]) -> Sequence[pulumi.Resource]:
         """Nothing: nobody was ever let in without a token."""
@@ -191,21 +214,28 @@ class Consul(pulumi.ComponentResource):
 class _Drawn:
     """What is drawn once for a stack's Consul and stays the same whether or not it runs."""
 
-    def __init__(self, name: str, child: pulumi.ResourceOptions) -> None:
+    def __init__(self, name: str, wanted: Discovery, child: pulumi.ResourceOptions) -> None:
         self._name, self._child = name, child
-        self.authority = PeerAuthority(f"{name}-authority", child)
-        self.gossip = Token(f"{name}-gossip-token", "key", child).value
+        generation = rotation.of_authority(wanted.certificates)
+        self.overlap = len(wanted.certificates.counting) > 1
+        self.authority = PeerAuthority(f"{name}-authority", child, generation=generation)
+        gossip = rotation.numbered(f"{name}-gossip-token", wanted.gossip_key_generation)
+        self.gossip = Token(gossip, "key", child).value
         self.tokens = {whose: Token(f"{name}-{whose}-token", opts=child).value for whose in TOKENS.values()}
 
     def access(self, whose: str) -> StoreAccess:
         """A client's. Its certificate is good for no server: it names none."""
         made = ClientCertificate(
-            f"{self._name}-{whose}-certificate", f"client {whose}", self.authority, self._child
+            f"{self._name}-{whose}-certificate",
+            f"client {whose}",
+            self.authority,
+            self._child,
+            overlap=self.overlap,
         )
         return StoreAccess(made.ca_certificate, made.certificate, made.private_key, self.tokens[whose])
 
 
-def keep_secrets(name: str, opts: pulumi.ResourceOptions) -> None:
+def keep_secrets(name: str, wanted: Discovery, opts: pulumi.ResourceOptions) -> None:
     """Have authority, key and tokens of a store that does not run stay in the state, for `Consul`."""
     parent = pulumi.ComponentResource(TYPE, name, None, opts)
-    _Drawn(name, pulumi.ResourceOptions(parent=parent))
+    _Drawn(name, wanted, pulumi.ResourceOptions(parent=parent))

@@ -1,4 +1,4 @@
-"""The layer `data`: the key-value store, the database and the load balancer; or what is kept of it without.
+"""The layer `data`: key-value store, database, load balancer, drills; or what is kept of it without.
 
 Owns: composing these, in the order in which they are made and changed.
 Leaves to others: each of them, the swarm below (swarm_layer.py), whether data is kept (layers.py).
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import discovery, galera, load_balancer, remote
+from components import arbitrator, discovery, drill, galera, load_balancer, remote
 from components.cluster_hosts import ClusterHosts
 from components.first_bootstrap import InitialSql
 from components.key_value_store import KeyValueStore
 from components.pinned_images import PinnedImages, PinnedImagesArgs
 from components.service_spec import ServiceSpec
-from components.services import Services
+from components.services import ServiceArgs, Services
 from components.swarm_layer import SwarmLayer
 from settings import Settings
 
@@ -35,7 +35,13 @@ def specs(
     """
     database = galera.spec(settings, sql, at_once=at_once)
     store = discovery.spec(settings, at_once=store_at_once)
-    return [store, database, *load_balancer.specs(settings)]
+    return [
+        store,
+        database,
+        *load_balancer.specs(settings),
+        *arbitrator.specs(settings),
+        *drill.specs(settings),
+    ]
 
 
 @dataclass(frozen=True)
@@ -88,14 +94,43 @@ class DataLayer:
         made = Services(services, images, manager, below.network, swarm.nodes)
         store = discovery.wanted(settings, owner, hosts, made, calm, below.options)
         nodes = made.on(hosts.bearing, galera.SERVICE, *calm, *fetched)
-        args = galera.GaleraArgs(nodes, store, not serves, initdb, settings.galera.tls, _given(settings))
+        args = _database(settings, nodes, store, initdb, serves)
         database = galera.Galera("galera", args, below.options)
         database.settle(store.settle([database.formed]))
-        anywhere = [images[spec.name] for spec in services if not spec.constraints]
+        # The arbitrator's is for workers, too.
+        anywhere = [
+            images[spec.name] for spec in services if not spec.constraints or spec.replicas is not None
+        ]
         on_workers = hosts.fetch_on_workers(anywhere, swarm.nodes)
         before = [database.settled] if serves else [*calm, *fetched]
         balancer = load_balancer.wanted(settings, hosts, made, [*before, *on_workers], below.options)
+        after = [database.settled, *on_workers]
+        arbitrator.wanted(settings, hosts, made, database.files, after, below.options)
+        drill.wanted(settings, hosts, made, database, store.access.files(), below.options)
         return cls(made, store, database, balancer, on_workers, below.options)
+
+
+def _database(
+    settings: Settings, nodes: ServiceArgs, store: KeyValueStore, initdb: str, serves: bool
+) -> galera.GaleraArgs:
+    # All are changed at the same time where their certificates have expired, and none takes writes.
+    last = (
+        settings.load_balancer is not None and nodes.spec.update.parallelism == 1 and len(nodes.servers) > 1
+    )
+    said = settings.galera
+    return galera.GaleraArgs(
+        nodes,
+        store,
+        not serves,
+        initdb,
+        said.tls,
+        _given(settings),
+        said.passwords,
+        writer_last=last,
+        arbitrator=arbitrator.votes(settings, serves=serves),
+        backup=settings.backup,
+        source=settings.bootstrap_from,
+    )
 
 
 def keep_secrets(settings: Settings, hosts: ClusterHosts) -> None:
@@ -106,7 +141,8 @@ def keep_secrets(settings: Settings, hosts: ClusterHosts) -> None:
     """
     opts = pulumi.ResourceOptions(deleted_with=hosts.managers[0].takes_along)
     discovery.keep_secrets(settings, opts)
-    galera.keep_secrets("galera", _given(settings), settings.galera.tls, opts)
+    wanted = settings.galera
+    galera.keep_secrets("galera", _given(settings), wanted.passwords, wanted.tls, opts)
 
 
 def _given(settings: Settings) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pulumi
 
-from components import consul, etcd, peer_authority
+from components import consul, etcd, peer_authority, rotation
 from components.cluster_hosts import ClusterHosts
 from components.key_value_store import KeyValueStore
 from components.service_spec import ServiceSpec
@@ -66,26 +66,30 @@ def wanted(
     """
     if settings.discovery.kind == "etcd":
         service = services.on(hosts.managers, etcd.SERVICE, *after)
-        return etcd.Etcd("etcd", etcd.EtcdArgs(service, owner), opts)
+        wanted = settings.discovery.certificates
+        return etcd.Etcd("etcd", etcd.EtcdArgs(service, owner, wanted), opts)
     service = services.on(hosts.servers, consul.SERVICE, *after)
-    args = consul.ConsulArgs(service, owner, settings.servers.place, settings.hosts)
+    args = consul.ConsulArgs(service, owner, settings.servers.place, settings.hosts, settings.discovery)
     return consul.Consul("consul", args, opts)
 
 
 def keep_secrets(settings: Settings, opts: pulumi.ResourceOptions) -> None:
     """Without the layer: what the store's records can't be used without stays in the state."""
     if settings.discovery.kind == "consul":
-        consul.keep_secrets("consul", opts)
+        consul.keep_secrets("consul", settings.discovery, opts)
     else:
-        etcd.keep_secrets("etcd", opts)
+        etcd.keep_secrets("etcd", settings.discovery.certificates, opts)
 
 
 def shown(settings: Settings, store: KeyValueStore) -> dict[str, Any]:
     """What consumers need to know of it, without what lets them in; a virtual IP only where there is one."""
     told = {"kind": store.kind, "address": store.address, "port": store.port}
+    told |= rotation.shown(settings.discovery.certificates, rotation.CERTIFICATES)
     if settings.discovery.kind == "etcd":
         return {**told, "vip": store.vip}
     servers = settings.discovery.members(settings.servers.manager_names)
+    if key := rotation.generation_shown(settings.discovery.gossip_key_generation):
+        told[rotation.GOSSIP_KEY] = key
     return {
         **told,
         "serverName": consul.SERVER_NAME,

@@ -11,11 +11,11 @@ container, which no overlay address does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 
-from components import etcd_access, remote
+from components import etcd_access, remote, rotation
 from components.host_scripts import etcd_users
 from components.host_scripts.swarm_leaving import Membership
 from components.peer_authority import PeerAuthority
@@ -24,6 +24,7 @@ from components.service_spec import HealthCheck, Port, ServiceSpec, UpdatePolicy
 from components.services import ServiceArgs, declare
 from components.store_access import StoreAccess
 from settings import Settings
+from settings.rotation import Certificates
 
 TYPE = "swarm-galera:etcd:Etcd"
 SERVICE = "etcd"
@@ -31,6 +32,9 @@ VOLUME = "etcd-data"
 CLIENT_PORT = 2381
 """With TLS. Clients of older versions came without it to 2379: see docs/adr/0018-etcd-clients.md."""
 PEER_PORT = 2380
+
+MEMBERSHIP = Membership(SERVICE, "etcd-member forget", votes=True)
+"""What is to be done when a host leaves."""
 
 
 def spec(settings: Settings) -> ServiceSpec:
@@ -46,7 +50,7 @@ def spec(settings: Settings) -> ServiceSpec:
         health=HealthCheck(["etcd-member", "health"], start_period=120),
         update=UpdatePolicy(proven=20),
         stop_grace=30,
-        membership=Membership(SERVICE, "etcd-member forget", votes=True),
+        membership=MEMBERSHIP,
     )
 
 
@@ -70,10 +74,12 @@ class EtcdArgs:
     Attributes:
         service: one member on each of its servers.
         token: tells this cluster's members from another's; the stack's identity.
+        certificates: as in the settings.
     """
 
     service: ServiceArgs
     token: pulumi.Input[str]
+    certificates: Certificates = field(default_factory=lambda: Certificates.model_validate({}))
 
 
 class Etcd(pulumi.ComponentResource):
@@ -94,9 +100,10 @@ class Etcd(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         servers = args.service.servers
         addresses = pulumi.Output.all(*(server.private_ip for server in servers))
-        authority = PeerAuthority(f"{name}-authority", child)
-        peer = PeerCertificates(f"{name}-certificates", addresses, authority, child)
-        clients = etcd_access.EtcdAccess.declare(name, SERVICE, child)
+        wanted, overlap = args.certificates, len(args.certificates.counting) > 1
+        authority = PeerAuthority(f"{name}-authority", child, generation=rotation.of_authority(wanted))
+        peer = PeerCertificates(f"{name}-certificates", addresses, authority, child, overlap=overlap)
+        clients = etcd_access.EtcdAccess.declare(name, SERVICE, wanted, child)
         self.access = clients.galera
         self.consumer_access = clients.consumer.as_output(etcd_access.CONSUMER)
         files = (peer.ca_certificate, peer.certificate, peer.private_key, *clients.files.values())
@@ -126,10 +133,10 @@ class Etcd(pulumi.ComponentResource):
         return [step]
 
 
-def keep_secrets(name: str, opts: pulumi.ResourceOptions) -> None:
+def keep_secrets(name: str, wanted: Certificates, opts: pulumi.ResourceOptions) -> None:
     """Have the authorities and passwords of a store that does not run stay in the state, where `Etcd` finds
     them again.
     """
     child = pulumi.ResourceOptions(parent=pulumi.ComponentResource(TYPE, name, None, opts))
-    PeerAuthority(f"{name}-authority", child)
-    etcd_access.Drawn.of(name, child)
+    PeerAuthority(f"{name}-authority", child, generation=rotation.of_authority(wanted))
+    etcd_access.Drawn.of(name, wanted, child)

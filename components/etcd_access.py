@@ -14,11 +14,13 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components import rotation
 from components.client_certificate import ClientCertificate
 from components.password import Password
 from components.peer_authority import PeerAuthority
 from components.peer_certificates import PeerCertificates
 from components.store_access import StoreAccess
+from settings.rotation import Certificates
 
 GALERA, CONSUMER = "galera", "consumer"
 """etcd's users with a password."""
@@ -42,11 +44,12 @@ class Drawn:
     passwords: Mapping[str, pulumi.Output[str]]
 
     @classmethod
-    def of(cls, name: str, opts: pulumi.ResourceOptions) -> Drawn:
+    def of(cls, name: str, wanted: Certificates, opts: pulumi.ResourceOptions) -> Drawn:
         """Declared as `opts` say."""
         users = (GALERA, CONSUMER)
         passwords = {user: Password(f"{name}-{user}-password", opts=opts).value for user in users}
-        return cls(PeerAuthority(f"{name}-client-authority", opts), passwords)
+        generation = rotation.of_authority(wanted)
+        return cls(PeerAuthority(f"{name}-client-authority", opts, generation=generation), passwords)
 
 
 @dataclass(frozen=True)
@@ -63,16 +66,24 @@ class EtcdAccess:
     consumer: StoreAccess
 
     @classmethod
-    def declare(cls, name: str, address: str, opts: pulumi.ResourceOptions) -> EtcdAccess:
+    def declare(
+        cls, name: str, address: str, wanted: Certificates, opts: pulumi.ResourceOptions
+    ) -> EtcdAccess:
         """`address`: by which clients know the store; `opts` bring the parent."""
-        drawn = Drawn.of(name, opts)
+        drawn, overlap = Drawn.of(name, wanted, opts), len(wanted.counting) > 1
         # The members ask themselves on the loopback, and etcd its own gateway.
         names = [address, "localhost", "127.0.0.1"]
-        server = PeerCertificates(f"{name}-server-certificate", names, drawn.authority, opts, user=False)
-        root = ClientCertificate(f"{name}-root-certificate", "root", drawn.authority, opts, user=True)
+        server = PeerCertificates(
+            f"{name}-server-certificate", names, drawn.authority, opts, user=False, overlap=overlap
+        )
+        root = ClientCertificate(
+            f"{name}-root-certificate", "root", drawn.authority, opts, user=True, overlap=overlap
+        )
 
         def client(user: str) -> StoreAccess:
-            shown = ClientCertificate(f"{name}-{user}-certificate", user, drawn.authority, opts)
+            shown = ClientCertificate(
+                f"{name}-{user}-certificate", user, drawn.authority, opts, overlap=overlap
+            )
             password = drawn.passwords[user]
             return StoreAccess(shown.ca_certificate, shown.certificate, shown.private_key, password)
 

@@ -18,11 +18,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from components import server_version, store_change
+from components import rotation, server_version, store_change
 from settings import Settings, SettingsError
 from settings.layers import LAYERS, Layer, above, reaches
 
-RECORDED = ("clusterName", "database", "initdb", "members", "dataPath", server_version.OUTPUT)
+RECORDED = (
+    *("clusterName", "database", "initdb", "members", "dataPath", server_version.OUTPUT),
+    rotation.PASSWORDS,
+)
 """What is kept of the output `galera` (stack_outputs.py) while there is none; and its store and volumes."""
 REMOVED: Mapping[Layer, str] = {
     "application": "the application's service and containers",
@@ -31,7 +34,7 @@ REMOVED: Mapping[Layer, str] = {
 }
 GONE: Mapping[Layer, tuple[str, ...]] = {
     "application": ("application",),
-    "data": ("discovery", "discoveryAccess", "galera", "loadBalancer", "passwords"),
+    "data": ("discovery", "discoveryAccess", "galera", "loadBalancer", "passwords", "backup"),
     "swarm": ("network", "joinTokens"),
 }
 """Outputs that other projects may read, by the layer that they go with."""

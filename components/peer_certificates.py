@@ -8,8 +8,9 @@ connection. Peers get a new one by one, so at every moment some show the new and
 must accept both. That holds because both are of one authority. When the authority is another, the old one
 vouches for it: peers that have the new files trust both, and they show the old one's word along with their
 certificate to peers that do not. What is signed anew for other addresses or by time keeps both, until there
-is yet another authority, or the former one has expired, or the certificate is replaced by name: whether all
-peers had gone over is not known here, and where a run was killed in the middle, some trust the former alone.
+is yet another authority, or the former one has expired, or its end is said (`overlap`), or the certificate is
+replaced by name: whether all peers had gone over is not known here, and where a run was killed in the middle,
+some trust the former alone.
 """
 
 from __future__ import annotations
@@ -60,11 +61,14 @@ class PeerCertificatesProvider(ResourceProvider):
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         """Other addresses, another certificate; so does another authority, and time."""
-        changed = [key for key in ("addresses", "authority") if olds.get(key) != news.get(key)]
+        asked = ("addresses", "authority", "overlap")
+        changed = [key for key in asked if olds.get(key) != news.get(key)]
         return DiffResult(changes=bool(changed) or certificates.due(olds["certificate"], _now()))
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        """Sign it anew; the former authority, if there was another one, goes on to be trusted."""
+        """Sign it anew; the former authority, if there was another one, goes on to be trusted, unless the
+        settings said that (`overlap`) and do no longer: it has ended.
+        """
         now = _now()
         made = self.files(news, now)
         former, word = self.former(olds, news, now)
@@ -76,6 +80,8 @@ class PeerCertificatesProvider(ResourceProvider):
     def former(self, olds: dict[str, Any], news: dict[str, Any], now: dt.datetime) -> tuple[str, str]:
         """The authority before the present one, and its word for that; empty where there was none."""
         if certificates.same_key(olds["authority"], news["authority"]):
+            if olds.get("overlap") and not news.get("overlap"):
+                return "", ""
             kept, said = ONE.findall(olds["ca_certificate"])[1:2], ONE.findall(olds["certificate"])[1:2]
             return "".join(kept), "".join(said)
         before = Signed(olds["authority"], olds["authority_key"])
@@ -118,6 +124,7 @@ class PeerCertificates(Resource, module="swarm-galera", name="PeerCertificates")
         opts: pulumi.ResourceOptions | None = None,
         *,
         user: bool = True,
+        overlap: bool = False,
     ) -> None:
         """Signed when the resource is created, when one of these changes, and in the certificate's last year.
 
@@ -127,9 +134,11 @@ class PeerCertificates(Resource, module="swarm-galera", name="PeerCertificates")
             addresses: private IP addresses (or host names) of all peers, in any order.
             authority: signs.
             user: whether the certificate has a common name; see `certificates.peer_certificate`.
+            overlap: an authority before this one goes on to be trusted; it ends once that is said no longer.
         """
-        # Certificates of before say nothing of `user`, and are not to be made anew.
+        # Certificates of before say nothing of `user` and `overlap`, and are not to be made anew.
         asked = {"name": name, "addresses": addresses, **({} if user else {"user": False})}
+        asked |= {"overlap": True} if overlap else {}
         super().__init__(PeerCertificatesProvider(), name, signed_by(authority, asked), with_secrets(opts))
 
 

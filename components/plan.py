@@ -8,16 +8,18 @@ table (cost_report.py), hosts of one's own (own_hosts/).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import pulumi
 
-from components import cost_report, votes
+from components import cost_report, replaced, votes
+from components.first_bootstrap import last_resources
 from components.own_hosts import fit, look
 from components.softlayer import changes, cost, subnets
 from components.softlayer.client import Api, find_credentials
+from components.softlayer.errors import SettingInvalid
 from components.softlayer.guest_seen import Guest
 from components.softlayer.stack_identity import StackIdentity
 from components.ssh_access import given_private_key
@@ -45,12 +47,19 @@ class Plan:
         estimate: what the hosts cost that are ordered.
         in_turn: host names: those whose servers this run interrupts, in the order of managers and workers.
         own: hosts of one's own, as they were seen; None where there are none.
+        replaced: ids of servers that are replaced for their own sake, by host name.
     """
 
     identity: StackIdentity
     estimate: cost.Estimate
     in_turn: list[str]
     own: look.Looked | None = None
+    replaced: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def opened(self) -> list[str]:
+        """Hosts of one's own with an open encrypted disk."""
+        return self.own.encrypted if self.own else []
 
     @classmethod
     def of(cls, settings: Settings, last: Mapping[str, Any]) -> Plan:
@@ -80,9 +89,13 @@ class Plan:
             planned = cost.compared(api, planned, identity.owner_now())
             pulumi.log.info(cost_report.table(planned, sorted(settings.servers.adopt)))
         in_turn = hosts_in_turn(settings, planned.guests, own.members if own else ())
-        refuse_while_others_are_not_well([*in_turn, *settings.servers.replace])
+        going = replaced.due(settings, planned.guests)
+        bearing = [name for name in settings.servers.data_names if name in in_turn and name not in going]
+        changes.refuse_beside(list(going), bearing)
+        refuse_reloads_at_once(settings, last)
+        refuse_while_others_are_not_well([*in_turn, *settings.servers.replace, *going])
         votes.refuse_loss_of_majority(settings, last, own.away if own else None)
-        return cls(identity, planned, in_turn, own)
+        return cls(identity, planned, in_turn, own, going)
 
 
 def planned_cost(settings: Settings, api: Api) -> cost.Estimate:
@@ -112,6 +125,38 @@ def hosts_in_turn(settings: Settings, now: Mapping[str, Guest], members: Iterabl
         there, servers.manager_names, servers.worker_names, servers.replace, turns
     )
     return turns
+
+
+def refuse_reloads_at_once(settings: Settings, last: Mapping[str, Any]) -> None:
+    """Refuse to reload several hosts with data in one run.
+
+    Args:
+        last: outputs of the stack's last complete run; without any nothing is reloaded.
+
+    Raises:
+        SettingInvalid: says which, by their tokens and those of the state.
+    """
+    servers = settings.servers
+    named = [name for name in servers.data_names if name in servers.reload_token]
+    if not last or len({*named, *servers.replace} & {*servers.data_names}) < 2:
+        return
+    known = {
+        urn.rpartition("::")[2]: str((resource.get("outputs") or {}).get("reload_token") or "")
+        for urn, resource in last_resources().items()
+        if ":VirtualGuest::" in urn
+    }
+    # One that is ordered in this run is not in the state, and is not reloaded.
+    changed = {
+        name for name in named if known.get(f"{name}-guest", token := servers.reload_token[name]) != token
+    }
+    going = [name for name in servers.data_names if name in changed or name in servers.replace]
+    if len(going) > 1:
+        raise SettingInvalid(
+            "swarm-galera:servers.reloadToken",
+            f"{', '.join(going)} would be reloaded or replaced in the same run, and each has data; nothing "
+            "was ordered or changed",
+            "change the token of one, run `up`, wait until `verify` holds, then that of the next one",
+        )
 
 
 def looked_at(settings: Settings, last: Mapping[str, Any]) -> look.Looked | None:

@@ -60,8 +60,8 @@ class Watch:
     Use: give `hooks` to the resource, and `seen` of it to a `Rollout`.
     """
 
-    def __init__(self, name: str) -> None:
-        """`name`: unique in the program."""
+    def __init__(self, name: str, before: pulumi.ResourceHook | None = None) -> None:
+        """`name`: unique in the program. `before`: a further hook, called before a change."""
         self._seen = ""
 
         def note(_args: pulumi.ResourceHookArgs) -> None:
@@ -70,7 +70,8 @@ class Watch:
         # In previews, too: they show that the wait will run again.
         options = pulumi.ResourceHookOptions(on_dry_run=True)
         self.hooks = pulumi.ResourceHookBinding(
-            after_update=[pulumi.ResourceHook(f"{name}-changed", note, options)]
+            before_update=None if before is None else [before],
+            after_update=[pulumi.ResourceHook(f"{name}-changed", note, options)],
         )
 
     def seen(self, resource: pulumi.CustomResource) -> pulumi.Output[str]:

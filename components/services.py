@@ -84,6 +84,8 @@ def declare(
     step: str = "running",
     hopeless: str = "",
     then: str = "",
+    first: str = "",
+    before: pulumi.ResourceHook | None = None,
     contested: Sequence[int] = (),
 ) -> remote.Step:
     """The service, its files and the wait for it, as children of `parent`, whose provider they inherit.
@@ -94,7 +96,8 @@ def declare(
         after: what comes to that of `args`.
         step: ends the name of the wait.
         hopeless: text in the log after which a service that was just made is not waited for any longer.
-        then: shell text to run once all tasks do; it prints nothing.
+        first, then: shell texts to run before the wait, and once all tasks run; they print nothing.
+        before: called before a change of the service.
         contested: ports of the hosts that another service of the swarm may have.
 
     Returns: the wait. Depend on it to start once the service runs, and to change once a change of it is
@@ -102,7 +105,7 @@ def declare(
     """
     spec, child = args.spec, pulumi.ResourceOptions(parent=parent)
     arguments = service_args(name, args, secrets, env, child)
-    watch = Watch(f"{name}-service")
+    watch = Watch(f"{name}-service", before)
     service = docker.Service(
         f"{name}-service",
         **arguments,
@@ -118,6 +121,7 @@ def declare(
     tasks = len(args.servers) if spec.replicas is None else spec.replicas
     network = args.network.name if spec.has_virtual_ip else None
     text = convergence.service_running(spec.name, tasks, network, hopeless=hopeless, ports=contested)
+    text = f"{first}\n{text}" if first else text
     return remote.run(
         f"{name}-{step}",
         args.manager,

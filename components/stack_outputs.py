@@ -10,7 +10,17 @@ from typing import Any
 
 import pulumi
 
-from components import autolock, discovery, engine_tls, remote, server_version, store_change
+from components import (
+    autolock,
+    backup,
+    discovery,
+    disk_encryption,
+    engine_tls,
+    remote,
+    rotation,
+    server_version,
+    store_change,
+)
 from components.any_manager import AnyManager
 from components.application import Application
 from components.cluster_host import SSH_PORT, ClusterHost
@@ -54,7 +64,11 @@ def contract(
     return {
         "contractVersion": CONTRACT_VERSION,
         "hosts": [
-            _host(server, host) for server, host in zip(hosts.servers, settings.servers.planned, strict=True)
+            {
+                **_host(server, host),
+                **({disk_encryption.OUTPUT: True} if host.name in hosts.disk_keys else {}),
+            }
+            for server, host in zip(hosts.servers, settings.servers.planned, strict=True)
         ],
         "managers": settings.servers.manager_names,
         "workers": settings.servers.worker_names,
@@ -70,6 +84,7 @@ def contract(
                 **({"manager": ALIAS} if isinstance(manager, AnyManager) else {}),
             }
         ),
+        **({disk_encryption.KEYS: pulumi.Output.secret(dict(hosts.disk_keys))} if hosts.disk_keys else {}),
         **engine_tls.shown(hosts.engine_tls, listened, None if swarm is None else swarm.asked),
         **({} if swarm is None else _of_swarm(settings, swarm)),
         **({} if data is None else _of_data(settings, data, application)),
@@ -80,7 +95,11 @@ def contract(
 def _of_swarm(settings: Settings, layer: SwarmLayer) -> dict[str, Any]:
     swarm, network = layer.swarm, layer.network
     return {
-        "joinTokens": {"manager": swarm.manager_token, "worker": swarm.worker_token},
+        "joinTokens": {
+            "manager": swarm.manager_token,
+            "worker": swarm.worker_token,
+            **rotation.generation_shown(settings.swarm.join_token_generation),
+        },
         "network": {
             "name": network.name,
             "id": network.network_id,
@@ -94,7 +113,7 @@ def _of_swarm(settings: Settings, layer: SwarmLayer) -> dict[str, Any]:
 
 
 def _of_data(settings: Settings, layer: DataLayer, application: Application | None) -> dict[str, Any]:
-    """`publishedPort`, `dataPath`, `loadBalancer`, `application`, passwords of both: only if there is one."""
+    """`publishedPort`, `dataPath`, `loadBalancer`, `application`, `backup`: only if there is one."""
     store, galera, balancer = layer.store, layer.database, layer.balancer
     passwords = {"root": galera.root_password, "app": galera.app_password}
     if balancer is not None:
@@ -115,12 +134,19 @@ def _of_data(settings: Settings, layer: DataLayer, application: Application | No
             "initdb": galera.initdb,
             server_version.OUTPUT: server_version.shown(settings),
             "tls": galera.tls_as_output(),
+            **rotation.shown(settings.galera.passwords, rotation.PASSWORDS),
             **({} if galera.published_port is None else {"publishedPort": galera.published_port}),
             **({} if settings.galera.data_path is None else {"dataPath": settings.galera.data_path}),
+            **({} if settings.arbitrator is None else {"arbitrator": True}),
         },
         "passwords": pulumi.Output.secret(passwords),
         **({} if balancer is None else {"loadBalancer": balancer.as_output()}),
         **({} if application is None else {"application": application.as_output()}),
+        **(
+            {}
+            if settings.backup is None
+            else {"backup": backup.as_output(settings.backup, galera.cluster_name)}
+        ),
     }
 
 

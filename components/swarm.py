@@ -21,6 +21,7 @@ one; the last of them, and those whose votes are needed, leave by themselves.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,6 +67,7 @@ class SwarmArgs:
         pool: where a new swarm takes its ingress network from, the engine's own choice without.
         before: the state, in a preview: tokens stay what they are.
         autolock: the swarm has it, or will have.
+        token_generation: of the join tokens; another one rotates them.
         described: scripts of the steps that describe nodes, as the state has them, by the step's name: what
             of a node's labels is the stack's.
     """
@@ -76,6 +78,7 @@ class SwarmArgs:
     pool: str | None = None
     before: InState = field(default_factory=InState)
     autolock: bool = False
+    token_generation: int = 1
     described: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -112,8 +115,9 @@ class Swarm(pulumi.ComponentResource):
         before = args.before.of(f"{name}-started", "stdout")
         told: pulumi.Output[str] = pulumi.Output.secret(unless_told(self.started.stdout, before))
         facts: pulumi.Output[dict[str, str]] = told.apply(json.loads)
-        self.manager_token = pulumi.Output.secret(facts.apply(lambda f: f["manager"]))
-        self.worker_token = pulumi.Output.secret(facts.apply(lambda f: f["worker"]))
+        tokens = self._rotated(told) if args.token_generation > 1 else facts
+        self.manager_token = pulumi.Output.secret(tokens.apply(lambda f: f["manager"]))
+        self.worker_token = pulumi.Output.secret(tokens.apply(lambda f: f["worker"]))
         self.cluster = pulumi.Output.unsecret(facts.apply(lambda f: f["cluster"]))
         self._addresses = _lines(*(server.private_ip for server in managers), joined_by=" ")
         nodes: list[pulumi.Resource] = []
@@ -128,6 +132,26 @@ class Swarm(pulumi.ComponentResource):
         joined = self._joined(first)
         self.nodes = [self._described(first, joined.stdout, joined, promoted[:1]), *nodes]
         self.register_outputs({"manager_token": self.manager_token, "worker_token": self.worker_token})
+
+    def _rotated(self, told: pulumi.Output[str]) -> pulumi.Output[dict[str, str]]:
+        """The tokens after their rotation, which only another generation has happen. They are read again
+        when `told` says other ones: somebody has rotated them by hand, and had them read.
+        """
+        name, args = f"{self._name}-tokens", self._args
+        step = remote.run(
+            name,
+            args.manager,
+            commands.tokens(rotate=True),
+            pulumi.ResourceOptions(parent=self, depends_on=[self.started]),
+            update=commands.tokens(rotate=False),
+            values=told.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()),
+            triggers=[args.token_generation],
+            secret_output=True,
+        )
+        known: pulumi.Output[str] = pulumi.Output.secret(
+            unless_told(step.stdout, args.before.of(name, "stdout"))
+        )
+        return known.apply(json.loads)
 
     def _joined(self, member: Member) -> remote.Step:
         hostname = member.server.hostname

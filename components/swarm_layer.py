@@ -71,6 +71,7 @@ class SwarmLayer:
             settings.engine.swarm_pool,
             before or InState(),
             counts(settings, last or {}),
+            settings.swarm.join_token_generation,
             described(settings, last or {}),
         )
         swarm = Swarm("swarm", of_swarm)

@@ -34,9 +34,9 @@ class TokenProvider(ResourceProvider):
         return CreateResult("token", {**props, "value": drawn(props["form"])})
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Another form means another value."""
-        changed = olds.get("form") != news.get("form")
-        return DiffResult(changes=changed, replaces=["form"] if changed else [])
+        """Another form or holder means another value."""
+        changed = [key for key in ("form", "holder") if olds.get(key) != news.get(key)]
+        return DiffResult(changes=bool(changed), replaces=changed)
 
 
 class Token(Resource, module="swarm-galera", name="Token"):
@@ -49,14 +49,19 @@ class Token(Resource, module="swarm-galera", name="Token"):
     value: pulumi.Output[str]
 
     def __init__(
-        self, name: str, form: Literal["uuid", "key"] = "uuid", opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        form: Literal["uuid", "key"] = "uuid",
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        holder: pulumi.Input[str] | None = None,
     ) -> None:
-        """`form`: a random UUID, or a key of 32 bytes as base64."""
+        """`form`: a random UUID, or a key of 32 bytes as base64. `holder`: another one gets another value."""
         secret = pulumi.ResourceOptions(additional_secret_outputs=["value"])
         super().__init__(
             TokenProvider(),
             name,
-            {"form": form, "value": None},
+            {"form": form, "value": None, **({} if holder is None else {"holder": holder})},
             pulumi.ResourceOptions.merge(secret, opts),
         )
 

@@ -1,6 +1,6 @@
 """A plan that takes more votes away than the rest can do without is refused before it begins.
 
-Owns: the rule, of the swarm's managers and of the store's members alike, and the words.
+Owns: the rule, of the swarm's managers, the store's members and the database's nodes alike, and the words.
 Leaves to others: who cannot vote now (operations/care.py looks before a run; hosts of one's own are seen by
 the program itself), plans that name other hosts altogether (softlayer/changes.py), and giving a vote up
 (host_scripts/swarm_leaving.py, which looks once more before it stops anything).
@@ -24,6 +24,9 @@ VOTERS = "SWARM_GALERA_VOTERS"
 """Environment variable by which `python -m operations` says who has a vote in what, and why some cannot give
 it: JSON, `{"the swarm": [["galera-1", ""], ["galera-3", "does not answer"]], "etcd": …}`."""
 SWARM = "the swarm"
+DATABASE = "the database"
+"""Its nodes' votes go with them when they leave in order. But rows are only where a node is Synced: were
+those to leave that are, nobody could serve or hand on what is stored."""
 LINGERS = "consul"
 """The store in which a server that becomes an agent has its vote until it has ended: as long as it runs, the
 leader gives back within a minute what was taken away (Consul's `reconcile`)."""
@@ -31,7 +34,7 @@ leader gives back within a minute what was taken away (Consul's `reconcile`)."""
 
 @dataclass(frozen=True)
 class Voter:
-    """A manager of the swarm, or a member of the store.
+    """A manager of the swarm, a member of the store, or a node of the database.
 
     Attributes:
         name: its host's. A host that was replaced may be there twice, and both votes count.
@@ -57,6 +60,7 @@ def refuse_loss_of_majority(
         stay[SWARM] = managers
     if settings.deploys("data"):
         stay[settings.discovery.kind] = settings.discovery.members(managers)
+        stay[DATABASE] = settings.servers.data_names
     known = _told() or _known(last, away or {})
     for body, names in stay.items():
         if problem := refusal(body, known.get(body, ()), names, hosts):
@@ -121,5 +125,6 @@ def _known(last: Mapping[str, Any], away: Mapping[str, str]) -> dict[str, list[V
     """By the outputs, and what the program itself has seen."""
     managers = last.get("managers") or ()
     store = last.get("discovery") or {}
-    named = {SWARM: managers, str(store.get("kind")): store.get("servers") or managers}
+    nodes = (last.get("galera") or {}).get("members") or ()
+    named = {SWARM: managers, str(store.get("kind")): store.get("servers") or managers, DATABASE: nodes}
     return {body: [Voter(name, away.get(name, "")) for name in names] for body, names in named.items()}

@@ -1,1 +1,1 @@
-"""What tests and benches run on without hosts: a lab's API in the process, stacks, the images' processes."""
+"""What tests and benches run on: a lab's API in the process, stacks, image processes, a lab's cluster."""

@@ -179,22 +179,25 @@ class Container:
         os.kill(self.init_pid(), signal.SIGTERM)
         return self.process.wait(timeout=60)
 
-    def run(self, *argv: str, pid: int | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *argv: str, pid: int | None = None, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Runs a command inside, as `docker exec` does. `pid`: of its first process, not to wait for it."""
-        target = str(self.init_pid() if pid is None else pid)
+        given = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
         return subprocess.run(
-            [
-                *("nsenter", "--target", target, "--mount", "--pid", "--net"),
-                *("chroot", f"--userspec={self.user}", str(self.root), "/usr/bin/env", "-i"),
-                "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                *(f"{key}={value}" for key, value in self.env.items()),
-                *argv,
-            ],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
+            self.inside(*argv, pid=pid), capture_output=True, text=True, check=False, **given
         )
+
+    def inside(self, *argv: str, pid: int | None = None) -> list[str]:
+        """The command line by which the machine runs a command inside."""
+        target = str(self.init_pid() if pid is None else pid)
+        return [
+            *("nsenter", "--target", target, "--mount", "--pid", "--net"),
+            *("chroot", f"--userspec={self.user}", str(self.root), "/usr/bin/env", "-i"),
+            "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            *(f"{key}={value}" for key, value in self.env.items()),
+            *argv,
+        ]
 
     def lose_volume(self) -> None:
         """What a replaced disk does."""

@@ -142,9 +142,9 @@ class Servers:
         return said
 
 
-def kill_marked(mark: str) -> None:
+def kill_marked(mark: str, name: str = leftovers.MARK) -> None:
     """SIGKILL for every process that has the mark in its environment, over again until there is none."""
-    while pids := leftovers.marked(mark):
+    while pids := leftovers.marked(mark, name=name):
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

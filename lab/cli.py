@@ -103,7 +103,9 @@ def _print_status(found: lifecycle.Status, lab: LabPaths) -> None:
 def _state(host: lifecycle.HostStatus, lab: LabPaths) -> str:
     """Its power as SoftLayer has it, and what that does not say."""
     words = [host.power]
-    if host.power == PowerState.RUNNING:
+    if host.paused:
+        words.append("[yellow]paused[/yellow]: `lab resume`")
+    elif host.power == PowerState.RUNNING:
         words.append("ssh answers" if host.ssh else "[yellow]ssh does not answer[/yellow]")
     if host.deaths:
         times = "once" if host.deaths == 1 else f"{host.deaths} times"
@@ -209,6 +211,26 @@ def heal(
         print(f"Healed: {_described(one, _names(lab))}.")
     if not healed:
         print("Nothing was cut.")
+
+
+@app.command()
+def pause(host: str, name: Name = "dev") -> None:
+    """Have a host stand still until `lab resume`, as when its hypervisor moves it: nothing on it goes on."""
+    lab = paths.lab(name)
+    lifecycle.require(lab)
+    spec = _host(lab, host)
+    UmlBackend(lab.root).pause(spec.id)
+    print(f"Paused: {spec.hostname}.")
+
+
+@app.command()
+def resume(host: str, name: Name = "dev") -> None:
+    """Have a host that was paused go on; its clock jumps."""
+    lab = paths.lab(name)
+    lifecycle.require(lab)
+    spec = _host(lab, host)
+    UmlBackend(lab.root).resume(spec.id)
+    print(f"Resumed: {spec.hostname}.")
 
 
 def _with_filters(name: str) -> LabPaths:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import apt, ca, environment, network, paths, registry, resolver, services
+from lab import apt, ca, environment, network, object_store, paths, registry, resolver, services
 from lab.paths import LabPaths
 from lab.services import Service
 from lab.toolchain import places
@@ -21,6 +21,8 @@ from lab.toolchain.stages import Step
 
 API_PORT = 8080
 NAMES = ("api", "registry", "apt", "resolver")
+NOT_ALWAYS = ("object-store",)
+"""Those that a lab has only if something names them."""
 GREETING = 2.0  # seconds a daemon may take to take a connection
 
 
@@ -29,7 +31,7 @@ class Daemon:
     """One daemon of a lab.
 
     Attributes:
-        name: one of `NAMES`.
+        name: one of `NAMES` or `NOT_ALWAYS`.
         port: TCP, on which it itself must listen.
         ready: whether it answers.
         configuration: what it is started anew for when it differs.
@@ -50,6 +52,11 @@ class Daemon:
 def service(lab: LabPaths, name: str) -> Service:
     """A lab's daemon as a process, by name."""
     return Service(name, lab.services / f"{name}.json", lab.logs / f"{name}.log")
+
+
+def present(lab: LabPaths) -> tuple[str, ...]:
+    """The names of those that the lab has."""
+    return (*NAMES, *(name for name in NOT_ALWAYS if service(lab, name).record.exists()))
 
 
 def ensure(step: Step, lab: LabPaths, daemon: Daemon) -> None:
@@ -80,6 +87,21 @@ def image_registry(lab: LabPaths, authority: ca.Authority) -> Daemon:
         (config.read_text(encoding="utf-8"), certificate),
         lab.root,
         {"OTEL_TRACES_EXPORTER": "none"},
+    )
+
+
+def objects(lab: LabPaths, authority: ca.Authority, program: Path) -> Daemon:
+    """The object store, with its bucket and certificate made. `program`: the S3 server."""
+    certificate, key = object_store.prepare(lab, authority)
+    argv = object_store.argv(lab, program, certificate, key)
+    return Daemon(
+        "object-store",
+        argv,
+        object_store.PORT,
+        lambda: object_store.answers(lab, authority.certificate),
+        (argv, certificate.read_text()),
+        lab.root,
+        object_store.environment(),
     )
 
 

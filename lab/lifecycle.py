@@ -27,6 +27,7 @@ from lab import (
     environment,
     images,
     network,
+    object_store,
     packet_filter,
     paths,
     services,
@@ -39,6 +40,7 @@ from lab.hosts.uml import UmlBackend
 from lab.packet_filter import Cut, Enforcement
 from lab.paths import LabPaths
 from lab.toolchain import locks, places
+from lab.toolchain import object_store as s3_server
 from lab.toolchain.stages import Run, Stage, Step, clock
 
 LAST_BREATH = 10.0  # seconds processes in the namespace get to end when the lab goes down
@@ -99,8 +101,13 @@ def _stages(lab: LabPaths) -> list[Stage]:
         usual = others.pop(rootfs.USUAL)
         daemons.ensure(step, lab, daemons.apt_repository(lab, apt.site(lab.root / "apt", usual, others)))
 
+    def objects(step: Step) -> None:
+        program = s3_server.ensure(step)
+        daemons.ensure(step, lab, daemons.objects(lab, made.authority, program))
+
     return [
         Stage("network", lambda step: _network(step, lab)),
+        *([Stage("object store", objects, ("network",))] if object_store.named() else []),
         Stage("registry", image_registry, ("network",)),
         Stage("name servers", name_servers, ("network",)),
         _kernel(made),
@@ -218,7 +225,7 @@ def down(lab: LabPaths) -> None:
         for folder in sorted(lab.hosts.glob("*")) if lab.hosts.is_dir() else []:
             if folder.name.isdecimal():
                 backend.destroy(int(folder.name))
-        for name in daemons.NAMES:
+        for name in (*daemons.NAMES, *daemons.NOT_ALWAYS):
             services.stop(daemons.service(lab, name))
         _end_all_inside(lab)
         network.down(lab.namespace)
@@ -243,7 +250,7 @@ def _end_all_inside(lab: LabPaths) -> None:
 class HostStatus:
     """What `status` says of one host; `memory` in MB, `disks` in GB.
 
-    `deaths`: how often its kernel has died since it was switched on.
+    `deaths`: how often its kernel has died since it was switched on. `paused`: it stands still.
     """
 
     id: int
@@ -255,6 +262,7 @@ class HostStatus:
     memory: int
     disks: tuple[int, ...]
     deaths: int
+    paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -284,7 +292,8 @@ def status(lab: LabPaths) -> Status:
     hosts = []
     for spec in backend.hosts() if lab.hosts.is_dir() else []:
         power = backend.state(spec.id)
-        ssh = power is PowerState.RUNNING and backend.answers(spec.id)
+        paused = backend.paused(spec.id)
+        ssh = power is PowerState.RUNNING and not paused and backend.answers(spec.id)
         public = spec.public.address if spec.public else None
         hosts.append(
             HostStatus(
@@ -297,10 +306,11 @@ def status(lab: LabPaths) -> Status:
                 spec.memory,
                 spec.disks,
                 backend.deaths(spec.id),
+                paused,
             )
         )
     there = lab.exists()
-    processes = {name: services.pid(daemons.service(lab, name)) for name in daemons.NAMES}
+    processes = {name: services.pid(daemons.service(lab, name)) for name in daemons.present(lab)}
     connected = network.exists(lab.namespace)
     groups = packet_filter.recorded(lab.packet_filter)
     if connected and groups.tracking is not None and not packet_filter.loaded(lab.namespace):

@@ -25,7 +25,7 @@ CONSOLE = ipaddress.ip_address("10.144.12.2")
 """From here the lab itself logs in to hosts. No packet filter holds it up: a data center's console is no part
 of its network. Programs in the lab send from the gateways' addresses."""
 BRIDGES = {"private": PRIVATE, "public": PUBLIC}
-NAMES = {"registry.lab": PRIVATE.ip, "apt.lab": PRIVATE.ip}  # known to hosts and to `lab exec`
+NAMES = dict.fromkeys(("registry.lab", "apt.lab", "s3.lab"), PRIVATE.ip)  # known to hosts and `lab exec`
 RESOLVERS = tuple(ipaddress.ip_address(a) for a in ("10.0.80.11", "10.0.80.12"))  # as in every data center
 NETNS_CONF = Path("/etc/netns")  # `ip netns exec` binds what is in here over /etc
 CLONE_NEWNET = 0x40000000

@@ -80,6 +80,11 @@ class LabPaths:
         return self.root / "registry"
 
     @property
+    def object_store(self) -> Path:
+        """The object store's buckets, what it notes of objects, certificate and key."""
+        return self.root / "object-store"
+
+    @property
     def ssh(self) -> Path:
         """The lab's own key pair for `lab ssh`, and the hosts' public keys."""
         return self.root / "ssh"

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import http.client
 import secrets
-import socket
-import ssl
 from pathlib import Path
 
 import yaml
 
-from lab import ca, network
+from lab import ca, https, network
 from lab.paths import LabPaths
 
 HOST = "registry.lab"
@@ -66,21 +64,8 @@ def argv(lab: LabPaths, config: Path) -> list[str]:
     return [*network.enter(lab.namespace), "docker-registry", "serve", str(config)]
 
 
-class _Connection(http.client.HTTPSConnection):
-    """HTTPS to the registry through the lab's namespace."""
-
-    def __init__(self, namespace: str, authority: Path) -> None:
-        self._context = ssl.create_default_context(cafile=str(authority))
-        super().__init__(HOST, PORT, timeout=10, context=self._context)
-        self._namespace = namespace
-
-    def connect(self) -> None:
-        plain: socket.socket = network.connect(self._namespace, ADDRESS, PORT, 10)
-        self.sock = self._context.wrap_socket(plain, server_hostname=HOST)
-
-
 def _get(lab: LabPaths, authority: Path, method: str, path: str) -> http.client.HTTPResponse:
-    connection = _Connection(lab.namespace, authority)
+    connection = https.Connection(lab.namespace, authority, HOST, ADDRESS, PORT)
     try:
         connection.request(method, path, headers={"Accept": ", ".join(MANIFESTS)})
         response = connection.getresponse()

@@ -1,7 +1,7 @@
 """`balance`: how new connections spread over the nodes, seen from where applications are. Changes nothing.
 
-Owns: the command, the ways that are tried, the bars and the JSON.
-Leaves to others: the client that connects (cluster_facts.py), whether the cluster is well (`verify`).
+Owns: the command, the ways that are tried, what the client does, the bars and the JSON.
+Leaves to others: the client's container (cluster_facts.py), whether the cluster is well (`verify`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from components.host_scripts.shell import assign, body
 from operations import cluster_facts, outputs
 from operations.errors import OperationsError
 from operations.messages import say
 from operations.options import StackOption
 from operations.outputs import Outputs
-from operations.remote_hosts import RemoteHosts, connected, first_reachable
+from operations.remote_hosts import SCRIPTS, RemoteHosts, connected, first_reachable
 
 HOPELESS = 3
 """Connections in a row that fail, after which no further one is tried."""
@@ -32,6 +33,19 @@ SECONDS_BESIDES = 120.0
 """For the client's container, and for `HOPELESS` connections that are waited for in vain."""
 WIDEST = 30
 """Characters of the longest bar."""
+
+
+def open_connections(outputs: Outputs, host: str, port: int, connections: int, hopeless: int) -> str:
+    """Shell text for a manager: a client in a container of its own connects so many times, one after the
+    other, and prints which node it got: `node<TAB>name<TAB>address`, or `failed<TAB>why`.
+
+    It ends early after `hopeless` failures in a row. Standard input: the password.
+    """
+    facts = assign(connections=connections, hopeless=hopeless)
+    return f"{cluster_facts.client_container(outputs, outputs.network, host, port)}\n{facts}\n{_BALANCE}"
+
+
+_BALANCE = body("balance_client", SCRIPTS)
 
 
 def register(app: typer.Typer) -> None:
@@ -122,7 +136,7 @@ async def measured(found: Outputs, through: Sequence[Way], connections: int) -> 
 
 async def _spread(hosts: RemoteHosts, manager: str, found: Outputs, way: Way, connections: int) -> Spread:
     say(f"{connections} connections from {manager} through {way.name}, {way.host}:{way.port} …")
-    text = cluster_facts.open_connections(found, way.host, way.port, connections, HOPELESS)
+    text = open_connections(found, way.host, way.port, connections, HOPELESS)
     limit = SECONDS_BESIDES + SECONDS_EACH * connections
     answer = await hosts.run(manager, text, f"{found.app_password}\n", limit)
     if answer.error:

@@ -2,25 +2,22 @@
 
 Owned here: looking, saying who does not answer, the restart of engines that are in error. Left to others:
 what is left out then (left_out.py), what is asked of a host (cluster_facts.py), the restart itself
-(components/host_scripts/engine.py), when this is done (stack.py).
+(components/host_scripts/engine.py), when this is done (stack.py), who stops answering meanwhile
+(run_watch.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from components import votes
 from components.host_scripts.engine import settle
 from components.layers import AWAY, LOOK_AGAIN
 from components.turns import NOT_WELL
-from operations import cluster_facts, disk_space, host_looks, outputs, remote_hosts
+from operations import cluster_facts, disk_space, host_looks, notes, outputs, outputs_of_state, remote_hosts
 from operations.cluster_facts import HostFacts
 from operations.errors import OperationsError
 from operations.messages import say
@@ -91,11 +88,17 @@ def _unwell(seen: Seen) -> Iterator[tuple[str, str]]:
             yield host.name, f"its engine lists as running what has ended: {', '.join(facts.ghosts)}"
         elif with_data and host.role == "manager" and not facts.store_healthy:
             yield host.name, f"{seen.outputs.store} is not healthy there"
-        elif host.name in seen.outputs.members:
-            state = facts.galera.get("wsrep_local_state_comment", "not running")
-            status = facts.galera.get("wsrep_cluster_status", "no answer")
-            if (state, status) not in (("Synced", "Primary"), ("Donor/Desynced", "Primary")):
-                yield host.name, f"its database is {state}, {status}"
+        elif host.name in seen.outputs.members and (why := _not_serving(facts)):
+            yield host.name, why
+
+
+def _not_serving(facts: HostFacts) -> str:
+    """Why the database of a host does not serve; empty if it does, also as a donor."""
+    state = facts.galera.get("wsrep_local_state_comment", "not running")
+    status = facts.galera.get("wsrep_cluster_status", "no answer")
+    if (state, status) in (("Synced", "Primary"), ("Donor/Desynced", "Primary")):
+        return ""
+    return f"its database is {state}, {status}"
 
 
 def look(pulumi: Pulumi) -> Seen | None:
@@ -108,7 +111,7 @@ def look(pulumi: Pulumi) -> Seen | None:
             found: Outputs | None = outputs.read(pulumi)
         except OperationsError:  # there is none yet, or its last run failed
             found = _by_state(pulumi)
-        return None if found is None else asyncio.run(_look(found))
+        return None if found is None else asyncio.run(look_at(found))
     except UserError:  # above all a private key that can't be read here
         return None
 
@@ -128,10 +131,11 @@ def _by_state(pulumi: Pulumi) -> Outputs | None:
     settings = StackSettings.of(pulumi)
     managers = names_of(settings.section("swarm-galera:servers"))[0]
     key_file = settings.section("swarm-galera:ssh").get("privateKeyFile")
-    return outputs.from_state(exported, managers, key_file)
+    return outputs_of_state.from_state(exported, managers, key_file)
 
 
-async def _look(found: Outputs) -> Seen:
+async def look_at(found: Outputs) -> Seen:
+    """The hosts of a stack whose outputs are known; says who does not answer."""
     managers = {host.name for host in found.managers}
     async with remote_hosts.connected(found) as hosts:
         for name, why in hosts.unreachable.items():
@@ -155,8 +159,11 @@ _KEPT = (
 
 
 def tell(seen: Seen) -> None:
-    """Say whose engine needs a restart."""
+    """Say whose engine needs a restart; not of who is being replaced, and has left the swarm for good."""
+    kept = notes.maintained(facts.node_status for facts in seen.facts.values())
     for name in seen.ill:
+        if notes.read(kept.get(name, "")).why == "replaced":
+            continue
         mended = f"Its engine is not restarted: {_KEPT}"
         if not seen.facts[name].kept:
             mended = "`up` restarts its engine once the other hosts are well"
@@ -164,8 +171,14 @@ def tell(seen: Seen) -> None:
 
 
 def voters(seen: Seen) -> dict[str, list[tuple[str, str]]]:
-    """Who has a vote in the swarm and in the store, by host name, and why some cannot give it; empty if all
-    can.
+    """`bodies`, if anybody cannot vote; empty if all can."""
+    told = bodies(seen)
+    return told if any(why for body in told.values() for _, why in body) else {}
+
+
+def bodies(seen: Seen) -> dict[str, list[tuple[str, str]]]:
+    """Who has a vote in the swarm, in the store and in the database, by host name, and why some cannot give
+    it.
 
     The swarm knows best who its managers are: former selves of replaced hosts may still count.
     """
@@ -181,7 +194,10 @@ def voters(seen: Seen) -> dict[str, list[tuple[str, str]]]:
             (name, _silent(seen, name) or ("" if seen.facts[name].store_healthy else ill))
             for name in found.store_servers or [host.name for host in found.managers]
         ]
-    return told if any(why for body in told.values() for _, why in body) else {}
+        told[votes.DATABASE] = [
+            (name, _silent(seen, name) or _not_serving(seen.facts[name])) for name in found.members
+        ]
+    return told
 
 
 def _swarm_s_managers(seen: Seen) -> list[tuple[str, bool]]:
@@ -241,12 +257,15 @@ def _serves(seen: Seen, host: str) -> bool:
     return seen.facts[host].galera.get("wsrep_local_state_comment") == "Synced"
 
 
-def heal(seen: Seen) -> Seen:
+def heal(seen: Seen, but: Collection[str] = ()) -> Seen:
     """Restart the engines that need it, one after the other, once the others are well; the hosts after it.
+
+    Args:
+        but: left as they are: who is being replaced has left the swarm, and no restart brings it back.
 
     What can't be done now is said, with the reason, and left. Raises OperationsError if a host is not back.
     """
-    tried: set[str] = set()
+    tried = set(but)
     while True:
         waiting = [name for name in seen.ill if name not in tried]
         order = sorted(waiting, key=lambda name: _serves(seen, name))
@@ -275,64 +294,4 @@ async def _restart(found: Outputs, host: str) -> Seen:
         answer = await hosts.run(host, script, values, HEALING)
     if answer.error:
         raise OperationsError(f"{host} is not back after the restart of its engine: {answer.error}")
-    return await _look(found)
-
-
-# -- while a run goes on -------------------------------------------------------------------------------------
-
-EVERY = 10.0
-"""Seconds between two looks at whether hosts answer."""
-SILENT = 45.0
-"""Seconds without an answer after which it is said."""
-
-
-@contextmanager
-def watched(seen: Seen | None) -> Iterator[None]:
-    """Say during the block when a host that has answered does not any more, and when it does again.
-
-    Pulumi's own tries go on for minutes, because a host may only be rebooting.
-    """
-    if seen is None:
-        yield
-        return
-    over = threading.Event()
-    hosts = {
-        host.name: (host.address, host.port) for host in seen.outputs.hosts if host.name not in seen.away
-    }
-    thread = threading.Thread(target=_watch, args=(hosts, over), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-def _watch(hosts: Mapping[str, tuple[str, int]], over: threading.Event) -> None:
-    silent: dict[str, float] = {}
-    told: set[str] = set()
-    while not over.wait(EVERY):
-        for name, (address, port) in hosts.items():
-            if answers(address, port):
-                if name in told:
-                    say(f"{name} answers again.")
-                silent.pop(name, None)
-                told.discard(name)
-                continue
-            since = silent.setdefault(name, time.monotonic())
-            if name not in told and time.monotonic() - since >= SILENT:
-                told.add(name)
-                say(
-                    f"{name} has not answered for {SILENT:.0f} s. If it is not just being rebooted: what "
-                    "needs it is tried for some minutes more, Ctrl-C ends that at once, and the next `up` "
-                    "leaves it out."
-                )
-
-
-def answers(address: str, port: int) -> bool:
-    """Whether anything listens there."""
-    try:
-        socket.create_connection((address, port), timeout=5).close()
-    except OSError:
-        return False
-    return True
+    return await look_at(found)

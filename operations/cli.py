@@ -10,7 +10,25 @@ import sys
 
 import typer
 
-from operations import audit, balance, docker_env, last_one, locked, ssh_files, stack, verify
+from operations import (
+    audit,
+    backup,
+    balance,
+    docker_env,
+    drill,
+    grow_disks,
+    last_one,
+    locked,
+    maintenance,
+    pause,
+    recover,
+    replace,
+    restore,
+    ssh_files,
+    stack,
+    upgrade_hosts,
+    verify,
+)
 from settings.errors import UserError
 
 
@@ -22,7 +40,25 @@ def build() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for module in (stack, audit, verify, balance, ssh_files, docker_env, locked, last_one):
+    for module in (
+        stack,
+        replace,
+        maintenance,
+        pause,
+        upgrade_hosts,
+        grow_disks,
+        audit,
+        verify,
+        balance,
+        backup,
+        ssh_files,
+        docker_env,
+        locked,
+        last_one,
+        recover,
+        restore,
+        drill,
+    ):
         module.register(app)
     return app
 

@@ -16,10 +16,11 @@ from typing import Any
 
 from components.host_scripts.disk import MOUNT_POINT
 from components.host_scripts.shell import assign, body
-from operations import consul_facts
+from operations import consul_facts, rotation_facts
 from operations.consul_facts import ConsulFacts
 from operations.outputs import Outputs
 from operations.remote_hosts import SCRIPTS
+from operations.rotation_facts import RotationFacts
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class HostFacts:
         driver, swarm: the engine's storage driver; the swarm's state on this host.
         node: the id under which the swarm knows this host.
         managers: of every node with a vote, as this host sees them.
+        paused: hosts on which the engines start no containers.
         network_options: names of the overlay's options. ipsec_peers: addresses there are IPsec states to.
         swarm_error: the engine's word on that, often none.
         autolock: `true` or `false`, as a manager says; asked only where the stack has autolock.
@@ -101,6 +103,7 @@ class HostFacts:
     system: Space = Space()
     beside: Space = Space()
     managers: tuple[Manager, ...] = ()
+    paused: tuple[str, ...] = ()
     network_options: frozenset[str] = frozenset()
     ipsec_peers: frozenset[str] = frozenset()
     galera: Mapping[str, str] = field(default_factory=dict)
@@ -111,6 +114,7 @@ class HostFacts:
     etcd_cluster: str = ""
     etcd_content: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     consul: ConsulFacts = field(default_factory=ConsulFacts)
+    rotation: RotationFacts = field(default_factory=RotationFacts)
     error: str = ""
 
     @property
@@ -146,18 +150,22 @@ def parse(text: str, error: str = "") -> HostFacts:
         beside=_beside(found),
         system=_space("/", found),
         managers=tuple(
-            Manager(*fields) for line in found["manager"] if len(fields := line.split("=")) == 3 and fields[2]
+            Manager(*fields[:3])
+            for line in found["manager"]
+            if len(fields := line.split("=")) in (3, 4) and fields[2]
         ),
+        paused=tuple(line.split("=")[1] for line in found["manager"] if line.endswith(("=Pause", "=Drain"))),
         network_options=frozenset(option for option in found["option"] if option),
         ipsec_peers=frozenset(found["ipsec"]),
         galera=dict(line.split("\t", 1) for line in found["galera"] if "\t" in line),
-        node_status=_object("\n".join(found["status"])),
+        node_status=json_object("\n".join(found["status"])),
         etcd_healthy="healthy" in found["etcd"],
         etcd_members=len(members.get("members", [])),
         etcd_clients=_first([line[8:].strip() for line in found["etcd"] if line.startswith("clients ")]),
         etcd_cluster=str(members.get("header", {}).get("cluster_id", "")),
         etcd_content=dict(map(_content, found["content"])),
         consul=consul_facts.parse(found),
+        rotation=rotation_facts.parse(found),
     )
 
 
@@ -196,7 +204,7 @@ def _beside(found: Mapping[str, Sequence[str]]) -> Space:
     return Space(int(rows[-1][1]), int(rows[-1][2]))
 
 
-def _object(text: str) -> dict[str, Any]:
+def json_object(text: str) -> dict[str, Any]:
     """A JSON object; empty for anything else, such as the words of an image that has no such command."""
     try:
         told = json.loads(text)
@@ -222,19 +230,6 @@ def write_row(outputs: Outputs, table: str) -> str:
 
 
 _ROW = body("row_client", SCRIPTS)
-
-
-def open_connections(outputs: Outputs, host: str, port: int, connections: int, hopeless: int) -> str:
-    """Shell text for a manager: a client in a container of its own connects so many times, one after the
-    other, and prints which node it got: `node<TAB>name<TAB>address`, or `failed<TAB>why`.
-
-    It ends early after `hopeless` failures in a row. Standard input: the password.
-    """
-    facts = assign(connections=connections, hopeless=hopeless)
-    return f"{client_container(outputs, outputs.network, host, port)}\n{facts}\n{_BALANCE}"
-
-
-_BALANCE = body("balance_client", SCRIPTS)
 
 
 def client_container(outputs: Outputs, network: str, host: str = "", port: int = 0) -> str:

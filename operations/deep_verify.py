@@ -6,7 +6,7 @@ Left to others: comparing (operations/deep).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from operations import cluster_facts
 from operations.check import Check
@@ -20,21 +20,24 @@ from operations.outputs import Outputs
 from operations.remote_hosts import RemoteHosts
 
 ALIKE = "all nodes hold the same, compared at one position"
+UNKNOWN = "not compared"
 
 
 async def checks(found: Outputs, facts: Mapping[str, HostFacts], hosts: RemoteHosts) -> list[Check]:
     """Compare the nodes of a stack; what keeps them from being compared is a finding."""
-    nodes = comparable(found, facts)
+    return await of_nodes(found, comparable(found, facts), hosts)
+
+
+async def of_nodes(found: Outputs, nodes: Sequence[str], hosts: RemoteHosts) -> list[Check]:
+    """The same of nodes that are Synced."""
     if len(nodes) < 2:
         synced = ", ".join(nodes) or "none"
-        return [Check("cluster", ALIKE, False, f"not compared: fewer than two nodes are Synced ({synced})")]
+        return [Check("cluster", ALIKE, False, f"{UNKNOWN}: fewer than two nodes are Synced ({synced})")]
     try:
         outcome = await check.compare(nodes, opener(found, hosts))
     except (OperationsError, SessionLost, SqlError) as error:
         return [
-            Check(
-                "cluster", ALIKE, False, f"not compared: {error}", remedy="repeat when all nodes are Synced"
-            )
+            Check("cluster", ALIKE, False, f"{UNKNOWN}: {error}", remedy="repeat when all nodes are Synced")
         ]
     return of_outcome(found, outcome)
 

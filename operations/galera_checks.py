@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components.host_scripts.data_path import device
+from operations import notes
 from operations.check import Check
 from operations.cluster_checks import one_image
 from operations.cluster_facts import HostFacts
@@ -29,14 +30,22 @@ NO_MEMBER = (
 )
 
 
-def of_galera(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
-    """Every node Synced in one Primary component of all nodes."""
+BACKUP = "Donor/Desynced"
+"""The state of a node that makes a backup."""
+
+
+def of_galera(outputs: Outputs, facts: Mapping[str, HostFacts], making: str = "") -> list[Check]:
+    """Every node Synced in one Primary component of all nodes.
+
+    `making`: the node that makes a backup, and is out of flow control for that.
+    """
     checks = []
     for name in outputs.members:
         seen = facts[name].galera
+        backs_up = name == making and seen.get("wsrep_local_state_comment") == BACKUP
         wanted = {
-            "wsrep_local_state_comment": "Synced",
-            "wsrep_cluster_size": str(outputs.size),
+            "wsrep_local_state_comment": BACKUP if backs_up else "Synced",
+            "wsrep_cluster_size": str(outputs.size + outputs.arbitrator),
             "wsrep_cluster_status": "Primary",
             "wsrep_ready": "ON",
         }
@@ -53,7 +62,14 @@ def of_galera(outputs: Outputs, facts: Mapping[str, HostFacts]) -> list[Check]:
     same = len(set(uuids)) == 1 and bool(uuids[0])
     told = sorted(set(uuids) - {""})
     checks.append(Check("cluster", "one cluster UUID on every node", same, ", ".join(told) or "none"))
-    checks += [*_records(outputs, facts), *_alike(outputs, facts), _replicated(outputs, facts)]
+    checks += [
+        *_records(outputs, facts),
+        *_out(facts),
+        *_held(facts),
+        *_decided(facts),
+        *_alike(outputs, facts),
+        _replicated(outputs, facts),
+    ]
     return checks
 
 
@@ -93,6 +109,49 @@ def _records(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check
         "; ".join([found, *problems]),
         remedy=NO_MEMBER.format(names=" and ".join(more)) if more else "",
     )
+
+
+def _out(facts: Mapping[str, HostFacts]) -> Iterator[Check]:
+    """A warning for each node that load balancers send nobody to, because a person has said so."""
+    for name, text in sorted(notes.maintained(told.node_status for told in facts.values()).items()):
+        note = notes.read(text)
+        # Who is being upgraded is drained as well, which the end of its maintenance would not change.
+        ends = {"replaced": f"replace {name}", "upgraded": f"upgrade-hosts {name}"}
+        yield Check(
+            name,
+            "load balancers may send clients here",
+            True,
+            f"no: in maintenance{f' {note.told}' if note.told else ''}",
+            warns=True,
+            remedy=f"`python -m operations {ends.get(note.why, f'maintenance {name} off')}` ends it",
+        )
+
+
+def _held(facts: Mapping[str, HostFacts]) -> Iterator[Check]:
+    """A failure for each host that is paused or drained, by a person or by what was broken off; no row where
+    there is none.
+    """
+    for name in sorted({name for told in facts.values() for name in told.paused}):
+        yield Check(
+            name,
+            "the swarm starts containers here",
+            False,
+            "no: it is paused or drained, as is the last one of a change that was broken off",
+            remedy="what was broken off goes on: `up`, `upgrade-hosts`, `replace`. Else, if nobody needs it "
+            f"so, on a manager: docker node update --availability active {name}",
+        )
+
+
+def _decided(facts: Mapping[str, HostFacts]) -> Iterator[Check]:
+    """What a person has last decided that may have cost rows, and who; no row where there is nothing."""
+    for each in facts.values():
+        told = each.node_status.get("decided")
+        if isinstance(told, list) and told:
+            last = told[-1]
+            lost = f"; left behind: {last['lost']}" if last.get("lost") else ""
+            found = f"{last.get('at')} by {last.get('by')}: {last.get('what')}{lost}"
+            yield Check("cluster", "what a person has last decided in an outage", True, found)
+            return
 
 
 def _alike(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check]:

@@ -40,6 +40,14 @@ FIXED = {
     "read_only": "OFF",
 }
 """Variables that must have this value on every node, whatever the settings say."""
+LOGGED = {
+    "log_bin": "ON",
+    "log_slave_updates": "ON",
+    "server_id": "1",
+    "sync_binlog": "1",
+    "wsrep_gtid_mode": "ON",
+}
+"""Variables that must have this value on every node of a stack with backups."""
 NOT_REPLICATED = "tables_not_replicated"
 """Name under which a node's facts have the first ten tables of other engines, or `none`."""
 OTHER_TABLES = f"""SET STATEMENT max_statement_time=10 FOR
@@ -48,4 +56,4 @@ OTHER_TABLES = f"""SET STATEMENT max_statement_time=10 FOR
     WHERE TABLE_TYPE = 'BASE TABLE' AND ENGINE <> 'InnoDB'
       AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
     LIMIT 10) AS found;"""  # noqa: S608 - a name of our own
-VARIABLES = tuple(sorted({*ALIKE, *FIXED, "auto_increment_offset"}))
+VARIABLES = tuple(sorted({*ALIKE, *FIXED, *LOGGED, "auto_increment_offset"}))

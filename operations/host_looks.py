@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from components.host_scripts.disk import MOUNT_POINT, RESERVE
 from components.host_scripts.own import NOTES
 from components.host_scripts.shell import assign, body
-from operations import consul_facts
+from operations import consul_facts, rotation_facts
 from operations.galera_variables import OTHER_TABLES, STATE, STATUS, VARIABLES
 from operations.outputs import REPLICATED, Outputs
 from operations.remote_hosts import SCRIPTS
@@ -31,13 +31,16 @@ def look(outputs: Outputs, manager: bool, member: bool) -> str:
         parts.append(_STORE)
     if member:
         parts.append(_GALERA)
+    if manager and outputs.has("data"):
+        parts.append(rotation_facts.look(outputs.database))
     if not outputs.has("data"):
         parts.append(_VOLUMES)
     return _whatever_comes(parts)
 
 
 def brief_look(outputs: Outputs, manager: bool, member: bool) -> str:
-    """The same with only what tells whether a host is well: `up` waits for it before it begins.
+    """The same with only what tells whether a host is well, and what its node knows of the others (who is in
+    maintenance, being replaced or the writer): `up` waits for it before it begins.
 
     On small hosts each question to a container takes a second or more.
     """
@@ -45,7 +48,7 @@ def brief_look(outputs: Outputs, manager: bool, member: bool) -> str:
     if manager and outputs.has("data"):
         parts.append(consul_facts.HEALTH if outputs.store == "consul" else _STORE_HEALTH)
     if member:
-        parts.append(_GALERA_HEALTH)
+        parts.append(_GALERA)
     return _whatever_comes(parts)
 
 
@@ -78,7 +81,7 @@ def _shown(what: str, names: Sequence[str]) -> str:
 _HOST = body("facts_host", SCRIPTS)
 
 _MANAGER = r"""
-docker node ls --format '{{.ID}}={{.Hostname}}={{.ManagerStatus}}' | tell manager
+docker node ls --format '{{.ID}}={{.Hostname}}={{.ManagerStatus}}={{.Availability}}' | tell manager
 """.strip()
 
 _AUTOLOCK = body("facts_autolock", SCRIPTS)
@@ -92,5 +95,3 @@ _STORE = body("facts_store", SCRIPTS)
 _STORE_HEALTH = body("facts_store_health", SCRIPTS)
 
 _GALERA = body("facts_galera", SCRIPTS)
-
-_GALERA_HEALTH = body("facts_galera_health", SCRIPTS)

@@ -17,10 +17,11 @@ from pydantic import ValidationError
 from components.own_hosts.taken_in import TakenInProvider
 from components.softlayer import guests
 from operations.audit import Account
-from operations.care import Seen, answers
+from operations.care import Seen
 from operations.comparison import known
 from operations.messages import say
 from operations.pulumi_cli import Pulumi
+from operations.run_watch import answers
 from operations.stack_settings import StackSettings
 from settings.errors import UserError
 from settings.own_hosts import OwnHost
@@ -95,14 +96,15 @@ def _listed(section: Mapping[str, Any], key: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def cancelled(pulumi: Pulumi, seen: Seen | None) -> dict[str, str]:
+def cancelled(pulumi: Pulumi, seen: Seen | None, going: Collection[str] = ()) -> dict[str, str]:
     """The URNs of servers that the account no longer has, by host name; says which.
 
-    Only hosts that do not answer are asked for.
+    Only hosts that do not answer are asked for, and those that are `going`: one whose cancellation was broken
+    off may answer for some minutes more.
     """
-    if seen is None or not seen.away:
+    if seen is None or not (seen.away or going):
         return {}
-    exported, away = pulumi.export() or {}, seen.away
+    exported, away = pulumi.export() or {}, dict.fromkeys([*seen.away, *going])
     ours = {
         str((each.get("inputs") or {}).get("hostname")): each
         for each in _resources(exported)
@@ -131,18 +133,21 @@ def refreshed(gone: Collection[str]) -> list[str]:
     return ["--refresh"] if gone else []
 
 
-def of_up(seen: Seen | None, pulumi: Pulumi, gone: Collection[str] = ()) -> list[str]:
+def of_up(
+    seen: Seen | None, pulumi: Pulumi, gone: Collection[str] = (), going: Collection[str] = ()
+) -> list[str]:
     """Pulumi's options that leave out what needs hosts which do not answer and are not made anew.
 
     Args:
         pulumi: whose program is told of the hosts.
         gone: hosts whose servers the account no longer has.
+        going: hosts that are replaced in this run for their own sake.
     """
     if seen is None or not seen.away:
         return []
     exported = pulumi.export() or {}
     servers = StackSettings.of(pulumi).section("swarm-galera:servers")
-    away = lost(seen, {*coming(servers, exported), *met_anew(servers, exported), *gone})
+    away = lost(seen, {*coming(servers, exported), *met_anew(servers, exported), *gone, *going})
     return options(seen, exported, away, lambda: pulumi.planned(*refreshed(gone)))
 
 

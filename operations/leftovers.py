@@ -42,9 +42,9 @@ def mark(backend: str, project: str, stack: str) -> str:
 # -- processes ---------------------------------------------------------------------------------------------
 
 
-def marked(value: str, proc: Path = PROC) -> list[int]:
+def marked(value: str, proc: Path = PROC, name: str = MARK) -> list[int]:
     """The processes that carry the mark, without this one, its ancestors, and zombies."""
-    wanted = f"{MARK}={value}".encode()
+    wanted = f"{name}={value}".encode()
     own = set(_ancestors(os.getpid(), proc))
     found = []
     for folder in proc.iterdir():

@@ -1,7 +1,8 @@
-"""Locked managers: `unlock`, and what `up`, `preview` and `refresh` do when they meet some.
+"""What is locked: `unlock`, and what `up`, `preview` and `refresh` do when they meet some.
 
 Owned here: who is locked, unlocking all of them side by side, progress, and what is said where the swarm
-can't be asked before. Left to others: the keys (unlock_keys.py), what is run on a host
+can't be asked before. Left to others: data disks that are locked (locked_disks.py), without which no engine
+runs and which come first; the keys (unlock_keys.py), what is run on a host
 (components/host_scripts/autolock.py), the look at the hosts (care.py).
 
 Side by side, because an engine answers the key that fits only once the swarm has a leader, for which after a
@@ -13,14 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import typer
 
 from components.host_scripts import autolock
 from components.manager_choice import LEADS, PROBE, rank
-from operations import care, outputs, passphrase, remote_hosts, unlock_keys
+from operations import care, locked_disks, outputs, outputs_of_state, passphrase, remote_hosts, unlock_keys
 from operations.care import Seen
 from operations.errors import OperationsError
 from operations.messages import say
@@ -50,17 +51,19 @@ def register(app: typer.Typer) -> None:
 
 
 def unlock(stack: StackOption = "dev") -> None:
-    """Unlock all managers that were locked when their engine or host restarted (swarm.autolock)."""
+    """Open encrypted data disks of hosts that have booted, and unlock managers that are locked since then."""
     secret = passphrase.given()
     pulumi = Pulumi(stack, {} if secret is None else {passphrase.VARIABLE: secret})
     exported = pulumi.export(show_secrets=True)
     if exported is None:
         raise no_such(stack)
+    # A manager's engine runs only once its disk is there.
+    opened = locked_disks.all_opened(pulumi, exported)
     found = asyncio.run(_unlocked(_reached(pulumi), unlock_keys.of_state(exported)))
     for name, why in found.away.items():
         say(f"{name} could not be asked: {why}.")
     if not found.locked:
-        say("No manager that answers is locked.")
+        say("No manager that answers is locked." if not opened else "No manager's swarm is locked.")
         return
     found.require_leader()
     say(f"{_names(found.locked)} unlocked, and the swarm has a leader. What ran there comes back by itself.")
@@ -101,6 +104,12 @@ def _names(names: Sequence[str]) -> str:
     return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
 
 
+async def unlocked(found: outputs.Outputs) -> None:
+    """Unlock the managers that are locked, with the keys that the outputs have. Raises OperationsError."""
+    done = await _unlocked(Managers(found.managers, found.private_key), found.unlock_keys)
+    done.require_leader()
+
+
 def _reached(pulumi: Pulumi) -> Managers:
     """The managers by the stack's outputs, or by its state where no run has come to its end."""
     try:
@@ -111,7 +120,7 @@ def _reached(pulumi: Pulumi) -> Managers:
         settings = StackSettings.of(pulumi)
         managers = names_of(settings.section("swarm-galera:servers"))[0]
         key_file = settings.section("swarm-galera:ssh").get("privateKeyFile")
-        hosts, key = outputs.hosts_of_state(exported, managers, key_file)
+        hosts, key = outputs_of_state.hosts_of_state(exported, managers, key_file)
         if not hosts:
             raise OperationsError(f"{error} Its state knows no hosts either.") from None
         return Managers(tuple(host for host in hosts if host.role == "manager"), key)
@@ -172,6 +181,7 @@ def _leaderless(seen: Seen) -> bool:
 
 def told(seen: Seen | None, stack: str) -> Seen | None:
     """Say who is locked. Raises OperationsError if the swarm can't be asked without them."""
+    locked_disks.told(seen, stack)
     if seen is None or not (found := names(seen)):
         return seen
     unlocks = f"`python -m operations unlock --stack {stack}`"
@@ -184,11 +194,15 @@ def told(seen: Seen | None, stack: str) -> Seen | None:
     return seen
 
 
-def opened(pulumi: Pulumi, seen: Seen | None, yes: bool) -> Seen | None:
-    """Unlock the managers that `up` has met locked, asking first unless `yes`; the hosts after it.
+def opened(pulumi: Pulumi, seen: Seen | None, yes: bool, going: Collection[str] = ()) -> Seen | None:
+    """Unlock what `up` has met locked, asking first unless `yes`: disks, then managers; the hosts after it.
 
     What is not back within `BACK_WITHIN` seconds is said and left. Raises OperationsError if one stays so.
+
+    Args:
+        going: hosts whose servers are replaced in this run.
     """
+    seen = locked_disks.opened(pulumi, seen, yes, going)
     if seen is None or not (found := names(seen)):
         return seen
     say(f"{_names(found)} locked since engine or host has restarted (swarm.autolock).")

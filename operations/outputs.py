@@ -5,16 +5,14 @@ Owned here: reading them through Pulumi and giving them types. Left to others: w
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from components import engine_choice, engine_tls
+from components import disk_encryption, engine_choice, engine_tls
 from components.cluster_host import SSH_PORT
 from components.engine_choice import Shown
 from components.layers import layer_of
-from components.ssh_access import read_private_key
 from operations import passphrase
 from operations.errors import OperationsError
 from operations.pulumi_cli import Pulumi
@@ -22,8 +20,8 @@ from settings.layers import Layer, reaches
 
 REPLICATED = ("application",)
 """Services of which a host may have several containers (components/application.py)."""
-OTHERS = ("galera", "haproxy", *REPLICATED)
-"""Services that are not the store (components/galera.py, components/load_balancer.py)."""
+OTHERS = ("galera", "galera-drill", "haproxy", "arbitrator", *REPLICATED)
+"""Services that are not the store (components/galera.py, load_balancer.py, arbitrator.py, drill.py)."""
 NEEDED: Mapping[Layer, tuple[str, ...]] = {
     "hosts": ("hosts", "ssh"),
     "swarm": ("network",),
@@ -39,6 +37,8 @@ class Host:
     Attributes:
         own: it is one's own, and not ordered.
         disk: the engine's data is on a disk that the program has prepared.
+        encrypted: and that disk is encrypted.
+        id: of its server, of one that is ordered; empty where no run has come to its end.
     """
 
     name: str
@@ -50,6 +50,8 @@ class Host:
     port: int = SSH_PORT
     own: bool = False
     disk: bool = True
+    encrypted: bool = False
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,12 @@ class Outputs:
         network, encrypted: the overlay's name, and whether it is encrypted.
         store, store_servers: its kind; of Consul, the hosts that have a server.
         service, vip, port, size, members, database: the Galera service; members are host names.
+        arbitrator: it has a vote beside the nodes'.
         published_port: of every host, leads to the nodes; 0 where none is.
         app_password: of the user that is called like the database.
         authority: PEM, whose certificate the nodes show; empty for nodes of before, without TLS.
         unlock_keys: of the swarm's managers, the one in use first; none where the swarm has no autolock.
+        disk_keys: of data disks that are encrypted, by the host's name.
         balancer, application: None where there is none.
         engine: None where engines are reached over SSH alone; in a stack where that was otherwise once, they
             `listened`.
@@ -110,6 +114,7 @@ class Outputs:
         missed: hosts that did not answer when that was done, and have yet to do their part.
         volumes: names of the data's volumes on each of the hosts `kept_on`, while it is kept and nothing
             serves it.
+        backup: bucket and folder of its archive; empty where none is made.
     """
 
     hosts: tuple[Host, ...]
@@ -129,6 +134,7 @@ class Outputs:
     data_path: str = ""
     authority: str = ""
     unlock_keys: tuple[str, ...] = field(default=(), repr=False)
+    disk_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     balancer: Balancer | None = None
     application: Application | None = None
     engine: EngineAccess | None = None
@@ -139,6 +145,8 @@ class Outputs:
     volumes: tuple[str, ...] = ()
     kept_on: tuple[str, ...] = ()
     store_servers: tuple[str, ...] = ()
+    arbitrator: bool = False
+    backup: str = ""
 
     def has(self, layer: Layer) -> bool:
         """Whether there is this layer."""
@@ -184,20 +192,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
     ssh, network, galera = values["ssh"], values.get("network") or {}, values.get("galera") or {}
     kept = values.get("keptData") or {}
     return Outputs(
-        hosts=tuple(
-            Host(
-                name=host["name"],
-                role=host["role"],
-                private_ip=host["privateIp"],
-                address=ssh["addresses"][host["name"]],
-                host_key=ssh["hostKeys"][host["name"]],
-                user=(ssh.get("users") or {}).get(host["name"], ssh["user"]),
-                port=int((ssh.get("ports") or {}).get(host["name"], SSH_PORT)),
-                own=bool(host.get("hostKey")),
-                disk=bool(host.get("disk", True)),
-            )
-            for host in values["hosts"]
-        ),
+        hosts=tuple(_host(host, ssh) for host in values["hosts"]),
         user=ssh["user"],
         private_key=ssh["privateKey"],
         network=network.get("name", ""),
@@ -213,6 +208,7 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         published_port=int(galera.get("publishedPort", 0)),
         authority=(galera.get("tls") or {}).get("caCertificate", ""),
         unlock_keys=_unlock_keys(values.get("unlockKey")),
+        disk_keys=values.get(disk_encryption.KEYS) or {},
         data_path=(galera or kept).get("dataPath", ""),
         balancer=_balancer(values.get("loadBalancer")),
         application=_application(values.get("application")),
@@ -223,7 +219,26 @@ def parse(stack: str, values: Mapping[str, Any]) -> Outputs:
         missed=tuple((values.get("takenDown") or {}).get("missed", ())),
         volumes=tuple(kept.get("volumes", ())),
         kept_on=tuple(kept.get("members", ())),
+        arbitrator=bool(galera.get("arbitrator")),
         store_servers=tuple((values.get("discovery") or {}).get("servers", ())),
+        backup="/".join(filter(None, map((values.get("backup") or {}).get, ("bucket", "prefix")))),
+    )
+
+
+def _host(host: Mapping[str, Any], ssh: Mapping[str, Any]) -> Host:
+    name = host["name"]
+    return Host(
+        name=name,
+        role=host["role"],
+        private_ip=host["privateIp"],
+        address=ssh["addresses"][name],
+        host_key=ssh["hostKeys"][name],
+        user=(ssh.get("users") or {}).get(name, ssh["user"]),
+        port=int((ssh.get("ports") or {}).get(name, SSH_PORT)),
+        own=bool(host.get("hostKey")),
+        disk=bool(host.get("disk", True)),
+        encrypted=bool(host.get("encrypted")),
+        id="" if host.get("hostKey") else str(host.get("id") or ""),
     )
 
 
@@ -250,96 +265,3 @@ def _engine(values: Mapping[str, Any]) -> EngineAccess | None:
     shown = Shown(access["caCertificate"], access["certificate"], access["privateKey"])
     asked = engine_choice.address_of(access.get("host"))
     return EngineAccess(engine["addresses"], int(engine["port"]), shown, asked)
-
-
-def _plain(told: Any) -> str | None:
-    """A secret of a state that was exported with its secrets in plain."""
-    plain: str | None = json.loads(told["plaintext"]) if isinstance(told, Mapping) else told
-    return plain
-
-
-def _key_of(by_type: Mapping[str, Sequence[Mapping[str, Any]]], key_file: str | None) -> str | None:
-    """The private key: generated, given for hosts of one's own, or in a file; None where the agent has it."""
-    key: str | None = None
-    for each in (*by_type.get("SshKeyPair", ()), *by_type.get("TakenIn", ())):
-        key = _plain(each.get("private_key")) or key
-    return read_private_key(key_file) if key is None and key_file else key
-
-
-def _address(ready: Mapping[str, Any]) -> str:
-    """Where SSH reaches the host of such a resource."""
-    if "ssh_host" in ready:
-        return str(ready["ssh_host"])
-    return str(ready["private_ip" if ready.get("ssh_address") == "private" else "public_ip"])
-
-
-def from_state(
-    exported: Mapping[str, Any], managers: Collection[str], key_file: str | None
-) -> Outputs | None:
-    """What it takes to reach and look at a stack's hosts, from its state: a run that failed left no outputs.
-
-    None for a stack that never had its services. What only clients of the database need is empty. Raises
-    UserError if the private key cannot be read.
-
-    Args:
-        exported: the state, with its secrets in plain.
-        managers: host names.
-        key_file: the private key's file, where the stack did not make the key itself.
-    """
-    by_type = _by_type(exported)
-    services, networks = by_type.get("Service", ()), by_type.get("Network", ())
-    if not (len(services) > 1 and networks):
-        return None
-    hosts, key = hosts_of_state(exported, managers, key_file)
-    names = tuple(host.name for host in hosts if host.role == "manager")
-    if not names:
-        return None
-    return Outputs(
-        hosts=hosts,
-        user="root",
-        private_key=key,
-        network=str(networks[0].get("name")),
-        encrypted=True,
-        store=next((str(each["name"]) for each in services if each.get("name") not in OTHERS), "etcd"),
-        service="galera",
-        vip="",
-        port=0,
-        size=len(names),
-        members=names,
-        database="",
-        app_password="",
-    )
-
-
-def _by_type(exported: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
-    """Outputs of all resources of a state, by the end of their type."""
-    by_type: dict[str, list[Mapping[str, Any]]] = {}
-    for each in (exported.get("deployment") or {}).get("resources") or ():
-        if not each.get("delete"):
-            by_type.setdefault(str(each["type"]).rpartition(":")[2], []).append(each.get("outputs") or {})
-    return by_type
-
-
-def hosts_of_state(
-    exported: Mapping[str, Any], managers: Collection[str], key_file: str | None
-) -> tuple[tuple[Host, ...], str | None]:
-    """The hosts that a state knows how to reach, managers first, and the private key; as `from_state`."""
-    by_type = _by_type(exported)
-    ready = [
-        each for kind in ("GuestReady", "TakenIn") for each in by_type.get(kind, ()) if each.get("host_key")
-    ]
-    hosts = [
-        Host(
-            name=str(each["hostname"]),
-            role="manager" if each["hostname"] in managers else "worker",
-            private_ip=str(each["private_ip"]),
-            address=_address(each),
-            host_key=str(each["host_key"]),
-            user=str(each.get("user") or "root"),
-            port=int(float(each.get("port") or SSH_PORT)),
-            own="ssh_host" in each,
-        )
-        for each in ready
-    ]
-    hosts.sort(key=lambda host: (host.role, host.name))
-    return tuple(hosts), _key_of(by_type, key_file) if hosts else None

@@ -144,6 +144,21 @@ class Pulumi:
         values: dict[str, Any] = json.loads(done.stdout or "{}")
         return values
 
+    def write_setting(self, key: str, value: str) -> None:
+        """Write a setting, which may be a place in one (`swarm-galera:takeDown[0]`), into the stack's file.
+
+        Raises OperationsError.
+        """
+        done = self._ask("config", "set", "--path", key, value)
+        if done.returncode != 0:
+            raise OperationsError(f"{key} of stack {self.stack} cannot be set: {_reason(done.stderr)}")
+
+    def remove_setting(self, key: str) -> None:
+        """Remove a setting from the stack's file, if it is there. Raises OperationsError."""
+        done = self._ask("config", "rm", key)
+        if done.returncode != 0 and "not found" not in done.stderr:
+            raise OperationsError(f"{key} of stack {self.stack} cannot be removed: {_reason(done.stderr)}")
+
     def planned(self, *words: str) -> list[dict[str, Any]] | None:
         """The steps that an `up` would take; None if that cannot be said. `words`: further options."""
         done = self._ask("preview", "--json", *words)

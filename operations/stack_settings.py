@@ -43,6 +43,12 @@ class StackSettings:
         return value if isinstance(value, Mapping) else {}
 
 
+def said(stack: str, section: str) -> Mapping[str, Any]:
+    """A section as it stands in the stack's file, unchecked; empty for none. Asks Pulumi nothing."""
+    found = (read_yaml(stack_file(stack)).get("config") or {}).get(f"swarm-galera:{section}")
+    return found if isinstance(found, Mapping) else {}
+
+
 def _from_file(stack: str) -> dict[str, dict[str, Any]]:
     """Settings of a stack whose state is gone: what it ordered may still be there."""
     file = stack_file(stack)

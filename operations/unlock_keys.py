@@ -28,7 +28,7 @@ def _found(exported: Mapping[str, Any]) -> Iterator[str]:
     resources = (exported.get("deployment") or {}).get("resources") or ()
     former = list[str]()
     for each in resources:
-        outputs = _plain(each.get("outputs") or {})
+        outputs = plain(each.get("outputs") or {})
         if str(each.get("urn")).endswith(f"::{STEP}"):
             with contextlib.suppress(ValueError):  # what a run that was killed has left there
                 said = json.loads(outputs.get("stdout") or "{}")
@@ -40,10 +40,10 @@ def _found(exported: Mapping[str, Any]) -> Iterator[str]:
     yield from former
 
 
-def _plain(told: Any) -> Any:
+def plain(told: Any) -> Any:
     """A value of a state that was exported with its secrets in plain."""
     if isinstance(told, Mapping):
         if "plaintext" in told:
-            return _plain(json.loads(told["plaintext"]))
-        return {key: _plain(value) for key, value in told.items()}
-    return [_plain(value) for value in told] if isinstance(told, list) else told
+            return plain(json.loads(told["plaintext"]))
+        return {key: plain(value) for key, value in told.items()}
+    return [plain(value) for value in told] if isinstance(told, list) else told

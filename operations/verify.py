@@ -23,18 +23,22 @@ from rich.table import Table
 from operations import (
     application_checks,
     autolock_checks,
+    backup_checks,
     balancer_checks,
     cluster_checks,
     cluster_facts,
     consul_checks,
     data_path_checks,
     deep_verify,
+    disk_encryption_checks,
+    drill_checks,
     engine_checks,
     galera_checks,
     host_looks,
     layer_checks,
     outputs,
     published_checks,
+    rotation_checks,
     tls_checks,
 )
 from operations.check import Check
@@ -124,6 +128,10 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
         if found.engine is not None or found.listened:
             with report.stage("engines' API"):
                 report.checks += engine_checks.of_engines(found, await engine_checks.ask(found))
+        if disk_encryption_checks.hosts_of(found):
+            with report.stage("disks"):
+                asked = await disk_encryption_checks.ask(found, hosts)
+                report.checks += disk_encryption_checks.of_disks(found, asked)
         if on_hosts := data_path_checks.hosts_of(found):
             with report.stage("data path"):
                 answers = await hosts.run_all(dict.fromkeys(on_hosts, data_path_checks.ask(found)))
@@ -135,8 +143,13 @@ async def _verify(found: Outputs, report: Report, deep: bool = False) -> None:
         if not found.has("data"):
             return
         store = consul_checks.of_consul if found.store == "consul" else cluster_checks.of_store
-        report.checks += [*store(found, facts), *galera_checks.of_galera(found, facts)]
+        report.checks += [
+            *store(found, facts),
+            *galera_checks.of_galera(found, facts, backup_checks.making(found, facts)),
+        ]
         report.checks += tls_checks.of_tls(found, facts)
+        report.checks += [*backup_checks.of_backup(found, facts), *drill_checks.of_drill(found, facts)]
+        report.checks += rotation_checks.of_rotation(found, facts)
         report.checks += await _row_round_trip(found, facts, hosts, report)
         if found.published_port:
             with report.stage("published port"):

@@ -21,6 +21,8 @@ from pydantic.alias_generators import to_camel
 
 from settings import values
 from settings.application import Application
+from settings.backup import Backup
+from settings.bootstrap_from import BootstrapFrom
 from settings.discovery import Discovery
 from settings.errors import UserError
 from settings.galera import Galera
@@ -33,6 +35,8 @@ from settings.swarm import Swarm
 __all__ = [
     "PROJECT",
     "Application",
+    "Backup",
+    "BootstrapFrom",
     "Discovery",
     "Engine",
     "Galera",
@@ -166,13 +170,21 @@ def load() -> Settings:
             ]
         )
     settings = parse(mine)
-    in_plain = settings.application.confidential if settings.application else []
-    if in_plain and not pulumi_config.is_config_secret(f"{PROJECT}:application"):
+    in_plain = [
+        f"{PROJECT}:{name}.{key}"
+        for name, section in (
+            ("application", settings.application),
+            ("backup", settings.backup),
+            ("bootstrapFrom", settings.bootstrap_from),
+        )
+        if section is not None and not pulumi_config.is_config_secret(f"{PROJECT}:{name}")
+        for key in section.confidential
+    ]
+    if in_plain:
         raise SettingsError(
             [
-                f"{PROJECT}:application.{key}: it stands in the stack's file in plain text, and must count "
-                "as disclosed. Remedy: take another one, and set it with `pulumi config set --secret --path "
-                f"'{PROJECT}:application.{key}'`"
+                f"{key}: it stands in the stack's file in plain text, and must count as disclosed. Remedy: "
+                f"take another one, and set it with `pulumi config set --secret --path '{key}'`"
                 for key in in_plain
             ]
         )

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from settings import values
 from settings.database import names
 from settings.ports import IngressPort
+from settings.rotation import AccountPasswords
 from settings.section import Section
 
 OWN_ENV = ("DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_USER", "DATABASE_CA")
@@ -124,12 +125,23 @@ class Database(Section):
         name: of the database. Under another name a new, empty one is made; the former stays.
         user: of the account; unset, it is called like the database.
         password: a secret; unset, one is drawn.
+        passwords: a section: new ones, of those that are drawn.
     """
 
     title: ClassVar[str] = "application.database"
     name: Annotated[str, AfterValidator(names.database)] = "application"
     user: Annotated[str, AfterValidator(names.database)] | None = None
     password: Password | None = None
+    passwords: AccountPasswords = AccountPasswords.model_validate({})
+
+    @model_validator(mode="after")
+    def _drawn(self) -> Database:
+        if self.password is not None and self.passwords.rotated:
+            raise values.Refused(
+                "passwords has generations, and password is given: nothing is drawn",
+                "set another password, which counts at once, or remove it",
+            )
+        return self
 
     @property
     def account(self) -> str:

@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from settings import values
+from settings.rotation import Certificates
 from settings.section import Section
 
 Kind = Literal["etcd", "consul"]
@@ -47,6 +48,9 @@ class Discovery(Section):
             every manager, on 5 at the most.
         recursors: DNS servers that Consul asks for all names that are not its own; unset, `hosts.resolvers`.
             With Consul there must be one.
+        certificates: a section: new certificates of the store, of another authority.
+        gossip_key_generation: of Consul's: one more draws another key by which its members' gossip is
+            encrypted. Never back.
     """
 
     title: ClassVar[str] = "discovery"
@@ -54,6 +58,8 @@ class Discovery(Section):
     image: values.Image
     servers: Literal[3, 5] | None = None
     recursors: list[Annotated[str, AfterValidator(recursor)]] = Field([], max_length=8)
+    certificates: Certificates = Certificates.model_validate({})
+    gossip_key_generation: int = Field(1, ge=1, le=10_000)
 
     @property
     def ports(self) -> dict[int, str]:
@@ -64,7 +70,11 @@ class Discovery(Section):
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Discovery:
-        given = {"servers": self.servers is not None, "recursors": bool(self.recursors)}
+        given = {
+            "servers": self.servers is not None,
+            "recursors": bool(self.recursors),
+            "gossipKeyGeneration": self.gossip_key_generation > 1,
+        }
         if self.kind == "etcd" and (foreign := [name for name, there in given.items() if there]):
             raise values.Refused(
                 f"{' and '.join(foreign)} belong to Consul, and kind is etcd, which has a member on each "

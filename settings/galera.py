@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from settings import paths, values
 from settings.database import initial_sql, names, provider_options, server_options, versions
+from settings.rotation import Passwords
 from settings.section import Section
 from settings.tls import Tls
 
@@ -52,6 +53,7 @@ class Galera(Section):
         initdb: folder of *.sql and *.sql.gz files, run once at the very first bootstrap in the order of their
             names.
         tls: a section: certificates, and who must come with TLS.
+        passwords: a section: new passwords of the cluster's own accounts.
     """
 
     title: ClassVar[str] = "galera"
@@ -67,6 +69,7 @@ class Galera(Section):
     data_path: Annotated[str, AfterValidator(paths.data_path)] | None = None
     initdb: str | None = None
     tls: Tls = Tls.model_validate({})
+    passwords: Passwords = Passwords.model_validate({})
 
     @model_validator(mode="after")
     def _initial_sql_runs(self) -> Galera:

@@ -2,7 +2,7 @@
 
 Owns: the sections on access, hosts, engines and network, and what of one section must fit to another.
 Leaves to others: the servers (servers.py), the store (discovery.py), the database (galera.py), the load
-balancer (load_balancer.py); what a single value may be (values.py).
+balancer (load_balancer.py), backups (backup.py, bootstrap_from.py); what a single value may be (values.py).
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from pydantic.alias_generators import to_camel
 
 from settings import values
 from settings.application import Application
+from settings.arbitrator import Arbitrator, odd_votes
+from settings.backup import Backup
+from settings.bootstrap_from import BootstrapFrom
 from settings.database import names
 from settings.discovery import Discovery
 from settings.galera import Galera
 from settings.layers import Above, Layer, contradictions, reaches
 from settings.load_balancer import LoadBalancer
-from settings.ports import ENGINE_PORT, TAKEN_PORTS, taken_by
+from settings.ports import ENGINE_PORT, for_everybody, taken_by
 from settings.section import Section
 from settings.servers import Servers
 from settings.swarm import Swarm
@@ -138,6 +141,8 @@ class Hosts(Section):
             most, after Consul itself. Containers: `engine.dns`.
         search_domains: domains in which the hosts look for short names.
         motd: text that whoever logs in to a host is shown, in /etc/motd.d/swarm-galera.
+        upgrade_token: a text of your choice; for a new one `operations up` brings all hosts' packages up to
+            date (security updates) and reboots those that need it, one host at a time, in the end of the run.
     """
 
     title: ClassVar[str] = "hosts"
@@ -145,6 +150,7 @@ class Hosts(Section):
     resolvers: list[Annotated[str, AfterValidator(values.ip_address)]] = Field([], max_length=3)
     search_domains: list[Annotated[str, AfterValidator(values.domain)]] = Field([], max_length=6)
     motd: str = Field("", max_length=4000)
+    upgrade_token: str = Field("", max_length=200)
 
 
 class Engine(Section):
@@ -254,11 +260,14 @@ class Settings(Section):
     galera: Galera
     load_balancer: LoadBalancer | None = None
     application: Application | None = None
+    arbitrator: Arbitrator | None = None
+    backup: Backup | None = None
+    bootstrap_from: BootstrapFrom | None = None
 
     @model_validator(mode="after")
     def _fit_together(self) -> Settings:
         servers = self.servers
-        problems = list(self.ssh.for_hosts(servers))
+        problems = [*self.ssh.for_hosts(servers), *odd_votes(servers, self.arbitrator)]
         hosts = len(servers.hostnames)
         addresses = ipaddress.IPv4Network(self.network.subnet).num_addresses
         needed = 4 * hosts + 16 + (self.application.addresses if self.application else 0)
@@ -286,26 +295,15 @@ class Settings(Section):
                 f"{'has' if len(bare) == 1 else 'have'} none (servers.hosts: disk). Remedy: name one, or "
                 "leave dataPath out"
             )
-        if self.load_balancer and self.load_balancer.stats_port in servers.published_ports:
-            problems.append(
-                f"loadBalancer.statsPort: {self.load_balancer.stats_port} stands in servers.publishedPorts: "
-                "the statistics' password would cross the internet in plain. Remedy: take it out of "
-                "publishedPorts, and look at the page through SSH (`ssh -L`)"
-            )
-        if set(self.engine.ports) & set(servers.published_ports):
-            problems.append(
-                f"servers.publishedPorts: {ENGINE_PORT} is the engines' API (engine.access), by which one is "
-                "root on a host. Remedy: take it out; it is open to the networks of ssh.allowedCidrs"
-            )
-        # For the hosts among themselves: open to everybody, whoever finds a way in has the swarm or its DNS.
-        inner = TAKEN_PORTS | self.discovery.ports
-        if amiss := sorted(inner.keys() & set(servers.published_ports)):
-            problems.append(
-                f"servers.publishedPorts: {', '.join(f'{port} ({inner[port]})' for port in amiss)}: not for "
-                "everybody, only for the hosts and those who look after them. Remedy: take it out; who may "
-                "log in is said by ssh.allowedCidrs"
-            )
+        stats = self.load_balancer.stats_port if self.load_balancer else None
+        problems.extend(
+            for_everybody(servers.published_ports, stats, self.engine.ports, self.discovery.ports)
+        )
         problems.extend(self._clashes())
+        if self.bootstrap_from:
+            problems.extend(self.bootstrap_from.clashes(self.galera.initdb))
+        if self.backup:
+            problems.extend(self.backup.clashes(self.galera.config))
         problems.extend(contradictions(self.deploy_up_to, self.take_down, self.keep_data))
         if problems:
             raise ValueError("\n".join(problems))

@@ -36,6 +36,7 @@ def problems(servers: Servers) -> Iterable[str]:
     for number, pool in enumerate(servers.pools):
         yield from _of_pool(f"pools.{number}.", servers, pool)
     yield from own_hosts.twice(list(_own(servers)))
+    yield from _without_disk(servers)
     yield from _names(servers)
     yield from _quorum(servers)
 
@@ -46,6 +47,17 @@ def _own(servers: Servers) -> Iterator[tuple[str, own_hosts.OwnHost]]:
     for at, pool in enumerate(servers.pools):
         for number, host in enumerate(pool.hosts):
             yield f"pools.{at}.hosts.{number}", host
+
+
+def _without_disk(servers: Servers) -> Iterable[str]:
+    """Hosts of one's own whose data would not be encrypted although that is asked for."""
+    plain = [host.name for host in servers.planned if host.own and host.encrypted and host.own.disk is None]
+    if plain:
+        yield (
+            f"encryptedDisk: {', '.join(plain)} {'has' if len(plain) == 1 else 'have'} no disk for the "
+            "engine's data, which would be in plain on the file system that is there. Remedy: name one "
+            "(disk), or have these hosts in a pool with encryptedDisk: false"
+        )
 
 
 def _of_kind(at: str, existing: bool, hosts: bool, section: Servers | Pool) -> Iterable[str]:
@@ -61,7 +73,7 @@ def _of_kind(at: str, existing: bool, hosts: bool, section: Servers | Pool) -> I
             "address"
         )
     count = ("prefix", "managers", "workers") if not at else ("count", "role")
-    of_orders = [name for name in Server.model_fields if name != "datacenter"]
+    of_orders = [name for name in Server.model_fields if name not in ("datacenter", "encrypted_disk")]
     if foreign := [
         to_camel(name) for name in (*count, *of_orders) if name in said and not _for_pools(name, section)
     ]:
@@ -140,7 +152,7 @@ def _names(servers: Servers) -> Iterable[str]:
 
 
 def _quorum(servers: Servers) -> Iterable[str]:
-    """Of all managers, and of all nodes of the database."""
+    """Of all managers; of the nodes of the database see arbitrator.py."""
     key = "hosts" if servers.kind == "existing" and not servers.pools else "managers"
     if servers.kind == "existing" and not servers.hosts:
         return  # that is told already
@@ -149,10 +161,3 @@ def _quorum(servers: Servers) -> Iterable[str]:
         server_values.managers(managers)
     except values.Refused as refused:
         yield f"{key}: {refused}"
-        return
-    if (nodes := len(servers.data_names)) != managers and nodes % 2 == 0:
-        yield (
-            f"pools: with those labelled {DATA_LABEL} there are {nodes} nodes of the database, and an even "
-            f"number survives the loss of {(nodes - 1) // 2}, no more than {nodes - 1} would. Remedy: label "
-            "one more or one less"
-        )

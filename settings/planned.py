@@ -26,6 +26,7 @@ class PlannedHost:
         ordered: what it is ordered as; None for one's own.
         own: how one's own is reached; None for one that is ordered.
         labels: further ones of its node.
+        encrypted: its data disk is to be encrypted, if it is prepared anew.
         pooled: it is of a pool, whose labels may come and go.
     """
 
@@ -35,6 +36,7 @@ class PlannedHost:
     ordered: Server | None = None
     own: OwnHost | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    encrypted: bool = False
     pooled: bool = False
 
     @property

@@ -1,12 +1,12 @@
 """Ports that a service may take on every host, and what has the others.
 
 Owns: checks of one number, and which numbers other settings take.
-Leaves to others: what must be apart (model.py).
+Leaves to others: what must be apart (model.py), but for what is open to everybody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -59,6 +59,36 @@ def taken_by(balancer: Mapping[str, int], engine: Mapping[str, Any]) -> dict[int
     taken = {port: f"the load balancer (loadBalancer.{key})" for key, port in balancer.items()}
     metrics = str(engine.get("metrics-addr", "")).rpartition(":")[2]
     return taken | ({int(metrics): "the engine (engine.options.metrics-addr)"} if metrics else {})
+
+
+def for_everybody(
+    published: Collection[int], stats: int | None, engine: Collection[int], store: Mapping[int, str]
+) -> Iterator[str]:
+    """What must not stand in `servers.publishedPorts`, with why, and the remedy.
+
+    Args:
+        stats: the load balancer's port for statistics; None without one.
+        engine: ports of the engines' API. store: of the key-value store, and what each is.
+    """
+    if stats in published:
+        yield (
+            f"loadBalancer.statsPort: {stats} stands in servers.publishedPorts: the statistics' password "
+            "would cross the internet in plain. Remedy: take it out of publishedPorts, and look at the page "
+            "through SSH (`ssh -L`)"
+        )
+    if set(engine) & set(published):
+        yield (
+            f"servers.publishedPorts: {ENGINE_PORT} is the engines' API (engine.access), by which one is "
+            "root on a host. Remedy: take it out; it is open to the networks of ssh.allowedCidrs"
+        )
+    # For the hosts among themselves: open to everybody, whoever finds a way in has the swarm or its DNS.
+    inner = TAKEN_PORTS | dict(store)
+    if amiss := sorted(inner.keys() & set(published)):
+        yield (
+            f"servers.publishedPorts: {', '.join(f'{port} ({inner[port]})' for port in amiss)}: not for "
+            "everybody, only for the hosts and those who look after them. Remedy: take it out; who may "
+            "log in is said by ssh.allowedCidrs"
+        )
 
 
 def _free(value: int) -> None:

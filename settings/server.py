@@ -95,6 +95,12 @@ class Server(Section):
         priced=True,
         doc="the first is the system's, the second becomes /var/lib/docker; grown or added, never removed",
     )
+    encrypted_disk: bool | None = ordered(
+        None,
+        change=Change.REPLACE,
+        doc="the second disk is encrypted (LUKS2), and after each boot the host waits to be unlocked; also "
+        "of one's own hosts, where it never changes",
+    )
     local_disk: bool = ordered(
         True, change=Change.REPLACE, api="localDiskFlag", told=True, priced=True, doc="local disks, else SAN"
     )

@@ -61,6 +61,12 @@ class Servers(Server):
         "and ordered anew. While it names any, all other hosts stay as they are; while it is empty, such a "
         "change is refused. One manager at a time",
     )
+    replace_server: dict[str, Annotated[int, Field(gt=0)]] = Field(
+        {},
+        description="host name to the id of its server (output `hosts`): that server is cancelled with all "
+        "disks, and ordered anew; of any other server it says nothing, so it may stay. "
+        "`operations up` takes several one after the other, each drained first",
+    )
     adopt: dict[str, int] = Field(
         {}, description="host name to id of a guest that exists already and is taken over as it is"
     )
@@ -104,6 +110,7 @@ class Servers(Server):
             ("adopt", self.adopt),
             ("reloadToken", self.reload_token),
             ("replace", self.replace),
+            ("replaceServer", self.replace_server),
         )
         for key, names in named:
             if mine := sorted(own & set(names)):
@@ -124,16 +131,32 @@ class Servers(Server):
                 f"replace: {', '.join(both)} stands in reloadToken, too: a replaced host needs no reload. "
                 "Remedy: take it out of reloadToken"
             )
-        managers = [name for name in self.manager_names if name in {*self.reload_token, *self.replace}]
-        if len(self.manager_names) == 1 and set(managers) & set(self.replace):
+        if both := sorted({*self.reload_token, *self.replace} & set(self.replace_server)):
             yield (
-                f"replace: {managers[0]} is the only manager: the database would go with it. "
-                "Remedy: save the data, run `pulumi destroy`, then `up`"
+                f"replaceServer: {', '.join(both)} stands in reloadToken or replace, too. Remedy: take it "
+                "out there; a replaced host is as the settings say and needs neither"
             )
-        if len(managers) > 1:
-            key = "replace" if set(managers) & set(self.replace) else "reloadToken"
+        if kept := sorted(set(self.adopt) & set(self.replace_server)):
             yield (
-                f"{key}: {', '.join(managers)} are managers: each is a database node, and only one may be "
+                f"replaceServer: {', '.join(kept)} is in adopt, and nothing cancels a server that was there "
+                "before. Remedy: cancel it yourself, and take it out of both; `up` then orders another one"
+            )
+        # A token may be one of a reload that is over: what changes is known to the run (plan.py). Two
+        # managers are refused all the same.
+        managers = [name for name in self.manager_names if name in {*self.reload_token, *self.replace}]
+        replaced = [name for name in self.data_names if name in self.replace]
+        bearing = managers if len(managers) > 1 else replaced
+        for key, names in (("replace", self.replace), ("replaceServer", self.replace_server)):
+            if len(self.manager_names) == 1 and self.manager_names[0] in names:
+                yield (
+                    f"{key}: {self.manager_names[0]} is the only manager: the database would go with it. "
+                    "Remedy: save the data, run `pulumi destroy`, then `up`"
+                )
+        if len(bearing) > 1:
+            key = "replace" if set(bearing) & set(self.replace) else "reloadToken"
+            what = "managers: each" if set(bearing) <= set(self.manager_names) else "hosts with data: each"
+            yield (
+                f"{key}: {', '.join(bearing)} are {what} is a database node, and only one may be "
                 "reloaded or replaced at a time. Remedy: name one, run `up`, wait until `verify` holds, then "
                 "name the next one instead"
             )
@@ -156,29 +179,43 @@ class Servers(Server):
 
     def _of_section(self) -> Iterator[PlannedHost]:
         if self.kind == "existing":
-            yield from self._own(self.hosts, self.datacenter, {})
+            yield from self._own(self.hosts, self.datacenter, {}, self.encrypted_disk)
             return
         for number in range(1, self.managers + self.workers + 1):
             role: Literal["manager", "worker"] = "manager" if number <= self.managers else "worker"
-            yield PlannedHost(f"{self.prefix}-{number}", role, self.datacenter, ordered=self.each)
+            yield PlannedHost(
+                f"{self.prefix}-{number}",
+                role,
+                self.datacenter,
+                ordered=self.each,
+                encrypted=bool(self.encrypted_disk),
+            )
 
     def _of_pool(self, pool: Pool) -> Iterator[PlannedHost]:
         server = self.of_pool(pool)
         if pool.kind == "existing":
-            for host in self._own(pool.hosts, server.datacenter, pool.labels):
+            for host in self._own(pool.hosts, server.datacenter, pool.labels, server.encrypted_disk):
                 yield replace(host, pooled=True)
             return
         for number in range(1, pool.count + 1):
             name = f"{self.prefix}-{pool.name}-{number}"
             yield PlannedHost(
-                name, pool.role, server.datacenter, ordered=server, labels=pool.labels, pooled=True
+                name,
+                pool.role,
+                server.datacenter,
+                ordered=server,
+                labels=pool.labels,
+                encrypted=bool(server.encrypted_disk),
+                pooled=True,
             )
 
     @staticmethod
-    def _own(hosts: Iterable[OwnHost], datacenter: str, labels: Mapping[str, str]) -> Iterator[PlannedHost]:
+    def _own(
+        hosts: Iterable[OwnHost], datacenter: str, labels: Mapping[str, str], encrypted: bool | None
+    ) -> Iterator[PlannedHost]:
         for host in hosts:
             place = datacenter or origins.OWN_DATACENTER
-            yield PlannedHost(host.name, host.role, place, own=host, labels=labels)
+            yield PlannedHost(host.name, host.role, place, own=host, labels=labels, encrypted=bool(encrypted))
 
     @property
     def place(self) -> str:

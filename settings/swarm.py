@@ -24,12 +24,15 @@ class Swarm(Section):
         unlock_key_generation: one more rotates the unlock key. Never back.
         oldest_unlock_key: the generation of the oldest key that stays in the output. Raise it once no manager
             is down any more that has not heard of a newer one.
+        join_token_generation: one more rotates both join tokens, of managers and of workers: with the former
+            ones nobody joins any more. Nodes that are in the swarm do not notice. Never back.
     """
 
     title: ClassVar[str] = "swarm"
     autolock: bool = False
     unlock_key_generation: int = Field(1, ge=1, le=10_000)
     oldest_unlock_key: int = Field(1, ge=1, le=10_000)
+    join_token_generation: int = Field(1, ge=1, le=10_000)
 
     @model_validator(mode="after")
     def _keeps_the_key_in_use(self) -> Swarm:

@@ -14,19 +14,20 @@ PATIENCE = 120
 """Seconds for which a node that does not answer is asked again."""
 
 
-def made(service: str, database: str, user: str) -> str:
+def made(service: str, database: str, user: str, *, former: bool = False) -> str:
     """Shell text for a host with a node: `user` is there, with all rights on `database`, and on nothing else.
 
     Where the database exists, its content stays; where the account does, it gets the password. One that may
     do something on all databases is refused. Prints the database's name.
 
-    Standard input: `stored` of the password.
+    Standard input: `stored` of the password, and with `former`, in the second line, of the one that counts as
+    well.
 
     Args:
         service: of the cluster.
     """
     facts = assign(service=service, database=database, user=user, patience=PATIENCE)
-    return f"{facts}\n{_MADE}"
+    return f"{facts}\n{_ASKED}\n{_WAYS if former else _WAY}\n{_MADE}"
 
 
 def stored(password: str) -> str:
@@ -38,4 +39,7 @@ def stored(password: str) -> str:
     return "*" + hashlib.sha1(once).hexdigest().upper()  # noqa: S324
 
 
-_MADE = body("account")
+_ASKED = body("account")
+_WAY = body("account_way")
+_WAYS = body("account_ways")
+_MADE = body("account_made")

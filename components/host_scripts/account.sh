@@ -1,4 +1,6 @@
 # shellcheck shell=bash
+# SC2034: account_made.sh reads what is set here.
+# shellcheck disable=SC2034
 # shellcheck source=prologue.sh
 . prologue.sh
 service=fact database=fact user=fact patience=1
@@ -30,10 +32,3 @@ patiently_asked "SELECT COUNT(*) FROM mysql.global_priv
   WHERE User = '$user' AND Host = '%' AND COALESCE(JSON_VALUE(Priv, '$.access'), 0) <> 0;"
 [[ $answer == 0 ]] || fail "the account $user@% is there already, with rights on all databases: an application must \
 not have them. Nothing was changed. Remedy: choose another name (application.database.user), or take its rights away"
-way="IDENTIFIED VIA mysql_native_password USING '$hash'"
-patiently_asked "CREATE DATABASE IF NOT EXISTS \`$database\`;
-CREATE USER IF NOT EXISTS '$user'@'%' $way;
-ALTER USER '$user'@'%' $way;
-GRANT ALL PRIVILEGES ON \`$granted\`.* TO '$user'@'%';"
-say "database $database, account $user"
-printf '%s\n' "$database"

@@ -74,14 +74,35 @@ def service_running(
     return f"{variables}\n{wait}\n{_NO_VIRTUAL_IP if network is None else _VIRTUAL_IP}"
 
 
-def galera_formed(service: str, size: int, minutes: int = 15) -> str:
+def galera_formed(
+    service: str, size: int, minutes: int = 15, *, arbitrator: bool = False, backup: bool = False
+) -> str:
     """Shell text that waits until the local node sees `size` nodes in one Primary component.
+
+    Args:
+        arbitrator: one more may be there, or not yet.
+        backup: the local node may be making one, for hours: then it is desynced by its own word, no donor.
 
     To run after `service_running`, which prints; this prints nothing. The container's root is the server's
     root over its socket: no password is needed.
     """
     variables = assign(service=service, size=size, patience=minutes * 60)
-    return f"{variables}\n{_FORMED}"
+    if arbitrator:
+        variables += f"\n{assign(more=size + 1)}"
+    return f"{variables}\n{_formed(arbitrator=arbitrator, backup=backup)}"
+
+
+def _formed(*, arbitrator: bool, backup: bool) -> str:
+    sizes = ["$size", *(["$more"] if arbitrator else [])]
+    fine = [f'$seen != "{size} nodes, Primary, Synced"' for size in sizes[1:]]
+    if backup:
+        desync = "${status[wsrep_desync]:-}"
+        fine += [f'$seen{desync} != "{size} nodes, Primary, Donor/DesyncedON"' for size in sizes]
+    return body(
+        "convergence_formed",
+        also="".join(f" && {each}" for each in fine),
+        desync="; SHOW GLOBAL VARIABLES LIKE 'wsrep_desync'" if backup else "",
+    )
 
 
 _HELD = body("convergence_held")
@@ -92,5 +113,3 @@ _ASKED = "\n      Pending*) port_held ;;&"
 _VIRTUAL_IP = body("convergence_virtual_ip")
 
 _NO_VIRTUAL_IP = body("convergence_no_virtual_ip")
-
-_FORMED = body("convergence_formed")

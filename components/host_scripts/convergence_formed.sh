@@ -4,7 +4,7 @@
 service=fact size=1 patience=1
 # ---- hosts get what follows ----
 query="SHOW GLOBAL STATUS WHERE Variable_name IN
-  ('wsrep_cluster_size', 'wsrep_cluster_status', 'wsrep_local_state_comment')"
+  ('wsrep_cluster_size', 'wsrep_cluster_status', 'wsrep_local_state_comment')@desync@"
 deadline=$((SECONDS + patience)) told=''
 while :; do
   declare -A status=()
@@ -13,7 +13,7 @@ while :; do
     [[ ! $container ]] || docker exec -u 0 -i "$container" mariadb -NB 2>&1 <<<"$query")
   seen="${status[wsrep_cluster_size]:-no} nodes, ${status[wsrep_cluster_status]:-no answer}"
   seen+=", ${status[wsrep_local_state_comment]:-unknown}"
-  [[ $seen != "$size nodes, Primary, Synced" ]] || break
+  [[ $seen != "$size nodes, Primary, Synced"@also@ ]] || break
   (( SECONDS < deadline )) || give_up "The cluster has not formed: this node sees $seen, not $size nodes."
   [[ $seen == "$told" ]] || say "$service: $seen"
   told=$seen

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from components.host_scripts import engine, engine_tls, host
+from components.host_scripts import disk_crypt, engine, engine_tls, host
 from components.host_scripts.disk import BLANK, MOUNT_POINT
 from components.host_scripts.shell import assign, body
 
@@ -46,6 +46,7 @@ class Places:
     systemd: str = "/run/systemd/system"
     host_keys: str = "/etc/ssh"
     machine_id: str = "/etc/machine-id"
+    mapper: str = "/dev/mapper"
     of_system: host.Places = field(default_factory=host.Places)
 
 
@@ -80,6 +81,7 @@ def look(
         machine_id=at.machine_id,
         overlap=host.refuse_overlap(subnet, hostname),
         blank=BLANK,
+        crypt=f"{at.mapper}/{disk_crypt.NAME}",
         daemon_json=(of_engine or engine.Places()).daemon_json,
     )
     return f"{facts}\n{_NOTE}\n{_LOOK}"

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2031
 # shellcheck source=own_note.sh
 . own_note.sh
-notes=fact mount=fact disk=fact volumes=(fact fact) shared=(fact fact) os_release=fact kernel_hostname=fact systemd=fact host_keys=fact machine_id=fact
+notes=fact mount=fact disk=fact volumes=(fact fact) shared=(fact fact) os_release=fact kernel_hostname=fact systemd=fact host_keys=fact machine_id=fact crypt=fact
 overlap=fact blank=1
 # ---- hosts get what follows ----
 # Looks, and changes nothing: what it can't find out is missing from the answer.
@@ -25,6 +25,7 @@ below=$mount
 while [[ $below && ! -e $below ]]; do below=${below%/*}; done
 findmnt -n -o FSTYPE --target "${below:-/}" | tell filesystem
 findmnt -n -o SOURCE --mountpoint "$mount" | tell mounted
+[[ ! -e $crypt ]] || printf 'encrypted\tyes\n'
 if [[ $disk ]]; then
   if [[ -b $disk ]]; then
     lsblk -n -o TYPE,FSTYPE,MOUNTPOINT "$disk" 2>/dev/null | head -n 1 | tell disk

@@ -12,7 +12,7 @@ from typing import Literal
 
 from components.host_scripts.shell import assign, body
 
-Purpose = Literal["storage", "engine"]
+Purpose = Literal["storage", "encryption", "engine"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Family:
 
 
 _STORAGE = (Package("lvm2", "vgcreate"), Package("btrfs-progs", "mkfs.btrfs"), Package("diffutils", "cmp"))
+_CRYPTSETUP = (Package("cryptsetup", "cryptsetup"),)
 _DNF = "dnf -q -y --setopt=install_weak_deps=False --setopt=retries=3 install"
 _DOCKER_CE = (
     Package("docker-ce", "dockerd"),
@@ -93,6 +94,7 @@ FAMILIES = (
         hold="SYSTEMD_OFFLINE=1",
         packages={
             "storage": _STORAGE,
+            "encryption": (Package("cryptsetup-bin", "cryptsetup"),),
             "engine": (
                 Package("docker.io", "dockerd"),
                 # A package of its own from Debian 13 on; in Debian 12 and Ubuntu docker.io has it.
@@ -111,7 +113,7 @@ FAMILIES = (
         refresh="",
         install=_DNF,
         hold="",
-        packages={"storage": _STORAGE, "engine": _DOCKER_CE},
+        packages={"storage": _STORAGE, "encryption": _CRYPTSETUP, "engine": _DOCKER_CE},
     ),
     # For images of one's own: the distributors' kernels have no btrfs, and their repositories no btrfs-progs
     # (disk.require_btrfs and the settings refuse those before anything is installed).
@@ -122,7 +124,7 @@ FAMILIES = (
         refresh="",
         install=_DNF,
         hold="",
-        packages={"storage": _STORAGE, "engine": _DOCKER_CE},
+        packages={"storage": _STORAGE, "encryption": _CRYPTSETUP, "engine": _DOCKER_CE},
     ),
 )
 

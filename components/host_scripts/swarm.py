@@ -54,6 +54,18 @@ def start(hostname: str, pool: str | None = None) -> str:
 _SAME_POOL = body("swarm_same_pool")
 
 
+def tokens(*, rotate: bool) -> str:
+    """Shell text for any manager: both join tokens, others if `rotate`.
+
+    Standard output is JSON: `manager`, `worker`; keep it secret. Run twice, it rotates twice, which harms
+    nobody.
+    """
+    return f"{assign(rotate='yes' if rotate else '')}\n{_TOKENS}"
+
+
+_TOKENS = body("swarm_tokens")
+
+
 def join(hostname: str) -> str:
     """Shell text for a host. Standard input: a token, its private address, the swarm's id; in the second line
     the managers' addresses, its own among them if it is one: it joins by whichever of the others answers.

@@ -34,6 +34,7 @@ class Facts:
             the first thing that is there.
         disk: type and what is on the disk that the settings name; `none` if there is no such device.
         disk_parts, disk_group: names of what is in it; LVM's group that it belongs to.
+        encrypted: the engine's data is on a disk of this program's that is encrypted, and open.
         overlap: what is wrong with the overlay's subnet there.
     """
 
@@ -68,6 +69,7 @@ class Facts:
     disk: str = ""
     disk_parts: tuple[str, ...] = ()
     disk_group: str = ""
+    encrypted: bool = False
     overlap: str = ""
 
 
@@ -114,5 +116,6 @@ def parse(text: str, host_key: str) -> Facts:
         disk=" ".join(first("disk").split()),
         disk_parts=tuple(each for each in found["disk_has"] if each),
         disk_group=first("disk_group"),
+        encrypted=bool(first("encrypted")),
         overlap=" ".join(found["overlap"]).removeprefix("error: ").strip(),
     )

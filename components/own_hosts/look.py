@@ -58,6 +58,11 @@ class Looked:
         """Those that do not answer, by name."""
         return {name: "does not answer" for name, facts in self.seen.items() if facts.unreachable}
 
+    @property
+    def encrypted(self) -> list[str]:
+        """Those whose data disk is an open encrypted one."""
+        return [name for name, facts in self.seen.items() if facts.encrypted]
+
     def refuse_bad(self, owner: str | None) -> None:
         """Raise UserError with all problems. `owner`: this stack's identity, None before it has one."""
         wanted = [

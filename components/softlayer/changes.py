@@ -61,7 +61,18 @@ def refuse_loss_of_majority(
             "run `pulumi destroy` first",
         )
     going = [name for name in managers if name in replaced and name in now]
-    beside = [name for name in managers if name in turns and name not in replaced]
+    refuse_beside(going, [name for name in managers if name in turns and name not in replaced])
+
+
+def refuse_beside(going: Sequence[str], beside: Sequence[str]) -> None:
+    """Refuse a plan that replaces hosts in the run that interrupts others with data.
+
+    Args:
+        going: replaced ones. beside: interrupted ones.
+
+    Raises:
+        SettingInvalid: there are both.
+    """
     if going and beside:
         raise SettingInvalid(
             "swarm-galera:servers.replace",

@@ -45,6 +45,11 @@ class GuestSpec(Server):
         doc="what a change that replaces means for a server that exists: `replace` it; `keep` it as it is, "
         "which is said in the preview; `refuse`, before anything is done to it",
     )
+    replaces: int | None = ordered(
+        None,
+        change=Change.IGNORE,
+        doc="id of the server that is to go: the one that has it is replaced, any other one stays",
+    )
     adopt: int | None = ordered(
         None, change=Change.IGNORE, doc="id of a server that exists and is taken over as it is"
     )

@@ -24,8 +24,8 @@ class VirtualGuestArgs:
         owner: `StackIdentity.owner`.
         hostname: known at preview.
         server: what is ordered.
-        ssh_key_ids, public_security_groups, private_security_groups, reload_token, on_replacement, adopt: as
-            in `GuestSpec`.
+        ssh_key_ids, public_security_groups, private_security_groups, reload_token, on_replacement,
+            replaces, adopt: as in `GuestSpec`.
     """
 
     owner: pulumi.Input[str]
@@ -36,6 +36,7 @@ class VirtualGuestArgs:
     private_security_groups: pulumi.Input[Sequence[pulumi.Input[str]]] = ()
     reload_token: pulumi.Input[str] = ""
     on_replacement: pulumi.Input[str] = "replace"
+    replaces: pulumi.Input[int] | None = None
     adopt: pulumi.Input[int] | None = None
 
     def props(self) -> dict[str, object]:

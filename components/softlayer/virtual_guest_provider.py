@@ -51,7 +51,8 @@ class VirtualGuestProvider(SoftLayerProvider):
     UPDATE = changing(Change.UPDATE, Change.REBOOT, Change.NEXT_RELOAD, Change.RELOAD)
     IGNORE = changing(Change.IGNORE)
     """`owner` and `resource` are the identity, drawn once; `adopt` matters at creation only (a later one is
-    refused by `check`), `on_replacement` where something else changes."""
+    refused by `check`), `on_replacement` where something else changes, `replaces` on the server of that
+    id."""
     REBOOTS = changing(Change.REBOOT, Change.RELOAD)
     """Changes in place that interrupt the server."""
     PINS = changing(Change.PIN)
@@ -68,6 +69,7 @@ class VirtualGuestProvider(SoftLayerProvider):
             for key in self.REPLACE
             if olds and not (key in self.PINS and olds.get(key) in _ABSENT)
         )
+        replaced = replaced or bool(news.get("replaces"))
         before = {} if replaced else olds
         return CheckResult(news, [CheckFailure(key, reason) for key, reason in failures(before, news)])
 
@@ -96,6 +98,10 @@ class VirtualGuestProvider(SoftLayerProvider):
             SoftLayerFailed: it would be replaced, and `on_replacement` says to refuse that.
         """
         result = super().diff(id_, olds, news)
+        if _is(news.get("replaces"), id_):
+            result.changes, result.delete_before_replace = True, self.DELETE_BEFORE_REPLACE
+            result.replaces = [*(result.replaces or ()), "replaces"]
+            return result
         pinned = [
             key
             for key in result.replaces or ()
@@ -267,6 +273,11 @@ class VirtualGuestProvider(SoftLayerProvider):
             cancellation.require_ours(guest, spec, labelled=props.get("labelled") is not False)
             cancellation.cancel(api, guest_id, spec.name)
         cancellation.wait_gone(api, guest_id, spec.name)
+
+
+def _is(server: Any, id_: str) -> bool:
+    """Whether `server`, an id as Pulumi hands numbers over, is that of this one; False for none."""
+    return server not in _ABSENT and not is_unknown(server) and str(int(float(server))) == id_
 
 
 def _not_replaced(olds: dict[str, Any], news: dict[str, Any], keys: list[str]) -> None:

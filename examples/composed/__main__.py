@@ -26,6 +26,7 @@ from swarm_galera.components import (
     engine_tls,
     first_bootstrap,
     registration,
+    rotation,
     stack_outputs,
 )
 from swarm_galera.components.any_manager import AnyManager
@@ -59,6 +60,7 @@ def deploy(settings: Settings, own_image: str) -> None:
     # What can't follow on the last run: it may be a setting that `wanted` has only later.
     database_tls.refuse_a_leap(settings.galera.tls, last)
     autolock.refuse_going_back(settings.swarm, last)
+    rotation.refuse_a_leap(settings, last)
     engine_tls.refuse_to_leave(settings, last)
     layers = Layers.of(settings, last)
     # Looks at the hosts: what is wrong with any of them is told before anything is declared.

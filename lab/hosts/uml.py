@@ -21,7 +21,7 @@ from pathlib import Path
 
 from lab import cuts, detached, network, packet_filter, paths
 from lab.errors import LabError
-from lab.hosts import disks, kernel, machine, mconsole, rootfs, seed
+from lab.hosts import disks, kernel, machine, mconsole, pausing, rootfs, seed
 from lab.hosts.backend import CardFilter, HostSpec, PowerState, Traffic
 from lab.hosts.machine import Machine
 
@@ -193,6 +193,18 @@ class UmlBackend:
         """How often the machine's kernel has died, and was booted again, since it was switched on."""
         file = self._machine(host_id).deaths
         return len(file.read_text(encoding="utf-8").splitlines()) if file.exists() else 0
+
+    def pause(self, host_id: int) -> None:
+        """Have it stand still until `resume`, as a hypervisor may. LabError if it does not run."""
+        pausing.pause(self._made(host_id)[0])
+
+    def resume(self, host_id: int) -> None:
+        """Have it go on. LabError if it does not run."""
+        pausing.resume(self._made(host_id)[0])
+
+    def paused(self, host_id: int) -> bool:
+        """Whether it stands still."""
+        return pausing.paused(self._machine(host_id))
 
     def hosts(self) -> list[HostSpec]:
         """The specs of all hosts there are, by id."""

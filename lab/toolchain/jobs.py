@@ -38,6 +38,7 @@ do: a run of pytest by hand would remove it.
 _WHOLE_JOB = ("tests/lab/test_hosts.py", "tests/lab/test_security_groups.py", "tests/lab/test_whole_job.py")
 _OUTAGES = ("tests/lab/test_outages.py", "tests/lab/test_full_disk.py", "tests/lab/test_recoveries.py")
 _END = "tests/lab/test_end.py"
+_BACKUPS = "tests/images/test_galera_backup.py"
 # Each step of a story begins where the one before ended.
 _ONE_STORY = ("-x", "-v", *_PATIENT)
 _NETWORK: Command = ("pytest", "tests/lab/test_packets.py", "tests/lab/test_cuts.py", *_SIDE_BY_SIDE)
@@ -53,7 +54,9 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     "unit": (("pytest", "tests/unit", *_SIDE_BY_SIDE, *_MEASURED, _FLOOR),),
     "provider": (("pytest", "tests/provider", "tests/lab_api", "-n", "4", *_BY_FILE, *_MEASURED),),
     "coverage": (("lab.toolchain.coverage_floor", *map(str, MEASURED.values())),),
-    "image-test": (("pytest", "tests/images", "-n", "4", "--store", "etcd"),),
+    "image-test": (("pytest", "tests/images", f"--ignore={_BACKUPS}", "-n", "4", "--store", "etcd"),),
+    # Not in CI for its length: a minute or two to compile the S3 server, then minutes of stories.
+    "backup-test": (("pytest", _BACKUPS, "-n", "2", "-v"),),
     # Not in CI, which is near its limit: two minutes to compile the program, then eleven minutes of stories.
     "consul-test": (("pytest", "tests/images", "-n", "2", "-v", "--store", "consul"),),
     "plugin-test": (("pytest", "tests/plugins", *_SIDE_BY_SIDE, *_BY_FILE),),
@@ -70,9 +73,22 @@ CHECKS: dict[str, tuple[Command, ...]] = {
         ),
         ("pytest", "tests/lab/test_two_stacks.py", *_ONE_STORY),
         ("pytest", "tests/lab/test_tls.py", *_ONE_STORY),
+        ("pytest", "tests/lab/test_rotation.py", *_ONE_STORY),
+    ),
+    # Not in CI for its length, more than an hour; what it rests on is in tests/unit and tests/images.
+    "growth-test": (
+        (
+            *("pytest", "tests/lab/test_rolling.py", "tests/lab/test_replace.py"),
+            *("tests/lab/test_upgrade_hosts.py", "tests/lab/test_recover.py"),
+            *("tests/lab/test_scale.py", _END, "-v", *_PATIENT),
+        ),
+        ("pytest", "tests/lab/test_upgrade_mariadb.py", *_ONE_STORY),
     ),
     # Not in CI for its length; what it rests on is in tests/unit, over real SSH.
     "own-hosts-test": (("pytest", "tests/lab/test_own_hosts.py", *_ONE_STORY),),
+    # A tenth of `make chaos-data`. In CI it would come last of _OUTAGES, which leave the cluster whole: it
+    # needs no settings of its own, and leaves it whole as well.
+    "chaos-data-test": (("pytest", "tests/lab/test_chaos_data.py", _END, *_ONE_STORY),),
     # Not in CI either: it installs a browser, 300 MB with what that needs.
     "application-test": (("pytest", "tests/lab/test_application.py", *_ONE_STORY),),
 }
@@ -84,25 +100,28 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "provider": ("toolchain", "packages", "venv"),
     "coverage": ("venv", *MEASURED),
     "image-test": ("packages", "venv"),
+    "backup-test": ("packages", "venv"),
     "consul-test": ("packages", "venv"),
     "plugin-test": ("toolchain", "packages", "venv"),
     "lab-test": ("toolchain", "packages", "venv"),
     "lab-and-outage-test": ("toolchain", "packages", "venv"),
     "outage-test": ("toolchain", "packages", "venv"),
     "recovery-test": ("toolchain", "packages", "venv"),
+    "growth-test": ("toolchain", "packages", "venv"),
     "own-hosts-test": ("toolchain", "packages", "venv"),
     "application-test": ("toolchain", "packages", "venv"),
+    "chaos-data-test": ("toolchain", "packages", "venv"),
 }
 APART = frozenset(
     {
-        *("consul-test", "outage-test", "lab-and-outage-test", "recovery-test"),
-        *("own-hosts-test", "application-test"),
+        *("backup-test", "consul-test", "outage-test", "lab-and-outage-test", "recovery-test"),
+        *("own-hosts-test", "application-test", "growth-test", "chaos-data-test"),
     }
 )
 """The checks that `make test` leaves out."""
 IN_TEST = tuple(name for name in CHECKS if name not in APART)
-"""The checks of `make test`; with outages its last one is `lab-and-outage-test`."""
-WITH_PLUGINS = (APART - {"consul-test"}) | {"plugin-test", "lab-test"}
+"""The checks of `make test`; with outages `lab-and-outage-test` is in place of `lab-test`."""
+WITH_PLUGINS = (APART - {"backup-test", "consul-test"}) | {"plugin-test", "lab-test"}
 """The checks that run with Pulumi's plugins: the note says which."""
 CLOSING_LINE = re.compile(r"^=+ .*\b\d+ \w+.* in [\d.]+s.* =+$")
 
@@ -155,25 +174,22 @@ def up(lab: str, stack: str) -> list[Stage]:
 def test(*, outages: bool) -> list[Stage]:
     """Every check of `IN_TEST`, the last one with or without outages.
 
-    Building pulumi takes longest and waits for nothing; what needs no pulumi runs beside it, the images'
-    tests as soon as the lab's cache holds the images. What needs pulumi comes after it, one after the other:
-    engines that get too little of two cores give up. The hosts come last and alone: they take all of it.
+    Building pulumi takes longest and waits for nothing. The hosts take longest after that, and mostly wait
+    (for boots, elections, proofs that a node is well): all others run beside them, one after the other, for
+    engines that get too little of two cores give up. Pulumi is built while those run that do not need it.
     """
     hosts = "lab-and-outage-test" if outages else "lab-test"
     return [
         *toolchain(),
         *environment(),
         Stage("lab cache", _runs(python("-m", "lab", "prepare")), ("packages", "venv")),
-        *(check(name, NEEDS[name]) for name in ("lint", "type", "unit")),
-        check("image-test", (*NEEDS["image-test"], "lab cache")),
-        check("provider", (*NEEDS["provider"], "unit")),
+        check(hosts, (*NEEDS[hosts], "lab cache"), show=True),
+        *(check(name, NEEDS[name]) for name in ("lint", "type")),
+        check("unit", (*NEEDS["unit"], "lint", "type")),
+        check("image-test", (*NEEDS["image-test"], "lab cache", "unit")),
+        check("provider", (*NEEDS["provider"], "image-test")),
         check("coverage", NEEDS["coverage"]),
         check("plugin-test", (*NEEDS["plugin-test"], "provider")),
-        check(
-            hosts,
-            (*NEEDS[hosts], "lab cache", *(name for name in IN_TEST if name != "lab-test")),
-            show=True,
-        ),
     ]
 
 

@@ -32,7 +32,8 @@ _PLACE = "the data must be in one place, the volume galera-data: a state transfe
 _PACKED = "the system tables were made when the image was built"
 _NO_BACKUP = (
     "the binary log is of no use without backups, and harms: a node's next full copy removes what it "
-    "held, each node would log its own writes only, and a power cut of all hosts could lose commits"
+    "held, each node would log its own writes only, and a power cut of all hosts could lose commits; the "
+    "section `backup` turns it on, with all that belongs to it"
 )
 _TLS = "the nodes' certificates are the program's (section galera.tls)"
 _GALERA_SETS = "Galera sets it, another value on each node"

@@ -264,6 +264,13 @@ def formed(nodes: list[Container], size: int = SIZE) -> None:
         wait_for(lambda node=node: serves(node), f"{node.name} Synced of {size}")  # type: ignore[misc]
 
 
+def settled(nodes: list[Container]) -> None:
+    """Waits until all serve and have a vote each: the loss of one that has more stops the others."""
+    formed(nodes)
+    each = {str(len(nodes))}
+    wait_for(lambda: {status(node, "wsrep_cluster_weight") for node in nodes} == each, "a vote each")
+
+
 def rows(nodes: list[Container]) -> list[str]:
     """The words in the table of `INITDB`, as each node has them."""
     return [sql(node, "SELECT GROUP_CONCAT(text ORDER BY text) FROM app.word") for node in nodes]

@@ -7,6 +7,7 @@ others: what Galera makes of the store (test_galera_outages.py and others), the 
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from components.certificates import Signed
+from components.host_scripts import gossip_key
 from harness.image_containers import Container, Site, wait_for
 from harness.image_roots import image_root
 from tests.images.consul_site import (
@@ -164,6 +166,47 @@ def test_members_form_and_everybody_may_do_what_its_token_says(site: Members) ->
     wait_for(lambda: resolved(agent, "answers.service.consul") == servers, "names of what answers", 30)
     assert resolved(agent, "silent.service.consul", agent.address) == []
     assert resolved(members[0], "galera-4.node.consul", agent.address) == [agent.address]
+
+
+def primary(member: Container) -> set[str]:
+    """Keys that any member speaks with, as this one hears it."""
+    status, rings = ask(member, "/v1/operator/keyring")
+    if status != 200:
+        raise OSError(rings)
+    return {key for ring in rings for key in ring["PrimaryKeys"]}
+
+
+def test_members_go_over_to_another_gossip_key_one_by_one_and_lose_nobody(site: Members) -> None:
+    """What host_scripts/gossip_key.sh has run in a member's container, and the service's change after it."""
+    members = site.all_started(range(1, 5), 3)
+    everybody = {f"galera-{n}" for n in range(1, 5)}
+    former = TOKENS["consul-gossip-key"]
+    new = base64.b64encode(b"another key, and 32 bytes of it.").decode()
+
+    def spoken(by: Container) -> subprocess.CompletedProcess[str]:
+        given = 'printf "%s\\n" "$1" | /usr/bin/python3 -ISc "$2"'
+        return by.run("/bin/sh", "-c", given, "sh", new, gossip_key.PROGRAM)
+
+    def starts_anew(member: Container) -> None:
+        (member.here / "secrets" / "consul-gossip-key").write_text(new)
+        member.start()
+        wait_for(lambda: all(alive(each) == everybody for each in members), "all by all", 90)
+
+    # Who is down hears nothing of it, and comes back in a new container, with the new key alone.
+    members[3].kill()
+    wait_for(lambda: alive(members[0]) == everybody - {"galera-4"}, "the death of one", 60)
+    for _ in range(2):  # once more is no harm
+        done = spoken(members[1])
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert primary(members[0]) == {new}
+    starts_anew(members[3])
+    # The service's change: each of the others starts with the new key, and knows no other.
+    for member in members[:3]:
+        assert member.stop() == 0
+        starts_anew(member)
+    assert led(members[:3])
+    _, rings = ask(members[0], "/v1/operator/keyring")
+    assert former not in {key for ring in rings for key in ring["Keys"]}
 
 
 def test_strangers_are_not_let_in_and_hear_why(site: Members) -> None:

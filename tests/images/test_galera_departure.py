@@ -14,10 +14,10 @@ from harness.image_containers import wait_for
 from tests.images.galera_site import (
     GaleraSite,
     add,
-    formed,
     galera_address,
     rows,
     server_pid,
+    settled,
     start,
     status,
     synced,
@@ -32,7 +32,7 @@ HINT = "import http.client, sys; http.client.HTTPConnection(sys.argv[1], 4569).r
 def test_a_mariadbd_that_dies_is_left_out_at_once_and_its_next_life_comes_back(site: GaleraSite) -> None:
     site.start_store()
     nodes = start(site, 1, 2, 3)
-    formed(nodes)
+    settled(nodes)
     lives = status(nodes[1], "wsrep_gcomm_uuid")
 
     # A word from elsewhere, and from a node that lives, is asked for in vain.
@@ -52,7 +52,7 @@ def test_a_mariadbd_that_dies_is_left_out_at_once_and_its_next_life_comes_back(s
 
     wait_for(lambda: not nodes[1].running, "its container's end")
     nodes[1].start()  # as the engine does
-    formed(nodes)
+    settled(nodes)
     assert status(nodes[1], "wsrep_gcomm_uuid") != lives
     assert len(set(rows(nodes))) == 1
 

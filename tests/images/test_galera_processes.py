@@ -198,6 +198,56 @@ def test_new_passwords_count_when_every_node_has_them_and_transfers_never_need_o
     assert rows(nodes) == ["first"] * SIZE
 
 
+def test_a_password_takes_the_others_place_while_both_count_and_no_client_is_refused(
+    site: GaleraSite,
+) -> None:
+    """The two runs of a rotation, node by node, with a client that logs in all the time."""
+    site.start_store()
+    nodes = start(site, 1, 2, 3)
+    formed(nodes)
+    new = {name: f"new-{name}" for name in PASSWORDS}
+    told: list[str] = []
+
+    def logs_in(passwords: Mapping[str, str]) -> bool:
+        answers = [client(nodes, user, "SELECT 1", passwords) for user in ("root", "monitor", "app")]
+        told.extend(answers)
+        return answers == ["1"] * 3
+
+    def refused(passwords: Mapping[str, str]) -> bool:
+        said = [client(nodes, user, "SELECT 1", passwords) for user in ("root", "monitor", "app")]
+        return all("denied" in answer for answer in said)
+
+    def update(files: Mapping[str, str], gone: tuple[str, ...], used: Mapping[str, str]) -> None:
+        for node in nodes:
+            assert node.stop() == 0
+            for name, value in files.items():
+                (node.here / "secrets" / name).write_text(value)
+            for name in gone:
+                (node.here / "secrets" / name).unlink()
+            node.start()
+            formed(nodes)
+            assert logs_in(used), told[-3:]
+
+    formers = {f"{name}-former": value for name, value in PASSWORDS.items()}
+    update({**new, **formers}, (), PASSWORDS)
+    wait_for(lambda: logs_in(new), "the new passwords")
+    assert logs_in(PASSWORDS)
+    assert any("the former ones count as well" in node.log for node in nodes)
+    # A copy that a node takes in between is of no other kind, and neither password is anywhere in plain.
+    assert nodes[1].stop() == 0
+    nodes[1].lose_volume()
+    nodes[1].start()
+    formed(nodes)
+    for password in (*PASSWORDS.values(), *new.values()):
+        for node in nodes:
+            assert password not in node.log
+            assert password.encode() not in (node.volume / "galera.cache").read_bytes()
+
+    update({}, tuple(formers), new)
+    wait_for(lambda: refused(PASSWORDS), "the end of the former passwords")
+    assert logs_in(new)
+
+
 def be_quick(node: Container) -> None:
     """From now on the initial SQL of `node` ends."""
     (node.here / "initdb" / "01.sql").write_text(INITDB["01-tables.sql"])

@@ -12,16 +12,10 @@ import time
 
 import pytest
 
-from harness.image_containers import Container, wait_for
-from tests.images.galera_site import GaleraSite, add, formed, rows, server_pid, start, status, synced
+from harness.image_containers import wait_for
+from tests.images.galera_site import GaleraSite, add, formed, rows, server_pid, settled, start, status, synced
 
 pytestmark = pytest.mark.images
-
-
-def settled(nodes: list[Container]) -> None:
-    """Waits until all serve and have a vote each: the loss of one that has more stops the others."""
-    formed(nodes)
-    wait_for(lambda: {status(node, "wsrep_cluster_weight") for node in nodes} == {"3"}, "a vote each")
 
 
 def test_a_host_that_is_gone_is_left_out_before_galera_would_and_a_busy_one_stays(site: GaleraSite) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from components.host_scripts import swarm, swarm_leaving, taken_down
+from components.host_scripts import swarm, swarm_leaving, taken_down, writer_last
 from components.host_scripts.swarm_leaving import keep_only, remove_node
 from harness.image_containers import run, wait_for
 from tests.images.swarm_engines import Engine, Engines
@@ -279,3 +279,39 @@ def test_a_manager_whose_engine_cannot_take_part_keeps_its_vote(engines: Engines
     run("ip", "-n", second.namespace, "addr", "add", f"{second.address}/24", "dev", "eth0")
     second.start()
     wait_for(lambda: managers(first) == ["galera-1=Leader", "galera-2=Reachable"], "both votes", 60)
+
+
+def tasks_on(first: Engine, node: str) -> set[str]:
+    """Ids of all tasks that the service has or had on a node; no image is there to run, so they fail."""
+    shown = first.docker("service", "ps", "--no-trunc", "--quiet", "--filter", f"node={node}", "galera")
+    return set(shown.stdout.split())
+
+
+def test_a_paused_node_is_left_out_of_a_change_and_changed_once_it_is_active(engines: Engines) -> None:
+    """What components/host_scripts/writer_last.py rests on."""
+    first, second = engines.add("galera-1", 11), engines.add("galera-2", 12)
+    facts = start(first, second)
+    bring_in(first, facts, second)
+    create = ("service", "create", "--detach", "--no-resolve-image", "--name", "galera", "--mode", "global")
+    done(first.docker(*create, "--restart-condition", "none", "nobody/has:1"))
+    wait_for(lambda: all(tasks_on(first, f"galera-{n}") for n in (1, 2)), "a task on each")
+    before = {n: tasks_on(first, f"galera-{n}") for n in (1, 2)}
+    label = ("--label-add", f"{writer_last.LABEL}=galera")
+    done(first.docker("node", "update", "--availability", "pause", *label, "galera-2"))
+    done(
+        first.docker(
+            "service", "update", "--detach", "--no-resolve-image", "--image", "nobody/has:2", "galera"
+        )
+    )
+    wait_for(lambda: tasks_on(first, "galera-1") > before[1], "the other one's change")
+    assert tasks_on(first, "galera-2") == before[2]
+    held = first.docker(
+        "node", "ls", "--filter", f"node.label={writer_last.LABEL}=galera", "--format", "{{.Hostname}}"
+    )
+    assert held.stdout.split() == ["galera-2"]
+    done(
+        first.docker(
+            "node", "update", "--availability", "active", "--label-rm", writer_last.LABEL, "galera-2"
+        )
+    )
+    wait_for(lambda: tasks_on(first, "galera-2") > before[2], "its change")

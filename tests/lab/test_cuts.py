@@ -117,6 +117,9 @@ BAD = [
     (("cut", "galera-1", "--loss", "half"), "“half” is no loss of packets"),
     (("cut", "galera-1", "--loss", "101%"), "“101%” is no loss of packets"),
     (("heal", "galera-9"), "has no host “galera-9”"),
+    (("pause", "galera-9"), "has no host “galera-9”"),
+    (("pause", "galera-1"), "does not run"),
+    (("resume", "galera-1"), "does not run"),
 ]
 
 

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from components.host_scripts import disk
+from components import remote
+from components.host_scripts import disk, disk_crypt, packages
 from components.host_scripts.shell import script
 from lab import network, paths
 from lab.hosts.backend import HostSpec, Interface, PowerState
@@ -351,6 +352,72 @@ def test_a_sudden_death_loses_nothing_that_was_synced(lab: LabPaths, backend: Um
     until("sshd", lambda: backend.answers(11))
     assert ssh(lab, key, 11, "cat /root/later") == "later"
     until("the mount", lambda: ssh(lab, key, 11, MOUNTED, check=False).split() == ["btrfs", "kept"])
+
+
+LUKS_KEY = "c2l4dGVlbiBieXRlcyBhbmQgYXMgbWFueSBtb3JlIQ=="
+ON_CRYPT = "lsblk -nso TYPE /dev/mapper/docker_vg-docker_lv1"
+
+
+def with_key(
+    lab: LabPaths, key: Path, number: int, text: str, given: str = LUKS_KEY
+) -> subprocess.CompletedProcess[str]:
+    """A step of the program's with this value, as its plugin runs it."""
+    whole = remote.with_values(remote.steps("disk", text, None), given)
+    done = on_host(lab, key, number, remote.call("disk", "create"), whole)
+    print(f"{done.returncode}\n{done.stdout}{done.stderr}", flush=True)
+    return done
+
+
+def test_an_encrypted_disk_waits_after_a_boot_until_it_is_given_its_key(
+    lab: LabPaths, backend: UmlBackend, key: Path
+) -> None:
+    name = "host-14"
+    backend.create(spec(14, key))
+    backend.start(14)
+    until("sshd", lambda: backend.answers(14))
+    prepared = "\n".join(
+        (
+            "IFS= read -r key",
+            disk_crypt.require(name),
+            packages.install(["storage", "encryption"], name),
+            disk_crypt.prepare(name),
+        )
+    )
+    first = with_key(lab, key, 14, prepared)
+    assert first.returncode == 0
+    mark = "a word that nobody else writes to a disk"
+    ssh(lab, key, 14, f"echo kept >/var/lib/docker/file; echo {mark} >/var/lib/docker/mark; sync")
+    assert ssh(lab, key, 14, ON_CRYPT).split() == ["lvm", "crypt", "disk"]
+    assert ssh(lab, key, 14, "cryptsetup luksDump /dev/ubdb | grep -c 'PBKDF:.*pbkdf2'") == "1"
+    again = with_key(lab, key, 14, prepared)
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+    # What is on the disk is nothing that could be read without the key.
+    read = f"dd if=/dev/ubdb bs=1M count=2048 status=none | grep -ac '{mark}'"
+    assert ssh(lab, key, 14, read, check=False) == "0"
+
+    # The host answers, and nothing asks anybody; a wrong key opens nothing.
+    boot = ssh(lab, key, 14, BOOT)
+    ssh(lab, key, 14, "reboot", check=False)
+    until("another boot", lambda: ssh(lab, key, 14, BOOT, check=False) not in ("", boot))
+    state = disk_crypt.state(name)
+    assert with_key(lab, key, 14, state).stdout.strip() == disk_crypt.LOCKED
+    wrong = with_key(lab, key, 14, disk_crypt.unlock(name), "bm90IHRoZSBrZXk=")
+    assert "is not opened by the key in the stack's state" in wrong.stderr
+    assert with_key(lab, key, 14, disk_crypt.unlock(name)).stdout.strip() == disk_crypt.OPEN
+    assert ssh(lab, key, 14, MOUNTED).split() == ["btrfs", "kept"]
+    assert with_key(lab, key, 14, state).stdout.startswith(f"{disk_crypt.OPEN} /dev/ubdb aes-xts-plain64")
+
+    # A disk that was grown, after a sudden death.
+    backend.stop(14, hard=True)
+    backend.resize(dataclasses.replace(spec(14, key), disks=(25, 30)))
+    backend.start(14)
+    until("sshd", lambda: backend.answers(14))
+    assert with_key(lab, key, 14, prepared).returncode == 0
+    assert ssh(lab, key, 14, MOUNTED).split() == ["btrfs", "kept"]
+    assert int(ssh(lab, key, 14, "df --output=size -BG /var/lib/docker | tail -1").rstrip("G")) > 27
+    told = "cat /proc/*/cmdline /proc/*/environ 2>/dev/null | tr '\\0' '\\n'"
+    assert LUKS_KEY not in ssh(lab, key, 14, told)
+    backend.destroy(14)
 
 
 def _command_line(pid: int) -> str:

@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.lab_cluster import with_store
+
 CHECKOUT = Path(__file__).parents[2]
 LAB = os.environ.get("LAB_UNDER_TEST", "suite")
 STORE = os.environ.get("STORE_UNDER_TEST", "etcd")
@@ -28,12 +30,6 @@ GALERA = 'docker exec -u 0 -i "$(docker ps -q --filter name=galera)" mariadb -NB
 """A question to the database on a host, asked there as root."""
 BALANCER = f"""  swarm-galera:loadBalancer:
     image: registry.lab:5000/swarm-galera/haproxy:{(CHECKOUT / "images/haproxy/TAG").read_text().strip()}
-"""
-DISCOVERY = "  swarm-galera:discovery:\n"
-"""How it begins in a stack's file; the next line names the image."""
-CONSUL = f"""    kind: consul
-    recursors: [10.144.12.1]
-    image: registry.lab:5000/swarm-galera/consul:{(CHECKOUT / "images/consul/TAG").read_text().strip()}
 """
 GALERA_NODE = 'docker exec "$(docker ps -q --filter name=galera)" galera-node {}'
 
@@ -167,21 +163,11 @@ def nothing_changes() -> None:
     in_lab("pulumi", "preview", "--expect-no-changes", "--stack", LAB)
 
 
-def on_store(settings: str) -> str:
-    """A stack's settings with the store under test."""
-    if STORE == "etcd":
-        return settings
-    assert STORE == "consul", f"STORE_UNDER_TEST is {STORE}, which is neither etcd nor consul"
-    changed, count = re.subn(f"^{DISCOVERY}    image: .*\n", DISCOVERY + CONSUL, settings, flags=re.MULTILINE)
-    assert count == 1
-    return changed
-
-
 @contextmanager
 def empty_lab() -> Iterator[None]:
     """An empty lab of the tests' own and the settings of `dev`; gone afterwards unless KEEP_LAB is set."""
     run(sys.executable, "-m", "lab", "down", "--name", LAB)
-    SETTINGS.write_text(on_store((CHECKOUT / "Pulumi.dev.yaml").read_text()))
+    SETTINGS.write_text(with_store((CHECKOUT / "Pulumi.dev.yaml").read_text(), STORE))
     run(sys.executable, "-m", "lab", "up", "--name", LAB)
     yield
     if not os.environ.get("KEEP_LAB"):

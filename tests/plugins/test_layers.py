@@ -28,6 +28,7 @@ PROGRAM = f"""
 import pulumi
 
 from components import galera
+from settings.rotation import Passwords
 from settings.tls import Tls
 
 config = pulumi.Config()
@@ -36,8 +37,9 @@ if config.get("round") is None:
 {textwrap.indent(CLUSTER, "    ")}
     on_swarm = pulumi.ResourceOptions(providers=[provider])
     parent = pulumi.ComponentResource(galera.TYPE, "galera", None, on_swarm)
-    drawn = galera.drawn_passwords("galera", None, pulumi.ResourceOptions(parent=parent))
-    pulumi.export("app", drawn["app"])
+    passwords = Passwords.model_validate({{}})
+    drawn = galera.drawn_passwords("galera", None, passwords, pulumi.ResourceOptions(parent=parent))
+    pulumi.export("app", drawn["app"][0])
 else:
     import pulumi_command as command
 
@@ -51,7 +53,8 @@ else:
     own = swarm_files.LABEL + "=" + swarm_files.stack()
     text = taken_down.look(own, swarm_stays=False)
     looked = remote.run("taken-down-looked", connection, text, opts, triggers=[config.require_int("round")])
-    galera.keep_secrets("galera", None, Tls.model_validate({{}}), opts)
+    kept = Passwords.model_validate({{}})
+    galera.keep_secrets("galera", None, kept, Tls.model_validate({{}}), opts)
     pulumi.export("looked", looked.stdout)
 """
 

@@ -534,3 +534,21 @@ def test_cancellations_side_by_side_do_not_wait_for_one_another(lab_api: LabApi)
     for thread in threads:
         thread.join()
     assert lab_api.guests() == []
+
+
+def test_a_server_that_is_named_by_its_id_is_replaced_once(managed: Managed) -> None:
+    """What `operations replace` and servers.replaceServer come to: cancelled, then another is ordered."""
+    first = managed.id
+    named = {**managed.declared, "replaces": float(first), "on_replacement": "replace"}
+    found = managed.provider.diff(first, managed.state, named)
+    assert (found.changes, found.replaces, found.delete_before_replace) == (True, ["replaces"], True)
+    managed.provider.delete(first, managed.state)
+    created = managed.provider.create(dict(named))
+    assert created.id != first
+    managed.lab.wait_idle(int(created.id))
+    after = dict(created.outs or {})
+    # The word stays where it is, and means nobody any more; nor does taking it away mean anything.
+    for declared in (named, managed.declared):
+        again = managed.provider.diff(created.id, after, {**declared, "on_replacement": "refuse"})
+        assert (again.changes, again.replaces) == (False, [])
+    assert managed.lab.ordered == 2

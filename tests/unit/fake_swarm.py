@@ -3,10 +3,11 @@
 Owns: the answers, as Docker 20.10 gives them (tests/provider/test_swarm_engines.py asks the real one).
 Leaves to others: what scripts are expected to do with them.
 
-`nodes/ID` holds `HOST|STATE|ROLE|VOTE|MARK`, `labels/ID/NAME` a label's value; `services/NAME` exists for a
-service, and holds `running` where a container of it runs here; `exec/NAME` is the program that runs in that
-container. `silent` in the host's folder makes the swarm say nothing, `no-quorum` makes it take no change;
-`late` keeps a promoted node's vote from counting, `breaks` makes the first promotion cost the leader.
+`nodes/ID` holds `HOST|STATE|ROLE|VOTE|MARK`, `labels/ID/NAME` a label's value, `availability/ID` a node's;
+`services/NAME` exists for a service, and holds `running` where a container of it runs here; `exec/NAME` is
+the program that runs in that container. `silent` in the host's folder makes the swarm say nothing,
+`no-quorum` makes it take no change; `late` keeps a promoted node's vote from counting, `breaks` makes the
+first promotion cost the leader, `ending` has the node's `tasks` end once somebody has seen them.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ case "$1 $2" in
         continue
       fi
       if [[ $* == *ManagerStatus* ]]; then echo "$id|$name|${state^}|${vote^}"
+      elif [[ $* == *Availability* ]]; then
+        echo "$id|$name|${state^}|$(cat "availability/$id" 2>/dev/null || echo Active)"
       else echo "$id|$name|${state^}"; fi
     done ;;
   "node inspect")
@@ -95,7 +98,7 @@ case "$1 $2" in
       if [[ -e breaks ]]; then mv breaks silent; fi
     fi
     if [[ $* == *"--role worker"* ]]; then set_field "$id" 2 worker; set_field "$id" 3 ''; fi ;;
-  "node ps") cat tasks 2>/dev/null || : ;;
+  "node ps") cat tasks 2>/dev/null || : ; [[ ! -e ending ]] || rm tasks ending ;;
   "node demote") set_field "$3" 2 worker; set_field "$3" 3 '' ;;
   "node rm") rm "nodes/$4" ;;
   "service inspect") [[ -e services/$3 ]] || exit 1 ;;

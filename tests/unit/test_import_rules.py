@@ -11,11 +11,13 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = {"components", "operations", "settings"}
-OUTSIDE = {"lab", "bench", "harness", "tests", "tools"}
+OUTSIDE = {"lab", "bench", "chaos", "harness", "tests", "tools"}
 RULES = {
     "__main__.py": OUTSIDE | {"operations"},
     "settings/__init__.py": OUTSIDE | {"components", "operations"},  # it reads its values through Pulumi
     "settings/application.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/backup.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/bootstrap_from.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/engine_options.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/errors.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/galera.py": OUTSIDE | {"components", "operations", "pulumi"},
@@ -44,10 +46,11 @@ RULES = {
     "components/swarm_ports.py": OUTSIDE | {"operations", "pulumi", "pulumi_command", "pulumi_docker"},
     "operations": OUTSIDE | {"pulumi"},
     "images": OUTSIDE | PROGRAM | {"pulumi"},
-    "lab": PROGRAM | {"bench", "harness", "tests", "tools"},
-    "harness": {"bench", "tests", "tools"},
-    "bench": {"tests", "tools"},
-    "tools": {"tests", "bench", "harness"},
+    "lab": PROGRAM | {"bench", "chaos", "harness", "tests", "tools"},
+    "harness": {"bench", "chaos", "tests", "tools"},
+    "bench": {"chaos", "tests", "tools"},
+    "chaos": {"tests", "tools"},
+    "tools": {"tests", "bench", "chaos", "harness"},
     # They have the package only.
     "examples/composed": OUTSIDE | PROGRAM,
     "plugin": OUTSIDE | PROGRAM,

@@ -18,10 +18,12 @@ from pydantic.alias_generators import to_snake
 
 from components import moved_steps, service_spec, services, swarm_files
 from components.overlay_network import gateway
+from components.replaced import REPLACED
 from components.service_spec import HealthCheck, UpdatePolicy, duration
 from components.softlayer import cost
 from components.softlayer.errors import CostTooHigh
 from components.softlayer.guest_seen import Guest
+from components.turns import NOT_WELL
 from lab.plugins.docker import durations
 from settings import Servers
 from tests.unit import declared, program
@@ -779,6 +781,55 @@ def test_only_hosts_that_are_named_may_be_replaced_and_lose_their_protection(hom
     assert not run({"servers": {"protect": False}}).protected
 
 
+def policies(made: Recorded) -> dict[str, tuple[str, Any]]:
+    """What may be done to each server, and the id of one that is to go."""
+    inputs = {host: made.resources[f"{host}-guest"].inputs for host in HOSTS}
+    return {host: (given["on_replacement"], given.get("replaces")) for host, given in inputs.items()}
+
+
+def test_a_server_is_replaced_for_its_own_sake_while_it_is_the_one_that_was_named(home: Path) -> None:
+    servers = {"servers": {"replaceServer": {"galera-2": 12}}}
+    now = {host: guest(host, id=number) for number, host in enumerate(HOSTS, 11)}
+    made = run(servers, now)
+    assert policies(made) == {
+        "galera-1": ("keep", None),
+        "galera-2": ("replace", 12),
+        "galera-3": ("keep", None),
+    }
+    assert made.protected == {"galera-1-guest", "galera-3-guest"}
+    # Another server is there by now, or none: nobody is to go any more.
+    for after in ({**now, "galera-2": guest("galera-2", id=99)}, {"galera-1": now["galera-1"]}):
+        made = run(servers, after)
+        assert set(policies(made).values()) == {("refuse", None)}
+        assert "galera-2-guest" in made.protected
+
+
+def test_several_servers_with_data_do_not_go_in_one_run_unless_operations_names_one(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers = {"servers": {"replaceServer": {"galera-1": 11, "galera-2": 12}}}
+    now = {host: guest(host, id=number) for number, host in enumerate(HOSTS, 11)}
+    with pytest.raises(pulumi.RunError, match="galera-1, galera-2 would be cancelled in one run"):
+        run(servers, now)
+    monkeypatch.setenv(REPLACED, '{"galera-1": 11}')
+    assert policies(run(servers, now))["galera-1"] == ("replace", 11)
+    assert policies(run(servers, now))["galera-2"] == ("keep", None)
+    monkeypatch.setenv(REPLACED, "{}")
+    assert set(policies(run(servers, now)).values()) == {("refuse", None)}
+
+
+def test_a_server_is_not_replaced_in_the_run_that_interrupts_others_or_while_they_are_not_well(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = {host: guest(host, id=number) for number, host in enumerate(HOSTS, 11)}
+    with pytest.raises(pulumi.RunError, match="galera-2 may be replaced in the same run that reboots"):
+        run({"servers": {"replaceServer": {"galera-2": 12}, "cores": 4}}, now)
+    monkeypatch.setenv(NOT_WELL, '{"galera-3": "does not answer"}')
+    with pytest.raises(pulumi.RunError, match="galera-2 would be interrupted"):
+        run({"servers": {"replaceServer": {"galera-2": 12}}}, now)
+    assert policies(run({"servers": {"replaceServer": {"galera-3": 13}}}, now))["galera-3"] == ("replace", 13)
+
+
 def test_other_names_for_the_managers_are_refused_before_anything_is_declared(home: Path) -> None:
     with pytest.raises(
         pulumi.RunError, match="galera-1, galera-2, galera-3 would be given up with their data"
@@ -807,6 +858,7 @@ SERVERS: list[tuple[str, Any, str, Any]] = [
     ("placementGroup", 11, "placement_group", 11),
     ("tags", ["blue"], "tags", ["blue"]),
     ("notes", "for tests", "notes", "for tests"),
+    ("encryptedDisk", True, "encrypted_disk", True),
     ("userData", "#cloud-config", "user_data", "#cloud-config"),
     ("postInstallUrl", "https://example.com/x", "post_install_url", "https://example.com/x"),
     ("adopt", {"galera-1": 4711}, "adopt", 4711),
@@ -845,6 +897,7 @@ def test_no_setting_of_the_servers_is_forgotten() -> None:
         "protect",
         "reload_token",
         "replace",
+        "replace_server",
     }
     tested = {to_snake(setting) for setting, *_ in SERVERS}
     assert set(Servers.model_fields) == tested | around
@@ -1028,3 +1081,52 @@ def test_an_api_that_cannot_be_reached_is_tried_for_seconds_and_not_for_minutes(
     with pytest.raises(pulumi.RunError, match="subnets failed: nothing answers at the API's address"):
         run(asks_the_api=True)
     assert 0 < clock.now <= cost.PATIENCE
+
+
+def test_with_a_load_balancer_the_node_that_takes_the_writes_is_changed_last(home: Path) -> None:
+    balancer = {"loadBalancer": {"image": "registry.lab:5000/haproxy:2.6-1"}}
+    for settings, held in ((balancer, True), ({}, False), ({**balancer, "servers": {"managers": 1}}, False)):
+        made = run(settings)
+        text = made.resources["galera-formed"].inputs["stdin"]
+        assert ("--label-rm" in text) is held
+        assert "--label-rm" not in made.resources["etcd-running"].inputs["stdin"]
+
+
+def test_an_arbitrator_is_one_task_on_a_host_without_data_and_the_odd_vote_of_four_nodes(home: Path) -> None:
+    pools = [{"name": "rows", "count": 1, "labels": {"galera": "true"}}]
+    settings = {
+        "servers": {"workers": 1, "pools": pools},
+        "arbitrator": {"image": "registry.lab:5000/arbitrator:26.4-1"},
+        "galera": {"provider": {"evs.suspect_timeout": "PT5S"}},
+    }
+    made = run(settings)
+    service = made.resources["arbitrator-service"].inputs
+    assert service["mode"] == {"replicated": {"replicas": 1}}
+    assert service["taskSpec"]["placement"] == {"constraints": ["node.labels.galera==false"]}
+    secrets = [each["fileName"] for each in service["taskSpec"]["containerSpec"]["secrets"]]
+    assert {Path(each).name for each in secrets} == {
+        "galera-ca.crt",
+        "galera-server.crt",
+        "galera-server.key",
+    }
+    formed = made.resources["galera-formed"].inputs["stdin"]
+    assert "more=5" in formed
+    assert '$seen != "$more nodes, Primary, Synced"' in formed
+    assert made.outputs["galera"]["arbitrator"] is True
+    plain = run()
+    assert "arbitrator-service" not in plain.resources
+    assert "more=" not in plain.resources["galera-formed"].inputs["stdin"]
+    assert "arbitrator" not in plain.outputs["galera"]
+
+
+def test_an_arbitrator_that_goes_is_in_the_group_until_the_run_ends(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pulumi deletes it last: three nodes that are waited for are four until then, each time."""
+    urn = "urn:pulumi:test::swarm-galera::x$docker:index/service:Service::arbitrator-service"
+    monkeypatch.setattr(program, "FORMER_URNS", [urn])
+    going = run(former={"galera": {}})
+    assert "arbitrator-service" not in going.resources
+    assert "more=4" in going.resources["galera-formed"].inputs["stdin"]
+    monkeypatch.setattr(program, "FORMER_URNS", [])
+    assert "more=" not in run(former={"galera": {}}).resources["galera-formed"].inputs["stdin"]

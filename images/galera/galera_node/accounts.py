@@ -25,6 +25,10 @@ TLS_NEEDED = re.compile(r'"ssl_type":\s*[1-9]')
 DEFINER = ("root", "%")
 NO_PASSWORD = "*THISISNOTAVALIDPASSWORDTHATCANBEUSEDHERE"  # noqa: S105 - as MariaDB writes it: no password has that hash
 
+OVERLAP = "*THEFORMERPASSWORDCOUNTSASWELLFORALITTLEX"
+"""In an account whose former password counts as well: a stored form that no password has. It comes with the
+data, so that each node knows later that the former one is this program's, and may go."""
+
 
 def native_hash(password: str) -> str:
     """MariaDB's stored form of a password (mysql_native_password).
@@ -39,24 +43,42 @@ def native_hash(password: str) -> str:
 class Account:
     """An account with its password's stored form.
 
+    `former`: of the password that counts as well, while clients go over to the new one; empty for none.
     `socket`: the system's user of that name needs none. `tls`: who comes without TLS is refused.
     """
 
     user: str
     host: str
     hash: str
+    former: str = ""
     socket: bool = False
     tls: bool = False
 
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """All that let one in, the newest first: the server asks for that first."""
+        return (self.hash, self.former) if self.former else (self.hash,)
+
     def statement(self, verb: str, lock: str = "") -> Statement:
         """`CREATE USER` or `ALTER USER`; `lock` comes last."""
-        way = "unix_socket OR mysql_native_password" if self.socket else "mysql_native_password"
+        hashes = (*self.hashes, OVERLAP) if self.former else self.hashes
+        ways = ["unix_socket"] * self.socket + ["mysql_native_password USING %s"] * len(hashes)
         only = " REQUIRE SSL" if self.tls else ""
-        return f"{verb} %s@%s IDENTIFIED VIA {way} USING %s{only}{lock}", (self.user, self.host, self.hash)
+        words = f"{verb} %s@%s IDENTIFIED VIA {' OR '.join(ways)}{only}{lock}"
+        return words, (self.user, self.host, *hashes)
 
     def holds(self, privileges: str) -> bool:
-        """Whether the account is so. `privileges`: as `STORED` has them."""
-        return self.hash in privileges and (not self.tls or TLS_NEEDED.search(privileges) is not None)
+        """Whether the account is so. `privileges`: as `STORED` has them.
+
+        A password that somebody has added stays, unless the account had a former one by `statement`: then
+        these count and no other.
+        """
+        found = set(HASH.findall(privileges))
+        if self.former:
+            same = found == set(self.hashes) and OVERLAP in privileges
+        else:
+            same = self.hash in found and OVERLAP not in privileges
+        return same and (not self.tls or TLS_NEEDED.search(privileges) is not None)
 
 
 def with_passwords(settings: Settings) -> list[Account]:
@@ -65,16 +87,20 @@ def with_passwords(settings: Settings) -> list[Account]:
     `root` locally, and from the cluster's network, from there with TLS where nodes have it; `monitor` without
     any right but to connect and read the status; the application's, named as its database.
     """
-    root, monitor, app = (
-        native_hash(settings.secret(f"galera-{name}-password")) for name in ("root", "monitor", "app")
-    )
+    root, monitor, app = (_stored(settings, f"galera-{name}-password") for name in ("root", "monitor", "app"))
     network = f"{settings.subnet.network_address}/{settings.subnet.netmask}"
     return [
-        Account("root", "localhost", root, socket=True),
-        Account("root", network, root, tls=settings.encrypted),
-        Account("monitor", "%", monitor),
-        Account(settings.database, "%", app),
+        Account("root", "localhost", *root, socket=True),
+        Account("root", network, *root, tls=settings.encrypted),
+        Account("monitor", "%", *monitor),
+        Account(settings.database, "%", *app),
     ]
+
+
+def _stored(settings: Settings, secret: str) -> tuple[str, str]:
+    """Of the password in a secret, and of the one before while that counts, too; else empty."""
+    former = settings.former(secret)
+    return native_hash(settings.secret(secret)), native_hash(former) if former else ""
 
 
 def accounts(settings: Settings) -> list[Statement]:
@@ -126,7 +152,7 @@ def moved(settings: Settings, stored: Iterable[tuple[str, ...]]) -> Statement | 
 
 
 def outdated(settings: Settings, stored: Iterable[tuple[str, ...]]) -> list[Account]:
-    """Accounts whose password is another than the secret's, or that need no TLS but should.
+    """Accounts whose passwords are others than the secrets', or that need no TLS but should.
 
     `stored`: rows of `STORED`. One that somebody has dropped is not made anew.
     """
@@ -140,7 +166,9 @@ def outdated(settings: Settings, stored: Iterable[tuple[str, ...]]) -> list[Acco
 
 def fingerprint(settings: Settings) -> str:
     """Tells whether two nodes have the same passwords, and TLS, and nothing else: 48 bits of all together."""
-    hashes = "".join(account.hash + " TLS" * account.tls for account in with_passwords(settings))
+    hashes = "".join(
+        " OR ".join(account.hashes) + " TLS" * account.tls for account in with_passwords(settings)
+    )
     return hashlib.sha256(f"{settings.cluster} {hashes}".encode()).hexdigest()[:12]
 
 

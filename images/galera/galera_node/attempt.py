@@ -14,13 +14,14 @@ from dataclasses import replace
 from . import epochs, local_state, neighbours, network, transfer
 from .decision.decide import decide, wants_told
 from .decision.others import Site
-from .decision.outcomes import Bootstrap, Carry, Discard, Join, Refuse
+from .decision.outcomes import Bootstrap, Carry, Discard, Hold, Join, PutBack, Refuse, SetAside
 from .decision.without_data import turn
 from .first_process import LOOK_EVERY, Renew
 from .local_state import NO_UUID, Kind, Local, Note
 from .neighbours import Told
 from .own_data import OwnData
 from .parts import Parts
+from .restore.node import Restoring
 from .store import Details, Facts, Presence
 from .watch import Watch
 from .words import log
@@ -40,6 +41,7 @@ class Attempt:
         self._encryption = parts.encryption
         self._observer, self._reports = parts.observer, parts.reports
         self._own_data, self._watch = own_data, watch
+        self._restoring = Restoring(parts, own_data)
         self._site = Site(parts.settings.size, parts.settings.members)
 
     def run(self) -> None:
@@ -59,6 +61,7 @@ class Attempt:
             live = network.accepting(candidates)
             told = neighbours.ask_all(live) if wants_told(facts, live) else {}
             decision = decide(self._settings.node, self._site, local, facts, live, told)
+            decision = self._restoring.instead(decision, facts)
             if isinstance(decision, Join):
                 if self._reports.served and facts is not None:
                     # Its failing checks would count by now, and its copy or write-sets may take long.
@@ -85,6 +88,8 @@ class Attempt:
                     log(f"discarding the data of {decision.uuid}: {decision.reason}")
                     return local_state.clear(self._settings.data_dir)
                 self._reports.unhealthy("waiting: the end of the formation could not be noted")
+            elif isinstance(decision, Hold | SetAside | PutBack):
+                local = self._restoring.act(decision, local)
             else:
                 verb = "refusing to start" if isinstance(decision, Refuse) else "waiting"
                 self._topics.say("decision", f"{verb}: {decision.reason}")

@@ -7,53 +7,43 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import epochs, health, local_state, tls
+from . import epochs, tls
+from .archive import telling
+from .archive.plan import Plan
 from .decision.others import IN_PRIMARY
+from .decision.restoring import OVER
 from .decision.votes import enough
-from .local_state import NO_UUID, Kind
-from .membership import Membership
+from .for_people import Decided
+from .local_state import NO_UUID
+from .membership import Membership, clock
+from .own_report import own_state
+from .restore.record import under_way
 from .settings import NAME
-from .store import Epoch, Facts, Put, Store, StoreError, parse
-from .wire import valid_until
+from .store import Epoch, Facts, Put, Store, StoreError, dumps, parse
 
-
-def own_state(run_dir: Path, data_dir: Path) -> dict[str, Any]:
-    """What this node is, without the store: as its program last said, else as the data directory says."""
-    code, text = health.check(run_dir)
-    found: dict[str, Any] = {"node": None, "epoch": None, "uuid": None, "seqno": -1}
-    try:
-        found |= json.loads((run_dir / health.SELF).read_text())
-    except (OSError, ValueError):
-        try:
-            local = local_state.read(data_dir)
-        except OSError:
-            local = local_state.Local(Kind.EMPTY)
-        if local.kind is Kind.DATA and local.uuid != NO_UUID:
-            found |= {"epoch": local.epoch, "uuid": local.uuid, "seqno": local.seqno}
-    return found | {"health": text, "healthy": code == 0, "tls": own_tls(run_dir)}
-
-
-def own_tls(run_dir: Path) -> dict[str, Any] | None:
-    """How mariadbd speaks TLS, and until when its certificate and its authority's are good; None without."""
-    folder = run_dir / tls.FOLDER
-    if not (mode := tls.mode(folder)):
-        return None
-    ends = {"authority": tls.SECRETS[0], "certificate": tls.SECRETS[1]}
-    until = {name: valid_until(folder / file) for name, file in ends.items()}
-    return {"mode": mode} | {name: None if end is None else end.isoformat() for name, end in until.items()}
+DECISIONS = 20
+"""Decisions that the store keeps."""
 
 
 def names(facts: Facts) -> list[str]:
     """All nodes that the store knows of."""
     view = facts.view.members if facts.view is not None else ()
-    return sorted({*facts.nodes, *facts.present, *facts.forgotten, *view})
+    return sorted({*facts.nodes, *facts.present, *facts.forgotten, *facts.maintenance, *view})
 
 
-def report(facts: Facts | None, own: dict[str, Any], error: str = "") -> dict[str, Any]:
-    """Everything for machines. `facts` is None while the store is away; `error` says why."""
+def report(
+    facts: Facts | None, own: dict[str, Any], error: str = "", backup: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Everything for machines. `facts` is None while the store is away; `error` says why.
+
+    `backup`: as `archive.telling` reports it; None where there are to be none.
+    """
     if facts is None:
         return {"cluster": None, "self": own, "members": {}, "view": [], "store": error}
     members = {}
@@ -63,15 +53,17 @@ def report(facts: Facts | None, own: dict[str, Any], error: str = "") -> dict[st
             "state": presence.state if presence is not None else None,
             "address": presence.address if presence is not None else None,
             "published": position.seqno if position is not None else None,
+            "publishedAt": facts.published_at(name),
             "forgotten": name in facts.forgotten,
             "problem": facts.about(name).problem or None,
             "epoch": facts.about(name).epoch if presence is not None and presence.uuid != NO_UUID else None,
             "votes": facts.about(name).votes if presence is not None else None,
             "maintenance": name in facts.maintenance,
+            "note": facts.notes.get(name) or None,
             "tls": facts.about(name).tls or None,
             "trusts": facts.about(name).trusts,
         }
-    cluster = facts.cluster
+    cluster, restore = facts.cluster, facts.restore
     return {
         "cluster": None
         if cluster is None
@@ -79,8 +71,19 @@ def report(facts: Facts | None, own: dict[str, Any], error: str = "") -> dict[st
         "self": own,
         "members": members,
         "view": list(facts.view.members) if facts.view is not None else [],
+        "began": None
+        if facts.epoch is None
+        else {"epoch": facts.epoch.name, "by": facts.epoch.by, "leftOut": list(facts.epoch.left_out)},
+        "chosen": facts.chosen,
+        "decided": [asdict(facts.decided[key]) for key in sorted(facts.decided)],
         "writer": facts.writer,
         "tls": facts.tls,
+        **(
+            {}
+            if restore is None or restore.phase in OVER
+            else {"restore": under_way(restore, facts), "restorePhase": restore.phase}
+        ),
+        **({"backup": backup} if backup is not None else {}),
     }
 
 
@@ -112,8 +115,14 @@ def _whole(facts: Facts) -> list[str]:
         lines.append(f"{facts.holder} holds the right to bootstrap")
     if facts.chosen is not None:
         lines.append(f"a person has said that the cluster restarts from the data of {facts.chosen}")
+    for key in sorted(facts.decided):
+        each = facts.decided[key]
+        lost = f"; left behind: {each.lost}" if each.lost else ""
+        lines.append(f"decided {each.at} by {each.by}: {each.what}{lost}")
     if facts.writer is not None:
         lines.append(f"load balancers send writes to {facts.writer}")
+    if facts.restore is not None:
+        lines.append(under_way(facts.restore, facts))
     return lines
 
 
@@ -134,7 +143,8 @@ def _about(facts: Facts, name: str, until: str) -> str:
     if presence is not None and presence.state in IN_PRIMARY and (facts.tls or about.tls):
         words.append(_tls(facts, name))
     if name in facts.maintenance:
-        words.append("in maintenance: load balancers send nobody there")
+        note = f" ({facts.notes[name]})" if facts.notes.get(name) else ""
+        words.append(f"in maintenance{note}: load balancers send nobody there")
     if about.problem:
         words.append(about.problem)
     return f"{name}: {', '.join(words)}"
@@ -148,16 +158,23 @@ def _tls(facts: Facts, name: str) -> str:
     return f"TLS{' alone' if about.tls == tls.ONLY else ', lets in nodes without'}{former}"
 
 
-def status(store: Store, run_dir: Path, data_dir: Path, size: int, machine: bool) -> int:
-    """What the store and this node say; 1 while the store is away, for `machine` (JSON) always 0."""
+def status(
+    store: Store, run_dir: Path, data_dir: Path, size: int, machine: bool, backups: Plan | None = None
+) -> int:
+    """What the store and this node say; 1 while the store is away, for `machine` (JSON) always 0.
+
+    `backups`: what the node is told about them; None for none.
+    """
     own = own_state(run_dir, data_dir)
-    facts, error = None, ""
+    facts, backup, error = None, None, ""
     try:
-        facts = parse(store.read())
+        entries = store.read()
+        facts = parse(entries)
+        backup = telling.report(backups, entries, datetime.now(UTC))
     except StoreError as failed:
         error = str(failed)
     if machine:
-        print(json.dumps(report(facts, own, error)))
+        print(json.dumps(report(facts, own, error, backup)))
         return 0
     if facts is None:
         print(error, file=sys.stderr)
@@ -179,8 +196,18 @@ def refuse(text: str) -> int:
     return 1
 
 
-def forget(store: Store, node: str) -> int:
-    """Nobody waits for `node` any more. Any name will do: one that never came is waited for, too."""
+def decision(facts: Facts, what: str, by: str, lost: str = "") -> tuple[dict[str, Put], tuple[str, ...]]:
+    """What is to be written with a person's decision so that it is known later, and what may go for it."""
+    old = sorted(facts.decided)[: max(0, len(facts.decided) - DECISIONS + 1)]
+    put = Put(dumps(Decided(what, by or "somebody on this node", clock(), lost)))
+    return {f"decided/{time.time():017.6f}": put}, tuple(f"decided/{key}" for key in old)
+
+
+def forget(store: Store, node: str, by: str = "") -> int:
+    """Nobody waits for `node` any more. Any name will do: one that never came is waited for, too.
+
+    `by`: the person who says so; without, it is a host that leaves in order, and is not noted.
+    """
     if not NAME.fullmatch(node):
         return refuse(f"{node!r} is no name of a node")
     facts = parse(store.read())
@@ -194,7 +221,12 @@ def forget(store: Store, node: str) -> int:
         )
     known, key = node in names(facts), f"nodes/{node}"
     expect = {key: facts.revision(key), f"present/{node}": facts.revision(f"present/{node}")}
-    if not store.commit(expect, {f"forgotten/{node}": Put("")}, (key,)):
+    noted: tuple[dict[str, Put], tuple[str, ...]] = ({}, ())
+    if by:
+        noted = decision(facts, f"forget {node}", by, f"what only {node} has committed")
+    if not store.commit(
+        expect, {f"forgotten/{node}": Put(""), **noted[0]}, (key, f"published/{node}", *noted[1])
+    ):
         return refuse(f"{node} has just said something; look at galera-node status, then repeat")
     if not known:
         others = ", ".join(names(facts)) or "none"
@@ -205,17 +237,18 @@ def forget(store: Store, node: str) -> int:
     return 0
 
 
-def remember(store: Store, node: str) -> int:
+def remember(store: Store, node: str, by: str = "") -> int:
     """Takes `forget` back, as long as the cluster has not restarted without `node`."""
     facts = parse(store.read())
     if node not in facts.forgotten:
         return refuse(f"{node} is not forgotten; forgotten: {', '.join(sorted(facts.forgotten)) or 'none'}")
-    store.commit({}, {}, (f"forgotten/{node}",))
+    puts, gone = decision(facts, f"remember {node}", by) if by else ({}, ())
+    store.commit({}, puts, (f"forgotten/{node}", *gone))
     print(f"{node} is waited for again. Data that the cluster has left behind meanwhile stays so.")
     return 0
 
 
-def recover_from(store: Store, node: str) -> int:
+def recover_from(store: Store, node: str, by: str = "") -> int:
     """The cluster, of which nobody runs, restarts from the data of `node`, whatever the others have."""
     facts = parse(store.read())
     if facts.cluster is not None and facts.cluster.phase == "forming":
@@ -239,7 +272,8 @@ def recover_from(store: Store, node: str) -> int:
             f"({facts.cluster.uuid})"
         )
     expect = {"chosen": facts.revision("chosen"), "cluster": facts.revision("cluster")}
-    if not store.commit(expect, {"chosen": Put(node)}):
+    puts, gone = decision(facts, f"recover-from {node}", by, _left_behind(facts, node, presence.seqno))
+    if not store.commit(expect, {"chosen": Put(node), **puts}, gone):
         return refuse("something has just changed; look at galera-node status, then repeat")
     print(
         f"The cluster restarts from the data of {node}; its log tells how. It does not wait for the others."
@@ -248,7 +282,16 @@ def recover_from(store: Store, node: str) -> int:
     return 0
 
 
-def new_epoch(store: Store, node: str) -> int:
+def _left_behind(facts: Facts, node: str, seqno: int) -> str:
+    """What others are known to have that `node`, at `seqno`, has not."""
+    known = {name: position.seqno for name, position in facts.nodes.items()}
+    for name, presence in facts.present.items():
+        known[name] = max(known.get(name, -1), presence.seqno)
+    ahead = {name: at for name, at in known.items() if name != node and at > seqno}
+    return ", ".join(f"{name} was at {at}, {node} at {seqno}" for name, at in sorted(ahead.items()))
+
+
+def new_epoch(store: Store, node: str, by: str = "") -> int:
     """Begins an epoch in the Primary component that runs: data of whoever is not in it takes a full copy."""
     facts = parse(store.read())
     cluster, view = facts.cluster, facts.view
@@ -262,17 +305,20 @@ def new_epoch(store: Store, node: str) -> int:
     epoch = epochs.following(cluster.epoch)
     left_out = sorted({*facts.nodes, *facts.forgotten} - set(view.members))
     record = Epoch(epoch, cluster.epoch, dict.fromkeys(view.members, epochs.RUNNING), tuple(left_out), node)
+    puts, gone = decision(facts, f"new-epoch on {node}", by, f"left out: {', '.join(left_out) or 'nobody'}")
     if not Membership.put_epoch(store, facts, record):
         return refuse("something has just changed; look at galera-node status, then repeat")
+    store.commit({}, puts, gone)
     print(f"Epoch {epoch} has begun with {', '.join(view.members)}. Any other data takes a full copy.")
     return 0
 
 
-def maintain(store: Store, node: str, on: bool) -> int:
+def maintain(store: Store, node: str, on: bool, note: str | None = None) -> int:
     """Load balancers send nobody to `node` while it is in maintenance; it replicates as before.
 
     Unless no other node can serve, as when the others die. The last that they could send anybody to is
-    refused.
+    refused. `note`: why, and by whom; with one, the node need not be known any more: its host may be about to
+    go. None leaves a note that is there.
     """
     if not NAME.fullmatch(node):
         return refuse(f"{node!r} is no name of a node")
@@ -281,7 +327,7 @@ def maintain(store: Store, node: str, on: bool) -> int:
         store.commit({}, {}, (f"maintenance/{node}",))
         print(f"load balancers send clients to {node} once it is Synced")
         return 0
-    if node not in facts.nodes:
+    if note is None and node not in facts.nodes:
         return refuse(f"{node} is no node of this cluster. Known: {', '.join(sorted(facts.nodes)) or 'none'}")
     others = [
         name
@@ -292,9 +338,10 @@ def maintain(store: Store, node: str, on: bool) -> int:
         return refuse(
             f"no other node is Synced and not in maintenance: without {node} nobody could be served"
         )
+    put = Put(facts.notes.get(node, "") if note is None else note)
     # Somebody may be taking the others out in the same moment.
     expect = {key: facts.revision(key) for key in (f"maintenance/{name}" for name in others)}
-    if not store.commit(expect, {f"maintenance/{node}": Put("")}):
+    if not store.commit(expect, {f"maintenance/{node}": put}):
         return refuse("another node is just being taken out; look at galera-node status, then repeat")
     print(f"load balancers send no new clients to {node}, and end the others' connections in some seconds")
     return 0

@@ -18,9 +18,14 @@ from .sql import ServerStatus, Sql, SqlError
 from .store import Facts, View
 from .words import Topics, log
 
+ARBITRATOR = "galera-arbitrator"
+"""What an arbitrator is called in the group (images/arbitrator): it has a vote and no data, so that nobody
+waits for it after an outage, and no recovery leaves it out. In a cluster without one a host with data may be
+called so."""
 MEMBERS = (
     "SELECT c.cluster_uuid, c.view_seqno, m.node_name FROM mysql.wsrep_cluster c "
-    "JOIN mysql.wsrep_cluster_members m ON m.cluster_uuid = c.cluster_uuid ORDER BY 3"
+    "JOIN mysql.wsrep_cluster_members m ON m.cluster_uuid = c.cluster_uuid "
+    "ORDER BY 3"
 )
 
 
@@ -105,7 +110,10 @@ class Component:
         if not rows or str(rows[0][0]).lower() != status.uuid:
             return
         seen = self.view
-        self.view = View(status.uuid, self.epoch, int(rows[0][1]), tuple(str(row[2]) for row in rows))
+        names = tuple(
+            name for row in rows if (name := str(row[2])) != ARBITRATOR or self._has_data(name, facts)
+        )
+        self.view = View(status.uuid, self.epoch, int(rows[0][1]), names)
         self._keep_note()
         if facts is None or (self._was_outside and self._started_by_hand(self.view, facts)):
             return
@@ -115,6 +123,11 @@ class Component:
         # What members had committed that have gone since is on the disk by the next look.
         if grows or seen == self.view:
             self._membership.show_view(self.view, facts)
+
+    def _has_data(self, name: str, facts: Facts | None) -> bool:
+        """Whether it is a node of the database: one of those that are expected, or that have published."""
+        told = self._settings.node, *self._settings.members
+        return name in told or (facts is not None and name in facts.nodes)
 
     def _keep_note(self) -> None:
         now = Note(self.epoch, component=self.view)
@@ -133,7 +146,8 @@ class Component:
         """Whether a person has started this component (pc.bootstrap) without all of the last one.
 
         It then begins an epoch, unless another node is faster.
-        Galera itself restores a component only when all of it meet; and one that has lived on has members
+        Galera itself restores a component only when all of it meet but those whom somebody had left out, whom
+        `departure` does only where a majority goes on; and one that has lived on has members
         that were never outside.
         """
         before = self._before if self._before is not None else facts

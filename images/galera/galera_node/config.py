@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .archive import plan
 from .settings import SettingsError
 from .sizing import MB, Sizes, machine, sizes
 from .tls import BOTH, Way
@@ -60,7 +61,7 @@ class NodeConfig:
     """One start of mariadbd.
 
     `weight` is this node's vote in the Primary component: see docs/adr/0002-bootstrap-and-formation.md.
-    `way`: how it speaks TLS, None without.
+    `way`: how it speaks TLS, None without. `logs`: it writes binary logs, for the archive.
     """
 
     node: str
@@ -70,6 +71,7 @@ class NodeConfig:
     join: Sequence[str] = ()
     tuning: Tuning = Tuning()
     way: Way | None = None
+    logs: bool = False
 
 
 def tune(data_dir: Path) -> Tuning:
@@ -129,6 +131,7 @@ def render(config: NodeConfig) -> str:
             f"wsrep_sst_receive_address = {config.address}:{SST_PORT}",
             f'wsrep_provider_options = "{";".join(f"{key}={value}" for key, value in provider.items())}"',
             *encrypted,
+            *(plan.options(config.node) if config.logs else ()),
             "[mariabackup]",
             "user = mysql",
             "",

@@ -6,6 +6,10 @@ which says nothing else). Each asks back at an address that the name server has 
 life that is named there (mariadbd's UUID in the group, another one with each start) out of the group, if that
 is how it knows the node of this name. With real processes the others go on after 0.05 s instead of 2.8.
 
+Only from within a Primary component, and where the rest keeps the majority. Galera counts whoever is left out
+as lost; but if that costs a component its majority, it makes the rest Primary again without waiting for him.
+What he committed last the rest has dropped by then, and would write something else in its place.
+
 A host that dies tells nobody: see `silence`.
 """
 
@@ -13,13 +17,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from . import neighbours
 from .endpoints import SOON
 from .network import Names
 from .settings import Settings
-from .sql import Sql, SqlError
+from .sql import ServerStatus, Sql, SqlError
 from .words import log
 
 GONE = 5.0  # seconds in which the group is to have left it out
@@ -40,7 +44,7 @@ class Departures:
         self._lock = threading.Lock()
         self._under_way: set[str] = set()
         self._letting_in = threading.Lock()  # held while mariadbd is asked: nobody who asks here waits for it
-        self._leaving_out = 0  # by how many threads, just now
+        self._leaving_out: list[str] = []  # whose lives just now, by any thread
 
     def tell(self, address: str) -> None:
         """Has all other nodes ask here. Args: address: this node's."""
@@ -81,11 +85,19 @@ class Departures:
     def leave_out(self, lives: Mapping[str, str], sql: Sql) -> None:
         """Has the group go on without members, and waits until it does. Raises SqlError.
 
+        Where the rest would be no majority nothing is done.
+
         Args:
             lives: theirs, and why. All at once: the group waits for each that is dead.
         """
+        end = time.monotonic() + GONE
+        while _changes(sql.status()) and time.monotonic() < end:  # another node was faster
+            time.sleep(LOOK)
         with self._letting_in:
-            self._leaving_out += 1
+            if not self._rest_decides({*lives, *self._leaving_out}, sql):
+                log("whoever has died stays in the group until that notices: the rest may be no majority")
+                return
+            self._leaving_out += lives
         try:
             for life, why in lives.items():
                 log(why)
@@ -95,9 +107,20 @@ class Departures:
                 time.sleep(LOOK)
         finally:
             with self._letting_in:
-                self._leaving_out -= 1
+                for life in lives:
+                    self._leaving_out.remove(life)
             self.keep_out_nobody(sql)
         self._after()
+
+    @staticmethod
+    def _rest_decides(lives: Collection[str], sql: Sql) -> bool:
+        """Whether this node is in a majority, and without these and all whom others leave out still is.
+
+        The vote that counts for more, if there is one, may be of one of these. Raises SqlError.
+        """
+        status = sql.status()
+        gone = [life for life in {*lives, *sql.kept_out()} if sql.run(LIVES, (life,))]
+        return status.primary and status.size <= status.votes < 2 * (status.size - len(gone))
 
     def keep_out_nobody(self, sql: Sql) -> None:
         """Once a member has gone; raises SqlError.
@@ -108,3 +131,8 @@ class Departures:
         with self._letting_in:
             if not self._leaving_out:
                 sql.leave_out("")
+
+
+def _changes(status: ServerStatus) -> bool:
+    """Whether the group has become smaller and mariadbd not heard of it: each member has a vote at least."""
+    return status.primary and status.votes < status.size

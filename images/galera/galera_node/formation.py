@@ -213,7 +213,8 @@ class Formation:
             self._sql.run(*account.statement("ALTER USER"))
         if others:
             tls = "; root needs TLS from elsewhere" if self._settings.encrypted else ""
-            log(f"new passwords for {', '.join(sorted({account.user for account in others}))}{tls}")
+            also = "; the former ones count as well" if any(account.former for account in others) else ""
+            log(f"new passwords for {', '.join(sorted({account.user for account in others}))}{also}{tls}")
         self._passwords_kept = True
 
     def _lower_weight(self, synced: list[str]) -> None:

@@ -13,7 +13,7 @@ import json
 import os
 import re
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
@@ -28,8 +28,11 @@ NOTE = "galera-node.note"
 COPIES = "galera-node.copies"
 # On which authority all nodes have agreed, and so that they speak TLS alone; outlives the data: see `tls`.
 AGREED = "galera-node.tls"
+# The data of before a restore, and what a restore unpacks: see `restore.aside`.
+ASIDE = ".before-restore"
+UNPACKED = ".restore"
 # What mkfs and docker leave in a fresh volume, and what says nothing about what else is there.
-NOT_DATA = frozenset({"lost+found", COPIES, AGREED})
+NOT_DATA = frozenset({"lost+found", COPIES, AGREED, ASIDE, UNPACKED})
 # What a first start that ended before any table was there may leave.
 LEFT_OVER = (
     "galera.cache",
@@ -40,6 +43,7 @@ LEFT_OVER = (
     "undo",
     "aria_log",
     "ddl_recovery",
+    "binlog.",
     "galera-node.",
 )
 
@@ -89,7 +93,8 @@ class Local:
     `view`: the last view of the group was saved; with it a member can restore a Primary component that was
     lost, once all of that view meet again. `trusted`: Galera has not marked the data as unusable, as it does
     with those of a node that the others have voted out. `note`: see `Note`. `unrecovered`: why InnoDB,
-    which was asked for the position, has not told it.
+    which was asked for the position, has not told it. `aside`: the restore before which other data was here
+    that is kept; empty for none.
     """
 
     kind: Kind
@@ -99,6 +104,7 @@ class Local:
     trusted: bool = True
     note: Note = field(default_factory=Note)
     unrecovered: str = ""
+    aside: str = ""
 
     @property
     def epoch(self) -> str:
@@ -114,6 +120,18 @@ def parse_grastate(text: str) -> tuple[str, int]:
 
 def read(data_dir: Path) -> Local:
     """The state of `data_dir`. A directory with tables but without a UUID counts as data, never as empty."""
+    return replace(_read(data_dir), aside=kept_from(data_dir))
+
+
+def kept_from(data_dir: Path) -> str:
+    """The restore before which the data was here that is kept aside; empty for none."""
+    try:
+        return (data_dir / ASIDE / "restore").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _read(data_dir: Path) -> Local:
     entries = {entry.name for entry in data_dir.iterdir()} - NOT_DATA
     if not entries:
         return Local(Kind.EMPTY)

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from . import accounts
 from .decision.outcomes import Bootstrap, Discard
+from .for_people import Published
 from .local_state import NO_UUID
 from .settings import Settings
 from .store import (
@@ -35,6 +36,11 @@ from .words import Topics, log
 SESSION_TTL = 45  # seconds without renewal until the store forgets what this node is
 RENEW_EVERY = 5.0  # seconds
 PUBLISH_EVERY = 10.0  # seconds between published positions
+
+
+def clock() -> str:
+    """The time for people, in UTC."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
 
 
 class Membership:
@@ -183,12 +189,17 @@ class Membership:
         durable = self._sample if self._sample.seqno >= 0 else Position(position.uuid, 0)
         try:
             if before is None or before.uuid != durable.uuid or before.seqno < durable.seqno:
-                node = self._node
-                self.store.commit({}, {f"nodes/{node}": Put(dumps(durable))}, (f"forgotten/{node}",))
+                self.store.commit({}, self._told(durable), (f"forgotten/{self._node}",))
             self._note_recorded(facts)
             self._sample, self._published = position, time.monotonic()
         except StoreError as error:
             self._topics.say("store", str(error))
+
+    def _told(self, position: Position) -> dict[str, Put]:
+        return {
+            f"nodes/{self._node}": Put(dumps(position)),
+            f"published/{self._node}": Put(dumps(Published(position.seqno, clock()))),
+        }
 
     def _note_recorded(self, facts: Facts) -> None:
         """A recovery will wait for this node from the moment the store lists it in the last component."""
@@ -236,7 +247,7 @@ class Membership:
         """Last words to the store: the final position, and the end of the session."""
         try:
             if position is not None and self.recorded:
-                self.store.commit({}, {f"nodes/{self._node}": Put(dumps(position))})
+                self.store.commit({}, self._told(position))
             if self.session:
                 self.store.close_session()
         except StoreError as error:

@@ -28,9 +28,11 @@ class OrderlyStop:
         self._server, self._first_process = parts.server, parts.first_process
         self._membership, self._component = parts.membership, parts.component
         self._observer, self._reports, self._endpoints = parts.observer, parts.reports, parts.endpoints
+        self._archiving = parts.archiving
 
     def shut_down(self) -> None:
         """Stops mariadbd in order, once clients are sent elsewhere; publishes where it ended."""
+        self._archiving.stop()
         self._endpoints.drain()
         self._reports.unhealthy("stopping")
         if self._component.confirmed and self._server.running:

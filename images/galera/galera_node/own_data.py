@@ -72,6 +72,17 @@ class OwnData:
             return replace(state, uuid=uuid, seqno=seqno, trusted=False)
         return replace(state, uuid=uuid, seqno=seqno)
 
+    def again(self, local: Local) -> Local:
+        """The same, looked at again while others may have changed the directory; recovered only if so."""
+        state = local_state.read(self._settings.data_dir)
+        same = (state.kind, state.uuid, state.note, state.aside) == (
+            local.kind,
+            local.uuid,
+            local.note,
+            local.aside,
+        )
+        return local if same else self.local()
+
     def details(self, local: Local) -> Details:
         """What this node shows of itself while mariadbd does not run."""
         shown = Details(local.epoch, local.trusted, self._reports.problem, view=local.note.component)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 
 from . import network
+from .archive import plan
+from .archiving import Archiving
 from .component import Component
 from .config import NodeConfig, OptionFile, tune
 from .departure import Departures
@@ -36,11 +38,13 @@ class Parts:
         self.encryption = Encryption(settings)
         self.address = network.own_address(settings.subnet)
         self.tuning = tune(settings.data_dir)
+        backups = plan.read(settings.cluster) is not None
+        self.archiving = Archiving(backups)
         self.topics = Topics()
         self.server = Server(settings.run_dir / "my.cnf")
         self.option_file = OptionFile(
             self.server.defaults,
-            NodeConfig(settings.node, settings.cluster, self.address, tuning=self.tuning),
+            NodeConfig(settings.node, settings.cluster, self.address, tuning=self.tuning, logs=backups),
         )
         self.sql = Sql(settings.socket)
         self.first_process = FirstProcess(self.server)

@@ -64,7 +64,7 @@ class Placement:
     def clear(self) -> None:
         """Removes what belongs to the data of before; folders that lay among that data are made anew."""
         self.make_folders()
-        for file in [*self._undo_tablespaces(), *self._binlogs()]:
+        for file in [*self.undo_tablespaces(), *self.binlogs()]:
             file.unlink(missing_ok=True)
 
     def take(self, stage: Path) -> None:
@@ -78,10 +78,10 @@ class Placement:
             else:
                 entry.rename(self.data / entry.name)
 
-    def _undo_tablespaces(self) -> Iterator[Path]:
+    def undo_tablespaces(self) -> Iterator[Path]:
         return (file for file in self.undo.iterdir() if UNDO.fullmatch(file.name))
 
-    def _binlogs(self) -> Iterator[Path]:
+    def binlogs(self) -> Iterator[Path]:
         if self.binlog is None or self.index is None:
             return
         yield from (self.index, self.binlog.with_name(f"{self.binlog.name}.state"))
@@ -105,6 +105,16 @@ def placement(options: Options, server: Mapping[str, str]) -> Placement:
     if not Path(index).suffix:
         index += ".index"
     return Placement(data, undo, data / options.binlog, data / index)
+
+
+def by_options(data: Path, server: Mapping[str, str]) -> Placement:
+    """By the server's options alone, where no mariadbd runs that could say more."""
+    undo = data / server.get("innodb_undo_directory", "").strip("'\"")
+    log = server.get("log_bin", "").strip("'\"")
+    if not log or log.lower() in ("0", "off", "1", "on"):
+        return Placement(data, undo)
+    index = server.get("log_bin_index", "").strip("'\"") or f"{log}.index"
+    return Placement(data, undo, data / log, data / index)
 
 
 def sent_binlogs(stage: Path) -> set[str]:

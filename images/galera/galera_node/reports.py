@@ -75,6 +75,10 @@ class Reports:
     def unhealthy(self, text: str) -> None:
         self._write_health(False, text)
 
+    def held(self, text: str) -> None:
+        """Waits as a person has said: the engine is not to end the container for it."""
+        self._write_health(True, text)
+
     def _write_health(self, healthy: bool, text: str) -> None:
         """Tells the health check. If the memory is full, that hears nothing: no reason to end a database."""
         self.served = self.served or healthy

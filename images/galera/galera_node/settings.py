@@ -15,6 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 SECRETS = ("galera-root-password", "galera-monitor-password", "galera-app-password")
+FORMER = "-former"
+"""Ends the name of the optional secret with the password that counts beside the one of SECRETS."""
 TLS_SECRETS = ("galera-ca.crt", "galera-server.crt", "galera-server.key")
 """Optional, all three or none: see `tls`."""
 STORES = ("etcd", "consul")
@@ -70,6 +72,11 @@ class Settings:
         """The content of a secret file without its line end. Raises SettingsError."""
         return one_line(self.secrets / name)
 
+    def former(self, name: str) -> str:
+        """The password before the one in the secret `name`, while it counts as well; empty for none."""
+        path = self.secrets / f"{name}{FORMER}"
+        return one_line(path) if path.exists() else ""
+
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Settings from the environment; raises SettingsError for the first that is missing or wrong."""
@@ -120,6 +127,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     )
     for secret in SECRETS:
         settings.secret(secret)
+        settings.former(secret)
     return settings
 
 

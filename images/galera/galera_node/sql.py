@@ -157,6 +157,11 @@ class Sql:
         """This node's vote in the Primary component. Raises SqlError."""
         self.run(f"SET GLOBAL wsrep_provider_options='pc.weight={weight}'")
 
+    def kept_out(self) -> frozenset[str]:
+        """The lives that this node lets into no group, by its own word or by others'. Raises SqlError."""
+        found = self.run("SHOW GLOBAL STATUS LIKE 'wsrep_evs_evict_list'")
+        return frozenset(life for _, lives in found for life in lives.lower().split(",") if life)
+
     def leave_out(self, life: str) -> None:
         """Has the group go on without a member. Raises SqlError.
 

@@ -1,7 +1,6 @@
 """The key-value store as the node uses it: a small protocol, and the records kept in it.
 
-Owns keys and their meaning. How one store's wire looks is elsewhere (`etcd`; Consul fits the same five calls:
-sessions, KV and transactions with check-index).
+Owns keys and their meaning. How a store's wire looks is elsewhere (`etcd`, `consul`).
 
 Keys below `swarm-galera/CLUSTER/`:
 
@@ -12,18 +11,22 @@ Keys below `swarm-galera/CLUSTER/`:
 - `aborted/UUID`    a formation that ended before any client was served: data with this UUID is worthless.
 - `bootstrap`       the right to bootstrap; bound to the holder's session, gone with it.
 - `nodes/NAME`      a member's last published position: whoever is here has once been Synced.
+- `published/NAME`  when it published that; see `Published`.
 - `present/NAME`    what a node is now; bound to its session.
 - `details/NAME`    more about it: the epoch of its data, whether that can be trusted; bound to its session.
 - `passwords/NAME`  tells whether nodes have the same secrets; bound to its session.
 - `writer`          the node that load balancers send writes to.
-- `maintenance/NAME` a person has taken NAME out of the load balancers' choice.
+- `maintenance/NAME` a person has taken NAME out of the load balancers' choice; the value is a note on it.
+- `decided/WHEN`    what a person has decided, who, and when; see `Decided`. The last ones are kept.
 - `tls`             all nodes speak TLS alone, and trust the authority with this fingerprint alone.
 - `turn`            the node that starts anew for that; bound to its session.
+- `archiver`, `archive`, `backups/…`, `backup-wanted`, `logging/NAME`: see `archive.records`.
 - `forgotten/NAME`  a node that a person has given up: nobody waits for it, until NAME is Synced again.
+- `restore`         a restore of the whole cluster, and afterwards that there was one; see `restore.fact`.
 
-A later version may add keys, and fields to records: what is not known here is passed over. New facts went
-into keys of their own (`details`, `view`), because the version before refused records with fields it did not
-know.
+A later version may add keys, and fields to records: what is not known here is passed over. `details`,
+`view` and `published` are keys of their own because early versions refuse records with fields they do not
+know, and in a rolling change they read what is written here.
 """
 
 from __future__ import annotations
@@ -32,6 +35,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Protocol, TypeVar
+
+from .for_people import Decided, Published
+from .restore import fact
 
 ABSENT = 0  # the revision of a key that is not there
 R = TypeVar("R")
@@ -108,8 +114,7 @@ class Epoch:
     """How an epoch began.
 
     `carried`: whose data of the epoch before is a part of this one, up to which position. It goes on as it
-    is; that of all others is replaced by a full copy. `left_out`: names of those, as far as known. `by`: who
-    began it.
+    is; that of all others is replaced by a full copy. `left_out`: those, as far as known. `by`: who began it.
     """
 
     name: str
@@ -177,11 +182,13 @@ class Facts:
 
     `mine`: the right to bootstrap is bound to the session that this process has now. A holder of this node's
     name alone may be an earlier container, whose lease has not run out yet. `my_turn`: the same of `turn`.
+    `notes`: on nodes in maintenance. `decided`: by key, which is when.
     """
 
     cluster: Cluster | None = None
     holder: str | None = None
     nodes: Mapping[str, Position] = field(default_factory=dict)
+    published: Mapping[str, Published] = field(default_factory=dict)
     present: Mapping[str, Presence] = field(default_factory=dict)
     details: Mapping[str, Details] = field(default_factory=dict)
     epoch: Epoch | None = None
@@ -192,7 +199,10 @@ class Facts:
     writer: str | None = None
     tls: str | None = None
     turn: str | None = None
+    restore: fact.Restore | None = None
     maintenance: frozenset[str] = frozenset()
+    notes: Mapping[str, str] = field(default_factory=dict)
+    decided: Mapping[str, Decided] = field(default_factory=dict)
     passwords: Mapping[str, str] = field(default_factory=dict)
     revisions: Mapping[str, int] = field(default_factory=dict)
     mine: bool = False
@@ -200,6 +210,11 @@ class Facts:
 
     def revision(self, key: str) -> int:
         return self.revisions.get(key, ABSENT)
+
+    def published_at(self, name: str) -> str | None:
+        """When `name` published its position, if that is known."""
+        position, told = self.nodes.get(name), self.published.get(name)
+        return told.at if position is not None and told is not None and told.seqno == position.seqno else None
 
     def about(self, name: str) -> Details:
         """What `name` says of itself besides what it is."""
@@ -274,16 +289,19 @@ _ONE: Mapping[str, Callable[[str], Any]] = {
     "tls": str,
     "turn": str,
     "writer": lambda text: _writer(json.loads(text)),
+    "restore": fact.read,
 }
 """How the records of which there is one are read."""
 _OF_NODES: Mapping[str, Callable[[str], Any]] = {
     "nodes": lambda text: _load(Position, json.loads(text)),
+    "published": lambda text: _load(Published, json.loads(text)),
     "present": lambda text: _load(Presence, json.loads(text)),
     "details": lambda text: _details(json.loads(text)),
     "passwords": str,
     "aborted": str,
     "forgotten": str,
     "maintenance": str,
+    "decided": lambda text: _load(Decided, json.loads(text)),
 }
 """The same of those of which there is one for each node, or UUID, below the key."""
 
@@ -305,6 +323,7 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
         cluster=one.get("cluster"),
         holder=one.get("bootstrap"),
         nodes=named["nodes"],
+        published=named["published"],
         present=named["present"],
         details=named["details"],
         epoch=one.get("epoch"),
@@ -315,7 +334,10 @@ def parse(entries: Mapping[str, Entry]) -> Facts:
         writer=one.get("writer"),
         tls=one.get("tls"),
         turn=one.get("turn"),
+        restore=one.get("restore"),
         maintenance=frozenset(named["maintenance"]),
+        notes=named["maintenance"],
+        decided=named["decided"],
         passwords=named["passwords"],
         revisions={key: entry.revision for key, entry in entries.items()},
         mine="bootstrap" in entries and entries["bootstrap"].own,

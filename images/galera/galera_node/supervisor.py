@@ -16,6 +16,8 @@ from .first_process import LOOK_EVERY, Renew, StartAnew, Stop
 from .orderly_stop import OrderlyStop
 from .own_data import OwnData
 from .parts import Parts
+from .restore import aside
+from .restore import node as restored
 from .settings import Settings
 from .store import Store
 from .watch import FAILURES, Watch
@@ -80,6 +82,7 @@ class Node:
             parts.reports.unhealthy("waiting: another container uses this volume")
             parts.first_process.pause(LOOK_EVERY)
         parts.topics.end("volume")
+        aside.go_on(restored.place(settings.data_dir))
         data = data_version.of_data(settings.data_dir)
         if why := data_version.refusal(data, settings.version, settings.upgrade_to):
             # A task that fails stops the rolling change here; one that waits would do so after an hour.

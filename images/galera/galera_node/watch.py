@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from . import data_version, health, local_state, transfer
 from .decision.lost_quorum import gives_up
+from .decision.restoring import ends
 from .desynced import Holder
 from .first_process import LOOK_EVERY
 from .formation import FormationError
@@ -20,6 +21,7 @@ from .local_state import Kind, Local
 from .orderly_stop import OrderlyStop
 from .orphan import Orphan
 from .parts import Parts
+from .restore import node as restored
 from .sql import ServerStatus
 from .standstill import Standstill
 from .store import Details, Facts, Position, Presence
@@ -45,6 +47,7 @@ class Watch:
         self._formation, self._observer, self._reports = parts.formation, parts.observer, parts.reports
         self._encryption, self._one_by_one = parts.encryption, parts.one_by_one
         self._departures, self._address = parts.departures, parts.address
+        self._archiving = parts.archiving
         self.failures = 0
 
     def serve(self, local: Local, bootstrap: bool = False, forming: bool = False) -> None:
@@ -98,9 +101,12 @@ class Watch:
                 log("ending mariadbd: its system tables could not be brought up to date")
                 self._stop.end_server()
                 return False
+            self._archiving.look(time.monotonic())
             shown = replace(presence, state="starting") if forming else presence
             facts = self._membership.look(shown, self._details(local))
             self._reports.tell_others(presence, self._component.epoch)
+            if self._is_restored(presence, facts):
+                return True
             if forming and not self._membership.session:
                 raise FormationError("the right to bootstrap is lost before the cluster was open")
             if forming and presence.state == "synced":
@@ -137,6 +143,16 @@ class Watch:
             self._first_process.pause(WATCH_EVERY if serves else LOOK_EVERY / 2)
         return False
 
+    def _is_restored(self, presence: Presence, facts: Facts | None) -> bool:
+        """Stops a mariadbd whose data a restore of the cluster replaces, or has replaced; whether it did."""
+        if facts is None or not (why := ends(presence.uuid, facts)):
+            return False
+        log(f"ending mariadbd: {why}")
+        # What it knows, and its connections, are of the cluster that ends here.
+        self._archiving.stop()
+        self._stop.end_server()
+        return True
+
     def _up_to_date(self, presence: Presence, local: Local) -> bool:
         """Brings system tables of an older version up to date, before the node serves. False if it failed."""
         settings = self._settings
@@ -172,6 +188,7 @@ class Watch:
                 self._formation.settle(facts, self._component.epoch, presence.uuid)
                 self._encryption.keep(facts)
                 self._one_by_one.look(facts)
+                restored.end(self._settings, self._membership.store, facts)
             return since
         return since if presence.state in ("primary", "synced") else None
 

@@ -201,6 +201,38 @@ def test_a_former_authority_of_peers_that_has_expired_is_kept_no_longer(tmp_path
     assert state["certificate"].count("BEGIN CERTIFICATE") == 1
 
 
+def test_a_former_authority_is_trusted_until_that_is_ended_whatever_changes_meanwhile(tmp_path: Path) -> None:
+    """A host that joins between two runs of a rotation must not end what its second run is to end."""
+    old, new = authority_state(), authority_state()
+    first = created(peers(PEERS, old))
+    overlap = {"overlap": True}
+    assert differs(first, {**peers(PEERS, new), **overlap})
+    second = updated(first, {**peers(PEERS, new), **overlap})
+    joined = updated(second, {**peers(SECOND, new), **overlap})
+    for each in (second, joined):
+        assert len(certificates.each(each["ca_certificate"])) == 2
+        assert shake_hands(first, each, tmp_path)
+    assert not differs(joined, {**peers(SECOND, new), **overlap})
+    assert differs(joined, peers(SECOND, new))
+    ended = updated(joined, peers(SECOND, new))
+    assert ended["ca_certificate"] == new["certificate"]
+    assert shake_hands(joined, ended, tmp_path)
+    assert not shake_hands(first, ended, tmp_path)
+
+
+def test_a_stack_that_never_rotated_its_stores_certificates_signs_nothing_anew() -> None:
+    authority = authority_state()
+    made = created(peers(PEERS, authority))
+    assert differs(made, peers(PEERS, authority)) is False
+    # The first generation that is said is the one after the one that never was.
+    provider = PeerAuthorityProvider()
+    assert provider.diff("x", authority, {"name": "etcd"}).changes is False
+    assert provider.diff("x", authority, {"name": "etcd", "generation": 2}).changes is True
+    assert provider.check(authority, {"name": "etcd", "generation": 2}).failures == []
+    after = provider.update("x", authority, {"name": "etcd", "generation": 2}).outs or {}
+    assert after["certificate"] != authority["certificate"]
+
+
 def test_certificates_are_renewed_in_their_last_year_and_nobody_s_trust_changes(tmp_path: Path) -> None:
     provider = PeerAuthorityProvider()
     now = dt.datetime.now(dt.UTC)

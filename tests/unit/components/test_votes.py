@@ -132,7 +132,7 @@ def told(body: str, *dead: str) -> str:
     return json.dumps({body: [[name, DEAD if name in dead else ""] for name in FIVE]})
 
 
-@pytest.mark.parametrize("body", ["the swarm", "etcd"])
+@pytest.mark.parametrize("body", ["the swarm", "etcd", "the database"])
 def test_ordered_managers_are_not_taken_out_while_those_who_stay_are_down(
     body: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,8 +145,9 @@ def test_ordered_managers_are_not_taken_out_while_those_who_stay_are_down(
 
 
 def test_what_is_not_deployed_needs_no_votes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The store goes as a whole then."""
-    monkeypatch.setenv(votes.VOTERS, told("etcd", "galera-1", "galera-2"))
+    """Store and database go as a whole then."""
+    dead = json.loads(told("etcd", "galera-1", "galera-2"))
+    monkeypatch.setenv(votes.VOTERS, json.dumps({**dead, "the database": dead["etcd"]}))
     assert "swarm-started" in program.run({"deployUpTo": "swarm"}, GUESTS).resources
 
 

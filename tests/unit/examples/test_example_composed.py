@@ -146,6 +146,11 @@ def test_certificates_that_have_all_expired_are_changed_at_the_same_time() -> No
     assert told == {"etcd": 3, "galera": 3, "reports": 1}
 
 
+def test_passwords_that_were_rotated_do_not_come_back_with_a_generation_that_is_left_out() -> None:
+    with pytest.raises(pulumi.RunError, match=r"galera\.passwords\.generation: 1 was before"):
+        composed(former={"galera": {"passwords": {"generation": 2, "ended": 1}, "mariadb": "11.8"}})
+
+
 def test_the_service_comes_after_the_database_and_is_told_where_it_is() -> None:
     made = composed()
     service = made.resources["reports-service"].inputs

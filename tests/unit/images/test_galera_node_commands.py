@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from images.galera.galera_node import accounts, commands, health, local_state, membership, store
-from images.galera.galera_node.cli import USAGE, main
+from images.galera.galera_node import accounts, commands, health, local_state, membership, own_report, store
+from images.galera.galera_node.cli import USAGE, main, said
 from images.galera.galera_node.decision.outcomes import Bootstrap, NewEpoch
+from images.galera.galera_node.for_people import Published
 from images.galera.galera_node.local_state import NO_UUID, Note
 from images.galera.galera_node.store import (
     Cluster,
@@ -261,13 +262,13 @@ def test_status_is_for_machines_too_also_while_the_store_is_away(
 
 
 def test_a_node_whose_program_does_not_run_says_what_its_volume_holds(tmp_path: Path) -> None:
-    assert commands.own_state(tmp_path, tmp_path)["epoch"] is None
+    assert own_report.own_state(tmp_path, tmp_path)["epoch"] is None
     (tmp_path / "ibdata1").touch()
     local_state.write_grastate(tmp_path, U, 7, safe_to_bootstrap=False)
-    own = commands.own_state(tmp_path, tmp_path)
+    own = own_report.own_state(tmp_path, tmp_path)
     assert (own["epoch"], own["uuid"], own["seqno"], own["healthy"]) == ("", U, 7, False)
     local_state.write_note(tmp_path, Note("1-ab"))
-    assert commands.own_state(tmp_path, tmp_path)["epoch"] == "1-ab"
+    assert own_report.own_state(tmp_path, tmp_path)["epoch"] == "1-ab"
 
 
 def test_status_says_in_words_who_was_left_out_and_whose_vote_counts_for_all() -> None:
@@ -362,3 +363,96 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         assert command in said
     assert said == f"{USAGE}\n" * 2
     assert main(["forget"]) == 2
+
+
+def test_a_note_says_why_a_node_is_in_maintenance_and_is_kept_until_it_ends() -> None:
+    kept = MemoryStore(cluster=FORMED, nodes__a=Position(U, 5), present__a=here("synced", 5))
+    kept.put("present/b", here("synced", 5))
+    assert commands.maintain(kept, "b", on=True) == 1, "b has never been a member, and nobody says why"
+    assert commands.maintain(kept, "b", on=True, note='{"why": "replaced"}') == 0
+    assert commands.maintain(kept, "b", on=True, note=None) == 1
+    assert commands.report(kept.facts, {})["members"]["b"]["note"] == '{"why": "replaced"}'
+    assert 'in maintenance ({"why": "replaced"}): load' in "\n".join(commands.describe(kept.facts, 2))
+    kept.put("nodes/b", Position(U, 5))
+    assert commands.maintain(kept, "b", on=True) == 0
+    assert kept.facts.notes["b"] == '{"why": "replaced"}'
+    # A node that was forgotten meanwhile is still shown with it.
+    kept.commit({}, {}, ("nodes/b", "present/b"))
+    assert commands.report(kept.facts, {})["members"]["b"]["maintenance"] is True
+    assert commands.maintain(kept, "b", on=False) == 0
+    assert kept.facts.notes == {}
+
+
+def test_who_decided_what_is_kept_with_what_it_left_behind() -> None:
+    memory = MemoryStore(
+        cluster=FORMED,
+        nodes__a=Position(U, 90),
+        nodes__b=Position(U, 97),
+        present__a=here("stopped", 90),
+        present__b=here("stopped", 99),
+    )
+    assert commands.forget(memory, "c") == 0
+    assert not memory.facts.decided, "a host that leaves in order is nobody's decision"
+    assert commands.forget(memory, "c", by="ann@desk") == 0
+    assert commands.forget(memory, "d", by="ann@desk") == 0
+    assert commands.remember(memory, "d", by="ben@desk") == 0
+    assert commands.recover_from(memory, "a", by="ben@desk") == 0
+    told = [(each.what, each.by, each.lost) for _, each in sorted(memory.facts.decided.items())]
+    assert told == [
+        ("forget d", "ann@desk", "what only d has committed"),
+        ("remember d", "ben@desk", ""),
+        ("recover-from a", "ben@desk", "b was at 99, a at 90"),
+    ]
+    shown = commands.report(memory.facts, {})
+    assert [each["what"] for each in shown["decided"]] == [what for what, *_ in told]
+    assert shown["chosen"] == "a"
+    assert any(
+        "by ben@desk: recover-from a; left behind" in line for line in commands.describe(memory.facts, 2)
+    )
+
+
+def test_only_the_last_decisions_are_kept() -> None:
+    memory = MemoryStore(cluster=FORMED)
+    for number in range(commands.DECISIONS + 5):
+        assert commands.forget(memory, f"n{number}", by="ann") == 0
+    kept = [each.what for _, each in sorted(memory.facts.decided.items())]
+    assert kept == [f"forget n{number}" for number in range(5, commands.DECISIONS + 5)]
+
+
+@pytest.mark.parametrize(
+    ("argv", "words", "value"),
+    [
+        (["forget", "b"], ["forget", "b"], None),
+        (["forget", "b", "--by", "ann"], ["forget", "b"], "ann"),
+        (["forget", "--by", "ann", "b"], ["forget", "b"], "ann"),
+        (["forget", "b", "--by"], ["forget", "b", "--by"], None),
+    ],
+)
+def test_an_option_is_taken_out_of_the_words(argv: list[str], words: list[str], value: str | None) -> None:
+    assert said(argv, "--by") == (words, value)
+
+
+def test_when_a_position_was_published_is_shown() -> None:
+    told = Published(97, "2026-11-30 04:00:00 UTC")
+    memory = MemoryStore(
+        cluster=FORMED,
+        nodes__a=Position(U, 97),
+        published__a=told,
+        nodes__b=Position(U, 90),
+        nodes__c=Position(U, 98),
+        published__c=told,
+    )
+    members = commands.report(memory.facts, {})["members"]
+    assert members["a"]["publishedAt"] == told.at
+    assert members["b"]["publishedAt"] is None
+    assert members["c"]["publishedAt"] is None, "a node of before has published since, without the time"
+
+
+def test_a_node_publishes_with_the_time() -> None:
+    memory = MemoryStore(cluster=FORMED)
+    made = membership.Membership.__new__(membership.Membership)
+    made.store, made._node, made._topics = memory, "a", Topics()
+    made._sample, made._published, made.recorded = Position(U, 5), 0.0, True
+    made.publish(Position(U, 7), memory.facts)
+    assert memory.facts.nodes["a"] == Position(U, 5)
+    assert (memory.facts.published_at("a") or "").endswith(" UTC")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from images.galera.galera_node.epochs import RUNNING
 from images.galera.galera_node.neighbours import Told
 from images.galera.galera_node.network import Names
 from images.galera.galera_node.settings import Settings
-from images.galera.galera_node.store import Cluster, Epoch, Facts, Presence, View
+from images.galera.galera_node.store import Cluster, Epoch, Facts, Position, Presence, View
 from images.galera.galera_node.words import Topics
 
 U = "aaaaaaaa-0000-0000-0000-000000000001"
@@ -58,6 +59,42 @@ def facts(names: str, epoch: str = "", view_epoch: str | None = None, **states: 
     present = {name: Presence(state, U, 9, f"10.0.0.{ord(name)}") for name, state in states.items()}
     view = View(U, epoch if view_epoch is None else view_epoch, 12, tuple(names))
     return Facts(cluster=Cluster(U, "formed", "a", epoch), view=view, present=present)
+
+
+@pytest.mark.parametrize(
+    ("named", "published", "member"),
+    [
+        pytest.param("a,b", "ab", False, id="it is the arbitrator"),
+        pytest.param("a,b,galera-arbitrator", "ab", True, id="a host with data is called so"),
+        pytest.param("", "galera-arbitrator", True, id="one that has data, and is to be none any more"),
+    ],
+)
+def test_the_arbitrator_is_no_member_that_is_waited_for_or_left_out(
+    modules: Any, settings: Settings, named: str, published: str, member: bool
+) -> None:
+    class Database:
+        """Tables as MariaDB has them, for the statement itself."""
+
+        def __init__(self) -> None:
+            self.made = sqlite3.connect(":memory:")
+            self.made.executescript(
+                "ATTACH ':memory:' AS mysql;"
+                "CREATE TABLE mysql.wsrep_cluster (cluster_uuid TEXT, view_seqno INT);"
+                "CREATE TABLE mysql.wsrep_cluster_members (cluster_uuid TEXT, node_name TEXT);"
+                f"INSERT INTO mysql.wsrep_cluster VALUES ('{U}', 7);"
+                f"INSERT INTO mysql.wsrep_cluster_members VALUES ('{U}', 'b'), ('{U}', 'galera-arbitrator'), "
+                f"('{U}', 'a');"
+            )
+
+        def run(self, statement: str) -> list[tuple[Any, ...]]:
+            return self.made.execute(statement).fetchall()
+
+    keeps = Keeps()
+    members = tuple(filter(None, named.split(",")))
+    made = component(modules, replace(settings, members=members), Database(), keeps)  # type: ignore[arg-type]
+    known = {name: Position(U, 9) for name in ((published,) if len(published) > 2 else published)}
+    made.look(synced(modules, 3), replace(facts("ab", a="synced"), nodes=known))
+    assert keeps.views[-1].members == ("a", "b", *(["galera-arbitrator"] * member))
 
 
 @pytest.mark.parametrize(

@@ -202,13 +202,13 @@ def test_an_interrupted_first_transfer_counts_as_empty() -> None:
         ),
         pytest.param(
             data(95),
-            Facts(FORMED, "b", ALL, {"b": here("starting", 2, 95), "c": here("stopped", 3, 95)}),
+            Facts(FORMED, "b", ALL, present={"b": here("starting", 2, 95), "c": here("stopped", 3, 95)}),
             [],
             id="another restarts it",
         ),
         pytest.param(
             data(95),
-            Facts(FORMED, "a", ALL, {"b": here("stopped", 2, 95), "c": here("stopped", 3, 95)}),
+            Facts(FORMED, "a", ALL, present={"b": here("stopped", 2, 95), "c": here("stopped", 3, 95)}),
             [],
             id="an earlier run of this node may be restarting it",
         ),
@@ -495,7 +495,7 @@ def test_no_node_with_data_ever_makes_a_first_bootstrap() -> None:
         for holder in holders:
             for present in states:
                 for live in ([], [at(2)]):
-                    facts = Facts(cluster, holder, {}, present)
+                    facts = Facts(cluster, holder, {}, present=present)
                     decision = decide("a", 3, data(1), facts, live)
                     assert not (isinstance(decision, Bootstrap) and decision.first), (facts, live)
 

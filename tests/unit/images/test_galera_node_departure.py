@@ -6,6 +6,7 @@ With real servers: tests/images/test_galera_departure.py.
 from __future__ import annotations
 
 import threading
+import types
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +29,7 @@ class Group:
 
     def __init__(self, stays: bool = False) -> None:
         self.lives, self.set, self.stays = {"b": LIFE}, list[str](), stays
+        self.primary, self.size, self.votes, self.listed = True, 3, 3, frozenset[str]()
         self.closed = threading.Event()
 
     def run(self, statement: str, parameters: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -39,6 +41,12 @@ class Group:
         self.set.append(f"evs.evict={life}")
         if not self.stays:
             self.lives = {name: each for name, each in self.lives.items() if each != life}
+
+    def status(self) -> Any:
+        return types.SimpleNamespace(primary=self.primary, size=self.size, votes=self.votes)
+
+    def kept_out(self) -> frozenset[str]:
+        return self.listed
 
     def close(self) -> None:
         self.closed.set()
@@ -90,6 +98,80 @@ def test_a_member_that_has_died_is_left_out_and_kept_out_no_longer(
     assert group.set == [OUT, IN]
 
 
+@pytest.mark.parametrize(
+    ("size", "votes", "primary"),
+    [(2, 2, True), (3, 5, True), (4, 6, True), (3, 3, False), (3, 0, True)],
+    ids=["of two", "one may count for three", "half", "outside of a component", "the group is another one"],
+)
+def test_nobody_is_left_out_where_the_rest_may_be_no_majority(
+    modules: Any,
+    settings: Settings,
+    group: Group,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    size: int,
+    votes: int,
+    primary: bool,
+) -> None:
+    """Galera would make it Primary all the same, without what the dead one was the last to commit."""
+    group.size, group.votes, group.primary = size, votes, primary
+    assert heard(modules, settings, group, DEAD, monkeypatch, NODE) == []
+    assert group.set == []
+    assert "the rest may be no majority" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("size", "votes"), [(4, 4), (5, 7), (3, 3)])
+def test_the_vote_that_counts_for_more_may_be_of_whom_is_left_out(
+    modules: Any, settings: Settings, group: Group, monkeypatch: pytest.MonkeyPatch, size: int, votes: int
+) -> None:
+    group.size, group.votes = size, votes
+    assert heard(modules, settings, group, DEAD, monkeypatch, NODE) == ["look"]
+
+
+def test_whom_others_leave_out_is_no_part_of_the_rest(
+    modules: Any, settings: Settings, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of three die at once: with either of them gone alone, there would be a majority."""
+    group.lives, group.listed = {"b": LIFE, "c": NEXT}, frozenset({NEXT})
+    assert heard(modules, settings, group, DEAD, monkeypatch, NODE) == []
+    assert group.set == []
+    group.lives, group.closed = {"b": LIFE}, threading.Event()  # it has gone before, and is still in mind
+    assert heard(modules, settings, group, DEAD, monkeypatch, NODE) == ["look"]
+
+
+def test_two_who_are_left_out_side_by_side_are_counted_together(
+    modules: Any, settings: Settings, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group.lives = {"b": LIFE, "c": NEXT}
+    departures = modules.departure.Departures(settings, Names(look=lambda _: []), lambda: None)
+    plain = group.leave_out
+
+    def leave_out(life: str) -> None:
+        group.set.append(f"evs.evict={life}")
+        if life == LIFE:
+            departures.leave_out({NEXT: "it is dead, too"}, group)
+            plain(life)
+
+    monkeypatch.setattr(group, "leave_out", leave_out)
+    departures.leave_out({LIFE: "it is dead"}, group)
+    assert f"evs.evict={NEXT}" not in group.set
+
+
+def test_a_group_that_changes_is_waited_for(
+    modules: Any, settings: Settings, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another node was faster: Galera counts the votes anew before mariadbd hears of it."""
+    group.votes = 2
+
+    def sleep(_: float) -> None:
+        group.lives, group.size = {}, 2
+
+    monkeypatch.setattr(modules.departure.time, "sleep", sleep)
+    departures = modules.departure.Departures(settings, Names(look=lambda _: []), lambda: None)
+    departures.leave_out({LIFE: "it is dead"}, group)
+    assert group.set == [OUT, IN]
+
+
 def test_a_group_that_does_not_let_go_is_not_waited_for_for_ever(
     modules: Any, settings: Settings, group: Group, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,11 +208,12 @@ def test_several_are_left_out_at_once(
     modules: Any, settings: Settings, group: Group, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The group goes on without the first one only once it need not wait for the second one either."""
-    group.lives, group.stays = {"b": LIFE, "c": NEXT}, True
+    group.lives, group.stays, group.size, group.votes = {"b": LIFE, "c": NEXT}, True, 5, 5
     asked = group.run
 
     def run(*words: Any) -> list[tuple[str, ...]]:
-        group.set.append("look")
+        if group.set:
+            group.set.append("look")
         return asked(*words)
 
     monkeypatch.setattr(group, "run", run)

@@ -99,7 +99,7 @@ class Database:
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         statement, _ = self.statements[-1]
-        if statement.startswith("SHOW GLOBAL STATUS"):
+        if statement.startswith("SHOW GLOBAL STATUS WHERE"):
             self.looks += 1
             self.on_look.get(self.looks, lambda: None)()
             return [*self.status.items(), ("wsrep_cluster_state_uuid", self._uuid())]

@@ -5,15 +5,17 @@ With real servers: tests/images/test_galera_silence.py.
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import types
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from images.galera.galera_node import neighbours, network
+from images.galera.galera_node import acknowledged, neighbours, network
 from images.galera.galera_node.neighbours import Teller
 
 pytestmark = pytest.mark.unit
@@ -30,11 +32,13 @@ class World:
         self.told: dict[str, Collection[str] | None] = {}
         self.out: list[str] = []
         self.fails, self.votes, self.size = False, 0, 0
+        self.listed, self.acknowledging = set[str](), set[str]()
         monkeypatch.setattr(
             self.module, "time", types.SimpleNamespace(monotonic=lambda: self.now, sleep=lambda _: None)
         )
         monkeypatch.setattr(network, "answering", lambda addresses, *_: self.answering & set(addresses))
         monkeypatch.setattr(neighbours, "silences", lambda at: {life: self.told.get(life) for life in at})
+        monkeypatch.setattr(acknowledged, "peers", self.peers)
         self.cleared, self.at_once = 0, list[int]()
         self.silence = self.module.Silence("a", self, self)
 
@@ -45,6 +49,11 @@ class World:
 
     def keep_out_nobody(self, _: object) -> None:
         self.cleared += 1
+        self.listed.clear()
+
+    def peers(self, within: float) -> set[str]:
+        assert 2 * 0.5 < within < 1.5  # two keepalives, and less than whoever has died is silent for by then
+        return self.acknowledging
 
     def run(self, _: str) -> list[tuple[str, ...]]:
         if self.fails:
@@ -54,6 +63,9 @@ class World:
     def status(self) -> Any:
         size = self.size or len(self.members) + 1
         return types.SimpleNamespace(synced=self.synced, size=size, votes=self.votes or size)
+
+    def kept_out(self) -> frozenset[str]:
+        return frozenset(self.listed)
 
     def looks(self, seconds: float, every: float = 0.5) -> list[str]:
         for _ in range(round(seconds / every)):
@@ -75,6 +87,28 @@ def test_a_host_that_no_member_hears_is_left_out_after_four_questions(world: Wor
     assert world.silence.silent() == frozenset()
     assert world.looks(0.5) == [B]
     assert world.silence.silent() == {B}
+
+
+def test_a_host_that_answers_galera_is_not_left_out(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its table of connections is full: none comes through that is new."""
+    world.answering, world.told, world.acknowledging = {"c"}, {C: [B]}, {"b", "c"}
+    assert world.looks(10) == []
+    assert world.silence.silent() == frozenset()  # which saves it from the others, too
+    assert capsys.readouterr().err.count("b: the host answers on Galera's connection and on no new one") == 1
+    world.acknowledging = {"c"}
+    assert world.looks(0.5) == [B]
+
+
+def test_a_kernel_that_does_not_tell_of_connections_changes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_: float) -> set[str]:
+        raise OSError(errno.ENOENT, "No such file or directory")
+
+    monkeypatch.setattr(acknowledged, "peers", refuse)
+    world.answering, world.told = {"c"}, {C: [B]}
+    assert world.looks(2) == [B]
+    assert capsys.readouterr().err.count("does not tell of Galera's connections: [Errno 2]") == 1
 
 
 @pytest.mark.parametrize(
@@ -161,17 +195,21 @@ def test_a_node_that_asks_less_often_asks_as_many_times(world: World) -> None:
 
 def test_once_a_member_has_gone_nobody_is_kept_out(world: World) -> None:
     """Whoever left it out: all others have heard of it."""
-    world.cleared = 0
+    world.listed = {B}
+    world.looks(2)
+    assert world.cleared == 0  # it is being left out
     world.members = ["c"]
     world.looks(2)
     assert world.cleared == 1
-    world.members = ["b", "c"]
-    world.looks(2)
-    assert world.cleared == 1
 
 
-def test_whoever_joins_keeps_nobody_out_whom_it_has_heard_of_before_it_could_be_asked(world: World) -> None:
-    assert world.cleared == 1
+def test_nobody_is_kept_out_whom_others_have_repeated_later(world: World) -> None:
+    """Such as to whoever joins: nobody goes at that time, nor need this program be a new one."""
+    for _ in range(2):
+        world.listed = {"life-of-before"}
+        world.looks(0.5)
+        assert world.listed == set()
+    assert world.cleared == 2
 
 
 def test_a_server_that_does_not_let_in_is_told_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +223,7 @@ def test_a_server_that_does_not_let_in_is_told_again(world: World, monkeypatch: 
         raise world.module.SqlError("timed out")
 
     monkeypatch.setattr(world.module.time, "sleep", over)
-    world.members, world.cleared = ["c"], 0
+    world.listed = {D}
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(world, "keep_out_nobody", refuse)
         with pytest.raises(Over):
@@ -277,3 +315,20 @@ def test_a_node_of_the_version_before_does_not_say() -> None:
         thread.start()
         assert neighbours.silences({C: "127.0.0.1"}, server.getsockname()[1]) == {C: None}
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("row", "lives"),
+    [
+        ([("wsrep_evs_evict_list", f"{A},{B.upper()}")], {A, B}),
+        ([("wsrep_evs_evict_list", "")], set()),
+        ([], set()),
+    ],
+    ids=["two", "nobody", "a server without a group"],
+)
+def test_the_server_says_whom_it_keeps_out(
+    modules: Any, monkeypatch: pytest.MonkeyPatch, row: list[tuple[str, str]], lives: set[str]
+) -> None:
+    sql = modules.sql.Sql(Path("socket"))
+    monkeypatch.setattr(sql, "run", lambda statement: row if "'wsrep_evs_evict_list'" in statement else [])
+    assert sql.kept_out() == lives

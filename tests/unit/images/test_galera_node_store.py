@@ -307,6 +307,33 @@ def test_the_published_position_is_one_that_is_on_disk_by_now(
     assert published() == 20
 
 
+FIELDS_OF_BEFORE = {
+    "cluster": {"uuid", "phase", "seed"},
+    "nodes": {"uuid", "seqno"},
+    "present": {"state", "uuid", "seqno", "address"},
+}
+"""What an early version takes in these records: with any other field it takes the whole store for another
+program's, and does nothing any more."""
+
+
+def test_a_node_of_before_can_read_whatever_is_written_while_it_still_runs(
+    node: Membership, store: EtcdStore, etcd: FakeEtcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(membership, "PUBLISH_EVERY", 0.0)
+    facts = looked(node)
+    assert node.claim(Bootstrap(True, "new"), STARTING, facts, "", Details())
+    node.begin(Position(U, 3), recorded=True)
+    node.publish(Position(U, 5), looked(node))
+    written = etcd.held()
+    node.leave(Position(U, 9))
+    for records in (written, {**written, **etcd.held()}):
+        for kind, known in FIELDS_OF_BEFORE.items():
+            texts = [text for key, text in records.items() if key.partition("/")[0] == kind]
+            assert texts, kind
+            for text in texts:
+                assert json.loads(text).keys() <= known, kind
+
+
 def test_a_node_counts_as_recorded_from_when_the_store_lists_it_in_the_last_component(
     node: Membership, store: EtcdStore
 ) -> None:

@@ -21,6 +21,7 @@ from images.galera.galera_node import (
     framing,
     joiner,
     one_by_one,
+    own_report,
     securing,
     stores,
     tls,
@@ -356,7 +357,7 @@ def test_status_tells_each_nodes_way_and_how_long_its_own_files_are_good(
     assert "TLS alone, trusts a former authority, too" in a
     assert "TLS, lets in nodes without" in b
     assert "speaks no TLS" in c
-    told = commands.report(parse(memory.read()), commands.own_state(settings.run_dir, settings.data_dir))
+    told = commands.report(parse(memory.read()), own_report.own_state(settings.run_dir, settings.data_dir))
     assert (told["tls"], told["members"]["a"]["trusts"]) == ("aa", 2)
     own = told["self"]["tls"]
     assert own["mode"] == "only"

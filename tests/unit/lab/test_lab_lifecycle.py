@@ -16,7 +16,7 @@ from typing import Any, cast
 import pytest
 from cryptography import x509
 
-from lab import apt, ca, daemons, environment, images, lifecycle, network, paths, services
+from lab import apt, ca, daemons, environment, images, lifecycle, network, object_store, paths, services
 from lab.errors import LabError
 from lab.services import Service
 from lab.toolchain import locks
@@ -390,6 +390,30 @@ def test_only_images_that_a_stack_names_are_built(tmp_path: Path) -> None:
     assert [image.name for image in images.named(tmp_path)] == ["etcd"]
     (tmp_path / "Pulumi.site.yaml").write_text('image: "registry.lab:5000/swarm-galera/wordpress:6.1-1"\n')
     assert [image.name for image in images.named(tmp_path)] == ["etcd", "wordpress"]
+
+
+def test_a_lab_has_an_object_store_only_if_a_stack_keeps_its_backups_there(tmp_path: Path) -> None:
+    stack = tmp_path / "Pulumi.dev.yaml"
+    stack.write_text("image: registry.lab:5000/swarm-galera/etcd:3.4-7\n")
+    assert not object_store.named(tmp_path)
+    assert not object_store.named()  # what this checkout brings up by itself needs none
+    stack.write_text("backup:\n  endpoint: https://s3.lab:7070\n")
+    assert object_store.named(tmp_path)
+    lab = paths.lab("dev")
+    assert daemons.present(lab) == daemons.NAMES
+    services_file = daemons.service(lab, "object-store").record
+    services_file.parent.mkdir(parents=True)
+    services_file.write_text("{}")
+    assert daemons.present(lab) == (*daemons.NAMES, "object-store")
+
+
+def test_the_object_store_s_keys_are_in_no_command_line(tmp_path: Path) -> None:
+    lab = paths.lab("dev")
+    made = daemons.objects(lab, ca.ensure(tmp_path / "ca"), tmp_path / "versitygw")
+    assert object_store.SECRET_KEY not in " ".join(made.argv)
+    assert made.environment["ROOT_SECRET_KEY"] == object_store.SECRET_KEY
+    assert (made.port, object_store.bucket(lab).is_dir()) == (7070, True)
+    assert "10.144.12.1:7070" in made.argv
 
 
 def test_a_tag_says_on_which_of_debians_releases_an_image_is_built(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from operations import balance, cli, cluster_facts, outputs
+from operations import balance, cli, outputs
 from operations.balance import Spread, Way
 from operations.outputs import Balancer, Outputs
 from operations.remote_hosts import Answer
@@ -195,7 +195,7 @@ def found() -> Outputs:
 
 
 def test_the_client_prints_what_is_read_from_it(host: FakeHost) -> None:
-    ran = host.run(cluster_facts.open_connections(found(), "10.20.0.5", 3306, 4, 3), "secret-app\n")
+    ran = host.run(balance.open_connections(found(), "10.20.0.5", 3306, 4, 3), "secret-app\n")
     assert ran.code == 0, ran.err
     spread = balance.parse(VIP, ran.out)
     assert spread.nodes == {
@@ -213,7 +213,7 @@ def test_the_client_prints_what_is_read_from_it(host: FakeHost) -> None:
 
 def test_the_client_gives_up_after_failures_in_a_row(host: FakeHost) -> None:
     host.file("down", "")
-    ran = host.run(cluster_facts.open_connections(found(), "10.20.0.5", 3306, 30, 3), "secret-app\n")
+    ran = host.run(balance.open_connections(found(), "10.20.0.5", 3306, 30, 3), "secret-app\n")
     assert ran.code == 0, ran.err
     assert balance.parse(VIP, ran.out) == Spread(VIP, {}, ["ERROR 2002: no way"] * 3)
 

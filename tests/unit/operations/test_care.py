@@ -15,7 +15,7 @@ import pytest
 from components import votes
 from components.layers import AWAY
 from components.turns import NOT_WELL, refuse_while_others_are_not_well
-from operations import care, former_images, outputs, remote_hosts
+from operations import care, former_images, outputs, outputs_of_state, remote_hosts, run_watch
 from operations.care import Seen
 from operations.cluster_facts import HostFacts, Manager
 from operations.errors import OperationsError
@@ -102,9 +102,12 @@ def test_who_does_not_answer_is_told() -> None:
 
 
 def test_who_cannot_vote_is_told_and_only_where_there_is_somebody() -> None:
-    assert votes.VOTERS not in care.environment(seen(galera_2=without_database))
+    assert votes.VOTERS not in care.environment(seen(galera_4=ghosts))
+    broken = care.voters(seen(galera_2=without_database))
+    assert broken["the database"][1] == ("galera-2", "its database is not running, no answer")
+    assert {why for body in ("the swarm", "etcd") for _, why in broken[body]} == {""}
     dead = care.voters(seen(away=("galera-3",)))
-    assert set(dead) == {"the swarm", "etcd"}
+    assert set(dead) == {"the swarm", "etcd", "the database"}
     for body in dead.values():
         assert body == [("galera-1", ""), ("galera-2", ""), ("galera-3", "does not answer")]
     assert json.loads(care.environment(seen(galera_2=error))[votes.VOTERS])["the swarm"][1] == [
@@ -174,6 +177,15 @@ def test_an_engine_in_error_is_restarted_once_and_the_host_looked_at_again(
         "galera-3: its engine is not active in the swarm (error). Restarting its engine …",
         "galera-3 is well again.",
     ]
+
+
+def test_the_engine_of_a_host_that_is_being_replaced_is_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has left the swarm, which no restart mends: an `up` in between would wait for it in vain."""
+    restarts = Restarts(monkeypatch, now := seen(galera_3=both(error, without_database)), ())
+    assert care.heal(now, ["galera-3"]) is now
+    assert restarts.order == []
 
 
 def test_an_engine_that_systemd_gave_up_is_started_again_and_one_that_somebody_stopped_is_not(
@@ -290,10 +302,10 @@ def test_no_host_is_interrupted_while_another_one_is_not_well(monkeypatch: pytes
 def test_a_host_that_stops_answering_is_named_once_and_named_again_when_it_is_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(care, "EVERY", 0.01)
-    monkeypatch.setattr(care, "SILENT", 0.03)
+    monkeypatch.setattr(run_watch, "EVERY", 0.01)
+    monkeypatch.setattr(run_watch, "SILENT", 0.03)
     answers = {"203.0.113.1": True, "203.0.113.2": True, "203.0.113.3": True, "203.0.113.4": True}
-    monkeypatch.setattr(care, "answers", lambda address, port: answers[address])
+    monkeypatch.setattr(run_watch, "answers", lambda address, port: answers[address])
     said: list[str] = []
     heard = threading.Semaphore(0)
 
@@ -301,8 +313,8 @@ def test_a_host_that_stops_answering_is_named_once_and_named_again_when_it_is_ba
         said.append(text)
         heard.release()
 
-    monkeypatch.setattr(care, "say", say)
-    with care.watched(seen()):
+    monkeypatch.setattr(run_watch, "say", say)
+    with run_watch.watched(seen()):
         answers["203.0.113.2"] = False
         assert heard.acquire(timeout=30)
         answers["203.0.113.2"] = True
@@ -325,8 +337,8 @@ def test_whether_a_host_answers_is_asked_of_its_ssh_port(monkeypatch: pytest.Mon
         return Connection()
 
     monkeypatch.setattr(socket, "create_connection", connect)
-    assert care.answers("alive", 22)
-    assert not care.answers("dead", 2222)
+    assert run_watch.answers("alive", 22)
+    assert not run_watch.answers("dead", 2222)
     assert asked == [("alive", 22), "closed", ("dead", 2222)]
 
 
@@ -467,7 +479,9 @@ def state(*names: str) -> dict[str, Any]:
 
 
 def test_hosts_are_known_from_the_state_where_a_failed_run_has_left_no_outputs() -> None:
-    found = outputs.from_state(state("galera-2", "galera-1", "galera-4"), ("galera-1", "galera-2"), None)
+    found = outputs_of_state.from_state(
+        state("galera-2", "galera-1", "galera-4"), ("galera-1", "galera-2"), None
+    )
     assert found is not None
     assert [(host.name, host.role, host.address) for host in found.hosts] == [
         ("galera-1", "manager", "203.0.113.2"),
@@ -494,5 +508,5 @@ def test_a_private_key_that_cannot_be_read_keeps_nobody_from_up(monkeypatch: pyt
 def test_a_stack_that_never_had_its_services_has_no_hosts_to_look_at() -> None:
     young = state("galera-1")
     young["deployment"]["resources"] = young["deployment"]["resources"][:2]
-    assert outputs.from_state(young, ("galera-1",), None) is None
-    assert outputs.from_state({}, ("galera-1",), None) is None
+    assert outputs_of_state.from_state(young, ("galera-1",), None) is None
+    assert outputs_of_state.from_state({}, ("galera-1",), None) is None

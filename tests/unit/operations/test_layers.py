@@ -32,6 +32,7 @@ from operations.cluster_facts import HostFacts
 from operations.errors import OperationsError
 from operations.outputs import Outputs
 from operations.remote_hosts import Answer
+from operations.session import StackSession
 from operations.verify import Report
 from tests.unit.operations.test_stack import OUTPUTS, calls, project
 from tests.unit.operations.test_verify import NAMES, VALUES, facts
@@ -334,7 +335,7 @@ def cleared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return True
 
     monkeypatch.setattr(swarm_leftovers, "clear", clear)
-    monkeypatch.setattr(stack.StackSession, "looked", lambda self: None)
+    monkeypatch.setattr(StackSession, "looked", lambda self: None)
     return layers
 
 
@@ -364,17 +365,17 @@ def test_the_second_run_knows_who_does_not_answer(
     told(project, "etcd galera 3 nodes", "")
     silent = Seen(at("hosts"), seen("hosts"), {"galera-2": "no SSH"})
     given: list[dict[str, str]] = []
-    monkeypatch.setattr(stack.StackSession, "looked", lambda self: silent)
+    monkeypatch.setattr(StackSession, "looked", lambda self: silent)
     monkeypatch.setattr(left_out, "of_up", lambda *_: [])
     monkeypatch.setattr(left_out, "cancelled", lambda *_: {})
     monkeypatch.setattr(care, "heal", lambda now: now)
-    informed = stack.StackSession.informed
+    informed = StackSession.informed
 
-    def noted(self: stack.StackSession, now: Seen | None) -> stack.StackSession:
+    def noted(self: StackSession, now: Seen | None) -> StackSession:
         given.append(care.environment(now))
         return informed(self, now)
 
-    monkeypatch.setattr(stack.StackSession, "informed", noted)
+    monkeypatch.setattr(StackSession, "informed", noted)
     stack.up("dev", yes=True)
     assert json.loads(given[-1][AWAY]) == ["galera-2"]
     assert len(given) == 3  # before the first run's preview, for it, and for the second one

@@ -258,6 +258,14 @@ def test_only_hosts_that_do_not_answer_are_asked_for(monkeypatch: pytest.MonkeyP
     assert account.asked == [12]
 
 
+def test_one_that_is_replaced_is_asked_for_though_it_still_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cancellation was broken off: it is going, and nobody would wait for another one."""
+    account = Guests(monkeypatch, reclaiming=(12,))
+    pulumi = cast(Any, SimpleNamespace(export=lambda: EXPORTED))
+    assert list(left_out.cancelled(pulumi, seen(), ["galera-2"])) == ["galera-2"]
+    assert account.asked == [12]
+
+
 def test_an_account_that_cannot_be_asked_leaves_the_host_as_one_that_is_down(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

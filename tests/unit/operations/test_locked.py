@@ -358,7 +358,7 @@ def test_preview_and_refresh_ask_pulumi_nothing_while_the_swarm_can_not_be_asked
 def test_up_unlocks_before_it_does_anything_else(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
 
-    def opened(_pulumi: Pulumi, now: Seen | None, yes: bool) -> Seen | None:
+    def opened(_pulumi: Pulumi, now: Seen | None, yes: bool, going: object) -> Seen | None:
         order.append(f"{locked.names(now) if now else now}, {yes}, {'up' in ' '.join(calls(project))}")
         return seen()
 

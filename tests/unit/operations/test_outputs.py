@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from operations import outputs
+from operations import outputs_of_state
 
 pytestmark = pytest.mark.unit
 
@@ -20,6 +20,6 @@ def test_a_service_besides_the_database_is_not_taken_for_the_store(service: str)
         *(resource("service", name=name) for name in (service, "galera", "etcd")),
         resource("network", name="galera"),
     ]
-    told = outputs.from_state({"deployment": {"resources": resources}}, ["galera-1"], None)
+    told = outputs_of_state.from_state({"deployment": {"resources": resources}}, ["galera-1"], None)
     assert told is not None
     assert told.store == "etcd"

@@ -21,6 +21,7 @@ from operations import (
     comparison,
     left_out,
     outputs,
+    outputs_of_state,
     remote_hosts,
     ssh_files,
     strays,
@@ -78,7 +79,7 @@ def test_outputs_tell_who_logs_in_where_and_whose_a_host_is() -> None:
 def test_a_state_without_outputs_is_enough_to_reach_them() -> None:
     services = [{"type": "docker:index/service:Service", "outputs": {"name": n}} for n in ("etcd", "galera")]
     network = {"type": "docker:index/network:Network", "outputs": {"name": "galera"}}
-    found = outputs.from_state(exported(taken_in("db1"), *services, network), ["db1"], None)
+    found = outputs_of_state.from_state(exported(taken_in("db1"), *services, network), ["db1"], None)
     assert found is not None
     assert found.private_key == "KEY"
     (host,) = found.hosts

@@ -22,7 +22,17 @@ import typer
 from components import manager_choice
 from components.softlayer.errors import SoftLayerFailed
 from components.ssh_files import SshManager, ssh_folder, write_ssh_files
-from operations import cli, former_images, left_out, leftovers, passphrase, pulumi_cli, stack, swarm_leftovers
+from operations import (
+    cli,
+    former_images,
+    left_out,
+    leftovers,
+    passphrase,
+    pulumi_cli,
+    session,
+    stack,
+    swarm_leftovers,
+)
 from operations.errors import OperationsError
 from operations.outputs import Outputs
 from operations.stack_settings import StackSettings
@@ -539,7 +549,7 @@ def test_pending_operations_are_cleared_before_the_run(
 
 
 def test_a_second_run_of_a_stack_is_refused_while_one_runs(project: Path) -> None:
-    with stack.opened("dev", create=True), pytest.raises(OperationsError, match=f"process {os.getpid()}"):
+    with session.opened("dev", create=True), pytest.raises(OperationsError, match=f"process {os.getpid()}"):
         stack.up("dev", yes=True)
 
 
@@ -548,7 +558,7 @@ def test_a_run_begins_with_the_first_manager_and_not_with_who_was_chosen_last(pr
     folder = ssh_folder("swarm-galera", "dev")
     write_ssh_files(folder, [SshManager("galera-1", "192.0.2.1", "ssh-ed25519 AAAA")], None)
     (folder / manager_choice.CHOSEN).write_text("galera-2")
-    with stack.opened("dev", create=True):
+    with session.opened("dev", create=True):
         assert manager_choice.noted(folder)[0] == ""
 
 

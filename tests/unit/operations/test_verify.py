@@ -731,6 +731,7 @@ def test_a_brief_look_asks_for_nothing_but_whether_a_host_is_well(found: Outputs
         space=Space(3000, 2000),
         system=Space(1000, 900),
         managers=votes("n1=galera-1=Leader", "n2=galera-2=Reachable", "n3=galera-3=Reachable"),
+        node_status={"view": ["galera-1"]},
         galera={"wsrep_cluster_size": "3", "wsrep_ready": "ON"},
         etcd_healthy=True,
     )
@@ -785,3 +786,52 @@ def test_the_password_is_in_no_script(found: Outputs) -> None:
         cluster_facts.drop_table(found, "t"),
     ]
     assert not [text for text in texts if "secret-" in text]
+
+
+def test_a_node_in_maintenance_is_named_with_who_and_why_and_fails_nothing(found: Outputs) -> None:
+    note = '{"why": "maintenance", "by": "ann@desk", "at": "2026-11-30 04:00 UTC", "text": "noisy disk"}'
+    status = node_status(1)
+    status["members"]["galera-2"] = {**status["members"]["galera-2"], "maintenance": True, "note": note}
+    told = facts()
+    told["galera-1"] = replace(told["galera-1"], node_status=status)
+    (check,) = [each for each in galera_checks.of_galera(found, told) if "may send clients" in each.what]
+    assert (check.where, check.ok, check.warns) == ("galera-2", True, True)
+    assert check.found == "no: in maintenance by ann@desk since 2026-11-30 04:00 UTC, noisy disk"
+    assert check.remedy == "`python -m operations maintenance galera-2 off` ends it"
+    assert not [each for each in galera_checks.of_galera(found, facts()) if "may send clients" in each.what]
+
+
+@pytest.mark.parametrize(("why", "words"), [("replaced", "replace"), ("upgraded", "upgrade-hosts")])
+def test_what_was_broken_off_is_ended_by_what_has_begun_it(found: Outputs, why: str, words: str) -> None:
+    """Who was drained stays so when only the maintenance ends."""
+    status = node_status(1)
+    note = json.dumps({"why": why})
+    status["members"]["galera-2"] = {**status["members"]["galera-2"], "maintenance": True, "note": note}
+    told = facts()
+    told["galera-1"] = replace(told["galera-1"], node_status=status)
+    (check,) = [each for each in galera_checks.of_galera(found, told) if "may send clients" in each.what]
+    assert check.remedy == f"`python -m operations {words} galera-2` ends it"
+
+
+def test_what_a_person_has_decided_is_shown_with_what_it_left_behind(found: Outputs) -> None:
+    decided = [
+        {"what": "forget galera-3", "by": "ann@desk", "at": "2026-11-30 03:59:00 UTC", "lost": "x"},
+        {"what": "recover-from galera-1", "by": "ben@desk", "at": "2026-11-30 04:00:00 UTC", "lost": "y"},
+    ]
+    told = facts()
+    told["galera-1"] = replace(told["galera-1"], node_status={**node_status(1), "decided": decided})
+    (check,) = [each for each in galera_checks.of_galera(found, told) if "decided" in each.what]
+    assert check.found == "2026-11-30 04:00:00 UTC by ben@desk: recover-from galera-1; left behind: y"
+    assert not [each for each in galera_checks.of_galera(found, facts()) if "decided" in each.what]
+
+
+def test_a_host_that_a_broken_off_change_has_left_held_back_is_named(found: Outputs) -> None:
+    told = facts()
+    told["galera-1"] = cluster_facts.parse(
+        printed(1).replace("n3=galera-3=Reachable", "n3=galera-3=Reachable=Pause")
+    )
+    (check,) = [each for each in galera_checks.of_galera(found, told) if "starts containers" in each.what]
+    assert told["galera-1"].managers == facts()["galera-1"].managers
+    assert (check.where, check.ok) == ("galera-3", False)
+    assert "--availability active galera-3" in check.remedy
+    assert not [each for each in galera_checks.of_galera(found, facts()) if "starts containers" in each.what]

@@ -337,6 +337,54 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("servers.replace", {"servers": {"replace": ["galera-1", "galera-2"]}}, "are managers"),
     (
         "servers.replace",
+        {
+            "servers": {
+                "replace": ["galera-2", "galera-rows-1"],
+                "pools": [{"name": "rows", "count": 2, "labels": {"galera": "true"}}],
+            }
+        },
+        "are hosts with data: each is a database node, and only one",
+    ),
+    (
+        "servers.replaceServer",
+        {"servers": {"replaceServer": {"galera-9": 1}}},
+        "galera-9 is no host of this stack",
+    ),
+    (
+        "servers.pools",
+        {"servers": {"pools": [{"name": "rows", "count": 1, "labels": {"galera": "true"}}]}},
+        "4 nodes of the database, and an even number survives the loss of 1",
+    ),
+    (
+        "arbitrator",
+        {"arbitrator": {"image": "r/arbitrator:1"}, "servers": {"workers": 1}},
+        "are an even number of votes",
+    ),
+    (
+        "arbitrator",
+        {
+            "arbitrator": {"image": "r/arbitrator:1"},
+            "servers": {"pools": [{"name": "rows", "count": 1, "labels": {"galera": "true"}}]},
+        },
+        "every host bears a node of the database",
+    ),
+    (
+        "servers.replaceServer",
+        {"servers": {"replaceServer": {"galera-2": 7}, "adopt": {"galera-2": 7}}},
+        "galera-2 is in adopt, and nothing cancels a server that was there before",
+    ),
+    (
+        "servers.replaceServer",
+        {"servers": {"replaceServer": {"galera-2": 7}, "replace": ["galera-2"]}},
+        "galera-2 stands in reloadToken or replace, too",
+    ),
+    (
+        "servers.replaceServer",
+        {"servers": {"managers": 1, "replaceServer": {"galera-1": 7}}},
+        "galera-1 is the only manager",
+    ),
+    (
+        "servers.replace",
         {"servers": {"replace": ["galera-1"], "reloadToken": {"galera-2": "x"}}},
         "are managers",
     ),

@@ -9,6 +9,7 @@ from ..neighbours import Told
 from ..store import Facts
 from .others import Site, unknown_to
 from .outcomes import Decision, Refuse
+from .restoring import restoring
 from .with_data import with_data
 from .without_data import without_data
 from .without_store import without_store
@@ -39,6 +40,8 @@ def decide(
     if facts is None:
         return without_store(local, live, told)
     others = {name: presence for name, presence in facts.present.items() if name != node}
+    if (decision := restoring(node, local, facts, others, live)) is not None:
+        return decision
     if local.kind is Kind.DATA:
         return with_data(node, site, local, facts, others, live, told)
     return without_data(node, site, facts, others, live)

@@ -67,10 +67,33 @@ class Discard:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """A restore is under way: nothing is to be done here, and nothing is wrong."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """Keep the own data apart: a restore replaces the cluster's."""
+
+    restore: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PutBack:
+    """Put the data of before a restore back in the place of what it has brought. restore: which one."""
+
+    restore: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Refuse:
     """A person must decide."""
 
     reason: str
 
 
-Decision = Bootstrap | Join | Carry | Wait | Discard | Refuse
+Decision = Bootstrap | Join | Carry | Wait | Discard | Hold | SetAside | PutBack | Refuse

@@ -61,6 +61,20 @@ def test_database_and_account_are_made_in_a_way_that_may_be_repeated(host: FakeH
     ]
 
 
+def test_a_former_password_counts_as_well_and_is_asked_for_last(host: FakeHost) -> None:
+    former = account.stored("marked-former")
+    text = account.made("galera", "wordpress", "wordpress", former=True)
+    ran = host.run(text, f"{HASH}\n{former}\n")
+    assert (ran.code, ran.out) == (0, "wordpress\n"), ran.err
+    native = "mysql_native_password USING"
+    assert f"IDENTIFIED VIA {native} '{HASH}' OR {native} '{former}';" in told(host)[-1]
+    assert former not in " ".join(ran.calls) + ran.out + ran.err
+    (host.folder / "sql").unlink()
+    ran = host.run(text, f"{HASH}\n")
+    assert ran.code == 1
+    assert "no former password came" in ran.err
+
+
 def test_a_grant_is_for_this_database_and_for_none_of_a_similar_name(host: FakeHost) -> None:
     assert run(host, "my_blog_1", "writer").code == 0
     made = told(host)[-1]

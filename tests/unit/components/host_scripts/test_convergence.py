@@ -318,6 +318,28 @@ def test_running_tasks_are_no_cluster_until_all_are_in_one_primary_component(
     assert (host.folder / "status.turn").read_text().strip() == "2"
 
 
+@pytest.mark.parametrize(("arbitrator", "size"), [(False, 3), (True, 3), (True, 4)])
+def test_a_node_that_makes_a_backup_is_not_waited_for_and_a_donor_is(
+    tmp_path: Path, arbitrator: bool, size: int
+) -> None:
+    """A backup of a large database takes hours, for which an `up` would not come to its end."""
+    donor = f"{status(size, state='Donor/Desynced')}wsrep_desync\tOFF\n"
+    backup = donor.replace("OFF", "ON")
+    host = host_with(tmp_path / "host", tasks=[tasks(UP, UP, UP)], status=[donor, backup, status(size)])
+    text = convergence.service_running("galera", 3, "galera")
+    ran = host.run(f"{text}\n{convergence.galera_formed('galera', 3, arbitrator=arbitrator, backup=True)}")
+    assert ran.code == 0, ran.err
+    assert (host.folder / "status.turn").read_text().strip() == "2"
+
+
+def test_the_wait_of_a_stack_without_backups_is_what_it_was() -> None:
+    text = convergence.galera_formed("galera", 3)
+    assert "desync" not in text
+    assert '[[ $seen != "$size nodes, Primary, Synced" ]] || break' in text
+    more = convergence.galera_formed("galera", 3, arbitrator=True)
+    assert '"$size nodes, Primary, Synced" && $seen != "$more nodes, Primary, Synced" ]] || break' in more
+
+
 def test_nodes_that_never_become_one_cluster_are_given_up_with_what_was_seen(tmp_path: Path) -> None:
     host = host_with(tmp_path / "host", tasks=[tasks(UP, UP, UP)], status=[status(1)])
     text = convergence.service_running("galera", 3, "galera") + "\n"

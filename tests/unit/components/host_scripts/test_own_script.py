@@ -67,6 +67,7 @@ class Host(FakeHost):
             kernel_hostname=str(folder / "hostname"),
             systemd=str(folder / "systemd"),
             machine_id=str(folder / "machine-id"),
+            mapper=str(folder / "mapper"),
             of_system=host.Places(*(str(folder / name) for name in ("resolv.conf", "r", "a", "motd"))),
         )
         self.engine = engine.Places(
@@ -192,6 +193,13 @@ def test_the_look_tells_what_else_is_on_a_disk(
     assert (seen.disk, seen.disk_parts) == ("disk", told)
     assert disk.read_text() == "\0" * 5000 + content
     assert {call.split()[1] for call in there.run(text).called("wipefs")} <= {"--noheadings"}
+
+
+def test_the_look_tells_of_an_encrypted_disk_that_is_open(tmp_path: Path) -> None:
+    there = Host(tmp_path / "host")
+    assert not parse(there.look().out, "k").encrypted
+    there.file("mapper/docker_crypt", "")
+    assert parse(there.look().out, "k").encrypted
 
 
 def test_the_look_tells_of_data_that_an_engine_has_left_behind(tmp_path: Path) -> None:

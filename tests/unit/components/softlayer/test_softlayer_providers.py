@@ -68,6 +68,7 @@ CHANGES = {
     "os": "UBUNTU_LATEST",
     "image": "aaaa",
     "hourly": False,
+    "encrypted_disk": True,
     "local_disk": False,
     "transient": True,
     "private_only": True,
@@ -314,3 +315,27 @@ def test_a_time_limit_of_nothing_is_refused(key: str) -> None:
 def test_a_side_that_a_server_does_not_have_is_refused() -> None:
     props = {"ssh_address": "left", "provision_timeout": 1.0, "ssh_timeout": 1.0}
     assert "`public` or `private`" in GuestReadyProvider().check({}, props).failures[0].reason
+
+
+# -- a server that is to go
+
+
+@pytest.mark.parametrize("named", [4711, 4711.0, "4711"])
+@pytest.mark.parametrize("policy", ["replace", "keep"])
+def test_the_server_whose_id_is_named_is_replaced_and_goes_first(named: Any, policy: str) -> None:
+    news = {**PROPS, "replaces": named, "on_replacement": policy}
+    found = VirtualGuestProvider().diff("4711", PROPS, news)
+    assert (found.changes, found.replaces, found.delete_before_replace) == (True, ["replaces"], True)
+
+
+@pytest.mark.parametrize("named", [4712, None, "", rpc.UNKNOWN])
+def test_another_server_stays_and_so_does_the_one_that_came_in_its_place(named: Any) -> None:
+    for before in (PROPS, {**PROPS, "replaces": 4710.0}):
+        found = VirtualGuestProvider().diff("4711", before, {**PROPS, "replaces": named})
+        assert (found.changes, found.replaces) == (False, [])
+
+
+def test_a_server_that_comes_in_the_place_of_another_one_may_have_smaller_disks() -> None:
+    before, news = {**PROPS, "disks": [25.0, 100.0]}, {**PROPS, "disks": [25.0, 25.0]}
+    assert VirtualGuestProvider().check(before, {**news, "on_replacement": "keep"}).failures
+    assert not VirtualGuestProvider().check(before, {**news, "replaces": 4711}).failures

@@ -1,0 +1,1 @@
+"""Entrypoint of the arbitrator image: a vote in the database's group, without data."""

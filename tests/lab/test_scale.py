@@ -1,0 +1,106 @@
+"""Three nodes become five and three again, with writes going on, on real hosts.
+
+Left to others: what is refused (unit/components/test_votes.py), the store's members (tests/images).
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab.whole_cluster import (
+    CHECKOUT,
+    HOSTS,
+    SETTINGS,
+    guests,
+    in_lab,
+    make,
+    node,
+    on_host,
+    operations,
+    sql,
+    verify_holds,
+    wait_for,
+)
+from tests.lab.writer import nothing_is_lost, writing
+
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
+
+FIVE = (*HOSTS, "galera-4", "galera-5")
+FAILOVER = 10.0
+"""Seconds without a write that a change of the writer may cost at the most."""
+
+
+def sized(count: int) -> None:
+    settings = SETTINGS.read_text()
+    now = next(line for line in settings.splitlines() if line.strip().startswith("managers:"))
+    SETTINGS.write_text(settings.replace(now, f"    managers: {count}"))
+
+
+def synced(host: str, size: int) -> bool:
+    told = node(host)
+    return (told.get("wsrep_local_state_comment"), told.get("wsrep_cluster_size")) == ("Synced", str(size))
+
+
+def test_three_become_five_and_three_again_and_no_write_is_lost() -> None:
+    with writing("galera-1") as client:
+        sized(5)
+        operations("up", "--yes", limit=2400)
+        for host in FIVE:
+            wait_for(f"{host} Synced", lambda host=host: synced(host, 5), 600)  # type: ignore[misc]
+        grown = client.met()
+        nothing_is_lost(grown, FIVE)
+        sized(3)
+        operations("up", "--yes", limit=2400)
+        met = client.met()
+    assert sorted(str(guest["hostname"]) for guest in guests()) == sorted(HOSTS)
+    assert len(on_host("galera-1", "docker node ls -q").split()) == 3
+    assert met.failed == []
+    nothing_is_lost(met, HOSTS)
+    print(f"longest pause: {met.pause:.1f} s, retries: {len(met.again)}", flush=True)
+    assert met.pause < FAILOVER
+    for host in HOSTS:
+        assert synced(host, 3)
+        assert sql(host, "SELECT COUNT(*) FROM kept.row") == "0"
+    wait_for("a cluster that holds", verify_holds, 180)
+
+
+TAG = (CHECKOUT / "images/arbitrator/TAG").read_text().strip()
+ARBITRATOR = f"""  swarm-galera:arbitrator:
+    image: registry.lab:5000/swarm-galera/arbitrator:{TAG}
+"""
+POOL = """    workers: 1
+    pools:
+      - {name: rows, count: 1, labels: {galera: "true"}}
+"""
+
+
+def test_three_become_four_with_an_arbitrator_as_the_odd_vote() -> None:
+    """Half of the nodes die, and the other half goes on, because the arbitrator is with it."""
+    settings = SETTINGS.read_text()
+    four = settings.replace("    managers: 3\n", f"    managers: 3\n{POOL}", 1)
+    assert four != settings
+    SETTINGS.write_text(four)
+    refused = operations("preview", check=False, limit=300)
+    assert "an even number survives the loss of 1" in " ".join((refused.stdout + refused.stderr).split())
+    SETTINGS.write_text(four.replace("config:\n", f"config:\n{ARBITRATOR}", 1))
+    with writing("galera-1") as client:
+        make("up", limit=2400)
+        for host in (*HOSTS, "galera-rows-1"):
+            wait_for(f"{host} Synced", lambda host=host: synced(host, 5), 600)  # type: ignore[misc]
+        wait_for("a cluster that holds", verify_holds, 180)
+        halves = [
+            str(guest["id"]) for guest in guests() if guest["hostname"] in ("galera-rows-1", "galera-3")
+        ]
+        for number in halves:
+            in_lab("slcli", "-y", "vs", "power-off", "--hard", number)
+        wait_for("two nodes and the arbitrator", lambda: synced("galera-1", 3), 120)
+        met = client.met()
+        for number in halves:
+            in_lab("slcli", "-y", "vs", "power-on", number)
+        for host in (*HOSTS, "galera-rows-1"):
+            wait_for(f"{host} Synced", lambda host=host: synced(host, 5), 600)  # type: ignore[misc]
+    nothing_is_lost(met, HOSTS)
+    SETTINGS.write_text(settings)
+    operations("up", "--yes", limit=2400)
+    wait_for("three again", lambda: synced("galera-1", 3), 300)
+    wait_for("a cluster that holds", verify_holds, 180)
