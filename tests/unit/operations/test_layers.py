@@ -368,7 +368,7 @@ def test_the_second_run_knows_who_does_not_answer(
     monkeypatch.setattr(StackSession, "looked", lambda self: silent)
     monkeypatch.setattr(left_out, "of_up", lambda *_: [])
     monkeypatch.setattr(left_out, "cancelled", lambda *_: {})
-    monkeypatch.setattr(care, "heal", lambda now: now)
+    monkeypatch.setattr(care, "heal", lambda now, *_: now)
     informed = StackSession.informed
 
     def noted(self: StackSession, now: Seen | None) -> StackSession:
