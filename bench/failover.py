@@ -110,8 +110,19 @@ def ways(network: str) -> tuple[Way, ...]:
 
 
 def rows(host: str) -> dict[str, int]:
-    """How many are there, by the way on which they came."""
-    told = sql(host, "SELECT COUNT(*), way FROM failover GROUP BY way")
+    """How many are there, by the way on which they came; raises BenchFailed.
+
+    A node that has come back with its host may be started once more by the swarm: it is asked for a while.
+    """
+    end = time.monotonic() + 60
+    while True:
+        try:
+            told = sql(host, "SELECT COUNT(*), way FROM failover GROUP BY way")
+            break
+        except BenchFailed:
+            if time.monotonic() > end:
+                raise
+            time.sleep(2)
     return {way: int(count) for count, way in (line.split("\t") for line in told.splitlines())}
 
 
