@@ -1149,6 +1149,40 @@ def test_a_bucket_that_does_not_answer_is_told_and_ends_nothing(nodes: Nodes, bu
     assert nodes.known.archive.problem == ""
 
 
+def test_who_asks_for_a_backup_while_logs_are_not_archived_hears_what_comes_of_it(
+    nodes: Nodes, bucket: FolderBucket
+) -> None:
+    """Each look may be one in which logs are due, and fail."""
+    begun(nodes)
+
+    def fails(*_: object) -> Base:
+        raise PipelineError("rclone ended with 1: connection refused")
+
+    nodes.makes, bucket.away = fails, True
+    nodes.store.put("backup-wanted", records.Wanted("asked", "full").dumps())
+    nodes.soon("b")
+    nodes.look("b")
+    assert "has not answered" in nodes.known.archive.problem
+    assert nodes.known.archive.asked == "asked"
+    assert "connection refused" in nodes.known.archive.failed
+
+
+def test_a_retention_that_the_bucket_did_not_answer_is_told_and_tried_again_once_it_does(
+    nodes: Nodes, bucket: FolderBucket
+) -> None:
+    begun(nodes)
+    each = nodes.each["b"]
+    bucket.away, each._pruned_at = True, float("-inf")
+    nodes.soon("b")
+    nodes.look("b")
+    assert "has not answered" in nodes.known.archive.kept
+    assert each._pruned_at + nodes.module.PRUNE_EVERY < time.monotonic() + nodes.module.PRUNE_AGAIN + 1
+    bucket.away = False
+    nodes.soon("b")
+    nodes.look("b")
+    assert nodes.known.archive.kept == ""
+
+
 def test_a_new_epoch_is_a_new_timeline_with_a_full_backup_of_its_own(nodes: Nodes) -> None:
     begun(nodes)
     nodes.store.put("cluster", dumps(Cluster(UUID, "formed", "a", "1-ab")))

@@ -159,21 +159,26 @@ class Archiver:
             try:
                 self._archive_logs(timeline, status)
             except FAILURES as error:
+                # No end of the look: who asks for a backup meanwhile is to hear what comes of it.
                 self.ledger.note(timeline=timeline, problem=f"{error}")
                 self._topics.say("archive logs", f"archive: logs are not archived: {error}")
-                return
-            if self._topics.end("archive logs"):
-                log("archive: logs are archived again")
-        if self.logs is not None and status.state == "Synced":
+            else:
+                if self._topics.end("archive logs"):
+                    log("archive: logs are archived again")
+                    if self.ledger.noted.kept:  # for the same reason, perhaps
+                        self._pruned_at = float("-inf")
+        if self.logs is None:
+            return
+        if status.state == "Synced":
             self.making.look(timeline, self.logs, only_asked=self._others_join())
         # Not on what was known before the store went away: the cluster may be in another timeline since.
         if heard and time.monotonic() - self._pruned_at >= PRUNE_EVERY and not self.making.busy:
             self._pruned_at = time.monotonic()
-            self._learn_bases(timeline)
             self._prune(timeline)
 
     def _prune(self, timeline: str) -> None:
         try:
+            self._learn_bases(timeline)
             gone = prune(self._plan, self.bucket, list(self.ledger.known.bases), timeline, self._now())
         except (ManifestError, BucketError, Shared, Clock) as error:
             self.ledger.note(kept=str(error))
