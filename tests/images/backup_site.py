@@ -53,6 +53,11 @@ class BackupSite(GaleraSite):
         self.start_bucket()
 
     @property
+    def authority(self) -> str:
+        """The certificate of who has signed the server's."""
+        return self._authority.certificate.read_text()
+
+    @property
     def bucket(self) -> Path:
         """What is in the bucket, as files."""
         return self.store_folder / "objects" / object_store.BUCKET
@@ -132,7 +137,7 @@ class BackupSite(GaleraSite):
             "bucket": object_store.BUCKET,
             "prefix": PLACE.prefix,
             "region": object_store.REGION,
-            "authority": self._authority.certificate.read_text(),
+            "authority": self.authority,
             "recipients": [self.key.recipient],
             "full": "week",
             "incremental": "1 day",

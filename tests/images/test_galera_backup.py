@@ -125,6 +125,12 @@ def test_what_is_written_is_in_the_archive_and_can_be_read_with_the_private_key_
             add(node, f"{node.name} {count}")
     sql(nodes[0], "CREATE TABLE app.more (id INT PRIMARY KEY)")
     same_numbers(nodes)
+    # The first number of a file is one that a statement has taken in vain: nothing is lost with it.
+    sql(holder, "FLUSH LOCAL BINARY LOGS")
+    with pytest.raises(OSError, match="already exists"):
+        sql(holder, "CREATE TABLE app.more (id INT PRIMARY KEY)")
+    add(nodes[0], "after a statement that failed")
+    same_numbers(nodes)
     archived(site, nodes[0], number(nodes[0]))
     unbroken(site)
     (timeline,) = site.timelines()
@@ -318,8 +324,8 @@ def test_a_wrong_key_and_a_missing_bucket_are_told_in_words(site: BackupSite) ->
     for node in nodes:
         node.start()
     formed(nodes)
-    problem = wait_for(lambda: told(nodes[0])["archive"]["problem"], "the problem told", 120)
-    assert "NoSuchBucket" in problem or "bucket" in problem.lower()
+    # Before that one, others may have to show that they write binary logs.
+    wait_for(lambda: "NoSuchBucket" in told(nodes[0])["archive"]["problem"], "the problem told", 120)
     for node in nodes:
         assert node.stop() == 0
         site.tell(node)

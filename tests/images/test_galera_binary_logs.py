@@ -105,6 +105,23 @@ def test_the_files_say_what_is_in_them_on_either_node(pair: Pair) -> None:
         assert own.names()[-1] == ask(node, "SHOW BINARY LOGS").splitlines()[-1].split("\t")[0]
 
 
+def test_a_number_that_a_failed_statement_takes_is_known_not_to_be_lost(pair: Pair) -> None:
+    """In the file that was begun just before, so that the one before does not have it either."""
+    last = numbers(pair)[0]
+    for node in (pair.donor, pair.joiner):
+        logs(node).close()
+    with pytest.raises(OSError, match="already exists"):
+        ask(pair.donor, "CREATE TABLE app.word (id INT PRIMARY KEY)")
+    assert numbers(pair) == (last, last)
+    ask(pair.donor, ROW)
+    for node in (pair.donor, pair.joiner):
+        own = logs(node)
+        own.close()
+        piece = own.closed()[-1]
+        assert own.extent(piece.file).first == last + 2
+        assert own.follows(piece.file, last)
+
+
 def backed_up(node: Container, name: str, since: int | None = None) -> Position:
     """A base of this node; where it is by its own notes."""
     folder = node.volume / "made"

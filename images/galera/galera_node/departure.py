@@ -23,13 +23,14 @@ from . import neighbours
 from .endpoints import SOON
 from .network import Names
 from .settings import Settings
-from .sql import ServerStatus, Sql, SqlError
+from .sql import Sql, SqlError
 from .words import log
 
 GONE = 5.0  # seconds in which the group is to have left it out
 LOOK = 0.05  # seconds between looks for that
 LIFE = "SELECT node_uuid FROM mysql.wsrep_cluster_members WHERE node_name = %s"
 LIVES = "SELECT node_uuid FROM mysql.wsrep_cluster_members WHERE node_uuid = %s"
+MEMBERS = "SELECT node_uuid FROM mysql.wsrep_cluster_members"
 
 
 class Departures:
@@ -91,8 +92,12 @@ class Departures:
             lives: theirs, and why. All at once: the group waits for each that is dead.
         """
         end = time.monotonic() + GONE
-        while _changes(sql.status()) and time.monotonic() < end:  # another node was faster
+        while _changes(sql) and time.monotonic() < end:  # another node was faster
             time.sleep(LOOK)
+        if not any(sql.run(LIVES, (life,)) for life in lives):
+            self.keep_out_nobody(sql)
+            self._after()
+            return
         with self._letting_in:
             if not self._rest_decides({*lives, *self._leaving_out}, sql):
                 log("whoever has died stays in the group until that notices: the rest may be no majority")
@@ -133,6 +138,10 @@ class Departures:
                 sql.leave_out("")
 
 
-def _changes(status: ServerStatus) -> bool:
-    """Whether the group has become smaller and mariadbd not heard of it: each member has a vote at least."""
-    return status.primary and status.votes < status.size
+def _changes(sql: Sql) -> bool:
+    """Whether the group has become smaller and not all of mariadbd has heard of it. Raises SqlError.
+
+    Each member has a vote at least; and the table of members is written after their number (seen).
+    """
+    status = sql.status()
+    return status.primary and (status.votes < status.size or len(sql.run(MEMBERS)) > status.size)

@@ -656,11 +656,15 @@ class ServerSql(FakeSql):
     def status(self) -> Any:
         return types.SimpleNamespace(primary=True, ready=True, state=self.state, committed=33)
 
-    state = "Synced"
+    state, domain = "Synced", plan.DOMAIN
 
     def run(self, statement: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
         if statement == "SELECT @@GLOBAL.version":
             return [("11.8.9-MariaDB",)]
+        if statement == "SELECT @@GLOBAL.wsrep_gtid_domain_id":
+            return [(self.domain,)]
+        if statement.startswith("SET GLOBAL wsrep_gtid_domain_id = "):
+            self.domain = int(statement.rpartition(" ")[2])
         if "log_bin" in statement:
             return [(1, 1)]
         return super().run(statement, parameters)
@@ -781,6 +785,24 @@ def test_nothing_begins_until_all_nodes_write_binary_logs(nodes: Nodes) -> None:
     nodes.look("b")
     assert nodes.known.archive.problem == ""
     assert f"DROP TABLE {own_logs.TABLE}" in nodes.sql["b"].said
+
+
+def test_a_node_whose_donor_had_no_binary_logs_numbers_as_all_others_do_before_it_is_counted_in(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A joiner takes over its donor's domain, 0, and would never have a number of the cluster's."""
+    nodes.sql["b"].domain = 0
+    commit, domains = Session.commit, list[int]()
+
+    def told(self: Session, expect: Any, puts: Any, deletes: Any = ()) -> bool:
+        if "logging/b" in puts:
+            domains.append(nodes.sql["b"].domain)
+        return commit(self, expect, puts, deletes)
+
+    monkeypatch.setattr(Session, "commit", told)
+    nodes.look()
+    assert domains == [plan.DOMAIN]
+    assert not any("SET GLOBAL wsrep_gtid_domain_id" in said for said in nodes.sql["c"].said)
 
 
 def begun(nodes: Nodes) -> None:
@@ -1147,6 +1169,53 @@ def test_a_bucket_that_does_not_answer_is_told_and_ends_nothing(nodes: Nodes, bu
     nodes.soon("b")
     nodes.look("b")
     assert nodes.known.archive.problem == ""
+
+
+def test_who_asks_for_a_backup_while_logs_are_not_archived_hears_what_comes_of_it(
+    nodes: Nodes, bucket: FolderBucket
+) -> None:
+    """Each look may be one in which logs are due, and fail."""
+    begun(nodes)
+
+    def fails(*_: object) -> Base:
+        raise PipelineError("rclone ended with 1: connection refused")
+
+    nodes.makes, bucket.away = fails, True
+    nodes.store.put("backup-wanted", records.Wanted("asked", "full").dumps())
+    nodes.soon("b")
+    nodes.look("b")
+    assert "has not answered" in nodes.known.archive.problem
+    assert nodes.known.archive.asked == "asked"
+    assert "connection refused" in nodes.known.archive.failed
+
+
+def test_a_bucket_that_answers_while_nodes_are_waited_for_does_not_end_the_word_that_nothing_is_archived(
+    nodes: Nodes, bucket: FolderBucket, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket.away = True
+    nodes.look("b")
+    nodes.look("b")
+    bucket.away = False
+    nodes.look("b")
+    told = capsys.readouterr().err
+    assert "logs are not archived" in told
+    assert "archived again" not in told
+
+
+def test_a_retention_that_the_bucket_did_not_answer_is_told_and_tried_again_once_it_does(
+    nodes: Nodes, bucket: FolderBucket
+) -> None:
+    begun(nodes)
+    each = nodes.each["b"]
+    bucket.away, each._pruned_at = True, float("-inf")
+    nodes.soon("b")
+    nodes.look("b")
+    assert "has not answered" in nodes.known.archive.kept
+    assert each._pruned_at + nodes.module.PRUNE_EVERY < time.monotonic() + nodes.module.PRUNE_AGAIN + 1
+    bucket.away = False
+    nodes.soon("b")
+    nodes.look("b")
+    assert nodes.known.archive.kept == ""
 
 
 def test_a_new_epoch_is_a_new_timeline_with_a_full_backup_of_its_own(nodes: Nodes) -> None:

@@ -34,7 +34,10 @@ class Group:
 
     def run(self, statement: str, parameters: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
         assert statement.startswith("SELECT node_uuid")
-        by_name = "node_name" in statement.partition("WHERE")[2]
+        which = statement.partition("WHERE")[2]
+        if not which:
+            return [(life,) for life in self.lives.values()]
+        by_name = "node_name" in which
         return [(life,) for name, life in self.lives.items() if (name if by_name else life) in parameters]
 
     def leave_out(self, life: str) -> None:
@@ -167,9 +170,32 @@ def test_a_group_that_changes_is_waited_for(
         group.lives, group.size = {}, 2
 
     monkeypatch.setattr(modules.departure.time, "sleep", sleep)
+    looks: list[str] = []
+    departures = modules.departure.Departures(
+        settings, Names(look=lambda _: []), lambda: looks.append("look")
+    )
+    departures.leave_out({LIFE: "it is dead"}, group)
+    assert (group.set, looks) == ([IN], ["look"])
+
+
+def test_whoever_is_out_already_is_not_said_to_stay(
+    modules: Any,
+    settings: Settings,
+    group: Group,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """mariadbd says how many there are before it writes down who: of two, the rest would be no majority."""
+    group.lives, group.size, group.votes = {"a": NEXT, "b": LIFE, "c": NODE}, 2, 2
+
+    def sleep(_: float) -> None:
+        del group.lives["b"]
+
+    monkeypatch.setattr(modules.departure.time, "sleep", sleep)
     departures = modules.departure.Departures(settings, Names(look=lambda _: []), lambda: None)
     departures.leave_out({LIFE: "it is dead"}, group)
-    assert group.set == [OUT, IN]
+    assert group.set == [IN]
+    assert capsys.readouterr().err == ""
 
 
 def test_a_group_that_does_not_let_go_is_not_waited_for_for_ever(

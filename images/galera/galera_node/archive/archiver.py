@@ -32,7 +32,7 @@ from .making import Making
 from .manifest import ManifestError
 from .own_logs import OwnLogs
 from .pipeline import PipelineError
-from .plan import Plan, keys
+from .plan import DOMAIN, Plan, keys
 from .pruning import Clock, Shared, prune
 from .records import Backup
 
@@ -114,8 +114,18 @@ class Archiver:
             self._topics.say("archive", f"archive: {type(error).__name__}: {error}")
 
     def _logging(self) -> bool:
-        """Whether the server writes the binary logs that the archive needs."""
-        return self._sql.run("SELECT @@GLOBAL.log_bin, @@GLOBAL.wsrep_gtid_mode") == [(1, 1)]
+        """Whether the server writes the binary logs that the archive needs.
+
+        A server that joins takes over its donor's domain, whatever its own option says; that of a donor
+        without `plan.options` is 0, and so would be the numbers of whoever is the first to have them.
+        """
+        if self._sql.run("SELECT @@GLOBAL.log_bin, @@GLOBAL.wsrep_gtid_mode") != [(1, 1)]:
+            return False
+        ((domain,),) = self._sql.run("SELECT @@GLOBAL.wsrep_gtid_domain_id")
+        if domain != DOMAIN:
+            self._sql.run(f"SET GLOBAL wsrep_gtid_domain_id = {DOMAIN}")
+            log(f"archive: numbers of this node have domain {DOMAIN} from now on, not its donor's {domain}")
+        return True
 
     def _give_up(self) -> None:
         """What this node archived is another's."""
@@ -159,21 +169,26 @@ class Archiver:
             try:
                 self._archive_logs(timeline, status)
             except FAILURES as error:
+                # No end of the look: who asks for a backup meanwhile is to hear what comes of it.
                 self.ledger.note(timeline=timeline, problem=f"{error}")
                 self._topics.say("archive logs", f"archive: logs are not archived: {error}")
-                return
-            if self._topics.end("archive logs"):
-                log("archive: logs are archived again")
-        if self.logs is not None and status.state == "Synced":
+            else:
+                if self.logs is not None and self._topics.end("archive logs"):
+                    log("archive: logs are archived again")
+                    if self.ledger.noted.kept:  # for the same reason, perhaps
+                        self._pruned_at = float("-inf")
+        if self.logs is None:
+            return
+        if status.state == "Synced":
             self.making.look(timeline, self.logs, only_asked=self._others_join())
         # Not on what was known before the store went away: the cluster may be in another timeline since.
         if heard and time.monotonic() - self._pruned_at >= PRUNE_EVERY and not self.making.busy:
             self._pruned_at = time.monotonic()
-            self._learn_bases(timeline)
             self._prune(timeline)
 
     def _prune(self, timeline: str) -> None:
         try:
+            self._learn_bases(timeline)
             gone = prune(self._plan, self.bucket, list(self.ledger.known.bases), timeline, self._now())
         except (ManifestError, BucketError, Shared, Clock) as error:
             self.ledger.note(kept=str(error))
