@@ -515,7 +515,7 @@ def test_the_retention_deletes_and_a_base_that_is_not_understood_stops_it(bucket
     assert names == {bases[1].name, bases[2].name}
     left = {path.name for path in (bucket.folder / FOUND.place.logs(TIMELINE)).iterdir()}
     assert left == {key.rpartition("/")[2] for key in FOUND.place.log(TIMELINE, Span(21, 40), "b")}
-    assert bucket.cleaned == [FOUND.place.root], "and not others' uploads in the same bucket"
+    assert bucket.cleaned == [FOUND.place.timeline(TIMELINE)], "and not others' uploads in the same bucket"
     bucket.put(f"{FOUND.place.base(TIMELINE, '20260101T000000Z-full')}/{layout.MANIFEST}", "{}")
     with pytest.raises(manifest.ManifestError, match="nothing is deleted by the retention"):
         pruning.prune(FOUND, bucket, known[1:], TIMELINE, NOW)  # type: ignore[arg-type]

@@ -170,7 +170,9 @@ class Bucket:
 
     def clean(self, folder: str) -> None:
         """Ends uploads to below a folder that were begun a day ago and never came to their end; the store
-        charges for them. Others' in the same bucket are theirs. Raises BucketError.
+        charges for them. Others' in the same bucket are theirs; but a folder whose name goes on where this
+        one's ends is taken for it by rclone, so it must be one like which nobody else has any. Raises
+        BucketError.
         """
         self._run(self.command("backend", "cleanup", "-o", "max-age=24h", self.at(folder)), patience=MANY)
 

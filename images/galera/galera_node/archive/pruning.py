@@ -71,7 +71,8 @@ def prune(plan: Plan, bucket: Bucket, bases: list[Backup], present: str, now: da
         _clock(bucket, plan, present, now)
     _delete(plan, bucket, goes, found)
     try:
-        bucket.clean(plan.place.root)
+        for timeline in found.timelines:
+            bucket.clean(plan.place.timeline(timeline))
     except BucketError as error:  # what is deleted is, and must be told
         log(f"archive: uploads that were broken off long ago are not ended: {error}")
     left = {(base.timeline, base.name) for base in found.bases} - {*goes.bases}
