@@ -172,24 +172,25 @@ def up(lab: str, stack: str) -> list[Stage]:
 
 
 def test(*, outages: bool) -> list[Stage]:
-    """Every check of `IN_TEST`, the last one with or without outages.
+    """Every check of `IN_TEST`, the one on hosts with or without outages.
 
-    Building pulumi takes longest and waits for nothing. The hosts take longest after that, and mostly wait
-    (for boots, elections, proofs that a node is well): all others run beside them, one after the other, for
-    engines that get too little of two cores give up. Pulumi is built while those run that do not need it.
+    Building pulumi takes longest and waits for nothing. The plugins' tests come first and alone: engines that
+    get too little of two cores give up (seen beside the hosts). The hosts take longest after that, and wait
+    half of the time (for boots, elections, proofs that a node is well): the others run beside them, one after
+    the other.
     """
     hosts = "lab-and-outage-test" if outages else "lab-test"
     return [
         *toolchain(),
         *environment(),
         Stage("lab cache", _runs(python("-m", "lab", "prepare")), ("packages", "venv")),
-        check(hosts, (*NEEDS[hosts], "lab cache"), show=True),
         *(check(name, NEEDS[name]) for name in ("lint", "type")),
-        check("unit", (*NEEDS["unit"], "lint", "type")),
-        check("image-test", (*NEEDS["image-test"], "lab cache", "unit")),
-        check("provider", (*NEEDS["provider"], "image-test")),
+        check("plugin-test", (*NEEDS["plugin-test"], "lint", "type")),
+        check(hosts, (*NEEDS[hosts], "lab cache", "plugin-test"), show=True),
+        check("unit", (*NEEDS["unit"], "plugin-test")),
+        check("provider", (*NEEDS["provider"], "unit")),
         check("coverage", NEEDS["coverage"]),
-        check("plugin-test", (*NEEDS["plugin-test"], "provider")),
+        check("image-test", (*NEEDS["image-test"], "lab cache", "provider")),
     ]
 
 
