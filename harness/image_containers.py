@@ -160,12 +160,18 @@ class Container:
         return self.process is not None and self.process.poll() is None
 
     def init_pid(self) -> int:
-        """The entrypoint's process id, as the machine sees it. Waits until it is there."""
+        """The entrypoint's process id, as the machine sees it. Waits until it is there, in its own root.
+
+        Before that nothing is mounted: what ran inside would write into the root that all containers share.
+        """
         assert self.process is not None
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return wait_for(
-            lambda: int((children.read_text().split() or ["0"])[0]), f"{self.name}'s first process"
-        )
+
+        def there() -> int:
+            pid = int((children.read_text().split() or ["0"])[0])
+            return pid if pid and os.readlink(f"/proc/{pid}/root") == str(self.root.resolve()) else 0
+
+        return wait_for(there, f"{self.name}'s first process")
 
     def kill(self) -> None:
         """The sudden death of all its processes."""

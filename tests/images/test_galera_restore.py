@@ -99,7 +99,7 @@ def begun(site: BackupSite, node: Container, to: str, *timeline: str) -> dict[st
     """From the plan to nodes that have all stopped."""
     plan: dict[str, Any] = taken(node, "restore", "plan", to, *timeline, stdin=site.key.identity)
     taken(node, "restore", "begin", stdin=json.dumps({**plan, "by": "a test"}))
-    wait_for(lambda: not record(node)["runs"], "nobody runs", 60)
+    wait_for(lambda: not record(node)["runs"], "nobody runs")
     return plan
 
 
@@ -146,9 +146,9 @@ def test_a_dropped_table_comes_back_as_of_the_moment_before(site: BackupSite) ->
     # The data of before is there until a person is content.
     assert all((node.volume / ASIDE / "data" / "ibdata1").exists() for node in nodes)
     taken(nodes[0], "restore", "done")
-    wait_for(lambda: not any((node.volume / ASIDE).exists() for node in nodes), "nothing aside", 60)
+    wait_for(lambda: not any((node.volume / ASIDE).exists() for node in nodes), "nothing aside")
     # The archive goes on, on a timeline of its own.
-    wait_for(lambda: len(site.timelines()) == 2, "another timeline", 60)
+    wait_for(lambda: len(site.timelines()) == 2, "another timeline")
     wait_for(lambda: [b for b in told(nodes[0])["bases"] if b["timeline"] not in former], "a full base", 120)
     in_archive(site, nodes)
     # Neither the private key nor a password is anywhere on the nodes.
@@ -178,7 +178,7 @@ def test_to_a_transaction_with_incrementals_and_back_again(site: BackupSite) -> 
     add(nodes[0], "lost by the way back")
     taken(nodes[0], "restore", "undo")
     back(nodes)
-    wait_for(lambda: record(nodes[0])["record"]["phase"] == "undone", "undone", 60)
+    wait_for(lambda: record(nodes[0])["record"]["phase"] == "undone", "undone")
     assert uuids(nodes) == former
     assert rows(nodes) == before
     add(nodes[1], "goes on")
@@ -197,7 +197,7 @@ def test_a_load_that_is_killed_is_gone_on_with_and_there_are_never_two_clusters(
     taken(nodes[0], "restore", "undo")
     back(nodes)
     assert (uuids(nodes), rows(nodes)) == (former, kept)
-    wait_for(lambda: record(nodes[0])["record"]["phase"] == "undone", "undone", 60)
+    wait_for(lambda: record(nodes[0])["record"]["phase"] == "undone", "undone")
     begun(site, nodes[1], "latest")
     for moment in ("base", "log 1"):
         loads = subprocess.Popen(
