@@ -7,7 +7,6 @@ lab and its stack (`harness/lab_cluster.py`), what is done with them.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shlex
 import signal
@@ -181,7 +180,8 @@ class Site:
 
     def _halted(self, hosts: Sequence[str]) -> bool:
         words = ("slcli", "--format", "json", "vs", "list", "--columns", "hostname,power_state")
-        found = json.loads(self.run(self.cluster.in_lab(*words), 60))
+        # Not by `run`, which has what is said on standard error, too: slcli warns there of its own options.
+        found = self.cluster.ask("slcli vs list", self.cluster.in_lab(*words))
         states = {guest["hostname"]: str(guest["power_state"]).upper() for guest in found}
         return all(states.get(host) == "HALTED" for host in hosts)
 

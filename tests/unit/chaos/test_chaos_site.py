@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -88,12 +89,13 @@ def test_hosts_are_off_when_the_account_says_so(site: Site, monkeypatch: pytest.
     said = iter(["Running", "Halted"])
     asked: list[Any] = []
 
-    def run(words: Any, limit: float) -> str:
+    def finished(words: Any, _env: object) -> subprocess.CompletedProcess[bytes]:
         asked.append(words)
-        return f'[{{"hostname": "galera-1", "power_state": "{next(said)}"}}]'
+        told = f'[{{"hostname": "galera-1", "power_state": "{next(said)}"}}]'.encode()
+        return subprocess.CompletedProcess(words, 0, told, b"UserWarning: slcli warns of its own options")
 
     monkeypatch.setattr(LabCluster, "power", lambda _self, host, *how: asked.append((host, *how)))
-    monkeypatch.setattr(site, "run", run)
+    monkeypatch.setattr("harness.lab_cluster._finished", finished)
     monkeypatch.setattr("chaos.site.POLL", 0.01)
     site.off(["galera-1"], "--hard")
     assert asked[0] == ("galera-1", "power-off", "--hard")
