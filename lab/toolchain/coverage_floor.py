@@ -15,8 +15,8 @@ from pathlib import Path
 
 from coverage import Coverage
 
-# The images' is lower since they have backup and restore: what loads, streams and starts scratch servers there
-# is tested with real ones (tests/images), which is not measured.
+# The images' is lower since they have backup and restore: what loads, streams and starts scratch servers is
+# tested with real ones (tests/images), which is not measured.
 FLOORS = {"components": 95, "operations": 91, "settings": 97, "images": 89}
 NAMED = 5  # files named with a part that is below its floor
 
