@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -152,7 +152,7 @@ def test_settings_and_nodes_understand_the_same_windows(text: str) -> None:
 def test_keys_in_plain_text_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {f"swarm-galera:{key}": value for key, value in config(backup=BACKUP).items()}
     # Another test of the same process may have set some explicitly, which would count first.
-    monkeypatch.setattr(pulumi_config, "CONFIG", ContextVar("none", default={}))
+    monkeypatch.setattr(pulumi_config, "CONFIG", SimpleNamespace(get=dict))
     monkeypatch.setattr(pulumi_config, "get_config_env", lambda: given)
     monkeypatch.setattr(pulumi_config, "is_config_secret", lambda key: False)
     with pytest.raises(
