@@ -7,7 +7,6 @@ Owns: the file and the secrets of the nodes. Leaves to others: what they do with
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ import pulumi
 from components.service_spec import ConfigFile
 from settings import Settings, SettingsError
 from settings.backup import Backup
+from settings.database import versions
 
 FILE = "/etc/galera-node/backup.json"
 """Where a node looks for it; without it there are no binary logs and no backups."""
@@ -78,15 +78,15 @@ def refuse_an_image_without(settings: Settings) -> None:
     Of another name or tag `verify` says so.
     """
     image = settings.galera.image
-    found = re.search(r"(?:^|/)swarm-galera/galera:(\d+\.\d+)-(\d+)(?:@|$)", image)
+    ours = versions.release(image)
     section = "backup" if settings.backup else "bootstrapFrom" if settings.bootstrap_from else ""
-    if not section or found is None:
+    if not section or ours is None:
         return
-    first = FIRST.get(found[1])
-    if first is not None and int(found[2]) < first:
+    version, number = ours
+    if number < (first := FIRST.get(version, 0)):
         raise SettingsError(
             [
                 f"swarm-galera:galera.image: the nodes of {image} know no backups, and the settings have "
-                f"`{section}`. Remedy: name {found[1]}-{first} or a later one (docs/how-to/backup.md)"
+                f"`{section}`. Remedy: name {version}-{first} or a later one (docs/how-to/backup.md)"
             ]
         )

@@ -8,7 +8,6 @@ all nodes have come over (host_scripts/database_tls.py).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ import pulumi
 from components.database_certificate import DatabaseCertificate
 from components.peer_authority import PeerAuthority, has_expired
 from settings import SettingsError
+from settings.database import versions
 from settings.tls import Tls
 
 FILES = ("galera-ca.crt", "galera-server.crt", "galera-server.key")
@@ -60,8 +60,8 @@ def refuse_an_image_without(image: str) -> None:
 
     Of another name or tag, the last step says so (host_scripts/database_tls.sh). `image`: as in the settings.
     """
-    found = re.search(r"(?:^|/)swarm-galera/galera:10\.11-(\d+)(?:@|$)", image)
-    if found is not None and int(found[1]) < FIRST:
+    version, number = versions.release(image) or ("", 0)
+    if version == "10.11" and number < FIRST:
         raise SettingsError(
             [
                 f"swarm-galera:galera.image: the nodes of {image} speak no TLS, which they must. Remedy: "

@@ -10,12 +10,12 @@ dropped. By this rule alone neither a forgotten `ended` nor a generation that is
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from settings import Settings, SettingsError
+from settings.database import versions
 from settings.rotation import Certificates, Rotation
 
 PASSWORDS = "passwords"
@@ -114,14 +114,13 @@ def refuse_an_image_without(settings: Settings) -> None:
     wanted, image = settings.galera.passwords, settings.galera.image
     if not wanted.rotated or not settings.deploys("data"):
         return
-    found = re.search(r"(?:^|/)swarm-galera/galera:(\d+\.\d+)-(\d+)(?:@|$)", image)
-    first = FIRST.get(found[1]) if found is not None else None
-    if found is not None and first is not None and int(found[2]) < first:
+    version, number = versions.release(image) or ("", 0)
+    if number < (first := FIRST.get(version, 0)):
         raise SettingsError(
             [
                 f"swarm-galera:galera.passwords.generation: the nodes of {image} know one password for an "
                 f"account, so that clients would be refused from one moment to the next. Remedy: name "
-                f"{found[1]}-{first} or a later one (galera.image), run `up`, then raise it"
+                f"{version}-{first} or a later one (galera.image), run `up`, then raise it"
             ]
         )
 

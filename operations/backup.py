@@ -17,11 +17,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from components.host_scripts.shell import assign
 from operations import outputs
-from operations.cluster_facts import FIND_CONTAINER
 from operations.errors import OperationsError
 from operations.messages import say
+from operations.nodes import command
 from operations.options import StackOption
 from operations.outputs import Outputs
 from operations.remote_hosts import RemoteHosts, connected
@@ -47,7 +46,7 @@ def backups(
     ] = False,
 ) -> None:
     """List the backups, and say whether all is as it must be; exit code 0 only if it is."""
-    found = _with_backup(stack, "backups")
+    found = with_backup(stack, "backups")
     told = asyncio.run(_ask(found))
     if as_json:
         print(json.dumps({"stack": stack, **told}, indent=2))
@@ -68,11 +67,12 @@ def backup(
     The node that archives makes it. An incremental one needs a backup of the same node's data before it;
     where there is none, a full one is made.
     """
-    found = _with_backup(stack, "backup")
+    found = with_backup(stack, "backup")
     asyncio.run(_make(found, "incremental" if incremental else "full"))
 
 
-def _with_backup(stack: str, what: str) -> Outputs:
+def with_backup(stack: str, what: str) -> Outputs:
+    """The outputs of a stack that has an archive. Raises OperationsError."""
     found = outputs.of_stack(stack)
     found.require_data(stack, what)
     if not found.backup:
@@ -81,12 +81,6 @@ def _with_backup(stack: str, what: str) -> Outputs:
             "its end since. docs/how-to/backup.md says what belongs there."
         )
     return found
-
-
-def command(found: Outputs, *words: str) -> str:
-    """Shell text for a node's host: runs a command of its program."""
-    run = f'docker exec "$container" galera-node {" ".join(words)}'
-    return f"{assign(service=found.service)}\n{FIND_CONTAINER}\n{run}"
 
 
 async def _on_any(hosts: RemoteHosts, found: Outputs, *words: str) -> str:

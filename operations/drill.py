@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import typer
 
 from components.host_scripts.shell import body
+from operations.backup import with_backup
 from operations.errors import OperationsError
 from operations.messages import say
 from operations.nodes import Hosts, asked, told
@@ -33,7 +34,6 @@ from operations.restore_plan import (
     private_key,
     refuse_scratch_room,
     states,
-    with_backup,
 )
 
 ARCHIVED = 1800.0

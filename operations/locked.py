@@ -3,7 +3,7 @@
 Owned here: who is locked, unlocking all of them side by side, progress, and what is said where the swarm
 can't be asked before. Left to others: data disks that are locked (locked_disks.py), without which no engine
 runs and which come first; the keys (unlock_keys.py), what is run on a host
-(components/host_scripts/autolock.py), the look at the hosts (care.py).
+(components/host_scripts/autolock.py), waiting for what runs there (back_again.py).
 
 Side by side, because an engine answers the key that fits only once the swarm has a leader, for which after a
 power cut of all hosts a majority must have been unlocked. `unlock` needs the state and SSH, and no swarm; nor
@@ -21,7 +21,15 @@ import typer
 
 from components.host_scripts import autolock
 from components.manager_choice import LEADS, PROBE, rank
-from operations import care, locked_disks, outputs, outputs_of_state, passphrase, remote_hosts, unlock_keys
+from operations import (
+    back_again,
+    locked_disks,
+    outputs,
+    outputs_of_state,
+    passphrase,
+    remote_hosts,
+    unlock_keys,
+)
 from operations.care import Seen
 from operations.errors import OperationsError
 from operations.messages import say
@@ -40,8 +48,6 @@ LIMIT = 400.0
 """Seconds for a host to try all keys."""
 LED_WITHIN = 120.0
 """Seconds for the swarm to have a leader once a majority of its managers is unlocked."""
-BACK_WITHIN = 300.0
-"""Seconds for which `up` waits until what runs on hosts that it has unlocked is back."""
 BY_HAND = "Remedy: `docker swarm unlock` on each, with the key from whoever turned autolock on"
 
 
@@ -197,7 +203,7 @@ def told(seen: Seen | None, stack: str) -> Seen | None:
 def opened(pulumi: Pulumi, seen: Seen | None, yes: bool, going: Collection[str] = ()) -> Seen | None:
     """Unlock what `up` has met locked, asking first unless `yes`: disks, then managers; the hosts after it.
 
-    What is not back within `BACK_WITHIN` seconds is said and left. Raises OperationsError if one stays so.
+    What is not back in time is said and left (back_again.py). Raises OperationsError if one stays so.
 
     Args:
         going: hosts whose servers are replaced in this run.
@@ -211,24 +217,7 @@ def opened(pulumi: Pulumi, seen: Seen | None, yes: bool, going: Collection[str] 
         raise typer.Exit(1)
     keys = unlock_keys.of_state(pulumi.export(show_secrets=True) or {})
     asyncio.run(_unlocked(Managers(seen.outputs.managers, seen.outputs.private_key), keys)).require_leader()
-    return _back(pulumi, seen, found)
-
-
-def _back(pulumi: Pulumi, seen: Seen, unlocked: Sequence[str]) -> Seen:
-    """Wait until the hosts that were unlocked are well; the hosts then."""
-    began, told = time.monotonic(), -TELL
-    while True:
-        seen = care.look(pulumi) or seen
-        waiting = {name: why for name, why in seen.unwell.items() if name in unlocked}
-        now = time.monotonic() - began
-        if not waiting:
-            say(f"{_names(unlocked)} unlocked and well again.")
-            return seen
-        said = "; ".join(f"{name}: {why}" for name, why in waiting.items())
-        if now >= BACK_WITHIN:
-            say(f"Unlocked, and not well after {BACK_WITHIN:.0f} s: {said}. Going on.")
-            return seen
-        if now - told >= TELL:
-            told = now
-            say(f"waiting for what runs there: {said}")
-        time.sleep(EVERY)
+    seen, well = back_again.until_well(pulumi, seen, found, "Unlocked")
+    if well:
+        say(f"{_names(found)} unlocked and well again.")
+    return seen

@@ -3,7 +3,7 @@ by `up` when it meets some.
 
 Owns: whose keys the state has, who is locked, opening all of them side by side, and what is said. Leaves to
 others: what is done on a host (components/host_scripts/disk_crypt.py), managers that are locked in their
-swarm (locked.py), the look at the hosts (care.py).
+swarm (locked.py), waiting for what runs there (back_again.py).
 
 It needs the state and SSH alone: where a disk is locked no engine runs, and after a power cut none does.
 """
@@ -11,8 +11,7 @@ It needs the state and SSH alone: where a disk is locked no engine runs, and aft
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 import typer
 
 from components.host_scripts import disk_crypt
-from operations import care, outputs, outputs_of_state, remote_hosts
+from operations import back_again, outputs, outputs_of_state, remote_hosts
 from operations.care import Seen
 from operations.errors import OperationsError
 from operations.messages import say
@@ -36,10 +35,6 @@ KEY = "-disk-key"
 """Ends the name of the resource with a host's key."""
 LIMIT = 240.0
 """Seconds for a host to open its disk and start its engine."""
-BACK_WITHIN = 300.0
-"""Seconds for which `up` waits until what runs on these hosts is back."""
-EVERY, TELL = 2.0, 10.0
-"""Seconds between looks, and between lines of progress."""
 
 
 def keys_of(exported: Mapping[str, Any]) -> dict[str, str]:
@@ -175,8 +170,8 @@ def told(seen: Seen | None, stack: str) -> None:
 def opened(pulumi: Pulumi, seen: Seen | None, yes: bool, going: Collection[str] = ()) -> Seen | None:
     """Open the disks that `up` has met locked, asking first unless `yes`; the hosts after it.
 
-    What is not back within `BACK_WITHIN` seconds is said and left. Raises OperationsError if one stays so
-    that is not to be replaced: without its key, another server is all that helps.
+    What is not back in time is said and left (back_again.py). Raises OperationsError if one
+    stays so that is not to be replaced: without its key, another server is all that helps.
 
     Args:
         going: hosts whose servers are replaced in this run, besides those in servers.replace.
@@ -202,32 +197,10 @@ def opened(pulumi: Pulumi, seen: Seen | None, yes: bool, going: Collection[str] 
             raise
         say(f"{error}. Going on: {', '.join(error.why)} will be another server.")
         found = [name for name in keys if name not in error.why]
-    return _back(pulumi, seen, found)
+    # Managers that are locked now are another's matter.
+    return back_again.until_well(pulumi, seen, found, "Open", lambda facts: facts.swarm == "locked")[0]
 
 
 def _replaced(pulumi: Pulumi) -> set[str]:
     """The hosts that the settings have replaced."""
     return set(StackSettings.of(pulumi).section("swarm-galera:servers").get("replace") or ())
-
-
-def _back(pulumi: Pulumi, seen: Seen, names: Sequence[str]) -> Seen:
-    """Wait until these hosts are well; the hosts then. Managers that are locked now are another's matter."""
-    began, said_at = time.monotonic(), -TELL
-    while True:
-        seen = care.look(pulumi) or seen
-        waiting = {
-            name: why
-            for name, why in seen.unwell.items()
-            if name in names and seen.facts[name].swarm != "locked"
-        }
-        now = time.monotonic() - began
-        if not waiting:
-            return seen
-        words = "; ".join(f"{name}: {why}" for name, why in waiting.items())
-        if now >= BACK_WITHIN:
-            say(f"Open, and not well after {BACK_WITHIN:.0f} s: {words}. Going on.")
-            return seen
-        if now - said_at >= TELL:
-            said_at = now
-            say(f"waiting for what runs there: {words}")
-        time.sleep(EVERY)

@@ -12,9 +12,10 @@ from typing import Annotated
 import typer
 
 from operations import outputs, restore_beside, restore_whole
+from operations.backup import with_backup
 from operations.errors import OperationsError
 from operations.options import StackOption
-from operations.restore_plan import IdentityOption, Wish, private_key, refuse_names, with_backup
+from operations.restore_plan import IdentityOption, Wish, private_key, refuse_names
 
 TimelineOption = Annotated[
     str, typer.Option("--timeline", help="Another timeline of the archive than the cluster's present one.")

@@ -15,7 +15,6 @@ from typing import Annotated, Any
 
 import typer
 
-from operations import outputs
 from operations.errors import OperationsError
 from operations.messages import say
 from operations.nodes import Hosts, asked, command
@@ -38,18 +37,6 @@ class Wish:
 
     def __init__(self, to: str, timeline: str, node: str) -> None:
         self.to, self.timeline, self.node = to, timeline, node
-
-
-def with_backup(stack: str, what: str) -> Outputs:
-    """The outputs of a stack that has an archive. Raises OperationsError."""
-    found = outputs.of_stack(stack)
-    found.require_data(stack, what)
-    if not found.backup:
-        raise OperationsError(
-            f"Stack {stack} makes no backups: its settings have no section `backup`, or no `up` has come to "
-            "its end since. docs/how-to/backup.md says what belongs there."
-        )
-    return found
 
 
 def private_key(identity: str) -> str:

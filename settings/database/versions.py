@@ -19,6 +19,12 @@ def of_image(reference: str) -> str | None:
     return found[1] if found and found[1] in VERSIONS else None
 
 
+def release(reference: str) -> tuple[str, int] | None:
+    """Version and number of an image of ours, `swarm-galera/galera:VERSION-N`; None for any other."""
+    found = re.search(r"(?:^|/)swarm-galera/galera:(\d+\.\d+)-(\d+)(?:@|$)", reference)
+    return (found[1], int(found[2])) if found else None
+
+
 def is_older(one: str, other: str) -> bool:
     """Whether a version comes before another one."""
     return _numbers(one) < _numbers(other)

@@ -19,6 +19,7 @@ from components.host_scripts.autolock import STATE
 from components.manager_choice import PROBE
 from operations import (
     autolock_checks,
+    back_again,
     care,
     cluster_checks,
     cluster_facts,
@@ -142,6 +143,8 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
     monkeypatch.setattr(locked, "say", lines.append)
     monkeypatch.setattr(locked, "EVERY", 0.001)
+    monkeypatch.setattr(back_again, "say", lines.append)
+    monkeypatch.setattr(back_again, "EVERY", 0.001)
     return lines
 
 
@@ -326,7 +329,7 @@ def test_up_goes_on_when_what_runs_there_is_not_back_in_time(
     monkeypatch: pytest.MonkeyPatch, said: list[str]
 ) -> None:
     reached(monkeypatch, Remote({**dict.fromkeys(MANAGERS, "active"), "galera-2": "locked"}))
-    monkeypatch.setattr(locked, "BACK_WITHIN", 0.01)
+    monkeypatch.setattr(back_again, "WITHIN", 0.01)
     ill = replace(seen(), facts={**facts(), "galera-2": replace(facts()["galera-2"], galera={})})
     monkeypatch.setattr(care, "look", lambda _: ill)
     assert locked.opened(cast(Pulumi, State()), seen("galera-2"), yes=True) is ill

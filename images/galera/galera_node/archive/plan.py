@@ -40,6 +40,17 @@ class Target:
     prefix: str = ""
     authority: str = ""
 
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Target:
+        """The store in the words of a node's file. Raises TypeError, KeyError."""
+        return cls(
+            endpoint=str(values["endpoint"]),
+            bucket=str(values["bucket"]),
+            region=str(values["region"]),
+            prefix=str(values.get("prefix", "")),
+            authority=str(values.get("authority", "")),
+        )
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -71,13 +82,7 @@ def read(cluster: str, file: Path | None = None) -> Plan | None:
 
 def of(values: Mapping[str, Any], cluster: str) -> Plan:
     """The plan in the file's words. Raises ValueError, TypeError, KeyError."""
-    target = Target(
-        endpoint=str(values["endpoint"]),
-        bucket=str(values["bucket"]),
-        region=str(values["region"]),
-        prefix=str(values.get("prefix", "")),
-        authority=str(values.get("authority", "")),
-    )
+    target = Target.of(values)
     recipients = tuple(str(key) for key in values["recipients"])
     full = cadence.every(str(values["full"]))
     if full is None or not recipients:

@@ -45,13 +45,7 @@ def read(file: Path | None = None) -> Beginning | None:
     path = file or Path(os.environ.get("BOOTSTRAP_FILE", FILE))
     try:
         values = json.loads(path.read_text())
-        target = Target(
-            endpoint=str(values["endpoint"]),
-            bucket=str(values["bucket"]),
-            region=str(values["region"]),
-            prefix=str(values.get("prefix", "")),
-            authority=str(values.get("authority", "")),
-        )
+        target = Target.of(values)
         place = Place(target.prefix, str(values["cluster"]))
         return Beginning(target, place, str(values["to"]), str(values.get("timeline", "")))
     except FileNotFoundError:
