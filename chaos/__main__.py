@@ -213,7 +213,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for fault in FAULTS.values():
             console.print(f"{fault.name}: {fault.says} ({fault.whom.value}; writes {fault.writes.value})")
         return 0
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # by way of the labs' end
+    # By way of the labs' end.
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     lock = places.state() / "locks" / "chaos-data.lock"
     refusal = "{holder} is at work already: wait for its end, or end it with Ctrl-C where it runs."
     try:
@@ -227,6 +228,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("Interrupted; its labs are gone, or as they were. The same command goes on.")
         return INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,15 @@ def a_lost_task_is_told_in_a_line() -> Iterator[None]:
     log.addFilter(without_its_traceback)
     yield
     log.removeFilter(without_its_traceback)
+
+
+@pytest.fixture(autouse=True)
+def signals_are_as_before() -> Iterator[None]:
+    """A program sets them for as long as it runs; its `main` in a test would for all tests after it."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")

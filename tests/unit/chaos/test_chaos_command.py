@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,11 @@ ALL = ("--runs", "1", "--pairs", "2")
 
 
 def test_a_suite_that_is_well_ends_with_0_and_writes_the_document(suite: Suite) -> None:
+    handler = signal.getsignal(signal.SIGTERM)
     assert suite(*ALL) == 0
     assert len(suite.begun) == len(FAULTS) + 2
     assert len(suite.written) == 1
+    assert signal.getsignal(signal.SIGTERM) is handler
     assert "seed 14" in suite.written[0]
 
 
