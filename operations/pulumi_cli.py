@@ -71,7 +71,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
 class Pulumi:
     """The `pulumi` on PATH, in this checkout, with a stack and additions to the environment."""
 
-    def __init__(self, stack: str, environment: dict[str, str]) -> None:
+    def __init__(
+        self, stack: str, environment: dict[str, str], exported: dict[bool, str] | None = None
+    ) -> None:
         program = shutil.which("pulumi")
         if program is None:
             raise OperationsError(
@@ -81,16 +83,30 @@ class Pulumi:
         self._program = program
         self.stack = stack
         self._environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true", **environment}
+        # What `export` was told last, by whether with secrets: asked for several times between two changes,
+        # half a second each. Two runs of a stack never go side by side (session.py).
+        self._exported = {} if exported is None else exported
 
     def with_environment(self, environment: dict[str, str]) -> Pulumi:
         """The same with more in its environment."""
-        return Pulumi(self.stack, {**self._environment, **environment})
+        return Pulumi(self.stack, {**self._environment, **environment}, self._exported)
 
     def _argv(self, words: tuple[str, ...]) -> list[str]:
         return [self._program, *words, "--stack", self.stack, "--non-interactive"]
 
     def export(self, *, show_secrets: bool = False) -> dict[str, Any] | None:
-        """The stack's state; None if there is no such stack. Raises OperationsError if it cannot be read."""
+        """The stack's state, read once between two changes by `run` and `import_state`; None if there
+        is no such stack. Raises OperationsError if it cannot be read.
+        """
+        if show_secrets not in self._exported:
+            told = self._ask_for_export(show_secrets)
+            if told is None:
+                return None
+            self._exported[show_secrets] = told
+        exported: dict[str, Any] = json.loads(self._exported[show_secrets])
+        return exported
+
+    def _ask_for_export(self, show_secrets: bool) -> str | None:
         done = self._ask("stack", "export", *(("--show-secrets",) if show_secrets else ()))
         if done.returncode == NO_STACK:
             return None
@@ -100,11 +116,11 @@ class Pulumi:
                 f"The stack's state cannot be read from {backend}: {_reason(done.stderr)} Check "
                 "PULUMI_BACKEND_URL and that the place can be reached, or `pulumi login`."
             )
-        exported: dict[str, Any] = json.loads(done.stdout)
-        return exported
+        return done.stdout
 
     def import_state(self, state: Mapping[str, Any]) -> None:
         """Replace the stack's state. Raises OperationsError."""
+        self._exported.clear()
         done = self._ask("stack", "import", given=json.dumps(state))
         if done.returncode != 0:
             raise OperationsError(
@@ -186,6 +202,7 @@ class Pulumi:
         state; waits for servers end early. A second Ctrl-C makes it end at once. Should this process be
         killed, pulumi is told to end as well.
         """
+        self._exported.clear()
         note = Path(self._environment[INTERRUPTION]) if INTERRUPTION in self._environment else None
         if note is not None:
             note.unlink(missing_ok=True)

@@ -296,14 +296,31 @@ def test_up_makes_the_stack_once_and_then_only_updates_it(project: Path) -> None
     # Before each run the outputs are asked for the hosts, to look at them, and the state for steps that an
     # older version left (components/moved_steps.py); after it the state for what was ordered
     # (tests/provider/test_destroy.py), the outputs, and the state for services that have another image now.
+    # The state is asked for once between two changes.
     asked, exported = "stack output --json --show-secrets", "stack export"
-    update = [asked, exported, "up --yes --skip-preview --parallel 64", exported, asked, exported]
+    run = "up --yes --skip-preview --parallel 64"
     assert calls(project) == [
-        "stack export",
+        exported,
         "stack init --secrets-provider passphrase",
-        *update,
-        "stack export",
-        *update,
+        *[asked, exported, run, exported, asked],
+        *[exported, asked, run, exported, asked],
+    ]
+
+
+def test_the_state_is_asked_for_anew_after_each_change(project: Path) -> None:
+    pulumi = pulumi_cli.Pulumi("dev", {})
+    pulumi.init()
+    assert pulumi.export() == pulumi.with_environment({"A": "b"}).export()
+    pulumi.export(show_secrets=True)
+    pulumi.run("refresh")
+    (pulumi.export() or {}).clear()  # what one has taken out of it is there for the next
+    assert pulumi.export()
+    pulumi.import_state({})
+    pulumi.export()
+    exported = "stack export"
+    assert calls(project)[1:] == [
+        *[exported, f"{exported} --show-secrets", "refresh"],
+        *[exported, "stack import", exported],
     ]
 
 
