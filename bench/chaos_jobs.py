@@ -17,9 +17,9 @@ from components.softlayer.client import Api, Credentials
 from harness.account import Account
 from harness.servers import STACK, Servers, ServersFailed
 from lab.api.records import Order
-from operations import strays
-from operations.audit import Account as StackAccount
-from operations.comparison import known
+from operations.account import strays
+from operations.account.audit import Account as StackAccount
+from operations.account.comparison import known
 from settings.errors import UserError
 
 SERVERS = 3

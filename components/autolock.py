@@ -3,7 +3,7 @@
 Owns: turning it on and off, rotating the key, and that this comes after all else that restarts engines.
 Leaves to others: the scripts (host_scripts/autolock.py), which keys are kept (unlock_keys.py), unlocking a
 manager that this program has restarted (docker_engine.py, unlocking.py) or has met locked
-(operations/locked.py).
+(operations/unlock/locked.py).
 
 The swarm draws its key by itself, so it is in the state only a moment after it counts: should all managers
 lose their power in that moment, before the state is written, nobody has it. As long as one manager is not

@@ -2,7 +2,7 @@
 
 Owns: one script on one host, and the key of a disk that is encrypted. Leaves to others: the engine, which
 hosts' disks are (disk_encryption.py), opening them after a boot that was not this program's
-(operations/locked_disks.py).
+(operations/unlock/locked_disks.py).
 """
 
 from __future__ import annotations

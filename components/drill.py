@@ -1,7 +1,7 @@
 """Drills by schedule: one container that restores the latest backup now and then, and compares it.
 
 Owns: what the service is, its files. Leaves to others: what it does (images/galera, `restore.scheduled`),
-drills by hand (operations/drill.py), the settings (settings/backup.py).
+drills by hand (operations/restore/drill.py), the settings (settings/backup.py).
 
 It is apart from the nodes, with limits of its own: a drill must not take memory from a database that serves.
 And only it has the private key.

@@ -1,7 +1,8 @@
 """Which manager docker resources go to where the engines' API has TLS: one that answers as a manager.
 
 Owns: asking the engines, the choice among them, the words for what is wrong with all of them. Imports no
-Pulumi, changes nothing. Leaves to others: when it is made (docker_host_access.py, operations/engine_way.py).
+Pulumi, changes nothing. Leaves to others: when it is made (docker_host_access.py,
+operations/around_run/engine_way.py).
 
 The docker plugin takes one address, and asks there. Unlike `any-manager` (manager_choice.py), which is looked
 up for each connection, that address is in the state. So the one of before is kept while it will do.

@@ -6,7 +6,7 @@ virtual_server.py, own_server.py).
 In a preview, what a resource says of itself is unknown as soon as anything of it changes, and whatever rests
 on that counts as changed, too. A new tag of a server would then have its host taken up again and the database
 waited for; a further worker would have every host join anew. None of it is so when it is done, and a host
-that is down would be said to be needed for it (operations/left_out.py).
+that is down would be said to be needed for it (operations/around_run/left_out.py).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Owns: whose word counts, and that no more than one host with data goes in one run.
 Leaves to others: the replacement itself (softlayer/virtual_guest_provider.py), draining a host and having
-it leave first (operations/replace.py), servers replaced for a changed setting (`servers.replace`).
+it leave first (operations/replace/command.py), servers replaced for a changed setting (`servers.replace`).
 
 The word is a server's id. So it is obeyed once: the server that is ordered in its place has another one. A
 run that was broken off in between finds no server of that id, and goes on.

@@ -6,7 +6,7 @@ is deleted. `name` is left out: then Pulumi draws one with a random suffix, in i
 in the lab's. So one that a run made which was killed before its state knew of it is in nobody's way, and the
 name says nothing about the content.
 Leaves to others: which service gets which file; removing what killed runs left
-(operations/swarm_leftovers.py).
+(operations/around_run/swarm_leftovers.py).
 """
 
 from __future__ import annotations

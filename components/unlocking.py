@@ -1,7 +1,7 @@
 """A manager that a run has rebooted or reloaded gets the unlock key from another manager.
 
 Owns: the step, which runs on the machine that runs Pulumi. Leaves to others: engines that a script restarts
-(host_scripts/autolock.py), managers that are locked before a run begins (operations/locked.py).
+(host_scripts/autolock.py), managers that are locked before a run begins (operations/unlock/locked.py).
 
 The key goes from one manager to the other through a pipe, and so it is in no input, no file and no list of
 processes. A majority is up while hosts are interrupted, for that is done in turn. The hosts are reached by

@@ -1,9 +1,9 @@
 """A plan that takes more votes away than the rest can do without is refused before it begins.
 
 Owns: the rule, of the swarm's managers, the store's members and the database's nodes alike, and the words.
-Leaves to others: who cannot vote now (operations/care.py looks before a run; hosts of one's own are seen by
-the program itself), plans that name other hosts altogether (softlayer/changes.py), and giving a vote up
-(host_scripts/swarm_leaving.py, which looks once more before it stops anything).
+Leaves to others: who cannot vote now (operations/around_run/care.py looks before a run; hosts of one's own
+are seen by the program itself), plans that name other hosts altogether (softlayer/changes.py), and giving
+a vote up (host_scripts/swarm_leaving.py, which looks once more before it stops anything).
 
 Of three managers with one dead the two others are just a majority. Were another one taken out, one vote of
 two would be left, and neither swarm nor store would take a change any more, not even to mend that.

@@ -22,7 +22,7 @@ import yaml
 
 from harness.environment import pulumi_environment
 from lab.toolchain import build, places
-from operations import leftovers
+from operations.around_run import leftovers
 
 PROGRAM = Path(__file__).with_name("servers_only")
 STACK = "servers"

@@ -1,7 +1,7 @@
 """`backups` and `backup`: what there is in the archive, and one more now.
 
 Owns: the commands, the table and the JSON, waiting for a backup. Leaves to others: making it, and what must
-hold (images/galera, `archive`), the checks of `verify` (backup_checks.py).
+hold (images/galera, `archive`), the checks of `verify` (checks/backup.py).
 """
 
 from __future__ import annotations

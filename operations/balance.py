@@ -1,7 +1,7 @@
 """`balance`: how new connections spread over the nodes, seen from where applications are. Changes nothing.
 
 Owns: the command, the ways that are tried, what the client does, the bars and the JSON.
-Leaves to others: the client's container (cluster_facts.py), whether the cluster is well (`verify`).
+Leaves to others: the client's container (facts/cluster.py), whether the cluster is well (`verify`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from components.host_scripts.shell import assign, body
-from operations import cluster_facts, outputs
+from operations import outputs
 from operations.errors import OperationsError
+from operations.facts import cluster as cluster_facts
 from operations.messages import say
 from operations.options import StackOption
 from operations.outputs import Outputs

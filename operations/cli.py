@@ -10,25 +10,14 @@ import sys
 
 import typer
 
-from operations import (
-    audit,
-    backup,
-    balance,
-    docker_env,
-    drill,
-    grow_disks,
-    last_one,
-    locked,
-    maintenance,
-    pause,
-    recover,
-    replace,
-    restore,
-    ssh_files,
-    stack,
-    upgrade_hosts,
-    verify,
-)
+from operations import backup, balance, docker_env, grow_disks, maintenance, pause, ssh_files, stack, verify
+from operations.account import audit
+from operations.outage import last_one, recover
+from operations.replace import command as replace
+from operations.restore import command as restore
+from operations.restore import drill
+from operations.unlock import locked
+from operations.upgrade import hosts as upgrade_hosts
 from settings.errors import UserError
 
 

@@ -1,7 +1,7 @@
 """`docker-env`: the environment in which docker's programs ask an engine of the stack with TLS.
 
 Owned here: the command, and the files that it writes; as docker-machine had it: `eval "$(… docker-env)"`.
-Left to others: the certificate (components/engine_tls.py), which manager answers (engine_way.py).
+Left to others: the certificate (components/engine_tls.py), which manager answers (around_run/engine_way.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import typer
 from components import engine_choice
 from components.engine_choice import Shown
 from components.ssh_files import ssh_folder, write_private
-from operations import engine_way, outputs
+from operations import outputs
+from operations.around_run import engine_way
 from operations.errors import OperationsError
 from operations.options import StackOption
 from operations.outputs import EngineAccess, Outputs

@@ -1,7 +1,7 @@
 """`maintenance`: a node is taken out of both endpoints, with a note, until somebody brings it back.
 
 Owned here: the command, and when it is refused. Left to others: taking it out (node_program.py), what a node
-then says to load balancers (images/galera/galera_node/endpoints.py), showing it (galera_checks.py).
+then says to load balancers (images/galera/galera_node/endpoints.py), showing it (checks/galera.py).
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Annotated
 
 import typer
 
-from operations import care, node_program, notes, outputs, well
-from operations.care import Seen
+from operations import node_program, notes, outputs, well
+from operations.around_run import care
+from operations.around_run.care import Seen
 from operations.errors import OperationsError
 from operations.messages import say
 from operations.notes import Note

@@ -1,7 +1,8 @@
 """The node's own program, `galera-node`, asked and told through a host's container.
 
 Owns: how it is called on a host, whose node is asked, waiting with lines of progress for what it does.
-Leaves to others: what it does (images/galera/galera_node/commands.py), why it is told (replacement.py, …).
+Leaves to others: what it does (images/galera/galera_node/commands.py), why it is told
+(replace/replacement.py, …).
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from components.host_scripts.shell import assign
-from operations.care import Seen
-from operations.cluster_facts import FIND_CONTAINER, HostFacts, json_object
+from operations.around_run.care import Seen
 from operations.errors import OperationsError
+from operations.facts.cluster import FIND_CONTAINER, HostFacts, json_object
 from operations.messages import say
 from operations.notes import Note
 from operations.outputs import Outputs

@@ -10,8 +10,8 @@ import json
 from typing import Any, Protocol
 
 from components.host_scripts.shell import assign, words
-from operations.cluster_facts import FIND_CONTAINER
 from operations.errors import OperationsError
+from operations.facts.cluster import FIND_CONTAINER
 from operations.messages import say
 from operations.outputs import Outputs
 from operations.remote_hosts import Answer, RemoteHosts

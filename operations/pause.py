@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from operations import outputs
-from operations.care import Seen
+from operations.around_run.care import Seen
 from operations.errors import OperationsError
 from operations.messages import say
 from operations.options import StackOption, YesOption

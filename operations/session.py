@@ -1,7 +1,7 @@
 """A stack that was checked and that nobody else works on: what every command that runs Pulumi begins with.
 
 Owns: choosing or making the stack, the checks before a run, clearing what a killed run left, one run at a
-time. Leaves to others: which commands there are and what they do in it (stack.py, replace.py, …).
+time. Leaves to others: which commands there are and what they do in it (stack.py, replace/command.py, …).
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from components import moved_steps, replaced
 from components.softlayer.progress import INTERRUPTION
 from components.ssh_files import forget_choice, interpreter, ssh_folder
 from components.state_folder import state_folder
-from operations import care, engine_way, leftovers, passphrase
+from operations import passphrase
+from operations.around_run import care, engine_way, leftovers
 from operations.errors import OperationsError
 from operations.messages import say
 from operations.pulumi_cli import INTERRUPTED, Pulumi, no_such, project_name, read_yaml, stack_file

@@ -14,27 +14,26 @@ from collections.abc import Mapping
 import typer
 
 from components.ssh_files import ssh_folder
-from operations import (
-    audit,
+from operations import outputs
+from operations.account import audit, strays
+from operations.around_run import (
     care,
     engine_way,
     former_images,
     held_back,
     left_out,
-    locked,
-    outputs,
-    replaced_by_setting,
-    replacement,
     run_watch,
-    strays,
     swarm_leftovers,
-    upgrade_hosts,
 )
 from operations.errors import OperationsError
 from operations.messages import say
 from operations.options import StackOption, YesOption
+from operations.replace import by_setting as replaced_by_setting
+from operations.replace import replacement
 from operations.session import StackSession, opened, require_terminal_or_yes
 from operations.stack_settings import said
+from operations.unlock import locked
+from operations.upgrade import hosts as upgrade_hosts
 
 # Nearly all of a run is waiting (for orders, boots, SSH), so Pulumi's default of four for each core would
 # make hosts wait for one another on a small machine.
@@ -62,7 +61,7 @@ def deployed(session: StackSession, yes: bool, going: Mapping[str, int] | None =
 
     Args:
         going: ids of servers that are replaced in this run, by host name: they have been seen to
-            (replacement.py).
+            (replace/replacement.py).
     """
     going = going or {}
     session = session.replacing(going)

@@ -20,29 +20,27 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from operations import (
-    application_checks,
-    autolock_checks,
-    backup_checks,
-    balancer_checks,
-    cluster_checks,
-    cluster_facts,
-    consul_checks,
-    data_path_checks,
-    deep_verify,
-    disk_encryption_checks,
-    drill_checks,
-    engine_checks,
-    galera_checks,
-    host_looks,
-    layer_checks,
-    outputs,
-    published_checks,
-    rotation_checks,
-    tls_checks,
-)
-from operations.check import Check
-from operations.cluster_facts import HostFacts
+from operations import outputs
+from operations.checks import application as application_checks
+from operations.checks import autolock as autolock_checks
+from operations.checks import backup as backup_checks
+from operations.checks import balancer as balancer_checks
+from operations.checks import cluster as cluster_checks
+from operations.checks import consul as consul_checks
+from operations.checks import data_path as data_path_checks
+from operations.checks import disk_encryption as disk_encryption_checks
+from operations.checks import drill as drill_checks
+from operations.checks import engine as engine_checks
+from operations.checks import galera as galera_checks
+from operations.checks import layer as layer_checks
+from operations.checks import published as published_checks
+from operations.checks import rotation as rotation_checks
+from operations.checks import tls as tls_checks
+from operations.checks.check import Check
+from operations.deep import verify as deep_verify
+from operations.facts import cluster as cluster_facts
+from operations.facts import host_looks
+from operations.facts.cluster import HostFacts
 from operations.options import StackOption
 from operations.outputs import Application, Balancer, Outputs
 from operations.remote_hosts import Answer, RemoteHosts, connected, first_reachable

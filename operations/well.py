@@ -1,8 +1,8 @@
 """Whether the cluster can do without a host for a while, or for good: the refusals, as one pure function.
 
 Owns: what must hold of all others before a host is replaced, rebooted or taken out of the endpoints.
-Leaves to others: looking at the hosts (care.py), the rule of majorities (components/votes.py), what is then
-done (replace.py, upgrade_hosts.py, maintenance.py).
+Leaves to others: looking at the hosts (around_run/care.py), the rule of majorities (components/votes.py),
+what is then done (replace/command.py, upgrade/hosts.py, maintenance.py).
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import Any, Literal
 
 from components import votes
 from components.votes import Voter
-from operations import backup_checks, care, notes
-from operations.care import Seen
-from operations.cluster_facts import HostFacts
+from operations import notes
+from operations.around_run import care
+from operations.around_run.care import Seen
+from operations.checks import backup as backup_checks
+from operations.facts.cluster import HostFacts
 
 Absence = Literal["leaves", "returns"]
 """`leaves`: the host gives up its votes, so they no longer count. `returns`: it is away and counts."""

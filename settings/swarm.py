@@ -1,7 +1,7 @@
 """The section `swarm`: the swarm itself, beside its hosts and networks.
 
 Owns: its settings, and what of them must fit together. Leaves to others: turning autolock on and off and
-rotating its key (components/autolock.py), unlocking managers (operations/locked.py).
+rotating its key (components/autolock.py), unlocking managers (operations/unlock/locked.py).
 """
 
 from __future__ import annotations

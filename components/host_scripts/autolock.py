@@ -1,6 +1,6 @@
 """Autolock of the swarm: on, off, its unlock key, and unlocking a manager.
 
-Owns: these scripts. Leaves to others: when they run (components/autolock.py, operations/locked.py), an
+Owns: these scripts. Leaves to others: when they run (components/autolock.py, operations/unlock/locked.py), an
 engine's start (engine.py).
 
 With autolock, a manager's keys on its disk are themselves encrypted, by a key that is on no disk: the unlock

@@ -1,7 +1,7 @@
 """The second disk encrypted (LUKS2), below the volume group: made, opened, and opened again after each boot.
 
 Owns: the encrypted disk and what follows once it is open. Leaves to others: what is in it (disk.py), the key
-(components/docker_disk.py), who opens it after a boot (docker_disk.py, operations/locked_disks.py).
+(components/docker_disk.py), who opens it after a boot (docker_disk.py, operations/unlock/locked_disks.py).
 
 The key is on no disk of the host: it comes over standard input, and goes to cryptsetup through a pipe. At
 boot nothing asks for it: the file system's line in fstab has `nofail`, and the engine is not started while

@@ -2,7 +2,7 @@
 
 Owned here: what is compared, in which order, what is tried again, what is said meanwhile, and the findings.
 Left to others: how nodes come to one position (one_position.py), tables (rows.py), other objects
-(definitions.py), SSH (operations/deep_verify.py).
+(definitions.py), SSH (verify.py).
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# SC2034: `removed` is read by what swarm_leftovers.py puts behind.
+# SC2034: `removed` is read by what around_run/swarm_leftovers.py puts behind.
 # shellcheck disable=SC2034
 # shellcheck source=../../components/host_scripts/prologue.sh
 . prologue.sh

@@ -2,7 +2,7 @@
 
 Owned here: that it finds every difference and none that is not there, that it gives way to changes of
 definitions, and leaves nothing behind. Left to others: its SQL text (unit/operations/deep/test_deep_sums.py),
-what `verify` makes of the findings (tests/unit/operations/test_deep_verify.py).
+what `verify` makes of the findings (tests/unit/operations/deep/test_deep_verify.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Restores with real processes, three nodes, etcd, an S3 server: to a moment, undone, killed; drills.
 
 The rules one by one: tests/unit/images/test_galera_node_restore_*.py; the order of the steps:
-tests/unit/operations/test_restore.py.
+tests/unit/operations/restore/test_restore.py.
 """
 
 from __future__ import annotations

@@ -17,13 +17,13 @@ import pytest
 from components.host_scripts import autolock, engine, swarm
 from components.manager_choice import LEADS, LOCKED, PROBE, rank
 from harness.image_containers import wait_for
-from operations import last_one
 from operations.errors import OperationsError
+from operations.outage import last_one
 from operations.outputs import Host
 from operations.remote_hosts import Answer
 from tests.images.swarm_engines import Engine, Engines
 from tests.images.test_swarm_engines import bring_in, decide_twice, done, join, managers, refused, start
-from tests.unit.operations.test_survive import FOUND
+from tests.unit.operations.outage.test_survive import FOUND
 
 # What scripts do with systemd. An engine that was killed is started again by its own loop.
 SYSTEMCTL = r"""#!/bin/bash

@@ -1,6 +1,6 @@
 """An outage in which the cluster does not form by itself: what `recover` shows, and what a choice leads to.
 
-Left to others: what each way would lose (unit/operations/test_recover.py), a lost majority
+Left to others: what each way would lose (unit/operations/outage/test_recover.py), a lost majority
 (test_last_one.py).
 """
 

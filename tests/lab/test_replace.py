@@ -1,7 +1,7 @@
 """Hosts replaced in one word, the first manager too, with writes going on, and one call that was broken off.
 
-Left to others: what is refused (unit/operations/test_replacement.py, test_well.py), a server that somebody
-cancelled (test_any_manager.py).
+Left to others: what is refused (unit/operations/replace/test_replacement.py, test_well.py), a server that
+somebody cancelled (test_any_manager.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Hosts brought up to date and rebooted one at a time, on real hosts, while a client writes.
 
-Left to others: what is refused, chosen and foretold (unit/operations/test_upgrade_hosts.py).
+Left to others: what is refused, chosen and foretold (unit/operations/upgrade/test_upgrade_hosts.py).
 """
 
 from __future__ import annotations

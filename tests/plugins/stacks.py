@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.toolchain import build, places, plugins
-from operations import leftovers
+from operations.around_run import leftovers
 from tests.support.docker_engine import TestEngine
 from tests.support.ssh_server import SshServer
 

@@ -15,8 +15,8 @@ import pytest
 
 from components import moved_steps
 from components.ssh_files import interpreter
-from operations import left_out
-from operations.care import Seen
+from operations.around_run import left_out
+from operations.around_run.care import Seen
 from operations.outputs import parse
 from tests.plugins.stacks import KINDS, Stack, made
 from tests.support.docker_engine import TestEngine
@@ -268,7 +268,7 @@ def test_an_existing_stack_comes_over_and_then_needs_no_manager_in_particular(
 def test_only_what_would_have_to_be_done_on_a_dead_host_is_left_out(
     managers: Managers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As operations/left_out.py reads it out of a preview."""
+    """As operations/around_run/left_out.py reads it out of a preview."""
     stack, said = managers.stack, list[str]()
     monkeypatch.setattr(left_out, "say", said.append)
     stack.run("config", "set", "any", "true")

@@ -18,7 +18,7 @@ import pytest
 from components.host_scripts import autolock
 from components.host_scripts.shell import script
 from harness.image_containers import wait_for
-from operations import unlock_keys
+from operations.unlock import keys as unlock_keys
 from tests.plugins.stacks import KINDS, Stack, made
 from tests.support.docker_engine import TestEngine
 

@@ -11,7 +11,8 @@ import docker.types
 import pytest
 
 from components.host_scripts.shell import script
-from operations import remote_hosts, swarm_leftovers
+from operations import remote_hosts
+from operations.around_run import swarm_leftovers
 from tests.plugins.stacks import CONNECTED, KINDS, Stack, made
 from tests.support.docker_engine import TestEngine
 

@@ -25,7 +25,9 @@ import pytest
 
 from components.engine_choice import Shown, asked
 from components.manager_choice import LEADS
-from operations import docker_env, engine_checks, engine_way
+from operations import docker_env
+from operations.around_run import engine_way
+from operations.checks import engine as engine_checks
 from operations.outputs import EngineAccess
 from tests.plugins.stacks import KINDS, Stack, made
 from tests.support import docker_engine
@@ -409,7 +411,7 @@ def test_refresh_and_destroy_go_to_another_manager_once_the_state_leads_there(
     site.up()
     site.doors.lock(ONE)
     stack.run("refresh", "--yes", "--skip-preview", fails=True)
-    # As operations/engine_way.py has it.
+    # As operations/around_run/engine_way.py has it.
     state = engine_way.led_to(stack.exported(), f"tcp://{TWO}:{PORT}")
     (stack.folder / "led.json").write_text(json.dumps(state))
     stack.run("stack", "import", "--file", "led.json")

@@ -20,7 +20,7 @@ from bench.scale import Workspace
 from harness import namespaces
 from harness.account import Account
 from lab.toolchain import places
-from operations.leftovers import lock_folder
+from operations.around_run.leftovers import lock_folder
 
 HOSTS = 3
 OPERATIONS = (

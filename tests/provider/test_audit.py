@@ -11,7 +11,7 @@ from components.softlayer.security_group_provider import SecurityGroupProvider
 from components.softlayer.ssh_key_provider import SshKeyProvider
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
 from harness.lab_api import LabApi
-from operations.comparison import Known, compare
+from operations.account.comparison import Known, compare
 from tests.provider.providers import GUEST, OWNER, api_of, configured
 from tests.provider.test_ssh_key import new_key
 

@@ -23,7 +23,8 @@ from components.softlayer.ssh_key_provider import SshKeyProvider
 from components.softlayer.stack_identity import StackIdentityProvider
 from components.softlayer.virtual_guest_provider import VirtualGuestProvider
 from harness.lab_api import LabApi
-from operations import audit, pulumi_cli, stack
+from operations import pulumi_cli, stack
+from operations.account import audit
 from operations.errors import OperationsError
 from tests.provider.providers import GUEST, OWNER, TAG, configured
 from tests.provider.test_ssh_key import new_key

@@ -162,7 +162,7 @@ def test_with_the_first_of_one_s_own_hosts_down_the_rest_is_declared_as_before(h
 def test_another_address_of_a_manager_has_a_worker_asked_about_the_managers_and_nothing_else(
     more: dict[str, Any],
 ) -> None:
-    """What a worker that is down would keep others from: `operations/left_out.py` goes by that."""
+    """What a worker that is down would keep others from: `operations/around_run/left_out.py` goes by that."""
     last = [{**each, "hostKey": "ssh-ed25519 AAAA"} for each in (DB1, DB2, DB3, DB4)]
     before = run({**OWN, **more}, former={"hosts": last})
     moved = [DB1, {**DB2, "address": "10.0.0.22"}, DB3, DB4]

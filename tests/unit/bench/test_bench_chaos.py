@@ -14,7 +14,7 @@ import pytest
 from bench.chaos import TURNS, Round, rows
 from bench.chaos_jobs import JOBS, Course
 from harness.servers import kill_marked
-from operations import leftovers
+from operations.around_run import leftovers
 
 pytestmark = pytest.mark.unit
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from operations import backup, backup_checks, galera_checks
-from operations.cluster_facts import HostFacts
+from operations import backup
+from operations.checks import backup as backup_checks
+from operations.checks import galera as galera_checks
 from operations.errors import OperationsError
-from operations.galera_variables import LOGGED
+from operations.facts.cluster import HostFacts
+from operations.facts.galera_variables import LOGGED
 from operations.outputs import Outputs, parse
 from tests.unit.operations.test_verify import VALUES
 

@@ -10,14 +10,18 @@ from typing import Any
 
 import pytest
 
-from operations import cluster_facts, consul_checks, host_looks, last_one, outputs
-from operations.check import Check
-from operations.cluster_facts import HostFacts
-from operations.consul_facts import ConsulFacts
-from operations.last_one import parts
+from operations import outputs
+from operations.checks import consul as consul_checks
+from operations.checks.check import Check
+from operations.facts import cluster as cluster_facts
+from operations.facts import host_looks
+from operations.facts.cluster import HostFacts
+from operations.facts.consul import ConsulFacts
+from operations.outage import last_one
+from operations.outage.last_one import parts
 from operations.outputs import Outputs
 from tests.unit.fake_host import FakeHost
-from tests.unit.operations.test_survive import FOUND, HOSTS, LOST
+from tests.unit.operations.outage.test_survive import FOUND, HOSTS, LOST
 from tests.unit.operations.test_verify import NAMES, VALUES
 
 pytestmark = pytest.mark.unit

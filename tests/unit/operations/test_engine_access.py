@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 from components import engine_choice
 from components.engine_choice import NobodyLetsUsIn, Said, Shown
 from components.manager_choice import LEADS, SILENT
-from operations import cli, docker_env, engine_checks, engine_way, outputs
-from operations.engine_checks import Heard
+from operations import cli, docker_env, outputs
+from operations.around_run import engine_way
+from operations.checks import engine as engine_checks
+from operations.checks.engine import Heard
 from operations.outputs import EngineAccess, Outputs, parse
 from tests.support.engine_api import LEADS as LEADING
 from tests.support.engine_api import EngineCertificates, answering

@@ -13,7 +13,7 @@ from operations import grow_disks, outputs
 from operations.errors import OperationsError
 from operations.remote_hosts import Answer
 from tests.unit.fake_host import FakeHost
-from tests.unit.operations.test_care import FOUND
+from tests.unit.operations.around_run.test_care import FOUND
 from tests.unit.operations.test_verify import NAMES
 
 pytestmark = pytest.mark.unit

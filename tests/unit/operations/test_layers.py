@@ -14,22 +14,15 @@ import pytest
 import typer
 
 from components.layers import AWAY, LOOK_AGAIN
-from operations import (
-    balance,
-    care,
-    cluster_facts,
-    last_one,
-    layer_checks,
-    left_out,
-    outputs,
-    stack,
-    swarm_leftovers,
-    verify,
-)
-from operations.care import Seen
-from operations.check import Check
-from operations.cluster_facts import HostFacts
+from operations import balance, outputs, stack, verify
+from operations.around_run import care, left_out, swarm_leftovers
+from operations.around_run.care import Seen
+from operations.checks import layer as layer_checks
+from operations.checks.check import Check
 from operations.errors import OperationsError
+from operations.facts import cluster as cluster_facts
+from operations.facts.cluster import HostFacts
+from operations.outage import last_one
 from operations.outputs import Outputs
 from operations.remote_hosts import Answer
 from operations.session import StackSession

@@ -13,21 +13,12 @@ from typing import Any, cast
 import pytest
 
 from components.ssh_files import SshManager, write_ssh_files
-from operations import (
-    audit,
-    care,
-    cluster_checks,
-    cluster_facts,
-    comparison,
-    left_out,
-    outputs,
-    outputs_of_state,
-    remote_hosts,
-    ssh_files,
-    strays,
-    swarm_leftovers,
-)
-from operations.cluster_facts import HostFacts, Space
+from operations import outputs, outputs_of_state, remote_hosts, ssh_files
+from operations.account import audit, comparison, strays
+from operations.around_run import care, left_out, swarm_leftovers
+from operations.checks import cluster as cluster_checks
+from operations.facts import cluster as cluster_facts
+from operations.facts.cluster import HostFacts, Space
 from operations.outputs import Host
 from operations.pulumi_cli import Pulumi
 from tests.support.ssh_server import SshServer

@@ -15,7 +15,7 @@ from operations import outputs, pause
 from operations.errors import OperationsError
 from operations.outputs import Application
 from operations.session import StackSession
-from tests.unit.operations.test_care import seen
+from tests.unit.operations.around_run.test_care import seen
 from tests.unit.operations.test_verify import VALUES
 
 pytestmark = pytest.mark.unit

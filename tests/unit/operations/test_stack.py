@@ -22,17 +22,8 @@ import typer
 from components import manager_choice
 from components.softlayer.errors import SoftLayerFailed
 from components.ssh_files import SshManager, ssh_folder, write_ssh_files
-from operations import (
-    cli,
-    former_images,
-    left_out,
-    leftovers,
-    passphrase,
-    pulumi_cli,
-    session,
-    stack,
-    swarm_leftovers,
-)
+from operations import cli, passphrase, pulumi_cli, session, stack
+from operations.around_run import former_images, left_out, leftovers, swarm_leftovers
 from operations.errors import OperationsError
 from operations.outputs import Outputs
 from operations.stack_settings import StackSettings
@@ -187,7 +178,7 @@ def test_left_overs_of_the_stack_are_ended_and_no_others(
 
 def test_the_run_itself_is_not_among_its_leftovers(monkeypatch: pytest.MonkeyPatch) -> None:
     code = (
-        "import os; from operations import leftovers\n"
+        "import os; from operations.around_run import leftovers\n"
         "assert leftovers.marked(os.environ[leftovers.MARK]) == [], 'ends itself'"
     )
     subprocess.run(

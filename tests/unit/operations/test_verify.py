@@ -14,18 +14,14 @@ from typing import Any
 import pytest
 
 from components.host_scripts.own import NOTES
-from operations import (
-    cluster_checks,
-    cluster_facts,
-    galera_checks,
-    galera_variables,
-    host_looks,
-    outputs,
-    verify,
-)
-from operations.check import Check
-from operations.cluster_facts import HostFacts, Manager, Space
+from operations import outputs, verify
+from operations.checks import cluster as cluster_checks
+from operations.checks import galera as galera_checks
+from operations.checks.check import Check
 from operations.errors import OperationsError
+from operations.facts import cluster as cluster_facts
+from operations.facts import galera_variables, host_looks
+from operations.facts.cluster import HostFacts, Manager, Space
 from operations.outputs import Outputs
 from operations.remote_hosts import Answer
 from operations.verify import Report

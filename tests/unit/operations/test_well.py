@@ -13,15 +13,15 @@ from typing import Any, ClassVar
 import pytest
 
 from operations import maintenance, node_program, notes, well
-from operations.care import Seen
-from operations.cluster_facts import HostFacts, Manager
+from operations.around_run.care import Seen
 from operations.errors import OperationsError
+from operations.facts.cluster import HostFacts, Manager
 from operations.maintenance import Word
 from operations.notes import Note
 from operations.outputs import Balancer
 from operations.remote_hosts import Answer
 from tests.unit.fake_host import FakeHost
-from tests.unit.operations.test_care import error, seen, without_database
+from tests.unit.operations.around_run.test_care import error, seen, without_database
 
 pytestmark = pytest.mark.unit
 

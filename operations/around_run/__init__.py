@@ -1,0 +1,1 @@
+"""What comes before, beside and after a run of Pulumi."""

@@ -1,0 +1,1 @@
+"""What must hold of a stack, for `verify`: facts in, checks out."""

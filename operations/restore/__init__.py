@@ -1,0 +1,1 @@
+"""From the archive: the whole cluster, something beside it, and the drill."""

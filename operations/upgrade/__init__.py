@@ -1,0 +1,1 @@
+"""Hosts get their security updates and reboots, one at a time."""
