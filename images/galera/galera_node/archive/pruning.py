@@ -22,7 +22,7 @@ RECENT = timedelta(minutes=15)
 
 
 CLOCKS = timedelta(hours=6)
-"""By how much this node's clock may differ from the store's, with the time since logs were archived."""
+"""By how much this node's clock may differ from the store's, or from when that was last written to."""
 HALF = timedelta(days=2)
 """A base without a manifest that began so long ago is what a failed one has left."""
 
@@ -32,7 +32,7 @@ class Shared(Exception):
 
 
 class Clock(Exception):
-    """What is old can't be told: this node's clock is wrong, or the archive stands still."""
+    """What is old can't be told: this node's clock, or the store's, is wrong."""
 
 
 @dataclass
@@ -109,14 +109,18 @@ def _clock(bucket: Bucket, plan: Plan, present: str, now: datetime) -> None:
     """Raises Clock unless the store's own clock says, too, that it is now.
 
     What is old is told by this node's clock alone: one that is a month ahead would let a month go.
+
+    Where no logs are archived the store is asked for the time itself: it may take none because it is full,
+    and so it would stay if nothing were deleted until it takes some.
     """
     at = bucket.written(f"{plan.place.logs(present)}/{layout.REACH}")
-    if abs(now - at) > CLOCKS:
-        raise Clock(
-            f"the retention deletes nothing: by this node's clock it is {manifest.said(now)}, and by the "
-            f"store's the archive was last told to be whole at {manifest.said(at)}. Remedy: set the node's "
-            "clock (chrony), or see why no logs are archived"
-        )
+    if abs(now - at) <= CLOCKS or abs(now - (there := bucket.clock())) <= CLOCKS:
+        return
+    raise Clock(
+        f"the retention deletes nothing: by this node's clock it is {manifest.said(now)}, by the store's "
+        f"{manifest.said(there)}, and by the store's the archive was last told to be whole at "
+        f"{manifest.said(at)}. Remedy: set the clock that is wrong (chrony)"
+    )
 
 
 def _alone(bucket: Bucket, plan: Plan, timeline: str, since: datetime) -> None:
