@@ -73,6 +73,14 @@ def test_a_clock_that_is_wrong_lets_nothing_go(bucket: FolderBucket, days: int) 
     assert left(bucket) == set(names[1:])
 
 
+def test_the_last_backup_of_which_all_is_there_stays(bucket: FolderBucket) -> None:
+    names = three(bucket)
+    for name in names[1:]:
+        (bucket.folder / FOUND.place.base(TIMELINE, name) / layout.DATA).write_text("less")
+    pruning.prune(FOUND, bucket, [], TIMELINE, NOW)  # type: ignore[arg-type]
+    assert left(bucket) == set(names)
+
+
 def test_a_bucket_that_is_full_becomes_less_full(bucket: FolderBucket) -> None:
     """It takes no logs for days, and would not for ever."""
     names = three(bucket)

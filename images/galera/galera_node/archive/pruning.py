@@ -5,7 +5,7 @@ Leaves to others: what that is (`retention`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ..words import log
@@ -14,8 +14,8 @@ from .bucket import Bucket, BucketError
 from .layout import Span
 from .manifest import ManifestError
 from .plan import Plan
-from .records import Backup
-from .retention import Doomed, doomed
+from .records import Backup, broken
+from .retention import Doomed, Kept, doomed
 
 RECENT = timedelta(minutes=15)
 """Who has archived in this time does so still: whoever does writes more often, and clocks differ by less."""
@@ -45,6 +45,17 @@ class _Found:
     data: dict[tuple[str, Span], list[str]] = field(default_factory=dict)
     reaches: list[str] = field(default_factory=list)
     halves: list[str] = field(default_factory=list)
+    sizes: dict[str, dict[str, int]] = field(default_factory=dict)  # by timeline, of the objects of bases
+
+    def kept(self) -> list[Kept]:
+        """The bases as the retention needs them."""
+        named: dict[str, dict[str, Backup]] = {}
+        for base in self.bases:
+            named.setdefault(base.timeline, {})[base.name] = base
+        return [
+            replace(base.kept(), whole=not broken(base, named[base.timeline], self.sizes[base.timeline]))
+            for base in self.bases
+        ]
 
 
 def prune(plan: Plan, bucket: Bucket, bases: list[Backup], present: str, now: datetime) -> list[Backup]:
@@ -66,7 +77,7 @@ def prune(plan: Plan, bucket: Bucket, bases: list[Backup], present: str, now: da
         for timeline in found.timelines
         if timeline in with_base or _written(bucket, plan, timeline, found.logs, now) < young
     ]
-    goes = doomed([base.kept() for base in found.bases], found.logs, over, present, plan.keep, now)
+    goes = doomed(found.kept(), found.logs, over, present, plan.keep, now)
     if goes or found.halves:
         _clock(bucket, plan, present, now)
     _delete(plan, bucket, goes, found)
@@ -87,8 +98,9 @@ def _listed(plan: Plan, bucket: Bucket, bases: list[Backup], half: datetime) -> 
     found = _Found([entry.key.strip("/") for entry in bucket.listed(place.root, deep=False)])
     for timeline in found.timelines:
         files: dict[str, set[str]] = {}
-        for entry in bucket.listed(place.bases(timeline)):
-            name, _, file = entry.key.partition("/")
+        sizes = found.sizes[timeline] = {each.key: each.size for each in bucket.listed(place.bases(timeline))}
+        for key in sizes:
+            name, _, file = key.partition("/")
             files.setdefault(name, set()).add(file)
         for name, there in files.items():
             if layout.MANIFEST in there:
