@@ -1,7 +1,7 @@
 """Where hosts come from, and what may be said of those that are ordered and of those that are one's own.
 
 Owns: what is refused of `servers` because of that, of the section itself and of its pools.
-Leaves to others: which hosts that makes (servers.py).
+Leaves to others: which hosts that makes (all_hosts.py).
 """
 
 from __future__ import annotations
@@ -9,24 +9,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from pydantic.alias_generators import to_camel
 
 from settings import own_hosts, server_values, values
+from settings.all_hosts import AllHosts
 from settings.planned import DATA_LABEL
 from settings.pools import Pool
 from settings.rules import contradictions
 from settings.server import Server
 
-if TYPE_CHECKING:
-    from settings.servers import Servers
 
-OWN_DATACENTER = "own"
-"""Label of hosts of one's own whose settings name no place."""
-
-
-def problems(servers: Servers) -> Iterable[str]:
+def problems(servers: AllHosts) -> Iterable[str]:
     """All of them, as `KEY: what and why. Remedy: …`."""
     yield from _of_kind("", servers.kind == "existing", bool(servers.hosts), servers)
     if servers.kind == "softlayer" and servers.managers + servers.workers:
@@ -41,7 +35,7 @@ def problems(servers: Servers) -> Iterable[str]:
     yield from _quorum(servers)
 
 
-def _own(servers: Servers) -> Iterator[tuple[str, own_hosts.OwnHost]]:
+def _own(servers: AllHosts) -> Iterator[tuple[str, own_hosts.OwnHost]]:
     for number, host in enumerate(servers.hosts):
         yield f"hosts.{number}", host
     for at, pool in enumerate(servers.pools):
@@ -49,7 +43,7 @@ def _own(servers: Servers) -> Iterator[tuple[str, own_hosts.OwnHost]]:
             yield f"pools.{at}.hosts.{number}", host
 
 
-def _without_disk(servers: Servers) -> Iterable[str]:
+def _without_disk(servers: AllHosts) -> Iterable[str]:
     """Hosts of one's own whose data would not be encrypted although that is asked for."""
     plain = [host.name for host in servers.planned if host.own and host.encrypted and host.own.disk is None]
     if plain:
@@ -60,7 +54,7 @@ def _without_disk(servers: Servers) -> Iterable[str]:
         )
 
 
-def _of_kind(at: str, existing: bool, hosts: bool, section: Servers | Pool) -> Iterable[str]:
+def _of_kind(at: str, existing: bool, hosts: bool, section: AllHosts | Pool) -> Iterable[str]:
     """What only belongs to the other kind."""
     said = section.model_fields_set
     if not existing:
@@ -84,14 +78,14 @@ def _of_kind(at: str, existing: bool, hosts: bool, section: Servers | Pool) -> I
         )
 
 
-def _for_pools(name: str, section: Servers | Pool) -> bool:
+def _for_pools(name: str, section: AllHosts | Pool) -> bool:
     """Whether the section says it of pools, some of which are ordered."""
     pools = getattr(section, "pools", ())
     counts = ("managers", "workers", "count", "role")
     return name not in counts and any(pool.kind == "softlayer" for pool in pools)
 
 
-def _of_pool(at: str, servers: Servers, pool: Pool) -> Iterable[str]:
+def _of_pool(at: str, servers: AllHosts, pool: Pool) -> Iterable[str]:
     existing = pool.kind == "existing"
     yield from _of_kind(at, existing, bool(pool.hosts), pool)
     if existing:
@@ -135,7 +129,7 @@ def _place(at: str, datacenter: str) -> Iterable[str]:
         )
 
 
-def _names(servers: Servers) -> Iterable[str]:
+def _names(servers: AllHosts) -> Iterable[str]:
     """Hosts of one name."""
     pools = Counter(pool.name for pool in servers.pools)
     for name, count in pools.items():
@@ -151,7 +145,7 @@ def _names(servers: Servers) -> Iterable[str]:
                 yield f"pools: {count} hosts would be called {name}. Remedy: give the pool another name"
 
 
-def _quorum(servers: Servers) -> Iterable[str]:
+def _quorum(servers: AllHosts) -> Iterable[str]:
     """Of all managers; of the nodes of the database see arbitrator.py."""
     key = "hosts" if servers.kind == "existing" and not servers.pools else "managers"
     if servers.kind == "existing" and not servers.hosts:

@@ -1,7 +1,7 @@
 """A host of the plan, wherever it comes from: ordered, or one's own.
 
 Owns: what all that runs on hosts needs to know of one before it is there.
-Leaves to others: making the list of them (servers.py).
+Leaves to others: making the list of them (all_hosts.py).
 """
 
 from __future__ import annotations

@@ -424,6 +424,7 @@ def test_one_table_and_a_whole_database_come_back_beside_the_running_ones(site: 
     nodes = whole(site)
     add(nodes[0], "kept")
     sql(nodes[0], "CREATE VIEW app.words AS SELECT text FROM app.word")
+    sql(nodes[0], "ALTER DATABASE app CHARACTER SET latin1 COLLATE latin1_german2_ci")
     in_archive(site, nodes)
     plan = taken(nodes[1], "restore", "plan", "latest", stdin=site.key.identity)
     sql(nodes[0], "DELETE FROM app.word")
@@ -438,6 +439,7 @@ def test_one_table_and_a_whole_database_come_back_beside_the_running_ones(site: 
         assert sql(node, "SET SESSION wsrep_sync_wait = 1; SELECT COUNT(*) FROM app.word") == "0"
         for table in ("app.word_before", "earlier.word", "earlier.words"):
             assert sql(node, f"SELECT GROUP_CONCAT(text ORDER BY text) FROM {table}") == "first,kept"
+        assert "latin1_german2_ci" in sql(node, "SHOW CREATE DATABASE earlier")
     again = sent(site, nodes[1], scratch, plan, "dump", "app.word", "app.word", str(1 << 30))
     assert again.returncode == 0, again.stderr.decode()
     assert b"CREATE TABLE `word`" in again.stdout

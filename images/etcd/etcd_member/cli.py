@@ -39,12 +39,6 @@ def log(message: str) -> None:
     print(f"etcd-member: {message}", file=sys.stderr, flush=True)
 
 
-def has_member_data(data_dir: Path) -> bool:
-    """Whether the directory holds a member: its write-ahead log has at least one file."""
-    wal = data_dir / "member" / "wal"
-    return wal.is_dir() and any(entry.name.endswith(".wal") for entry in wal.iterdir())
-
-
 def arguments(
     settings: Settings, state: str | None = None, cluster: str = "", alone: bool = False
 ) -> list[str]:
@@ -140,12 +134,14 @@ def take_seat(settings: Settings, peer_url: str, urls: Sequence[str] = ()) -> st
 
 def decided(settings: Settings) -> tuple[Start, list[str]]:
     """How to start, and the command line of etcd, once it is safe."""
-    has_data = has_member_data(settings.data_dir)
-    if not has_data and any(settings.data_dir.glob("member/*")):
-        log(f"{settings.data_dir}/member has no log: an earlier start ended before its first write")
     from . import alone, clients
     from .api import ClusterApi, LocalMember
     from .formation import Start, client_urls, decide
+    from .member_data import has_member_data
+
+    has_data = has_member_data(settings.data_dir)
+    if not has_data and any(settings.data_dir.glob("member/*")):
+        log(f"{settings.data_dir}/member has no log: an earlier start ended before its first write")
 
     said = ""
 
@@ -209,6 +205,7 @@ def forget(name: str, environ: Mapping[str, str] = os.environ) -> int:
     from .api import ClusterApi
     from .ctl import ApiError
     from .formation import seats_to_forget
+    from .member_data import has_member_data
     from .settings import parse_peers
 
     if name == environ.get("NODE_NAME"):

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from .alone import leave_word
 from .api import LocalMember
-from .cli import has_member_data
 from .ctl import ApiError
+from .member_data import has_member_data
 from .peers import ask_all, context
 from .settings import Settings, load
 

@@ -75,7 +75,8 @@ class Attempt:
                 uuid, seqno = (str(uuid_module.uuid4()), 0) if decision.first else (local.uuid, local.seqno)
                 if self._claim(decision, local, self._observer.presence("starting", uuid, seqno), facts):
                     note = Note(self._component.epoch)
-                    return self._bootstrap(decision, Local(Kind.DATA, uuid, seqno, note=note), facts)
+                    begins = Local(Kind.DATA, uuid, seqno, note=note, aside=local.aside)
+                    return self._bootstrap(decision, begins, facts)
                 self._reports.unhealthy("waiting: the right to bootstrap could not be taken")
                 # Should the answer have been lost, the note says whose epoch has begun.
                 local = replace(local, note=local_state.read_note(self._settings.data_dir) or Note())
@@ -148,7 +149,7 @@ class Attempt:
         uuid = local.uuid if local.kind is Kind.DATA else NO_UUID
         if decision.full:
             local_state.distrust(self._settings.data_dir)
-            local = Local(Kind.PARTIAL)
+            local = Local(Kind.PARTIAL, aside=local.aside)
         elif self._watch.failures >= 2:
             # Two starts have failed: a view that Galera cannot use ends each of them.
             local_state.forget_view(self._settings.data_dir)

@@ -85,7 +85,8 @@ class OwnData:
 
     def details(self, local: Local) -> Details:
         """What this node shows of itself while mariadbd does not run."""
-        shown = Details(local.epoch, local.trusted, self._reports.problem, view=local.note.component)
+        view, problem = local.note.component, self._reports.problem
+        shown = Details(local.epoch, local.trusted, problem, view=view, aside=local.aside)
         return self._encryption.shown(shown)
 
     def note(self, local: Local, note: Note) -> Local:

@@ -163,7 +163,8 @@ class Details:
     `epoch`: of its data. `trusted`: Galera has not marked the data as unusable. `problem`: what a person
     should know, empty if nothing. `votes`: its weight in the Primary component. `view`: the last component it
     was in. `tls`: `only`, `both` (nodes without it are let in) or empty. `authority`: the fingerprint of that
-    which has signed its certificate. `trusts`: how many it trusts.
+    which has signed its certificate. `trusts`: how many it trusts. `aside`: the restore before which it
+    had other data, which it keeps.
     """
 
     epoch: str = ""
@@ -174,6 +175,7 @@ class Details:
     tls: str = ""
     authority: str = ""
     trusts: int = 0
+    aside: str = ""
 
 
 @dataclass(frozen=True)

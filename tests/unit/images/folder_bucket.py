@@ -18,11 +18,14 @@ WHOLE = (
 
 
 class FolderBucket:
-    """Implements `Bucket`; `away`: the store does not answer. `time`: by its clock."""
+    """Implements `Bucket`; `away`: the store does not answer. `time`: by its clock. `former`: when what is
+    there was written, if that was long ago.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.away, self.cleaned = folder, False, list[str]()
         self.time = datetime(2026, 11, 28, 14, 32, 10, tzinfo=UTC)
+        self.former: datetime | None = None
 
     def _there(self) -> None:
         if self.away:
@@ -69,6 +72,10 @@ class FolderBucket:
             self.delete(f"{folder}/{key}")
 
     def written(self, key: str) -> datetime:
+        self._there()
+        return self.former or self.time
+
+    def clock(self) -> datetime:
         self._there()
         return self.time
 

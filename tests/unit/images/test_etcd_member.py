@@ -13,7 +13,7 @@ import pytest
 from images.etcd.etcd_member import alone, cli, force, settings
 from images.etcd.etcd_member.alone import WORD, has_word, last_snapshot, leave_word, take_word
 from images.etcd.etcd_member.api import ClusterApi, LocalMember
-from images.etcd.etcd_member.cli import arguments, has_member_data
+from images.etcd.etcd_member.cli import arguments
 from images.etcd.etcd_member.ctl import ApiError
 from images.etcd.etcd_member.force import STARTING, age, force_new_cluster
 from images.etcd.etcd_member.formation import (
@@ -26,6 +26,7 @@ from images.etcd.etcd_member.formation import (
     seats_of,
     seats_to_forget,
 )
+from images.etcd.etcd_member.member_data import has_member_data
 
 URLS = {name: f"https://10.0.0.{number}:2380" for number, name in enumerate(("a", "b", "c"), 1)}
 GROWN = {**URLS, "d": "https://10.0.0.4:2380", "e": "https://10.0.0.5:2380"}

@@ -477,6 +477,18 @@ def test_the_days_of_a_former_timeline_can_be_reached_though_its_bases_are_older
     assert goes.timelines == ("former",)
 
 
+def test_a_base_whose_data_has_gone_takes_no_other_s_place() -> None:
+    """A rule of the bucket's own, or a person, has deleted it: of it alone nothing can be restored."""
+    bases = [old(50), old(45), replace(old(40), whole=False), old(35, "incremental"), old(20)]
+    goes = retention.doomed(bases, [], ["t"], "t", Keep(30, 2), NOW)
+    assert goes.bases == (("t", "50"),)
+    without = [old(100), replace(old(35), whole=False), replace(old(20), whole=False)]
+    goes = retention.doomed(without, [], ["t"], "t", Keep(30, 1), NOW)
+    assert not goes, "the only one of which all is there"
+    former = [old(100, timeline="former"), replace(old(1), whole=False)]
+    assert not retention.doomed(former, [], ["former", "t"], "t", Keep(30, 1), NOW)
+
+
 def test_the_newest_log_stays_for_it_says_how_far_the_archive_is() -> None:
     logs = [("t", Span(1, 5)), ("t", Span(6, 9))]
     goes = retention.doomed([old(1)], logs, ["t"], "t", Keep(30, 1), NOW)

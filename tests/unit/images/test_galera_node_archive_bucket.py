@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
+import http.server
+import ssl
+import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +20,7 @@ from images.galera.galera_node.archive import (
     pruning,
 )
 from images.galera.galera_node.archive.bucket import Bucket, BucketError
+from tests.support.node_certificates import NodeCertificates
 from tests.unit.images.folder_bucket import FolderBucket
 from tests.unit.images.test_galera_node_archive import (
     TIMELINE,
@@ -65,6 +71,48 @@ def test_a_clock_that_is_wrong_lets_nothing_go(bucket: FolderBucket, days: int) 
     bucket.time = NOW - timedelta(hours=1)
     pruning.prune(FOUND, bucket, [], TIMELINE, NOW)  # type: ignore[arg-type]
     assert left(bucket) == set(names[1:])
+
+
+def test_the_last_backup_of_which_all_is_there_stays(bucket: FolderBucket) -> None:
+    names = three(bucket)
+    for name in names[1:]:
+        (bucket.folder / FOUND.place.base(TIMELINE, name) / layout.DATA).write_text("less")
+    pruning.prune(FOUND, bucket, [], TIMELINE, NOW)  # type: ignore[arg-type]
+    assert left(bucket) == set(names)
+
+
+def test_a_bucket_that_is_full_becomes_less_full(bucket: FolderBucket) -> None:
+    """It takes no logs for days, and would not for ever."""
+    names = three(bucket)
+    bucket.time, bucket.former = NOW, NOW - timedelta(days=10)
+    pruning.prune(FOUND, bucket, [], TIMELINE, NOW)  # type: ignore[arg-type]
+    assert left(bucket) == set(names[1:])
+    assert bucket.cleaned, "what uploads that were broken off have left takes room, too"
+
+
+def test_what_is_promised_stays_however_long_no_logs_are_archived(bucket: FolderBucket) -> None:
+    """The newest one of before the days leads to all moments of the first of them."""
+    begun = [NOW - timedelta(days=days) for days in (100, 60, 20)]
+    for at in begun:
+        keep(bucket, base_of(name=layout.base_name(at, "full"), begun=manifest.said(at)))
+    bucket.time, bucket.former = NOW, NOW - timedelta(days=15)
+    pruning.prune(FOUND, bucket, [], TIMELINE, NOW)  # type: ignore[arg-type]
+    assert left(bucket) == {layout.base_name(at, "full") for at in begun[1:]}
+
+
+def test_a_store_that_does_not_say_what_time_it_is_lets_nothing_go(
+    bucket: FolderBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = three(bucket)
+    bucket.former = NOW - timedelta(days=10)
+
+    def silent() -> datetime:
+        raise BucketError("the object store does not say what time it is")
+
+    monkeypatch.setattr(bucket, "clock", silent)
+    with pytest.raises(BucketError, match="what time it is"):
+        pruning.prune(FOUND, bucket, [], TIMELINE, NOW)  # type: ignore[arg-type]
+    assert left(bucket) == set(names)
 
 
 def test_what_is_deleted_is_told_though_uploads_can_not_be_ended(
@@ -184,6 +232,54 @@ def test_the_store_s_own_clock_is_asked(tmp_path: Path, monkeypatch: pytest.Monk
     assert program(tmp_path, monkeypatch, does).written("a") == datetime(2026, 11, 28, 14, 32, 10, tzinfo=UTC)
     with pytest.raises(BucketError, match="a is not there"):
         program(tmp_path, monkeypatch, """echo '{"IsDir": true, "ModTime": "2026"}'""").written("a")
+
+
+class Refuses(http.server.BaseHTTPRequestHandler):
+    """A store that lets nobody in. says: its head `Date`; without, it has none."""
+
+    says: str | None = None
+
+    def do_HEAD(self) -> None:
+        self.send_response_only(403)
+        if self.says is not None:
+            self.send_header("Date", self.says)
+        self.end_headers()
+
+
+@pytest.mark.parametrize(
+    ("says", "time"),
+    [
+        ("Sat, 28 Nov 2026 14:32:10 GMT", NOW.replace(day=28, hour=14, minute=32, second=10)),
+        ("Sat, 28 Nov 2026 14:32:10 -0000", NOW.replace(day=28, hour=14, minute=32, second=10)),
+        ("yesterday", None),
+        (None, None),
+    ],
+)
+def test_a_store_that_refuses_says_what_time_it_is(
+    tmp_path: Path, says: str | None, time: datetime | None
+) -> None:
+    answers = type("Answers", (Refuses,), {"says": says})
+    with http.server.HTTPServer(("127.0.0.1", 0), answers) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        target = replace(FOUND.target, endpoint=f"http://127.0.0.1:{server.server_port}")
+        found = Bucket(target, "KEYID", "TOPSECRET", tmp_path)
+        if time is not None:
+            assert found.clock() == time
+        else:
+            with pytest.raises(BucketError, match="does not say what time it is"):
+                found.clock()
+
+
+def test_a_store_that_nobody_knows_is_not_asked_what_time_it_is(tmp_path: Path) -> None:
+    """Whoever signs its certificate is the one that is trusted for all else."""
+    certificates = NodeCertificates().files
+    target = replace(FOUND.target, endpoint="https://localhost:1", authority=certificates["galera-ca.crt"])
+    trust = Bucket(target, "KEYID", "TOPSECRET", tmp_path)._connection()
+    assert isinstance(trust, http.client.HTTPSConnection)
+    context: ssl.SSLContext = trust._context  # type: ignore[attr-defined]
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert len(context.get_ca_certs()) == 1
 
 
 def test_who_waits_for_a_slow_store_lives_and_may_end_that(

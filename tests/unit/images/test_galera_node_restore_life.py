@@ -57,6 +57,7 @@ class Restorer:
         self.take(self.record.load(self.facts(), "a", NOW))
         read = local_state.read
         self.until(lambda: read(self.site.data).kind is local_state.Kind.EMPTY, "the data aside")
+        self.until(lambda: self.facts().about("a").aside == "one", "the word of it")
         stage = self.site.data / local_state.UNPACKED / "data"
         stage.mkdir(parents=True)
         (stage / "ibdata1").write_text("restored")

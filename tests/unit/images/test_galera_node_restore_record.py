@@ -149,6 +149,25 @@ def test_the_way_back_brings_all_records_of_before(phase: str) -> None:
         record.undo(memory.facts, NOW)
 
 
+def test_there_is_no_way_back_where_nobody_keeps_the_data_of_before() -> None:
+    """Their volumes were made anew since: the restored data is all that there is."""
+    memory = cluster()
+    restore = joined(memory)
+    for number, name in enumerate("abc", start=1):
+        memory.put(f"present/{name}", here("synced", number, NEW))
+    with pytest.raises(NotNow, match="no node that is here keeps the data of before"):
+        record.undo(memory.facts, NOW)
+    memory.put("details/c", Details(aside="an elder one"))
+    with pytest.raises(NotNow, match="no node that is here keeps"):
+        record.undo(memory.facts, NOW)
+    memory.put("details/c", Details(aside=restore.id))
+    record.undo(memory.facts, NOW)
+    # Who has not put it aside yet keeps it, too.
+    memory.put("details/c", Details())
+    memory.put("present/a", here("stopped", 1))
+    assert take(memory, record.undo(memory.facts, NOW)).phase == "undo"
+
+
 def test_what_has_changed_meanwhile_keeps_a_step_from_being_taken() -> None:
     memory = cluster()
     commit = record.begin(memory.read(), memory.facts, WANTED, 3, NOW)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,13 @@ class Server:
 
     def __init__(self, *tables: tuple[str, str], size: int = 0) -> None:
         self.tables, self.size, self.said = set(tables), size, list[str]()
+        self.schemas = dict[str, tuple[str, str]]()
 
     def run(self, statement: str, parameters: Sequence[str] = ()) -> list[tuple[Any, ...]]:
         if "SUM(DATA_LENGTH" in statement:
             return [(self.size,)]
+        if "information_schema.SCHEMATA" in statement:
+            return [self.schemas[name] for name in parameters if name in self.schemas]
         if "information_schema.TABLES" in statement:
             return [(1,)] if tuple(parameters) in self.tables else []
         if "information_schema" not in statement:
@@ -64,6 +68,39 @@ def test_what_would_fill_the_disks_of_the_nodes_is_not_dumped(module: Any, words
     module.refuse_size(Server(size=500), words, 1000)
     with pytest.raises(Exception, match="the fullest one has room for"):
         module.refuse_size(Server(size=501), words, 1000)
+
+
+@pytest.mark.parametrize(
+    ("what", "into", "said"),
+    [
+        ("app", "before", "ALTER DATABASE CHARACTER SET latin1 COLLATE latin1_german2_ci;\nthe dump\n"),
+        ("app.word", "before.word", "the dump\n"),
+    ],
+)
+def test_a_database_keeps_its_character_set_under_a_new_name(
+    module: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    what: str,
+    into: str,
+    said: str,
+) -> None:
+    """Tables that are made later take it. Into which database a table comes is another matter."""
+
+    def dump(*_: object, **__: object) -> subprocess.CompletedProcess[bytes]:
+        print("the dump")
+        return subprocess.CompletedProcess([], 0, stderr=b"")
+
+    server = Server(("app", "word"))
+    server.schemas["app"] = ("latin1", "latin1_german2_ci")
+    monkeypatch.setattr(module.subprocess, "run", dump)
+    module._dump(server, what, into, 1000)
+    assert capsys.readouterr().out == said
+
+
+def test_a_database_that_is_not_there_at_the_position_is_an_error(module: Any) -> None:
+    with pytest.raises(Exception, match="there is no database app at that position"):
+        module._dump(Server(), "app", "before", 1000)
 
 
 def test_a_large_table_may_be_read_for_hours(scheduled: Any, tmp_path: Path) -> None:

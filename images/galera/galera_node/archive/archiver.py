@@ -14,7 +14,7 @@ import copy
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from ..settings import Settings
@@ -34,7 +34,7 @@ from .own_logs import OwnLogs
 from .pipeline import PipelineError
 from .plan import DOMAIN, Plan, keys
 from .pruning import Clock, Shared, prune
-from .records import Backup
+from .records import Backup, broken
 
 LOOK = 3.0  # seconds between looks
 HEAR = 10.0  # seconds between words to the store while a log is on its way
@@ -304,20 +304,3 @@ class Archiver:
         until = chains.removable(self._own.closed(), archive.last)
         if until is not None:
             self._own.remove(until)
-
-
-def broken(backup: Backup, found: Mapping[str, Backup], sizes: Mapping[str, int]) -> str:
-    """Why a base is none; empty for one that is whole, with all that it goes on from.
-
-    `found`: bases with a manifest, by name. `sizes`: bytes of the objects that are there.
-    """
-    each, seen = backup, {backup.name}
-    while True:
-        if (there := sizes.get(f"{each.name}/{layout.DATA}", 0)) != each.stored:
-            return f"the store has {there} of the {each.stored} bytes of {each.name}"
-        if each.parent is None:
-            return ""
-        if each.parent not in found or each.parent in seen:
-            return f"it goes on from {each.parent}, which is none"
-        each = found[each.parent]
-        seen.add(each.name)

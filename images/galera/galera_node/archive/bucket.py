@@ -7,17 +7,21 @@ objects.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
+import ssl
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from .plan import Target
 
@@ -37,6 +41,10 @@ OTHERS = ("--s3-upload-concurrency", "2", "--transfers", "1", "--retries", "3", 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
 """Of the container's environment nothing: rclone would take what begins with RCLONE_ or AWS_."""
 TIMES = ("--contimeout", "15s", "--timeout", "60s")
+CLOCK = 15.0
+"""Seconds for the store to say what time it is."""
+AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+"""The system's, which rclone trusts, too."""
 
 
 class BucketError(Exception):
@@ -76,7 +84,7 @@ class Bucket:
     """
 
     def __init__(self, target: Target, access: str, secret: str, folder: Path) -> None:
-        self._bucket, self._folder = target.bucket, folder
+        self._target, self._bucket, self._folder = target, target.bucket, folder
         self.waiting: Callable[[], object] = lambda: None
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._config = folder / "rclone.conf"
@@ -167,6 +175,32 @@ class Bucket:
             return datetime.fromisoformat(found["ModTime"])
         except (ValueError, TypeError, KeyError) as error:
             raise BucketError(f"rclone tells of {key} in a form that is not known: {error!r}") from None
+
+    def clock(self) -> datetime:
+        """What time it is by the store's own clock: any answer says so, also one that refuses. Raises
+        BucketError.
+
+        Not by rclone, which tells times of objects alone: a store that is full takes no new one.
+        """
+        try:
+            with closing(self._connection()) as connection:
+                connection.request("HEAD", f"/{self._bucket}")
+                said = parsedate_to_datetime(connection.getresponse().headers["Date"])
+        except (OSError, http.client.HTTPException, ValueError, TypeError) as error:
+            raise BucketError(f"the object store does not say what time it is: {error!r}") from None
+        return said if said.tzinfo is not None else said.replace(tzinfo=UTC)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        """To the store. Raises OSError, ValueError."""
+        place = urlsplit(self._target.endpoint)
+        if place.scheme != "https":
+            return http.client.HTTPConnection(place.hostname or "", place.port, timeout=CLOCK)
+        trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if self._target.authority:
+            trust.load_verify_locations(cadata=self._target.authority)
+        else:
+            trust.load_verify_locations(AUTHORITIES)
+        return http.client.HTTPSConnection(place.hostname or "", place.port, timeout=CLOCK, context=trust)
 
     def clean(self, folder: str) -> None:
         """Ends uploads to below a folder that were begun a day ago and never came to their end; the store

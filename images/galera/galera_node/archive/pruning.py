@@ -5,7 +5,7 @@ Leaves to others: what that is (`retention`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ..words import log
@@ -14,15 +14,15 @@ from .bucket import Bucket, BucketError
 from .layout import Span
 from .manifest import ManifestError
 from .plan import Plan
-from .records import Backup
-from .retention import Doomed, doomed
+from .records import Backup, broken
+from .retention import Doomed, Kept, doomed
 
 RECENT = timedelta(minutes=15)
 """Who has archived in this time does so still: whoever does writes more often, and clocks differ by less."""
 
 
 CLOCKS = timedelta(hours=6)
-"""By how much this node's clock may differ from the store's, with the time since logs were archived."""
+"""By how much this node's clock may differ from the store's, or from when that was last written to."""
 HALF = timedelta(days=2)
 """A base without a manifest that began so long ago is what a failed one has left."""
 
@@ -32,7 +32,7 @@ class Shared(Exception):
 
 
 class Clock(Exception):
-    """What is old can't be told: this node's clock is wrong, or the archive stands still."""
+    """What is old can't be told: this node's clock, or the store's, is wrong."""
 
 
 @dataclass
@@ -45,6 +45,17 @@ class _Found:
     data: dict[tuple[str, Span], list[str]] = field(default_factory=dict)
     reaches: list[str] = field(default_factory=list)
     halves: list[str] = field(default_factory=list)
+    sizes: dict[str, dict[str, int]] = field(default_factory=dict)  # by timeline, of the objects of bases
+
+    def kept(self) -> list[Kept]:
+        """The bases as the retention needs them."""
+        named: dict[str, dict[str, Backup]] = {}
+        for base in self.bases:
+            named.setdefault(base.timeline, {})[base.name] = base
+        return [
+            replace(base.kept(), whole=not broken(base, named[base.timeline], self.sizes[base.timeline]))
+            for base in self.bases
+        ]
 
 
 def prune(plan: Plan, bucket: Bucket, bases: list[Backup], present: str, now: datetime) -> list[Backup]:
@@ -66,7 +77,7 @@ def prune(plan: Plan, bucket: Bucket, bases: list[Backup], present: str, now: da
         for timeline in found.timelines
         if timeline in with_base or _written(bucket, plan, timeline, found.logs, now) < young
     ]
-    goes = doomed([base.kept() for base in found.bases], found.logs, over, present, plan.keep, now)
+    goes = doomed(found.kept(), found.logs, over, present, plan.keep, now)
     if goes or found.halves:
         _clock(bucket, plan, present, now)
     _delete(plan, bucket, goes, found)
@@ -87,8 +98,9 @@ def _listed(plan: Plan, bucket: Bucket, bases: list[Backup], half: datetime) -> 
     found = _Found([entry.key.strip("/") for entry in bucket.listed(place.root, deep=False)])
     for timeline in found.timelines:
         files: dict[str, set[str]] = {}
-        for entry in bucket.listed(place.bases(timeline)):
-            name, _, file = entry.key.partition("/")
+        sizes = found.sizes[timeline] = {each.key: each.size for each in bucket.listed(place.bases(timeline))}
+        for key in sizes:
+            name, _, file = key.partition("/")
             files.setdefault(name, set()).add(file)
         for name, there in files.items():
             if layout.MANIFEST in there:
@@ -109,14 +121,18 @@ def _clock(bucket: Bucket, plan: Plan, present: str, now: datetime) -> None:
     """Raises Clock unless the store's own clock says, too, that it is now.
 
     What is old is told by this node's clock alone: one that is a month ahead would let a month go.
+
+    Where no logs are archived the store is asked for the time itself: it may take none because it is full,
+    and so it would stay if nothing were deleted until it takes some.
     """
     at = bucket.written(f"{plan.place.logs(present)}/{layout.REACH}")
-    if abs(now - at) > CLOCKS:
-        raise Clock(
-            f"the retention deletes nothing: by this node's clock it is {manifest.said(now)}, and by the "
-            f"store's the archive was last told to be whole at {manifest.said(at)}. Remedy: set the node's "
-            "clock (chrony), or see why no logs are archived"
-        )
+    if abs(now - at) <= CLOCKS or abs(now - (there := bucket.clock())) <= CLOCKS:
+        return
+    raise Clock(
+        f"the retention deletes nothing: by this node's clock it is {manifest.said(now)}, by the store's "
+        f"{manifest.said(there)}, and by the store's the archive was last told to be whole at "
+        f"{manifest.said(at)}. Remedy: set the clock that is wrong (chrony)"
+    )
 
 
 def _alone(bucket: Bucket, plan: Plan, timeline: str, since: datetime) -> None:

@@ -171,6 +171,23 @@ def known(entries: Mapping[str, Entry]) -> Known:
     )
 
 
+def broken(backup: Backup, found: Mapping[str, Backup], sizes: Mapping[str, int]) -> str:
+    """Why a base is none; empty for one that is whole, with all that it goes on from.
+
+    `found`: bases with a manifest, by name. `sizes`: bytes of the objects that are there.
+    """
+    each, seen = backup, {backup.name}
+    while True:
+        if (there := sizes.get(f"{each.name}/{layout.DATA}", 0)) != each.stored:
+            return f"the store has {there} of the {each.stored} bytes of {each.name}"
+        if each.parent is None:
+            return ""
+        if each.parent not in found or each.parent in seen:
+            return f"it goes on from {each.parent}, which is none"
+        each = found[each.parent]
+        seen.add(each.name)
+
+
 def key(backup: Backup) -> str:
     """Where it is kept."""
     return f"{BACKUPS}{backup.timeline}/{backup.name}"

@@ -23,7 +23,7 @@ class Keep:
 @dataclass(frozen=True)
 class Kept:
     """A base as this needs it. `gtid`: where its logs begin. `ended`: only what is after that can be reached
-    from it, as the data are those of its end.
+    from it, as the data are those of its end. `whole`: the store has all of it, and of what it goes on from.
     """
 
     timeline: str
@@ -33,6 +33,7 @@ class Kept:
     begun: datetime
     gtid: int
     ended: datetime
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,11 @@ def doomed(
         timelines: all that the archive has and that may go as a whole, once none of their bases is kept.
         present: the one that the cluster is in, which always stays.
     """
-    stays = kept(bases, keep, now)
+    # What has gone from the store takes no other's place. It stays as long as if it had not: lists may lie.
+    stays = kept([base for base in bases if base.whole], keep, now)
     if not any(timeline == present for timeline, _ in stays):
         return Doomed()  # the present one has no base yet: nothing of before goes until it has
+    stays |= kept(bases, keep, now)
     oldest: dict[str, int] = {}
     for base in bases:
         if (base.timeline, base.name) in stays:

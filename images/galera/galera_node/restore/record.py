@@ -146,11 +146,26 @@ def undo(facts: Facts, now: datetime) -> Commit:
         if record.phase == JOIN:
             raise NotNow("there was no cluster before this restore: there is nothing to go back to")
         return _commit(facts, _in(record, UNDONE, now), now)
+    # Before that, nothing is loaded yet: the data of before is where it was, or aside on one node.
+    if record.phase == JOIN and not _keep(facts, record):
+        raise NotNow(
+            "no node that is here keeps the data of before. The way back would remove the restored data, and "
+            "bring nothing. Start whoever keeps it; else this restore is done (galera-node restore done)"
+        )
     made = _commit(facts, _in(record, UNDO, now), now)
     puts = {key: Put(value) for key, value in record.former.items()}
     gone = [key for key in facts.revisions if key.startswith("nodes/") or key in (*KEPT, "chosen", "writer")]
     deletes = tuple(key for key in gone if key not in puts)
     return replace(made, puts={**made.puts, **puts}, deletes=deletes)
+
+
+def _keep(facts: Facts, record: Restore) -> list[str]:
+    """Who has the data of before, in its place or aside."""
+    return [
+        name
+        for name, presence in facts.present.items()
+        if presence.uuid == record.former_uuid or facts.about(name).aside == record.id
+    ]
 
 
 def done(facts: Facts, now: datetime) -> Commit:

@@ -25,6 +25,7 @@ COPIES = 2
 FOLDER, RUN = Path("/var/lib/mysql/scratch"), Path("/dev/shm/scratch")  # noqa: S108 - the container's own
 POOL = 256 << 20
 DUMP = "/usr/bin/mariadb-dump"
+DEFAULTS = "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA"
 OPTIONS = (
     "--no-defaults",
     "--single-transaction",
@@ -116,10 +117,15 @@ def _dump(sql: Ask, source: str, into: str, room: int) -> None:
         room: bytes that may be filled by it on every node.
     """
     schema, _, table = source.partition(".")
-    if not sql.run("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s", (schema,)):
+    known = sql.run(f"{DEFAULTS} WHERE SCHEMA_NAME = %s", (schema,))
+    if not known:
         raise ScratchError(f"there is no database {schema} at that position")
     words = _renamed(sql, (schema, table), into) if table else [schema]
     refuse_size(sql, words, room)
+    if not table:
+        # Of the database that it is loaded into: tables bring their own, those that are made later take it.
+        ((characters, collation),) = known
+        print(f"ALTER DATABASE CHARACTER SET {characters} COLLATE {collation};", flush=True)
     said = subprocess.run(
         [DUMP, *OPTIONS, f"--socket={RUN}/mysqld.sock", "--user=mysql", "--", *words],
         stdin=subprocess.DEVNULL,
