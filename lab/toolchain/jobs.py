@@ -59,7 +59,7 @@ CHECKS: dict[str, tuple[Command, ...]] = {
     "backup-test": (("pytest", _BACKUPS, "-n", "2", "-v"),),
     # Not in CI, which is near its limit: two minutes to compile the program, then eleven minutes of stories.
     "consul-test": (("pytest", "tests/images", "-n", "2", "-v", "--store", "consul"),),
-    "plugin-test": (("pytest", "tests/plugins", *_SIDE_BY_SIDE, *_BY_FILE),),
+    "plugin-test": (("pytest", "tests/plugins", "-n", "4", *_BY_FILE),),
     "lab-test": (_NETWORK, ("pytest", *_WHOLE_JOB, _END, *_ONE_STORY)),
     "outage-test": (("pytest", *_OUTAGES, _END, *_ONE_STORY),),
     # Both on one cluster, which saves its coming up a second time: in CI.
