@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from lab.toolchain.errors import Interrupted, ToolchainError
 
@@ -191,7 +191,13 @@ class Run:
         for old in self.logs.glob("*.log"):
             old.unlink()
         waiting = list(self.stages)
-        previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+        previous: dict[int, Any] = {
+            number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+        }
+        # In the background of a script (`make test &`) SIGINT is ignored, also by all commands that are
+        # begun; they are ended with it. A handler, unlike that, is not handed down.
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            previous[signal.SIGINT] = signal.signal(signal.SIGINT, lambda *_: None)
         try:
             while waiting or self._running:
                 ended = {step.name for step in self._done}

@@ -148,6 +148,34 @@ def test_an_interruption_lets_commands_end_orderly_and_starts_no_more(tmp_path: 
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
+def test_where_ctrl_c_is_ignored_commands_still_end_orderly(tmp_path: Path) -> None:
+    """`make test` in the background of a script: its shell has it ignored, and so would they."""
+    ready, ended = tmp_path / "ready", tmp_path / "ended"
+
+    def waits(step: Step) -> None:
+        step.run(
+            python(
+                "import pathlib, time\n"
+                "try:\n"
+                f"    pathlib.Path({str(ready)!r}).touch()\n"
+                "    time.sleep(60)\n"
+                "except KeyboardInterrupt:\n"
+                f"    pathlib.Path({str(ended)!r}).touch()"
+            )
+        )
+
+    def fail(_: Step) -> None:
+        while not ready.exists():
+            threading.Event().wait(0.02)
+        raise ToolchainError("broken")
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with pytest.raises(ToolchainError, match="broken"):
+        run(tmp_path, Stage("waits", waits), Stage("fail", fail))
+    assert ended.exists()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
 def test_a_spared_command_is_let_finish(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     finished = tmp_path / "finished"
