@@ -75,7 +75,9 @@ def test_a_host_is_replaced_in_one_word_while_a_client_writes() -> None:
 
 def test_a_call_that_was_broken_off_goes_on_with_the_first_manager() -> None:
     before = servers()
-    words = [sys.executable, "-m", "lab", "exec", "--name", LAB, "--", sys.executable, "-m", "operations"]
+    # Whoever runs in the background of a shell has Ctrl-C ignored, and so would what it starts.
+    words = ["env", "--default-signal=INT", sys.executable, "-m", "lab", "exec", "--name", LAB, "--"]
+    words += [sys.executable, "-m", "operations"]
     with writing("galera-3") as client:
         first = subprocess.Popen(
             [*words, "replace", "galera-1", "--yes", "--stack", LAB],

@@ -164,6 +164,6 @@ def test_after_a_power_cut_of_all_hosts_one_command_opens_all_disks() -> None:
         in_lab("slcli", "-y", "vs", "power-on", number)
     wait_for("SSH", lambda: all(boot(host) for host in HOSTS), 300)
     operations("unlock")
-    wait_for("three Synced nodes", one_cluster)
+    wait_for("three Synced nodes", one_cluster, 900)
     assert sql("galera-1", "SELECT COUNT(*) FROM app.kept") == rows
     holds()
