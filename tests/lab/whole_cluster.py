@@ -162,6 +162,13 @@ def verify_holds() -> bool:
     return operations("verify", check=False).returncode == 0
 
 
+def checks() -> list[dict[str, Any]]:
+    """All checks of `verify`, whether or not they hold; none where it could not begin."""
+    said = operations("verify", "--json", check=False).stdout
+    found: list[dict[str, Any]] = json.loads(said)["checks"] if said else []
+    return found
+
+
 def holds() -> None:
     """Fails unless `verify` comes to hold: a load balancer needs a moment to see all nodes after a change."""
     wait_for("a cluster that holds", verify_holds, 180)
@@ -221,6 +228,10 @@ def put_right(settings: str) -> None:
         on_host(host, "rm -f /run/reboot-required; docker rm -f written", check=False)
     SETTINGS.write_text(settings)
     operations("up", "--yes", check=False, limit=2400)
+    for check in checks():
+        for told, command in (("being replaced", "replace"), ("being upgraded", "upgrade-hosts")):
+            if told in check["found"]:
+                operations(command, check["where"], "--yes", check=False, limit=1800)
     for host in HOSTS:
         operations("maintenance", host, "off", check=False)
 
