@@ -14,7 +14,8 @@ DATA = "/var/lib/docker/volumes/galera-data/_data"
 """Of a node of the database."""
 STORE_DATA = "/var/lib/docker/volumes/etcd-data/_data/member"
 DISK = "/var/lib/docker"
-_DEVICE = f'device=$(basename "$(findmnt -nvo SOURCE {DISK})") && test -e "/dev/mapper/$device" || exit 1'
+_MAPPER = "/dev/mapper"
+_BLOCK = "/sys/block"
 _TABLE = "/run/chaos-disk-table"
 _ARMED = "/run/chaos-armed"
 _UPTIME = "/proc/uptime"
@@ -31,6 +32,13 @@ def signalled(program: str, signal: str) -> str:
 def let_go(program: str) -> str:
     """Processes that were stopped go on; there may be none any more."""
     return f"pkill -CONT -x {program} || true"
+
+
+def node_stopped(seconds: int) -> str:
+    """The database's container on this host is told to stop, with so many seconds for it: left to itself the
+    engine kills it after ten.
+    """
+    return f"docker stop --time {seconds} \"$(docker ps -q --filter name='galera\\.')\""
 
 
 def container_removed(service: str) -> str:
@@ -103,12 +111,12 @@ def disk_thawed() -> str:
 
 def disk_suspended() -> str:
     """Nothing that is asked of the device below comes back, reads neither."""
-    return f'{_DEVICE}\ndmsetup suspend --nolockfs --noflush "$device"'
+    return f'{_device()}\ndmsetup suspend --nolockfs --noflush "$device"'
 
 
 def disk_resumed() -> str:
     """It goes on with all that was asked."""
-    return f'{_DEVICE}\ndmsetup resume "$device"'
+    return f'{_device()}\ndmsetup resume "$device"'
 
 
 def disk_slow(milliseconds: int) -> str:
@@ -124,15 +132,23 @@ def disk_fails() -> str:
 def disk_as_before() -> str:
     """The table that `disk_slow` has replaced; a host that has booted since has it already."""
     return (
-        f"test -e {_TABLE} || exit 0\n{_DEVICE}\n"
+        f"test -e {_TABLE} || exit 0\n{_device()}\n"
         f'dmsetup reload "$device" {_TABLE} && dmsetup resume "$device" && rm {_TABLE}'
     )
+
+
+def _device() -> str:
+    """`device`: the mapper's name of the disk. Once it was mounted at a boot, findmnt says the kernel's."""
+    return f"""device=$(findmnt -nvo SOURCE {DISK}) && test -n "$device" || exit 1
+case $device in /dev/dm-*) device=$(cat "{_BLOCK}/${{device#/dev/}}/dm/name") || exit 1 ;; esac
+device=$(basename "$device")
+test -e "{_MAPPER}/$device" || exit 1"""
 
 
 def _retabled(first: str, line: str) -> str:
     """Another table of the device, made of each line of the present one, which is kept."""
     return (
-        f"{first}{_DEVICE}\n"
+        f"{first}{_device()}\n"
         f'test -e {_TABLE} || dmsetup table "$device" >{_TABLE}\n'
         f"awk '{line}' {_TABLE} >{_TABLE}.new\n"
         f'dmsetup reload "$device" {_TABLE}.new && '

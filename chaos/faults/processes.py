@@ -11,6 +11,8 @@ from harness.lab_cluster import LabFailed
 
 PROVEN = 8.0
 """Seconds after which a process that was killed at once should be there again, or missed."""
+ORDERLY = 100
+"""Seconds that a node has to stop in order: more than it takes, as `galera.stopGrace` is."""
 
 
 def _killed(program: str, site: Site, struck: Struck) -> None:
@@ -66,7 +68,7 @@ def _mariadbd_let_go(site: Site, struck: Struck) -> None:
 
 
 def _node_stopped(site: Site, struck: Struck) -> None:
-    site.sh(struck.host, "docker stop \"$(docker ps -q --filter name='galera\\.')\"")
+    site.sh(struck.host, scripts.node_stopped(ORDERLY), 2 * ORDERLY)
 
 
 def _container_removed(site: Site, struck: Struck) -> None:

@@ -11,7 +11,7 @@ import json
 import pytest
 
 from tests.lab.test_recoveries import ended, label, log
-from tests.lab.whole_cluster import HOSTS, insert, node, one_cluster, operations, sql, verify_holds, wait_for
+from tests.lab.whole_cluster import HOSTS, holds, insert, node, one_cluster, operations, sql, wait_for
 from tests.lab.writer import verified
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
@@ -39,4 +39,4 @@ def test_a_person_sees_what_there_is_and_gives_up_who_is_missing() -> None:
     label("galera-3", runs=True)
     wait_for("three Synced nodes", one_cluster, 600)
     assert sql("galera-3", "SELECT COUNT(*) FROM kept.row") == "0", "what only it had is lost, as was said"
-    wait_for("a cluster that holds", verify_holds, 180)
+    holds()

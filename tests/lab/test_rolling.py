@@ -7,26 +7,26 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 
 import pytest
 
 from tests.lab.whole_cluster import (
     GALERA_NODE,
     HOSTS,
+    LONG,
     SETTINGS,
     cluster_uuid,
+    holds,
     insert,
     on_host,
     one_cluster,
     operations,
     sql,
-    verify_holds,
     wait_for,
 )
 from tests.lab.writer import nothing_is_lost, verified, writing
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
+pytestmark = [pytest.mark.lab, LONG, pytest.mark.usefixtures("cluster")]
 
 
 def status(host: str) -> dict[str, object]:
@@ -60,6 +60,8 @@ class Watch(threading.Thread):
 
 
 def test_a_changed_setting_costs_no_write_and_the_writer_is_changed_last() -> None:
+    # Nobody is named before the first load balancer has asked.
+    wait_for("a node that takes the writes", lambda: writer() != "", 120)
     before, uuid = writer(), cluster_uuid()
     settings = SETTINGS.read_text()
     option = "      innodb_buffer_pool_size_max: 256M\n"
@@ -82,7 +84,7 @@ def test_a_changed_setting_costs_no_write_and_the_writer_is_changed_last() -> No
         assert sql(host, "SELECT @@max_connections") == "78"
     availability = on_host("galera-1", "docker node ls --format '{{.Hostname}} {{.Availability}}'")
     assert "Pause" not in availability
-    wait_for("a cluster that holds", verify_holds, 180)
+    holds()
     assert cluster_uuid() == uuid
 
 
@@ -102,7 +104,7 @@ def test_maintenance_moves_the_writes_stays_over_a_restart_and_ends() -> None:
         met = client.met()
     assert met.failed == []
     nothing_is_lost(met, HOSTS)
-    wait_for("a cluster that holds", verify_holds, 180)
+    holds()
     assert "a noisy disk" not in verified()
 
 
@@ -119,5 +121,4 @@ def test_a_paused_stack_comes_back_with_its_rows() -> None:
     assert cluster_uuid() == uuid
     for host in HOSTS:
         assert sql(host, "SELECT COUNT(*) FROM kept.row WHERE n > 7000") == "7"
-    time.sleep(5)
-    wait_for("a cluster that holds", verify_holds, 180)
+    holds()

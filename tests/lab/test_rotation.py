@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -22,10 +21,13 @@ from tests.lab.whole_cluster import (
     CHECKOUT,
     HOSTS,
     LAB,
+    LONG,
     add_balancer,
+    boot,
     config,
     empty_lab,
     guests,
+    holds,
     in_lab,
     make,
     nothing_changes,
@@ -33,13 +35,13 @@ from tests.lab.whole_cluster import (
     one_cluster,
     operations,
     outputs,
+    power_cut,
     sql,
     tasks,
-    verify_holds,
     wait_for,
 )
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, LONG]
 
 CLIENT = (
     'docker run --rm --network galera -e MYSQL_PWD={password} --entrypoint mariadb "$(docker service inspect '
@@ -94,13 +96,14 @@ def test_new_passwords_count_beside_the_former_ones_and_then_alone() -> None:
     setting("galera.passwords.generation", 2)
     with writing():
         killed_once_the_first_node_has_changed()
-        assert logs_in("app", former["app"])
+        # A connection may still meet the node that is just being stopped.
+        wait_for("a login with the former password", lambda: logs_in("app", former["app"]), 120)
         operations("up", "--yes")
     new = passwords()
     assert new["app"] != former["app"]
     assert logs_in("app", former["app"])
     assert logs_in("app", new["app"])
-    assert verify_holds()
+    holds()
     nothing_changes()
     setting("galera.passwords.ended", 1)
     with writing():
@@ -115,12 +118,12 @@ def test_the_store_goes_to_another_authority_and_back_to_trusting_one() -> None:
     setting("discovery.certificates.generation", 2)
     with writing():
         operations("up", "--yes")
-    assert verify_holds()
+    holds()
     setting("discovery.certificates.ended", 1)
     with writing():
         operations("up", "--yes")
     assert outputs()["discovery"]["certificates"] == {"generation": 2, "ended": 1}
-    assert verify_holds()
+    holds()
     nothing_changes()
 
 
@@ -140,26 +143,27 @@ def test_join_tokens_are_others_and_nobody_notices() -> None:
 def test_a_host_waits_for_its_disks_key_after_a_boot_and_unlock_brings_it_back() -> None:
     third = HOSTS[2]
     assert on_host(third, "lsblk -nso TYPE /dev/mapper/docker_vg-docker_lv1").split()[1] == "crypt"
-    on_host(third, "reboot", check=False)
-    time.sleep(20)
-    wait_for("SSH", lambda: bool(on_host(third, "hostname", check=False).strip()), 300)
-    assert on_host(third, "docker ps -q", check=False).strip() == ""
+    before = boot(third)
+    on_host(third, "systemctl reboot", check=False)
+    wait_for("another boot", lambda: boot(third) not in ("", before), 300)
+    # No question to the engine: its socket would try to start it.
+    assert on_host(third, "systemctl is-active docker.service || true").strip() == "inactive"
     said = operations("preview").stderr
     assert f"{third}: no engine runs, and the data disk is encrypted" in said
     operations("unlock")
     wait_for("three Synced nodes", one_cluster)
-    assert verify_holds()
+    holds()
     nothing_changes()
 
 
 def test_after_a_power_cut_of_all_hosts_one_command_opens_all_disks() -> None:
     rows = sql("galera-1", "SELECT COUNT(*) FROM app.kept")
-    for guest in guests():
-        in_lab("slcli", "-y", "vs", "power-off", "--hard", str(guest["id"]))
-    for guest in guests():
-        in_lab("slcli", "-y", "vs", "power-on", str(guest["id"]))
-    wait_for("SSH", lambda: all(on_host(host, "hostname", check=False).strip() for host in HOSTS), 300)
+    numbers = [str(guest["id"]) for guest in guests()]
+    power_cut(numbers)
+    for number in numbers:
+        in_lab("slcli", "-y", "vs", "power-on", number)
+    wait_for("SSH", lambda: all(boot(host) for host in HOSTS), 300)
     operations("unlock")
-    wait_for("three Synced nodes", one_cluster)
+    wait_for("three Synced nodes", one_cluster, 900)
     assert sql("galera-1", "SELECT COUNT(*) FROM app.kept") == rows
-    assert verify_holds()
+    holds()

@@ -5,29 +5,32 @@ Left to others: what is refused (unit/components/test_votes.py), the store's mem
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from tests.lab.whole_cluster import (
     CHECKOUT,
     HOSTS,
+    LONG,
     SETTINGS,
     guests,
+    holds,
     in_lab,
     make,
     node,
     on_host,
     operations,
+    power_cut,
     sql,
-    verify_holds,
     wait_for,
 )
 from tests.lab.writer import nothing_is_lost, writing
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
+pytestmark = [pytest.mark.lab, LONG, pytest.mark.usefixtures("cluster")]
 
 FIVE = (*HOSTS, "galera-4", "galera-5")
-FAILOVER = 10.0
-"""Seconds without a write that a change of the writer may cost at the most."""
+FOUR = (*HOSTS, "galera-rows-1")
 
 
 def sized(count: int) -> None:
@@ -41,12 +44,17 @@ def synced(host: str, size: int) -> bool:
     return (told.get("wsrep_local_state_comment"), told.get("wsrep_cluster_size")) == ("Synced", str(size))
 
 
+def all_synced(hosts: Sequence[str], size: int) -> None:
+    """Fails unless all come to be Synced, in a group of that size."""
+    for host in hosts:
+        wait_for(f"{host} Synced", lambda host=host: synced(host, size), 600)  # type: ignore[misc]
+
+
 def test_three_become_five_and_three_again_and_no_write_is_lost() -> None:
     with writing("galera-1") as client:
         sized(5)
         operations("up", "--yes", limit=2400)
-        for host in FIVE:
-            wait_for(f"{host} Synced", lambda host=host: synced(host, 5), 600)  # type: ignore[misc]
+        all_synced(FIVE, 5)
         grown = client.met()
         nothing_is_lost(grown, FIVE)
         sized(3)
@@ -57,11 +65,10 @@ def test_three_become_five_and_three_again_and_no_write_is_lost() -> None:
     assert met.failed == []
     nothing_is_lost(met, HOSTS)
     print(f"longest pause: {met.pause:.1f} s, retries: {len(met.again)}", flush=True)
-    assert met.pause < FAILOVER
+    all_synced(HOSTS, 3)
     for host in HOSTS:
-        assert synced(host, 3)
         assert sql(host, "SELECT COUNT(*) FROM kept.row") == "0"
-    wait_for("a cluster that holds", verify_holds, 180)
+    holds()
 
 
 TAG = (CHECKOUT / "images/arbitrator/TAG").read_text().strip()
@@ -84,23 +91,21 @@ def test_three_become_four_with_an_arbitrator_as_the_odd_vote() -> None:
     assert "an even number survives the loss of 1" in " ".join((refused.stdout + refused.stderr).split())
     SETTINGS.write_text(four.replace("config:\n", f"config:\n{ARBITRATOR}", 1))
     with writing("galera-1") as client:
-        make("up", limit=2400)
-        for host in (*HOSTS, "galera-rows-1"):
-            wait_for(f"{host} Synced", lambda host=host: synced(host, 5), 600)  # type: ignore[misc]
-        wait_for("a cluster that holds", verify_holds, 180)
+        make("up", limit=3000)  # it builds the arbitrator's image, too
+        all_synced(FOUR, 5)
+        holds()
         halves = [
             str(guest["id"]) for guest in guests() if guest["hostname"] in ("galera-rows-1", "galera-3")
         ]
-        for number in halves:
-            in_lab("slcli", "-y", "vs", "power-off", "--hard", number)
+        power_cut(halves)
         wait_for("two nodes and the arbitrator", lambda: synced("galera-1", 3), 120)
         met = client.met()
         for number in halves:
             in_lab("slcli", "-y", "vs", "power-on", number)
-        for host in (*HOSTS, "galera-rows-1"):
-            wait_for(f"{host} Synced", lambda host=host: synced(host, 5), 600)  # type: ignore[misc]
+        all_synced(FOUR, 5)
     nothing_is_lost(met, HOSTS)
+    holds()
     SETTINGS.write_text(settings)
     operations("up", "--yes", limit=2400)
-    wait_for("three again", lambda: synced("galera-1", 3), 300)
-    wait_for("a cluster that holds", verify_holds, 180)
+    all_synced(HOSTS, 3)
+    holds()

@@ -30,9 +30,11 @@ from tests.lab.whole_cluster import (
     GALERA_NODE,
     HOSTS,
     LAB,
+    LONG,
     add_balancer,
     config,
     empty_lab,
+    holds,
     in_lab,
     make,
     nothing_changes,
@@ -42,7 +44,6 @@ from tests.lab.whole_cluster import (
     outputs,
     sql,
     tasks,
-    verify_holds,
     wait_for,
 )
 
@@ -82,7 +83,7 @@ def stack() -> Iterator[None]:
         operations("destroy", "--yes")
 
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, LONG]
 
 
 @contextlib.contextmanager
@@ -178,7 +179,7 @@ def ways() -> list[str | None]:
 def test_a_new_stack_speaks_tls_alone(tmp_path: Path) -> None:
     assert ways() == ["only"] * 3
     assert not heard(tmp_path, "covered")
-    assert verify_holds()
+    holds()
     nothing_changes()
 
 
@@ -191,7 +192,7 @@ def test_a_stack_of_before_comes_over_by_one_up_while_a_client_writes(tmp_path: 
         operations("up", "--yes")
     assert ways() == ["only"] * 3
     assert not heard(tmp_path, "covered_again")
-    assert verify_holds()
+    holds()
     nothing_changes()
 
 
@@ -211,7 +212,7 @@ def test_another_authority_follows_also_after_a_run_that_was_killed() -> None:
     after = outputs()["galera"]["tls"]
     assert after["generation"] == 2
     assert after["caCertificate"] != former
-    assert verify_holds()
+    holds()
     nothing_changes()
     # A step that leaves one out is refused, and nothing is touched.
     config("set", "--path", "swarm-galera:galera.tls.generation", "4")
@@ -225,7 +226,7 @@ def test_where_it_is_required_no_client_comes_without() -> None:
     config("set", "--path", "swarm-galera:galera.tls.required", "true")
     with writing("--ssl"):
         operations("up", "--yes")
-    assert verify_holds()
+    holds()
     with pytest.raises(AssertionError), writing("--skip-ssl"):
         time.sleep(20)
     on_host("galera-1", "docker rm -f writer")

@@ -14,10 +14,12 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from harness.lab_cluster import with_store
 
@@ -28,6 +30,8 @@ SETTINGS = CHECKOUT / f"Pulumi.{LAB}.yaml"
 HOSTS = ("galera-1", "galera-2", "galera-3")
 GALERA = 'docker exec -u 0 -i "$(docker ps -q --filter name=galera)" mariadb -NB -e "{}"'
 """A question to the database on a host, asked there as root."""
+LONG = pytest.mark.timeout(5400)
+"""For tests that bring a stack up, and change all of it several times."""
 BALANCER = f"""  swarm-galera:loadBalancer:
     image: registry.lab:5000/swarm-galera/haproxy:{(CHECKOUT / "images/haproxy/TAG").read_text().strip()}
 """
@@ -158,6 +162,35 @@ def verify_holds() -> bool:
     return operations("verify", check=False).returncode == 0
 
 
+def checks() -> list[dict[str, Any]]:
+    """All checks of `verify`, whether or not they hold; none where it could not begin."""
+    said = operations("verify", "--json", check=False).stdout
+    found: list[dict[str, Any]] = json.loads(said)["checks"] if said else []
+    return found
+
+
+def holds() -> None:
+    """Fails unless `verify` comes to hold: a load balancer needs a moment to see all nodes after a change."""
+    wait_for("a cluster that holds", verify_holds, 180)
+
+
+def boot(host: str) -> str:
+    """Tells one boot of a host from the next; empty while it does not answer."""
+    return on_host(host, "cat /proc/sys/kernel/random/boot_id", check=False).strip()
+
+
+def power_cut(numbers: Iterable[str]) -> None:
+    """These servers lose their power, and are off: before that the account takes no other order for them."""
+    lost = {*numbers}
+    for number in lost:
+        in_lab("slcli", "-y", "vs", "power-off", "--hard", number)
+
+    def off() -> bool:
+        return all(each["power_state"] == "Halted" for each in guests() if str(each["id"]) in lost)
+
+    wait_for("the end of the hosts", off, 120)
+
+
 def nothing_changes() -> None:
     """Fails if a further run would change anything."""
     in_lab("pulumi", "preview", "--expect-no-changes", "--stack", LAB)
@@ -180,6 +213,27 @@ def add_balancer() -> None:
     settings = SETTINGS.read_text()
     if BALANCER not in settings:
         SETTINGS.write_text(settings.replace("config:\n", f"config:\n{BALANCER}", 1))
+
+
+def put_right(settings: str) -> None:
+    """After a test that failed, as well as it can be done: all hosts on, none held back, these settings."""
+    for guest in guests():
+        if guest["power_state"] == "Halted":
+            in_lab("slcli", "-y", "vs", "power-on", str(guest["id"]), check=False)
+    with suppress(AssertionError):  # `up` orders one that has gone
+        wait_for("SSH", lambda: all(boot(host) for host in HOSTS), 300)
+    for host in HOSTS:
+        freed = f"docker node update --availability active --label-add galera=true {host}"
+        on_host(HOSTS[0], freed, check=False)
+        on_host(host, "rm -f /run/reboot-required; docker rm -f written", check=False)
+    SETTINGS.write_text(settings)
+    operations("up", "--yes", check=False, limit=2400)
+    for check in checks():
+        for told, command in (("being replaced", "replace"), ("being upgraded", "upgrade-hosts")):
+            if told in check["found"]:
+                operations(command, check["where"], "--yes", check=False, limit=1800)
+    for host in HOSTS:
+        operations("maintenance", host, "off", check=False)
 
 
 def checksums() -> set[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from tests.lab.whole_cluster import LAB, in_lab, on_host, operations, sql, wait_for
+from tests.lab.whole_cluster import LAB, checks, in_lab, on_host, sql, wait_for
 
 PORT = 6446
 TABLE = "app.written"
@@ -93,8 +93,7 @@ def writing(host: str) -> Iterator[Client]:
 
 def verified() -> str:
     """What all checks of `verify` have found, whether or not they hold."""
-    told = json.loads(operations("verify", "--json", check=False).stdout)
-    return "\n".join(f"{check['where']}: {check['what']}: {check['found']}" for check in told["checks"])
+    return "\n".join(f"{check['where']}: {check['what']}: {check['found']}" for check in checks())
 
 
 def nothing_is_lost(met: Written, hosts: Sequence[str]) -> None:

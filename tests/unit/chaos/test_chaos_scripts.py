@@ -16,6 +16,7 @@ pytestmark = pytest.mark.unit
 TEXTS = {
     "signalled": scripts.signalled("mariadbd", "KILL"),
     "let_go": scripts.let_go("etcd"),
+    "node_stopped": scripts.node_stopped(100),
     "container_removed": scripts.container_removed("galera"),
     "engine_killed": scripts.engine_killed(),
     "engine_back": scripts.engine_back(),
@@ -82,8 +83,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     made = Host(tmp_path)
     (tmp_path / "docker_vg-docker_lv1").touch()
     monkeypatch.setattr(scripts, "_TABLE", f"{tmp_path}/table")
-    device = 'device=$(basename "$(findmnt)") && test -e "' + f'{tmp_path}/$device" || exit 1'
-    monkeypatch.setattr(scripts, "_DEVICE", device)
+    monkeypatch.setattr(scripts, "_MAPPER", str(tmp_path))
+    monkeypatch.setattr(scripts, "_BLOCK", str(tmp_path / "block"))
     made.has("findmnt", "echo /dev/mapper/docker_vg-docker_lv1")
     made.has("modprobe")
     table = "printf '%s\\n' '0 100 linear 98:17 2048' '100 50 linear 98:17 9000'"
@@ -103,6 +104,17 @@ def test_a_slow_disk_is_the_same_disk_with_a_delay_on_each_part_of_it(host: Host
     assert (tmp_path / "now").read_text() == "0 100 linear 98:17 2048\n100 50 linear 98:17 9000\n"
     assert "dmsetup suspend --nolockfs --noflush docker_vg-docker_lv1" in host.called()
     assert host.called()[-1] == "dmsetup resume docker_vg-docker_lv1"
+
+
+def test_a_disk_that_was_mounted_at_a_boot_is_found_by_the_name_that_the_mapper_has_for_it(
+    host: Host, tmp_path: Path
+) -> None:
+    name = tmp_path / "block/dm-0/dm/name"
+    name.parent.mkdir(parents=True)
+    name.write_text("docker_vg-docker_lv1\n")
+    host.has("findmnt", "echo /dev/dm-0")
+    assert host.run(scripts.disk_suspended()) == 0
+    assert host.called()[-1] == "dmsetup suspend --nolockfs --noflush docker_vg-docker_lv1"
 
 
 def test_a_disk_that_fails_is_an_error_in_each_part_of_it(host: Host, tmp_path: Path) -> None:
@@ -139,6 +151,13 @@ def test_nothing_to_kill_is_a_failure(tmp_path: Path, text: str) -> None:
     bare.has("docker")
     assert bare.run(text) == 1
     assert not any("rm -f" in call for call in bare.called())
+
+
+def test_a_node_that_is_told_to_stop_has_the_time_for_it(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.has("docker", 'if test "$1" = ps; then echo 4711; fi')
+    assert host.run(scripts.node_stopped(100)) == 0
+    assert host.called()[-1] == "docker stop --time 100 4711"
 
 
 def test_a_container_is_removed_by_its_id(tmp_path: Path) -> None:
