@@ -206,12 +206,21 @@ def one_check(name: str) -> list[Stage]:
 
 
 def check(name: str, needs: tuple[str, ...], *, show: bool = False) -> Stage:
-    """The check of that name as a stage; its note is pytest's closing line, where there is one."""
+    """The check of that name as a stage; its note is pytest's closing line, where there is one.
+
+    All its commands are run, and what failed is told together: the next story of an hour has its own cluster.
+    """
     env = {"COVERAGE_FILE": str(MEASURED[name])} if name in MEASURED else None
 
     def work(step: Step) -> None:
+        failed: list[ToolchainError] = []
         for words in CHECKS[name]:
-            step.run(python("-m", *words), cwd=places.CHECKOUT, env=env, show=show)
+            try:
+                step.run(python("-m", *words), cwd=places.CHECKOUT, env=env, show=show)
+            except ToolchainError as error:
+                failed.append(error)
+        if failed:
+            raise ToolchainError("\n".join(map(str, failed)))
         if name == "coverage":
             step.result(step.activity)  # its last line: the figures
         for closing in closing_lines(step.log.read_text(encoding="utf-8")):

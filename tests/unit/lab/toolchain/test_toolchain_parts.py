@@ -550,3 +550,15 @@ def test_a_skipped_test_fails_the_check(tmp_path: Path, monkeypatch: pytest.Monk
     step = Step("unit", tmp_path / "unit.log", Terminal(io.StringIO()))
     with pytest.raises(ToolchainError, match=r"1 skipped.*what cannot run must fail"):
         jobs.check("unit", ()).work(step)
+
+
+def test_what_comes_after_a_command_that_failed_is_run_too_and_all_failures_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('{name} has failed')\n", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setitem(jobs.CHECKS, "lint", (("first",), ("second",)))
+    step = Step("lint", tmp_path / "lint.log", Terminal(io.StringIO()))
+    with pytest.raises(ToolchainError, match=r"(?s)first has failed.*second has failed"):
+        jobs.check("lint", ()).work(step)
