@@ -21,6 +21,8 @@ from typing import Self, TypeVar
 
 T = TypeVar("T")
 SUBNET = "10.77.0.0/24"
+ENDED = -1
+"""In place of a process id, of a container that has none any more."""
 INIT = r"""
 set -e
 root=$1; here=$2; volume=$3; user=$4; shift 4
@@ -163,15 +165,20 @@ class Container:
         """The entrypoint's process id, as the machine sees it. Waits until it is there, in its own root.
 
         Before that nothing is mounted: what ran inside would write into the root that all containers share.
+        Raises ProcessLookupError if the container has ended.
         """
         assert self.process is not None
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
 
         def there() -> int:
+            if not self.running:
+                return ENDED
             pid = int((children.read_text().split() or ["0"])[0])
             return pid if pid and os.readlink(f"/proc/{pid}/root") == str(self.root.resolve()) else 0
 
-        return wait_for(there, f"{self.name}'s first process")
+        if (pid := wait_for(there, f"{self.name}'s first process")) == ENDED:
+            raise ProcessLookupError(f"{self.name} has ended")
+        return pid
 
     def kill(self) -> None:
         """The sudden death of all its processes."""
