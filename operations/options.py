@@ -7,4 +7,6 @@ from typing import Annotated
 import typer
 
 StackOption = Annotated[str, typer.Option("--stack", "-s", envvar="STACK", help="The stack's name.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not preview and ask first.")]
+YesOption = Annotated[
+    bool, typer.Option("--yes", "-y", help="Do not preview and ask first; needed without a terminal.")
+]

@@ -49,7 +49,10 @@ def register(app: typer.Typer) -> None:
 
 
 def up(stack: StackOption = "dev", yes: YesOption = False) -> None:
-    """Bring everything to what the stack's settings say; makes the stack if there is none."""
+    """Bring everything to what the stack's settings say; makes the stack if there is none.
+
+    Exit code 1 also if something was left out, as on a host that does not answer.
+    """
     require_terminal_or_yes(yes)
     with opened(stack, create=True) as session:
         replaced_by_setting.by_setting(session, yes, deployed)

@@ -111,7 +111,7 @@ def _odd(odd: Odd, data_path: str) -> Check:
 
 _NO_MAJORITY = (
     "no majority agrees: look at the rows on each node, decide whose are right, and have the other nodes "
-    "take a full copy, one after the other (docs/how-to/operations.md, 'Nodes that differ')"
+    "take a full copy, one after the other (docs/how-to/operations.md, 'Do all nodes hold the same?')"
 )
 _KEEP = (
     "on the node whose rows are to stay: CREATE TABLE new LIKE old; ALTER TABLE new ENGINE=InnoDB; INSERT "

@@ -22,7 +22,8 @@ HEAD = """# Commands
 <!-- Written by `python -m tools.docs`; change the commands' own help instead. -->
 
 The programs in the checkout run by the virtual environment's Python: `.venv/bin/python -m …`. Exit codes: 0
-if all went well, 1 for an error that says what to do, 130 after Ctrl-C, and what a command says of itself.
+if all went well, 1 for an error that says what to do (or a no to a question), 2 for options that a command
+does not have, 130 after Ctrl-C, and what a command says of itself.
 """
 CONTAINERS = (
     ("galera-node", "images/galera/galera_node/cli.py", "In a container of the database"),
@@ -78,8 +79,13 @@ def _commands(group: Any, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], 
 
 
 def _arguments(command: Any) -> list[str]:
-    names = [(str(p.name).upper(), p.required) for p in command.params if p.param_type_name == "argument"]
-    return [name if required else f"[{name}]" for name, required in names]
+    given = [each for each in command.params if each.param_type_name == "argument"]
+    return [_word(each) if each.required else f"[{_word(each)}]" for each in given]
+
+
+def _word(given: Any) -> str:
+    """What stands for its value: as its own help has it, without the brackets of one that may be left out."""
+    return str(given.metavar or given.name.upper().replace("_", "-")).strip("[]")
 
 
 def _help(command: Any) -> str:
@@ -94,9 +100,9 @@ def _parameters(command: Any) -> list[tuple[str, str, str]]:
             said += f" (environment: `{each.envvar}`)"
         if each.param_type_name == "argument":
             if said:
-                rows.append((f"`{str(each.name).upper()}`", "", said))
+                rows.append((f"`{_word(each)}`", "", said))
             continue
-        value = "" if each.is_flag else f" {str(each.name).upper().replace('_', '-')}"
+        value = "" if each.is_flag else f" {_word(each)}"
         names = ", ".join(f"`{name}{value}`" for name in (*each.opts, *each.secondary_opts))
         rows.append((names, _default(each), said))
     return rows

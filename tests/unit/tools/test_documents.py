@@ -18,6 +18,8 @@ HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
 OURS = "etcd|galera|(?<=swarm-galera/)haproxy|(?<=swarm-galera/)wordpress"
 """Images as documents name them; there are others of the last two names."""
 NAMED = re.compile(r"\bdocs/[\w./-]+\.(?:md|svg)\b")
+SECTION = re.compile(r"""\b(docs/[\w./-]+\.md), (["'])([^"'\n]+)\2""")
+"""A document with the section of it that is meant, as code names it in comments and messages."""
 
 
 def files(*endings: str) -> list[Path]:
@@ -71,6 +73,21 @@ def test_every_document_that_a_file_names_exists() -> None:
     assert len(named) > 5
     lost = {name: str(file) for name, file in named.items() if not (places.CHECKOUT / name).exists()}
     assert lost == {}
+
+
+def test_every_section_that_a_file_names_is_a_heading_of_that_document() -> None:
+    named = [
+        (file.name, *found)
+        for file in files(".py", ".sh", ".yaml")
+        for found in SECTION.findall(file.read_text(encoding="utf-8"))
+    ]
+    assert len(named) > 5
+    headings = {
+        name: [re.sub(r"^\d+\. ", "", each) for each in HEADING.findall((places.CHECKOUT / name).read_text())]
+        for _, name, *_ in named
+    }
+    lost = [(file, section) for file, name, _, section in named if section not in headings[name]]
+    assert lost == []
 
 
 def test_a_link_to_a_missing_file_or_heading_is_seen(tmp_path: Path) -> None:

@@ -96,6 +96,9 @@ def test_every_command_of_every_program_is_on_the_page() -> None:
     for heading in (
         "### `operations verify`",
         "### `operations survive`",
+        "### `operations maintenance HOST on|off`",
+        "### `operations upgrade-hosts [HOST…]`",
+        "| `--from NODE` |",
         "### `lab cut HOST`",
         "### `lab fault add KIND`",
         "## `galera-node`",
