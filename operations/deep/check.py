@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 
 from operations.deep import definitions, rows
 from operations.deep.definitions import SYSTEM, Definitions, Thing
-from operations.deep.one_position import OnePosition, tell
+from operations.deep.one_position import OnePosition
 from operations.deep.rows import Compared
-from operations.deep.sessions import DEADLOCK, Answer, Opener, Rows, SqlError, whole
+from operations.deep.sessions import DEADLOCK, Answer, Opener, Rows, SqlError, tell, whole
 from operations.deep.sums import Piece, Table
 
 TRIES = 3

@@ -23,11 +23,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from operations.deep.sessions import Answer, Opener, Rows, Session, SessionLost, SqlError, whole
+from operations.deep.sessions import Answer, Opener, Rows, Session, SessionLost, SqlError, tell, whole
 from operations.deep.standing_still import still_standing, take_snapshot
 from operations.deep.sums import quoted, text
 from operations.errors import OperationsError
-from operations.messages import say
 
 PREFIX = "swarm_galera_check_"
 """Of the schema's name that is there during a check."""
@@ -53,11 +52,6 @@ _LOAD = (
     "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS "
     "WHERE VARIABLE_NAME IN ('wsrep_local_recv_queue', 'wsrep_flow_control_paused_ns')"
 )
-
-
-def tell(text: str) -> None:
-    """A line of the check's for the user, who may wait long for it."""
-    say(f"deep check: {text}")
 
 
 class OnePosition:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from operations.messages import say
 
 CLIENT = ("mariadb", "-NB", "--unbuffered", "--force", "--skip-reconnect", "--default-character-set=utf8mb4")
 """The client's command line; its standard error must come over its standard output."""
@@ -20,6 +23,10 @@ LONGEST_LINE = 64 << 20
 """Bytes of one row of an answer, e.g. the definition of a view."""
 OPENING = 60.0
 """Seconds for a client to start on a host that is short of CPU."""
+QUIET = 30.0
+"""Seconds without the answer to what was asked together, after which it is said, again and again."""
+SHOWN = 100
+"""Letters of the statement that are shown then."""
 
 _ERROR = re.compile(r"ERROR (\d+) \((\w+)\)(?: at line \d+)?: (.*)")
 _LOST = frozenset({1047, 1053, 1152, 1927, 2006, 2013, 2055, 4031})
@@ -45,6 +52,11 @@ DEADLOCK = 1213
 """MariaDB's number for a session that a change from another node broke into, too."""
 
 Rows = list[tuple[str, ...]]
+
+
+def tell(text: str) -> None:
+    """A line of the check's for the user, who may wait long for it."""
+    say(f"deep check: {text}")
 
 
 class SqlError(Exception):
@@ -112,7 +124,7 @@ class Session:
         self._client = client
         self._asked = 0
         self._busy = asyncio.Lock()
-        self._over = ""
+        self._over = self._asking = ""
 
     @classmethod
     async def opened(cls, node: str, opener: Opener) -> Session:
@@ -141,13 +153,22 @@ class Session:
         return whole(await self.answers(*statements))
 
     async def answers(self, *statements: str) -> list[Answer]:
-        """As `ask`, with the error of each statement that failed in its place."""
+        """As `ask`, with the error of each statement that failed in its place.
+
+        Says every `QUIET` seconds which statement has no answer yet.
+        """
         async with self._busy:
             if self._over:
                 raise SessionLost(self.node, self._over)
+            work = asyncio.ensure_future(self._answers(statements))
+            begun = time.monotonic()
             try:
-                return await self._answers(statements)
+                while not (await asyncio.wait([work], timeout=QUIET))[0]:
+                    since = time.monotonic() - begun
+                    tell(f"waiting for {self.node}, for {since:.0f} s: {self._asking[:SHOWN]}")
+                return work.result()
             except BaseException as error:
+                work.cancel()
                 # What was not read to its end would be taken for the next answer.
                 self.end(str(error) or "interrupted")
                 raise
@@ -161,7 +182,11 @@ class Session:
                 self._client.stdin.write(f"{text}\n{DELIMITER}\n".encode())
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the last words say why
             await self._client.stdin.drain()
-        return [await self._answer(mark) for mark in marks]
+        answers = []
+        for statement, mark in zip(statements, marks, strict=True):
+            self._asking = statement
+            answers.append(await self._answer(mark))
+        return answers
 
     async def _answer(self, mark: str) -> Answer:
         """What comes before `mark, over`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab.whole_cluster import (
+    boot,
     cluster_uuid,
     make,
     node,
@@ -60,6 +61,8 @@ def test_a_disk_that_was_full_costs_one_node_for_a_while_and_up_mends_the_host()
     full = make("verify", check=False)
     assert full.returncode != 0
     assert "room on /var/lib/docker" in full.stdout
+    # Its kernel may be busy with its full disk for a while, and answer nobody.
+    wait_for("SSH on galera-3", lambda: bool(boot("galera-3")), 180)
     on_host("galera-3", "rm -rf /var/lib/docker/fill; sync")
     operations("up", "--yes")
     wait_for("three Synced nodes", one_cluster, 600)

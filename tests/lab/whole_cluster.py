@@ -204,6 +204,9 @@ def empty_lab() -> Iterator[None]:
     run(sys.executable, "-m", "lab", "up", "--name", LAB)
     yield
     if not os.environ.get("KEEP_LAB"):
+        run(sys.executable, "-m", "lab", "status", "--name", LAB, check=False)
+        for host in HOSTS:  # shown if the last test has failed: dead kernels tell why
+            run(sys.executable, "-m", "lab", "console", "--name", LAB, host, "--no-follow", check=False)
         run(sys.executable, "-m", "lab", "down", "--name", LAB)
         SETTINGS.unlink(missing_ok=True)
 

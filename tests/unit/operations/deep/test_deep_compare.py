@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from operations.deep import check, one_position, rows
+from operations.deep import check, one_position, rows, sessions
 from operations.deep.check import Odd, Outcome
 from operations.deep.sessions import SessionLost
 from operations.errors import OperationsError
-from tests.unit.operations.deep.played_nodes import UNHASHED, Failed, Nodes, Rows
+from tests.unit.operations.deep.played_nodes import UNHASHED, Failed, Nodes, Played, Rows
 
 pytestmark = pytest.mark.unit
 
@@ -37,7 +37,7 @@ def heard() -> Iterator[list[str]]:
     """What the check says for the user meanwhile."""
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(one_position, "say", lambda text: said.append(text.removeprefix("deep check: ")))
+        patched.setattr(sessions, "say", lambda text: said.append(text.removeprefix("deep check: ")))
         yield said
 
 
@@ -326,3 +326,30 @@ def test_a_long_check_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> Non
     _, said = compared(Nodes({"app.t": FIFTY}))
     assert said[0] == "0:00 definitions"
     assert "0:00 app.t: piece 7, 50 rows, about 100 %; of all about 100 %" in said
+
+
+def test_a_statement_without_an_answer_is_told_of_and_its_answer_still_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sessions, "QUIET", 0.01)
+    nodes, said = Nodes({}), list[str]()
+    told = asyncio.Event()
+
+    def say(text: str) -> None:
+        said.append(text)
+        told.set()
+
+    monkeypatch.setattr(sessions, "say", say)
+
+    class Slow(Played):
+        async def readline(self) -> bytes:
+            await told.wait()
+            return await super().readline()
+
+    async def ask() -> list[Rows]:
+        slow = Slow(nodes, nodes["g2"])
+        session = sessions.Session("g2", sessions.Client(slow, slow, lambda: None))
+        return await session.ask("SHOW CREATE TABLE `app`.`account`")
+
+    assert asyncio.run(ask()) == [[("account", "as usual")]]
+    assert said[0] == "deep check: waiting for g2, for 0 s: SHOW CREATE TABLE `app`.`account`"
