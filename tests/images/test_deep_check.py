@@ -21,7 +21,7 @@ import pytest
 
 from harness.image_containers import Container, wait_for
 from harness.image_roots import image_root
-from operations.deep import check, one_position, rows
+from operations.deep import check, rows, sessions
 from operations.deep.check import Outcome
 from operations.deep.one_position import HELD, PREFIX, OnePosition
 from operations.deep.sessions import CLIENT, LONGEST_LINE, Client, Opener, Session, SessionLost, SqlError
@@ -194,7 +194,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> None:
         said.append(text)
         print(text, flush=True)
 
-    monkeypatch.setattr(one_position, "say", say)
+    monkeypatch.setattr(sessions, "say", say)
 
 
 async def compared(nodes: list[Container]) -> Outcome:
