@@ -432,14 +432,23 @@ def test_one_table_and_a_whole_database_come_back_beside_the_running_ones(site: 
     for what, into, schema in (("app.word", "app.word_before", "app"), ("app", "earlier", "earlier")):
         done = sent(site, nodes[1], scratch, plan, "dump", what, into, str(1 << 30))
         assert done.returncode == 0, done.stderr.decode()
-        sql(nodes[1], f"CREATE DATABASE IF NOT EXISTS {schema}")
-        loaded = nodes[1].run("/usr/bin/mariadb", schema, stdin=done.stdout.decode())
+        sql(nodes[1], f"CREATE DATABASE IF NOT EXISTS {schema} COMMENT 'half of it'")
+        loaded = nodes[1].run("/usr/bin/mariadb", "--binary-mode", schema, stdin=done.stdout.decode())
         assert loaded.returncode == 0, loaded.stderr
+    assert "half of it" in sql(nodes[1], "SHOW CREATE DATABASE earlier")
+    sql(nodes[1], "ALTER DATABASE earlier COMMENT ''")
     for node in nodes:
         assert sql(node, "SET SESSION wsrep_sync_wait = 1; SELECT COUNT(*) FROM app.word") == "0"
         for table in ("app.word_before", "earlier.word", "earlier.words"):
             assert sql(node, f"SELECT GROUP_CONCAT(text ORDER BY text) FROM {table}") == "first,kept"
         assert "latin1_german2_ci" in sql(node, "SHOW CREATE DATABASE earlier")
+    # What was loaded is in the binary logs, and is replayed like all else.
+    in_archive(site, nodes)
+    later = taken(nodes[1], "restore", "plan", "latest", stdin=site.key.identity)
+    replayed = sent(site, nodes[1], scratch, later, "dump", "earlier", "later", str(1 << 30))
+    assert replayed.returncode == 0, replayed.stderr.decode()
+    words = b"ALTER DATABASE `later` CHARACTER SET latin1 COLLATE latin1_german2_ci;"
+    assert replayed.stdout.startswith(words)
     again = sent(site, nodes[1], scratch, plan, "dump", "app.word", "app.word", str(1 << 30))
     assert again.returncode == 0, again.stderr.decode()
     assert b"CREATE TABLE `word`" in again.stdout

@@ -73,7 +73,7 @@ def test_what_would_fill_the_disks_of_the_nodes_is_not_dumped(module: Any, words
 @pytest.mark.parametrize(
     ("what", "into", "said"),
     [
-        ("app", "before", "ALTER DATABASE CHARACTER SET latin1 COLLATE latin1_german2_ci;\nthe dump\n"),
+        ("app", "a`b", "ALTER DATABASE `a``b` CHARACTER SET latin1 COLLATE latin1_german2_ci;\nthe dump\n"),
         ("app.word", "before.word", "the dump\n"),
     ],
 )
@@ -85,7 +85,10 @@ def test_a_database_keeps_its_character_set_under_a_new_name(
     into: str,
     said: str,
 ) -> None:
-    """Tables that are made later take it. Into which database a table comes is another matter."""
+    """Tables that are made later take it. Into which database a table comes is another matter.
+
+    It is named: where the load is replayed from a binary log, another one may be in use, or none.
+    """
 
     def dump(*_: object, **__: object) -> subprocess.CompletedProcess[bytes]:
         print("the dump")

@@ -123,9 +123,11 @@ def _dump(sql: Ask, source: str, into: str, room: int) -> None:
     words = _renamed(sql, (schema, table), into) if table else [schema]
     refuse_size(sql, words, room)
     if not table:
-        # Of the database that it is loaded into: tables bring their own, those that are made later take it.
+        # Tables bring their own, those that are made later take it. By its name: in a binary log there is no
+        # `use` before it, so that a replay would change whatever database was used last, or end there.
         ((characters, collation),) = known
-        print(f"ALTER DATABASE CHARACTER SET {characters} COLLATE {collation};", flush=True)
+        name = _quoted(into)
+        print(f"ALTER DATABASE {name} CHARACTER SET {characters} COLLATE {collation};", flush=True)
     said = subprocess.run(
         [DUMP, *OPTIONS, f"--socket={RUN}/mysqld.sock", "--user=mysql", "--", *words],
         stdin=subprocess.DEVNULL,
