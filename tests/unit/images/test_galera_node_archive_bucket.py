@@ -39,6 +39,7 @@ from tests.unit.images.test_galera_node_archiver import (
     logged,
     made,
     nodes,
+    reached,
     sql,
 )
 
@@ -88,6 +89,22 @@ def test_a_bucket_that_is_full_becomes_less_full(bucket: FolderBucket) -> None:
     pruning.prune(FOUND, bucket, [], TIMELINE, NOW)  # type: ignore[arg-type]
     assert left(bucket) == set(names[1:])
     assert bucket.cleaned, "what uploads that were broken off have left takes room, too"
+
+
+def test_a_bucket_that_two_clusters_have_filled_up_stays_as_it_is(bucket: FolderBucket) -> None:
+    """While both archive there, neither deletes anything: so it fills up, and takes no word of either."""
+    names = three(bucket)
+    full = NOW - timedelta(days=10)
+    bucket.time, bucket.former = NOW, full
+    reached(bucket, TIMELINE, full)
+    for before in (timedelta(minutes=2), timedelta(minutes=-2)):
+        reached(bucket, "other.0", full - before)
+        with pytest.raises(pruning.Shared, match=r"other\.0 .*prefix"):
+            pruning.prune(FOUND, bucket, [], TIMELINE, NOW)  # type: ignore[arg-type]
+    assert left(bucket) == set(names)
+    reached(bucket, "other.0", full - timedelta(minutes=20))
+    pruning.prune(FOUND, bucket, [], TIMELINE, NOW)  # type: ignore[arg-type]
+    assert left(bucket) == set(names[1:])
 
 
 def test_what_is_promised_stays_however_long_no_logs_are_archived(bucket: FolderBucket) -> None:

@@ -18,7 +18,9 @@ from .records import Backup, broken
 from .retention import Doomed, Kept, doomed
 
 RECENT = timedelta(minutes=15)
-"""Who has archived in this time does so still: whoever does writes more often, and clocks differ by less."""
+"""Who has archived in this time, or in that before this cluster's own last word, does so still: whoever does
+writes more often, and clocks differ by less.
+"""
 
 
 CLOCKS = timedelta(hours=6)
@@ -67,9 +69,12 @@ def prune(plan: Plan, bucket: Bucket, bases: list[Backup], present: str, now: da
     young = now - timedelta(days=plan.keep.days)
     found = _listed(plan, bucket, bases, min(young, now - HALF))
     began = min((base.began for base in found.bases if base.timeline == present), default=now)
+    # A bucket that is full takes no word of anybody: who has archived until then may be there still.
+    own = _reach(bucket, plan, present) if present in found.reaches else None
+    last = now if own is None else min(own, now)
     for timeline in found.reaches:
         if timeline != present:
-            _alone(bucket, plan, timeline, max(began, now - RECENT))
+            _alone(bucket, plan, timeline, max(began, last - RECENT))
     with_base = {base.timeline for base in found.bases}
     # One without a base may be new, and the first one on its way; or another cluster's that begins here.
     over = [
@@ -135,16 +140,21 @@ def _clock(bucket: Bucket, plan: Plan, present: str, now: datetime) -> None:
     )
 
 
+def _reach(bucket: Bucket, plan: Plan, timeline: str) -> datetime | None:
+    """When somebody last archived on a timeline; None for a word that is not understood."""
+    text = bucket.read(f"{plan.place.logs(timeline)}/{layout.REACH}")
+    try:
+        return manifest.moment(manifest.loads(manifest.Reach, text).at)
+    except (ManifestError, ValueError):
+        return None
+
+
 def _alone(bucket: Bucket, plan: Plan, timeline: str, since: datetime) -> None:
     """Raises Shared if somebody has written to another timeline since then: whose retention knows nothing of
     what this one's needs, and this one's nothing of that.
     """
-    try:
-        text = bucket.read(f"{plan.place.logs(timeline)}/{layout.REACH}")
-        at = manifest.moment(manifest.loads(manifest.Reach, text).at)
-    except (ManifestError, ValueError):
-        return
-    if at > since:
+    at = _reach(bucket, plan, timeline)
+    if at is not None and at > since:
         raise Shared(
             f"the retention deletes nothing: another cluster archives in {plan.place.root}, too, on the "
             f"timeline {timeline} at {manifest.said(at)}, and may need what this one would delete. Remedy: a "
