@@ -239,7 +239,8 @@ def _refuse_nothing_kept(
     """
     if record["phase"] != "join":
         return
-    if not [name for name, state in said.items() if state.get("aside") == record.get("id")]:
+    # One that has not made way for it yet has the data of before where it was, and nothing aside.
+    if not any(state.get("keep") or state.get("aside") == record.get("id") for state in said.values()):
         silent = ", ".join(name for name in found.members if name not in said)
         raise OperationsError(
             "No node that answers keeps the data of before: their volumes were made anew since. The way back "

@@ -86,7 +86,8 @@ class OwnData:
     def details(self, local: Local) -> Details:
         """What this node shows of itself while mariadbd does not run."""
         view, problem = local.note.component, self._reports.problem
-        shown = Details(local.epoch, local.trusted, problem, view=view, aside=local.aside)
+        aside = local.aside and local_state.kept_from(self._settings.data_dir)  # perhaps removed since
+        shown = Details(local.epoch, local.trusted, problem, view=view, aside=aside)
         return self._encryption.shown(shown)
 
     def note(self, local: Local, note: Note) -> Local:

@@ -210,7 +210,8 @@ class Watch:
         epoch = component.epoch if component.confirmed else local.epoch
         trusted = component.confirmed or local.trusted
         shown = Details(epoch, trusted, self._reports.problem, self._formation.weight, component.view)
-        return self._encryption.shown(replace(shown, aside=local.aside))
+        aside = local.aside and local_state.kept_from(self._settings.data_dir)  # perhaps removed since
+        return self._encryption.shown(replace(shown, aside=aside))
 
     def _steady(self, since: float | None, status: ServerStatus) -> float:
         """Notes since when the node is Synced; forgives former failures after a while."""

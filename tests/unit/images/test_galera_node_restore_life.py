@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 import types
@@ -156,6 +157,48 @@ def test_the_way_back_brings_the_data_and_the_records_of_before(site: Site, rest
     assert f"--wsrep-start-position={U}:7" in site.arguments
     assert (site.record()["uuid"], site.record().get("epoch", "")) == (U, "")
     assert json.loads(site.etcd.held()["restore"])["phase"] == "undone"
+
+
+def test_data_of_before_that_a_person_has_removed_is_not_told_to_be_kept(
+    site: Site, restorer: Restorer
+) -> None:
+    """By hand, for its room: no way back may begin by what was there when mariadbd started."""
+    told: list[str] = []
+
+    def begin() -> None:
+        restorer.begin()
+        restorer.beside(restorer.load)
+
+    def remove() -> None:
+        restorer.over()
+        told.append(restorer.facts().about("a").aside)
+        shutil.rmtree(site.data / ".before-restore")
+
+    def end() -> None:
+        told.append(restorer.facts().about("a").aside)
+        stop()
+
+    site.database.on_look = {6: begin, 14: remove, 18: end}
+    assert site.lives(site.node()) == 0
+    assert told == ["one", ""]
+
+
+def test_nor_does_a_node_that_waits_tell_so(site: Site) -> None:
+    """It has looked at its directory once, and may wait for hours."""
+    own_data, local_state = site.module("own_data"), site.module("local_state")
+    made = own_data.OwnData.__new__(own_data.OwnData)
+    made._settings, made._reports = (
+        types.SimpleNamespace(data_dir=site.data),
+        types.SimpleNamespace(problem=""),
+    )
+    made._encryption = types.SimpleNamespace(shown=lambda details: details)
+    folder = site.data / local_state.ASIDE
+    folder.mkdir()
+    (folder / "restore").write_text("one\n")
+    local = local_state.read(site.data)
+    assert made.details(local).aside == "one"
+    shutil.rmtree(folder)
+    assert made.details(local).aside == ""
 
 
 def test_data_of_before_goes_once_a_person_is_content(site: Site, restorer: Restorer) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import json
 import subprocess
+import types
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from images.galera.galera_node.store import Details
 from tests.unit.images import test_galera_node_restore_scheduled
+from tests.unit.images.test_galera_node_restore_record import NEW, here, joined
+from tests.unit.images.test_galera_node_restore_record import cluster as three_nodes
 from tests.unit.images.test_galera_node_restore_scheduled import PACKAGE
 
 pytestmark = pytest.mark.unit
@@ -104,6 +109,23 @@ def test_a_database_keeps_its_character_set_under_a_new_name(
 def test_a_database_that_is_not_there_at_the_position_is_an_error(module: Any) -> None:
     with pytest.raises(Exception, match="there is no database app at that position"):
         module._dump(Server(), "app", "before", 1000)
+
+
+def test_who_asks_for_a_restore_s_state_hears_who_has_the_data_of_before(
+    scheduled: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In its place on one, aside on another; none on those that were made anew."""
+    console = importlib.import_module(f"{PACKAGE}.restore.console")
+    memory = three_nodes()
+    restore = joined(memory)
+    memory.put("present/b", here("synced", 2, NEW))
+    memory.put("present/c", here("synced", 3, NEW))
+    memory.put("details/b", Details(aside=restore.id))
+    settings = types.SimpleNamespace(node="c", data_dir=tmp_path)
+    monkeypatch.setattr(console, "_here", lambda: (settings, memory))
+    assert console.main(["restore", "status"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["keep"], told["aside"]) == (["a", "b"], "")
 
 
 def test_a_large_table_may_be_read_for_hours(scheduled: Any, tmp_path: Path) -> None:

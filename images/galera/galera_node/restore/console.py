@@ -209,6 +209,7 @@ def _status() -> int:
         "node": settings.node,
         "free": shutil.disk_usage(settings.data_dir).free,
         "aside": kept_from(settings.data_dir),
+        "keep": [] if restore is None else record.keep(facts, restore),
         "record": None if restore is None else {**asdict(restore), "former": sorted(restore.former)},
         "told": "" if restore is None else record.under_way(restore, facts),
         "runs": record.runs(facts),

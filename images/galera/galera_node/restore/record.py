@@ -147,7 +147,7 @@ def undo(facts: Facts, now: datetime) -> Commit:
             raise NotNow("there was no cluster before this restore: there is nothing to go back to")
         return _commit(facts, _in(record, UNDONE, now), now)
     # Before that, nothing is loaded yet: the data of before is where it was, or aside on one node.
-    if record.phase == JOIN and not _keep(facts, record):
+    if record.phase == JOIN and not keep(facts, record):
         raise NotNow(
             "no node that is here keeps the data of before. The way back would remove the restored data, and "
             "bring nothing. Start whoever keeps it; else this restore is done (galera-node restore done)"
@@ -159,8 +159,8 @@ def undo(facts: Facts, now: datetime) -> Commit:
     return replace(made, puts={**made.puts, **puts}, deletes=deletes)
 
 
-def _keep(facts: Facts, record: Restore) -> list[str]:
-    """Who has the data of before, in its place or aside."""
+def keep(facts: Facts, record: Restore) -> list[str]:
+    """Who is here and has the data of before, in its place or aside."""
     return [
         name
         for name, presence in facts.present.items()

@@ -84,6 +84,7 @@ class Cluster:
         self.answers: dict[str, Any] = {"restore plan": PLAN, "restore begin": None, "restore undo": None}
         self.texts: list[str] = []
         self.aside: dict[str, str] = {}
+        self.keep: list[str] = []
         self.compared: list[list[str]] = []
         self.checks = [Check("cluster", "all nodes hold the same", True, "3 tables with 9 rows")]
 
@@ -94,6 +95,7 @@ class Cluster:
             "record": self.record,
             "told": f"The restore is in {self.record['phase']}." if self.record else "",
             "aside": self.aside.get(name, ""),
+            "keep": self.keep,
             "runs": self.runs,
             "formed": self.formed,
             "uuid": "new",
@@ -378,6 +380,14 @@ def test_there_is_no_way_back_to_data_that_nobody_keeps(cluster: Cluster, aside:
     with pytest.raises(OperationsError, match="have galera-3 answer, which may keep it"):
         asyncio.run(restore_whole.undo(FOUND, yes=True))
     assert cluster.steps() == []
+
+
+def test_there_is_a_way_back_where_the_data_of_before_is_in_its_place_still(cluster: Cluster) -> None:
+    """An empty node was loaded, having the most room, and its server does not start: nobody has made way."""
+    cluster.set(record=record("join", id="one"), keep=["galera-1", "galera-3"])
+    cluster.on["restore undo"] = lambda: cluster.set(record=record("undone", id="one"))
+    asyncio.run(restore_whole.undo(FOUND, yes=True))
+    assert [step for _, step in cluster.steps()] == ["restore undo"]
 
 
 @pytest.mark.parametrize("phase", ["stop", "load"])
