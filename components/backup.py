@@ -78,15 +78,11 @@ def refuse_an_image_without(settings: Settings) -> None:
     Of another name or tag `verify` says so.
     """
     image = settings.galera.image
-    ours = versions.release(image)
     section = "backup" if settings.backup else "bootstrapFrom" if settings.bootstrap_from else ""
-    if not section or ours is None:
-        return
-    version, number = ours
-    if number < (first := FIRST.get(version, 0)):
+    if section and (least := versions.required_tag(image, FIRST)):
         raise SettingsError(
             [
                 f"swarm-galera:galera.image: the nodes of {image} know no backups, and the settings have "
-                f"`{section}`. Remedy: name {version}-{first} or a later one (docs/how-to/backup.md)"
+                f"`{section}`. Remedy: name {least} or a later one (docs/how-to/backup.md)"
             ]
         )

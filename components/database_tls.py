@@ -60,12 +60,11 @@ def refuse_an_image_without(image: str) -> None:
 
     Of another name or tag, the last step says so (host_scripts/database_tls.sh). `image`: as in the settings.
     """
-    version, number = versions.release(image) or ("", 0)
-    if version == "10.11" and number < FIRST:
+    if least := versions.required_tag(image, {"10.11": FIRST}):
         raise SettingsError(
             [
                 f"swarm-galera:galera.image: the nodes of {image} speak no TLS, which they must. Remedy: "
-                f"name 10.11-{FIRST} or a later one (docs/how-to/tls.md)"
+                f"name {least} or a later one (docs/how-to/tls.md)"
             ]
         )
 

@@ -114,13 +114,12 @@ def refuse_an_image_without(settings: Settings) -> None:
     wanted, image = settings.galera.passwords, settings.galera.image
     if not wanted.rotated or not settings.deploys("data"):
         return
-    version, number = versions.release(image) or ("", 0)
-    if number < (first := FIRST.get(version, 0)):
+    if least := versions.required_tag(image, FIRST):
         raise SettingsError(
             [
                 f"swarm-galera:galera.passwords.generation: the nodes of {image} know one password for an "
                 f"account, so that clients would be refused from one moment to the next. Remedy: name "
-                f"{version}-{first} or a later one (galera.image), run `up`, then raise it"
+                f"{least} or a later one (galera.image), run `up`, then raise it"
             ]
         )
 

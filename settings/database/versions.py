@@ -8,6 +8,7 @@ others: what differs between them (`server_options`, `initial_sql`), refusing at
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 VERSIONS = ("11.8", "10.11")
 """Of Debian 13 and of Debian 12. Data goes from the right to the left only."""
@@ -19,10 +20,12 @@ def of_image(reference: str) -> str | None:
     return found[1] if found and found[1] in VERSIONS else None
 
 
-def release(reference: str) -> tuple[str, int] | None:
-    """Version and number of an image of ours, `swarm-galera/galera:VERSION-N`; None for any other."""
+def required_tag(reference: str, first: Mapping[str, int]) -> str:
+    """The tag that an image of ours, `swarm-galera/galera:VERSION-N`, must have at least, where its own is
+    lower; else empty, as for any other name or tag. `first`: the least N, by version.
+    """
     found = re.search(r"(?:^|/)swarm-galera/galera:(\d+\.\d+)-(\d+)(?:@|$)", reference)
-    return (found[1], int(found[2])) if found else None
+    return f"{found[1]}-{first[found[1]]}" if found and int(found[2]) < first.get(found[1], 0) else ""
 
 
 def is_older(one: str, other: str) -> bool:

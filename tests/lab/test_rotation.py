@@ -23,6 +23,7 @@ from tests.lab.whole_cluster import (
     LAB,
     LONG,
     add_balancer,
+    all_boot,
     boot,
     config,
     empty_lab,
@@ -162,7 +163,7 @@ def test_after_a_power_cut_of_all_hosts_one_command_opens_all_disks() -> None:
     power_cut(numbers)
     for number in numbers:
         in_lab("slcli", "-y", "vs", "power-on", number)
-    wait_for("SSH", lambda: all(boot(host) for host in HOSTS), 300)
+    all_boot()
     operations("unlock")
     wait_for("three Synced nodes", one_cluster, 900)
     assert sql("galera-1", "SELECT COUNT(*) FROM app.kept") == rows

@@ -179,6 +179,11 @@ def boot(host: str) -> str:
     return on_host(host, "cat /proc/sys/kernel/random/boot_id", check=False).strip()
 
 
+def all_boot() -> None:
+    """Fails unless all hosts come to answer SSH."""
+    wait_for("SSH", lambda: all(boot(host) for host in HOSTS), 300)
+
+
 def power_cut(numbers: Iterable[str]) -> None:
     """These servers lose their power, and are off: before that the account takes no other order for them."""
     lost = {*numbers}
@@ -224,7 +229,7 @@ def put_right(settings: str) -> None:
         if guest["power_state"] == "Halted":
             in_lab("slcli", "-y", "vs", "power-on", str(guest["id"]), check=False)
     with suppress(AssertionError):  # `up` orders one that has gone
-        wait_for("SSH", lambda: all(boot(host) for host in HOSTS), 300)
+        all_boot()
     for host in HOSTS:
         freed = f"docker node update --availability active --label-add galera=true {host}"
         on_host(HOSTS[0], freed, check=False)
