@@ -145,6 +145,15 @@ def keep(host: Machine) -> int:
             return 1
 
 
+def note_few_mappings(host: Machine) -> None:
+    """A line on the host's console: what may come of a limit that could not be raised."""
+    with host.console.open("a", encoding="utf-8") as file:
+        file.write(
+            f"-- {machine.MAPPINGS} is too low for this host's memory and cannot be raised: large "
+            "programs in it may die of SIGSEGV. Remedy, on this machine: sysctl -w vm.max_map_count=1048576\n"
+        )
+
+
 def note_death(host: Machine, words: str, then: str) -> None:
     """A line in the lab's log and on the host's console, and one for `lab status` to count."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -166,6 +175,8 @@ def main() -> int:
         sys.exit("lab.hosts.keeper must be process 1 of a namespace: `lab up` and the API start it so.")
     host = Machine(Path(sys.argv[1]))
     os.set_inheritable(int(sys.argv[2]), False)  # held by us alone: it must not outlive us in a stray process
+    if not machine.allow_mappings(machine.load(host.spec_file).memory):
+        note_few_mappings(host)
     return keep(host)
 
 

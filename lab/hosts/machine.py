@@ -18,6 +18,9 @@ FREE = 0.9  # share of /dev/shm that a host's memory may take to live there
 DEVICES = "abcdefgh"  # user-mode Linux has eight disks
 UMID = "host"
 SHM = Path("/dev/shm")  # noqa: S108 - the kernel takes its file's name away at once
+MAPPINGS = Path("/proc/sys/vm/max_map_count")
+PAGES = 256  # in one MB of a host's memory
+USUAL_MAPPINGS = 65530  # the kernel's default, enough for any program that is not a host's
 
 
 @dataclass(frozen=True)
@@ -182,3 +185,20 @@ def memory_folder(memory: int, shm: Path = SHM) -> Path | None:
     except OSError:
         return None
     return shm if room.f_bavail * room.f_frsize * FREE > memory * 1024**2 else None
+
+
+def allow_mappings(memory: int, setting: Path = MAPPINGS) -> bool:
+    """Raise this machine's limit of memory mappings, if it is too low for a host of `memory` MB. False if it
+    is and stays so. It is never lowered again: other hosts may need it, and it costs nothing.
+
+    Each page that a program of a host uses is a mapping of its own here, where the pages are scattered. With
+    the kernel's default, a program that reads through more than 256 MB of a mapped file, as mariadbd does
+    with Galera's cache after a crash, may die of SIGSEGV ("UML ran out of memory on the host side!").
+    """
+    wanted = memory * PAGES + USUAL_MAPPINGS
+    try:
+        if int(setting.read_text(encoding="ascii")) < wanted:
+            setting.write_text(f"{wanted}\n", encoding="ascii")
+    except OSError:
+        return False
+    return True

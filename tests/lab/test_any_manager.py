@@ -16,6 +16,7 @@ from tests.lab.whole_cluster import (
     LAB,
     SETTINGS,
     guests,
+    holds,
     in_lab,
     insert,
     make,
@@ -23,7 +24,6 @@ from tests.lab.whole_cluster import (
     one_cluster,
     operations,
     sql,
-    verify_holds,
     wait_for,
 )
 
@@ -108,7 +108,7 @@ def test_a_cancelled_first_manager_is_ordered_anew_and_brought_in_by_up_alone() 
     operations("up", "--yes", limit=1500)
     assert number(FIRST) != gone
     wait_for("three Synced nodes", one_cluster, 600)
-    wait_for("a cluster that holds", verify_holds, 180)
+    holds()
     votes = on_host(OTHERS[0], "docker node ls --format '{{.Hostname}} {{.ManagerStatus}}'").split("\n")
     assert sorted(line.split()[0] for line in votes if line) == list(HOSTS)
     assert {line.split()[1] for line in votes if line} == {"Leader", "Reachable"}

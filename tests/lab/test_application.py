@@ -28,6 +28,7 @@ from tests.lab.whole_cluster import (
     LAB,
     SETTINGS,
     guests,
+    holds,
     in_lab,
     make,
     on_host,
@@ -36,7 +37,6 @@ from tests.lab.whole_cluster import (
     outputs,
     sql,
     tasks,
-    verify_holds,
     wait_for,
 )
 
@@ -188,7 +188,7 @@ def test_the_post_is_read_again_and_a_container_has_moved_after_a_host_has_died(
 
     in_lab("slcli", "-y", "vs", "power-on", number)
     wait_for("three Synced nodes", one_cluster, 600)
-    wait_for("a cluster that holds", verify_holds, 180)
+    holds()
     for host in HOSTS:
         titles = sql(host, f"SELECT post_title FROM wordpress.wp_posts WHERE ID = {number_of_second}")
         assert titles == "A second word"

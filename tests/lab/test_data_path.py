@@ -19,13 +19,13 @@ from tests.lab.whole_cluster import (
     cluster_uuid,
     config,
     deploy_up_to,
+    holds,
     insert,
     nothing_changes,
     on_host,
     one_cluster,
     operations,
     sql,
-    verify_holds,
     wait_for,
 )
 
@@ -72,7 +72,7 @@ def test_a_host_that_boots_has_its_data_before_its_engine_runs() -> None:
     before = on_host("galera-2", BOOT)
     on_host("galera-2", "systemctl reboot", check=False)
     wait_for("another boot", lambda: on_host("galera-2", BOOT, check=False) not in ("", before))
-    wait_for("verify", verify_holds)
+    holds(limit=600)
     assert where_it_holds() == list(HOSTS)
     assert sql("galera-2", "SELECT COUNT(*) FROM kept.row") == "100"
 
@@ -89,7 +89,7 @@ def test_without_its_mount_a_node_does_not_start_and_is_named() -> None:
     ] == [("galera-3", "nothing is mounted there")]
     assert on_host("galera-3", f"ls -A {PATH}").split() == []
     on_host("galera-3", f"mount {PATH}")
-    wait_for("verify", verify_holds)
+    holds(limit=600)
     assert len(checksums()) == 1
 
 

@@ -7,6 +7,7 @@ import pytest
 from tests.lab.whole_cluster import (
     boot,
     cluster_uuid,
+    holds,
     make,
     node,
     on_host,
@@ -46,11 +47,6 @@ def node_lost() -> bool:
     return node("galera-1").get("wsrep_cluster_size") == "2"
 
 
-def deep_holds() -> bool:
-    """Whether each check and each row is as it should be."""
-    return operations("verify", "--deep", check=False).returncode == 0
-
-
 def test_a_disk_that_was_full_costs_one_node_for_a_while_and_up_mends_the_host() -> None:
     before = cluster_uuid()
     on_host("galera-3", FILL)
@@ -66,6 +62,6 @@ def test_a_disk_that_was_full_costs_one_node_for_a_while_and_up_mends_the_host()
     on_host("galera-3", "rm -rf /var/lib/docker/fill; sync")
     operations("up", "--yes")
     wait_for("three Synced nodes", one_cluster, 600)
-    wait_for("a cluster that holds, row by row", deep_holds, 180)
+    holds("--deep", limit=300)
     assert cluster_uuid() == before
     sql("galera-1", "DROP TABLE kept.much")

@@ -11,12 +11,12 @@ from tests.lab.whole_cluster import (
     GALERA_NODE,
     checksums,
     guests,
+    holds,
     in_lab,
     insert,
     on_host,
     operations,
     sql,
-    verify_holds,
     wait_for,
 )
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
 
 
 def test_the_last_one_of_three_serves_again_by_one_command_and_the_cluster_is_made_whole() -> None:
-    wait_for("a cluster that holds", verify_holds, 180)
+    holds()
     insert("galera-1", 101, 50)
     refused = operations("survive", "--host", "galera-1", "--yes", check=False)
     assert refused.returncode == 1
@@ -49,6 +49,6 @@ def test_the_last_one_of_three_serves_again_by_one_command_and_the_cluster_is_ma
     wait_for("their cancellation", lambda: len(guests()) == 1, 180)
     operations("refresh", "--yes")
     operations("up", "--yes")
-    wait_for("a cluster that holds", verify_holds, 300)
+    holds(limit=300)
     assert len(checksums()) == 1
     assert sql("galera-2", "SELECT COUNT(*) FROM kept.row") == "60"

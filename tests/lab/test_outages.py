@@ -25,6 +25,7 @@ from tests.lab.whole_cluster import (
     cluster_uuid,
     config,
     guests,
+    holds,
     in_lab,
     make,
     on_host,
@@ -32,7 +33,6 @@ from tests.lab.whole_cluster import (
     operations,
     sql,
     tasks,
-    verify_holds,
     wait_for,
 )
 
@@ -84,7 +84,7 @@ def test_a_changed_option_reaches_every_node_and_the_database_answers_all_the_ti
     # Each that was acknowledged, on every node.
     for host in HOSTS:
         assert int(sql(host, "SELECT COUNT(*) FROM app.tick")) >= answers["writer"].count("ok")
-    wait_for("a cluster that holds", verify_holds, 120)
+    holds()
     assert cluster_uuid() == before
     assert tasks(STORE) == store
     for host in HOSTS:
@@ -116,7 +116,7 @@ def test_a_dead_host_is_named_and_what_does_not_need_it_is_done() -> None:
     wait_for("three Synced nodes", one_cluster, 600)
     SETTINGS.write_text(tags)
     operations("up", "--yes")
-    wait_for("a cluster that holds", verify_holds, 120)
+    holds()
 
 
 def test_a_cluster_that_lost_its_power_comes_back_by_itself_with_its_data() -> None:
@@ -128,7 +128,7 @@ def test_a_cluster_that_lost_its_power_comes_back_by_itself_with_its_data() -> N
     for guest in guests():
         in_lab("slcli", "-y", "vs", "power-on", str(guest["id"]))
     wait_for("three Synced nodes", one_cluster, 900)
-    wait_for("a cluster that holds", verify_holds, 120)
+    holds()
     assert cluster_uuid() == before
     for host in HOSTS:
         assert sql(host, "SELECT n FROM kept.row") == "4711"

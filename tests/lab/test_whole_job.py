@@ -23,6 +23,7 @@ from tests.lab.whole_cluster import (
     STORE,
     cluster_uuid,
     guests,
+    holds,
     in_lab,
     make,
     on_host,
@@ -32,7 +33,6 @@ from tests.lab.whole_cluster import (
     run,
     sql,
     tasks,
-    verify_holds,
     wait_for,
 )
 
@@ -149,7 +149,7 @@ def test_verify_notices_a_node_that_is_gone_and_the_node_rejoins_with_its_data()
     assert "galera-3" in broken.stdout
     on_host("galera-1", "docker node update --label-add galera=true galera-3")
     wait_for("three Synced nodes", one_cluster)
-    wait_for("a cluster that holds", verify_holds, 120)
+    holds()
     assert cluster_uuid() == before
 
 
@@ -158,7 +158,7 @@ def test_a_node_killed_by_force_rejoins_the_same_cluster() -> None:
     on_host("galera-2", "docker kill --signal KILL $(docker ps -q --filter name=galera)")
     wait_for("the node's end", lambda: not one_cluster(), 60)
     wait_for("three Synced nodes", one_cluster)
-    wait_for("a cluster that holds", verify_holds, 120)
+    holds()
     report = json.loads(operations("verify", "--json").stdout)
     [check] = [check for check in report["checks"] if check["what"] == "one cluster UUID on every node"]
     assert check["ok"], check
@@ -179,7 +179,7 @@ def test_a_rebooted_host_comes_back_with_its_data() -> None:
 
     wait_for("the host after its reboot", another_boot)
     wait_for("three Synced nodes", one_cluster)
-    wait_for("a cluster that holds", verify_holds, 120)
+    holds()
     assert cluster_uuid() == before
 
 

@@ -164,14 +164,28 @@ def verify_holds() -> bool:
 
 def checks() -> list[dict[str, Any]]:
     """All checks of `verify`, whether or not they hold; none where it could not begin."""
-    said = operations("verify", "--json", check=False).stdout
-    found: list[dict[str, Any]] = json.loads(said)["checks"] if said else []
-    return found
+    return _verified()[1]
 
 
-def holds() -> None:
-    """Fails unless `verify` comes to hold: a load balancer needs a moment to see all nodes after a change."""
-    wait_for("a cluster that holds", verify_holds, 180)
+def holds(*options: str, limit: float = 180) -> None:
+    """Fails, with what does not hold, unless `verify` comes to hold in `limit` seconds.
+
+    A load balancer needs a moment to see all nodes after a change. `options`: more of verify's.
+    """
+    end = time.monotonic() + limit
+    while True:
+        fine, found = _verified(*options)
+        if fine:
+            return
+        broken = [f"{each['where']}: {each['what']}: {each['found']}" for each in found if not each["ok"]]
+        assert time.monotonic() < end, "\n".join([f"after {limit:.0f} s:", *(broken or ["no answer"])])
+        time.sleep(2)
+
+
+def _verified(*options: str) -> tuple[bool, list[dict[str, Any]]]:
+    """Whether `verify` says that all holds, and its checks."""
+    said = operations("verify", "--json", *options, check=False)
+    return said.returncode == 0, json.loads(said.stdout)["checks"] if said.stdout else []
 
 
 def boot(host: str) -> str:

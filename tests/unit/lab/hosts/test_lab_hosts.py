@@ -160,6 +160,16 @@ def test_memory_goes_where_there_is_room(tmp_path: Path) -> None:
     assert machine.memory_folder(1, tmp_path / "not there") is None
 
 
+def test_the_machine_lets_each_page_of_a_host_be_a_mapping_and_takes_no_room_back(tmp_path: Path) -> None:
+    limit = tmp_path / "max_map_count"
+    limit.write_text("65530\n")
+    assert machine.allow_mappings(2048, limit)
+    assert int(limit.read_text()) == 2048 * 256 + 65530
+    assert machine.allow_mappings(1024, limit)
+    assert int(limit.read_text()) == 2048 * 256 + 65530
+    assert not machine.allow_mappings(2048, tmp_path / "read-only" / "max_map_count")
+
+
 def test_a_data_disk_is_sparse_grows_and_never_shrinks(tmp_path: Path) -> None:
     disk = tmp_path / "disk1.img"
     disks.ensure_data(disk, 25)

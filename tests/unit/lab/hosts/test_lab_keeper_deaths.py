@@ -33,6 +33,7 @@ lifesigns.PATIENCE = 1.0
 sys.exit(keeper.main())
 """
 PANIC = "Kernel panic - not syncing"
+LIMIT = 180.0  # seconds, beside whatever else this machine does
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def kept(host: Machine) -> subprocess.Popen[bytes]:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + LIMIT
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -92,7 +93,7 @@ ENDED = 'grep -q "the kernel ended" "$console"'
 
 def test_a_kernel_that_panics_boots_again_and_a_power_off_is_one(host: Machine, tmp_path: Path) -> None:
     real_kernel(host, f"if {ENDED}; then echo o; else echo c; fi >/proc/sysrq-trigger; sleep 60")
-    assert kept(host).wait(60) == 0
+    assert kept(host).wait(LIMIT) == 0
     said = host.console.read_text()
     assert said.count("-- the kernel ended with code") == 2
     assert said.index(f"{PANIC}: sysrq triggered crash") < said.index("-- the kernel ended with code -6")
@@ -116,7 +117,7 @@ def test_a_kernel_that_says_panic_and_answers_nobody_is_ended_and_boots_again(ho
     (first,) = children(keeper.pid)
     (dead,) = children(first)
     os.kill(dead, signal.SIGSTOP)
-    assert keeper.wait(60) == 0
+    assert keeper.wait(LIMIT) == 0
     (line,) = log(host)
     assert line.endswith(f"{said} (code -9); it boots again")
     assert "-- the kernel ended with code 0" in host.console.read_text()
@@ -126,7 +127,7 @@ def test_a_kernel_that_only_speaks_of_a_panic_is_left_alone(host: Machine) -> No
     real_kernel(
         host, f'echo "<2>{PANIC}: they say" >/dev/kmsg; sleep 4; echo o >/proc/sysrq-trigger; sleep 60'
     )
-    assert kept(host).wait(60) == 0
+    assert kept(host).wait(LIMIT) == 0
     assert f"{PANIC}: they say" in host.console.read_text()
     assert log(host) == []
     assert host.console.read_text().count("-- the kernel ended") == 1
@@ -136,7 +137,7 @@ def test_a_kernel_that_never_comes_up_is_given_up_and_tried_again_by_the_next_up
     host: Machine, tmp_path: Path
 ) -> None:
     boots(host, ["/bin/sh", "-c", f"echo '{PANIC}: no root'; exit 3"], {"PATH": os.defpath})
-    assert kept(host).wait(60) == 1
+    assert kept(host).wait(LIMIT) == 1
     assert [line.partition("; ")[2] for line in log(host)] == [
         "it boots again",
         "it boots again",
