@@ -26,7 +26,7 @@ from bench.own_lab import (
     run,
     tell,
 )
-from bench.proxy import turned
+from bench.ways import turned
 from lab.toolchain import places
 
 GOAL, NO_CHANGE_GOAL = 1.5, 10.0

@@ -3,48 +3,26 @@
 `python -m bench.proxy`: a stack with a load balancer, in a lab of its own. sysbench in a container on the
 overlay network, on a host that is not the writer's, loads the cluster on each way in turn: directly at the
 writer's node, the same over TLS, through the load balancer's writer and reader ports, through the database's
-virtual IP. Nodes speak TLS to one another in all of them. One turn of all ways is a round, each begins with
-another way, and a way is compared with the direct connection of its own round: so what changes on the machine
-meanwhile favours none.
+virtual IP. Nodes speak TLS to one another in all of them. The hosts share this machine's cores, and a system
+call on them is dear: what the load balancer costs on a kernel of its own is measured by balancer.py.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
-from bench import failover, report, sysbench
+from bench import failover, report, sysbench, ways
 from bench.failover import on_host
 from bench.own_lab import BALANCER, BenchFailed, console, ended, operations, outputs, own_lab, run, tell
 from bench.sysbench import Target, Throughput
+from bench.ways import CLIENTS, DIRECT, GOALS, LOADS, READER, TLS, VIP, WARM, WRITER, Measured, Round, turned
 from harness.lab_cluster import HOSTS, IN_CONTAINER
 
-LOADS = ("oltp_read_write", "oltp_write_only")
-CLIENTS = (1, 8, 32)
-DIRECT, TLS = "direct", "TLS"
-GOALS = {"writer port": 0.9, "reader port": 0.9, "virtual IP": 0.95, TLS: 0.9}
-"""Of the throughput of a direct connection, at least; by the way."""
 WAYS = (DIRECT, *GOALS)
-WARM = 5  # seconds before the first round of a load, which do not count
 ATTEMPTS = 3  # rounds for each that is wanted, before a writer that changes is a failure
 HEADINGS = ("load", "clients", "direct (transactions/s)", *GOALS, "repeated at the virtual IP (/s)")
-
-
-@dataclass(frozen=True)
-class Round:
-    """One turn of all ways."""
-
-    load: str
-    clients: int
-    through: Mapping[str, Throughput]
-
-    def ratio(self, way: str) -> float:
-        """Of the direct connection's throughput."""
-        return self.through[way].committed / self.through[DIRECT].committed
 
 
 class Bench:
@@ -73,9 +51,8 @@ class Bench:
                 continue
             if failed:
                 raise failed
-            found.append(Round(load, clients, through))
-            told = ", ".join(f"{way} {through[way].committed:.0f}/s" for way in WAYS)
-            console.print(f"{load}, {clients} clients, {len(found)} of {wanted}: {told}")
+            found.append(Round({way: through[way] for way in WAYS}))
+            ways.tell(f"{load}, {clients} clients, {len(found)} of {wanted}", found[-1])
             if len(found) == wanted:
                 return found
         raise BenchFailed(f"{load}, {clients} clients: the writer does not stay the same")
@@ -100,9 +77,9 @@ class Bench:
         at = {
             DIRECT: direct,
             TLS: direct,
-            "writer port": (balancer["vip"], balancer["writerPort"]),
-            "reader port": (balancer["vip"], balancer["readerPort"]),
-            "virtual IP": (galera["vip"], galera["port"]),
+            WRITER: (balancer["vip"], balancer["writerPort"]),
+            READER: (balancer["vip"], balancer["readerPort"]),
+            VIP: (galera["vip"], galera["port"]),
         }
         user = galera["database"]
         return {way: Target(network, host, int(port), user, way == TLS) for way, (host, port) in at.items()}
@@ -126,48 +103,23 @@ class Bench:
         return on_host(host, text, f"{self._outputs['passwords']['app']}\n".encode())
 
 
-def turned(ways: Sequence[str], number: int) -> list[str]:
-    """All of them in their order, from another one on each time."""
-    first = number % len(ways)
-    return [*ways[first:], *ways[:first]]
-
-
-def ratios(rounds: Sequence[Round]) -> dict[str, float]:
-    """By way, the median of all rounds."""
-    return {way: median(each.ratio(way) for each in rounds) for way in GOALS}
-
-
-def table(measured: Mapping[tuple[str, int], Sequence[Round]]) -> list[list[str]]:
+def table(measured: Measured) -> list[list[str]]:
     """Rows for people, by load and number of clients."""
     return [
         [
             load,
             f"{clients}",
-            f"{median(each.through[DIRECT].committed for each in rounds):.0f}",
-            *(f"{ratio:.2f}" for ratio in ratios(rounds).values()),
-            f"{median(each.through['virtual IP'].repeated for each in rounds):.1f}",
+            ways.speed(rounds),
+            *(f"{ways.ratio(rounds, way):.2f}" for way in GOALS),
+            ways.repeated(rounds, VIP),
         ]
         for (load, clients), rounds in measured.items()
     ]
 
 
-def verdict(measured: Mapping[tuple[str, int], Sequence[Round]]) -> str:
-    """Each goal, and the worst that was measured."""
-    words = []
-    for way, goal in GOALS.items():
-        worst, where = min((ratios(rounds)[way], where) for where, rounds in measured.items())
-        met = "met" if worst >= goal else f"missed: {worst:.2f} with {where[0]}, {where[1]} clients"
-        words.append(f"{way}: at least {goal} of a direct connection, {met}")
-    return f"Goals: {'; '.join(words)}."
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints, writes the document; the exit code is 0 unless something failed."""
-    parser = argparse.ArgumentParser(prog="python -m bench.proxy", description=__doc__)
-    parser.add_argument("--runs", type=int, default=3, help="rounds of each load and number of clients")
-    parser.add_argument("--seconds", type=int, default=20, help="that a way is loaded in each round")
-    parser.add_argument("--no-document", action="store_true", help="leave docs/reference/benchmarks.md alone")
-    options = parser.parse_args(arguments)
+    options = ways.parser("proxy", __doc__).parse_args(arguments)
     facts = report.machine()
 
     def work() -> None:
@@ -181,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 for load in LOADS
                 for clients in CLIENTS
             }
-        rows, goals = table(measured), verdict(measured)
+        rows, goals = table(measured), ways.verdict(measured, tuple(GOALS))
         how = f"{facts}; medians of {options.runs} rounds of {options.seconds} s"
         tell("proxy", (HEADINGS, rows), how, goals, document=not options.no_document)
 

@@ -36,7 +36,7 @@ CERTIFICATES = {
     "client-key.pem": "galera-server.key",
 }
 """By the names that sysbench looks for: a node's secrets, for it wants a certificate of its own."""
-_COMMITTED = re.compile(r"^\s*transactions:\s+\d+\s+\(([\d.]+) per sec\.\)", re.MULTILINE)
+_COMMITTED = re.compile(r"^\s*transactions:\s+(\d+)\s+\(([\d.]+) per sec\.\)", re.MULTILINE)
 _REPEATED = re.compile(r"^\s*ignored errors:\s+\d+\s+\(([\d.]+) per sec\.\)", re.MULTILINE)
 _LOST = re.compile(r"^\s*reconnects:\s+(\d+)", re.MULTILINE)
 GOES_ON = "--mysql-ignore-errors=1213,1020,1205,2006,2011,2013,2055"
@@ -142,9 +142,16 @@ def pace(clients: int, seconds: int) -> tuple[str, ...]:
 def parse(text: str) -> Throughput:
     """What a run reports. Raises BenchFailed for anything else."""
     committed, repeated = _COMMITTED.search(text), _REPEATED.search(text)
-    if committed is None or repeated is None or not float(committed[1]):
+    if committed is None or repeated is None or not float(committed[2]):
         raise BenchFailed(f"sysbench reports no transactions: {text.strip()[-400:] or 'it said nothing'}")
-    return Throughput(float(committed[1]), float(repeated[1]))
+    return Throughput(float(committed[2]), float(repeated[1]))
+
+
+def transactions(text: str) -> int:
+    """How many were committed in a run that reports so. Raises BenchFailed for anything else."""
+    parse(text)
+    found = _COMMITTED.search(text)
+    return int(found[1]) if found else 0
 
 
 def lost(text: str) -> int:

@@ -55,10 +55,10 @@ class Watched:
 class Pair:
     """`donor` and `joiner`, added but not started. Everything goes away at the end."""
 
-    def __init__(self, root: Path) -> None:
-        """`root`: of the galera image, perhaps with more in it."""
+    def __init__(self, root: Path, beside: Mapping[str, Path] | None = None) -> None:
+        """`root`: of the galera image, perhaps with more in it. `beside`: of other images on the site."""
         self._root = root
-        self.site = Site({"galera": root})
+        self.site = Site({"galera": root, **(beside or {})})
         self.donor, self.joiner = self._add("donor", 21), self._add("joiner", 22)
 
     def __enter__(self) -> Self:

@@ -21,7 +21,8 @@ import pytest
 
 from harness.image_containers import Container, Site, wait_for
 from harness.image_roots import image_root
-from tests.images.fake_nodes import FakeNode, NameServer, socket_in
+from harness.name_server import NameServer, socket_in
+from tests.images.fake_nodes import FakeNode
 
 pytestmark = pytest.mark.images
 
