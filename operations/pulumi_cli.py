@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -68,12 +69,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+Told = dict[tuple[str, ...], subprocess.CompletedProcess[str]]
+"""What Pulumi said, by the words of the question."""
+
+
 class Pulumi:
     """The `pulumi` on PATH, in this checkout, with a stack and additions to the environment."""
 
-    def __init__(
-        self, stack: str, environment: dict[str, str], exported: dict[bool, str] | None = None
-    ) -> None:
+    def __init__(self, stack: str, environment: dict[str, str], told: Told | None = None) -> None:
         program = shutil.which("pulumi")
         if program is None:
             raise OperationsError(
@@ -83,31 +86,35 @@ class Pulumi:
         self._program = program
         self.stack = stack
         self._environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true", **environment}
-        # What `export` was told last, by whether with secrets: asked for several times between two changes,
-        # half a second each. Two runs of a stack never go side by side (session.py).
-        self._exported = {} if exported is None else exported
+        # What Pulumi was asked for: several times between two changes, half a second each. Two runs of a
+        # stack never go side by side (session.py).
+        self._told: Told = {} if told is None else told
 
     def with_environment(self, environment: dict[str, str]) -> Pulumi:
         """The same with more in its environment."""
-        return Pulumi(self.stack, {**self._environment, **environment}, self._exported)
+        return Pulumi(self.stack, {**self._environment, **environment}, self._told)
 
     def _argv(self, words: tuple[str, ...]) -> list[str]:
         return [self._program, *words, "--stack", self.stack, "--non-interactive"]
 
-    def export(self, *, show_secrets: bool = False) -> dict[str, Any] | None:
-        """The stack's state, read once between two changes by `run` and `import_state`; None if there
-        is no such stack. Raises OperationsError if it cannot be read.
-        """
-        if show_secrets not in self._exported:
-            told = self._ask_for_export(show_secrets)
-            if told is None:
-                return None
-            self._exported[show_secrets] = told
-        exported: dict[str, Any] = json.loads(self._exported[show_secrets])
-        return exported
+    def read_ahead(self, *, settings: bool = False) -> None:
+        """Ask for state and outputs, and also for the `settings`, side by side, for whoever reads them next.
 
-    def _ask_for_export(self, show_secrets: bool) -> str | None:
-        done = self._ask("stack", "export", *(("--show-secrets",) if show_secrets else ()))
+        What goes wrong is theirs, too: they ask again.
+        """
+        reads: list[Callable[[], object]] = [self.export, self.outputs]
+        if settings:
+            reads.append(self.config)
+        with ThreadPoolExecutor(len(reads)) as pool:
+            for read in reads:
+                pool.submit(read)
+
+    def export(self, *, show_secrets: bool = False) -> dict[str, Any] | None:
+        """The stack's state, read once between two changes by this program; None if there is no such stack.
+
+        Raises OperationsError if it cannot be read.
+        """
+        done = self._ask_once("stack", "export", *(("--show-secrets",) if show_secrets else ()))
         if done.returncode == NO_STACK:
             return None
         if done.returncode != 0:
@@ -116,11 +123,12 @@ class Pulumi:
                 f"The stack's state cannot be read from {backend}: {_reason(done.stderr)} Check "
                 "PULUMI_BACKEND_URL and that the place can be reached, or `pulumi login`."
             )
-        return done.stdout
+        exported: dict[str, Any] = json.loads(done.stdout)
+        return exported
 
     def import_state(self, state: Mapping[str, Any]) -> None:
         """Replace the stack's state. Raises OperationsError."""
-        self._exported.clear()
+        self._told.clear()
         done = self._ask("stack", "import", given=json.dumps(state))
         if done.returncode != 0:
             raise OperationsError(
@@ -129,13 +137,17 @@ class Pulumi:
 
     def init(self) -> None:
         """Make the stack. Raises OperationsError."""
+        self._told.clear()
         done = self._ask("stack", "init", "--secrets-provider", "passphrase")
         if done.returncode != 0:
             raise OperationsError(f"Stack {self.stack} cannot be made: {_reason(done.stderr)}")
 
     def outputs(self) -> dict[str, Any]:
-        """The stack's outputs, secrets in plain. Raises OperationsError if there is none of that name."""
-        done = self._ask("stack", "output", "--json", "--show-secrets")
+        """The stack's outputs, secrets in plain, read as seldom as the state.
+
+        Raises OperationsError if there is no such stack.
+        """
+        done = self._ask_once("stack", "output", "--json", "--show-secrets")
         if done.returncode == NO_STACK:
             raise no_such(self.stack)
         if done.returncode != 0:
@@ -146,11 +158,11 @@ class Pulumi:
     def config(self) -> dict[str, Any] | None:
         """The stack's settings by full key, the API key in plain; None if there is no such stack.
 
-        Raises OperationsError if they cannot be read.
+        They are read as seldom as the state. Raises OperationsError if they cannot be read.
         """
-        done = self._ask("config", "--json")
+        done = self._ask_once("config", "--json")
         if done.returncode == 0 and API_KEY in json.loads(done.stdout or "{}"):
-            done = self._ask("config", "--json", "--show-secrets")
+            done = self._ask_once("config", "--json", "--show-secrets")
         if done.returncode == NO_STACK:
             return None
         if done.returncode != 0:
@@ -165,12 +177,14 @@ class Pulumi:
 
         Raises OperationsError.
         """
+        self._told.clear()
         done = self._ask("config", "set", "--path", key, value)
         if done.returncode != 0:
             raise OperationsError(f"{key} of stack {self.stack} cannot be set: {_reason(done.stderr)}")
 
     def remove_setting(self, key: str) -> None:
         """Remove a setting from the stack's file, if it is there. Raises OperationsError."""
+        self._told.clear()
         done = self._ask("config", "rm", key)
         if done.returncode != 0 and "not found" not in done.stderr:
             raise OperationsError(f"{key} of stack {self.stack} cannot be removed: {_reason(done.stderr)}")
@@ -182,6 +196,15 @@ class Pulumi:
             return None
         steps: list[dict[str, Any]] = json.loads(done.stdout).get("steps") or []
         return steps
+
+    def _ask_once(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """`_ask` for what only this program changes: the answer is kept until it does. A failure is not."""
+        done = self._told.get(words)
+        if done is None:
+            done = self._ask(*words)
+            if done.returncode in (0, NO_STACK):
+                self._told[words] = done
+        return done
 
     def _ask(self, *words: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run a short command and return what it says; `given` is its standard input."""
@@ -202,7 +225,7 @@ class Pulumi:
         state; waits for servers end early. A second Ctrl-C makes it end at once. Should this process be
         killed, pulumi is told to end as well.
         """
-        self._exported.clear()
+        self._told.clear()
         note = Path(self._environment[INTERRUPTION]) if INTERRUPTION in self._environment else None
         if note is not None:
             note.unlink(missing_ok=True)

@@ -119,6 +119,8 @@ def opened(stack: str, *, create: bool = False, absent_is_fine: bool = False) ->
         if secret is not None:
             environment[passphrase.VARIABLE] = secret
         pulumi = Pulumi(stack, environment)
+        if not absent_is_fine:  # whoever goes on from here looks at the hosts, and needs the outputs for it
+            pulumi.read_ahead()
         exported = pulumi.export()
         if exported is None:
             if absent_is_fine:

@@ -87,6 +87,7 @@ def deployed(session: StackSession, yes: bool, going: Mapping[str, int] | None =
         with run_watch.watched(seen):
             session.informed(seen).run("up", "--yes", "--skip-preview", "--parallel", PARALLEL, *without)
     finally:
+        session.pulumi.read_ahead(settings=strays.looked_for(before))
         # What a run that failed may have ordered, and what nothing goes on with after one that did not.
         strays.after_run(session.pulumi)
     found = _told(session)

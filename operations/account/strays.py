@@ -9,7 +9,9 @@ nothing else. It has to be done before the state goes, because only the state ho
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from components.softlayer import cancellation, orders, security_group_provider, ssh_key_provider
 from operations.account.audit import Account, show
@@ -107,12 +109,17 @@ def left_of(account: Account) -> list[Finding]:
     return [finding for finding in emptied.compare() if finding.ours]
 
 
+def looked_for(exported: Mapping[str, Any]) -> bool:
+    """Whether a stack of this state has an account that is asked for strays after a run."""
+    state = known(exported)
+    return bool(state.owner) and not state.no_account
+
+
 def after_run(pulumi: Pulumi) -> list[Finding]:
     """Tell of the stack's strays after a run, and return them. That they cannot be looked up is only said."""
     try:
-        state = known(pulumi.export() or {})
-        asks = state.owner and not state.no_account
-        strays = strays_of(Account.of(pulumi, state)) if asks else []
+        exported = pulumi.export() or {}
+        strays = strays_of(Account.of(pulumi, known(exported))) if looked_for(exported) else []
     except UserError as error:
         say(f"Whether anything is ordered that is in no state could not be looked up: {error}")
         return []

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from components import votes
 from components.host_scripts.engine import settle
@@ -26,6 +26,7 @@ from operations.facts.cluster import HostFacts
 from operations.messages import say
 from operations.outputs import Outputs
 from operations.pulumi_cli import Pulumi
+from operations.remote_hosts import RemoteHosts
 from operations.stack_settings import StackSettings
 from settings.errors import UserError
 from settings.servers import names_of
@@ -139,19 +140,57 @@ def _by_state(pulumi: Pulumi) -> Outputs | None:
 
 async def look_at(found: Outputs) -> Seen:
     """The hosts of a stack whose outputs are known; says who does not answer."""
-    managers = {host.name for host in found.managers}
     async with remote_hosts.connected(found) as hosts:
         for name, why in hosts.unreachable.items():
             say(f"{name} does not answer: {why}.")
-        answers = await hosts.run_all(
-            {
-                name: host_looks.brief_look(found, name in managers, name in found.members)
-                for name in hosts.reachable
-            },
-            limit=PATIENCE,
+        return Seen(found, await _facts(found, hosts), dict(hosts.unreachable))
+
+
+async def _facts(found: Outputs, hosts: RemoteHosts) -> dict[str, HostFacts]:
+    """What the hosts that answer say of themselves; what is one thing for all of them, one host says.
+
+    That is who the swarm's nodes are, and what the store knows of the database's nodes. Whom it is asked of
+    may be just the one that is ill: where no answer has come, all others that could give it are asked.
+    """
+    managers = [host.name for host in found.managers if host.name in hosts.reachable]
+    bearing = [name for name in found.members if name in hosts.reachable]
+    # Of two hosts, where there are two: each question makes the look longer.
+    facts = await _asked(found, hosts, hosts.reachable, managers[:1], bearing[-1:])
+    nodes = [name for name in managers[1:] if not facts[name].error]
+    if not found.has("swarm") or any(told.managers for told in facts.values()):
+        nodes = []
+    records = [name for name in bearing[:-1] if found.service in facts[name].images]
+    if any(told.node_status.get("cluster") for told in facts.values()):
+        records = []
+    if again := [name for name in facts if name in nodes or name in records]:
+        now = await _asked(found, hosts, again, nodes, records)
+        facts |= {name: _with_what_it_said_for_all(told, facts[name]) for name, told in now.items()}
+    return facts
+
+
+def _with_what_it_said_for_all(now: HostFacts, before: HostFacts) -> HostFacts:
+    """A host at a second look, in which it was not asked again for what it had said for all hosts."""
+    return replace(
+        now,
+        managers=now.managers or before.managers,
+        paused=now.paused or before.paused,
+        node_status=now.node_status or before.node_status,
+    )
+
+
+async def _asked(
+    found: Outputs, hosts: RemoteHosts, names: Sequence[str], nodes: Sequence[str], records: Sequence[str]
+) -> dict[str, HostFacts]:
+    """A look at these hosts. Args: nodes, records: who of them says these, as of `brief_look`."""
+    managers = {host.name for host in found.managers}
+    texts = {
+        name: host_looks.brief_look(
+            found, name in managers, name in found.members, nodes=name in nodes, records=name in records
         )
-        facts = {name: cluster_facts.parse(answer.text, answer.error) for name, answer in answers.items()}
-        return Seen(found, facts, dict(hosts.unreachable))
+        for name in names
+    }
+    answers = await hosts.run_all(texts, limit=PATIENCE)
+    return {name: cluster_facts.parse(answer.text, answer.error) for name, answer in answers.items()}
 
 
 _KEPT = (

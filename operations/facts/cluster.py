@@ -66,7 +66,8 @@ class HostFacts:
         kept: the engine was there before the program, which uses it as it is.
         driver, swarm: the engine's storage driver; the swarm's state on this host.
         node: the id under which the swarm knows this host.
-        managers: of every node with a vote, as this host sees them.
+        managers: of every node with a vote, as this host sees them. Before a run one manager is asked, and
+            all others if it does not say (around_run/care.py); so with `paused` and `node_status`.
         paused: hosts on which the engines start no containers.
         network_options: names of the overlay's options. ipsec_peers: addresses there are IPsec states to.
         swarm_error: the engine's word on that, often none.

@@ -23,7 +23,10 @@ def look(outputs: Outputs, manager: bool, member: bool) -> str:
     Only what the stack's layer has is asked for.
     """
     asked = (_shown("STATUS", STATUS), _shown("VARIABLES", VARIABLES), OTHER_TABLES)
-    parts = [*_first_questions(outputs, manager, "\n".join(asked)), _DISK_AND_NETWORK]
+    parts = [*_first_questions(outputs, "\n".join(asked), records=True), _ENGINE]
+    if manager and outputs.has("swarm"):
+        parts.append(_MANAGER)
+    parts.append(_DISK_AND_NETWORK)
     if manager and outputs.unlock_keys and outputs.has("swarm"):
         parts.append(_AUTOLOCK)
     if outputs.has("data") and outputs.store == "consul":
@@ -39,22 +42,47 @@ def look(outputs: Outputs, manager: bool, member: bool) -> str:
     return _whatever_comes(parts)
 
 
-def brief_look(outputs: Outputs, manager: bool, member: bool) -> str:
-    """The same with only what tells whether a host is well, and what its node knows of the others (who is in
-    maintenance, being replaced or the writer): `up` waits for it before it begins.
+def brief_look(
+    outputs: Outputs, manager: bool, member: bool, *, nodes: bool = True, records: bool = True
+) -> str:
+    """The same with only what tells whether a host is well, and what one host may tell for all of them: `up`
+    waits for it before it begins.
 
-    On small hosts each question to a container takes a second or more.
+    On small hosts each question takes half a second or more, to a container a second, so those that do not
+    rest on one another are asked side by side.
+
+    Args:
+        nodes: a manager says who the swarm's nodes are.
+        records: a node says what the store knows: who is in maintenance, being replaced or the writer.
     """
-    parts = _first_questions(outputs, manager, _shown("STATUS", STATE))
+    parts = [_ENGINE]
     if manager and outputs.has("data"):
         parts.append(consul_facts.HEALTH if outputs.store == "consul" else _STORE_HEALTH)
     if member:
         parts.append(_GALERA)
-    return _whatever_comes(parts)
+    if manager and nodes and outputs.has("swarm"):
+        parts.append(_MANAGER)
+    asked = _first_questions(outputs, _shown("STATUS", STATE), records=records)
+    return _whatever_comes([*asked, *_side_by_side(parts)])
 
 
-def _first_questions(outputs: Outputs, manager: bool, asked: str) -> list[str]:
-    """What both looks begin with; `asked` is for the database."""
+def _side_by_side(parts: Sequence[str]) -> list[str]:
+    """Shell text that runs these at a time; what each prints is kept apart and printed in their order.
+
+    Of one that fails there is as much as if it had been run alone: a line that it has not ended is its own.
+    """
+    begun = [f"exec {{part_{number}}}< <(\n{part}\n)" for number, part in enumerate(parts)]
+    all_parts = " ".join(f'"$part_{number}"' for number in range(len(parts)))
+    return [*begun, f'for part in {all_parts}; do cat <&"$part"; echo; done']
+
+
+def _first_questions(outputs: Outputs, asked: str, *, records: bool) -> list[str]:
+    """What both looks begin with.
+
+    Args:
+        asked: of the database.
+        records: whether its node is asked what the store knows.
+    """
     facts = assign(
         mount=MOUNT_POINT,
         replicated=REPLICATED,
@@ -62,10 +90,11 @@ def _first_questions(outputs: Outputs, manager: bool, asked: str) -> list[str]:
         service=outputs.service,
         store=outputs.store,
         query=asked,
+        records="asked" if records else "",
         reserve=f"{MOUNT_POINT}/{RESERVE}",
         kept=f"{NOTES}/engine",
     )
-    return [facts, _HOST, *([_MANAGER] if manager and outputs.has("swarm") else [])]
+    return [facts, _HOST]
 
 
 def _whatever_comes(parts: Sequence[str]) -> str:
@@ -80,6 +109,8 @@ def _shown(what: str, names: Sequence[str]) -> str:
 
 
 _HOST = body("facts_host", SCRIPTS)
+
+_ENGINE = body("facts_engine", SCRIPTS)
 
 _MANAGER = r"""
 docker node ls --format '{{.ID}}={{.Hostname}}={{.ManagerStatus}}={{.Availability}}' | tell manager

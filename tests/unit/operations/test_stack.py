@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from components import manager_choice
 from components.softlayer.errors import SoftLayerFailed
 from components.ssh_files import SshManager, ssh_folder, write_ssh_files
 from operations import cli, passphrase, pulumi_cli, session, stack
+from operations.account import strays
 from operations.around_run import former_images, left_out, leftovers, swarm_leftovers
 from operations.errors import OperationsError
 from operations.outputs import Outputs
@@ -284,18 +286,87 @@ def calls(project: Path) -> list[str]:
 def test_up_makes_the_stack_once_and_then_only_updates_it(project: Path) -> None:
     stack.up("dev", yes=True)
     stack.up("dev", yes=True)
-    # Before each run the outputs are asked for the hosts, to look at them, and the state for steps that an
-    # older version left (components/moved_steps.py); after it the state for what was ordered
-    # (tests/provider/test_destroy.py), the outputs, and the state for services that have another image now.
-    # The state is asked for once between two changes.
-    asked, exported = "stack output --json --show-secrets", "stack export"
-    run = "up --yes --skip-preview --parallel 64"
-    assert calls(project) == [
-        exported,
-        "stack init --secrets-provider passphrase",
-        *[asked, exported, run, exported, asked],
-        *[exported, asked, run, exported, asked],
+    # Before each run the state is asked for what an earlier one left and for steps of an older version
+    # (components/moved_steps.py), and the outputs for the hosts, to look at them; after it the state for what
+    # was ordered (tests/provider/test_destroy.py) and for services that have another image now, and the
+    # outputs. Each is asked for once between two changes, in any order: they are asked for side by side.
+    asked = ["stack export", "stack output --json --show-secrets"]
+    init, run = "stack init --secrets-provider passphrase", "up --yes --skip-preview --parallel 64"
+    in_order = [
+        line
+        for changes, lines in groupby(calls(project), lambda line: line in (init, run))
+        for line in (lines if changes else sorted(lines))
     ]
+    assert in_order == [*asked, init, *asked, run, *sorted(asked * 2), run, *asked]
+
+
+MEET = """
+meet() {
+    touch "$1"
+    n=0; while [ ! -e "$2" ] && [ $n -lt 100 ]; do sleep 0.05; n=$((n + 1)); done
+    [ -e "$2" ] || exit 1
+}
+case "$1 $2" in
+"stack export") meet state outputs ;;
+"stack output") meet outputs state ;;
+esac
+"""
+"""State and outputs are told once both are asked for."""
+
+
+def test_the_state_and_the_outputs_are_asked_for_side_by_side(project: Path) -> None:
+    stack.up("dev", yes=True)
+    before = len(calls(project))
+    program = project.parent / "bin" / "pulumi"
+    text = FAKE_PULUMI.replace("calls\n", f"calls\n{MEET}", 1)
+    program.write_text(text.replace('echo "updating"', 'rm -f state outputs; echo "updating"'))
+    stack.up("dev", yes=True)
+    assert len(calls(project)) == before + 5
+
+
+def test_what_was_read_ahead_is_not_asked_for_again_until_something_changes(project: Path) -> None:
+    (project / "state.json").write_text('{"version": 3}', encoding="utf-8")
+    program = project.parent / "bin" / "pulumi"
+    settings = '"config --json") echo "{}" ;;\n"stack init")'
+    program.write_text(FAKE_PULUMI.replace('"stack init")', settings, 1))
+    pulumi = pulumi_cli.Pulumi("dev", {})
+    pulumi.read_ahead(settings=True)
+    asked = ["config --json", "stack export", "stack output --json --show-secrets"]
+    assert sorted(calls(project)) == asked
+    for _ in range(2):
+        assert (pulumi.export(), pulumi.outputs(), pulumi.config()) == ({"version": 3}, OUTPUTS, {})
+    assert sorted(calls(project)) == asked
+    pulumi.remove_setting("key")
+    pulumi.config()
+    pulumi.write_setting("key", "x")
+    pulumi.config()
+    assert calls(project).count("config --json") == 3
+
+
+def test_what_could_not_be_read_ahead_is_told_to_whoever_reads_it(project: Path) -> None:
+    (project / "unreachable").touch()
+    pulumi = pulumi_cli.Pulumi("dev", {})
+    pulumi.read_ahead()
+    with pytest.raises(OperationsError, match="unable to open bucket"):
+        pulumi.export()
+    (project / "unreachable").unlink()
+    assert pulumi.export() is None
+    pulumi.init()
+    assert pulumi.export() == {"version": 3}
+
+
+def test_after_a_run_the_settings_are_read_ahead_where_the_account_is_asked(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = {"urn": "u", "type": "pulumi-python:dynamic/softlayer:StackIdentity"}
+    read: list[bool] = []
+    monkeypatch.setattr(strays, "after_run", lambda _: [])
+    monkeypatch.setattr(pulumi_cli.Pulumi, "read_ahead", lambda _, settings=False: read.append(settings))
+    for outputs in ({"owner": "swarm-galera/dev/1"}, {"owner": "x", "no_account": True}, {}):
+        state = {"deployment": {"resources": [{**identity, "outputs": outputs}]}}
+        (project / "state.json").write_text(json.dumps(state), encoding="utf-8")
+        stack.up("dev", yes=True)
+    assert read == [False, True, False, False, False, False]
 
 
 def test_the_state_is_asked_for_anew_after_each_change(project: Path) -> None:

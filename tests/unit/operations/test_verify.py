@@ -740,6 +740,48 @@ def test_a_brief_look_asks_for_nothing_but_whether_a_host_is_well(found: Outputs
     assert "information_schema" not in host_looks.brief_look(found, True, True)
 
 
+def test_what_one_host_says_for_all_is_asked_of_no_other(found: Outputs, host: FakeHost) -> None:
+    asked = cluster_facts.parse(host.run(host_looks.brief_look(found, True, True)).out)
+    ran = host.run(host_looks.brief_look(found, True, True, nodes=False, records=False))
+    assert ran.code == 0, ran.err
+    assert (len(ran.called("docker")), ran.called("galera-node")) == (5, [])
+    assert cluster_facts.parse(ran.out) == replace(asked, managers=(), node_status={})
+
+
+MEET = """
+meet() {
+  touch "$host/$1"
+  for ((n = 0; n < 100; n++)); do [[ ! -e $host/$2 ]] || return 0; sleep 0.05; done
+  exit 1
+}
+case "$1 $2" in
+  "info --format") meet info list ;; "ps -q") meet list info ;;
+  "exec -e") meet store database ;; "exec -u") meet database nodes ;; "node ls") meet nodes store ;;
+esac
+"""
+
+
+def test_a_brief_look_asks_side_by_side_what_does_not_rest_on_one_another(
+    found: Outputs, host: FakeHost
+) -> None:
+    alone = host.run(host_looks.brief_look(found, True, True))
+    host.program("docker", MEET + DOCKER)  # each question is answered once another one is asked
+    ran = host.run(host_looks.brief_look(found, True, True))
+    assert (ran.code, ran.out) == (0, alone.out), ran.err
+
+
+def test_a_part_of_a_brief_look_that_fails_amid_its_answer_does_not_spoil_the_others(
+    found: Outputs, host: FakeHost
+) -> None:
+    whole = cluster_facts.parse(host.run(host_looks.brief_look(found, True, True)).out)
+    host.program("mariadb", "printf 'wsrep_cluster_size\\t3\\nwsrep_'; kill -9 $PPID")
+    ran = host.run(host_looks.brief_look(found, True, True))
+    assert ran.code == 0, ran.err
+    seen = cluster_facts.parse(ran.out)
+    assert seen.galera.get("wsrep_cluster_size") in (None, "3")
+    assert replace(seen, galera={}) == replace(whole, galera={}, node_status={})
+
+
 def test_a_brief_look_at_a_sick_host_shows_what_is_amiss(found: Outputs, host: FakeHost) -> None:
     host.file("down", "")
     host.file("ill", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -446,6 +447,93 @@ def test_who_does_not_answer_is_said_before_the_others_are_asked_anything(
     told = [f"{name} does not answer: no SSH at 203.0.113.9: timed out." for name in away]
     assert sorted(remote.said_before_asking) == sorted(told)
     assert {name for name, why in found.unwell.items() if why == "does not answer"} == set(away)
+
+
+class Answering:
+    """Hosts that say what they are asked for, and nothing of who the nodes are or of the records if `silent`.
+
+    `asked`: in each round, who was asked for the nodes, and who for the records.
+    """
+
+    def __init__(self, away: tuple[str, ...] = (), **silent: str) -> None:
+        self.unreachable = dict.fromkeys(away, "no SSH at 203.0.113.9: timed out")
+        self.reachable = [name for name in NAMES if name not in away]
+        self.silent, self.asked = silent, list[dict[str, list[str]]]()
+
+    async def run_all(self, texts: dict[str, str], stdin: str = "", limit: float = 0) -> dict[str, Answer]:
+        marks = {"manager": "docker node ls", "status": "records=asked"}
+        asked = {word: [name for name, text in texts.items() if mark in text] for word, mark in marks.items()}
+        self.asked.append({"of": list(texts), **asked})
+        return {name: self._said(name, asked) for name in texts}
+
+    def _said(self, name: str, asked: dict[str, list[str]]) -> Answer:
+        if (silent := self.silent.get(name.replace("-", "_"))) == "error":
+            return Answer(error="no answer within 90 s")
+        lines = printed(NAMES.index(name) + 1, name != "galera-4").splitlines()
+        for word, names in asked.items():
+            if name not in names or silent == word:
+                lines = [line for line in lines if not line.startswith(f"{word}\t")]
+        return Answer("\n".join(lines))
+
+
+def looked_at(hosts: Answering, monkeypatch: pytest.MonkeyPatch) -> Seen:
+    @contextlib.asynccontextmanager
+    async def connected(_: object) -> AsyncIterator[Answering]:
+        yield hosts
+
+    monkeypatch.setattr("operations.remote_hosts.connected", connected)
+    return asyncio.run(care.look_at(FOUND))
+
+
+def known_of_all(now: Seen) -> tuple[list[str], list[str]]:
+    """Whom the look found to be managers, and members of the database as the store knows them."""
+    members = [sorted(told.node_status["members"]) for told in now.facts.values() if told.node_status]
+    return [name for name, _ in care.bodies(now)[votes.SWARM]], members[0] if members else []
+
+
+def test_what_is_one_thing_for_all_hosts_one_host_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hosts, one for each: a look takes as long as the host that has most to say."""
+    hosts = Answering()
+    now = looked_at(hosts, monkeypatch)
+    assert hosts.asked == [{"of": list(NAMES), "manager": ["galera-1"], "status": ["galera-3"]}]
+    assert now.unwell == {}
+    assert known_of_all(now) == (list(NAMES[:3]), list(NAMES[:3]))
+
+
+@pytest.mark.parametrize(
+    ("hosts", "managers", "records"),
+    [
+        (Answering(galera_1="manager"), ["galera-2", "galera-3"], []),
+        (Answering(galera_3="status"), [], ["galera-1", "galera-2"]),
+        (Answering(galera_1="error"), ["galera-2", "galera-3"], []),
+        (Answering(galera_3="error"), [], ["galera-1", "galera-2"]),
+        (Answering(galera_1="manager", galera_2="error"), ["galera-3"], []),
+        (Answering(galera_1="error", galera_3="error"), ["galera-2"], ["galera-2"]),
+        (
+            Answering(galera_1="manager", galera_3="status"),
+            ["galera-2", "galera-3"],
+            ["galera-1", "galera-2"],
+        ),
+        (Answering(("galera-3",), galera_1="manager", galera_2="status"), ["galera-2"], ["galera-1"]),
+    ],
+)
+def test_where_the_one_that_is_asked_has_no_answer_all_others_that_could_have_one_are_asked(
+    monkeypatch: pytest.MonkeyPatch, hosts: Answering, managers: list[str], records: list[str]
+) -> None:
+    now = looked_at(hosts, monkeypatch)
+    assert len(hosts.asked) == 2
+    assert (hosts.asked[1]["manager"], hosts.asked[1]["status"]) == (managers, records)
+    assert hosts.asked[1]["of"] == sorted({*managers, *records})
+    assert known_of_all(now) == (list(NAMES[:3]), list(NAMES[:3]))
+    failing = {name.replace("_", "-") for name, silent in hosts.silent.items() if silent == "error"}
+    assert set(now.unwell) == failing | set(hosts.unreachable)
+    assert list(now.facts) == list(hosts.reachable)
+
+
+def test_nobody_is_asked_anew_where_nobody_has_anything_to_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = Answering((), **{name.replace("-", "_"): "error" for name in NAMES})
+    assert set(looked_at(hosts, monkeypatch).unwell) == set(NAMES)
+    assert len(hosts.asked) == 1
 
 
 def plain(value: str) -> dict[str, str]:
