@@ -41,10 +41,14 @@ def written() -> bool:
 
 
 def node_lost() -> bool:
-    """Takes what room is left or was given back, and writes more rows than go there."""
+    """Takes what room is left or was given back, and writes more rows than go there.
+
+    The node that a row goes through may itself be started over: where a member goes in the middle of a large
+    row, Galera may stand still (images/galera/galera_node/standstill.py).
+    """
     on_host("galera-3", REST, check=False)
     written()
-    return node("galera-1").get("wsrep_cluster_size") == "2"
+    return any(node(host).get("wsrep_cluster_size") == "2" for host in ("galera-1", "galera-2"))
 
 
 def test_a_disk_that_was_full_costs_one_node_for_a_while_and_up_mends_the_host() -> None:
@@ -53,7 +57,7 @@ def test_a_disk_that_was_full_costs_one_node_for_a_while_and_up_mends_the_host()
     sql("galera-1", "CREATE TABLE kept.much (n INT AUTO_INCREMENT PRIMARY KEY, t LONGTEXT)")
     for _ in range(12):
         wait_for("a row", written, 120)
-    wait_for("a full disk", node_lost, 300)
+    wait_for("a full disk", node_lost, 900)
     full = make("verify", check=False)
     assert full.returncode != 0
     assert "room on /var/lib/docker" in full.stdout
