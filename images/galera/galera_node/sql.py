@@ -64,8 +64,11 @@ class ServerStatus:
 
     @property
     def synced(self) -> bool:
-        """Serves clients: a donor does too, mariadb-backup does not block it."""
-        return self.primary and self.ready and self.state in ("Synced", DESYNCED)
+        """Serves clients: a donor does too, mariadb-backup does not block it.
+
+        So does one that is done: it is `Joined` for a moment, and stays ready. A joiner is not ready then.
+        """
+        return self.primary and self.ready and self.state in ("Synced", DESYNCED, "Joined")
 
 
 class Sql:
