@@ -66,6 +66,6 @@ def test_a_disk_that_was_full_costs_one_node_for_a_while_and_up_mends_the_host()
     on_host("galera-3", "rm -rf /var/lib/docker/fill; sync")
     operations("up", "--yes")
     wait_for("three Synced nodes", one_cluster, 600)
-    holds("--deep", limit=300)
+    holds("--deep", limit=600)
     assert cluster_uuid() == before
     sql("galera-1", "DROP TABLE kept.much")

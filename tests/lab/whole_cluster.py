@@ -167,7 +167,7 @@ def checks() -> list[dict[str, Any]]:
     return _verified()[1]
 
 
-def holds(*options: str, limit: float = 180) -> None:
+def holds(*options: str, limit: float = 300) -> None:
     """Fails, with what does not hold, unless `verify` comes to hold in `limit` seconds.
 
     A load balancer needs a moment to see all nodes after a change. `options`: more of verify's.
