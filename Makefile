@@ -51,14 +51,14 @@ restore-drill: ## the latest backup on a scratch server, every table compared wi
 balance: ## which node each of some connections gets (CONNECTIONS=N; READER=1: through the load balancer only)
 	$(call operations,balance $(if $(CONNECTIONS),--connections $(CONNECTIONS)) $(if $(READER),--reader))
 
-replace: ## cancel the server of HOST and order it anew: drained, left, joined, synced (HOST=galera-2, or several; YES=1)
-	$(call operations,replace $(HOST) $(ASKED))
+replace: ## cancel the server of HOST and order it anew: drained, left, joined, synced (HOST=galera-2, or several; INTERRUPT_BACKUP=1: wait for no backup; YES=1)
+	$(call operations,replace $(HOST) $(if $(INTERRUPT_BACKUP),--interrupt-backup) $(ASKED))
 
 maintenance: ## take the database's node on HOST out of both endpoints (HOST=galera-2), or bring it back (OFF=1)
 	$(call operations,maintenance $(HOST) $(if $(OFF),off,on))
 
-upgrade-hosts: ## security updates and reboots, one host at a time (HOST=galera-2: that one only; ALL=1: all updates; YES=1)
-	$(call operations,upgrade-hosts $(HOST) $(if $(ALL),--all) $(ASKED))
+upgrade-hosts: ## security updates and reboots, one host at a time (HOST=galera-2: that one only; ALL=1: all updates; INTERRUPT_BACKUP=1: wait for no backup; YES=1)
+	$(call operations,upgrade-hosts $(HOST) $(if $(ALL),--all) $(if $(INTERRUPT_BACKUP),--interrupt-backup) $(ASKED))
 
 pause resume: ## stop store, database and application in order, keeping all data (pause), and have them back (resume)
 	$(call operations,$@ $(ASKED))

@@ -14,6 +14,7 @@ import pulumi
 
 from components.service_spec import ConfigFile
 from settings import Settings, SettingsError
+from settings.archive import Archive
 from settings.backup import Backup
 from settings.database import versions
 
@@ -24,16 +25,23 @@ FIRST = {"11.8": 2, "10.11": 13}
 """Of our images `swarm-galera/galera:VERSION-N` the first that archive."""
 
 
+def place(archive: Archive) -> dict[str, str]:
+    """Where an archive is, in the words of a node's file."""
+    return {
+        "endpoint": archive.endpoint,
+        "bucket": archive.bucket,
+        "prefix": archive.prefix,
+        "region": archive.region,
+        "authority": archive.authority or "",
+    }
+
+
 def config_files(backup: Backup | None, image: str) -> list[ConfigFile]:
     """A node's file; none without the section. `image`: of the nodes, as in the settings."""
     if backup is None:
         return []
     told = {
-        "endpoint": backup.endpoint,
-        "bucket": backup.bucket,
-        "prefix": backup.prefix,
-        "region": backup.region,
-        "authority": backup.authority or "",
+        **place(backup),
         "recipients": list(backup.recipients),
         "full": backup.full,
         "incremental": backup.incremental,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import pulumi
 
+from components import backup
 from components.service_spec import ConfigFile
 from settings.bootstrap_from import BootstrapFrom
 
@@ -25,11 +26,7 @@ def config_files(source: BootstrapFrom | None, cluster: str) -> list[ConfigFile]
         return []
     told = {
         "to": source.to,
-        "endpoint": source.endpoint,
-        "bucket": source.bucket,
-        "prefix": source.prefix,
-        "region": source.region,
-        "authority": source.authority or "",
+        **backup.place(source),
         "cluster": source.cluster or cluster,
         "timeline": source.timeline or "",
     }

@@ -16,23 +16,25 @@ from operations import notes
 from operations.around_run import care
 from operations.around_run.care import Seen
 from operations.checks import backup as backup_checks
+from operations.checks.galera import BACKUP
 from operations.facts.cluster import HostFacts
 
 Absence = Literal["leaves", "returns"]
 """`leaves`: the host gives up its votes, so they no longer count. `returns`: it is away and counts."""
 
 
-def refusal(seen: Seen, host: str, absence: Absence, *, ill: bool = True) -> str:
+def refusal(seen: Seen, host: str, absence: Absence, *, ill: bool = True, waits: bool = False) -> str:
     """Why the cluster can't do without `host` now; empty if it can.
 
     Args:
         absence: what becomes of its votes.
         ill: it may itself be ill or away; without, it must be well.
+        waits: for the end of a backup that another node makes (backup_end.py); without, that is a reason.
     """
-    return "; ".join(_reasons(seen, host, absence, ill))
+    return "; ".join(_reasons(seen, host, absence, ill, waits))
 
 
-def _reasons(seen: Seen, host: str, absence: Absence, ill: bool) -> Iterator[str]:
+def _reasons(seen: Seen, host: str, absence: Absence, ill: bool, waits: bool) -> Iterator[str]:
     found, unwell = seen.outputs, seen.unwell
     if not ill and host in unwell:
         yield f"{host} itself is not well: {unwell[host]}"
@@ -42,13 +44,13 @@ def _reasons(seen: Seen, host: str, absence: Absence, ill: bool) -> Iterator[str
     if found.has("swarm") and not any(facts.managers for facts in seen.facts.values()):
         yield "no manager says who the swarm's nodes are: it has no leader, and takes no change"
     if host in found.members:
-        yield from _of_database(seen, host)
+        yield from _of_database(seen, host, waits)
     for body, voters in care.bodies(seen).items():
         if body != votes.DATABASE and (why := _of_majority(body, voters, host, absence)):
             yield why
 
 
-def _of_database(seen: Seen, host: str) -> Iterator[str]:
+def _of_database(seen: Seen, host: str, waits: bool) -> Iterator[str]:
     """The others serve, and are enough."""
     rest = [name for name in seen.outputs.members if name != host]
     making = backup_checks.making(seen.outputs, seen.facts)
@@ -57,10 +59,11 @@ def _of_database(seen: Seen, host: str) -> Iterator[str]:
     for name in rest:
         galera = seen.facts.get(name, HostFacts()).galera
         state = galera.get("wsrep_local_state_comment", "not running")
-        if state != "Synced":
+        backs_up = name == making and state == BACKUP
+        if state != "Synced" and not (waits and backs_up):
             # A donor: the one that receives from it is not whole yet.
             why = f"the database of {name} is {state}"
-            yield f"{why}, for a backup: wait for its end (`operations backups`)" if name == making else why
+            yield f"{why}, for a backup: wait for its end (`operations backups`)" if backs_up else why
     out = sorted(set(maintained(seen)) & set(rest))
     if rest and len(out) == len(rest):
         yield f"load balancers send nobody to {' and '.join(out)}, which are in maintenance"

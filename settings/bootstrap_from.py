@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from settings import values
-from settings.backup import Authority, Bucket, Endpoint, Identity, Key, Prefix
+from settings.archive import Archive
+from settings.backup import Identity
 from settings.database import names
 from settings.section import Section
 
@@ -61,7 +62,11 @@ Target = Annotated[str, AfterValidator(target)]
 Timeline = Annotated[str, AfterValidator(timeline)]
 
 
-class BootstrapFrom(Section):
+class _Moment(Section):
+    to: Target = "latest"
+
+
+class BootstrapFrom(Archive, _Moment):  # its keys are told in the opposite order: `to` first
     """Where a new cluster's data comes from, at its very first bootstrap and never again. Without this
     section it begins empty. [How](../how-to/backup-and-restore.md#into-a-new-stack).
 
@@ -78,14 +83,6 @@ class BootstrapFrom(Section):
     """
 
     title: ClassVar[str] = "bootstrapFrom"
-    to: Target = "latest"
-    endpoint: Endpoint
-    bucket: Bucket
-    prefix: Prefix = ""
-    region: str = Field(pattern=r"^[A-Za-z0-9-]{1,63}$")
-    access_key: Key
-    secret_key: Key
-    authority: Authority | None = None
     cluster: Annotated[str, AfterValidator(names.cluster_name)] | None = None
     timeline: Timeline | None = None
     identity: Identity

@@ -1,5 +1,4 @@
 # shellcheck shell=bash
-# The message below names this folder as it was called before: another text would run again on every host.
 # shellcheck source=prologue.sh
 . prologue.sh
 os_release=fact state=fact hostname=fact known=fact
@@ -21,7 +20,7 @@ for id in $ID $ID_LIKE; do
   esac
 done
 [[ $family ]] || fail "$hostname runs '${ID:-an unknown system}', and this program installs packages on: \
-$known. Remedy: choose another servers.os, or add the family to components/commands/packages.py"
+$known. Remedy: choose another servers.os, or add the family to components/host_scripts/packages.py"
 if (( ${#packages[@]} + ${#missing[@]} )); then
   [[ -d $state ]] || mkdir -p "$state"
   exec {turn}>"$state/packages.lock"

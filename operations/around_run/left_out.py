@@ -1,7 +1,8 @@
 """What a run leaves out because a host does not answer: steps that would run there, and what follows them.
 
-Owned here: which these are, saying so, and servers that the account no longer has. Left to others: who does
-not answer (care.py), when this is asked (stack.py).
+Owned here: which these are, saying so, and servers that the account no longer has. Left to others: which
+changes of services are held up (held_services.py), who does not answer (care.py), when this is asked
+(stack.py).
 
 A host that is down keeps nobody from anything while nothing is to be done on it: the swarm is reached through
 any manager that answers (components/any_manager.py). What is to be done there is known from a preview.
@@ -18,6 +19,7 @@ from components.own_hosts.taken_in import TakenInProvider
 from components.softlayer import guests
 from operations.account.audit import Account
 from operations.account.comparison import known
+from operations.around_run import held_services
 from operations.around_run.care import Seen
 from operations.around_run.run_watch import answers
 from operations.messages import say
@@ -178,12 +180,18 @@ def options(
         # The run itself says why; until then, nobody dead is waited for.
         return excluding(seen, _there(_resources(exported), away), away)
     changed = [step for step in steps if step.get("op") not in UNCHANGED]
-    needed = _there(changed, away)
+    services = held_services.held(seen.outputs, _resources(exported), changed, away)
+    needed = list(dict.fromkeys([*_there(changed, away), *services]))
     if not needed:
         say(f"Nothing has to be done on {' and '.join(away)}: what else there is to do, is done.")
         return []
     if _only_addresses(changed, needed):
         return excluding_alone(needed, away)
+    if services:
+        say(
+            f"Services with a container on {' and '.join(away)} are changed on all their hosts or on none: "
+            "each that is left would be stopped for a while, beside the one that is missing."
+        )
     return excluding(seen, needed, away)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from operations import session
-from operations.options import StackOption, YesOption
+from operations.options import InterruptBackupOption, StackOption, YesOption
 from operations.replace import replacement
 from operations.stack import deployed
 
@@ -24,6 +24,7 @@ def replace(
     hosts: Annotated[
         list[str], typer.Argument(metavar="HOST…", help="One or several, as `verify` names them.")
     ],
+    interrupt_backup: InterruptBackupOption = False,
     stack: StackOption = "dev",
     yes: YesOption = False,
 ) -> None:
@@ -33,4 +34,4 @@ def replace(
     """
     session.require_terminal_or_yes(yes)
     with session.opened(stack) as held:
-        replacement.replace_all(held, hosts, yes, deployed)
+        replacement.replace_all(held, hosts, yes, deployed, interrupt_backup)

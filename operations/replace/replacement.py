@@ -21,7 +21,7 @@ from typing import Any, Literal
 from components import consul, etcd, galera
 from components.host_scripts.shell import assign, body
 from components.host_scripts.swarm_leaving import Membership, functions
-from operations import node_program, notes, well
+from operations import backup_end, node_program, notes, well
 from operations.around_run import care, left_out
 from operations.around_run.care import Seen
 from operations.errors import OperationsError
@@ -117,7 +117,7 @@ def refusal(seen: Seen, host: Replaced, ordered: Mapping[str, int]) -> str:
             f"{' and '.join(others)} is being replaced. End that first: "
             f"`python -m operations replace {' '.join(others)}`"
         )
-    return well.refusal(seen, host.name, "leaves")
+    return well.refusal(seen, host.name, "leaves", waits=True)
 
 
 def in_the_way(seen: Seen, hosts: Sequence[Replaced], ordered: Mapping[str, int]) -> str:
@@ -199,8 +199,14 @@ def of(seen: Seen, name: str, exported: Mapping[str, Any]) -> Replaced:
 # -- doing it ------------------------------------------------------------------------------------------------
 
 
-def replace_all(session: StackSession, names: Sequence[str], yes: bool, deploys: Deploys) -> None:
-    """Replace these hosts, one after the other. Raises OperationsError for what is in the way."""
+def replace_all(
+    session: StackSession, names: Sequence[str], yes: bool, deploys: Deploys, interrupt: bool = False
+) -> None:
+    """Replace these hosts, one after the other. Raises OperationsError for what is in the way.
+
+    Args:
+        interrupt: do not wait for the end of a backup (backup_end.py).
+    """
     seen = _look(session)
     exported = session.pulumi.export() or {}
     ordered = servers(exported)
@@ -209,20 +215,25 @@ def replace_all(session: StackSession, names: Sequence[str], yes: bool, deploys:
     if why := in_the_way(seen, hosts, ordered):
         raise OperationsError(f"{why}. Nothing was changed.")
     for host in hosts:
-        replace_one(session, host.name, yes, deploys)
+        replace_one(session, host.name, yes, deploys, interrupt)
 
 
-def replace_one(session: StackSession, name: str, yes: bool, deploys: Deploys) -> None:
-    """Replace one host, or go on with it."""
+def replace_one(
+    session: StackSession, name: str, yes: bool, deploys: Deploys, interrupt: bool = False
+) -> None:
+    """Replace one host, or go on with it. Args: as of `replace_all`."""
     seen = _look(session)
     exported = session.pulumi.export() or {}
     host = of(seen, name, exported)
-    if why := refusal(seen, host, servers(exported)):
-        raise OperationsError(f"{name} is not replaced: {why}. Nothing of it was changed.")
+    _require(seen, host, exported)
     todo = part(seen, host)
     if todo == "take away":
         say(f"{name}: its server {host.server} goes, with all its disks, and another one is ordered.")
+        if told := backup_end.notice(seen, [name], interrupt):
+            say(told)
         _foreseen(session, seen, host, yes)
+        seen = asyncio.run(backup_end.awaited(seen, name, interrupt=interrupt, begun=host.under_way))
+        _require(seen, host, exported)
         asyncio.run(_taken_away(seen, host))
         deploys(session, True, {name: host.server})
     elif todo == "bring in":
@@ -230,6 +241,12 @@ def replace_one(session: StackSession, name: str, yes: bool, deploys: Deploys) -
         deploys(session, yes, {name: _former(seen, host)})
     asyncio.run(_finished(_look(session), name))
     say(f"{name} has been replaced.")
+
+
+def _require(seen: Seen, host: Replaced, exported: Mapping[str, Any]) -> None:
+    """Raise OperationsError if the host may not be replaced now. Args: exported: the state."""
+    if why := refusal(seen, host, servers(exported)):
+        raise OperationsError(f"{host.name} is not replaced: {why}. Nothing of it was changed.")
 
 
 def _foreseen(session: StackSession, seen: Seen, host: Replaced, yes: bool) -> None:

@@ -204,14 +204,24 @@ async def _until(
         await asyncio.sleep(every)
 
 
+async def _kept(
+    hosts: RemoteHosts, found: Outputs, none: str
+) -> tuple[Mapping[str, Mapping[str, Any]], Mapping[str, Any]]:
+    """What each node says, and the restore that a person's word is to end, which is told. Raises
+    OperationsError with `none` where there is no such restore.
+    """
+    said = await states(hosts, found)
+    record = under_way(said)
+    if record is None:
+        raise OperationsError(none)
+    say(next(iter(said.values()))["told"])
+    return said, record
+
+
 async def undo(found: Outputs, yes: bool) -> None:
     """Back to the cluster of before, up to its end."""
     async with connected(found) as hosts:
-        said = await states(hosts, found)
-        record = under_way(said)
-        if record is None:
-            raise OperationsError("There is no restore that could be undone.")
-        say(next(iter(said.values()))["told"])
+        said, record = await _kept(hosts, found, "There is no restore that could be undone.")
         name = str(record["node"]) if record["node"] in said else next(iter(said))
         if record["phase"] != "undo":
             _refuse_nothing_kept(found, said, record)
@@ -253,11 +263,7 @@ def _refuse_nothing_kept(
 async def done(found: Outputs, yes: bool) -> None:
     """The data of before is removed."""
     async with connected(found) as hosts:
-        said = await states(hosts, found)
-        record = under_way(said)
-        if record is None:
-            raise OperationsError("There is no restore whose data of before is kept.")
-        say(next(iter(said.values()))["told"])
+        said, _ = await _kept(hosts, found, "There is no restore whose data of before is kept.")
         if not yes and not typer.confirm("Remove the data of before, for good, on every node?", err=True):
             raise typer.Exit(1)
         await asked(hosts, found, next(iter(said)), "restore", "done")

@@ -21,14 +21,14 @@ import typer
 
 from components.host_scripts.shell import assign, body
 from components.host_scripts.swarm_leaving import functions
-from operations import node_program, notes, outputs, well
+from operations import backup_end, node_program, notes, outputs, well
 from operations.around_run import care
 from operations.around_run.care import Seen
 from operations.errors import OperationsError
 from operations.messages import say
 from operations.node_program import telling
 from operations.notes import Note
-from operations.options import StackOption, YesOption
+from operations.options import InterruptBackupOption, StackOption, YesOption
 from operations.outputs import Outputs
 from operations.remote_hosts import SCRIPTS, Answer, RemoteHosts, connected
 from operations.session import opened, require_terminal_or_yes
@@ -61,6 +61,7 @@ def upgrade_hosts(
     everything: Annotated[
         bool, typer.Option("--all", help="All updates of the release, not the security updates alone.")
     ] = False,
+    interrupt_backup: InterruptBackupOption = False,
     stack: StackOption = "dev",
     yes: YesOption = False,
 ) -> None:
@@ -71,19 +72,29 @@ def upgrade_hosts(
     """
     require_terminal_or_yes(yes)
     with opened(stack) as session:  # two calls at a time might each take the host that the other counts on
-        upgraded(outputs.read(session.pulumi), hosts or [], everything, yes)
+        found = outputs.read(session.pulumi)
+        upgraded(found, hosts or [], everything, yes, interrupt=interrupt_backup)
 
 
-def upgraded(found: Outputs, names: Sequence[str], everything: bool, yes: bool, token: str = "") -> None:
+def upgraded(
+    found: Outputs,
+    names: Sequence[str],
+    everything: bool,
+    yes: bool,
+    token: str = "",
+    *,
+    interrupt: bool = False,
+) -> None:
     """Bring hosts (all where none is named) up to date. Raises OperationsError for what is in the way.
 
     Args:
         token: note with each host that it was done for this word, and leave out those that have it.
+        interrupt: do not wait for the end of a backup (backup_end.py).
     """
     if unknown := sorted(set(names) - {host.name for host in found.hosts}):
         known = ", ".join(host.name for host in found.hosts)
         raise OperationsError(f"{', '.join(unknown)} is no host of this stack ({known}).")
-    asyncio.run(_upgraded(found, names, everything, yes, token))
+    asyncio.run(_upgraded(found, names, everything, yes, token, interrupt))
 
 
 def draining(host: str, availability: str, *, required: bool = False) -> str:
@@ -110,7 +121,9 @@ def drained() -> str:
 # -- doing it ------------------------------------------------------------------------------------------------
 
 
-async def _upgraded(found: Outputs, names: Sequence[str], everything: bool, yes: bool, token: str) -> None:
+async def _upgraded(
+    found: Outputs, names: Sequence[str], everything: bool, yes: bool, token: str, interrupt: bool
+) -> None:
     wanted = names or [host.name for host in found.hosts]
     if token and not (wanted := await _without(found, wanted, token)):
         return
@@ -125,11 +138,13 @@ async def _upgraded(found: Outputs, names: Sequence[str], everything: bool, yes:
         if why := in_the_way(seen, due, left):
             raise OperationsError(f"{why}. Nothing was changed.")
         say(f"One after the other, each once the one before is well again: {', '.join(due)}.")
+        if said := backup_end.notice(seen, due, interrupt):
+            say(said)
         if not yes and not typer.confirm("Do it?"):
             say("Nothing was changed.")
             raise typer.Exit(1)
     for name in due:
-        await _one(found, name, updates[name], everything)
+        await _one(found, name, updates[name], everything, interrupt)
         say(f"{name} is up to date, and well.")
     if token:
         await _noted(found, wanted, token)
@@ -164,13 +179,27 @@ async def _looked(found: Outputs, names: Sequence[str]) -> dict[str, Updates]:
     return {name: host_updates.parse(answer.text) for name, answer in answers.items()}
 
 
-async def _one(found: Outputs, name: str, updates: Updates, everything: bool) -> None:
-    """One host, from its last client to the first one after it."""
+async def _free(found: Outputs, name: str, interrupt: bool) -> Seen:
+    """The hosts as they are once a host may be upgraded. Raises OperationsError if it may not be."""
     seen = await care.look_at(found)
-    if why := refusal(seen, name, await _left(seen)):
+    left = await _left(seen)
+    _require_free(seen, name, left)
+    now = await backup_end.awaited(seen, name, interrupt=interrupt, begun=begun(seen, name, left))
+    if now is not seen:  # hours later, perhaps
+        _require_free(now, name, await _left(now))
+    return now
+
+
+def _require_free(seen: Seen, name: str, left: Sequence[str]) -> None:
+    if why := refusal(seen, name, left):
         raise OperationsError(
             f"{name} is not upgraded: {why}. Nothing of it was changed; repeat the command."
         )
+
+
+async def _one(found: Outputs, name: str, updates: Updates, everything: bool, interrupt: bool) -> None:
+    """One host, from its last client to the first one after it."""
+    seen = await _free(found, name, interrupt)
     await locked_disks.require_key(found, name)
     managers = others(seen, name)
     async with connected(found) as hosts:

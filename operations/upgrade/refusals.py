@@ -51,7 +51,7 @@ def refusal(seen: Seen, host: str, left: Collection[str] = ()) -> str:
     """Why a host is not upgraded now; empty if it may be. Args: as of `order`."""
     # One that was drained by a call which was broken off is not well, and has to be gone on with.
     ill = begun(seen, host, left)
-    return unfit(seen, host, left) or well.refusal(seen, host, "returns", ill=ill)
+    return unfit(seen, host, left) or well.refusal(seen, host, "returns", ill=ill, waits=True)
 
 
 def in_the_way(seen: Seen, due: Sequence[str], left: Collection[str]) -> str:

@@ -17,6 +17,7 @@ RULES = {
     "settings/__init__.py": OUTSIDE | {"components", "operations"},  # it reads its values through Pulumi
     "settings/all_hosts.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/application.py": OUTSIDE | {"components", "operations", "pulumi"},
+    "settings/archive.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/backup.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/bootstrap_from.py": OUTSIDE | {"components", "operations", "pulumi"},
     "settings/engine_options.py": OUTSIDE | {"components", "operations", "pulumi"},

@@ -11,6 +11,7 @@ import pytest
 from components import first_bootstrap
 from components.dynamic import is_unknown
 from components.softlayer.guest_seen import Guest
+from operations.around_run.held_services import SERVICE
 from tests.unit import program
 from tests.unit.program import Recorded, run
 
@@ -42,10 +43,9 @@ def previewed(
 
 
 def unsure(made: Recorded) -> set[str]:
-    """Names of the commands of which something is not known: to Pulumi they change."""
-    return {
-        name for name, one in made.resources.items() if one.typ in program.COMMANDS and is_unknown(one.inputs)
-    }
+    """Names of the commands and services of which something is not known: to Pulumi they change."""
+    kinds = (*program.COMMANDS, SERVICE)
+    return {name for name, one in made.resources.items() if one.typ in kinds and is_unknown(one.inputs)}
 
 
 def test_a_server_that_is_changed_and_not_interrupted_has_its_host_left_alone(

@@ -590,6 +590,16 @@ def test_a_failed_backup_is_loud_though_the_one_before_is_young() -> None:
     assert wrong(found) == ["the last try of a backup succeeded"]
 
 
+def test_one_that_is_made_after_another_has_failed_is_not_said_to_have_failed_itself() -> None:
+    running = "20261128T143210Z-full"
+    found = known(base(), tried=manifest.said(NOW), failed="broken off: this node stops", running=running)
+    (told,) = [each for each in judgement.judge(FOUND, found, TIMELINE, NOW) if not each.ok]
+    assert told.found == (
+        "one failed: broken off: this node stops; another one is being made, since 2026-11-28T14:32:10Z"
+    )
+    assert "wait" in told.remedy
+
+
 def test_logs_that_lag_behind_are_loud() -> None:
     late = manifest.said(NOW - timedelta(minutes=8))
     assert wrong(known(base(), reach=late)) == ["binary logs are archived as they are written"]

@@ -17,8 +17,10 @@ from typing import Any
 
 import pytest
 
+from images.galera.galera_node import archiving
 from images.galera.galera_node.archive import (
     binlog,
+    cadence,
     layout,
     manifest,
     own_logs,
@@ -28,6 +30,7 @@ from images.galera.galera_node.archive import (
     records,
 )
 from images.galera.galera_node.archive.bucket import BucketError
+from images.galera.galera_node.archive.cadence import Rhythm
 from images.galera.galera_node.archive.layout import Span
 from images.galera.galera_node.archive.logs import Logs, Where
 from images.galera.galera_node.archive.manifest import Base, Log, Reach
@@ -949,9 +952,100 @@ def test_a_backup_whose_node_died_is_told(nodes: Nodes) -> None:
     nodes.sessions["b"].end()
     del nodes.store.entries["present/b"]
     nodes.sql["c"].position = nodes.sql["b"].position
+    told = list[str]()
+
+    def makes(*args: Any) -> Base:
+        told.append(nodes.known.archive.failed)
+        return nodes.whole(*args)
+
+    nodes.makes = makes
     nodes.look("c")
     nodes.look("c")
-    assert nodes.known.archive.failed == "20261128T150000Z-full of b did not come to its end"
+    assert told == ["20261128T150000Z-full of b did not come to its end"]
+    assert nodes.known.archive.failed == ""
+
+
+AT_NIGHT = Rhythm(timedelta(weeks=1), timedelta(days=1), cadence.window("14:00-15:00"))
+"""A window that is open at `NOW`."""
+
+
+def begun_at_night(nodes: Nodes) -> None:
+    begun(nodes)
+    for each in nodes.each.values():
+        each.making._plan = replace(each.making._plan, rhythm=AT_NIGHT)
+    nodes.now = NOW + timedelta(days=1)
+
+
+def handed_to_c(nodes: Nodes) -> None:
+    """Long after the window has closed, `b` is gone, as one whose host is upgraded."""
+    nodes.now += timedelta(hours=3)
+    nodes.sessions["b"].end()
+    del nodes.store.entries["present/b"]
+    nodes.sql["c"].position = nodes.sql["b"].position
+    nodes.look("c")
+    nodes.look("c")
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_backup_whose_node_goes_is_made_anew_by_another_one_at_once(nodes: Nodes, killed: bool) -> None:
+    """Not only in the next window: until then there would be none."""
+    begun_at_night(nodes)
+    cancelled = sys.modules[f"{PACKAGE}.base"].Cancelled
+
+    def stops(*_: object) -> Base:
+        raise cancelled("this node stops, or another one archives")
+
+    nodes.makes = stops
+    nodes.look("b")
+    archive = nodes.known.archive
+    assert (archive.failed, archive.broken) == (
+        "broken off: this node stops, or another one archives",
+        "incremental",
+    )
+    if killed:  # it had no time for that word
+        night = layout.base_name(nodes.now, "incremental")
+        nodes.store.put("archive", replace(archive, running=night, failed="", broken="").dumps())
+    nodes.makes = nodes.whole
+    handed_to_c(nodes)
+    assert [(each.node, each.kind) for each in nodes.known.bases] == [("b", "full"), ("c", "full")]
+    archive = nodes.known.archive
+    assert (archive.failed, archive.running, archive.broken) == ("", "", "")
+    nodes.now += timedelta(minutes=5)
+    nodes.look("c")
+    assert len(nodes.known.bases) == 2
+
+
+def test_a_backup_that_failed_by_itself_waits_for_its_next_window(nodes: Nodes) -> None:
+    begun_at_night(nodes)
+
+    def fails(*_: object) -> Base:
+        raise PipelineError("rclone ended with 1: no space left on device")
+
+    nodes.makes = fails
+    nodes.look("b")
+    assert nodes.known.archive.failed
+    nodes.makes = nodes.whole
+    handed_to_c(nodes)
+    assert [each.kind for each in nodes.known.bases] == ["full"]
+
+
+def test_one_that_is_made_anew_and_fails_is_tried_as_any_other(nodes: Nodes) -> None:
+    begun_at_night(nodes)
+    archive = nodes.known.archive
+    night = layout.base_name(nodes.now, "full")
+    nodes.store.put("archive", replace(archive, running=night).dumps())
+
+    def fails(*_: object) -> Base:
+        raise PipelineError("rclone ended with 1: no space left on device")
+
+    nodes.makes = fails
+    handed_to_c(nodes)
+    assert (nodes.known.archive.failed[-23:], nodes.known.archive.broken) == ("no space left on device", "")
+
+
+def test_the_process_has_the_time_to_give_up_its_right(archiver: Any) -> None:
+    """Killed before, nobody else would make the backup anew until its session has ended."""
+    assert archiver.LAST < archiving.PATIENCE
 
 
 def test_who_has_lost_the_right_writes_no_record(nodes: Nodes) -> None:

@@ -66,6 +66,12 @@ def test_a_backup_that_keeps_a_host_from_going_is_named() -> None:
 
     now = seen(galera_1=makes, galera_3=lambda host: makes(galera("Donor/Desynced")(host)))
     assert "galera-3 is Donor/Desynced, for a backup: wait" in well.refusal(now, "galera-2", "returns")
+    # Whoever waits for its end is told so only then; of a donor's copy nobody is.
+    assert well.refusal(now, "galera-2", "returns", waits=True) == ""
+    donor = seen(galera_1=makes, galera_3=makes, galera_2=galera("Donor/Desynced"))
+    assert (
+        well.refusal(donor, "galera-1", "leaves", waits=True) == "the database of galera-2 is Donor/Desynced"
+    )
 
 
 def test_a_host_that_is_itself_ill_or_away_can_be_done_without_where_that_may_be() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import get_annotations
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,9 @@ import settings
 from images.galera.galera_node.archive import cadence
 from settings import SettingsError, parse
 from settings import backup as section
+from settings.archive import Archive
+from settings.bootstrap_from import BootstrapFrom
+from settings.section import Section
 from tests.unit.settings.test_settings import config, problems
 
 pytestmark = pytest.mark.unit
@@ -30,6 +34,20 @@ CUT = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
 def refused(**changes: Any) -> list[str]:
     return problems(backup={key: value for key, value in {**BACKUP, **changes}.items() if value is not None})
+
+
+def of_its_own(model: type[Section]) -> dict[str, Any]:
+    """The settings that a section's own class names, with what they may be."""
+    return {name: kind for name, kind in get_annotations(model).items() if name in model.model_fields}
+
+
+def test_the_settings_that_sections_with_an_archive_have_alike_are_said_once() -> None:
+    """Else what one of them refuses, the other takes."""
+    shared = {"endpoint", "bucket", "prefix", "region", "access_key", "secret_key", "authority"}
+    assert of_its_own(Archive).keys() == shared
+    for model in (section.Backup, BootstrapFrom):
+        assert shared <= model.model_fields.keys()
+        assert not shared & of_its_own(model).keys()
 
 
 def test_there_are_no_backups_without_the_section() -> None:

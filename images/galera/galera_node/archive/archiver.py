@@ -42,7 +42,9 @@ REMOVE_EVERY = 60.0  # seconds between looks for logs that may go
 PRUNE_EVERY = 6 * 3600.0  # seconds between looks for what the retention lets go
 PRUNE_AGAIN = 1800.0  # the same after one that was refused
 JOINING = 900.0  # seconds for which a base waits for nodes that join
-LAST = 10.0  # seconds for a base to be broken off when the process is to end
+LAST = (
+    2.0  # seconds for a base to be broken off when the process is to end: it has three (archiving.PATIENCE)
+)
 FAILURES = (SqlError, BinlogError, PipelineError, BucketError, ManifestError, OSError)
 
 

@@ -72,6 +72,9 @@ def _last_try(known: Known) -> Sentence:
         return Sentence(what, True, "none was made yet")
     if not archive.failed:
         return Sentence(what, True, f"begun {archive.tried}")
+    if archive.running:
+        found = f"one failed: {archive.failed}; another one is being made, since {archive.tried}"
+        return Sentence(what, False, found, "wait for its end (`python -m operations backups`)")
     return Sentence(
         what,
         False,

@@ -32,6 +32,12 @@ def base_name(begun: datetime, kind: str) -> str:
     return f"{begun.astimezone(UTC).strftime(STAMP)}-{kind}"
 
 
+def kind(name: str) -> str:
+    """Of which kind a base of this name is; empty for no name of one."""
+    found = _BASE.fullmatch(name)
+    return found[2] if found else ""
+
+
 def begun(name: str) -> datetime | None:
     """When a base of this name began; None for no name of one."""
     found = _BASE.fullmatch(name)

@@ -122,8 +122,9 @@ class Ledger:
         self.holds, self._written, self._owes = True, Archive(), False
         log(f"archive: {self._node} archives from now on")
         if broken := self.known.archive.running:
-            by = self.known.archive.node
-            self.note(running="", done=0, failed=f"{broken} of {by} did not come to its end")
+            by, kind = self.known.archive.node, layout.kind(broken) or "full"
+            failed = f"{broken} of {by} did not come to its end"
+            self.note(running="", done=0, failed=failed, broken=kind)
         return True
 
     def release(self) -> None:

@@ -2,6 +2,9 @@
 
 Owns: whether one begins now, of which kind, and what is told of it. Leaves to others: the cadence
 (`cadence`), how one is made (`base`).
+
+One that ended with its node, or with that node's right, is made anew by whoever has the right next, at once:
+it was begun within the window, and nobody would make it before the next one.
 """
 
 from __future__ import annotations
@@ -74,8 +77,8 @@ class Making:
         asked = wanted if wanted is not None and wanted.id != noted.asked else None
         if asked is None and (only_asked or time.monotonic() - self.failed_at < self._pause):
             return
-        kind = asked.kind if asked is not None else self._due(bases, logs)
-        if kind is None:
+        kind = asked.kind if asked is not None else self._due(bases, logs) or noted.broken
+        if not kind:
             return
         parent = None
         if kind == "incremental":
@@ -107,11 +110,11 @@ class Making:
 
     def _make(self, timeline: str, parent: Backup | None, answers: str) -> None:
         """In the thread. `answers`: the request, if it is for one."""
-        begun = self._now()
-        name = layout.base_name(begun, "full" if parent is None else "incremental")
+        begun, kind = self._now(), "full" if parent is None else "incremental"
+        name = layout.base_name(begun, kind)
         self._ledger.note(tried=manifest.said(begun), running=name, done=0)
         log(f"archive: backup {name} begins")
-        failed = ""
+        failed = broken = ""
         try:
             folders = Folders(self._settings.data_dir, self._settings.run_dir)
             bases = Bases(self._plan, self.bucket, self._sql, folders)
@@ -122,7 +125,7 @@ class Making:
             log(f"archive: backup {made.name} is there: {sizes}, number {made.gtid}")
             self._ledger.add(made)
         except Cancelled as error:
-            failed, answers = f"broken off: {error}", self._ledger.noted.asked
+            failed, answers, broken = f"broken off: {error}", self._ledger.noted.asked, kind
         except Exception as error:  # in a thread, nobody else would hear of it
             failed = f"{error}" if isinstance(error, FAILURES) else f"{type(error).__name__}: {error}"
         if failed:
@@ -130,7 +133,7 @@ class Making:
             self.failed_at, self._failures = time.monotonic(), self._failures + 1
         else:
             self.failed_at, self._failures = float("-inf"), 0
-        self._ledger.note(running="", done=0, failed=failed, asked=answers)
+        self._ledger.note(running="", done=0, failed=failed, asked=answers, broken=broken)
 
     def _progress(self, name: str) -> Callable[[int], None]:
         """Tells how far it is; ends it when it is to be broken off."""

@@ -92,6 +92,7 @@ class Archive:
         tried: when the last base was begun; empty for never. failed: why it failed; empty if it did not.
         running: which base is being made, empty for none. done: bytes of it so far.
         asked: which request of a person the last base answers.
+        broken: of which kind the last try was, if its node stopped or lost the right; empty for any other.
         kept: why the retention deletes nothing; empty where it does.
     """
 
@@ -107,6 +108,7 @@ class Archive:
     running: str = ""
     done: int = 0
     asked: str = ""
+    broken: str = ""
     kept: str = ""
 
     def dumps(self) -> str:

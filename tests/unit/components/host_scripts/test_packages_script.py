@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,6 +121,9 @@ def test_an_unknown_system_is_refused_with_the_families_there_are(tmp_path: Path
     assert ran.code == 1
     assert "galera-1 runs 'plan9'" in ran.err
     assert all(family.name in ran.err for family in FAMILIES)
+    # What it says to change is there.
+    (named,) = re.findall(r"add the family to (\S+)", ran.err)
+    assert Path(named).resolve() == Path(packages.__file__)
 
 
 def test_what_is_there_already_is_not_installed_again(tmp_path: Path) -> None:

@@ -8,12 +8,15 @@ from typing import Any, cast
 
 import pytest
 
+from components import etcd, galera
 from components.softlayer import guests
 from operations.account.audit import Account
-from operations.around_run import left_out
+from operations.around_run import held_services, left_out
+from settings import parse
 from settings.errors import UserError
 from tests.unit.operations.around_run.test_care import seen
 from tests.unit.operations.test_verify import NAMES
+from tests.unit.settings.test_settings import config
 
 pytestmark = pytest.mark.unit
 
@@ -146,6 +149,96 @@ def test_what_follows_waits_where_a_dead_host_is_no_node_or_has_more_to_do(more:
     steps = [step("update", "swarm-galera-1-joined", "galera-1"), more]
     found = excluded(options(("galera-1", "galera-3"), steps))
     assert set(found) == {each["urn"].rpartition("::")[2] for each in steps}
+
+
+# -- services
+
+
+def service(name: str, *constraints: str, replicas: int | None = None, op: str = "update") -> dict[str, Any]:
+    """A step that changes one."""
+    made = resource(f"{name}-service", "docker:index/service:Service")
+    mode = {"global": True} if replicas is None else {"replicated": {"replicas": replicas}}
+    placement = {"placement": {"constraints": list(constraints)}} if constraints else {}
+    made["inputs"] = {"mode": mode, "taskSpec": {"containerSpec": {}, **placement}}
+    return {"op": op, "urn": made["urn"], "oldState" if op == "delete" else "newState": made}
+
+
+def wait(name: str, behind: dict[str, Any], op: str = "update") -> dict[str, Any]:
+    """A step that waits for one on a manager."""
+    made = {**resource(name, "command:local:Command"), "dependencies": [behind["urn"]]}
+    return {"op": op, "urn": made["urn"], "oldState" if op == "delete" else "newState": made}
+
+
+ETCD = service("etcd", held_services.MANAGERS)
+GALERA = service("galera", held_services.BEARING)
+CONSUL = service("consul")
+
+
+@pytest.mark.parametrize(
+    ("dead", "change"), [("galera-4", CONSUL), ("galera-3", CONSUL), ("galera-3", ETCD), ("galera-1", GALERA)]
+)
+def test_a_service_is_not_changed_while_a_host_that_has_its_container_does_not_answer(
+    dead: str, change: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The wait would end in an error after a quarter of an hour, with the other members changed."""
+    name = change["urn"].rpartition("::")[2]
+    assert excluded(options((dead,), [change, wait("it-running", change)])) == [name, "it-running"]
+    said = capsys.readouterr().err
+    assert f"Services with a container on {dead} are changed on all their hosts or on none" in said
+    assert f"Left out: what would have to be done on {dead} ({name}" in said
+    assert "Remedy: bring it back" in said
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ETCD,  # the worker has none
+        GALERA,
+        service("application", replicas=2),  # it runs elsewhere
+        service("consul", op="delete"),
+        wait("etcd-running", ETCD),
+    ],
+    ids=lambda each: f"{each['op']} {each['urn'].rpartition('::')[2]}",
+)
+def test_a_service_that_needs_no_container_on_a_dead_host_is_changed(change: dict[str, Any]) -> None:
+    assert options(("galera-4",), [change]) == []
+
+
+def test_nobody_waits_for_a_dead_host_either_where_a_service_was_changed_before() -> None:
+    """As after a run in the middle of which the host died."""
+    there = {"deployment": {"resources": [*RESOURCES, ETCD["newState"]]}}
+    now = seen(away=("galera-3",))
+    waits = [wait("etcd-running", ETCD), wait("etcd-users", wait("etcd-running", ETCD))]
+    assert excluded(left_out.options(now, there, ["galera-3"], lambda: waits)) == ["etcd-running"]
+    gone = [service("etcd", op="delete"), wait("etcd-running", ETCD, "delete")]
+    assert left_out.options(now, there, ["galera-3"], lambda: gone) == []
+
+
+def test_a_network_is_not_replaced_under_services_that_stay() -> None:
+    """Pulumi would take it away first, whatever is left out of what is on it."""
+    network = resource("network-network", "docker:index/network:Network")
+    steps = [
+        {"op": "replace", "urn": network["urn"], "newState": network},
+        service("galera", held_services.BEARING, op="replace"),
+    ]
+    assert excluded(options(("galera-2",), steps)) == ["network-network", "galera-service"]
+    assert options(("galera-4",), steps) == []
+    steps[0]["op"] = "create"
+    assert excluded(options(("galera-2",), steps)) == ["galera-service"]
+
+
+def test_a_manager_s_new_address_reaches_no_service_that_a_dead_host_has() -> None:
+    """What is only told to nodes is left out alone; what members are started with is not."""
+    joined = step("update", "swarm-galera-3-joined", "galera-3")
+    assert excluded(options(("galera-3",), [joined, ETCD])) == ["swarm-galera-3-joined", "etcd-service"]
+    elsewhere = step("update", "swarm-galera-4-joined", "galera-4")
+    assert options(("galera-4",), [elsewhere, ETCD]) == ["--exclude", elsewhere["urn"]]
+
+
+def test_the_constraints_by_which_hosts_are_told_are_those_of_the_services() -> None:
+    found = parse(config())
+    assert etcd.spec(found).constraints == [held_services.MANAGERS]
+    assert galera.spec(found).constraints == [held_services.BEARING]
 
 
 def test_without_a_preview_all_that_a_dead_host_has_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:

@@ -307,9 +307,9 @@ class Hosts:
             self.done.append(f"{name}: {text[:40]}")
         return Answer()
 
-    def upgrade(self, *names: str, token: str = "", yes: bool = True) -> list[str]:
+    def upgrade(self, *names: str, token: str = "", yes: bool = True, interrupt: bool = False) -> list[str]:
         self.done.clear()
-        upgrade_hosts.upgraded(seen().outputs, names, False, yes, token)
+        upgrade_hosts.upgraded(seen().outputs, names, False, yes, token, interrupt=interrupt)
         return self.done
 
 
@@ -545,9 +545,9 @@ def test_the_command_holds_its_stack_as_up_does(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(upgrade_hosts, "opened", opened)
     monkeypatch.setattr(outputs, "read", lambda _: seen().outputs)
-    monkeypatch.setattr(upgrade_hosts, "upgraded", lambda *_: done.append("upgraded"))
-    upgrade_hosts.upgrade_hosts(["galera-2"], stack="dev", yes=True)
-    assert done == ["held dev", "upgraded", "let go"]
+    monkeypatch.setattr(upgrade_hosts, "upgraded", lambda *_, **how: done.append(f"upgraded {how}"))
+    upgrade_hosts.upgrade_hosts(["galera-2"], stack="dev", yes=True, interrupt_backup=True)
+    assert done == ["held dev", "upgraded {'interrupt': True}", "let go"]
 
 
 def test_the_note_of_a_host_that_is_upgraded_tells_who_and_since_when() -> None:
