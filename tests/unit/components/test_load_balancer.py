@@ -40,7 +40,7 @@ def test_a_task_ends_before_its_successor_begins_and_has_the_time_that_sessions_
     service = made.resources[SERVICE].inputs
     update = service["updateConfig"]
     assert (update["parallelism"], update["order"], update["failureAction"]) == (1, "stop-first", "pause")
-    assert service["taskSpec"]["containerSpec"]["stopGracePeriod"] == "15s"
+    assert service["taskSpec"]["containerSpec"]["stopGracePeriod"] == "1m"
     text = (Path(image.__file__).parents[1] / "haproxy.cfg").read_text()
     assert "hard-stop-after 5s" in text
 
