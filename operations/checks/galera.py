@@ -40,6 +40,7 @@ def of_galera(outputs: Outputs, facts: Mapping[str, HostFacts], making: str = ""
     `making`: the node that makes a backup, and is out of flow control for that.
     """
     checks = []
+    members = _part(_told(outputs, facts), "members")
     for name in outputs.members:
         seen = facts[name].galera
         backs_up = name == making and seen.get("wsrep_local_state_comment") == BACKUP
@@ -50,12 +51,14 @@ def of_galera(outputs: Outputs, facts: Mapping[str, HostFacts], making: str = ""
             "wsrep_ready": "ON",
         }
         found = ", ".join(f"{seen[key]}" for key in wanted if key in seen)
+        problem = "" if found else _part(members, name).get("problem")
         checks.append(
             Check(
                 name,
                 f"Galera node Synced, {outputs.size} nodes, Primary, ready",
                 all(seen.get(key) == value for key, value in wanted.items()),
-                found or "no answer",
+                f"no answer: {problem}" if problem else found or "no answer",
+                remedy=_does_not_come_up(name, outputs, facts) if problem else "",
             )
         )
     uuids = [facts[name].galera.get("wsrep_cluster_state_uuid", "") for name in outputs.members]
@@ -87,8 +90,7 @@ def _records(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Iterator[Check
             found if own and cluster else str(told.get("store") or "no answer to galera-node status --json"),
             remedy=full_copy(name, outputs.data_path) if own and cluster and epoch != wanted else "",
         )
-    views = [facts[name].node_status for name in outputs.members if facts[name].node_status.get("cluster")]
-    first = views[0] if views else {}
+    first = _told(outputs, facts)
     members = _part(first, "members")
     view = sorted(str(name) for name in first.get("view") or ())
     problems = [
@@ -217,6 +219,31 @@ def _replicated(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Check:
         "into InnoDB tables (docs/how-to/moving-in.md says how; not by ALTER TABLE)"
         if named
         else "",
+    )
+
+
+def _told(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Mapping[str, Any]:
+    """What the first node says whose store answers it; nothing if none does."""
+    statuses = (facts[name].node_status for name in outputs.members)
+    return next((told for told in statuses if told.get("cluster")), {})
+
+
+def _does_not_come_up(node: str, outputs: Outputs, facts: Mapping[str, HostFacts]) -> str:
+    """What to do about a node whose mariadbd does not answer, and which says what is wrong."""
+    serving = any(
+        facts[name].galera.get("wsrep_cluster_status") == "Primary"
+        for name in outputs.members
+        if name != node
+    )
+    way_out = (
+        full_copy(node, outputs.data_path)
+        if serving
+        else "no other node serves, so its data may be the only one: `python -m operations recover` shows "
+        "what each node has, and what each way out would lose"
+    )
+    return (
+        f"{node}'s log has mariadbd's own words. If memory or disk is short there, mend that. If its data is "
+        f"broken: {way_out}"
     )
 
 

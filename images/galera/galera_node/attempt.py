@@ -38,7 +38,7 @@ class Attempt:
         self._topics, self._server, self._first_process = parts.topics, parts.server, parts.first_process
         self._membership, self._component = parts.membership, parts.component
         self._formation, self._option_file = parts.formation, parts.option_file
-        self._encryption = parts.encryption
+        self._encryption, self._failed_starts = parts.encryption, parts.failed_starts
         self._observer, self._reports = parts.observer, parts.reports
         self._own_data, self._watch = own_data, watch
         self._restoring = Restoring(parts, own_data)
@@ -167,6 +167,7 @@ class Attempt:
         self._option_file.write(self._formation.weight, decision.addresses, self._encryption.prepare(facts))
         transfer.remember_history(self._settings.run_dir, uuid, self._component.epoch)
         known = has_data and local.seqno >= 0
+        self._failed_starts.before(local)
         self._server.start([f"--wsrep-start-position={local.uuid}:{local.seqno}"] if known else [])
         self._watch.serve(local)
 
@@ -180,5 +181,6 @@ class Attempt:
         if decision.first:
             facts = replace(facts, tls=self._encryption.first(facts) or None)
         self._option_file.write(self._formation.weight, (), self._encryption.prepare(facts))
+        self._failed_starts.before(local)
         self._server.start(["--wsrep-new-cluster", f"--wsrep-start-position={position}"])
         self._watch.serve(local, bootstrap=True, forming=decision.first)

@@ -23,7 +23,7 @@ class OwnData:
     def __init__(self, parts: Parts) -> None:
         self._settings, self._topics, self._server = parts.settings, parts.topics, parts.server
         self._membership, self._formation = parts.membership, parts.formation
-        self._encryption = parts.encryption
+        self._encryption, self._failed_starts = parts.encryption, parts.failed_starts
         self._observer, self._reports, self._option_file = parts.observer, parts.reports, parts.option_file
 
     def local(self, shown: str = "starting") -> Local:
@@ -31,7 +31,7 @@ class OwnData:
 
         `shown`: what the node shows itself as meanwhile.
         """
-        self._reports.problem = ""
+        self._reports.problem = self._failed_starts.problem
         if local_state.drop_empty_log(self._settings.data_dir):
             log("removed an empty tc.log: a start of the server had ended without room on the disk")
         state = local_state.read(self._settings.data_dir)

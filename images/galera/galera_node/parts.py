@@ -15,6 +15,7 @@ from .config import NodeConfig, OptionFile, tune
 from .departure import Departures
 from .encryption import Encryption
 from .endpoints import SOON, Endpoints
+from .failed_starts import FailedStarts
 from .first_process import FirstProcess
 from .formation import Formation
 from .membership import Membership
@@ -42,6 +43,7 @@ class Parts:
         self.archiving = Archiving(backups)
         self.topics = Topics()
         self.server = Server(settings.run_dir / "my.cnf")
+        self.failed_starts = FailedStarts(settings.data_dir)
         self.option_file = OptionFile(
             self.server.defaults,
             NodeConfig(settings.node, settings.cluster, self.address, tuning=self.tuning, logs=backups),

@@ -73,6 +73,7 @@ class Server:
         self.defaults = defaults
         self._words = defaults.with_name("recover.log")
         self._process: subprocess.Popen[bytes] | None = None
+        self._told = False
 
     @property
     def running(self) -> bool:
@@ -82,6 +83,11 @@ class Server:
     def exit_code(self) -> int | None:
         """The exit code of the last one, negative for a signal; None while it runs."""
         return self._process.poll() if self._process is not None else None
+
+    @property
+    def ended_by_itself(self) -> bool:
+        """Whether the last one was not told to end, by `stop` or `kill`, while it ran."""
+        return not self._told
 
     @property
     def pid(self) -> int | None:
@@ -112,6 +118,7 @@ class Server:
 
     def start(self, options: Sequence[str] = ()) -> None:
         """Starts mariadbd with these further options."""
+        self._told = False
         self._process = subprocess.Popen(
             [MARIADBD, f"--defaults-file={self.defaults}", *options], stdin=subprocess.DEVNULL
         )
@@ -128,4 +135,5 @@ class Server:
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
+            self._told = True
             self._process.send_signal(number)

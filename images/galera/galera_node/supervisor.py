@@ -12,6 +12,7 @@ from . import data_version, local_state, network, transfer
 from .attempt import Attempt
 from .config import LEAVES_IT_TO_GALERA
 from .endpoints import Endpoints
+from .failed_starts import REMEDY
 from .first_process import LOOK_EVERY, Renew, StartAnew, Stop
 from .orderly_stop import OrderlyStop
 from .own_data import OwnData
@@ -47,6 +48,8 @@ class Node:
             while self.watch.failures < FAILURES:
                 self.attempt.run()
             log(f"mariadbd has failed {FAILURES} times in a row; ending so that the engine shows it")
+            if problem := self.parts.failed_starts.problem:
+                log(f"{problem}. {REMEDY}")
             self.parts.membership.leave(None)
             return 1
         except Unfit as error:

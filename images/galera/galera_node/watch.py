@@ -47,7 +47,7 @@ class Watch:
         self._formation, self._observer, self._reports = parts.formation, parts.observer, parts.reports
         self._encryption, self._one_by_one = parts.encryption, parts.one_by_one
         self._departures, self._address = parts.departures, parts.address
-        self._archiving = parts.archiving
+        self._archiving, self._failed_starts = parts.archiving, parts.failed_starts
         self.failures = 0
 
     def serve(self, local: Local, bootstrap: bool = False, forming: bool = False) -> None:
@@ -64,6 +64,9 @@ class Watch:
             log(failed)
             self._server.kill()
         self._tell_of_the_end()
+        self._failed_starts.ended(
+            self._server.exit_code, self._server.ended_by_itself, self._observer.answered
+        )
         transfer.end(self._settings.run_dir)
         self._sql.close()
         self._topics.end("decision")
@@ -74,7 +77,7 @@ class Watch:
         self.failures += 1
         code = self._server.exit_code
         log(f"mariadbd has ended with {code}; starting over ({self.failures} of {FAILURES})")
-        self._reports.unhealthy(failed or f"mariadbd has ended with {code}")
+        self._reports.unhealthy(failed or self._failed_starts.problem or f"mariadbd has ended with {code}")
         self._first_process.rest(min(2.0 * self.failures, 10.0))
 
     def _tell_of_the_end(self) -> None:
@@ -96,6 +99,7 @@ class Watch:
         orphan = Orphan(self._settings.node, in_primary)
         while self._server.running:
             progress = transfer.read(self._settings.run_dir)
+            self._failed_starts.see(progress)
             presence, detail, status = self._observer.observe(local, progress)
             if synced_since is None and presence.state == "synced" and not self._up_to_date(presence, local):
                 log("ending mariadbd: its system tables could not be brought up to date")

@@ -181,8 +181,8 @@ class Site:
         for name in settings.SECRETS:
             (self.root / name).write_text("secret of " + name)
 
-    def node(self, size: int = 1) -> Any:
-        """The node, ready to run."""
+    def node(self, size: int = 1, start_period: float = 0.0) -> Any:
+        """The node, ready to run. In the start period one that starts does not count as healthy."""
         settings = self.module("settings").Settings(
             node="a",
             cluster="galera",
@@ -197,7 +197,7 @@ class Site:
             initdb=self.root / "initdb",
             bundle=self.root / "none",
             seed_archive=self.root / "seed.tar.gz",
-            start_period=0.0,
+            start_period=start_period,
             stop_grace=30.0,
         )
         return self.supervisor.Node(

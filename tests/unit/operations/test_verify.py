@@ -408,6 +408,38 @@ def test_what_the_store_knows_must_fit_the_cluster(
     assert any(expected in text for text in texts), texts
 
 
+@pytest.mark.parametrize(
+    ("others", "told", "not_told"),
+    [
+        (True, "label-add galera=false galera-2", "operations recover"),
+        (False, "operations recover", "-delete"),
+    ],
+    ids=["others serve", "nobody does"],
+)
+def test_a_node_that_does_not_come_up_is_named_with_why_and_with_what_to_do(
+    found: Outputs, others: bool, told: str, not_told: str
+) -> None:
+    """Its data is thrown away by nobody but a person, and not where it may be the only one."""
+    ended = "mariadbd has ended 3 times in a row before it answered anything"
+    seen = facts()
+    for name in NAMES[:3]:
+        status = seen[name].node_status
+        members = {**status["members"], "galera-2": {**status["members"]["galera-2"], "problem": ended}}
+        kept = seen[name].galera if others and name != "galera-2" else {}
+        seen[name] = replace(seen[name], galera=kept, node_status={**status, "members": members})
+    (check,) = [
+        each for each in all_checks(found, seen) if each.where == "galera-2" and "Galera node" in each.what
+    ]
+    assert (check.ok, check.found) == (False, f"no answer: {ended}")
+    assert "If memory or disk is short there, mend that. If its data is broken" in check.remedy
+    assert told in check.remedy
+    assert not_told not in check.remedy
+    (other,) = [
+        each for each in all_checks(found, seen) if each.where == "galera-1" and "Galera node" in each.what
+    ]
+    assert (other.ok, other.remedy) == (others, "")
+
+
 WARNS: list[tuple[str, Callable[[HostFacts], HostFacts], str, str]] = [
     ("little room", space(free=5_000_000_000), "5.0 GB of 26.8 GB free", "docker system df"),
     ("no reserve", space(reserve=False), "the reserve is gone", "fallocate"),
