@@ -27,8 +27,8 @@ USER = "admin"
 """Of the statistics page, as the image has it."""
 PASSWORD = "haproxy-stats-password"  # noqa: S105 - the name of the secret
 STOP_GRACE = 60
-"""Seconds. The image leaves sessions five (haproxy.cfg, hard-stop-after); the rest is for busy hosts, where 18
-were seen. Pulumi waits no longer for a container of a removed service, and fails."""
+"""Seconds. The image leaves sessions five (haproxy.cfg, hard-stop-after); the rest is for busy hosts.
+18 were seen, and Pulumi waits no longer for a container of a removed service, and fails."""
 
 
 def specs(settings: Settings) -> list[ServiceSpec]:
