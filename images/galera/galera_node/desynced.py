@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from .sql import ServerStatus, Sql, SqlError
+from .sql import DESYNCED, ServerStatus, Sql, SqlError
 from .transfer import Progress
 
 FOR_NOBODY = 30.0
@@ -36,7 +36,7 @@ class Desynced:
 
     def holder(self, status: ServerStatus, progress: Progress | None, now: float) -> Holder:
         """Who holds it; `progress`: of a copy that is under way."""
-        if not status.desynced or progress is not None:
+        if status.state != DESYNCED or progress is not None or self._is_set():
             self._since = None
             return Holder.NONE
         self._since = now if self._since is None else self._since
@@ -47,3 +47,10 @@ class Desynced:
         except SqlError:
             free = False
         return Holder.GALERA if free else Holder.A_LOCK
+
+    def _is_set(self) -> bool:
+        """Whether it is desynced because somebody wants it to be, or does not say."""
+        try:
+            return self._sql.desync_is_set()
+        except SqlError:
+            return True

@@ -18,10 +18,15 @@ from .settings import Settings
 
 CLIENT = "/usr/bin/mariadb"
 DESYNCED = "Donor/Desynced"
-AT_ONCE = "SET SESSION wsrep_sync_wait = 0, wait_timeout = 28800, max_statement_time = 0"
+AT_ONCE = (
+    "SET SESSION wsrep_sync_wait = 0, wait_timeout = 28800, max_statement_time = 0, "
+    "tx_isolation = 'REPEATABLE-READ'"
+)
 """What `galera.config` has of these is for clients. They may have to wait until all that was written is
 applied on their node: behind one long change, on all nodes at the same time, this program would take that for
-a server that does not answer. So it would, where whoever is idle, or a statement, is ended after a second."""
+a server that does not answer. So it would, where whoever is idle, or a statement, is ended after a second.
+And who may read what is not committed sees the table of the component's members half written."""
+TOO_MANY = 1040  # connections: mariadbd has no room for one more
 STATUS = (
     "wsrep_cluster_size",
     "wsrep_cluster_state_uuid",
@@ -42,7 +47,7 @@ class SqlError(Exception):
 
 
 class SqlLateError(SqlError):
-    """mariadbd is there, and has not answered in time."""
+    """mariadbd is there, and has not answered in time, or has no connection left."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class ServerStatus:
     paused: bool = False  # flow control holds writes up
     life: str = ""  # this mariadbd's UUID in its group; the next one has another
     votes: int = 0  # of all members of the component together
-    desynced: bool = False  # it has left flow control, and not because somebody set wsrep_desync
+    quorum: bool = True  # the group has its majority; mariadbd hears of its loss behind all that came before
 
     @property
     def synced(self) -> bool:
@@ -92,7 +97,7 @@ class Sql:
     def run(self, statement: str, parameters: Sequence[str] = ()) -> list[tuple[Any, ...]]:
         """Runs one statement. Raises SqlError, with the server's words but not the statement's.
 
-        SqlLateError is one: there was no answer in time.
+        SqlLateError is one: the server is there all the same.
         """
         try:
             if self._connection is None:
@@ -118,12 +123,10 @@ class Sql:
         names = ",".join(f"'{name}'" for name in STATUS)
         found = {
             name.lower(): value
-            for name, value in self.run(f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})")
+            for name, value in self._asked_anew(f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})")
         }
-        state = found.get("wsrep_local_state_comment", "")
-        asked = state == DESYNCED and self.run("SELECT @@GLOBAL.wsrep_desync") == [(1,)]
         return ServerStatus(
-            state=state,
+            state=found.get("wsrep_local_state_comment", ""),
             primary=found.get("wsrep_cluster_status") == "Primary",
             connected=found.get("wsrep_connected") == "ON",
             ready=found.get("wsrep_ready") == "ON",
@@ -134,8 +137,27 @@ class Sql:
             paused=found.get("wsrep_flow_control_active", "").lower() in ("true", "on"),
             life=found.get("wsrep_gcomm_uuid", ""),
             votes=int(found.get("wsrep_cluster_weight", 0)),
-            desynced=state == DESYNCED and not asked,
+            quorum=found.get("wsrep_cluster_weight") != "0",
         )
+
+    def _asked_anew(self, question: str) -> list[tuple[Any, ...]]:
+        """As `run`; over a new connection if the one that was there has ended.
+
+        Somebody may have ended it (KILL, a tool that looks for idle ones), and mariadbd is well.
+        """
+        kept = self._connection is not None
+        try:
+            return self.run(question)
+        except SqlLateError:
+            raise
+        except SqlError:
+            if not kept:
+                raise
+            return self.run(question)
+
+    def desync_is_set(self) -> bool:
+        """Whether somebody has set wsrep_desync. Raises SqlError."""
+        return self.run("SELECT @@GLOBAL.wsrep_desync") == [(1,)]
 
     def nothing_held(self, seconds: float) -> bool:
         """Whether nobody locks all tables, makes a backup, or runs a statement since `seconds` or longer.
@@ -177,7 +199,8 @@ class Sql:
 def _is_late(error: BaseException | None) -> bool:
     """The client's library wraps what the socket said, as often as not without naming it the cause."""
     while error is not None:
-        if isinstance(error, TimeoutError):
+        # BlockingIOError: so many wait for a connection that the socket takes nobody else.
+        if isinstance(error, TimeoutError | BlockingIOError) or error.args[:1] == (TOO_MANY,):
             return True
         error = error.__context__
     return False
