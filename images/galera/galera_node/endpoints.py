@@ -4,8 +4,10 @@ Owns: the answers to `/writer`, `/reader` and `/able`, the record `writer`, and 
 stop: the successor is named, new connections go there, and only then mariadbd ends. Leaves to others: the
 rule (`writer`), the port (`neighbours`), whether this node serves at all (the supervisor).
 
-A thread of its own, with connections of its own: the supervisor looks every two seconds and may be busy,
-and a failover is to be over by then. It works only while a load balancer asks.
+Threads of its own, with connections of its own: the supervisor looks every two seconds and may be busy, and
+a failover is to be over by then. One asks mariadbd, the other the store and the other nodes, which may take
+seconds where a host has died; what mariadbd has said is not to become old for that. They work only while a
+load balancer asks.
 """
 
 from __future__ import annotations
@@ -13,16 +15,15 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from . import neighbours
-from .component import MEMBERS
-from .hearing import Hearing
+from .hearing import QUESTIONS, Hearing
 from .sql import Sql, SqlError, SqlLateError
 from .store import ABSENT, Entry, Put, Store, StoreError
 from .words import Topics, log
-from .writer import Seen, decide, hands_over, vacancy
+from .writer import SILENT, Seen, decide, hands_over, vacancy
 
 EVERY = 0.5  # seconds between looks
 ALARMED = 0.1  # likewise of one that can take writes, while the writer does not say that it can
@@ -34,8 +35,12 @@ DRAIN = 2.5  # seconds for which a node that leaves keeps its connections: longe
 SOON = 2.0  # seconds for one answer of mariadbd
 STORE = 1.0  # likewise of the store; a connection to a member that has died must not outlast the failover
 
-READ_ONLY = "SELECT @@GLOBAL.read_only"
-TAKES = ("0", "OFF")  # what it is where writes are taken; newer versions say it in words
+MEMBERS = (
+    "SELECT @@GLOBAL.read_only, m.node_name, m.node_incoming_address FROM mysql.wsrep_cluster c "
+    "JOIN mysql.wsrep_cluster_members m ON m.cluster_uuid = c.cluster_uuid"
+)
+"""In one: two answers that are in time, with the pause between two looks, are none too old (`FRESH`)."""
+TAKES = frozenset({"0", "OFF"})  # what it is where writes are taken; newer versions say it in words
 
 SERVES, DRAINS, DOES_NOT = 200, 404, 503
 
@@ -56,13 +61,17 @@ class Look:
 class Own:
     """What the own mariadbd says. `at`: when, by the monotonic clock. `able`: clients may be served.
 
-    `takes`: writes. `members`: of its component.
+    `takes`: writes. `members`: the names of its component's, with addresses; empty for who has told none.
     """
 
     at: float = float("-inf")
     able: bool = False
     takes: bool = False
-    members: frozenset[str] = frozenset()
+    members: Mapping[str, str] = field(default_factory=dict)
+
+    def old(self, now: float) -> bool:
+        """Whether that is too long ago to be believed."""
+        return now - self.at > FRESH
 
 
 class Endpoints:
@@ -80,26 +89,29 @@ class Endpoints:
         self._asked = float("-inf")
         self._left = float("inf")  # since when this node leaves
         self._was_writer = float("-inf")  # when it last was, and has handed over since
-        self._able_at = time.monotonic()
-        self._hearing = Hearing(self._able_at)
+        self._unable_at: float | None = None  # since when no writes can come
+        self._hearing = Hearing(time.monotonic())
         self._vacant_at: float | None = None
         self._alarmed = self._away = False
         self._replaced = False  # while the store was away, another node has said that it is the writer
         self._entries: Mapping[str, Entry] = {}
-        self._addresses: dict[str, str] = {}  # of the other nodes, as the store last had each
+        self._former = ""  # whom the record has last named
+        self._addresses: dict[str, str] = {}  # of the other nodes, as mariadbd or the store last had each
         self._stopping = threading.Event()
-        self._wake = threading.Event()
+        self._woken = {self.ask: threading.Event(), self.look: threading.Event()}
 
     # ---- what is asked
 
     def answer(self, path: str) -> int:
         """The status code for `/writer`, `/reader` or, for other nodes, `/able`."""
-        now, own, look = time.monotonic(), self._own, self._look
+        now, own = time.monotonic(), self._own
         if path != "/able":
             if now - self._asked > ASKED:
-                self._wake.set()
+                self._look = Look()  # another may have become the writer since
+                self.wake()
             self._asked = now
-        if not own.able or now - own.at > FRESH:
+        look = self._look
+        if not (self.serving and own.able) or own.old(now):
             return DOES_NOT
         if path == "/writer":
             if look.writer:
@@ -115,31 +127,39 @@ class Endpoints:
 
     def wake(self) -> None:
         """Something has happened that the next look should not be waited for."""
-        self._wake.set()
+        for woken in self._woken.values():
+            woken.set()
 
     def start(self) -> None:
         """Look from now on."""
-        threading.Thread(target=self._run, name="endpoints", daemon=True).start()
+        for work in self._woken:
+            threading.Thread(target=self._run, args=(work,), name="endpoints", daemon=True).start()
 
-    def _run(self) -> None:
+    def _run(self, work: Callable[[], None]) -> None:
+        woken = self._woken[work]
         while True:
             if time.monotonic() - self._asked < ASKED:
                 try:
-                    self.look()
+                    work()
                 except Exception as error:  # of no database may the end be that a load balancer was not told
                     self._topics.say("endpoints", f"unexpected {type(error).__name__}: {error}")
-            self._wake.wait(ALARMED if self._alarmed else EVERY)
-            self._wake.clear()
+            woken.wait(ALARMED if self._alarmed else EVERY)
+            woken.clear()
+
+    def ask(self) -> None:
+        """Asks mariadbd once. Its word counts at once; what has changed is looked at without a pause."""
+        before, self._own = self._own, self._asked_own()
+        if replace(before, at=self._own.at) != self._own:
+            self._woken[self.look].set()
 
     def look(self) -> None:
-        """Looks once, and names whom the rule names."""
-        # Counts at once: the store may take its time, and changes nothing about it.
-        self._own = self._asked_own()
-        writes, members = self._own.takes, self._own.members
+        """Looks once at what the store and the others say, and names whom the rule names."""
         self._read()
-        now = time.monotonic()
-        if writes:
-            self._able_at = now
+        now, own = time.monotonic(), self._own
+        if own.old(now):
+            own = Own(now)
+        writes, members = own.takes, own.members
+        self._unable_at = None if writes else (now if self._unable_at is None else self._unable_at)
         seen = self._seen(writes, members, now)
         if (named := decide(seen)) is not None and self._name(named.node):
             log(f"{named.node} takes the writes from now on: {named.reason}")
@@ -156,17 +176,19 @@ class Endpoints:
     def _asked_own(self) -> Own:
         """What mariadbd says now. Where that is only late, what it said last counts until it is too old.
 
-        Where all refuse writes, the writer stays where it is: its clients may read, and hear why.
+        Where all refuse writes, the writer stays where it is: its clients may read, and hear why. That the
+        majority is lost the group knows at once, and mariadbd perhaps only behind a long change.
         """
         try:
-            if not self.serving or not self._sql.status().synced:
+            if not self.serving or not ((status := self._sql.status()).synced and status.quorum):
                 return Own(time.monotonic())
-            ((refuses,),) = self._sql.run(READ_ONLY)
-            members = frozenset(str(row[2]) for row in self._sql.run(MEMBERS))
-            return Own(time.monotonic(), True, str(refuses).upper() in TAKES, members)
+            rows = [tuple(map(str, row)) for row in self._sql.run(MEMBERS)]
+            members = {name: incoming.rpartition(":")[0] for _, name, incoming in rows}
+            takes = bool(rows) and {row[0].upper() for row in rows} <= TAKES
+            return Own(time.monotonic(), True, takes, members)
         except SqlLateError:
             now = time.monotonic()
-            return self._own if now - self._own.at <= FRESH else Own(now)
+            return Own(now) if self._own.old(now) else self._own
         except SqlError:
             return Own(time.monotonic())
 
@@ -180,11 +202,14 @@ class Endpoints:
             self._away = True
             self._topics.say("endpoints' store", f"for load balancers, the writer stays as it was: {error}")
 
-    def _seen(self, able: bool, members: frozenset[str], now: float) -> Seen:
+    def _seen(self, able: bool, members: Mapping[str, str], now: float) -> Seen:
         addresses = addresses_of(self._entries)
         addresses.pop(self._node, None)
+        # Who has come while another was cut off from the store knows of that one by mariadbd alone.
         self._addresses.update(addresses)
+        self._addresses.update({name: at for name, at in members.items() if at and name != self._node})
         writer = writer_of(self._entries)
+        self._former = writer or self._former
         # One that is cut off from the store alone is listed no longer, and takes the writes as before.
         heard = self._hearing.of(writer, self._addresses.get(writer, ""), now)
         seen = Seen(
@@ -193,10 +218,14 @@ class Endpoints:
             leaving=self._stopping.is_set(),
             resting=f"maintenance/{self._node}" in self._entries,
             writer=writer,
-            members=members,
+            members=frozenset(members),
+            former=self._former,
             silent=0.0 if writer == self._node else now - heard,
-            unable=now - self._able_at,
+            unable=0.0 if self._unable_at is None else now - self._unable_at,
         )
+        if self._hearing.unanswered < QUESTIONS:
+            # It has hardly been asked: this node itself is slow.
+            seen = replace(seen, silent=min(seen.silent, SILENT))
         gone = vacancy(seen)
         self._alarmed = able and (bool(gone) or seen.silent > EVERY)
         if not gone:
@@ -209,7 +238,7 @@ class Endpoints:
         vacant = 0.0 if self._vacant_at is None else now - self._vacant_at
         return replace(seen, others=others, vacant=vacant)
 
-    def _is_replaced(self, members: frozenset[str]) -> bool:
+    def _is_replaced(self, members: Mapping[str, str]) -> bool:
         """Whether the others have named another writer, which this node, cut off from the store, missed.
 
         They do when it hangs for some seconds. Once one has said so, only the store's word counts again.
@@ -246,8 +275,12 @@ class Endpoints:
             return
         log(f"load balancers are told to send new connections elsewhere; stopping in {DRAIN:.0f} s")
         self._stopping.set()
-        self._wake.set()
+        self.wake()
         time.sleep(DRAIN)
+
+    def stay(self) -> None:
+        """This node was only about to start mariadbd over."""
+        self._stopping.clear()
 
 
 def addresses_of(entries: Mapping[str, Entry]) -> dict[str, str]:

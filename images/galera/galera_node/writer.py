@@ -24,6 +24,7 @@ class Seen:
     Attributes:
         node: this one. able: it can take writes. leaving: it stops. resting: a person has taken it out.
         writer: whom the record names, empty if nobody.
+        former: whom it named last; another one than `writer` only where there is none.
         members: names of the Primary component's.
         others: those of the other nodes that say they are able; only asked when that matters.
         silent: seconds since the writer last said that it is able.
@@ -36,6 +37,7 @@ class Seen:
     leaving: bool = False
     resting: bool = False
     writer: str = ""
+    former: str = ""
     members: Set[str] = frozenset()
     others: Set[str] = frozenset()
     silent: float = 0.0
@@ -82,6 +84,8 @@ def decide(seen: Seen) -> Name | None:
         # The last of all: better it than nobody. Whoever can takes over from it.
         late = len(seen.members) * TURN
         return Name(seen.node, f"{why}, nor can another") if not successors and seen.vacant >= late else None
-    # All see the vacancy in the same moment; in turn they need not race for the record.
-    turn = sorted({seen.node, *successors}).index(seen.node)
+    # All see the vacancy in the same moment; in turn they need not race for the record. If that was only lost
+    # with the store's data, who has been the writer goes on.
+    first = "" if seen.writer else seen.former
+    turn = sorted({seen.node, *successors}, key=lambda name: (name != first, name)).index(seen.node)
     return Name(seen.node, why) if seen.vacant >= turn * TURN else None

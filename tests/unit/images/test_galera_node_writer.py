@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -98,20 +98,18 @@ class Database:
 
     def __init__(self, members: str | None = "abc") -> None:
         self.members = members
-        self.synced = True
+        self.synced = self.quorum = True
         self.read_only: object = 0
         self.fails: Exception | None = None
 
     def status(self) -> Any:
         if self.fails is not None:
             raise self.fails
-        return types.SimpleNamespace(synced=self.synced)
+        return types.SimpleNamespace(synced=self.synced, quorum=self.quorum)
 
-    def run(self, statement: str) -> list[tuple[object, ...]]:
+    def run(self, _statement: str) -> list[tuple[object, ...]]:
         assert self.members is not None
-        if "read_only" in statement:
-            return [(self.read_only,)]
-        return [("uuid", 1, name) for name in self.members]
+        return [(self.read_only, name, f"{name}:3306") for name in self.members]
 
 
 class World:
@@ -122,7 +120,7 @@ class World:
         self.able = {"a", "b", "c"}
         for node in "abc":
             self.store.put(f"present/{node}", json.dumps({"address": node}))
-        monkeypatch.setattr(neighbours, "able", lambda address: address in self.able)
+        monkeypatch.setattr(neighbours, "able", lambda address, **_: address in self.able)
         monkeypatch.setattr(neighbours, "any_writes", self.any_writes)
         monkeypatch.setattr(
             module, "time", types.SimpleNamespace(monotonic=lambda: self.now, sleep=self.sleep)
@@ -145,6 +143,7 @@ class World:
         for name, node in sorted(self.nodes.items(), reverse=True):
             node.answer("/reader")
             if name in self.able or not node.serving:
+                node.ask()
                 node.look()
 
     def codes(self, path: str) -> dict[str, int]:
@@ -158,7 +157,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     client = types.ModuleType("pymysql")
     client.Error = Exception  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "pymysql", client)
-    names = [f"{package}.{name}" for name in ("sql", "component", "endpoints")]
+    names = [f"{package}.{name}" for name in ("sql", "endpoints")]
     for name in names:
         monkeypatch.delitem(sys.modules, name, raising=False)
     yield World(importlib.import_module(f"{package}.endpoints"), monkeypatch)
@@ -225,7 +224,7 @@ def test_a_writer_that_does_not_answer_holds_no_look_up_and_is_looked_for_more_o
 ) -> None:
     answers, asked = threading.Event(), list[str]()
 
-    def able(address: str) -> bool:
+    def able(address: str, **_: object) -> bool:
         asked.append(address)
         return answers.wait(10)
 
@@ -239,6 +238,32 @@ def test_a_writer_that_does_not_answer_holds_no_look_up_and_is_looked_for_more_o
     while hearing.of("b", "10.0.0.2", 104.0) != 104.0:
         assert time.monotonic() < wait
     assert asked == ["10.0.0.1", "10.0.0.2"]
+
+
+def test_an_answer_that_takes_a_second_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one does where all processors are busy."""
+    monkeypatch.setattr(neighbours, "able", lambda _at, timeout=neighbours.SOON: timeout > 1.0)
+    hearing = Hearing(100.0)
+    wait = time.monotonic() + 5
+    while hearing.of("a", "10.0.0.1", 106.0) != 106.0 or hearing._asking is None:
+        assert time.monotonic() < wait
+    hearing._asking.join(5)
+    assert hearing.unanswered == 0
+
+
+def test_a_node_that_is_slow_itself_takes_no_other_for_silent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.look()
+    world.look()
+    answers = threading.Event()
+    monkeypatch.setattr(neighbours, "able", lambda at, **_: at != "a" or answers.wait(2))
+    world.now += SILENT + 1  # in which b did nothing, and asked nobody
+    b = world.nodes["b"]
+    b.ask()
+    b.look()
+    assert (world.store.writer, b._alarmed) == ("a", True)
+    answers.set()
 
 
 def test_looks_are_closer_together_while_the_writer_is_missed(world: World) -> None:
@@ -262,7 +287,7 @@ def test_a_writer_that_is_one_again_is_not_silent_since_it_was_one_before(
     for node in "ba":
         world.store.put("writer", json.dumps({"node": node}))
         if node == "a":
-            monkeypatch.setattr(neighbours, "able", lambda address: address in world.able - {"a"})
+            monkeypatch.setattr(neighbours, "able", lambda address, **_: address in world.able - {"a"})
         for _ in range(20 if node == "b" else 1):
             world.look()
     assert world.store.writer == "a"
@@ -297,8 +322,40 @@ def test_a_writer_that_is_cut_off_from_the_store_alone_stays_it(world: World) ->
     assert world.store.writer == "b"
 
 
+def test_who_has_come_since_hears_a_writer_that_the_store_does_not_list(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.look()
+    world.look()
+    del world.store.entries["present/a"]
+    cut_off(world.nodes["a"])
+    world.nodes["c"] = world.module.Endpoints("c", Database(), world.store)
+    world.nodes["c"].serving = True
+    for _ in range(2 * MISSED):
+        world.look()
+    assert (world.store.writer, world.codes("/writer")) == ("a", {"a": 200, "b": 503, "c": 503})
+    world.able = {"c"}  # the others' programs hang
+    for _ in range(MISSED):
+        world.look()
+    assert world.store.writer == "c"
+
+
+def test_a_store_that_has_lost_its_data_costs_no_writer_its_clients(world: World) -> None:
+    world.store.put("writer", json.dumps({"node": "c"}))
+    world.look()
+    assert world.codes("/writer")["c"] == 200
+    del world.store.entries["writer"]
+    for _ in range(2):
+        for node in world.nodes.values():  # a and b are the first to see it
+            node.ask()
+            node.look()
+            assert world.codes("/writer")["c"] == 200
+        world.now += 0.5
+    assert world.store.writer == "c"
+
+
 def test_who_would_not_hear_of_it_becomes_no_writer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def able(address: str) -> bool:
+    def able(address: str, **_: object) -> bool:
         return bool(world.nodes[address].answer("/able") == 200)
 
     world.look()
@@ -383,6 +440,16 @@ def test_a_node_that_stops_keeps_its_connections_until_new_ones_go_elsewhere(wor
     assert world.codes("/reader") == {"a": 503, "b": 200, "c": 200}
 
 
+def test_a_node_that_only_starts_mariadbd_over_is_there_again(world: World) -> None:
+    world.look()
+    world.look()
+    world.nodes["a"].drain()
+    assert (world.store.writer, world.codes("/reader")["a"]) == ("b", 404)
+    world.nodes["a"].stay()
+    world.look()
+    assert (world.store.writer, world.codes("/reader")["a"]) == ("b", 200)
+
+
 def test_without_a_load_balancer_a_stop_waits_for_nobody(world: World) -> None:
     world.look()
     world.look()
@@ -409,7 +476,7 @@ def test_a_node_in_maintenance_is_in_neither_endpoint_and_comes_back(world: Worl
 def test_a_node_in_maintenance_serves_where_nobody_else_can_until_somebody_can(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def able(address: str) -> bool:
+    def able(address: str, **_: object) -> bool:
         return address in world.able and bool(world.nodes[address].answer("/able") == 200)
 
     def members(names: str) -> None:
@@ -442,7 +509,7 @@ def test_a_node_in_maintenance_serves_where_nobody_else_can_until_somebody_can(
     assert world.codes("/reader") == {"a": 503, "b": 503, "c": 200}
 
 
-@pytest.mark.parametrize("amiss", ["not serving", "not synced"])
+@pytest.mark.parametrize("amiss", ["not serving", "not synced", "no majority"])
 def test_a_node_that_does_not_serve_is_in_neither_endpoint(world: World, amiss: str) -> None:
     world.look()
     world.look()
@@ -450,9 +517,9 @@ def test_a_node_that_does_not_serve_is_in_neither_endpoint(world: World, amiss: 
     if amiss == "not serving":
         node.serving = False
     else:
-        node._sql.synced = False
+        node._sql.synced, node._sql.quorum = amiss != "not synced", amiss != "no majority"
+        node.ask()
     world.able.discard("a")
-    node.look()
     assert (node.answer("/writer"), node.answer("/reader"), node.answer("/able")) == (503, 503, 503)
 
 
@@ -472,10 +539,26 @@ def test_a_writer_that_refuses_writes_hands_over_and_may_be_read(world: World, s
     assert world.codes("/able")["a"] == 503
 
 
+def test_a_writer_that_cannot_take_writes_for_a_moment_keeps_them_however_slow_it_was_before(
+    world: World,
+) -> None:
+    world.look()
+    world.look()
+    node = world.nodes["a"]
+    world.now += UNABLE + 1
+    node._sql.read_only = 1
+    node.ask()
+    node.look()
+    assert world.store.writer == "a"
+    node._sql.read_only = 0
+    world.look()
+    assert world.codes("/writer")["a"] == 200
+
+
 def test_where_all_refuse_writes_the_writer_stays_and_says_so_to_its_clients_itself(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(neighbours, "able", lambda at: world.nodes[at].answer("/able") == 200)
+    monkeypatch.setattr(neighbours, "able", lambda at, **_: world.nodes[at].answer("/able") == 200)
     world.look()
     for node in world.nodes.values():
         node._sql.read_only = 1
@@ -514,6 +597,82 @@ def test_a_late_answer_changes_nothing_until_the_last_one_is_too_old(world: Worl
     assert world.codes("/writer") == {"a": 503, "b": 200, "c": 503}
 
 
+def test_answers_that_are_just_in_time_are_none_too_old(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.look()
+    world.look()
+    node, codes = world.nodes["a"], list[int]()
+
+    def slowly(ask: Callable[..., Any]) -> Callable[..., Any]:
+        def asked(*words: object) -> Any:
+            world.now += world.module.SOON - 0.1
+            codes.append(node.answer("/writer"))
+            return ask(*words)
+
+        return asked
+
+    for name in ("status", "run"):
+        monkeypatch.setattr(node._sql, name, slowly(getattr(node._sql, name)))
+    for _ in range(3):
+        world.now += world.module.EVERY
+        node.ask()
+    assert set(codes) == {200}
+
+
+def test_while_the_store_answers_nothing_mariadbd_is_asked_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a host has died, each of its addresses takes the store's questions a second and more."""
+    monkeypatch.setattr(world.module, "EVERY", 0.01)
+    world.look()
+    world.look()
+    node, answers, asked = world.nodes["a"], threading.Event(), threading.Semaphore(0)
+    read, status = world.store.read, node._sql.status
+
+    def held() -> dict[str, Entry]:
+        answers.wait(60)
+        return read()
+
+    def counted() -> Any:
+        asked.release()
+        return status()
+
+    monkeypatch.setattr(world.store, "read", held)
+    monkeypatch.setattr(node._sql, "status", counted)
+    node.answer("/reader")
+    node.start()
+    try:
+        assert all(asked.acquire(timeout=20) for _ in range(5))
+        assert node.answer("/reader") == 200
+    finally:
+        node._asked = float("-inf")  # its threads do nothing from now on
+        answers.set()
+
+
+def test_a_change_of_the_group_is_looked_at_without_a_pause(world: World) -> None:
+    world.look()
+    world.look()
+    node = world.nodes["b"]
+    node._woken[node.look].clear()
+    node.ask()
+    assert not node._woken[node.look].is_set()
+    node._sql.members = "bc"
+    node.ask()
+    assert node._woken[node.look].is_set()
+
+
+def test_who_has_not_looked_for_long_is_no_writer_until_it_has(world: World) -> None:
+    world.look()
+    world.look()
+    world.now += world.module.ASKED + 1  # no load balancer was there
+    world.store.put("writer", json.dumps({"node": "b"}))
+    node = world.nodes["a"]
+    node.answer("/reader")
+    node.ask()
+    assert (node.answer("/writer"), node.answer("/reader")) == (503, 200)
+
+
 def test_a_mariadbd_that_is_gone_is_told_at_once(world: World) -> None:
     gone = importlib.import_module("images.galera.galera_node.sql").SqlError
     world.look()
@@ -535,6 +694,7 @@ def test_a_slow_store_makes_no_look_old(world: World) -> None:
 
     world.store.read = slow  # type: ignore[method-assign]
     world.now += 0.5
+    node.ask()
     node.look()
 
 
