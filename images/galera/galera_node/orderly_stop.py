@@ -46,6 +46,12 @@ class OrderlyStop:
             log(f"stopped at {state.uuid}:{state.seqno}")
         self._membership.leave(Position(state.uuid, state.seqno) if clean else None)
 
+    def start_over(self) -> None:
+        """Stops a mariadbd that may be serving, once clients are sent elsewhere; another one follows."""
+        self._endpoints.drain()
+        self.end_server()
+        self._endpoints.stay()
+
     def end_server(self) -> None:
         """Stops mariadbd in order. Kills one that has never answered: it hears no signal.
 
@@ -55,6 +61,8 @@ class OrderlyStop:
         self._sql.close()
         if not self._server.running:
             return
+        # It may not belong to the cluster any more: nobody is sent here while it takes its time.
+        self._endpoints.serving = False
         log("stopping mariadbd")
         self._server.stop()
         began = time.monotonic()

@@ -15,7 +15,7 @@ from dataclasses import replace
 from . import health, neighbours
 from .component import Component
 from .decision.others import IN_PRIMARY
-from .endpoints import Endpoints
+from .endpoints import FRESH, Endpoints
 from .first_process import LOOK_EVERY, FirstProcess
 from .local_state import NO_UUID
 from .membership import Membership
@@ -58,6 +58,7 @@ class Reports:
         self.served = False
         self.problem = ""
         self.teller: Teller | None = None
+        self._heard_at = float("-inf")  # when mariadbd has last answered
 
     def listen(
         self, address: str, departed: Callable[[str], None], silent: Callable[[], Collection[str]]
@@ -143,17 +144,31 @@ class Reports:
 
     # ---- the other nodes, and a person
 
+    def _goes_on(self) -> bool:
+        """Whether load balancers may send clients to a mariadbd that has not answered here this time.
+
+        The endpoints ask it themselves, more often. In so short a time it is in no other component.
+        """
+        recent = time.monotonic() - self._heard_at <= FRESH
+        return self._endpoints.serving and self._component.confirmed and recent
+
     def departed(self, life: str) -> None:
         """What other nodes are told from now on of the mariadbd that has died, until `tell_others`."""
         self._endpoints.serving = False
         if self.teller is not None:
             self.teller.told = replace(self.teller.told, state="stopped", ready=False, departed=life)
 
-    def tell_others(self, presence: Presence, epoch: str) -> None:
-        """What other nodes are told when they ask, and `galera-node status`."""
+    def tell_others(self, presence: Presence, epoch: str, heard: bool = True) -> None:
+        """What other nodes are told when they ask, and `galera-node status`.
+
+        Args:
+            heard: mariadbd has answered, if there is one.
+        """
         serves = presence.state == "synced" and self._component.confirmed and self._membership.recorded
         told = Told(self._settings.node, presence.uuid, epoch, presence.state, serves)
-        self._endpoints.serving = serves
+        self._endpoints.serving = serves or (not heard and self._goes_on())
+        if heard:
+            self._heard_at = time.monotonic()
         if self.teller is not None:
             self.teller.told = told
         has_data = presence.state != "empty" and presence.uuid != NO_UUID

@@ -108,7 +108,7 @@ class Watch:
             self._archiving.look(time.monotonic())
             shown = replace(presence, state="starting") if forming else presence
             facts = self._membership.look(shown, self._details(local))
-            self._reports.tell_others(presence, self._component.epoch)
+            self._reports.tell_others(presence, self._component.epoch, heard=status is not None)
             if self._is_restored(presence, facts):
                 return True
             if forming and not self._membership.session:
@@ -133,7 +133,7 @@ class Watch:
                 in_group = time.monotonic()
             if why := self._starts_over(time.monotonic() - in_group):
                 log(f"{why}: starting mariadbd over")
-                self._stop.end_server()
+                self._stop.start_over()
                 return False
             bootstrap = bootstrap and status is None  # until it answers, it has no component to be in
             if bootstrap or progress is not None or (status is not None and status.primary):

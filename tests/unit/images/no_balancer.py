@@ -5,5 +5,10 @@ from __future__ import annotations
 import types
 
 NO_BALANCER = types.SimpleNamespace(
-    serving=False, answer=lambda _path: 503, start=lambda: None, drain=lambda: None, wake=lambda: None
+    serving=False,
+    answer=lambda _path: 503,
+    start=lambda: None,
+    drain=lambda: None,
+    stay=lambda: None,
+    wake=lambda: None,
 )

@@ -29,6 +29,7 @@ pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore:unclosed:Reso
 
 PACKAGE = "images.galera.galera_node"
 U = "aaaaaaaa-0000-0000-0000-000000000001"
+DESYNCED = "Donor/Desynced"
 OLD_HASH = "*" + "0" * 40
 MARIADBD = """#!/bin/sh
 echo "$@" > {root}/arguments
@@ -474,8 +475,17 @@ def test_a_node_does_not_go_on_in_a_component_of_another_epoch(
     joins: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     joins.set("FAILURES", 1)
-    joins.database.on_look = {3: lambda: joins.cluster(epoch="2-ab")}
-    assert joins.lives(joins.node(size=3)) == 1
+    node, serving = joins.node(size=3), list[bool]()
+    end = node.parts.server.stop
+
+    def ended() -> None:
+        serving.append(node.parts.endpoints.serving)
+        end()
+
+    node.parts.server.stop = ended
+    joins.database.on_look = {5: lambda: joins.cluster(epoch="2-ab")}
+    assert joins.lives(node) == 1
+    assert serving == [False]  # at once, however long it takes to stop
     assert "what it runs in is not the cluster's present epoch" in capsys.readouterr().err
     assert (joins.root / "end").exists()
 
@@ -542,6 +552,38 @@ def test_a_donor_that_galera_has_lost_count_of_starts_over(
     assert said.count("Galera has not noticed that this donor is done, and never will") == 1
     assert "mariadbd has ended with 0" in said
     assert ("BACKUP STAGE END", ()) in joins.database.statements
+
+
+def test_a_donor_that_starts_over_sends_its_clients_elsewhere_first(
+    joins: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joins.set("FOR_NOBODY", 0.0)
+    node, order = joins.node(size=3), list[tuple[str, bool]]()
+    for word in ("drain", "stay"):
+        told = functools.partial(lambda word: order.append((word, node.parts.server.running)), word)
+        monkeypatch.setattr(NO_BALANCER, word, told)
+    joins.database.on_look = {6: lambda: joins.database.status.update(wsrep_local_state_comment=DESYNCED)}
+    assert joins.lives(node) == 0
+    assert order == [("drain", True), ("stay", False)]
+
+
+@pytest.mark.parametrize(("fresh", "serves"), [(60.0, True), (-1.0, False)], ids=["once", "for long"])
+def test_a_look_without_an_answer_takes_nobody_out_of_the_load_balancers(
+    joins: Site, fresh: float, serves: bool
+) -> None:
+    """They ask more often themselves. This one may have been told that there are too many connections."""
+    joins.set("FRESH", fresh)
+    node, serving = joins.node(size=3), list[bool]()
+
+    def fail() -> None:
+        raise DatabaseError(1040, "Too many connections")
+
+    def note() -> None:
+        serving.append(node.parts.endpoints.serving)
+
+    joins.database.on_look = {6: note, 7: fail, 8: note, 9: stop}
+    assert joins.lives(node) == 0
+    assert serving == [True, serves]
 
 
 def test_a_volume_of_something_else_is_left_alone(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
