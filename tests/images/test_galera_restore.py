@@ -81,18 +81,23 @@ def in_archive(site: BackupSite, nodes: list[Container]) -> int:
     return last
 
 
-def back(nodes: list[Container]) -> None:
+def back(nodes: list[Container], phase: str = "") -> None:
     """Waits until all serve together. Containers that end are started again, as the engine does: one that has
     served ends before it takes a full copy.
+
+    `phase`: in which the restore's record must be by then. Nodes that are to end may serve for a moment.
     """
 
     def serve() -> bool:
         for node in nodes:
             if not node.running:
                 node.start()
-        return all(synced(node) and healthy(node) for node in nodes)
+        if not all(synced(node) and healthy(node) for node in nodes):
+            return False
+        told = step(nodes[0], "restore", "status")  # perhaps it ends just now
+        return not phase or (told.returncode == 0 and json.loads(told.stdout)["record"]["phase"] == phase)
 
-    wait_for(serve, "all serve again")
+    wait_for(serve, f"all serve again {phase}")
 
 
 def begun(site: BackupSite, node: Container, to: str, *timeline: str) -> dict[str, Any]:
@@ -177,8 +182,7 @@ def test_to_a_transaction_with_incrementals_and_back_again(site: BackupSite) -> 
     assert [words.split(",") for words in rows(nodes)] == [["first", "one", "two"]] * 3
     add(nodes[0], "lost by the way back")
     taken(nodes[0], "restore", "undo")
-    back(nodes)
-    wait_for(lambda: record(nodes[0])["record"]["phase"] == "undone", "undone")
+    back(nodes, "undone")
     assert uuids(nodes) == former
     assert rows(nodes) == before
     add(nodes[1], "goes on")
@@ -195,9 +199,8 @@ def test_a_load_that_is_killed_is_gone_on_with_and_there_are_never_two_clusters(
     begun(site, nodes[1], "latest")
     # The way back before anything was loaded.
     taken(nodes[0], "restore", "undo")
-    back(nodes)
+    back(nodes, "undone")
     assert (uuids(nodes), rows(nodes)) == (former, kept)
-    wait_for(lambda: record(nodes[0])["record"]["phase"] == "undone", "undone")
     begun(site, nodes[1], "latest")
     for moment in ("base", "log 1"):
         loads = subprocess.Popen(
@@ -319,7 +322,7 @@ def test_a_stack_that_has_lost_everything_begins_again_with_its_own_archive(site
     wait_for(lambda: wrong(nodes[0]) == [], "an archive of the new one", 120)
     assert len(site.timelines()) == 2
     assert [each.name for each in site.bases(timeline)] == [base.name]
-    assert record(nodes[0])["record"]["phase"] == "done"
+    wait_for(lambda: record(nodes[0])["record"]["phase"] == "done", "the restore has ended", 60)
     assert all(site.key.identity not in node.log for node in nodes)
     # Never again: what is written since stays over an outage of all nodes.
     add(nodes[1], "since")
