@@ -14,7 +14,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from components import votes
+from components.host_scripts.disk import MOUNT_POINT
 from components.host_scripts.engine import settle
+from components.host_scripts.shell import assign, body
 from components.layers import AWAY, LOOK_AGAIN
 from components.turns import NOT_WELL
 from operations import notes, outputs, outputs_of_state, remote_hosts
@@ -35,6 +37,8 @@ PATIENCE = 90.0
 """Seconds for a host that answers to say how it is; one that takes longer is not well."""
 HEALING = 1200.0
 """Seconds for a host to be back after the restart of its engine; its own script gives up before."""
+NETWORKS = f"{MOUNT_POINT}/network/files/local-kv.db"
+"""What an engine keeps of networks, and of the containers' ports."""
 
 
 @dataclass(frozen=True)
@@ -330,7 +334,9 @@ async def _restart(found: Outputs, host: str) -> Seen:
     again = "systemctl reset-failed docker.service 2>/dev/null || :"
     # An engine that is ill does not tell the key with which it is locked after its restart.
     locks = manager and bool(found.unlock_keys)
-    script = f"{note}\n{again}\n{settle(host, manager=manager, ask=False, locks=locks)}"
+    forgetting = f"{assign(store=NETWORKS)}\n{body('engine_forgets', remote_hosts.SCRIPTS)}"
+    settling = settle(host, manager=manager, ask=False, locks=locks)
+    script = f"{note}\n{again}\n{forgetting}\n{settling}"
     values = "".join(f"{line}\n" for line in ("1", *(found.unlock_keys if locks else ())))
     async with remote_hosts.connected(found) as hosts:
         answer = await hosts.run(host, script, values, HEALING)
