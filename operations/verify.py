@@ -234,6 +234,9 @@ async def _drop(hosts: RemoteHosts, found: Outputs, table: str) -> dict[str, Ans
     for name in found.members:
         tried[name] = await hosts.run(name, cluster_facts.drop_table(found, table))
         if not tried[name].error:
+            # Of no interest if it fails: the table is gone.
+            kept = dict.fromkeys(found.members, cluster_facts.keep_dropped(found))
+            await hosts.run_all(kept, limit=30.0)
             break
     return tried
 

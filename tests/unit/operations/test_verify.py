@@ -564,12 +564,16 @@ class Hosts:
     """Hosts of which only `good` can drop a table; `asked` in order."""
 
     def __init__(self, *good: str) -> None:
-        self.good, self.asked = good, list[str]()
+        self.good, self.asked, self.kept = good, list[str](), dict[str, str]()
 
     async def run(self, name: str, text: str, stdin: str = "") -> Answer:
         self.asked.append(name)
         assert "DROP TABLE IF EXISTS `app`.`verify_1`" in text
         return Answer() if name in self.good else Answer(error=f"{name} is not ready")
+
+    async def run_all(self, texts: Mapping[str, str], stdin: str = "", limit: float = 0.0) -> object:
+        self.kept.update(texts)
+        return {}
 
 
 def test_the_table_is_dropped_on_any_node_that_can(found: Outputs) -> None:
@@ -577,6 +581,11 @@ def test_the_table_is_dropped_on_any_node_that_can(found: Outputs) -> None:
     tried = asyncio.run(verify._drop(hosts, found, "verify_1"))  # type: ignore[arg-type]
     assert hosts.asked == ["galera-1", "galera-2"]
     assert failed(galera_checks.of_clean_up(found, "verify_1", tried)) == []
+    # Nor is it there again on any of them after a power cut.
+    assert list(hosts.kept) == list(found.members)
+    assert all(
+        "wsrep_sync_wait = 1" in text and "sync -f /var/lib/mysql" in text for text in hosts.kept.values()
+    )
 
 
 def test_a_table_that_stays_is_reported_with_its_name_and_why(found: Outputs) -> None:
@@ -600,7 +609,9 @@ def test_what_was_written_is_removed_whether_or_not_it_was_written_well(
             ran.append((name, "drop" if "DROP TABLE" in text else "write"))
             return Answer(error="timed out") if "CREATE TABLE" in text and write_fails else Answer()
 
-        async def run_all(self, texts: Mapping[str, str], stdin: str = "") -> dict[str, Answer]:
+        async def run_all(
+            self, texts: Mapping[str, str], stdin: str = "", limit: float = 0.0
+        ) -> dict[str, Answer]:
             return {name: Answer("1\n" if "SELECT id" in text else "") for name, text in texts.items()}
 
     @contextlib.asynccontextmanager
