@@ -41,7 +41,6 @@ from harness.name_server import NameServer, inside
 from images.galera.galera_node.neighbours import Teller
 from images.haproxy.haproxy_node.cli import SOCKET
 from images.haproxy.haproxy_node.settings import PASSWORD
-from lab import images
 
 GOALS = (WRITER, READER, TLS)
 WAYS = (DIRECT, *GOALS)
@@ -201,9 +200,7 @@ def table(measured: Measured) -> list[list[str]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints, writes the document; the exit code is 0 unless something failed."""
-    parser = ways.parser("balancer", __doc__)
-    parser.add_argument("--debian", choices=images.SUITES, default=images.SUITES[0], help="of the images")
-    options = parser.parse_args(arguments)
+    options = pair_cluster.parser("balancer", __doc__).parse_args(arguments)
     facts = report.machine()
 
     def work() -> None:

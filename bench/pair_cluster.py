@@ -8,6 +8,7 @@ against what.
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 import tempfile
@@ -17,13 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from bench import sysbench
+from bench import sysbench, ways
 from bench.own_lab import BenchFailed
 from bench.sysbench import Target, Throughput
 from bench.ways import LOADS
 from harness.database_pair import CopyFailed, Pair, ask
 from harness.image_containers import Container
 from images.galera.galera_node import tls
+from lab import images
 
 CLIENT = "10.77.0.31"
 USER = "app"
@@ -158,6 +160,13 @@ def wrong_way(log: str, encrypted: bool) -> str:
     met = set(_MET.findall(log))
     wanted = {"ssl" if encrypted else "tcp"}
     return "" if met == wanted else f"it has met the other node by {', '.join(sorted(met)) or 'nothing'}"
+
+
+def parser(bench: str, about: str | None) -> argparse.ArgumentParser:
+    """The options that all of these benches have, and of which Debian the images are."""
+    made = ways.parser(bench, about)
+    made.add_argument("--debian", choices=images.SUITES, default=images.SUITES[0], help="of the images")
+    return made
 
 
 @contextmanager

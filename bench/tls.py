@@ -21,7 +21,6 @@ from bench.pair_cluster import Cluster
 from bench.ways import Measured
 from harness.database_pair import Pair
 from harness.image_roots import image_root
-from lab import images
 
 PLAIN, TLS = "without TLS", "with TLS"
 WAYS = (PLAIN, TLS)
@@ -61,9 +60,7 @@ def both(root: Path) -> Iterator[dict[str, Cluster]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints, writes the document; the exit code is 0 unless something failed."""
-    parser = ways.parser("tls", __doc__)
-    parser.add_argument("--debian", choices=images.SUITES, default=images.SUITES[0], help="of the image")
-    options = parser.parse_args(arguments)
+    options = pair_cluster.parser("tls", __doc__).parse_args(arguments)
     facts = report.machine()
 
     def work() -> None:

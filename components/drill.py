@@ -15,10 +15,9 @@ import pulumi
 
 from components import backup, galera, store_access
 from components.cluster_hosts import ClusterHosts
-from components.service_spec import HealthCheck, Limits, ServiceSpec, UpdatePolicy
+from components.service_spec import ON_DATA_NODES, HealthCheck, Limits, ServiceSpec, UpdatePolicy
 from components.services import ServiceArgs, Services, declare
 from settings import Settings
-from settings.planned import DATA_LABEL
 
 SERVICE = "galera-drill"
 IDENTITY = "drill-identity"
@@ -39,7 +38,7 @@ def specs(settings: Settings) -> list[ServiceSpec]:
             name=SERVICE,
             image=settings.galera.image,
             replicas=1,
-            constraints=[f"node.labels.{DATA_LABEL}==true"],
+            constraints=[ON_DATA_NODES],
             env={**database.env, "DRILL_EVERY": settings.backup.drill.every},
             secrets=[
                 *passwords,

@@ -20,7 +20,7 @@ from components.host_scripts import etcd_users
 from components.host_scripts.swarm_leaving import Membership
 from components.peer_authority import PeerAuthority
 from components.peer_certificates import PeerCertificates
-from components.service_spec import HealthCheck, Port, ServiceSpec, UpdatePolicy
+from components.service_spec import ON_MANAGERS, HealthCheck, Port, ServiceSpec, UpdatePolicy
 from components.services import ServiceArgs, declare
 from components.store_access import StoreAccess
 from settings import Settings
@@ -42,7 +42,7 @@ def spec(settings: Settings) -> ServiceSpec:
     return ServiceSpec(
         name=SERVICE,
         image=settings.discovery.image,
-        constraints=["node.role==manager"],
+        constraints=[ON_MANAGERS],
         env={"NODE_NAME": "{{.Node.Hostname}}", "READABLE": ",".join(readable(settings))},
         secrets=["etcd-peer-ca.crt", "etcd-peer.crt", "etcd-peer.key", *etcd_access.FILES],
         volumes={VOLUME: "/var/lib/etcd"},

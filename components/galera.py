@@ -25,13 +25,12 @@ from components.host_scripts import writer_last as text
 from components.host_scripts.swarm_leaving import Membership
 from components.key_value_store import KeyValueStore
 from components.password import Password
-from components.service_spec import ConfigFile, HealthCheck, Port, ServiceSpec, UpdatePolicy
+from components.service_spec import ON_DATA_NODES, ConfigFile, HealthCheck, Port, ServiceSpec, UpdatePolicy
 from components.services import ServiceArgs, declare
 from settings import Settings
 from settings import galera as section
 from settings.backup import Backup
 from settings.bootstrap_from import BootstrapFrom
-from settings.planned import DATA_LABEL
 from settings.rotation import Passwords
 from settings.tls import Tls
 
@@ -72,7 +71,7 @@ def spec(settings: Settings, initial: InitialSql | None = None, *, at_once: bool
     return ServiceSpec(
         name=SERVICE,
         image=galera.image,
-        constraints=[f"node.labels.{DATA_LABEL}==true"],
+        constraints=[ON_DATA_NODES],
         env={
             "NODE_NAME": "{{.Node.Hostname}}",
             "CLUSTER_NAME": galera.cluster_name,

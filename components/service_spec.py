@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from components.host_scripts.swarm_leaving import Membership
+from settings.planned import DATA_LABEL
 
 KEEPALIVE = {
     "net.ipv4.tcp_keepalive_time": "600",
@@ -28,6 +29,8 @@ KEEPALIVE = {
 
 Think twice: for the docker plugin another sysctl is another service, so both would be removed and made anew.
 """
+ON_MANAGERS, ON_DATA_NODES = "node.role==manager", f"node.labels.{DATA_LABEL}==true"
+"""Constraints: the hosts that a service belongs on."""
 RESTART: Mapping[str, Any] = {"condition": "any", "delay": "5s"}
 """For ever, five seconds apart."""
 

@@ -8,7 +8,7 @@ what is then done (replace/command.py, upgrade/hosts.py, maintenance.py).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any, Literal
+from typing import Literal
 
 from components import votes
 from components.votes import Voter
@@ -17,7 +17,7 @@ from operations.around_run import care
 from operations.around_run.care import Seen
 from operations.checks import backup as backup_checks
 from operations.checks.galera import BACKUP
-from operations.facts.cluster import HostFacts
+from operations.facts.cluster import HostFacts, told_by_store
 
 Absence = Literal["leaves", "returns"]
 """`leaves`: the host gives up its votes, so they no longer count. `returns`: it is away and counts."""
@@ -93,16 +93,9 @@ def maintained(seen: Seen) -> dict[str, str]:
 
 def told(seen: Seen) -> bool:
     """Whether any node says what the store knows; without, `maintained` knows of nobody."""
-    return bool(_first(seen, "cluster"))
+    return bool(told_by_store(seen.facts.values()))
 
 
 def writer(seen: Seen) -> str:
     """Who takes the writes, as the store says; empty where nobody is named."""
-    return str(_first(seen, "writer") or "")
-
-
-def _first(seen: Seen, key: str) -> Any:
-    for facts in seen.facts.values():
-        if facts.node_status.get("cluster"):
-            return facts.node_status.get(key)
-    return None
+    return str(told_by_store(seen.facts.values()).get("writer") or "")

@@ -164,7 +164,7 @@ async def _facts(found: Outputs, hosts: RemoteHosts) -> dict[str, HostFacts]:
     if not found.has("swarm") or any(told.managers for told in facts.values()):
         nodes = []
     records = [name for name in bearing[:-1] if found.service in facts[name].images]
-    if any(told.node_status.get("cluster") for told in facts.values()):
+    if cluster_facts.told_by_store(facts.values()):
         records = []
     if again := [name for name in facts if name in nodes or name in records]:
         now = await _asked(found, hosts, again, nodes, records)

@@ -15,12 +15,12 @@ from typing import Any
 
 from components import engine_choice
 from operations import outputs
+from operations.around_run.resource_types import PROVIDER
 from operations.messages import say
 from operations.outputs import EngineAccess, Outputs
 from operations.pulumi_cli import Pulumi
 from settings.errors import UserError
 
-PROVIDER = "pulumi:providers:docker"
 PATIENCE = 20.0
 """Seconds until the one in the state is left as it is, because no other does better."""
 

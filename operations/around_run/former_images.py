@@ -19,6 +19,7 @@ from typing import Any
 
 from components.host_scripts.shell import assign, body
 from operations import remote_hosts
+from operations.around_run.resource_types import SERVICE
 from operations.errors import OperationsError
 from operations.messages import say
 from operations.outputs import Outputs
@@ -26,7 +27,6 @@ from operations.pulumi_cli import Pulumi
 from operations.remote_hosts import SCRIPTS, Answer
 from settings.errors import UserError
 
-SERVICE = "docker:index/service:Service"
 _REMOVE = body("former_images", SCRIPTS)
 
 

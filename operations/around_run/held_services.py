@@ -14,15 +14,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from components.service_spec import ON_DATA_NODES, ON_MANAGERS
+from operations.around_run.resource_types import COMMAND, NETWORK, SERVICE
 from operations.outputs import Host, Outputs
-from settings.planned import DATA_LABEL
 
-SERVICE, NETWORK = "docker:index/service:Service", "docker:index/network:Network"
-WAIT = "command:local:Command"
 REPLACES = ("replace", "create-replacement", "delete-replaced")
 """Steps by which a network goes and comes anew, with the services on it."""
-MANAGERS, BEARING = "node.role==manager", f"node.labels.{DATA_LABEL}==true"
-"""Constraints of global services (components/etcd.py, components/galera.py)."""
 
 
 def held(
@@ -48,7 +45,10 @@ def held(
         urn
         for urn, step in steps.items()
         if urn in there
-        or (planned[urn].get("type") == WAIT and not there.isdisjoint(planned[urn].get("dependencies") or ()))
+        or (
+            planned[urn].get("type") == COMMAND
+            and not there.isdisjoint(planned[urn].get("dependencies") or ())
+        )
         or (planned[urn].get("type") == NETWORK and there and step.get("op") in REPLACES)
     ]
 
@@ -60,4 +60,4 @@ def _belongs(resource: Mapping[str, Any], host: Host, found: Outputs) -> bool:
         return False
     constraints = ((inputs.get("taskSpec") or {}).get("placement") or {}).get("constraints") or ()
     manages, bears = host.role == "manager", host.name in found.members
-    return (manages or MANAGERS not in constraints) and (bears or BEARING not in constraints)
+    return (manages or ON_MANAGERS not in constraints) and (bears or ON_DATA_NODES not in constraints)

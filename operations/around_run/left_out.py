@@ -21,6 +21,7 @@ from operations.account.audit import Account
 from operations.account.comparison import known
 from operations.around_run import held_services
 from operations.around_run.care import Seen
+from operations.around_run.resource_types import COMMAND, PROVIDER
 from operations.around_run.run_watch import answers
 from operations.messages import say
 from operations.pulumi_cli import Pulumi
@@ -29,7 +30,7 @@ from settings.errors import UserError
 from settings.own_hosts import OwnHost
 from settings.servers import names_of
 
-THROUGH_A_MANAGER = ("command:local:Command", "pulumi:providers:docker")
+THROUGH_A_MANAGER = (COMMAND, PROVIDER)
 """Types of what is reached through any manager."""
 UNCHANGED = frozenset({"same", "read", "refresh", "discard", "remove-pending-replace"})
 """Steps of a preview that do nothing on a host."""

@@ -25,6 +25,7 @@ from components.host_scripts import overlay
 from components.host_scripts.shell import assign, body
 from components.swarm_files import LABEL
 from operations import remote_hosts
+from operations.around_run.resource_types import NETWORK, PROVIDER, SERVICE
 from operations.messages import say
 from operations.outputs import Host, Outputs
 from operations.remote_hosts import SCRIPTS
@@ -32,12 +33,11 @@ from settings.errors import UserError
 
 TYPES = ("docker:index/secret:Secret", "docker:index/serviceConfig:ServiceConfig")
 KINDS = {
-    "docker:index/service:Service": "service",
-    "docker:index/network:Network": "network",
+    SERVICE: "service",
+    NETWORK: "network",
     **dict(zip(TYPES, ("secret", "config"), strict=True)),
 }
 """What docker's command line calls them."""
-PROVIDER = "pulumi:providers:docker"
 
 _GONE = body("leftovers_gone", SCRIPTS)
 _STRAY_NETWORKS = body("leftovers_networks", SCRIPTS)

@@ -13,7 +13,7 @@ from components.host_scripts.data_path import device
 from operations import notes
 from operations.checks.check import Check
 from operations.checks.cluster import one_image
-from operations.facts.cluster import HostFacts
+from operations.facts.cluster import HostFacts, told_by_store
 from operations.facts.galera_variables import ALIKE, FIXED, NOT_REPLICATED
 from operations.outputs import Outputs
 from operations.remote_hosts import Answer
@@ -223,9 +223,7 @@ def _replicated(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Check:
 
 
 def _told(outputs: Outputs, facts: Mapping[str, HostFacts]) -> Mapping[str, Any]:
-    """What the first node says whose store answers it; nothing if none does."""
-    statuses = (facts[name].node_status for name in outputs.members)
-    return next((told for told in statuses if told.get("cluster")), {})
+    return told_by_store(facts[name] for name in outputs.members)
 
 
 def _does_not_come_up(node: str, outputs: Outputs, facts: Mapping[str, HostFacts]) -> str:

@@ -10,7 +10,7 @@ import json
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -206,6 +206,11 @@ def _beside(found: Mapping[str, Sequence[str]]) -> Space:
     return Space(int(rows[-1][1]), int(rows[-1][2]))
 
 
+def told_by_store(facts: Iterable[HostFacts]) -> Mapping[str, Any]:
+    """The status of the first of these nodes whose store answers it; nothing if none does."""
+    return next((each.node_status for each in facts if each.node_status.get("cluster")), {})
+
+
 def json_object(text: str) -> dict[str, Any]:
     """A JSON object; empty for anything else, such as the words of an image that has no such command."""
     try:
@@ -276,11 +281,8 @@ def keep_dropped(outputs: Outputs) -> str:
     MariaDB has a table's end on disk at once, but for the file that names it (.frm): the file system notes
     its removal later, btrfs within 30 s. After a power cut this one node would have a table without rows.
     """
-    return f"""
-{assign(service=outputs.service, query="SET SESSION wsrep_sync_wait = 1; SELECT 1")}
-{FIND_CONTAINER}
-docker exec -u 0 -i "$container" sh -c 'mariadb --skip-ssl -NB && sync -f /var/lib/mysql' <<<"$query"
-"""
+    query = "SET SESSION wsrep_sync_wait = 1; SELECT 1"
+    return _on_node(outputs, query, f"sh -c '{_CLIENT} && sync -f /var/lib/mysql'")
 
 
 FIND_CONTAINER = body("find_container", SCRIPTS)
@@ -296,9 +298,13 @@ exec docker exec -u 0 -i "$container" bash -c "$client"
 """
 
 
-def _on_node(outputs: Outputs, query: str) -> str:
+_CLIENT = "mariadb --skip-ssl -NB"
+
+
+def _on_node(outputs: Outputs, query: str, command: str = _CLIENT) -> str:
+    """Shell text for a node's host: `command` in its container, which gets the query."""
     return f"""
 {assign(service=outputs.service, query=query)}
 {FIND_CONTAINER}
-docker exec -u 0 -i "$container" mariadb --skip-ssl -NB <<<"$query"
+docker exec -u 0 -i "$container" {command} <<<"$query"
 """

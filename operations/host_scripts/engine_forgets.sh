@@ -13,6 +13,8 @@ if others=$(timeout 30 docker network ls --filter scope=local --filter type=cust
     case $network in ''|docker_gwbridge) ;; *) forgets= ;; esac
   done <<<"$others"
 fi
+# Around the restart in engine_start.sh, and not in there: where the text of a step is another one, it runs again on
+# all hosts. Between stop and start, so that the containers of before are still counted.
 systemctl() {
   if [[ $1 == restart && $forgets ]]; then
     command systemctl stop docker.socket docker.service || :

@@ -159,7 +159,7 @@ def cluster_uuid() -> str:
 
 
 def verify_holds() -> bool:
-    return operations("verify", check=False).returncode == 0
+    return _verified()[0]
 
 
 def checks() -> list[dict[str, Any]]:

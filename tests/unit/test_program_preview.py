@@ -11,7 +11,7 @@ import pytest
 from components import first_bootstrap
 from components.dynamic import is_unknown
 from components.softlayer.guest_seen import Guest
-from operations.around_run.held_services import SERVICE
+from operations.around_run.resource_types import SERVICE
 from tests.unit import program
 from tests.unit.program import Recorded, run
 

@@ -9,9 +9,10 @@ from typing import Any, cast
 import pytest
 
 from components import etcd, galera
+from components.service_spec import ON_DATA_NODES, ON_MANAGERS
 from components.softlayer import guests
 from operations.account.audit import Account
-from operations.around_run import held_services, left_out
+from operations.around_run import left_out
 from settings import parse
 from settings.errors import UserError
 from tests.unit.operations.around_run.test_care import seen
@@ -169,8 +170,8 @@ def wait(name: str, behind: dict[str, Any], op: str = "update") -> dict[str, Any
     return {"op": op, "urn": made["urn"], "oldState" if op == "delete" else "newState": made}
 
 
-ETCD = service("etcd", held_services.MANAGERS)
-GALERA = service("galera", held_services.BEARING)
+ETCD = service("etcd", ON_MANAGERS)
+GALERA = service("galera", ON_DATA_NODES)
 CONSUL = service("consul")
 
 
@@ -219,7 +220,7 @@ def test_a_network_is_not_replaced_under_services_that_stay() -> None:
     network = resource("network-network", "docker:index/network:Network")
     steps = [
         {"op": "replace", "urn": network["urn"], "newState": network},
-        service("galera", held_services.BEARING, op="replace"),
+        service("galera", ON_DATA_NODES, op="replace"),
     ]
     assert excluded(options(("galera-2",), steps)) == ["network-network", "galera-service"]
     assert options(("galera-4",), steps) == []
@@ -237,8 +238,8 @@ def test_a_manager_s_new_address_reaches_no_service_that_a_dead_host_has() -> No
 
 def test_the_constraints_by_which_hosts_are_told_are_those_of_the_services() -> None:
     found = parse(config())
-    assert etcd.spec(found).constraints == [held_services.MANAGERS]
-    assert galera.spec(found).constraints == [held_services.BEARING]
+    assert etcd.spec(found).constraints == [ON_MANAGERS]
+    assert galera.spec(found).constraints == [ON_DATA_NODES]
 
 
 def test_without_a_preview_all_that_a_dead_host_has_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
